@@ -1,0 +1,97 @@
+"""A run's configuration: TOML in, frozen dataclasses out, closed at every level.
+
+- `load_config` reads a file (or the packaged `classical`); an unknown table or key, a wrong type or
+  an unknown backend is a `ConfigError` that names it.
+- `RunConfig.to_json` is what goes to `run.toml`, to fingerprints and to the provenance.
+- Only `thresholds` may change without anything being made again: a verdict is taken from what was
+  measured (see `sparkle.schemas.rules`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sparkle.media.encode import Encoding
+from sparkle.media.normalise import SourceSpec
+from sparkle.schemas.errors import ConfigError, RecordError
+from sparkle.schemas.record import Record
+from sparkle.schemas.rules import Thresholds
+
+DEFAULT_CONFIG = "classical"
+
+CAPABILITIES: tuple[str, ...] = (
+    "flow",
+    "vlm",
+    "image_editor",
+    "image_scorer",
+    "image_to_video",
+    "tracker",
+    "control_to_video",
+)
+
+
+@dataclass(frozen=True)
+class RunConfig(Record):
+    """Everything that decides what a run makes.
+
+    Args:
+        name: What the configuration is called in cards and provenance.
+        seed: The run's seed; every other seed is derived from it.
+        source: The form that sources are brought to.
+        encoding: How videos are encoded.
+        backends: For each capability its table: `name` and the backend's own options.
+        thresholds: What a sample must reach.
+    """
+
+    name: str
+    seed: int = 0
+    source: SourceSpec = field(default_factory=SourceSpec)
+    encoding: Encoding = field(default_factory=Encoding)
+    backends: dict[str, dict[str, Any]] = field(default_factory=dict)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def backend_table(self, capability: str) -> dict[str, Any]:
+        """The table of a capability: `name` and options."""
+        return self.backends[capability]
+
+
+def load_config(path: Path | None) -> RunConfig:
+    """Read a configuration file; None is the packaged classical one."""
+    if path is None:
+        resource = resources.files("sparkle.configs").joinpath(f"{DEFAULT_CONFIG}.toml")
+        return parse_config(resource.read_text("utf-8"), where=f"configs/{DEFAULT_CONFIG}.toml")
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("the configuration cannot be read", got=error, where=path) from None
+    return parse_config(text, where=str(path))
+
+
+def parse_config(text: str, *, where: str) -> RunConfig:
+    """A configuration from TOML text; raises ConfigError that names the table and key."""
+    try:
+        table = tomllib.loads(text)
+        config = RunConfig.from_json(table)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("not TOML", got=error, where=where) from None
+    except RecordError as error:
+        place = f"{where} {(error.where or '').strip('/').replace('/', '.')}".rstrip()
+        raise ConfigError(error.problem, got=error.got, wanted=error.wanted, where=place) from None
+    _check_backends(config, where)
+    return config
+
+
+def _check_backends(config: RunConfig, where: str) -> None:
+    missing = [name for name in CAPABILITIES if "name" not in config.backends.get(name, {})]
+    unknown = [name for name in config.backends if name not in CAPABILITIES]
+    if missing or unknown:
+        raise ConfigError(
+            "a table [backends.<capability>] with a name is needed for each capability and no other",
+            got=f"missing {missing}, unknown {unknown}",
+            wanted=", ".join(CAPABILITIES),
+            where=where,
+        )

@@ -1,0 +1,89 @@
+"""One tree of errors: every one says what was got, what was wanted, where, and what to do next.
+
+- A user-facing error is a subclass of `SparkleError`. Its parts are fields, so that a
+  command can print them for a person or as JSON.
+- An error about one sample (`SampleError` and below) makes that sample's outcome Failed and the
+  run goes on; every other error stops the command.
+- Errors travel between processes, so they pickle by their fields.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SparkleError(Exception):
+    """What went wrong, in parts.
+
+    Args:
+        problem: One sentence: what is wrong.
+        got: What was found.
+        wanted: What would have been right.
+        where: File, line, member, field: as near as it can be named.
+        fix: What to do next, as a command where there is one.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        got: object = None,
+        wanted: object = None,
+        where: object = None,
+        fix: str | None = None,
+    ) -> None:
+        self.problem = problem
+        self.got = None if got is None else str(got)
+        self.wanted = None if wanted is None else str(wanted)
+        self.where = None if where is None else str(where)
+        self.fix = fix
+        super().__init__(problem)
+
+    def parts(self) -> dict[str, str]:
+        """The fields that are set, for JSON output and for outcomes."""
+        names = ("problem", "where", "got", "wanted", "fix")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def __str__(self) -> str:
+        rest = (f"{name}: {value}" for name, value in self.parts().items() if name != "problem")
+        return "\n  ".join((self.problem, *rest))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.parts()))
+
+
+def _rebuild(kind: type[SparkleError], parts: dict[str, str]) -> SparkleError:
+    problem = parts.pop("problem")
+    return kind(problem, **parts)
+
+
+class ConfigError(SparkleError):
+    """A configuration file or option that cannot be used."""
+
+
+class SourceListError(SparkleError):
+    """A list of sources that cannot be read: nothing starts."""
+
+
+class RunError(SparkleError):
+    """A run folder that cannot be used, or does not hold what was asked of it."""
+
+
+class ReleaseError(SparkleError):
+    """A release that cannot be written or read."""
+
+
+class RecordError(SparkleError):
+    """A record that does not follow its schema."""
+
+
+class UnsafePathError(SparkleError):
+    """A path from data that leaves its folder."""
+
+
+class SampleError(SparkleError):
+    """Something is wrong with one sample: its outcome is Failed and the run goes on."""
+
+
+class MediaError(SampleError):
+    """A video, image or mask that cannot be read or written as it should."""

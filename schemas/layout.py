@@ -1,0 +1,130 @@
+"""Every path of a run and of a release, and nowhere else.
+
+A run (generation writes it, builders read it)::
+
+    RUN/
+      run.toml                     the resolved configuration
+      sources.jsonl                what each source file is, keyed by content sha256
+      candidates.jsonl             id, source, theme, prompt?: append-only; ids are never reused
+      outcomes/<step>.jsonl        what each step said of each sample
+      funnel.json                  there when the run is finished: counts a step
+      <theme>/<kind>/ID.mp4        source_video, edited_video
+      intermediate_data/<theme>/<kind>/ID.*
+
+A release (upstream's layout, ours below it)::
+
+    RELEASE/
+      README.md
+      prompts/<theme>_train.csv    prompts/<theme>_train_metadata.jsonl
+      <theme>/<kind>/ID.mp4        the first samples, loose
+      <theme>_<kind>_partXX.tar    members <theme>/<kind>/ID.mp4
+      intermediate_data/<theme>/<kind>/ID.*
+      intermediate_data/<theme>/{scores, groundings}.jsonl
+      intermediate_data/<theme>_<kind>_partXX.tar
+      data/<theme>/*.parquet       records/<theme>.parquet
+      manifest.json                provenance.json
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparkle.schemas.ids import theme_of
+
+INTERMEDIATE = "intermediate_data"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of artifact: its folder's name, its suffix, and whether it is an intermediate."""
+
+    name: str
+    suffix: str
+    intermediate: bool
+
+    def member(self, sample_id: str) -> str:
+        """The path inside a tar: `<theme>/<kind>/ID.*`."""
+        return f"{theme_of(sample_id)}/{self.name}/{sample_id}{self.suffix}"
+
+    def path(self, sample_id: str) -> str:
+        """The loose path, the same in a run and in a release."""
+        member = self.member(sample_id)
+        return f"{INTERMEDIATE}/{member}" if self.intermediate else member
+
+    def shard(self, theme: str, part: int) -> str:
+        """The path of a tar of this kind in a release."""
+        name = f"{theme}_{self.name}_part{part:02d}.tar"
+        return f"{INTERMEDIATE}/{name}" if self.intermediate else name
+
+
+SOURCE_VIDEO = Kind("source_video", ".mp4", False)
+EDITED_VIDEO = Kind("edited_video", ".mp4", False)
+SOURCE_FRAME0 = Kind("source_frame0", ".png", True)
+EDITED_FRAME0 = Kind("edited_frame0", ".png", True)
+FOREGROUND_REMOVED = Kind("edited_frame0_foreground_removed", ".png", True)
+BACKGROUND_VIDEO = Kind("edited_background_video", ".mp4", True)
+VIDEO_CANNY = Kind("edited_video_canny", ".mp4", True)
+SOURCE_VIDEO_MASK = Kind("source_video_mask", ".npz", True)
+
+KINDS: tuple[Kind, ...] = (
+    SOURCE_VIDEO,
+    EDITED_VIDEO,
+    SOURCE_FRAME0,
+    EDITED_FRAME0,
+    FOREGROUND_REMOVED,
+    BACKGROUND_VIDEO,
+    VIDEO_CANNY,
+    SOURCE_VIDEO_MASK,
+)
+KIND_BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
+
+# --- a run ---
+RUN_CONFIG = "run.toml"
+SOURCES = "sources.jsonl"
+CANDIDATES = "candidates.jsonl"
+FUNNEL = "funnel.json"
+
+
+def outcomes(step: str) -> str:
+    """Where a step's outcomes stand in a run."""
+    return f"outcomes/{step}.jsonl"
+
+
+# --- a release ---
+CARD = "README.md"
+MANIFEST = "manifest.json"
+PROVENANCE = "provenance.json"
+
+# Step whose record it is -> file name below intermediate_data/<theme>/ (upstream's names).
+RECORD_FILES: dict[str, str] = {
+    "edit_score": "edited_frame0_score.jsonl",
+    "remove_score": "edited_frame0_foreground_removed_score.jsonl",
+    "ground1": "foreground_grounding_r1.jsonl",
+    "ground2": "foreground_grounding_r2.jsonl",
+    "video_score": "edited_video_score.jsonl",
+}
+
+
+def prompts_csv(theme: str) -> str:
+    """Upstream's table of pairs of a theme."""
+    return f"prompts/{theme}_train.csv"
+
+
+def metadata_jsonl(theme: str) -> str:
+    """Upstream's training metadata of a theme."""
+    return f"prompts/{theme}_train_metadata.jsonl"
+
+
+def record_file(theme: str, step: str) -> str:
+    """Upstream's JSON lines of a step of a theme."""
+    return f"{INTERMEDIATE}/{theme}/{RECORD_FILES[step]}"
+
+
+def data_parquet(theme: str, part: int, parts: int) -> str:
+    """A Parquet file of a theme's pairs; the name is what the Hub's viewer expects of split `train`."""
+    return f"data/{theme}/train-{part:05d}-of-{parts:05d}.parquet"
+
+
+def records_parquet(theme: str) -> str:
+    """The Parquet file of a theme's records: boxes, labels, reasonings."""
+    return f"records/{theme}.parquet"

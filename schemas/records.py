@@ -1,0 +1,239 @@
+"""Every record of the contract as a frozen dataclass; field names are the JSON keys.
+
+Shapes that upstream publishes (metadata, EditScore, groundings) keep upstream's keys and order; see
+`json/*.schema.json` for the published contract. A box is `[x1, y1, x2, y2]` in [0, 1000] of the
+frame's width and height (Qwen's grounding convention, upstream card), or empty where a label was not
+found on that frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparkle.schemas.record import Record
+
+KEPT, REJECTED, FAILED = "kept", "rejected", "failed"
+
+
+# --- what goes in -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SourceRecord(Record):
+    """A source file: content hash, where it was first seen, and what it is (absent: unreadable)."""
+
+    sha256: str
+    path: str
+    bytes: int
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    fps: float | None = None
+    perceptual_hash: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Candidate(Record):
+    """A sample before any filter: one source to be edited in one theme, with its prompt if given."""
+
+    id: str
+    source: str
+    theme: str
+    prompt: str | None = None
+
+
+# --- outcomes ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ArtifactRef(Record):
+    """Content hash and size in bytes of an artifact."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Outcome(Record):
+    """What a step said of a sample.
+
+    `status` is kept, rejected (with the rule's reason) or failed (with the error's parts). `record`
+    holds the measurements; the verdict can be taken again from them under other thresholds.
+    """
+
+    id: str
+    fingerprint: str
+    status: str
+    reason: str | None = None
+    error: dict[str, str] | None = None
+    record: dict[str, Any] | None = None
+    artifacts: dict[str, ArtifactRef] = field(default_factory=dict)
+
+
+# --- records of the steps ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NormaliseRecord(Record):
+    """The normalised clip (px, frames, frames a second) and what it was made from."""
+
+    width: int
+    height: int
+    frames: int
+    fps: float
+    copied: bool
+    source_width: int
+    source_height: int
+    source_frames: int
+    source_fps: float
+
+
+@dataclass(frozen=True)
+class FlowRecord(Record):
+    """Camera motion: median corner displacement in px a frame at 720p, over near and far frames."""
+
+    short: float
+    long: float
+
+
+@dataclass(frozen=True)
+class CameraRecord(Record):
+    """Whether the camera is fixed, and why."""
+
+    fixed: bool
+    reasoning: str
+
+
+@dataclass(frozen=True)
+class SceneMetadata(Record):
+    """Upstream's `metadata`: `chosen_keyword` is "subtheme: scene"; openve3m has none."""
+
+    edit_type: str
+    original_scene: str
+    chosen_keyword: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Upstream's key order: edit_type, chosen_keyword?, original_scene."""
+        found = super().to_json()
+        return {key: found[key] for key in ("edit_type", "chosen_keyword", "original_scene") if key in found}
+
+
+@dataclass(frozen=True)
+class ComposeRecord(Record):
+    """The instruction and its metadata."""
+
+    prompt: str
+    metadata: SceneMetadata
+
+
+@dataclass(frozen=True)
+class MadeRecord(Record):
+    """What a generating backend says of what it made: its own words and numbers."""
+
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ImageScore(Record):
+    """EditScore of an image edit, 0 to 10 each; `overall` is recorded, never recomputed (upstream card)."""
+
+    prompt_following: float
+    consistency: float
+    perceptual_quality: float
+    overall: float
+    SC_reasoning: str
+    PQ_reasoning: str
+
+
+@dataclass(frozen=True)
+class FrameScore(Record):
+    """EditScore of one frame of an edited video, 0 to 10 each."""
+
+    SC_score: float
+    PQ_score: float
+    O_score: float
+    SC_score_reasoning: str
+    PQ_score_reasoning: str
+    SC_raw_output: str
+    PQ_raw_output: str
+
+
+@dataclass(frozen=True)
+class VideoScore(Record):
+    """EditScore of four frames of an edited video."""
+
+    frame_indices: tuple[int, ...]
+    editscore: tuple[FrameScore, ...]
+
+
+@dataclass(frozen=True)
+class GroundedObject(Record):
+    """A labelled box; an empty box abstains."""
+
+    bbox_2d: tuple[int, ...]
+    label: str
+
+
+@dataclass(frozen=True)
+class Ground1Record(Record):
+    """Labels and boxes of the foreground, from the first-frame pair."""
+
+    round1_labels: tuple[str, ...]
+    round1_objects: tuple[GroundedObject, ...]
+
+
+@dataclass(frozen=True)
+class Ground2Record(Record):
+    """Every round-1 label on each anchor frame (2 FPS), in the order of round 1."""
+
+    frame_objects: tuple[tuple[GroundedObject, ...], ...]
+
+
+@dataclass(frozen=True)
+class TrackRecord(Record):
+    """The masks: anchors that spoke and that abstained (frame indices), mean share of the frame, empty frames."""
+
+    anchors: tuple[int, ...]
+    abstained: tuple[int, ...]
+    coverage: float
+    empty_frames: int
+
+
+@dataclass(frozen=True)
+class EdgesRecord(Record):
+    """Mean share of edge pixels in a frame."""
+
+    density: float
+
+
+@dataclass(frozen=True)
+class MeasureRecord(Record):
+    """Measures of the edited video; see `sparkle.media.measures` for units."""
+
+    background_motion: float
+    foreground_psnr: float
+    flicker: float
+    mask_stability: float
+    sharpness: float
+
+
+STEP_RECORDS: dict[str, type[Record]] = {
+    "normalise": NormaliseRecord,
+    "flow": FlowRecord,
+    "camera": CameraRecord,
+    "compose": ComposeRecord,
+    "edit": MadeRecord,
+    "edit_score": ImageScore,
+    "ground1": Ground1Record,
+    "remove": MadeRecord,
+    "remove_score": ImageScore,
+    "animate": MadeRecord,
+    "ground2": Ground2Record,
+    "track": TrackRecord,
+    "edges": EdgesRecord,
+    "synthesize": MadeRecord,
+    "video_score": VideoScore,
+    "measure": MeasureRecord,
+}

@@ -1,0 +1,57 @@
+"""JSON as the contract reads it: what stock parsers let through is refused.
+
+A duplicate key, NaN, infinity, invalid UTF-8, a lone surrogate, a blank line or something that is
+too large is a `RecordError`; the caller adds the file and the line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+from sparkle.schemas.errors import RecordError
+
+MAX_LINE_BYTES = 8 << 20  # upstream's longest records (grounding round 2) are under 64 KB
+
+
+def parse_strict(data: bytes) -> Any:
+    """The value of one JSON text.
+
+    Raises:
+        RecordError: the text is not strict JSON; `problem` says in which way.
+    """
+    if len(data) > MAX_LINE_BYTES:
+        raise RecordError(
+            "the line is too long", got=f"{len(data)} bytes", wanted=f"at most {MAX_LINE_BYTES}"
+        )
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RecordError("not UTF-8", got=f"{error.reason} at byte {error.start}") from None
+    if not text.strip():
+        raise RecordError("the line is blank")
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        raise RecordError("not JSON", got=f"{error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise RecordError("nested too deep") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise RecordError("a key stands twice", got=repr(twice))
+    return found
+
+
+def _refuse(name: str) -> NoReturn:
+    raise RecordError("not a finite number", got=name)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _refuse(digits)

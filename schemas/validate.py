@@ -1,0 +1,149 @@
+"""Records against their JSON Schema: compiled once, every finding at its place.
+
+- A `Finding` names file, line, JSON pointer, what was got and what was wanted.
+- What a schema cannot say (x1 < x2, labels that match) is checked in `semantics` functions here, so
+  that steps, builders and `sparkle validate` find the same things.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sparkle.schemas.errors import RecordError
+from sparkle.schemas.strict_json import parse_strict
+
+_SHOWN = 120  # characters of a value that a finding shows
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that does not follow the contract, and where. `line` counts from 1; 0 is the whole file."""
+
+    file: str
+    line: int
+    pointer: str
+    problem: str
+    got: str | None = None
+    wanted: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        rest = [
+            f"{name} {value}"
+            for name, value in (("got", self.got), ("wanted", self.wanted))
+            if value is not None
+        ]
+        return " | ".join([f"{place} {self.pointer}".rstrip(), self.problem, *rest])
+
+
+def load_schema(name: str) -> dict[str, Any]:
+    """The published JSON Schema of a kind of record, such as `training_metadata`."""
+    text = resources.files("sparkle.schemas").joinpath("json", f"{name}.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+@cache
+def _compiled(name: str) -> Any:
+    import jsonschema_rs
+
+    return jsonschema_rs.Draft202012Validator(load_schema(name))
+
+
+def findings_of(name: str, value: Any, *, file: str = "", line: int = 0) -> Iterator[Finding]:
+    """Everything in which a value does not follow a schema, or its semantics."""
+    clean = True
+    for error in _compiled(name).iter_errors(value):
+        clean = False
+        pointer = "".join(f"/{part}" for part in error.instance_path)
+        yield Finding(file, line, pointer, error.message, wanted="/".join(map(str, error.schema_path)))
+    if clean and name in _SEMANTICS:
+        for pointer, problem, got in _SEMANTICS[name](value):
+            yield Finding(file, line, pointer, problem, got=got)
+
+
+def check(name: str, value: Any, *, where: str) -> None:
+    """Raise RecordError for the first finding; `where` says what the value belongs to."""
+    for finding in findings_of(name, value):
+        place = f"{where} {finding.pointer}".rstrip()
+        raise RecordError(finding.problem, got=finding.got, wanted=finding.wanted, where=place)
+
+
+def check_jsonl(
+    path: Path, name: str, *, file: str | None = None
+) -> Iterator[tuple[int, Any, list[Finding]]]:
+    """Yield (line number, value or None, findings) of a file of JSON lines; `file` is the name to show."""
+    shown = file if file is not None else str(path)
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                value = parse_strict(line)
+            except RecordError as error:
+                yield (
+                    number,
+                    None,
+                    [Finding(shown, number, "", error.problem, got=error.got, wanted=error.wanted)],
+                )
+                continue
+            yield number, value, list(findings_of(name, value, file=shown, line=number))
+
+
+# --- what a schema cannot say: (pointer, problem, got) -----------------------------------------
+
+_Semantic = Iterator[tuple[str, str, str]]
+
+
+def _boxes(objects: list[dict[str, Any]], pointer: str) -> _Semantic:
+    for index, item in enumerate(objects):
+        box = item["bbox_2d"]
+        if box and (box[0] >= box[2] or box[1] >= box[3]):
+            yield f"{pointer}/{index}/bbox_2d", "a box needs x1 < x2 and y1 < y2", str(box)
+
+
+def _grounding_r1(value: dict[str, Any]) -> _Semantic:
+    labels = [item["label"] for item in value["round1_objects"]]
+    if labels != value["round1_labels"]:
+        yield (
+            "/round1_labels",
+            "labels differ from those of round1_objects",
+            str(value["round1_labels"])[:_SHOWN],
+        )
+    if len(set(labels)) != len(labels):
+        yield "/round1_labels", "a label stands twice", str(labels)[:_SHOWN]
+    yield from _boxes(value["round1_objects"], "/round1_objects")
+
+
+def _grounding_r2(value: dict[str, Any]) -> _Semantic:
+    yield from _grounding_r1(value)
+    for index, objects in enumerate(value["frame_objects"]):
+        pointer = f"/frame_objects/{index}"
+        labels = [item["label"] for item in objects]
+        if labels != value["round1_labels"]:
+            yield pointer, "labels differ from round 1's", str(labels)[:_SHOWN]
+        yield from _boxes(objects, pointer)
+
+
+def _frame_indices(value: dict[str, Any]) -> _Semantic:
+    indices = value["frame_indices"]
+    if indices != sorted(set(indices)):
+        yield "/frame_indices", "frame indices must rise", str(indices)
+
+
+def _id_and_type(value: dict[str, Any]) -> _Semantic:
+    theme, kind = value["id"].split("_")[1], value["metadata"]["edit_type"]
+    if kind not in (theme, f"{theme}_background_change"):
+        yield "/metadata/edit_type", "edit_type is not the id's theme", f"{kind} of {value['id']}"
+
+
+_SEMANTICS: dict[str, Callable[[dict[str, Any]], _Semantic]] = {
+    "training_metadata": _id_and_type,
+    "grounding_r1": _grounding_r1,
+    "grounding_r2": _grounding_r2,
+    "video_score": _frame_indices,
+}
