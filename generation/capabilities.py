@@ -20,6 +20,7 @@ from sparkle.schemas.record import Record
 
 Image = npt.NDArray[np.uint8]
 Masks = npt.NDArray[np.bool_]
+Anchors = Sequence[tuple[int, Sequence[r.GroundedObject]]]  # frame index and the boxes on it
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class ImageToVideo(BackendBase, Protocol):
 class Tracker(BackendBase, Protocol):
     """Follows boxed objects through a clip."""
 
-    def passes(self, clip: Path, anchors: Sequence[tuple[int, Sequence[r.GroundedObject]]]) -> Iterator[Masks]:
+    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Masks]:
         """Yield for each anchor one pass over the whole clip, in both directions, at working size."""
         ...
 

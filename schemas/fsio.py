@@ -39,16 +39,26 @@ def atomic_path(target: Path) -> Iterator[Path]:
     The temporary name keeps the target's suffix, since writers choose their format by it. When the
     block raises, the temporary file is removed and the target is as it was.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f"{TEMPORARY_MARK}{os.getpid()}-{target.name}")
+    temporary = temporary_beside(target)
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
-        fsync_folder(target.parent)
+        commit(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A name for writing `target` beside it; no other process uses it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f"{TEMPORARY_MARK}{os.getpid()}-{target.name}")
+
+
+def commit(temporary: Path, target: Path) -> None:
+    """Make a written temporary file durable and give it its name."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(target)
+    fsync_folder(target.parent)
 
 
 def write_atomic(target: Path, data: bytes) -> None:

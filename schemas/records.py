@@ -193,7 +193,7 @@ class Ground2Record(Record):
 
 @dataclass(frozen=True)
 class TrackRecord(Record):
-    """The masks: anchors that spoke and that abstained (frame indices), mean share of the frame, empty frames."""
+    """The masks: anchor frames that spoke and abstained, mean share of the frame, empty frames."""
 
     anchors: tuple[int, ...]
     abstained: tuple[int, ...]

@@ -65,8 +65,8 @@ def _normalise(record: r.NormaliseRecord, limits: Thresholds) -> str | None:
 def _flow(record: r.FlowRecord, limits: Thresholds) -> str | None:
     if record.long > limits.camera_long or record.short > limits.camera_short:
         return (
-            f"moving camera: {record.long:.2f} px a frame over far frames, {record.short:.2f} over near ones; "
-            f"at most {limits.camera_long:g} and {limits.camera_short:g}"
+            f"moving camera: {record.long:.2f} px a frame over far frames, {record.short:.2f} over near, "
+            f"wanted at most {limits.camera_long:g} and {limits.camera_short:g}"
         )
     return None
 

@@ -1,0 +1,96 @@
+"""A folder that takes its place in one go, or not at all.
+
+How it works, for a target `NAME`
+- Work is done in `.NAME.building` beside it, on the same file system, and locked (flock: gone with the
+  process), so that a target has one writer at a time. A block that raises leaves nothing.
+- Then the old folder is renamed to `.NAME.old`, the new one to `NAME`, and the old one is deleted.
+- A kill leaves the target as it was, except between the two renames: then `NAME` is missing and
+  `.NAME.old` is whole. The next run puts it back first, and starts `.NAME.building` afresh.
+- Nothing old is deleted before something new is whole: a `.NAME.old` that a kill left beside a `NAME`
+  stays until the next swap.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.fsio import fsync_folder
+
+
+@contextmanager
+def staged(target: Path, check_target: Callable[[], None]) -> Iterator[Path]:
+    """Yield an empty folder that replaces `target` when the block ends well.
+
+    Args:
+        target: The folder to replace; resolved, so that its parent is the file system that holds it.
+        check_target: Raises when what stands at `target` must not be replaced; called under the lock.
+
+    Raises:
+        ReleaseError: another process is at it.
+    """
+    staging, aside = (target.with_name(f".{target.name}.{word}") for word in ("building", "old"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(staging):
+        try:
+            _recover(target, aside)
+            check_target()
+            _empty(staging)
+            yield staging
+            for folder, _, _ in os.walk(staging):
+                fsync_folder(Path(folder))
+            _swap(staging, target, aside)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, made if need be, against other processes."""
+    folder.mkdir(exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = os.path.samestat(os.fstat(descriptor), os.stat(folder))
+        except (BlockingIOError, FileNotFoundError):
+            ours = False
+        if not ours:  # held, or swapped into place while we opened it
+            raise ReleaseError(
+                "another process is building this release", where=folder, fix="wait for it to end"
+            )
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _recover(target: Path, aside: Path) -> None:
+    """Undo a swap that a kill interrupted between its renames."""
+    if aside.exists() and not target.exists():
+        aside.rename(target)
+        fsync_folder(target.parent)
+
+
+def _empty(folder: Path) -> None:
+    """Remove what a killed build left."""
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _swap(staging: Path, target: Path, aside: Path) -> None:
+    if target.exists():
+        if aside.exists():
+            shutil.rmtree(aside)
+        target.rename(aside)
+    staging.rename(target)
+    fsync_folder(target.parent)
+    if aside.exists():
+        shutil.rmtree(aside)

@@ -1,0 +1,1 @@
+"""Backends of the capability `flow`: how the camera moves."""

@@ -1,0 +1,1 @@
+"""Backends of the capability `image_to_video`: a picture brought to life."""

@@ -1,0 +1,1 @@
+"""Backends of the capability `tracker`: boxed objects followed through a clip."""

@@ -1,0 +1,1 @@
+"""Backends of the capability `vlm`: words and boxes from pictures."""

@@ -1,0 +1,55 @@
+"""Takes a silhouette from the working size to the full frame, along the full frame's edges.
+
+The fast guided filter (He and Sun, 2015): its linear model is fitted at the working size and applied, scaled
+up, to the full-size luma. It costs a resize instead of a filter at full size.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.generation.classical.filters import BoolImage, FloatImage, guided_coefficients
+
+MASK_SIGMA = 0.7
+"""Gaussian that takes the staircase off the working-size mask, in its pixels."""
+
+GUIDE_RADIUS = 4
+GUIDE_EPS = 1e-3
+"""Window in working pixels and squared edge strength of the luma (0 to 1)."""
+
+SOFT_GAIN = 1.6
+SOFT_CENTRE = 0.42
+"""alpha = (a - 1/2) * gain + centre: steeper, and drawn in a little, so that no rim of the old background
+shows."""
+
+
+def soft_alpha(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> FloatImage:
+    """The matte for compositing.
+
+    Args:
+        frame_full: uint8 RGB (H, W, 3).
+        mask_small: bool (h, w) at the working size.
+
+    Returns:
+        float32 (H, W), 0 to 1; all zero for an empty mask.
+    """
+    alpha = _upsampled(frame_full, mask_small)
+    return np.clip((alpha - np.float32(0.5)) * np.float32(SOFT_GAIN) + np.float32(SOFT_CENTRE), 0, 1)
+
+
+def hard_mask(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> BoolImage:
+    """The mask at full size, bool (H, W), from the same arguments."""
+    return _upsampled(frame_full, mask_small) > 0.5
+
+
+def _upsampled(frame: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
+    height, width = frame.shape[:2]
+    small_size = mask.shape[1], mask.shape[0]
+    guide = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    guide_small = np.asarray(cv2.resize(guide, small_size, interpolation=cv2.INTER_AREA), np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), MASK_SIGMA), np.float32)
+    slope, offset = guided_coefficients(guide_small, smooth, GUIDE_RADIUS, GUIDE_EPS)
+    slope, offset = (cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in (slope, offset))
+    return np.asarray(slope * guide + offset, np.float32)

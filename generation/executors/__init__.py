@@ -1,0 +1,1 @@
+"""Where steps run: `local` uses this machine's processors."""

@@ -1,0 +1,58 @@
+"""When may an outcome be used again? Only when everything that decides it is the same.
+
+A fingerprint covers the step and its version, the configuration that it reads, the seed, the
+backend's identity and options, the sample's prompt and the records of earlier steps that it needs, the
+sha256 of its input artifacts, and the versions of the libraries that decide pixels and bytes.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sparkle.generation.step import Sample, Step, step_seed
+from sparkle.media.encode import encoder_versions
+from sparkle.schemas.canonical import fingerprint
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that decide pixels and bytes."""
+    return dict(sorted(encoder_versions().items()))
+
+
+def step_identity(step: Step) -> dict[str, Any]:
+    """The part of the fingerprint that is the same for every sample."""
+    backend = None
+    if step.capability is not None:
+        table = step.config.backend_table(step.capability)
+        backend = {"table": table, **step.backend.identity.to_json()}
+    return {
+        "step": step.name,
+        "version": step.version,
+        "settings": step.settings(),
+        "backend": backend,
+        "libraries": library_versions(),
+    }
+
+
+def sample_fingerprint(step: Step, identity: dict[str, Any], sample: Sample) -> str:
+    """The fingerprint of a sample in a step."""
+    return fingerprint(
+        {
+            **identity,
+            "seed": step_seed(step.config, step, sample),
+            "sample": step_inputs(step, sample),
+            "records": {name: sample.records[name].to_json() for name in step.needs},
+            "artifacts": {kind.name: sample.artifacts[kind.name].sha256 for kind in step.reads},
+        }
+    )
+
+
+def step_inputs(step: Step, sample: Sample) -> dict[str, Any]:
+    """What a step takes from the candidate itself."""
+    if step.name == "normalise":
+        return {"source": sample.candidate.source}
+    if step.name == "compose":
+        return {"theme": sample.candidate.theme, "prompt": sample.candidate.prompt}
+    return {}

@@ -1,0 +1,237 @@
+"""The driver: sources become candidates, candidates go through the steps one by one.
+
+How it works:
+- A step runs over every sample that is still in, then the next step does: one GPU holds one model.
+- An outcome that is there is used again when its fingerprint is the same and its artifacts are what
+  they were; its verdict is taken again under today's thresholds. Otherwise the sample is done again.
+- Samples with the same fingerprint in a step without artifacts (one source in several themes) are
+  measured once.
+- A rerun continues: what a kill left half done is not there, and a finished run does nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sparkle.generation.config import RunConfig
+from sparkle.generation.executors.local import LocalExecutor
+from sparkle.generation.fingerprints import library_versions, sample_fingerprint, step_identity
+from sparkle.generation.funnel import make_funnel
+from sparkle.generation.hash_cache import HashCache
+from sparkle.generation.registry import list_models
+from sparkle.generation.run import Run, open_run
+from sparkle.generation.sources import Listed, inspect_source, new_candidates
+from sparkle.generation.step import Failed, Kept, Rejected, Sample, Step, Work, verdict
+from sparkle.generation.steps import make_step
+from sparkle.schemas import records as r
+from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
+from sparkle.schemas.terminal import Terminal
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """A job: what is this source file?"""
+
+    path: Path
+    sha256: str
+
+    def __call__(self) -> r.SourceRecord:
+        """Probe it."""
+        return inspect_source(self.path, self.sha256)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A job: one sample in one step."""
+
+    root: Path
+    config: RunConfig
+    step: str
+    sample: Sample
+    fingerprint: str
+
+    def __call__(self) -> r.Outcome:
+        """Do it, with the step that this process has set up."""
+        step = _set_up(self.step, self.config)
+        work = Work(self.root, self.config, step, self.sample)
+        answer = step.process(work)
+        return _outcome(self.sample.id, self.fingerprint, answer, work.committed)
+
+
+_ready: list[Step] = []  # this process's step: one at a time, so that one model is in memory
+
+
+def _set_up(name: str, config: RunConfig) -> Step:
+    if not (_ready and _ready[0].name == name and _ready[0].config == config):
+        _ready.clear()
+        step = make_step(name, config)
+        step.setup()
+        _ready.append(step)
+    return _ready[0]
+
+
+def _outcome(
+    sample_id: str, fingerprint: str, answer: Kept | Rejected | Failed, artifacts: dict[str, r.ArtifactRef]
+) -> r.Outcome:
+    if isinstance(answer, Failed):
+        return r.Outcome(sample_id, fingerprint, r.FAILED, error=answer.error)
+    kept = isinstance(answer, Kept)
+    return r.Outcome(
+        sample_id,
+        fingerprint,
+        r.KEPT if kept else r.REJECTED,
+        reason=None if isinstance(answer, Kept) else answer.reason,
+        record=answer.record.to_json(),
+        artifacts=dict(sorted(artifacts.items())),
+    )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a call of `generate` found and did."""
+
+    funnel: dict[str, Any]
+    processed: int
+
+
+class Driver:
+    """Takes one run from wherever it is to its end."""
+
+    def __init__(self, run: Run, config: RunConfig, executor: LocalExecutor, terminal: Terminal) -> None:
+        self.run = run
+        self.config = config
+        self.executor = executor
+        self.terminal = terminal
+        self.hashes = HashCache()
+        self.processed = 0
+
+    def ingest(self, listed: list[Listed], shard: tuple[int, int]) -> None:
+        """Write down the sources and candidates that are new."""
+        hashed = [(self.hashes.sha256(item.path), item) for item in listed]
+        unknown = {sha256: item.path for sha256, item in reversed(hashed) if sha256 not in self.run.sources}
+        order = {sha256: position for position, sha256 in reversed(list(enumerate(sha for sha, _ in hashed)))}
+        candidates = new_candidates(self.run.candidates, hashed, shard)
+        wanted = {candidate.source for candidate in candidates}
+        jobs = [Inspect(path, sha256) for sha256, path in unknown.items() if sha256 in wanted]
+        with self.terminal.progress("sources", len(jobs)) as advance:
+            found = []
+            for source in self.executor.map(jobs):
+                found.append(source)
+                advance()
+        if candidates:
+            self.run.start_work()
+        self.run.add_sources(sorted(found, key=lambda source: order[source.sha256]))
+        self.run.add_candidates(candidates)
+
+    def work(self) -> Summary:
+        """Take every candidate through the steps."""
+        samples = [
+            Sample(candidate, self.run.sources[candidate.source])
+            for candidate in sorted(self.run.candidates, key=lambda candidate: candidate.id)
+        ]
+        for name in STEP_NAMES:
+            samples = self._run_step(make_step(name, self.config), samples)
+        funnel = make_funnel(len(self.run.candidates), self.run.outcomes)
+        if self.processed or not self.run.finished:
+            self.run.finish(funnel)
+        self.hashes.close()
+        return Summary(funnel, self.processed)
+
+    def _run_step(self, step: Step, samples: list[Sample]) -> list[Sample]:
+        """Bring a step's outcomes up to date; returns the samples that are still in."""
+        identity = step_identity(step)
+        pending: defaultdict[str, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            fingerprint = sample_fingerprint(step, identity, sample)
+            if not self._reuse(step, sample, fingerprint):
+                pending[fingerprint if not STEP_BY_NAME[step.name].makes else sample.id].append(
+                    replace(sample, records=dict(sample.records))
+                )
+        if pending:
+            self._process(step, identity, list(pending.values()))
+        return list(self._still_in(step, samples))
+
+    def _process(self, step: Step, identity: dict[str, Any], groups: list[list[Sample]]) -> None:
+        self.run.start_work()
+        by_id = {group[0].id: group for group in groups}
+        jobs = (
+            Process(
+                self.run.root, self.config, step.name, group[0], sample_fingerprint(step, identity, group[0])
+            )
+            for group in groups
+        )
+        with self.terminal.progress(step.name, len(groups)) as advance:
+            for outcome in self.executor.map(jobs):
+                for sample in by_id[outcome.id]:
+                    self.run.append_outcome(step.name, replace(outcome, id=sample.id))
+                for kind in STEP_BY_NAME[step.name].makes:
+                    if kind.name in outcome.artifacts:
+                        path = self.run.root / kind.path(outcome.id)
+                        self.hashes.remember(path, outcome.artifacts[kind.name].sha256)
+                self.processed += 1
+                advance()
+
+    def _reuse(self, step: Step, sample: Sample, fingerprint: str) -> bool:
+        """Whether the outcome that is there still holds; its verdict is brought up to date."""
+        found = self.run.outcomes[step.name].get(sample.id)
+        if found is None or found.fingerprint != fingerprint or not self._intact(step, found):
+            return False
+        if found.status != r.FAILED:
+            record = r.STEP_RECORDS[step.name].from_json(found.record)
+            answer = verdict(step.name, record, self.config.thresholds)
+            today = _outcome(sample.id, fingerprint, answer, found.artifacts)
+            if today != found:
+                self.run.start_work()
+                self.run.append_outcome(step.name, today)
+        return True
+
+    def _intact(self, step: Step, outcome: r.Outcome) -> bool:
+        for kind in STEP_BY_NAME[step.name].makes:
+            reference = outcome.artifacts.get(kind.name)
+            path = self.run.root / kind.path(outcome.id)
+            if reference is None:
+                continue
+            if not path.is_file() or path.stat().st_size != reference.size:
+                return False
+            if self.hashes.sha256(path) != reference.sha256:
+                return False
+        return True
+
+    def _still_in(self, step: Step, samples: list[Sample]) -> Iterator[Sample]:
+        for sample in samples:
+            outcome = self.run.outcomes[step.name][sample.id]
+            if outcome.status == r.KEPT:
+                record = r.STEP_RECORDS[step.name].from_json(outcome.record)
+                yield replace(
+                    sample,
+                    records={**sample.records, step.name: record},
+                    artifacts={**sample.artifacts, **outcome.artifacts},
+                )
+
+
+def generate(
+    listed: list[Listed],
+    out: Path,
+    config: RunConfig,
+    *,
+    workers: int,
+    shard: tuple[int, int],
+    terminal: Terminal,
+) -> Summary:
+    """Make a run of what is listed, or bring the run that is there to its end.
+
+    Raises:
+        RunError: the folder cannot be used, or a worker died; a rerun continues.
+    """
+    extra = {"packages": library_versions(), "models": list_models(config)}
+    with (
+        open_run(out, config, shard=shard, extra=extra) as run,
+        LocalExecutor(workers) as executor,
+    ):
+        driver = Driver(run, config, executor, terminal)
+        driver.ingest(listed, shard)
+        return driver.work()

@@ -1,0 +1,141 @@
+"""Ground: hills one behind the other, and a field in perspective with grass that the wind runs through.
+
+- A hill is a crest line filled downwards, lit by its slope and a noise, fading into the haze at its foot.
+- A field is a painted plane (noise seen in perspective) under rows of grass, each row a layer of its own
+  that sways; gusts show as bands of light that run over the whole plane.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from sparkle.generation.scenes.canvas import Canvas, Colour, Image, Points
+from sparkle.generation.scenes.light import Dapple
+from sparkle.generation.scenes.motion import Swaying
+from sparkle.generation.scenes.noise import Tile, curve, fractal, smoothstep
+from sparkle.generation.scenes.plants import Crown, foliage, grass, reach_above
+from sparkle.generation.scenes.stage import Element, Stage
+
+
+def crest(stage: Stage, level: float, rise: float, cells: float, slope: float = 1.8) -> Image:
+    """A skyline (w,): heights in drawing units around `level`, `rise` being its deviation."""
+    return (level - rise * curve(stage.rng, stage.width, cells=cells, slope=slope)).astype(np.float32)
+
+
+def hill(stage: Stage, line: Image, albedo: Colour, distance: float, *, mist: float = 0.5, rough: float = 0.10) -> Image:
+    """A premultiplied layer (h, w, 4): the ground below a crest line.
+
+    Args:
+        stage: The stage.
+        line: (w,) heights of the crest in drawing units.
+        albedo: (3,) colour of the ground.
+        distance: For the haze.
+        mist: Share of haze at its foot, on top of that of the distance.
+        rough: Depth of its texture.
+    """
+    _, y = stage.grid()
+    below = y - line[None]
+    alpha = np.clip(below * stage.height + 0.5, 0.0, 1.0)
+    slope = np.gradient(cv2.GaussianBlur(line[None], (0, 0), max(1.0, stage.height / 180))[0]) * stage.height
+    texture = fractal(stage.rng, 256, 512, cells=24, slope=1.1, stretch=2.5)
+    texture = cv2.resize(texture, (stage.width, stage.height), interpolation=cv2.INTER_CUBIC)
+    shade = 0.52 + 0.35 * np.clip(slope * stage.mood.side, -1, 1)[None] * np.exp(-below / 0.10) + rough * texture
+    fade = distance + mist * smoothstep(0.0, 0.20, below)
+    colour = stage.mood.lit(np.asarray(albedo)[None, None] * (1.0 + 0.5 * rough * texture[..., None]), shade, fade)
+    return np.dstack([colour * alpha[..., None], alpha]).astype(np.float32)
+
+
+def treeline(canvas: Canvas, stage: Stage, line: Image, size: float, count: int, distance: float) -> None:
+    """Small round trees along a crest, in loose groups."""
+    rng = stage.rng
+    for _ in range(count):
+        x = float(rng.uniform(-0.02, stage.aspect + 0.02))
+        base = float(line[int(np.clip(x * stage.height, 0, stage.width - 1))])
+        for _ in range(rng.integers(1, 4)):
+            tall = size * rng.uniform(0.5, 1.2)
+            place = (x + rng.normal(0, size), base - 0.38 * tall)
+            crown = Crown(place, (tall * rng.uniform(0.40, 0.65), 0.5 * tall), 0.13 * tall, 60, clumps=6, clump=0.5)
+            foliage(canvas, stage, crown, stage.mood.foliage * 0.85, distance)
+
+
+def plane(stage: Stage, horizon: float, albedo: Colour, *, patches: Colour | None = None, rough: float = 0.12) -> Image:
+    """The painted ground below the horizon, opaque (rows, w, 3): noise in perspective, hazed with depth.
+
+    Args:
+        stage: The stage.
+        horizon: Where it vanishes.
+        albedo: (3,) its colour.
+        patches: (3,) a second colour that covers parts of it.
+        rough: Depth of its texture.
+    """
+    top = stage.row(horizon)
+    x, y = (axis[top:] for axis in stage.grid())
+    depth = plane_depth(y, horizon)
+    u, v = (x - 0.5 * stage.aspect) * depth * 130.0, depth * 260.0
+    broad = Tile(fractal(stage.rng, 256, 256, cells=5, slope=1.7, finest=0.25)).lookup(u, v).at(0, 0)
+    fine = Tile(fractal(stage.rng, 256, 256, cells=20, slope=1.0)).lookup(3 * u, 3 * v).at(0, 0)
+    near = np.exp(-0.25 * depth)
+    base = np.asarray(albedo, np.float32)[None, None] * np.ones((*x.shape, 1), np.float32)
+    if patches is not None:
+        share = smoothstep(-0.4, 1.0, broad + 0.4 * fine)[..., None]
+        base = base + (np.asarray(patches, np.float32) - base) * share
+    base = base * (1.0 + rough * (0.8 * broad + near * fine))[..., None]
+    return stage.mood.lit(base, 0.62 + 0.12 * broad, distance_of(y, horizon))
+
+
+def plane_depth(y: Image, horizon: float) -> Image:
+    """Depth of the ground at height y: 1 at the bottom of the frame, growing without bound to the horizon."""
+    return (1.0 - horizon) / np.maximum(y - horizon, 0.004)
+
+
+def distance_of(y: Points | float, horizon: float) -> Image:
+    """The mood's distance of the ground at height y."""
+    return np.clip(0.035 / np.maximum(np.asarray(y, np.float32) - horizon, 0.02) - 0.06, 0.0, 3.0)
+
+
+def meadow_rows(
+    stage: Stage, horizon: float, palette: Colour, near: float, *, rows: int = 7, first: float = 0.06,
+    density: float = 1.0, sway: float = 0.20, hollow: float = 0.0, heads: float = 0.0,
+) -> list[Element]:  # fmt: skip
+    """Rows of grass from the middle distance to the camera.
+
+    Args:
+        stage: The stage.
+        horizon: Where the field vanishes.
+        palette: (k, 3) grass albedos.
+        near: Length of the nearest blades.
+        rows: How many layers.
+        first: Where the farthest row stands, as a share of the way from the horizon to the bottom.
+        density: Multiplies the number of blades.
+        sway: Displacement of a tip relative to its length, at energy 0.5.
+        hollow: How much shorter the grass is in the middle of the nearest rows, 0..1.
+        heads: Share of blades that carry an ear.
+    """
+    rng, elements = stage.rng, []
+    heading = float(rng.choice([-1.0, 1.0]))
+    for k in range(rows):
+        share = first + (1.12 - first) * (k / max(1, rows - 1)) ** 1.5
+        foot = horizon + (1.0 - horizon) * share
+        length = near * (0.10 + 0.90 * share**1.2)
+        step = (1.0 - horizon) * 0.22 * (0.25 + share)
+        count = round(density * 900 * stage.aspect / 1.78 * (1.15 - 0.55 * share))
+        x = rng.uniform(-0.05, stage.aspect + 0.05, count)
+        roots = np.stack([x, foot - step * rng.random(count) ** 1.3], -1)
+        lengths = length * rng.uniform(0.55, 1.2, count)
+        if hollow:
+            lengths *= 1.0 - hollow * share * np.exp(-(((x / stage.aspect - 0.5) / 0.28) ** 2))
+        canvas = stage.canvas()
+        lean = heading * 0.6 * stage.spec.energy
+        grass(canvas, stage, roots, lengths, palette, distance_of(roots[:, 1], horizon), lean=lean,
+              width=0.0022 + 0.0042 * share, shade=0.50 + 0.10 * share, heads=heads)  # fmt: skip
+        reach = reach_above(stage, foot - 0.2 * step, length + 0.4 * step, sway * length)
+        elements.append(Swaying(stage, canvas.layer(), reach, flutter=0.10))
+    return elements
+
+
+def gusts(stage: Stage, horizon: float, depth: float = 0.22) -> Dapple:
+    """Bands of light that the wind drives over the field."""
+    _, y = stage.grid()
+    strength = depth * smoothstep(horizon + 0.005, horizon + 0.10, y) * (0.6 + 0.8 * stage.spec.energy)
+    return Dapple(stage, strength.astype(np.float32), 0.55, horizon=horizon, speed=0.9, soft=1.3)

@@ -1,0 +1,113 @@
+"""Fractal noise that wraps around, and windows that scroll over it.
+
+- Fields are shaped in the frequency domain (white noise times a power law), so they are periodic on both
+  axes, have no lattice, and never show a seam however far they scroll.
+- A `Tile` keeps one period twice, so that lookups need no modulo per frame; motion is sub-pixel.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Field = npt.NDArray[np.float32]
+
+TILE_SIDE = 256  # pixels of one period; two octaves above what a half-resolution layer can show
+
+
+def fractal(
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    *,
+    cells: float = 4.0,
+    slope: float = 1.7,
+    stretch: float = 1.0,
+    finest: float = 0.5,
+) -> Field:
+    """Periodic power-law noise.
+
+    Args:
+        rng: Source of the white noise.
+        height: Rows of one period.
+        width: Columns of one period.
+        cells: Blobs across the width: waves longer than width/cells are left out.
+        slope: Fall of amplitude with frequency; 1 is rough, 2.5 is smooth.
+        stretch: How many times wider than high the blobs are.
+        finest: Highest frequency kept, in cycles a pixel (0.5 is all).
+
+    Returns:
+        float32 (height, width) of zero mean and unit deviation.
+    """
+    white = rng.standard_normal((height, width), dtype=np.float32)
+    fy = np.fft.fftfreq(height)[:, None] * width / stretch
+    fx = np.fft.rfftfreq(width)[None] * width
+    radius = np.hypot(fx, fy)
+    gain = np.maximum(radius, cells) ** -slope
+    gain *= radius > 0.35 * cells  # nothing much longer than a cell: no slope across the whole field
+    gain *= radius <= finest * width
+    field = np.fft.irfft2(np.fft.rfft2(white) * gain, s=(height, width))
+    return ((field - field.mean()) / field.std()).astype(np.float32)
+
+
+def smoothstep(low: float, high: float, x: Field) -> Field:
+    """The cubic ramp from 0 at `low` to 1 at `high`, elementwise."""
+    ramp = np.clip((x - np.float32(low)) * np.float32(1.0 / (high - low)), 0.0, 1.0)
+    return ramp * ramp * (np.float32(3.0) - np.float32(2.0) * ramp)
+
+
+def unit(field: Field, spread: float = 2.0) -> Field:
+    """Zero-mean noise squeezed into 0..1; `spread` deviations reach the ends."""
+    return np.clip(field / np.float32(2.0 * spread) + np.float32(0.5), 0.0, 1.0)
+
+
+def curve(rng: np.random.Generator, samples: int, *, cells: float = 3.0, slope: float = 1.6) -> Field:
+    """A smooth random line of `samples` points, zero mean, unit deviation (not periodic: cut from twice)."""
+    return fractal(rng, 1, 2 * samples, cells=2 * cells, slope=slope)[0, :samples]
+
+
+class Tile:
+    """A periodic texture, ready to be looked up anywhere.
+
+    Args:
+        texture: float32 (h, w) or (h, w, c) that wraps on both axes.
+    """
+
+    def __init__(self, texture: Field) -> None:
+        self.height, self.width = texture.shape[:2]
+        twice = np.concatenate([texture, texture], axis=0)
+        self._wrapped = np.ascontiguousarray(np.concatenate([twice, twice], axis=1))
+
+    def window(self, height: int, width: int, dx: float, dy: float = 0.0) -> Field:
+        """The (height, width) part whose top left corner is at (dx, dy) texels; no larger than one period."""
+        offset = np.array([[1, 0, dx % self.width], [0, 1, dy % self.height]], np.float32)
+        out: Field = cv2.warpAffine(
+            self._wrapped, offset, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        return out
+
+    def lookup(self, u: Field, v: Field) -> TileLookup:
+        """Prepares repeated sampling at fixed texel coordinates (u, v)."""
+        return TileLookup(self._wrapped, np.mod(u, self.width), np.mod(v, self.height))
+
+
+class TileLookup:
+    """Samples a tile at fixed coordinates plus a moving offset. Made by `Tile.lookup`."""
+
+    def __init__(self, wrapped: Field, u: Field, v: Field) -> None:
+        self._wrapped = wrapped
+        self._height, self._width = wrapped.shape[0] / 2, wrapped.shape[1] / 2
+        self._u, self._v = u.astype(np.float32), v.astype(np.float32)
+
+    def at(self, du: float, dv: float) -> Field:
+        """float32 samples shaped like u, at (u + du, v + dv)."""
+        out: Field = cv2.remap(
+            self._wrapped,
+            self._u + np.float32(du % self._width),
+            self._v + np.float32(dv % self._height),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return out

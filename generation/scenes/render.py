@@ -1,0 +1,79 @@
+"""A prompt as a moving picture: `Scene`.
+
+- `Scene.from_prompt` reads the prompt, mixes its light, and lets the family paint its layers once, at about
+  half the size asked for; `frame(t)` moves and stacks them and finishes the picture.
+- A frame is a function of (prompt, seed, size, t) alone: the same bytes in every process, in any order, for
+  one or two OpenCV threads.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.generation.scenes import meadow
+from sparkle.generation.scenes.finish import Finish
+from sparkle.generation.scenes.match import SceneSpec, match
+from sparkle.generation.scenes.mood import mood
+from sparkle.generation.scenes.particles import falling
+from sparkle.generation.scenes.stage import Stage
+from sparkle.schemas.errors import MediaError
+
+FAMILIES = {"meadow": meadow.build}
+SMALLEST_SIDE, LARGEST_SIDE = 96, 4096  # pixels; below, layers vanish, above, a frame needs gigabytes
+PAINTED_SHARE = 0.5  # of the size: the picture behind a person is out of focus anyway
+PAINTED_FLOOR = 240  # rows below which nothing is saved by painting smaller
+
+
+class Scene:
+    """A background that moves. Make one with `from_prompt`."""
+
+    def __init__(self, spec: SceneSpec, *, seed: int, width: int, height: int) -> None:
+        _check(seed, width, height)
+        self.spec = spec
+        share = min(1.0, max(PAINTED_SHARE, PAINTED_FLOOR / min(width, height)))
+        painted = (round(height * share), round(width * share))
+        rng = np.random.Generator(np.random.PCG64([seed, zlib.crc32(spec.family.encode())]))
+        stage = Stage(painted[0], painted[1], spec, mood(spec, rng), rng)
+        self._elements = [*FAMILIES.get(spec.family, meadow.build)(stage), *falling(stage)]
+        self._finish = Finish(spec, rng, painted, (height, width))
+        self._painted = painted
+
+    @classmethod
+    def from_prompt(cls, prompt: str, *, seed: int, width: int, height: int) -> Self:
+        """Reads a prompt and paints its scene."""
+        return cls(match(prompt), seed=seed, width=width, height=height)
+
+    @property
+    def description(self) -> dict[str, str | float]:
+        """What was understood of the prompt, for records."""
+        spec = self.spec
+        return {
+            "family": spec.family, "kind": spec.kind, "season": spec.season, "time_of_day": spec.time_of_day,
+            "weather": spec.weather, "style": spec.style, "energy": round(spec.energy, 3),
+            "particles": " ".join(spec.particles), "features": " ".join(spec.features),
+        }  # fmt: skip
+
+    def frame(self, t: float) -> npt.NDArray[np.uint8]:
+        """The picture at t seconds, uint8 (height, width, 3) RGB."""
+        canvas = np.zeros((*self._painted, 3), np.float32)
+        for element in self._elements:
+            element.draw(canvas, t)
+        return self._finish.picture(canvas, t)
+
+    def frames(self, count: int, fps: int = 16) -> Iterator[npt.NDArray[np.uint8]]:
+        """The first `count` frames at `fps` frames a second."""
+        return (self.frame(k / fps) for k in range(count))
+
+
+def _check(seed: int, width: int, height: int) -> None:
+    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE and side % 2 == 0 for side in (width, height)):
+        raise MediaError(
+            "A scene cannot be painted at this size.",
+            got=f"{width}x{height}",
+            wanted=f"even sides from {SMALLEST_SIDE} to {LARGEST_SIDE} pixels",
+        )

@@ -1,0 +1,154 @@
+"""From a folder or a JSONL list to candidates: which clip is edited in which theme, by which prompt.
+
+- A folder gives its video files in order of their path; a list gives its lines in order. A list with a
+  bad line starts nothing: the error names the line.
+- A source is known by its content. The same content, theme and prompt is one candidate, however often
+  it is listed; a run that is started again with more sources appends new candidates.
+- An unreadable source is a candidate too, so that its outcome says why it failed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sparkle.schemas.errors import MediaError, RecordError, SourceListError
+from sparkle.schemas.fsio import read_jsonl
+from sparkle.schemas.ids import TAXONOMY_THEMES, format_id, parse_id
+from sparkle.schemas.records import Candidate, SourceRecord
+from sparkle.schemas.validate import check
+
+Named = tuple[Path, str | None, str | None]  # file, and theme and prompt where its line has them
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A source as it was listed: where it is, in which theme, with which prompt (None: to compose)."""
+
+    path: Path
+    theme: str
+    prompt: str | None
+
+
+def list_sources(sources: Path, themes: Sequence[str], limit: int | None) -> list[Listed]:
+    """What a folder or a JSONL list names; every source once a theme that it does not name itself.
+
+    Raises:
+        SourceListError: nothing there, a bad line, or a theme without prompts where one is needed.
+    """
+    if sources.is_dir():
+        named: list[Named] = [(path, None, None) for path in _video_files(sources)]
+    elif sources.is_file() and sources.suffix == ".jsonl":
+        named = list(_read_list(sources))
+    else:
+        raise SourceListError(
+            "no such source list",
+            got=sources,
+            wanted="a folder of videos or a .jsonl file",
+            fix="see --sources",
+        )
+    if not named:
+        wanted = f"files ending in {', '.join(VIDEO_SUFFIXES)}"
+        raise SourceListError("no sources", got=sources, wanted=wanted)
+    listed = [
+        Listed(path, chosen, prompt)
+        for path, theme, prompt in named[:limit]
+        for chosen in ([theme] if theme else themes)
+    ]
+    for item in listed:
+        if item.prompt is None and item.theme not in TAXONOMY_THEMES:
+            raise SourceListError(
+                f"theme {item.theme} has no taxonomy to compose from",
+                wanted="a prompt in the source list",
+                where=item.path,
+                fix=f"give a prompt, or one of the themes {', '.join(TAXONOMY_THEMES)}",
+            )
+    return listed
+
+
+def _video_files(folder: Path) -> list[Path]:
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _read_list(path: Path) -> Iterator[Named]:
+    try:
+        for number, value in read_jsonl(path):
+            where = f"{path}:{number}"
+            check("source_list", value, where=where)
+            file = path.parent / value["path"]
+            if not file.is_file():
+                raise RecordError("no such file", got=str(file), where=where)
+            yield file, value.get("theme"), value.get("prompt")
+    except RecordError as error:
+        raise SourceListError(
+            f"the source list has a bad line: {error.problem}",
+            got=error.got,
+            wanted=error.wanted or '{"path": ..., "theme"?: ..., "prompt"?: ...}',
+            where=error.where,
+            fix="mend the line; nothing was started",
+        ) from None
+
+
+def inspect_source(path: Path, sha256: str) -> SourceRecord:
+    """What a source file is; an unreadable one has a `problem`."""
+    from sparkle.media.phash import perceptual_hash
+    from sparkle.media.probe import probe
+
+    known = SourceRecord(sha256, str(path), path.stat().st_size)
+    try:
+        info = probe(path)
+        seen = perceptual_hash(path)
+    except MediaError as error:
+        return replace(known, problem=str(error))
+    return replace(
+        known, width=info.width, height=info.height, frames=info.frames, fps=info.fps, perceptual_hash=seen
+    )
+
+
+def new_candidates(
+    known: Sequence[Candidate], listed: Sequence[tuple[str, Listed]], shard: tuple[int, int]
+) -> list[Candidate]:
+    """Candidates for what is listed as (content sha256, item) and not known yet.
+
+    A shard of several cannot see the others' candidates, so there ids follow from the whole list, before the
+    shard takes every `count`-th item from `index` on: the shards of one list never share an id.
+
+    Raises:
+        SourceListError: the list of a sharded run is not the one that it was started with.
+    """
+    index, count = shard
+    if count == 1:
+        return _number(known, listed)
+    share = [candidate for position, candidate in enumerate(_number((), listed)) if position % count == index]
+    before = {candidate.id: candidate for candidate in known}
+    expected = {candidate.id: candidate for candidate in share}
+    if any(expected.get(sample_id) != candidate for sample_id, candidate in before.items()):
+        raise SourceListError(
+            "the sources of a sharded run have changed since it was started",
+            wanted="the same list for every shard and every rerun",
+            fix="start new shards in new folders, or restore the list",
+        )
+    return [candidate for candidate in share if candidate.id not in before]
+
+
+def _number(known: Sequence[Candidate], listed: Sequence[tuple[str, Listed]]) -> list[Candidate]:
+    seen = {(candidate.source, candidate.theme, candidate.prompt) for candidate in known}
+    following: Counter[str] = Counter()
+    for candidate in known:
+        theme, number = parse_id(candidate.id)
+        following[theme] = max(following[theme], number + 1)
+    found: list[Candidate] = []
+    for sha256, item in listed:
+        key = (sha256, item.theme, item.prompt)
+        if key not in seen:
+            seen.add(key)
+            found.append(
+                Candidate(format_id(item.theme, following[item.theme]), sha256, item.theme, item.prompt)
+            )
+            following[item.theme] += 1
+    return found

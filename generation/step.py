@@ -1,0 +1,182 @@
+"""A step: a dataclass with `setup()` and `process(work) -> Kept | Rejected | Failed`.
+
+How it works:
+- A subclass declares what it reads and makes, and writes `measure`: artifacts go out through
+  `work.write`, what was measured comes back as the step's record.
+- `process` lets the rules judge that record. A `SampleError`, or an error of the codec and of
+  OpenCV on this sample's data, is Failed; anything else is a bug and stops the run.
+- A step keeps nothing between samples, so a sample can be processed again at any time, anywhere.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import av.error
+import cv2
+import numpy as np
+
+from sparkle.generation.config import RunConfig
+from sparkle.generation.registry import make_backend
+from sparkle.schemas import records as r
+from sparkle.schemas.canonical import sha256_file
+from sparkle.schemas.errors import SampleError
+from sparkle.schemas.fsio import commit, temporary_beside
+from sparkle.schemas.layout import Kind
+from sparkle.schemas.record import Record
+from sparkle.schemas.rules import Thresholds, judge
+from sparkle.schemas.seeds import derive_seed
+from sparkle.schemas.stages import STEP_BY_NAME
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one worker of a step needs."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A candidate on its way: what the steps before said of it and made for it."""
+
+    candidate: r.Candidate
+    source: r.SourceRecord
+    records: dict[str, Record] = field(default_factory=dict)
+    artifacts: dict[str, r.ArtifactRef] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The sample's id."""
+        return self.candidate.id
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The sample goes on."""
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A rule keeps the sample out; its record and artifacts stay."""
+
+    reason: str
+    record: Record
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The step could not be done on this sample; never a score."""
+
+    error: dict[str, str]
+
+
+class Work:
+    """One sample in one step: where to read and write, and its seed."""
+
+    def __init__(self, root: Path, config: RunConfig, step: Step, sample: Sample) -> None:
+        self.root = root
+        self.config = config
+        self.sample = sample
+        self.committed: dict[str, r.ArtifactRef] = {}
+        self._makes = STEP_BY_NAME[step.name].makes
+        self.seed = step_seed(config, step, sample)
+
+    @property
+    def prompt(self) -> str:
+        """The instruction that `compose` settled on."""
+        return self.record(r.ComposeRecord).prompt
+
+    def record(self, kind: type[R]) -> R:
+        """The record of the step before that left one of this kind."""
+        return next(record for record in self.sample.records.values() if type(record) is kind)
+
+    def read(self, kind: Kind) -> Path:
+        """The path of an artifact that a step before made."""
+        return self.root / kind.path(self.sample.id)
+
+    @contextmanager
+    def write(self, kind: Kind) -> Iterator[Path]:
+        """Yield a temporary path; what is written there becomes the sample's artifact of this kind.
+
+        A block that writes nothing leaves no artifact: the record must say why a rule keeps the sample out.
+        """
+        if kind not in self._makes:
+            raise KeyError(f"{kind.name} is not among what this step makes")
+        target = self.root / kind.path(self.sample.id)
+        temporary = temporary_beside(target)
+        try:
+            yield temporary
+            if temporary.exists():
+                reference = r.ArtifactRef(sha256_file(temporary), temporary.stat().st_size)
+                commit(temporary, target)
+                self.committed[kind.name] = reference
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@dataclass
+class Step(ABC):
+    """Base of the steps; see the module's docstring."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    capability: ClassVar[str | None] = None
+    needs: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[Kind, ...]] = ()
+    per_source: ClassVar[bool] = False
+    seed_scope: ClassVar[str | None] = None
+    resources: ClassVar[Resources] = Resources()
+
+    config: RunConfig
+    backend: Any = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.capability is not None:
+            self.backend = make_backend(self.config, self.capability)
+
+    def setup(self) -> None:
+        """Load the backend, once in the process that works."""
+        if self.backend is not None:
+            self.backend.setup()
+
+    def settings(self) -> dict[str, Any]:
+        """What of the configuration, besides the backend's table, decides this step's output."""
+        return {}
+
+    @abstractmethod
+    def measure(self, work: Work) -> Record:
+        """Do the step's work on one sample."""
+
+    def process(self, work: Work) -> Kept | Rejected | Failed:
+        """Do the step's work and let the rules judge it."""
+        try:
+            record = self.measure(work)
+        except SampleError as error:
+            return Failed({"kind": type(error).__name__, **error.parts()})
+        except (cv2.error, av.error.FFmpegError, np.linalg.LinAlgError) as error:
+            where = work.sample.source.path
+            return Failed({"kind": type(error).__name__, "problem": str(error).strip(), "where": where})
+        return verdict(self.name, record, self.config.thresholds)
+
+
+def verdict(step: str, record: Record, thresholds: Thresholds) -> Kept | Rejected:
+    """What the rules say of a record."""
+    reason = judge(step, record, thresholds)
+    return Kept(record) if reason is None else Rejected(reason, record)
+
+
+def step_seed(config: RunConfig, step: Step, sample: Sample) -> int:
+    """The seed of a sample in a step: shared by a source's samples where the step is once a source."""
+    owner = sample.candidate.source if step.per_source else sample.id
+    return derive_seed(config.seed, owner, step.seed_scope or step.name)

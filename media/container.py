@@ -1,0 +1,187 @@
+"""Opening a video file that someone else made, so that nothing but that file is read.
+
+How it works
+- `open_video` gives an `OpenVideo`: the container, its first real video stream (cover pictures are not
+  video) and `frames()`, which decodes in presentation order.
+- Every way in which a file can be bad becomes a `MediaError` that names it: missing, empty, not a video,
+  cut short, undecodable, absurdly large, a frame size that changes on the way.
+- The decoder stops at the first error instead of painting over it: a concealed frame is a silent repair.
+- A path is never parsed as a URL or a pattern, playlists are no videos, and only the file protocol is
+  allowed, so a hostile "video" cannot make the decoder read other files or the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from sparkle.schemas.errors import MediaError
+
+# Pixels. 8K UHD is 7680 wide; beyond it a header is wrong or hostile.
+MAX_SIDE = 8192
+
+# Frames a file may hold: two hours at 60 fps.
+MAX_FRAMES = 2 * 3600 * 60
+
+# libavformat's names of the containers that hold video and refer to nothing outside themselves. Left out on
+# purpose: hls, dash, concat, image sequences (they open other files) and tty (it "plays" any text file).
+_DEMUXERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,h264,hevc,ivf"
+
+# ISO base media boxes that hold the index or the pictures. Only their length is checked: unknown boxes and
+# stray bytes after the last one are common in good files.
+_BOXES_THAT_MATTER = frozenset({b"moov", b"moof", b"mdat"})
+
+
+@dataclass(frozen=True)
+class OpenVideo:
+    """An open video file.
+
+    Attributes:
+        path: The file.
+        container: PyAV's container.
+        stream: Its first video stream.
+    """
+
+    path: Path
+    container: InputContainer
+    stream: VideoStream
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds that one unit of a timestamp stands for."""
+        return self.stream.time_base or Fraction(1, av.time_base)
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Decodes every frame in presentation order, as stored (not rotated).
+
+        Raises:
+            MediaError: A frame does not decode, or differs in size from the first, or there are none, or more
+                than `MAX_FRAMES`.
+        """
+        size: tuple[int, int] | None = None
+        with _media_errors(self.path):
+            for index, frame in enumerate(self.container.decode(self.stream)):
+                size = size or (frame.width, frame.height)
+                if (frame.width, frame.height) != size:
+                    raise MediaError(
+                        "the frame size changes inside the video",
+                        got=f"{frame.width}x{frame.height} at frame {index}",
+                        wanted=f"{size[0]}x{size[1]}, as in frame 0",
+                        where=self.path,
+                    )
+                if frame.is_corrupt:
+                    raise MediaError("a frame is corrupt", got=f"frame {index}", where=self.path)
+                if index >= MAX_FRAMES:
+                    raise MediaError(
+                        "the video is too long", wanted=f"at most {MAX_FRAMES} frames", where=self.path
+                    )
+                yield frame
+        if size is None:
+            raise MediaError("the video has no frames", where=self.path)
+
+    def packet_count(self) -> int:
+        """Counts the stream's packets from here on without decoding them.
+
+        Raises:
+            MediaError: The container cannot be read, or holds more than `MAX_FRAMES`.
+        """
+        count = 0
+        with _media_errors(self.path):
+            for packet in self.container.demux(self.stream):
+                count += packet.size > 0
+                if count > MAX_FRAMES:
+                    raise MediaError(
+                        "the video is too long", wanted=f"at most {MAX_FRAMES} frames", where=self.path
+                    )
+        return count
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[OpenVideo]:
+    """Opens a video for decoding with as many threads as there are cores (decoding is exact).
+
+    Args:
+        path: A video file of a common container (mp4, mov, mkv, webm, avi, ts, ...).
+
+    Raises:
+        MediaError: The file is missing, empty, cut short, no video, has no video stream, or has a side over
+            `MAX_SIDE`.
+    """
+    if not path.is_file():
+        raise MediaError("there is no such video", where=path)
+    if path.stat().st_size == 0:
+        raise MediaError("the video is empty", got="0 bytes", where=path)
+    options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
+    with (
+        _media_errors(path),
+        av.open(f"file:{path}", options=options, metadata_errors="replace") as container,
+    ):
+        if "mov" in container.format.name.split(","):
+            _require_whole_boxes(path)
+        stream = _first_video_stream(container, path)
+        context = stream.codec_context
+        if not (0 < context.width <= MAX_SIDE and 0 < context.height <= MAX_SIDE):
+            raise MediaError(
+                "the video has an impossible size",
+                got=f"{context.width}x{context.height}",
+                wanted=f"sides from 1 to {MAX_SIDE} pixels",
+                where=path,
+            )
+        context.options = {"err_detect": "explode", "max_pixels": str(MAX_SIDE * MAX_SIDE)}
+        context.thread_type = "FRAME"
+        yield OpenVideo(path, container, stream)
+
+
+def _first_video_stream(container: InputContainer, path: Path) -> VideoStream:
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    kinds = sorted({stream.type for stream in container.streams})
+    raise MediaError("the file has no video stream", got=", ".join(kinds) or "no stream at all", where=path)
+
+
+def _require_whole_boxes(path: Path) -> None:
+    """Refuses an MP4 or MOV with a box that ends beyond the file: the decoder would just stop early."""
+    end = path.stat().st_size
+    with path.open("rb") as file:
+        position = 0
+        while position + 8 <= end:
+            file.seek(position)
+            header = file.read(16)
+            size, kind = int.from_bytes(header[:4], "big"), header[4:8]
+            if size == 1:
+                size = int.from_bytes(header[8:16], "big")
+            if kind in _BOXES_THAT_MATTER and position + size > end:
+                raise MediaError(
+                    "the video is cut short",
+                    got=f"{end} bytes",
+                    wanted=f"{position + size} bytes",
+                    where=path,
+                )
+            if size < 8:  # 0: "to the end of the file"; anything else is not a box
+                return
+            position += size
+
+
+@contextmanager
+def _media_errors(path: Path) -> Iterator[None]:
+    """Turns libav's errors into `MediaError`."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise MediaError(
+            "the video cannot be decoded",
+            got=error.strerror,
+            wanted="a file whose every frame decodes",
+            where=path,
+            fix=f"look at it with: ffmpeg -v error -i {path} -f null -",
+        ) from error

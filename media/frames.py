@@ -1,0 +1,104 @@
+"""Frame arithmetic: sizes, pairs side by side, and which frames are looked at.
+
+- Clips are 4k + 1 frames long, as video diffusion models want them (one frame, then groups of four).
+- Two samplings come from upstream: anchors every 8th frame (2 a second at 16 fps) for the second grounding
+  round, and four frames for scoring an edited video.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.schemas.errors import MediaError
+
+_Pixels = TypeVar("_Pixels", np.uint8, np.bool_)
+
+
+def resize(frames: npt.NDArray[_Pixels], size: tuple[int, int]) -> npt.NDArray[_Pixels]:
+    """Resizes frames or masks by pixel area (bilinearly where they grow).
+
+    Args:
+        frames: uint8 (T, H, W, 3) or (T, H, W), or masks bool (T, H, W): a mask pixel is set where at least
+            half of its area was.
+        size: (width, height) in pixels.
+
+    Returns:
+        The same kind of array with H and W replaced.
+    """
+    height, width = frames.shape[1:3]
+    if size == (width, height):
+        return frames.copy()
+    resized = np.empty((len(frames), size[1], size[0], *frames.shape[3:]), frames.dtype)
+    for target, frame in zip(resized, frames, strict=True):
+        if frames.dtype == np.bool_:
+            target[:] = cv2.resize(frame.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
+        else:
+            target[:] = cv2.resize(frame.astype(np.uint8), size, interpolation=cv2.INTER_AREA)
+    return resized
+
+
+def side_by_side(
+    a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8], height: int = 240
+) -> npt.NDArray[np.uint8]:
+    """Two clips beside each other, for previews.
+
+    Args:
+        a: uint8 (T, H, W, 3), shown on the left.
+        b: uint8 (T, H', W', 3), shown on the right, with the same T.
+        height: Height of the result in pixels; widths follow, rounded to even.
+
+    Returns:
+        uint8 (T, height, width of a + width of b, 3).
+
+    Raises:
+        MediaError: The clips differ in length.
+    """
+    if len(a) != len(b):
+        raise MediaError(
+            "clips of different length cannot stand side by side", got=f"{len(a)} and {len(b)} frames"
+        )
+    halves = [
+        resize(clip, (2 * round(clip.shape[2] * height / clip.shape[1] / 2), height)) for clip in (a, b)
+    ]
+    return np.concatenate(halves, axis=2)
+
+
+def anchor_indices(frames: int, every: int = 8) -> tuple[int, ...]:
+    """Frames that the second grounding round looks at: 0, `every`, 2 * `every`, ... below `frames`.
+
+    Args:
+        frames: Length of the clip.
+        every: Distance in frames; 8 is upstream's 2 a second at 16 fps.
+    """
+    return tuple(range(0, frames, every))
+
+
+def score_indices(frames: int) -> tuple[int, int, int, int]:
+    """The four frames by which upstream scores a video: 1 + i * (T - 2) // 3 for i = 0..3.
+
+    Args:
+        frames: Length T of the clip, at least 5. T = 77 gives upstream's (1, 26, 51, 76).
+
+    Raises:
+        MediaError: The clip is shorter than 5 frames.
+    """
+    if frames < 5:
+        raise MediaError("the clip is too short to score", got=f"{frames} frames", wanted="at least 5 frames")
+    first, second, third, fourth = (1 + i * (frames - 2) // 3 for i in range(4))
+    return first, second, third, fourth
+
+
+def is_4k_plus_1(frames: int) -> bool:
+    """Whether a clip of so many frames is one frame and whole groups of four."""
+    return frames >= 1 and frames % 4 == 1
+
+
+def largest_4k_plus_1(n: int) -> int:
+    """The largest 4k + 1 that is at most `n`; `n` must be at least 1."""
+    if n < 1:
+        raise MediaError("no clip length is this short", got=f"{n} frames", wanted="at least 1 frame")
+    return n - (n - 1) % 4

@@ -1,0 +1,119 @@
+"""Subject masks in upstream's npz: `mask` = packed bits of the flattened masks, `shape` = (T, H, W).
+
+How it works
+- Upstream's users read a file with numpy alone:
+  `bits = np.unpackbits(d["mask"])[: np.prod(d["shape"])].reshape(d["shape"])`. So do files written here;
+  they are deflated (0.1 MB instead of 9.3 MB for 81 frames of 720p) and always have the same bytes.
+- Reading trusts nothing: members, types and sizes are checked before anything is allocated, and no pickle
+  is ever opened.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.schemas.errors import MediaError
+
+# Pixels of all masks of a clip: 81 frames of 4K UHD are 6.7e8.
+MAX_MASK_PIXELS = 2**30
+
+# numpy's names of the types that upstream's two arrays may have.
+_BYTES = frozenset({"|u1"})
+_INTEGERS = frozenset({"<i8", "<i4"})
+
+_HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def save_mask(path: Path, masks: npt.NDArray[np.bool_]) -> None:
+    """Writes the masks of a clip.
+
+    Args:
+        path: The npz file to write; replaced if it is there.
+        masks: bool (T, H, W), every side at least 1.
+
+    Raises:
+        MediaError: The array is no such masks.
+    """
+    if masks.dtype != np.bool_ or masks.ndim != 3 or not 0 < masks.size <= MAX_MASK_PIXELS:
+        raise MediaError(
+            "not the masks of a clip", got=f"{masks.dtype} {masks.shape}", wanted="bool (T, H, W)", where=path
+        )
+    with path.open("wb") as file:
+        np.savez_compressed(file, mask=np.packbits(masks), shape=np.array(masks.shape, np.int64))
+
+
+def load_mask(path: Path) -> npt.NDArray[np.bool_]:
+    """Reads the masks of a clip, upstream's or ours.
+
+    Args:
+        path: The npz file.
+
+    Returns:
+        bool (T, H, W).
+
+    Raises:
+        MediaError: The file is missing, damaged, holds other members, types or shapes, claims more than
+            `MAX_MASK_PIXELS`, or its shape does not fit its bits.
+    """
+    if not path.is_file():
+        raise MediaError("there is no such mask", where=path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sorted(archive.namelist()) != ["mask.npy", "shape.npy"]:
+                raise MediaError(
+                    "not a mask file",
+                    got=sorted(archive.namelist()),
+                    wanted="mask.npy and shape.npy",
+                    where=path,
+                )
+            shape = _read_shape(archive, path)
+            bits = _read_vector(archive, "mask.npy", _BYTES, (math.prod(shape) + 7) // 8, path)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise MediaError("the mask cannot be read", got=error, where=path) from error
+    return np.unpackbits(bits, count=math.prod(shape)).reshape(shape).view(np.bool_)
+
+
+def _read_shape(archive: zipfile.ZipFile, path: Path) -> tuple[int, int, int]:
+    frames, height, width = (int(side) for side in _read_vector(archive, "shape.npy", _INTEGERS, 3, path))
+    if min(frames, height, width) < 1 or frames * height * width > MAX_MASK_PIXELS:
+        raise MediaError(
+            "the mask has an impossible shape",
+            got=(frames, height, width),
+            wanted=f"positive sides, at most {MAX_MASK_PIXELS} pixels in all",
+            where=path,
+        )
+    return frames, height, width
+
+
+def _read_vector(
+    archive: zipfile.ZipFile, name: str, types: frozenset[str], length: int, path: Path
+) -> npt.NDArray[Any]:
+    """Reads an npy member that must be one-dimensional, of `length` items and one of `types`."""
+    with archive.open(name) as member:
+        version = np.lib.format.read_magic(member)
+        if version not in _HEADER_READERS:
+            raise MediaError("the mask has an unknown npy version", got=version, where=f"{path}: {name}")
+        shape, _, dtype = _HEADER_READERS[version](member)
+        if dtype.str not in types or shape != (length,):
+            raise MediaError(
+                "the mask's shape and bits do not fit each other",
+                got=f"{dtype.str} {shape}",
+                wanted=f"{' or '.join(sorted(types))} {(length,)}",
+                where=f"{path}: {name}",
+            )
+        return np.frombuffer(member.read(length * dtype.itemsize), dtype, length)
