@@ -4,6 +4,6 @@ The floors are packages of their own: `sparkle.schemas`, `sparkle.media`, `spark
 `sparkle.builders`, `sparkle.hub`. Nothing heavy is imported before it is used.
 """
 
-from sparkle.version import __version__
+from sparkle.schemas.version import __version__
 
 __all__ = ["__version__"]

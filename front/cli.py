@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-from sparkle.version import __version__
+from sparkle.schemas.version import __version__
 
 # Verb -> (module, its click command).
 _VERBS: dict[str, tuple[str, str]] = {

@@ -15,7 +15,7 @@ from sparkle.schemas.record import load_fields
 def available(capability: str) -> tuple[str, ...]:
     """Names of a capability's backends, from the folder listing."""
     package = importlib.import_module(f"sparkle.generation.backends.{capability}")
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
+    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(package.__path__)))
 
 
 def make_backend(config: RunConfig, capability: str) -> Any:

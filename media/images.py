@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sparkle.media.container import MAX_SIDE
 from sparkle.schemas.errors import MediaError
 
-# zlib level. 3 takes a third of the default's time for 4% more bytes.
+# zlib level. On a 720p frame of the shared clips it takes under half of level 6's time for 5% more bytes.
 _COMPRESSION = 3
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +24,8 @@ _OUTER_MARGIN = 4
 _INNER_MARGIN = 2
 
 # Frames between compared ones: a quarter of a second at 16 fps. Slow things (mist, clouds) move in that
-# time, codec noise does not grow. On the shared clips the weakest live background rises ninefold over
-# neighbouring frames, frozen ones do not rise at all.
+# time and codec noise does not grow: on the shared clips the weakest live background measures nine times as
+# much as between neighbouring frames, frozen ones measure the same.
 _MOTION_GAP = 4
 
 # Gray levels that a pixel may change without having moved: what is left of film grain (sigma 4 at 720p) and
@@ -40,8 +42,8 @@ def background_motion(frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_
     """How much the background changes in a quarter of a second.
 
     The mean over background pixels and pairs of frames four apart of the absolute change of the blurred gray
-    level, where a change of at most 2 levels counts as 0. On the shared clips, at 320x180: edited ones .37
-    to 8, the same with a frozen background 0.0001 at most.
+    level, where a change of at most 2 levels counts as 0. On the shared clips, at 320x180: edited ones 0.43
+    to 5.8, the same with a frozen background less than 0.00001, a still with film grain 0.0001.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB, T >= 2.
@@ -151,7 +153,7 @@ def mask_stability(masks: npt.NDArray[np.bool_]) -> float:
     if not masks.any():
         raise MediaError("there is no subject to measure", got="every mask is empty")
     values = []
-    for mask, following in zip(masks[:-1], masks[1:], strict=True):
+    for mask, following in pairwise(masks):
         union = np.count_nonzero(mask | following)
         values.append(np.count_nonzero(mask & following) / union if union else 1.0)
     return float(np.mean(values))

@@ -53,7 +53,7 @@ _TELLINGS = (
     ". Add {moves_doing} while {light_does}",
     ". Show {all_doing}",
     ". The scene should include {all_doing}",
-    ". Behind the subject, {all_does}",
+    ". In the background, {all_does}",
     ". {All_does}",
 )
 _CLOSINGS = (
@@ -65,7 +65,7 @@ _CLOSINGS = (
     ". Everything in the foreground remains as filmed",
 )
 _MOST_MOVES = 3  # with one clause of light: upstream's prompts tell of two to four things
-_MOST_DRAWS = 64  # measured: 96 draws of 100 fit, 77 of 100 of the shortest scene
+_MOST_DRAWS = 64  # measured: 96 draws of 100 fit, and 82 of the scene that fits least
 
 _MEASURED_SIDE = 320  # pixels
 # (bound, word of what lies below it). The inner bounds split the 24 first frames of the shared clips
@@ -94,7 +94,7 @@ _HUES = (
     (112, "yellows", "olives"),
     (165, "greens", "dark greens"),
     (230, "teals", "dark teals"),
-    (305, "blues", "dark blues"),
+    (312, "blues", "dark blues"),
     (335, "purples", "dark purples"),
     (360, "pinks", "crimsons"),
 )

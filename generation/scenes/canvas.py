@@ -19,6 +19,10 @@ Colour = npt.NDArray[np.floating]
 SUPERSAMPLE = 2  # four samples a pixel; the finishing blur hides what is left
 FRACTION_BITS = 4  # sub-pixel bits of OpenCV's drawing coordinates
 
+_TURN = np.linspace(0.0, 2.0 * np.pi, 9)[:-1, None]
+ROUND = np.concatenate([np.cos(_TURN), np.sin(_TURN)], axis=1)
+LEAF = np.array([(1.0, 0.0), (0.3, 0.62), (-0.5, 0.66), (-1.0, 0.0), (-0.5, -0.66), (0.3, -0.62)])
+
 
 def rgb(*levels: float) -> npt.NDArray[np.float32]:
     """A colour from 8-bit levels, as float32 (3,) in 0..1."""
@@ -62,10 +66,11 @@ class Canvas:
         for corners, ink in zip(self._fixed(polygons), _inks(colours), strict=True):
             cv2.fillConvexPoly(self._pixels, corners, ink, cv2.LINE_8, FRACTION_BITS)
 
-    def dabs(self, centres: Points, radii: Points, angles: Points, colours: Colour) -> None:
-        """Draws m ellipses: centres (m, 2), radii (m, 2), angles (m,) in radians, colours (m, 3)."""
-        turn = np.linspace(0.0, 2.0 * np.pi, 9)[:-1]
-        ring = np.stack([np.cos(turn), np.sin(turn)], -1)[None] * radii[:, None]
+    def dabs(
+        self, centres: Points, radii: Points, angles: Points, colours: Colour, *, outline: Points = ROUND
+    ) -> None:
+        """Draws m small shapes: centres (m, 2), radii (m, 2), angles (m,) in radians, colours (m, 3)."""
+        ring = outline[None] * radii[:, None]
         cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
         x = ring[..., 0] * cos - ring[..., 1] * sin
         y = ring[..., 0] * sin + ring[..., 1] * cos

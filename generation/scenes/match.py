@@ -22,6 +22,7 @@ from sparkle.generation.scenes import vocabulary
 
 ENERGY_REST = 0.5  # energy of a prompt that says nothing about motion
 ENERGY_SPAN = 0.45  # the most that words can add or take away
+KIND_NAMED = 2  # extra weight of a kind's first term, which is its plainest name
 NEGATIONS = frozenset({"no", "without"})
 HOLDING = frozenset({"remain", "remains", "remaining", "stay", "stays", "keep", "keeps", "hold", "stand", "stands"})
 HOLDING_REACH = 3  # words between "remains" and "still": "remain perfectly still", "keep the subject still"
@@ -169,7 +170,8 @@ INDOORS = frozenset({"interior", "underwater", "space"})  # families that no rai
 
 
 def _kind(words: Words, family: str) -> str:
-    counts = {kind: sum(map(words.has, terms)) for kind, terms in vocabulary.KIND_TERMS[family].items()}
+    table = vocabulary.KIND_TERMS[family]
+    counts = {kind: sum(map(words.has, terms)) + KIND_NAMED * words.has(terms[0]) for kind, terms in table.items()}
     return max(counts, key=lambda kind: counts[kind])
 
 

@@ -8,7 +8,8 @@ from sparkle.generation.scenes.canvas import Colour, pick, rgb
 from sparkle.generation.scenes.land import crest, distance_of, gusts, hill, meadow_rows, plane, treeline
 from sparkle.generation.scenes.light import Fog
 from sparkle.generation.scenes.motion import Swaying
-from sparkle.generation.scenes.plants import broadleaf, reach_above
+from sparkle.generation.scenes.plants import reach_above
+from sparkle.generation.scenes.trees import broadleaf
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Backdrop, Cutout, Element, Stage
 

@@ -61,7 +61,7 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
     },
     "mountain": {
         "mountain": 4.5, "mountaintop": 4.5, "mountainside": 4.5, "peak": 3.5, "alpine": 3.5, "alps": 4,
-        "summit": 4, "valley": 3.5, "canyon": 5, "gorge": 4, "ravine": 3.5, "cliff": 2.5, "ruin": 3.5,
+        "summit": 4, "valley": 4, "forested valley": 4, "canyon": 5, "gorge": 4, "ravine": 3.5, "cliff": 2.5, "ruin": 3.5,
         "glacier": 4, "volcano": 4.5, "volcanic": 3.5, "ridge": 2.5, "mesa": 4, "rocky": 1.5, "waterfall": 2,
         "highland": 3, "himalaya": 4, "fjord": 3, "temple": 2, "crag": 3, "badlands": 4, "plateau": 2.5,
         "monastery": 2.5,
@@ -78,7 +78,7 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
         "forest": 4, "woodland": 4, "woods": 3.5, "jungle": 4.5, "rainforest": 5, "grove": 3, "bamboo": 4.5,
         "cherry blossom": 3, "cherry tree": 3, "sakura": 4, "blossom": 2, "park": 2.5, "garden": 2.5,
         "orchard": 3, "pine": 2, "conifer": 3, "evergreen": 2, "birch": 2.5, "maple": 2.5, "oak": 2,
-        "redwood": 3, "willow": 2, "canopy": 1.5, "undergrowth": 2, "fern": 2, "moss": 1.5, "mossy": 1.5,
+        "redwood": 3, "willow": 2, "canopy": 1.0, "undergrowth": 2, "fern": 2, "moss": 1.5, "mossy": 1.5,
         "trunk": 1.5, "clearing": 2, "glade": 3, "enchanted": 1.5, "forested": 1.5, "trail": 1, "tree": 1,
         "foliage": 1, "leaf": 0.5, "path": 0.25,
     },
@@ -101,7 +101,7 @@ KIND_TERMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "coast": ("cliff", "rocky", "rock", "lighthouse", "crashing", "coast", "coastal"),
     },
     "forest": {
-        "woods": ("oak", "birch", "maple", "enchanted", "clearing", "glade", "woodland", "grove"),
+        "woods": ("woodland", "oak", "birch", "maple", "enchanted", "clearing", "glade", "grove"),
         "conifer": ("pine", "conifer", "evergreen", "redwood", "fir", "spruce", "snow", "snowy", "winter", "frost"),
         "jungle": ("jungle", "rainforest", "tropical", "vine", "fern", "exotic"),
         "bamboo": ("bamboo",),
@@ -110,7 +110,7 @@ KIND_TERMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "meadow": {
         "meadow": ("meadow", "stream", "brook", "pasture", "countryside"),
         "prairie": ("prairie", "wheat", "grassland", "savanna", "savannah", "steppe", "tall grass", "plain", "barley"),
-        "flowers": ("flower", "wildflower", "lavender", "sunflower", "tulip", "poppy", "daisy"),
+        "flowers": ("wildflower", "flower", "lavender", "sunflower", "tulip", "poppy", "daisy"),
         "vineyard": ("vineyard", "grapevine", "vine", "grape", "orchard"),
         "dunes": ("desert", "dune", "sahara", "sand", "sandy", "cactus"),
         "landscape": ("landscape", "silhouette", "silhouetting", "horizon"),
@@ -133,13 +133,13 @@ KIND_TERMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     },
     "village": {
         "medieval": ("medieval", "village", "thatched", "cottage", "torch", "torchlight", "castle", "tavern"),
-        "european": ("european", "cafe", "street cafe", "paris", "parisian", "italian", "venice", "street lamp",
+        "european": ("street cafe", "european", "cafe", "paris", "parisian", "italian", "venice", "street lamp",
                      "boulevard", "old town", "town", "vintage"),
     },
     "industrial": {"wasteland": ("wasteland", "industrial"), "factory": ("factory", "steampunk", "foundry")},
     "space": {
         "planet": ("planet", "orbit", "galaxy", "nebula", "outer space", "cosmos"),
-        "ground": ("mars", "martian", "lunar", "moonscape", "alien", "surface", "crater"),
+        "ground": ("surface", "mars", "martian", "lunar", "moonscape", "alien", "crater"),
     },
     "underwater": {"reef": ("reef", "coral"), "deep": ("deep sea", "ocean floor", "kelp")},
 }  # fmt: skip
@@ -157,8 +157,8 @@ SEASON_TERMS: Final[dict[str, dict[str, float]]] = {
 
 TIME_TERMS: Final[dict[str, dict[str, float]]] = {
     "night": {"night": 3, "nighttime": 3, "midnight": 3, "moonlight": 2.5, "moonlit": 3, "moon": 1, "starry": 2.5,
-              "star": 1, "nocturnal": 3, "aurora": 2.5, "northern light": 2.5, "cyberpunk": 1.5, "neon": 1,
-              "torch": 0.75, "torchlight": 1, "firefly": 1.5, "bonfire": 1, "campfire": 1},
+              "star": 1, "nocturnal": 3, "aurora": 2.5, "northern light": 2.5, "cyberpunk": 1.5,
+              "torch": 0.5, "torchlight": 0.5, "firefly": 1.5, "bonfire": 1, "campfire": 1},
     "twilight": {"twilight": 3, "dusk": 3, "evening": 2, "sunset": 2.5, "fading sun": 2, "afterglow": 3,
                  "blue hour": 3, "setting sun": 2.5, "nightfall": 3, "last ray": 1},
     "golden": {"golden hour": 4, "golden light": 1.5, "golden sunlight": 1.5, "late afternoon": 3, "warm light": 0.75,
@@ -172,7 +172,7 @@ TIME_TERMS: Final[dict[str, dict[str, float]]] = {
 WEATHER_TERMS: Final[dict[str, dict[str, float]]] = {
     "storm": {"storm": 3, "stormy": 3, "thunder": 3, "thunderstorm": 4, "lightning": 2, "tempest": 3, "blizzard": 3},
     "rain": {"rain": 3, "rainy": 3, "raindrop": 2.5, "drizzle": 3, "downpour": 3.5, "rainfall": 3, "monsoon": 3},
-    "fog": {"fog": 2.5, "foggy": 3, "mist": 2.5, "misty": 3, "haze": 1.5, "hazy": 1.5, "smoky": 1, "steam": 0.5},
+    "fog": {"fog": 2.5, "foggy": 3, "mist": 2.5, "misty": 3, "smog": 2},
     "cloudy": {"overcast": 3, "cloudy": 3, "gray sky": 3, "grey sky": 3, "gloomy": 2.5, "moody": 1.5,
                "dramatic sky": 2},
     "clear": {"clear": 1.5, "cloudless": 3, "sunny": 1, "blue sky": 1.5, "sunlit": 1, "sunlight": 0.5},

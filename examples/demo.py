@@ -1,0 +1,130 @@
+"""The demo: clips in, a run and a release out, loaded with stock `datasets`.
+
+    make demo                    # draws its own clips
+    make demo CLIPS=folder       # takes yours
+    make demo OUT=somewhere      # writes somewhere/run, somewhere/release, somewhere/sheets
+
+- Without clips it draws a few: moving subjects before still scenes with sensor noise, one clip whose
+  camera moves and one broken file, so that a rejection and a failure show.
+- A folder with a `clips.jsonl` (lines with `source`, `theme`, `prompt`) is read by it; any other folder is
+  taken as it is, in theme location.
+- It runs the same commands that you would type and prints each. Run again, it continues.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sparkle.media.images import write_png
+from sparkle.media.sheet import contact_sheet
+from sparkle.media.synthetic import draw_clip
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import dump_line
+
+DRAWN_CLIPS = 5  # that should be kept: enough to see variety, few enough for a coffee
+LOAD = """
+from datasets import load_dataset
+
+pairs = load_dataset({release!r}, {theme!r}, split="train")
+print(f"{{pairs.num_rows}} rows, columns: {{', '.join(pairs.column_names[:8])}}, ...")
+for row in pairs.select(range(min(3, pairs.num_rows))):
+    print(f"  {{row['task']}}  {{row['src_video']}}\\n    {{row['prompt'][:96]}}...")
+"""
+
+
+def main() -> None:
+    """Run the demo."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("build/demo"))
+    parser.add_argument("--clips", type=Path, help="A folder of clips; without it, some are drawn.")
+    options = parser.parse_args()
+    out: Path = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    sources = _listed(options.clips, out) if options.clips else _drawn(out / "clips")
+    run, release = out / "run", out / "release"
+    _sparkle("generate", "--sources", sources, "--out", run)
+    _sparkle("build", run, "--out", release)
+    _sparkle("validate", release)
+    _draw_sheets(run, release, out / "sheets")
+    _load(release)
+
+
+def _sparkle(*words: str | Path) -> None:
+    command = [str(word) for word in words]
+    print(f"\n$ sparkle {' '.join(command)}", flush=True)
+    subprocess.run([sys.executable, "-m", "sparkle", *command], check=True)
+
+
+def _drawn(folder: Path) -> Path:
+    """Draw the demo's own clips, once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {f"drawn_{seed}.mp4": (seed, "fixed") for seed in range(DRAWN_CLIPS)}
+    wanted["moving_camera.mp4"] = (DRAWN_CLIPS, "pan")
+    for name, (seed, camera) in wanted.items():
+        if not (folder / name).exists():
+            draw_clip(folder / name, seed=seed, camera=camera)
+    (folder / "broken.mp4").write_bytes(b"this is text that is called .mp4\n")
+    return folder
+
+
+def _listed(clips: Path, out: Path) -> Path:
+    """The sources of a folder: its `clips.jsonl` where it has one, else the folder."""
+    listing = clips / "clips.jsonl"
+    if not listing.exists():
+        return clips
+    lines = [json.loads(line) for line in listing.read_text("utf-8").splitlines()]
+    sources = out / "sources.jsonl"
+    sources.write_bytes(
+        b"".join(
+            dump_line(
+                {
+                    "path": str((clips / line["source"]).resolve()),
+                    "theme": line["theme"],
+                    "prompt": line["prompt"],
+                }
+            )
+            for line in lines
+        )
+    )
+    return sources
+
+
+def _draw_sheets(run: Path, release: Path, folder: Path) -> None:
+    """A contact sheet for every sample of the release."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for metadata in sorted(release.glob("prompts/*_metadata.jsonl")):
+        for line in metadata.read_text("utf-8").splitlines():
+            sample = json.loads(line)
+            parts = [
+                run / kind.path(sample["id"])
+                for kind in (
+                    layout.SOURCE_VIDEO,
+                    layout.EDITED_VIDEO,
+                    layout.SOURCE_VIDEO_MASK,
+                    layout.VIDEO_CANNY,
+                )
+            ]
+            sheet = contact_sheet(*parts, title=sample["id"], prompt=sample["prompt"])
+            write_png(folder / f"{sample['id']}.png", sheet)
+    print(f"\nContact sheets (source, edited, mask, edges): {folder}/*.png")
+
+
+def _load(release: Path) -> None:
+    """Load the release as a user would, in a process that never imports sparkle."""
+    themes = sorted(path.name for path in (release / "data").iterdir())
+    theme = "location" if "location" in themes else themes[0]
+    code = LOAD.format(release=str(release), theme=theme)
+    print(f"\n$ python{code}", flush=True)
+    quiet = {**os.environ, "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=quiet)
+
+
+if __name__ == "__main__":
+    main()
