@@ -76,6 +76,7 @@ def _context(document: Mapping[str, Any], themes: Mapping[str, Sequence[Sample]]
         "kinds": KINDS,
         "models": models,
         "classical": sorted({model["capability"] for model in models if model["backend"] == _CLASSICAL}),
+        "mixed": any(model["backend"] != _CLASSICAL for model in models),
         "thresholds": _distinct(run["config"]["thresholds"] for run in runs),
         "funnel": _merge_funnels([run["funnel"] for run in runs]),
         "runs": [run["config"]["name"] for run in runs],

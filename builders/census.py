@@ -50,7 +50,12 @@ class Place:
                 yield Finding(row.file, row.line, row.pointer, "the id stands twice", got=row.id)
             elif row.id < last:
                 yield Finding(
-                    row.file, row.line, row.pointer, "ids are not in order", got=row.id, wanted=f"after {last}"
+                    row.file,
+                    row.line,
+                    row.pointer,
+                    "ids are not in order",
+                    got=row.id,
+                    wanted=f"after {last}",
                 )
             seen.add(row.id)
             last = max(last, row.id)

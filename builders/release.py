@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -164,11 +165,12 @@ class _Writer:
     def _previews(self, theme: str, samples: Sequence[Sample]) -> list[bytes]:
         shown = samples[: self.options.preview]
         previews = []
-        with self.progress(f"making previews of {theme}", len(shown)) as advance:
-            for sample in shown:
-                clip = sample.normalise
-                source, edited = sample.path(layout.SOURCE_VIDEO), sample.path(layout.EDITED_VIDEO)
-                preview = side_by_side(source, edited, width=clip.width, height=clip.height, fps=clip.fps)
+        # Threads do: decoding, resizing and encoding all run outside Python's lock.
+        with (
+            self.progress(f"making previews of {theme}", len(shown)) as advance,
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+        ):
+            for preview in pool.map(_preview, shown):
                 previews.append(preview)
                 advance()
         return previews
@@ -192,6 +194,12 @@ class _Writer:
     def _add(self, path: str, data: bytes) -> None:
         write_atomic(self.folder / path, data)
         self.entries.append(FileEntry(path, len(data), sha256_bytes(data)))
+
+
+def _preview(sample: Sample) -> bytes:
+    clip = sample.normalise
+    source, edited = sample.path(layout.SOURCE_VIDEO), sample.path(layout.EDITED_VIDEO)
+    return side_by_side(source, edited, width=clip.width, height=clip.height, fps=clip.fps)
 
 
 def _link(source: Path, target: Path, ref: ArtifactRef) -> None:

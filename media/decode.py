@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
@@ -187,16 +189,17 @@ def _i420(frame: VideoFrame) -> npt.NDArray[np.uint8]:
 
 def _plane(frame: VideoFrame, index: int, width: int, height: int) -> npt.NDArray[np.uint8]:
     plane = frame.planes[index]
-    rows = np.frombuffer(plane, np.uint8)[: height * plane.line_size]
+    rows = np.frombuffer(memoryview(plane), np.uint8)[: height * plane.line_size]
     return rows.reshape(height, plane.line_size)[:, :width]
 
 
 def _display_matrix(frame: VideoFrame) -> npt.NDArray[np.int32] | None:
     """The signs of the 2x2 display matrix: a stored (x, y) is shown at (x, y) @ matrix; None: as stored."""
-    side_data = frame.side_data.get("DISPLAYMATRIX")
-    if side_data is None:
+    side_data = cast(SideDataContainer, frame.side_data)  # PyAV's stubs know motion vectors only
+    if "DISPLAYMATRIX" not in side_data:
         return None
-    matrix = np.sign(np.frombuffer(side_data, np.int32).reshape(3, 3)[:2, :2])
+    stored = np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), np.int32)
+    matrix: npt.NDArray[np.int32] = np.sign(stored.reshape(3, 3)[:2, :2])
     if np.abs(matrix).tolist() not in ([[1, 0], [0, 1]], [[0, 1], [1, 0]]):
         raise MediaError(
             "the video is turned by an angle that is no multiple of 90 degrees",

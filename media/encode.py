@@ -14,6 +14,7 @@ import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -43,6 +44,13 @@ class Encoding:
     preset: str = "veryfast"
 
 
+DEFAULT_ENCODING = Encoding()
+
+# x264's macroblock tree reads memory that it never wrote (its SIMD path, with B-frames): the same frames
+# gave up to 9 different files within one process. Without it, every preset gives one.
+DETERMINISTIC = {"x264-params": "no-mbtree=1"}
+
+
 class VideoWriter:
     """Writes one H.264 file, frame by frame; a context manager.
 
@@ -58,7 +66,7 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: Path, *, width: int, height: int, fps: int = 16, encoding: Encoding = Encoding()
+        self, path: Path, *, width: int, height: int, fps: int = 16, encoding: Encoding = DEFAULT_ENCODING
     ) -> None:
         if width % 2 or height % 2 or not (2 <= width <= MAX_SIDE and 2 <= height <= MAX_SIDE):
             raise MediaError(
@@ -72,7 +80,7 @@ class VideoWriter:
         self._shape = (height, width)
         options = {"fflags": "+bitexact", "movflags": "+faststart"}
         self._container = av.open(str(path), "w", format="mp4", options=options)
-        settings = {"crf": str(encoding.crf), "preset": encoding.preset}
+        settings = {"crf": str(encoding.crf), "preset": encoding.preset, **DETERMINISTIC}
         self._stream = self._container.add_stream("libx264", rate=fps, options=settings)
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
         self._stream.codec_context.thread_count = 1
@@ -116,7 +124,11 @@ class VideoWriter:
 
 
 def encode(
-    frames: Iterable[npt.NDArray[np.uint8]], path: Path, *, fps: int = 16, encoding: Encoding = Encoding()
+    frames: Iterable[npt.NDArray[np.uint8]],
+    path: Path,
+    *,
+    fps: int = 16,
+    encoding: Encoding = DEFAULT_ENCODING,
 ) -> int:
     """Writes frames as one H.264 file.
 
@@ -162,7 +174,7 @@ def _x264_build() -> str:
     """x264's own version, which it writes into the first packet of every video."""
     context = av.VideoCodecContext.create("libx264", "w")
     context.width, context.height, context.pix_fmt = 16, 16, "yuv420p"
-    context.framerate, context.thread_count = 1, 1
+    context.framerate, context.thread_count = Fraction(1), 1
     black = av.VideoFrame.from_ndarray(np.zeros((24, 16), np.uint8), format="yuv420p")
     packets = [*context.encode(black), *context.encode(None)]
     found = re.search(rb"x264 - core (\d+(?: r\S+)?(?: \w{7,})?)", b"".join(map(bytes, packets)))

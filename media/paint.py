@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+# float32 at run time; numpy's types widen float32 times float, which numpy itself does not.
+Floats = npt.NDArray[np.floating[Any]]
 Point = tuple[float, float]
 Colour = tuple[float, float, float]
 
@@ -99,7 +101,7 @@ class Canvas:
         patch = self.patch(centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius)
         distance = ((patch.x - centre[0]) ** 2 + (patch.y - centre[1]) ** 2) / radius**2
         fade = np.clip(1 - distance, 0, None) ** 2
-        self.image[patch.rows, patch.columns] += fade[..., None] * np.asarray(colour, np.float32)
+        self.image[patch.rows, patch.columns] += fade[..., None] * rgb(colour)
 
 
 def lit(normal_x: Floats, normal_y: Floats) -> Floats:
@@ -109,16 +111,19 @@ def lit(normal_x: Floats, normal_y: Floats) -> Floats:
     return np.asarray(_AMBIENT + _DIFFUSE * np.clip(facing, 0, None), np.float32)
 
 
+def rgb(colour: Colour) -> Floats:
+    """A colour as float32 (3,), to compute with."""
+    return np.asarray(colour, np.float32)
+
+
 def flat(colour: Colour) -> Surface:
     """A surface of one colour, unlit."""
-    return lambda u, v, normal_x, normal_y: np.broadcast_to(np.asarray(colour, np.float32), (*u.shape, 3))
+    return lambda u, v, normal_x, normal_y: np.broadcast_to(rgb(colour), (*u.shape, 3))
 
 
 def matte(colour: Colour) -> Surface:
     """A lit surface of one colour."""
-    return lambda u, v, normal_x, normal_y: (
-        lit(normal_x, normal_y)[..., None] * np.asarray(colour, np.float32)
-    )
+    return lambda u, v, normal_x, normal_y: lit(normal_x, normal_y)[..., None] * rgb(colour)
 
 
 def blob(
@@ -134,22 +139,26 @@ def blob(
         angle: Clockwise turn in radians.
         roundness: 1 is an ellipse, 2 a squircle, 3 nearly a box (superellipse of exponent 2 ** roundness).
     """
-    cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    cosine, sine = float(np.cos(angle)), float(np.sin(angle))
     reach_x = abs(radii[0] * cosine) + abs(radii[1] * sine)
     reach_y = abs(radii[0] * sine) + abs(radii[1] * cosine)
     patch = canvas.patch(centre[0] - reach_x, centre[1] - reach_y, centre[0] + reach_x, centre[1] + reach_y)
-    right, down = patch.x - np.float32(centre[0]), patch.y - np.float32(centre[1])
-    u = (right * cosine + down * sine) / np.float32(radii[0])
-    v = (down * cosine - right * sine) / np.float32(radii[1])
-    exponent = 2**roundness
-    level = np.maximum(u**exponent + v**exponent, np.float32(1e-6))
-    outside = level ** np.float32(1 / exponent) - 1
-    slope_u, slope_v = u ** (exponent - 1) / np.float32(radii[0]), v ** (exponent - 1) / np.float32(radii[1])
-    slope = np.sqrt(slope_u**2 + slope_v**2) * level ** np.float32(1 / exponent - 1)
-    cover = np.clip(0.5 - outside / np.maximum(slope, np.float32(1e-3)) * canvas.scale, 0, 1)
-    tilt_u, tilt_v = u ** (exponent - 1), v ** (exponent - 1)
+    right, down = (
+        patch.x - float(centre[0]),
+        patch.y - float(centre[1]),
+    )
+    u = (right * cosine + down * sine) / radii[0]
+    v = (down * cosine - right * sine) / radii[1]
+    tilt_u, tilt_v = _odd_power(u, roundness), _odd_power(v, roundness)
+    level = np.maximum(tilt_u * u + tilt_v * v, 1e-6)  # u ** n + v ** n
+    root = level
+    for _ in range(roundness):
+        root = np.sqrt(root)
+    slope = np.sqrt((tilt_u / radii[0]) ** 2 + (tilt_v / radii[1]) ** 2) * root / level
+    distance = (root - 1) / np.maximum(slope, 1e-3)
+    cover = np.clip(0.5 - distance * canvas.scale, 0, 1)
     colour = surface(u, v, tilt_u * cosine - tilt_v * sine, tilt_u * sine + tilt_v * cosine)
-    canvas.blend(patch, cover.astype(np.float32), colour)
+    canvas.blend(patch, cover, colour)
 
 
 def limb(canvas: Canvas, start: Point, end: Point, radii: Point, surface: Surface) -> None:
@@ -169,16 +178,16 @@ def limb(canvas: Canvas, start: Point, end: Point, radii: Point, surface: Surfac
         max(start[0], end[0]) + reach,
         max(start[1], end[1]) + reach,
     )
-    along_x, along_y = np.float32(end[0] - start[0]), np.float32(end[1] - start[1])
-    right, down = patch.x - np.float32(start[0]), patch.y - np.float32(start[1])
+    along_x, along_y = float(end[0] - start[0]), float(end[1] - start[1])
+    right, down = patch.x - float(start[0]), patch.y - float(start[1])
     length_squared = along_x**2 + along_y**2
     place = np.clip((right * along_x + down * along_y) / length_squared, 0, 1)
-    radius = np.float32(radii[0]) + place * np.float32(radii[1] - radii[0])
+    radius = radii[0] + place * (radii[1] - radii[0])
     normal_x, normal_y = (right - place * along_x) / radius, (down - place * along_y) / radius
     distance = np.sqrt(normal_x**2 + normal_y**2)
     cover = np.clip(0.5 - (distance - 1) * radius * canvas.scale, 0, 1)
-    across = (normal_x * along_y - normal_y * along_x) / np.sqrt(length_squared)
-    canvas.blend(patch, cover.astype(np.float32), surface(across, 2 * place - 1, normal_x, normal_y))
+    across = (normal_x * along_y - normal_y * along_x) / float(np.sqrt(length_squared))
+    canvas.blend(patch, cover, surface(across, 2 * place - 1, normal_x, normal_y))
 
 
 def area(canvas: Canvas, corners: Sequence[Point], colour: Colour, opacity: float = 1.0) -> None:
@@ -212,14 +221,40 @@ def rectangle(
     area(canvas, ((left, top), (right, top), (right, bottom), (left, bottom)), colour, opacity)
 
 
-def grain(generator: np.random.Generator, height: int, width: int, cell: float) -> Floats:
-    """Smooth random texture: float32 (height, width), about -1 to 1, with features of `cell` pixels."""
-    texture: Floats = np.zeros((height, width), np.float32)
+def turned(pivot: Point, offset: Point, angle: float) -> Point:
+    """Where `offset` from `pivot` ends up when it is turned clockwise by `angle` radians."""
+    cosine, sine = float(np.cos(angle)), float(np.sin(angle))
+    return pivot[0] + offset[0] * cosine - offset[1] * sine, pivot[1] + offset[0] * sine + offset[1] * cosine
+
+
+def between(start: Point, end: Point, share: float) -> Point:
+    """The point that lies `share` of the way from `start` to `end`."""
+    return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share
+
+
+def darker(colour: Colour, share: float = 0.80) -> Colour:
+    """A colour at `share` of its brightness."""
+    return colour[0] * share, colour[1] * share, colour[2] * share
+
+
+def mottle(generator: np.random.Generator, size: tuple[int, int], cell: float) -> Floats:
+    """Smooth random texture: float32 of `size` (height, width), about -1 to 1, features of `cell` pixels."""
+    height, width = size
+    texture: Floats = np.zeros(size, np.float32)
     for octave in range(3):
-        size = max(cell / 2**octave, 1.0)
-        shape = int(np.ceil(height / size)) + 1, int(np.ceil(width / size)) + 1
-        grid = generator.uniform(-1, 1, shape).astype(np.float32)
-        texture += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) / np.float32(
-            2**octave * 1.2
+        step = max(cell / 2**octave, 1.0)
+        corners = int(np.ceil(height / step)) + 1, int(np.ceil(width / step)) + 1
+        grid = generator.uniform(-1, 1, corners).astype(np.float32)
+        texture += np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)) / (
+            1.2 * 2**octave
         )
     return texture
+
+
+def _odd_power(values: Floats, roundness: int) -> Floats:
+    """`values` to the power 2 ** roundness - 1, by multiplying (numpy's power takes ten times as long)."""
+    power, factor = values, values
+    for _ in range(roundness - 1):
+        factor = factor * factor
+        power = power * factor
+    return power

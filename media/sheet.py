@@ -75,7 +75,7 @@ def _join(parts: list[Image], axis: int) -> Image:
 
 def _caption(title: str, prompt: str, width: int) -> Image:
     lines = textwrap.wrap(prompt, width // 7)
-    image: Image = np.broadcast_to(_PAPER, (_LINE * (len(lines) + 2) + 8, width, 3)).astype(np.uint8)
+    image: Image = np.tile(_PAPER, (_LINE * (len(lines) + 2) + 8, width, 1))
     _write(image, title, 0, 0, _INK)
     for number, line in enumerate(lines, 1):
         _write(image, line, 0, number, _DIM)

@@ -32,7 +32,7 @@ PLACES = ("in", "on", "at", "among", "under", "below", "beside", "in front of")
 # describes it, its clauses are one telling of it among others.
 KEYWORD_WEIGHT, SETTING_WEIGHT, CLAUSE_WEIGHT = 3.0, 2.0, 1.0
 # A match must be worth more than one word ever is, so at least two words agree. Measured: the prompts of
-# the twelve shared clips score 3.6 to 15.6, nine texts about no scene at most 1.9, composed ones over 12.
+# the twelve shared clips score 3.6 to 15.6, nine texts about no scene at most 1.9, composed ones over 11.
 MIN_OVERLAP = KEYWORD_WEIGHT
 
 _CLAUSE = re.compile(

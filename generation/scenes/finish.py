@@ -19,7 +19,7 @@ from sparkle.generation.scenes.match import SceneSpec
 from sparkle.generation.scenes.noise import fractal
 
 DEFOCUS = 0.9 / 720  # sigma over the frame's height: a lens focused on the person in front
-GRAIN = 0.008  # deviation of the grain, in 0..1
+GRAIN = 0.0055  # deviation of the grain, in 0..1
 GRAIN_MARGIN = 64  # pixels the grain sheet is larger than the frame
 VIGNETTE = 0.24  # darkening at the corners
 BLOOM_FROM = 0.82  # brightness above which light spreads

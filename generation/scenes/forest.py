@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sparkle.generation.scenes.canvas import Canvas, Colour, Image, rgb
+from sparkle.generation.scenes.canvas import Canvas, Colour, Image, pick, rgb
 from sparkle.generation.scenes.land import distance_of, gusts, meadow_rows, plane
 from sparkle.generation.scenes.light import Dapple, Fog, Rays
 from sparkle.generation.scenes.motion import Swaying
@@ -108,15 +108,15 @@ def _woods(stage: Stage) -> list[Element]:
         if k == 2:
             elements += _floor(under, horizon, middle, leaves)
             elements.append(Rays(stage, (stage.mood.sun_x * stage.aspect, -0.25), 0.55 * stage.mood.glow + 0.12))
-        canvas = stage.canvas()
+        canvas, stems = stage.canvas(), stage.canvas()
         foot = horizon + (1.02 - horizon) * near**1.6 * 0.9
         for x in _sides(under, (15, 11, 8, 5, 3)[k], (0.05, 0.15, 0.35, 0.55, 0.72)[k]):
-            _trunk(canvas, under, x, foot + 0.02 * stage.rng.normal(), 0.012 + 0.075 * near**1.5, distance)
+            _trunk(stems, under, x, foot + 0.02 * stage.rng.normal(), 0.012 + 0.075 * near**1.5, distance)
         if bare < 0.5:
             _canopy(canvas, under, leaves, distance, near)
         _undergrowth(canvas, under, leaves, foot, distance, near)
-        reach = reach_above(stage, foot, 0.9, 0.008 + 0.016 * near)
-        elements.append(Swaying(stage, canvas.layer(), reach, flutter=0.6, pace=1.0))
+        reach = reach_above(stage, foot, 0.9, 0.010 + 0.016 * near)
+        elements += [Cutout(stems.layer()), Swaying(stage, canvas.layer(), reach, flutter=0.6)]
     return elements
 
 
@@ -199,13 +199,29 @@ def _bamboo(stage: Stage) -> list[Element]:
         if k == 2:
             elements += _floor(under, horizon, middle, leaves)
             elements.append(Rays(stage, (stage.mood.sun_x * stage.aspect, -0.25), 0.5 * stage.mood.glow + 0.1))
-        canvas = stage.canvas()
+        canvas, stems = stage.canvas(), stage.canvas()
         foot = horizon + (1.05 - horizon) * near**1.6
         for x in _sides(under, (44, 30, 20, 12, 7)[k], (0.02, 0.08, 0.25, 0.5, 0.7)[k]):
-            culm(canvas, under, (x, foot + 0.02 * stage.rng.normal()), 0.007 + 0.030 * near**1.4, distance)
-        _canopy(canvas, under, leaves, distance, near)
-        elements.append(Swaying(stage, canvas.layer(), reach_above(stage, foot, 0.9, 0.016 + 0.016 * near), flutter=0.3))
+            culm(stems, under, (x, foot + 0.02 * stage.rng.normal()), 0.007 + 0.030 * near**1.4, distance)
+            _sprays(canvas, under, x, leaves, distance, near)
+        reach = reach_above(stage, foot, 0.9, 0.014 + 0.014 * near)
+        elements.append(Swaying(stage, stems.layer(), reach, flutter=0.0))
+        elements.append(Swaying(stage, canvas.layer(), reach, flutter=0.5))
     return elements
+
+
+def _sprays(canvas: Canvas, stage: Stage, x: float, leaves: Colour, distance: float, near: float) -> None:
+    """Hanging leaves around the upper part of a cane."""
+    rng = stage.rng
+    for _ in range(9):
+        heart = np.array([x + rng.normal(0, 0.06), rng.uniform(-0.02, 0.20 + 0.22 * rng.random())])
+        count = 16
+        angle = rng.normal(0, 0.75, count)
+        tips = heart + (0.030 + 0.030 * near) * rng.uniform(0.6, 1.2, (count, 1)) * np.stack([np.sin(angle), np.cos(angle)], -1)
+        roots = heart + 0.014 * rng.standard_normal((count, 2))
+        shade = np.clip(0.5 + 0.25 * rng.standard_normal(count) - 0.2 * near, 0.03, 1)
+        colours = stage.mood.lit(pick(rng, leaves, count, 0.10, 0.04), shade, np.full(count, distance))
+        canvas.blades(roots, tips, np.zeros(count), 0.007 + 0.004 * near, colours)
 
 
 def _avenue(stage: Stage) -> list[Element]:

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from sparkle.generation.scenes.canvas import Colour, Image
-from sparkle.generation.scenes.motion import Flicker, vigour
-from sparkle.generation.scenes.noise import Tile, fractal, smoothstep, unit
+from sparkle.generation.scenes.motion import Flicker
+from sparkle.generation.scenes.noise import Tile, fractal, smoothstep
 from sparkle.generation.scenes.stage import Stage, blend
 
 COARSE = 4  # smooth light is made at 1/COARSE of the painted size
@@ -150,6 +150,62 @@ class Glow:
     def draw(self, frame: Image, t: float) -> None:
         """Adds the light."""
         cv2.scaleAdd(self._picture, self._flicker.at(t), frame, dst=frame)
+
+
+class Lamplight:
+    """Lamps that light what is already painted: the frame times one plus their wavering gains.
+
+    Args:
+        lamps: For each lamp its gain at brightness 1, float32 (h, w, 3), and its brightness in time.
+    """
+
+    def __init__(self, lamps: list[tuple[Image, Flicker]]) -> None:
+        self._lamps = lamps
+
+    def draw(self, frame: Image, t: float) -> None:
+        """Lights the frame."""
+        total = np.ones_like(frame)
+        for gain, flicker in self._lamps:
+            cv2.scaleAdd(gain, flicker.at(t), total, dst=total)
+        frame *= total
+
+
+class Flame:
+    """A tongue of fire that licks upwards.
+
+    Args:
+        stage: The stage; draws from its random stream.
+        foot: Where it burns.
+        height: How high it reaches.
+    """
+
+    def __init__(self, stage: Stage, foot: tuple[float, float], height: float) -> None:
+        h = stage.height
+        x, y = stage.grid()
+        half = 0.42 * height
+        rows = slice(stage.row(foot[1] - 1.35 * height), min(stage.height, stage.row(foot[1] + 0.12 * height) + 1))
+        cols = slice(max(0, round((foot[0] - 2 * half) * h)), min(stage.width, round((foot[0] + 2 * half) * h) + 1))
+        self._rows, self._cols = rows, cols
+        self._across = (x[rows, cols] - foot[0]) / half
+        self._up = (foot[1] - y[rows, cols]) / height
+        noise = Tile(fractal(stage.rng, 128, 128, cells=9, slope=1.6, finest=0.2))
+        self._lick = noise.lookup(20.0 * self._across + stage.rng.uniform(0, 128), -34.0 * self._up)
+        self._flicker = Flicker(stage.rng, depth=0.16, rate=2.4)
+        self._speed = 46.0 * (0.6 + 0.8 * stage.spec.energy)
+
+    def draw(self, frame: Image, t: float) -> None:
+        """Adds the flame."""
+        if not self._across.size:
+            return
+        tall = np.float32(self._flicker.at(t))
+        up = self._up / tall
+        lick = self._lick.at(0.0, self._speed * t)
+        across = self._across + np.float32(0.30) * lick * np.clip(up, 0.0, 1.0)
+        width = np.sqrt(np.clip(up + np.float32(0.10), 0.0, None)) * np.clip(np.float32(1.05) - up, 0.0, 1.0) * np.float32(1.7)
+        body = np.clip(np.float32(1.25) - np.abs(across) / np.maximum(width, 0.02), 0.0, 1.0)
+        body *= smoothstep(-0.10, 0.04, up) * np.clip(np.float32(1.0) + np.float32(0.25) * lick, 0.3, 1.4)
+        heat = [np.float32(1.5) * body, np.float32(1.15) * body**1.7, np.float32(0.75) * body**3.2]
+        frame[self._rows, self._cols] += cv2.merge(heat)
 
 
 def halo(stage: Stage, centre: tuple[float, float], radius: float, colour: Colour, core: float = 0.0) -> Image:

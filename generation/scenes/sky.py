@@ -18,11 +18,12 @@ from sparkle.generation.scenes.stage import Stage, blend
 CLOUD_SIDE = 512  # texels of the cloud plane's period
 CLOUD_SPEED = 22.0  # texels a second at energy 0.5: about 2 % of the frame's height overhead
 SUN_RADIUS = 0.030  # of the frame's height; larger than life, as illustrators draw it
+BELOW = 0.08  # how far the sky goes on under the horizon, for grounds that fade in
 STARS = 420  # for a 16:9 sky
 
 
 class Sky:
-    """The sky above `horizon` (drawing units from the top), and a little below it.
+    """The sky above `horizon` (drawing units from the top), and `BELOW` under it.
 
     Args:
         stage: The stage; draws from its random stream.
@@ -31,7 +32,7 @@ class Sky:
     """
 
     def __init__(self, stage: Stage, horizon: float, *, clouds: float = 1.0) -> None:
-        self._rows = min(stage.height, stage.row(horizon) + 2)
+        self._rows = stage.row(horizon + BELOW)
         x, y = (axis[: self._rows] for axis in stage.grid())
         mood = stage.mood
         self.sun = (mood.sun_x * stage.aspect, horizon * (1.0 - 0.86 * mood.sun_y))

@@ -15,6 +15,7 @@ from sparkle.generation.scenes.stage import Stage
 
 BARK = rgb(92, 70, 52)
 SNOW = rgb(236, 242, 250)
+FROND_LEAFLETS = 44  # on each side of a palm frond
 
 
 def limb(canvas: Canvas, stage: Stage, line: Points, widths: Points, distance: float, bark: Colour = BARK) -> None:
@@ -144,29 +145,29 @@ def palm(canvas: Canvas, stage: Stage, root: tuple[float, float], top: tuple[flo
     for k in range(2, 29):
         ring = np.array([trunk[k] + (-0.5 * width[k], 0.0), trunk[k] + (0.5 * width[k], 0.010 * size)])
         canvas.stroke(ring, 0.008 * size, mood.lit(rgb(96, 78, 60), 0.2, 0.0))
-    angles = np.linspace(-2.9, 0.35, 13) + rng.normal(0, 0.10, 13)
-    order = np.argsort(-np.abs(angles + 1.3 + rng.normal(0, 0.4, 13)), kind="stable")
+    angles = np.linspace(-3.42, 0.28, 15) + rng.normal(0, 0.09, 15)
+    order = np.argsort(-np.abs(angles + 1.57 + rng.normal(0, 0.4, 15)), kind="stable")
     for angle in angles[order]:
         _frond(canvas, stage, top, angle, size * rng.uniform(0.8, 1.1))
 
 
 def _frond(canvas: Canvas, stage: Stage, root: tuple[float, float], angle: float, length: float) -> None:
     rng, mood = stage.rng, stage.mood
-    s = np.linspace(0.0, 1.0, 34)
+    s = np.linspace(0.0, 1.0, FROND_LEAFLETS)
     out = np.stack([np.cos(angle) * s, np.sin(angle) * s + (0.32 + 0.30 * abs(np.cos(angle))) * s**2.2], -1)
     spine = np.array(root) + length * out
     along = np.gradient(spine, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     facing = 0.30 + 0.35 * np.cos(angle) * mood.side - 0.25 * np.sin(angle)
-    leaf = 0.30 * length * np.sin(np.pi * (0.10 + 0.86 * s)) ** 0.7
+    leaf = 0.27 * length * np.sin(np.pi * (0.10 + 0.86 * s)) ** 0.7
     for side in (-1.0, 1.0):
         normal = side * np.stack([-along[:, 1], along[:, 0]], -1)
         hang = np.array([0.0, 0.55])
-        tips = spine + leaf[:, None] * (0.65 * along + 0.55 * normal + hang * rng.uniform(0.5, 1.0, (34, 1)))
-        shade = np.clip(facing + 0.18 * (-normal[:, 1]) + 0.12 * rng.standard_normal(34), 0.02, 1.0)
-        greens = pick(rng, np.stack([rgb(88, 134, 52), rgb(66, 112, 48), rgb(118, 150, 66)]), 34, 0.10, 0.04)
-        canvas.blades(spine, tips, 0.05 * leaf * side, 0.030 * length, mood.lit(greens, shade, np.zeros(34)))
-    canvas.stroke(spine, np.linspace(0.026, 0.006, 34) * length, mood.lit(rgb(128, 140, 70), 0.6, 0.0))
+        tips = spine + leaf[:, None] * (0.65 * along + 0.55 * normal + hang * rng.uniform(0.5, 1.0, (FROND_LEAFLETS, 1)))
+        shade = np.clip(facing + 0.18 * (-normal[:, 1]) + 0.12 * rng.standard_normal(FROND_LEAFLETS), 0.02, 1.0)
+        greens = pick(rng, np.stack([rgb(88, 134, 52), rgb(66, 112, 48), rgb(118, 150, 66)]), FROND_LEAFLETS, 0.10, 0.04)
+        canvas.blades(spine, tips, 0.05 * leaf * side, 0.020 * length, mood.lit(greens, shade, np.zeros(FROND_LEAFLETS)))
+    canvas.stroke(spine, np.linspace(0.026, 0.006, FROND_LEAFLETS) * length, mood.lit(rgb(128, 140, 70), 0.6, 0.0))
 
 
 def culm(canvas: Canvas, stage: Stage, foot: tuple[float, float], width: float, distance: float) -> None:

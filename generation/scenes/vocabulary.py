@@ -151,7 +151,7 @@ SEASON_TERMS: Final[dict[str, dict[str, float]]] = {
                "falling leaf": 1.5, "fallen leaf": 2, "harvest": 1.5, "maple": 1, "amber leaf": 2, "pumpkin": 2,
                "crimson leaf": 2, "orange leaf": 2, "golden leaf": 1.5},
     "winter": {"winter": 3, "wintry": 3, "snow": 2, "snowy": 2.5, "snowfall": 2.5, "snowflake": 2.5, "ice": 1,
-               "icy": 1.5, "frozen": 2, "frost": 2, "frosty": 2, "blizzard": 3, "christmas": 2, "glacier": 1},
+               "icy": 1.5, "frozen": 2, "frost": 2, "frosty": 2, "blizzard": 3, "christmas": 2, "glacier": 1, "snow capped": -2, "melting snow": -2},
     "summer": {"summer": 3, "summery": 3, "tropical": 1.5, "lush": 0.5, "sunflower": 1, "beach": 0.5},
 }  # fmt: skip
 

@@ -20,7 +20,7 @@ from sparkle.generation.classical.working import read_working, to_record_box
 from sparkle.media.images import read_png
 from sparkle.schemas import records as r
 from sparkle.schemas.ids import TAXONOMY_THEMES, edit_type
-from sparkle.schemas.taxonomy import load_taxonomy
+from sparkle.schemas.taxonomy import match_prompt
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Backend:
             scene = choose_scene(theme, seed=seed)
             prompt = compose_prompt(scene, seed=seed)
         elif theme in TAXONOMY_THEMES:
-            scene = load_taxonomy().match_prompt(theme, prompt)
+            scene = match_prompt(theme, prompt)
         metadata = r.SceneMetadata(
             edit_type=edit_type(theme),
             original_scene=describe_frame(read_png(frame)),

@@ -1,0 +1,237 @@
+"""Houses along a street: timber and thatch, stucco and shutters.
+
+A house is drawn on the facade plane of `street.Wall` in metres, from the ground up; lit windows are drawn a
+second time on a canvas of their own, from which their glow is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sparkle.generation.scenes.canvas import Canvas, Colour, Points, pick, rgb
+from sparkle.generation.scenes.masonry import FIELDSTONE, block_wall
+from sparkle.generation.scenes.street import WARM, Street, Wall
+
+BEAM = rgb(74, 52, 38)
+PLASTER = np.stack([rgb(206, 186, 150), rgb(190, 166, 128), rgb(214, 198, 168)])
+THATCH = np.stack([rgb(150, 122, 76), rgb(128, 102, 62), rgb(170, 142, 92)])
+STUCCO = np.stack([rgb(226, 208, 176), rgb(214, 188, 150), rgb(230, 218, 196), rgb(206, 170, 140), rgb(196, 190, 176)])
+SHUTTER = np.stack([rgb(62, 92, 86), rgb(74, 98, 120), rgb(112, 66, 56), rgb(84, 96, 66)])
+AWNING = np.stack([rgb(152, 46, 44), rgb(40, 84, 74), rgb(176, 120, 52), rgb(60, 72, 116)])
+SLATE = rgb(92, 98, 108)
+GLASS = rgb(70, 82, 92)
+
+
+def timber_house(canvas: Canvas, windows: Canvas, street: Street, side: float, z: float, wide: float) -> None:
+    """Stone below, beams and plaster above, thatch on top."""
+    rng = street.stage.rng
+    wall = street.wall(side)
+    gabled = bool(rng.random() < 0.45)
+    stone, eaves = float(rng.uniform(1.9, 2.3)), float(rng.uniform(3.5, 4.3)) + 0.5 * gabled
+    shade = 0.34 if side == street.stage.mood.side else 0.55
+    plaster = pick(rng, PLASTER, 1, 0.06, 0.02)[0]
+    if not gabled:
+        _roof(canvas, street, side, z, wide, eaves, shade)
+    end = street.lit(plaster * 0.75, 0.2, z)
+    canvas.convex(street.at(np.array([[wall.x, wall.x, wall.x + side * 6, wall.x + side * 6]]), np.array([[0, eaves, eaves, 0]]), z), end[None])
+    wall.box(canvas, z, stone, wide, eaves - stone, street.lit(plaster, shade, z))
+
+    def light(albedo: Colour, places: Points) -> Colour:
+        return street.stage.mood.lit(albedo, np.full(len(albedo), shade), street.haze(places[:, 0]))
+
+    wall.box(canvas, z, 0.0, wide, stone, street.lit(FIELDSTONE.mean(axis=0) * 0.5, shade, z))
+    if z < 30:
+        block_wall(canvas, rng, z, z + wide, 0.0 + 0.02, stone, 0.34 if z < 16 else 0.6, FIELDSTONE, light, _flipped(wall, stone))
+    if gabled:
+        _gable(canvas, street, wall, z, wide, eaves, plaster, shade)
+    _beams(canvas, street, wall, z, wide, stone, eaves, shade)
+    _openings(canvas, windows, street, wall, z, wide, stone, eaves, shade)
+
+
+def _flipped(wall: Wall, height: float) -> Callable[[Points], Points]:
+    """Block walls grow towards smaller y; facades measure y up from the ground."""
+    return lambda places: wall(np.stack([places[..., 0], height - places[..., 1] + 0.02], -1))
+
+
+def _roof(canvas: Canvas, street: Street, side: float, z: float, wide: float, eaves: float, shade: float) -> None:
+    """A steep thatch that hangs over the wall, its ridge along the street."""
+    rng = street.stage.rng
+    low, ridge = side * (street.half - 0.55), side * (street.half + 2.4)
+    edge, top = eaves - 0.30, eaves + float(rng.uniform(3.4, 4.6))
+    straw = pick(rng, THATCH, 1, 0.08, 0.02)[0]
+    gable = street.at(np.array([low, ridge, 2 * ridge - low, low]), np.array([edge, top, edge, edge]), z)
+    canvas.polygon(gable, street.lit(straw * 0.55, 0.15, z))
+    depths = np.array([z - 0.25, z + wide, z + wide, z - 0.25])
+    slope = street.at(np.array([low, low, ridge, ridge]), np.array([edge, edge, top, top]), depths)
+    canvas.polygon(slope, street.lit(straw * 0.8, shade, z))
+    count = int(np.clip(3600 / max(z, 4.0), 60, 620))
+    along, up = z - 0.25 + (wide + 0.25) * rng.random(count), rng.random(count) ** 1.1
+    order = np.argsort(-up, kind="stable")
+    along, up = along[order], up[order]
+    _straw(canvas, street, (low, ridge), (edge, top), along, up, 0.15, shade)
+    brim = np.linspace(z - 0.25, z + wide, max(10, count // 4))
+    _straw(canvas, street, (low, low), (edge, edge + 0.1), brim, np.full(len(brim), 0.9), 4.0, 0.7 * shade)
+
+
+def _straw(
+    canvas: Canvas, street: Street, x: tuple[float, float], y: tuple[float, float], along: Points, up: Points,
+    length: float, shade: float,
+) -> None:  # fmt: skip
+    """Straws on a slope from (x[0], y[0]) at its edge to (x[1], y[1]) at its ridge."""
+    rng, count = street.stage.rng, len(along)
+    down = up - length * rng.uniform(0.6, 1.2, count)
+    roots = street.at(x[0] + (x[1] - x[0]) * up, y[0] + (y[1] - y[0]) * up, along)
+    tips = street.at(x[0] + (x[1] - x[0]) * down, y[0] + (y[1] - y[0]) * down, along + 0.05 * rng.standard_normal(count))
+    tone = pick(rng, THATCH, count, 0.12, 0.03)
+    light = np.clip(shade + 0.14 * rng.standard_normal(count), 0.0, 1.0)
+    colours = street.stage.mood.lit(tone, light, street.haze(along))
+    canvas.blades(roots, tips, np.zeros(count), 0.10 * street.focal / np.maximum(along, 1.5), colours)
+
+
+def _gable(canvas: Canvas, street: Street, wall: Wall, z: float, wide: float, eaves: float, plaster: Colour, shade: float) -> None:
+    """A gable that faces the street: a triangle of plaster and beams under the edges of the thatch."""
+    peak = eaves + 0.62 * wide
+    middle = z + wide / 2
+    outer = wall(np.array([[z - 0.3, eaves - 0.35], [z + wide + 0.3, eaves - 0.35], [middle, peak + 0.55]]))
+    canvas.polygon(outer, street.lit(THATCH.mean(axis=0) * 0.75, shade, z))
+    canvas.polygon(wall(np.array([[z, eaves], [z + wide, eaves], [middle, peak]])), street.lit(plaster, shade, z))
+    dark = street.lit(BEAM, shade, z)
+    for share in (0.0, 0.45):
+        y = eaves + share * (peak - eaves)
+        half = 0.5 * wide * (1 - share)
+        wall.box(canvas, middle - half, y, 2 * half, 0.2, dark)
+    wall.box(canvas, middle - 0.1, eaves, 0.2, peak - eaves, dark)
+    for sign in (-1.0, 1.0):
+        a, b = middle + sign * 0.5 * wide, middle
+        rim = np.array([[a, eaves - 0.05], [b, peak], [b, peak - 0.28], [a - sign * 0.3, eaves - 0.05]])
+        canvas.polygon(wall(rim), dark)
+        straws = 26
+        share = np.linspace(-0.06, 1.0, straws)
+        places = np.stack([a + (b - a) * share, eaves + (peak - eaves) * share + 0.40], -1)
+        ends = places + np.stack([np.full(straws, sign * 0.20), np.full(straws, -0.50)], -1)
+        tone = pick(street.stage.rng, THATCH, straws, 0.12, 0.03)
+        colours = street.stage.mood.lit(tone, np.full(straws, shade), np.full(straws, street.haze(z)))
+        canvas.blades(wall(places), wall(ends), np.zeros(straws), 0.34 * street.focal / max(z, 2.0), colours)
+
+
+def _beams(canvas: Canvas, street: Street, wall: Wall, z: float, wide: float, low: float, high: float, shade: float) -> None:
+    rng = street.stage.rng
+    dark, light = street.lit(BEAM * 0.7, shade * 0.6, z), street.lit(BEAM, shade, z)
+    bars = [(z, low - 0.12, wide, 0.26), (z, high - 0.22, wide, 0.22), (z, 0.5 * (low + high), wide, 0.16)]
+    posts = max(2, round(wide / 1.3))
+    bars += [(z + k * (wide - 0.2) / posts, low, 0.2, high - low) for k in range(posts + 1)]
+    for bar in bars:
+        wall.box(canvas, bar[0], bar[1], bar[2], bar[3], dark)
+        wall.box(canvas, bar[0], bar[1] + 0.03, bar[2], max(0.06, bar[3] - 0.07), light)
+    for k in range(posts):
+        if rng.random() < 0.45:
+            a = z + k * (wide - 0.2) / posts
+            b = a + (wide - 0.2) / posts
+            foot, head = (low, 0.5 * (low + high)) if rng.random() < 0.5 else (0.5 * (low + high), low)
+            brace = wall(np.array([[a, foot], [b, head], [b, head + 0.18], [a, foot + 0.18]]))
+            canvas.polygon(brace, light)
+
+
+def _openings(
+    canvas: Canvas, windows: Canvas, street: Street, wall: Wall, z: float, wide: float, low: float, high: float, shade: float
+) -> None:  # fmt: skip
+    """A door, and small windows of which some are lit."""
+    rng = street.stage.rng
+    door = z + wide * rng.uniform(0.2, 0.6)
+    wall.box(canvas, door - 0.12, 0.0, 1.24, 2.12, street.lit(BEAM * 0.6, shade, z))
+    for k in range(5):
+        wall.box(canvas, door + 0.2 * k, 0.0, 0.19, 2.0, street.lit(BEAM * (1.0 + 0.12 * (k % 2)), shade, z))
+    for k in range(max(1, round(wide / 2.4))):
+        for y in (low + 0.42 * (high - low), 0.75):
+            place = z + (k + 0.5) * wide / max(1, round(wide / 2.4)) - 0.4
+            if y < low and abs(place - door) < 1.6:
+                continue
+            warm = rng.random() < 0.35 + 0.45 * street.stage.mood.lamps
+            glass = WARM * 1.0 if warm and street.stage.mood.lamps > 0.2 else street.lit(rgb(70, 82, 92), 0.5, z)
+            wall.box(canvas, place - 0.1, y - 0.1, 1.0, 1.15, street.lit(BEAM, shade, z))
+            wall.box(canvas, place, y, 0.8, 0.95, glass)
+            if warm and street.stage.mood.lamps > 0.2:
+                wall.box(windows, place, y, 0.8, 0.95, WARM)
+            for bar in ((place + 0.37, y, 0.06, 0.95), (place, y + 0.45, 0.8, 0.06)):
+                wall.box(canvas, *bar, street.lit(BEAM * 0.8, shade, z))
+
+
+
+
+def townhouse(canvas: Canvas, windows: Canvas, street: Street, side: float, z: float, wide: float, cafe: bool) -> None:
+    """Stucco over a shop or cafe front with an awning, rows of shuttered windows, a slate roof."""
+    rng, mood = street.stage.rng, street.stage.mood
+    wall = street.wall(side)
+    high = float(rng.uniform(10.5, 13.5))
+    shade = 0.30 if side == mood.side else 0.62
+    tone = pick(rng, STUCCO, 1, 0.05, 0.02)[0]
+    end_x = np.array([wall.x, wall.x, wall.x + side * 8, wall.x + side * 8])
+    canvas.polygon(street.at(end_x, np.array([0, high, high, 0]), z), street.lit(tone * 0.7, 0.2, z))
+    wall.box(canvas, z, 0, wide, high, street.lit(tone, shade, z))
+    slate = street.at(side * street.half + side * np.array([-0.4, -0.4, 1.8, 1.8]), np.array([high, high, high + 3.2, high + 3.2]),
+                      np.array([z, z + wide, z + wide, z]))  # fmt: skip
+    canvas.polygon(slate, street.lit(SLATE, shade * 0.8, z))
+    for y, deep in ((high - 0.35, 0.35), (4.0, 0.28), (7.1, 0.16)):
+        wall.box(canvas, z, y, wide, deep, street.lit(np.minimum(tone * 1.12, 1.0), shade + 0.1, z))
+        wall.box(canvas, z, y - 0.10, wide, 0.10, street.lit(tone * 0.6, shade * 0.5, z))
+    _shutters(canvas, windows, street, wall, z, wide, high, shade)
+    _shopfront(canvas, windows, street, wall, side, z, wide, shade, cafe)
+
+
+def _shutters(
+    canvas: Canvas, windows: Canvas, street: Street, wall: Wall, z: float, wide: float, high: float, shade: float
+) -> None:
+    rng, mood = street.stage.rng, street.stage.mood
+    paint = pick(rng, SHUTTER, 1, 0.08, 0.03)[0]
+    count = max(2, round(wide / 2.3))
+    for floor in np.arange(4.75, high - 2.2, 3.0):
+        for k in range(count):
+            place = z + (k + 0.5) * wide / count - 0.45
+            warm = rng.random() < 0.15 + 0.4 * mood.lamps and mood.lamps > 0.1
+            wall.box(canvas, place - 0.12, floor - 0.12, 1.14, 1.95, street.lit(rgb(226, 218, 204), shade, z))
+            wall.box(canvas, place, floor, 0.9, 1.7, WARM if warm else street.lit(GLASS, 0.55, z))
+            if warm:
+                wall.box(windows, place, floor, 0.9, 1.7, WARM)
+            for bar in ((place + 0.42, floor, 0.06, 1.7), (place, floor + 1.1, 0.9, 0.06)):
+                wall.box(canvas, *bar, street.lit(rgb(214, 206, 192), shade, z))
+            for edge in (place - 0.66, place + 1.02):
+                wall.box(canvas, edge, floor - 0.05, 0.54, 1.8, street.lit(paint, shade, z))
+                for slat in range(7):
+                    wall.box(canvas, edge + 0.05, floor + 0.05 + 0.25 * slat, 0.44, 0.06, street.lit(paint * 0.7, shade, z))
+            wall.box(canvas, place - 0.5, floor - 0.45, 1.9, 0.10, street.lit(rgb(52, 50, 52), shade, z))
+
+
+def _shopfront(
+    canvas: Canvas, windows: Canvas, street: Street, wall: Wall, side: float, z: float, wide: float, shade: float, cafe: bool
+) -> None:  # fmt: skip
+    rng, mood = street.stage.rng, street.stage.mood
+    wood = pick(rng, AWNING, 1, 0.10, 0.04)[0]
+    wall.box(canvas, z + 0.2, 0.0, wide - 0.4, 3.7, street.lit(wood * 0.55, shade, z))
+    panes = max(2, round(wide / 1.7))
+    for k in range(panes):
+        place = z + 0.4 + k * (wide - 0.8) / panes
+        pane = (wide - 0.8) / panes - 0.18
+        low = 0.0 if k == panes // 2 else 0.7
+        glow = street.lit(GLASS, 0.6, z) * (1 - mood.lamps) + WARM * rng.uniform(0.7, 1.0) * mood.lamps
+        wall.box(canvas, place, low, pane, 2.6 - low, glow)
+        if mood.lamps > 0.1:
+            wall.box(windows, place, low, pane, 2.6 - low, WARM)
+        wall.box(canvas, place, 2.05, pane, 0.08, street.lit(wood * 0.6, shade, z))
+    wall.box(canvas, z + 0.3, 2.85, wide - 0.6, 0.55, street.lit(wood, shade, z))
+    if cafe or rng.random() < 0.5:
+        _awning(canvas, street, side, z + 0.3, wide - 0.6, pick(rng, AWNING, 1, 0.08, 0.03)[0], shade)
+
+
+def _awning(canvas: Canvas, street: Street, side: float, z: float, wide: float, cloth: Colour, shade: float) -> None:
+    back, front = side * street.half, side * (street.half - 1.5)
+    stripes = max(4, round(wide / 0.45))
+    for k in range(stripes):
+        a, b = z + wide * k / stripes, z + wide * (k + 1) / stripes
+        colour = cloth if k % 2 else rgb(232, 222, 202)
+        depths = np.array([a, b, b, a])
+        top = street.at(np.array([back, back, front, front]), np.array([3.0, 3.0, 2.35, 2.35]), depths)
+        canvas.polygon(top, street.lit(colour, shade + 0.15, a))
+        hem = street.at(front, np.array([2.35, 2.35, 2.12, 2.12]), depths)
+        canvas.polygon(hem, street.lit(colour * 0.85, shade, a))

@@ -1,0 +1,166 @@
+"""Old streets: a medieval village by torchlight, a European street with cafes and lamps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from sparkle.generation.scenes.canvas import Canvas, Image, rgb
+from sparkle.generation.scenes.houses import BEAM, timber_house, townhouse
+from sparkle.generation.scenes.land import crest, hill
+from sparkle.generation.scenes.light import Flame, Fog, Glow, Lamplight, halo
+from sparkle.generation.scenes.motion import Flicker, Swaying
+from sparkle.generation.scenes.plants import reach_above
+from sparkle.generation.scenes.sky import Sky
+from sparkle.generation.scenes.stage import Cutout, Element, Stage
+from sparkle.generation.scenes.street import WARM, Street, Walkers, cobbles, ground, pool
+from sparkle.generation.scenes.trees import broadleaf
+
+PAVING = np.stack([rgb(122, 114, 106), rgb(104, 98, 94), rgb(140, 130, 116)])
+LAMPLIGHT = rgb(255, 214, 140)
+IRON = rgb(46, 46, 50)
+
+
+def build(stage: Stage) -> list[Element]:
+    """The elements of the scene, back to front."""
+    kinds: dict[str, Callable[[Stage], list[Element]]] = {"medieval": _medieval, "european": _european}
+    return kinds[stage.spec.kind](stage)
+
+
+def _street(stage: Stage, half: float) -> Street:
+    x = stage.aspect * float(stage.rng.uniform(0.44, 0.56))
+    return Street(stage, eye=1.65, half=half, vanish=(x, float(stage.rng.uniform(0.54, 0.58))), focal=0.95)
+
+
+def _medieval(stage: Stage) -> list[Element]:
+    street = _street(stage, 4.0)
+    horizon = street.vanish[1]
+    canvas, windows = stage.canvas(), stage.canvas()
+    cobbles(canvas, street, PAVING * 0.9, 0.34, stone=0.30)
+    for side in (-1.0, 1.0):
+        for z, wide in _plots(stage, 4.2, 8.0):
+            timber_house(canvas, windows, street, side, z, wide)
+    distant = crest(stage, horizon - 0.07, 0.03, 3.0)
+    elements: list[Element] = [Sky(stage, horizon), Cutout(hill(stage, distant, rgb(58, 66, 62), 1.6, mist=0.5))]
+    elements.append(Cutout(ground(street, rgb(64, 56, 48), 0.2)))
+    scene = canvas.layer()
+    elements += [Cutout(scene), *_torches(stage, street, scene), _window_glow(stage, windows)]
+    elements.append(Fog(stage, horizon + 0.02, 0.10, 0.22))
+    return elements
+
+
+def _plots(stage: Stage, narrow: float, broad: float) -> list[tuple[float, float]]:
+    """Houses along one side, (z, width) in metres, far to near."""
+    z, plots = float(stage.rng.uniform(1.5, 3.0)), []
+    while z < 46.0:
+        wide = float(stage.rng.uniform(narrow, broad))
+        plots.append((z, wide))
+        z += wide
+    return plots[::-1]
+
+
+def _window_glow(stage: Stage, windows: Canvas) -> Element:
+    """Light that spills from lit windows."""
+    lit = windows.layer()[..., :3]
+    spill = cv2.GaussianBlur(lit, (0, 0), 0.018 * stage.height) + 0.5 * cv2.GaussianBlur(lit, (0, 0), 0.05 * stage.height)
+    return Glow(spill * np.float32(0.75 * stage.mood.lamps) + np.float32(0.25 * stage.mood.lamps) * lit, Flicker(stage.rng, depth=0.10, rate=0.7))
+
+
+def _torches(stage: Stage, street: Street, scene: Image) -> list[Element]:
+    """Torches on posts on both sides: flame, halo and the light they throw on the walls."""
+    rng, holders = stage.rng, stage.canvas()
+    gains: list[tuple[Image, Flicker]] = []
+    flames: list[Element] = []
+    warm = WARM * np.array([2.6, 2.0, 1.4]) * (0.3 + 0.7 * stage.mood.lamps)
+    for z in (5.4, 9.5, 16.0):
+        flicker = Flicker(rng, depth=0.28, rate=2.1)
+        gain = np.zeros((stage.height, stage.width, 3), np.float32)
+        for side in (-1.0, 1.0):
+            depth = z * float(rng.uniform(0.9, 1.12))
+            x = side * (street.half - 0.75)
+            head, foot = street.at(x, 2.15, depth), street.at(x, 0.0, depth)
+            holders.stroke(np.array([foot, head]), 0.07 / depth, street.lit(BEAM * 0.8, 0.4, depth))
+            cup = np.array([head - (0, 0.02 / depth), head + (0, 0.22 / depth)])
+            holders.stroke(cup, np.array([0.17, 0.09]) / depth, street.lit(IRON, 0.4, depth))
+            np.maximum(gain, pool(street, (x, 2.2, depth), 3.6, warm), out=gain)
+            centre = (float(head[0]), float(head[1] - 0.2 / depth))
+            flames.append(Glow(halo(stage, centre, 0.26 / depth, WARM * 0.40), flicker))
+            flames.append(Flame(stage, (float(head[0]), float(head[1])), 0.62 / depth))
+        gains.append((gain * scene[..., 3:], flicker))
+    return [Lamplight(gains), Cutout(holders.layer()), *flames]
+
+
+def _european(stage: Stage) -> list[Element]:
+    """Tall stucco houses, cafe fronts, trees and lamps along the pavement, people further down."""
+    street = _street(stage, 5.6)
+    rng, mood, horizon = stage.rng, stage.mood, street.vanish[1]
+    canvas, windows = stage.canvas(), stage.canvas()
+    cobbles(canvas, street, PAVING, 0.5, stone=0.22)
+    for side in (-1.0, 1.0):
+        for z, wide in _plots(stage, 6.0, 9.0):
+            townhouse(canvas, windows, street, side, z, wide, cafe=z < 16)
+        _terrace(canvas, street, side)
+    scene = canvas.layer()
+    elements: list[Element] = [Sky(stage, horizon), Cutout(ground(street, rgb(74, 68, 64), 0.3)), Cutout(scene)]
+    elements.append(_window_glow(stage, windows))
+    leaves = mood.foliage if mood.snow < 0.5 else mood.foliage * 0.8
+    posts = stage.canvas()
+    gains: list[tuple[Image, Flicker]] = []
+    lanterns: list[Element] = []
+    for z in (24.0, 15.0, 9.0, 5.8):
+        trees = stage.canvas()
+        for side in (-1.0, 1.0):
+            x = side * (street.half - 2.0)
+            foot = street.at(x, 0.0, z + 1.6)
+            broadleaf(trees, stage, (float(foot[0]), float(foot[1])), 5.2 * street.focal / z, leaves, street.haze(z) * 0.8,
+                      detail=float(np.clip(7.0 / z, 0.3, 1.2)), bare=0.85 if mood.snow > 0.5 else 0.0, spread=0.30)  # fmt: skip
+        if z > 6.0:
+            reach = reach_above(stage, float(street.at(0, 1.6, z)[1]), 4.0 / z, 0.10 / z)
+            elements.append(Swaying(stage, trees.layer(), reach, flutter=0.6))
+        flicker = Flicker(rng, depth=0.14, rate=1.7)
+        gain = np.zeros((stage.height, stage.width, 3), np.float32)
+        for side in (-1.0, 1.0):
+            x = side * (street.half - 1.75)
+            _lamp_post(posts, street, x, z)
+            head = street.at(x, 3.55, z)
+            np.maximum(gain, pool(street, (x, 3.4, z), 3.0, LAMPLIGHT * 1.5 * mood.lamps), out=gain)
+            centre = (float(head[0]), float(head[1]))
+            lanterns.append(Glow(halo(stage, centre, 0.30 / z, LAMPLIGHT * 0.9 * mood.lamps, core=0.10 / z), flicker))
+        gains.append((gain * scene[..., 3:], flicker))
+    clothes = mood.lit(np.stack([rgb(70, 66, 72), rgb(104, 84, 70), rgb(64, 78, 96), rgb(120, 108, 96)]), 0.4, 0.4)
+    elements.append(Walkers(street, 7 if stage.spec.has("people") else 4, clothes))
+    return [*elements, Lamplight(gains), Cutout(posts.layer()), *lanterns]
+
+
+def _lamp_post(canvas: Canvas, street: Street, x: float, z: float) -> None:
+    iron = street.lit(IRON, 0.5, z)
+    foot, neck, head = (street.at(x, y, z) for y in (0.0, 3.1, 3.85))
+    unit = street.focal / z
+    canvas.stroke(np.array([foot, neck]), 0.09 * unit, iron)
+    canvas.stroke(np.array([foot, foot - (0, 0.6 * unit)]), 0.20 * unit, iron)
+    glass = np.array([[-0.13, 3.15], [0.13, 3.15], [0.22, 3.75], [-0.22, 3.75]])
+    shown = LAMPLIGHT * (0.5 + 0.5 * street.stage.mood.lamps)
+    canvas.polygon(street.at(x + glass[:, 0], glass[:, 1], z), shown)
+    roof = np.array([[-0.27, 3.73], [0.27, 3.73], [0.0, 4.08]])
+    canvas.polygon(street.at(x + roof[:, 0], roof[:, 1], z), iron)
+    canvas.stroke(np.array([neck, head]), 0.025 * unit, iron)
+
+
+def _terrace(canvas: Canvas, street: Street, side: float) -> None:
+    """Small round tables and chairs in front of the cafes."""
+    rng = street.stage.rng
+    for z in np.arange(15.0, 4.4, -1.45):
+        x = side * (street.half - rng.uniform(0.7, 1.2))
+        metal, wood = street.lit(IRON, 0.4, z), street.lit(rgb(150, 104, 66), 0.55, z)
+        unit = street.focal / z
+        for shift in (-0.62, 0.62):
+            seat = street.at(x, 0.45, z + shift)
+            canvas.dabs(seat[None], np.array([[0.24, 0.055]]) * unit, np.zeros(1), wood[None])
+            back = street.at(x + 0.22 * np.sign(shift) * side, np.array([0.45, 0.92]), z + shift)
+            canvas.stroke(back, 0.05 * unit, wood)
+            for leg in (-0.18, 0.18):
+                canvas.stroke(street.at(x + leg, np.array([0.0, 0.45]), z + shift), 0.035 * unit, metal)
+        canvas.stroke(street.at(x, np.array([0.0, 0.72]), z), 0.05 * unit, metal)
+        canvas.dabs(street.at(x, 0.73, z)[None], np.array([[0.36, 0.075]]) * unit, np.zeros(1), street.lit(rgb(206, 196, 180), 0.6, z)[None])

@@ -1,0 +1,87 @@
+"""Runs and releases that the tests of builders share; whoever changes one works on a copy."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from sparkle.builders.provenance import ReleaseOptions
+from sparkle.builders.release import build_release
+
+# Small enough that every kind of the shared run needs more than one tar.
+OPTIONS = ReleaseOptions(max_shard_size=6000, preview=2)
+
+
+def _load_factories() -> ModuleType:
+    path = Path(__file__).parent.parent / "factories.py"
+    spec = importlib.util.spec_from_file_location("sparkle_test_factories", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def factories() -> ModuleType:
+    return _load_factories()
+
+
+@pytest.fixture(scope="session")
+def options() -> ReleaseOptions:
+    return OPTIONS
+
+
+@pytest.fixture(scope="session")
+def shared_run(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six kept samples of location and three of openve3m; one failed, two rejected (one is all of style)."""
+    samples = [
+        *factories.specs("location", 6),
+        factories.SampleSpec("Sparkle_location_000001", rejected_at="edit_score"),
+        factories.SampleSpec("Sparkle_location_000002", failed_at="normalise"),
+        *factories.specs("openve3m", 3),
+        factories.SampleSpec("Sparkle_style_000000", rejected_at="flow"),
+    ]
+    scores = {"Sparkle_location_000003": 9.75, "Sparkle_location_000009": 8.25}
+    prompts = {"Sparkle_location_000006": 'Say "hello",\nthen leave; é 世', "Sparkle_openve3m_000000": "None"}
+    for index, spec in enumerate(samples):
+        given = {"video_score": scores[spec.id]} if spec.id in scores else {}
+        samples[index] = factories.replace(spec, scores=given, prompt=prompts.get(spec.id))
+    return factories.write_run(tmp_path_factory.mktemp("shared") / "run", samples)
+
+
+@pytest.fixture(scope="session")
+def shared_release(shared_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("shared") / "release"
+    build_release([shared_run], out, OPTIONS)
+    return out
+
+
+@pytest.fixture
+def run(shared_run: Path, tmp_path: Path) -> Path:
+    """A copy of the run."""
+    return Path(shutil.copytree(shared_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def release(shared_release: Path, tmp_path: Path) -> Path:
+    """A copy of the release."""
+    return Path(shutil.copytree(shared_release, tmp_path / "release"))
+
+
+@pytest.fixture(scope="session")
+def contents() -> Callable[[Path], dict[str, bytes]]:
+    """Every file below a folder with its bytes."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        files = (path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+    return read

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from sparkle.builders.annotate import csv_line
+from sparkle.builders.provenance import ReleaseOptions
+from sparkle.builders.release import build_release
+from sparkle.schemas import layout
+from sparkle.schemas.errors import RecordError
+
+ID = "Sparkle_location_000003"
+PROMPT = f"Put the square of {ID} on a rooftop."
+
+
+def line_of(release: Path, file: str, sample_id: str = ID) -> str:
+    lines = (release / file).read_text().splitlines()
+    return next(line for line in lines if json.loads(line)["id"] == sample_id)
+
+
+def test_the_csv_reads_back_and_keeps_strings_as_they_are(shared_release: Path) -> None:
+    path = shared_release / "prompts/location_train.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[1] == {
+        "prompt": PROMPT,
+        "src_video": f"location/source_video/{ID}.mp4",
+        "tgt_video": f"location/edited_video/{ID}.mp4",
+        "task": ID,
+    }
+    assert rows[2]["prompt"] == 'Say "hello",\nthen leave; é 世'
+    assert b"\r" not in path.read_bytes()
+    assert path.read_text().startswith("prompt,src_video,tgt_video,task\n")
+
+
+def test_only_fields_that_need_quotes_have_them() -> None:
+    assert csv_line(["plain words", 'a "b"', "c, d"]) == 'plain words,"a ""b""","c, d"\n'
+
+
+def test_metadata_has_upstreams_keys_in_upstreams_order(shared_release: Path) -> None:
+    line = line_of(shared_release, layout.metadata_jsonl("location"))
+    assert line == (
+        f'{{"id": "{ID}", "prompt": "{PROMPT}", "metadata": {{"edit_type": "location", '
+        '"chosen_keyword": "urban: rooftop overlooking skyline", "original_scene": "A grey wall."}}'
+    )
+
+
+def test_openve3m_has_its_two_edit_types_and_no_keyword(shared_release: Path) -> None:
+    sample_id = "Sparkle_openve3m_000003"
+    metadata = json.loads(line_of(shared_release, layout.metadata_jsonl("openve3m"), sample_id))["metadata"]
+    assert metadata == {"edit_type": "openve3m_background_change", "original_scene": "A grey wall."}
+    for step in ("ground1", "ground2"):
+        line = line_of(shared_release, layout.record_file("openve3m", step), sample_id)
+        assert json.loads(line)["edit_type"] == "openve3m"
+
+
+@pytest.mark.parametrize(
+    ("step", "keys"),
+    [
+        ("edit_score", ["id", "prompt", "editscore"]),
+        ("remove_score", ["id", "prompt", "editscore"]),
+        ("video_score", ["id", "prompt", "frame_indices", "editscore"]),
+        ("ground1", ["id", "prompt", "edit_type", "round1_labels", "round1_objects"]),
+        ("ground2", ["id", "prompt", "edit_type", "round1_labels", "round1_objects", "frame_objects"]),
+    ],
+)
+def test_records_have_upstreams_keys_in_upstreams_order(
+    shared_release: Path, step: str, keys: list[str]
+) -> None:
+    value = json.loads(line_of(shared_release, layout.record_file("location", step)))
+    assert list(value) == keys
+
+
+def test_scores_have_upstreams_keys_in_upstreams_order(shared_release: Path) -> None:
+    image = json.loads(line_of(shared_release, layout.record_file("location", "edit_score")))["editscore"]
+    video = json.loads(line_of(shared_release, layout.record_file("location", "video_score")))["editscore"]
+    assert list(image) == [
+        "prompt_following", "consistency", "perceptual_quality", "overall", "SC_reasoning", "PQ_reasoning",
+    ]  # fmt: skip
+    assert list(video[0]) == [
+        "SC_score", "PQ_score", "O_score", "SC_score_reasoning", "PQ_score_reasoning",
+        "SC_raw_output", "PQ_raw_output",
+    ]  # fmt: skip
+
+
+def test_a_line_that_breaks_its_schema_is_not_published(run: Path, tmp_path: Path) -> None:
+    path = run / layout.outcomes("ground1")
+    path.write_text(path.read_text().replace("[250, 250, 600, 700]", "[250, 250, 600, 1001]", 1))
+    with pytest.raises(RecordError, match="1001") as caught:
+        build_release([run], tmp_path / "release", ReleaseOptions())
+    place = f"{layout.record_file('location', 'ground1')} Sparkle_location_000000"
+    assert caught.value.where == f"{place} /round1_objects/0/bbox_2d/3"
+    assert not (tmp_path / "release").exists()
