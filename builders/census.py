@@ -19,11 +19,12 @@ from sparkle.schemas.validate import Finding
 
 @dataclass(frozen=True)
 class Row:
-    """A sample in a place: file, line (0 where lines have no meaning), pointer inside."""
+    """A sample in a place: file, first and last line (0 where lines have no meaning), pointer inside."""
 
     id: str
     file: str
     line: int = 0
+    end: int = 0
     pointer: str = ""
 
 
@@ -35,11 +36,13 @@ class Place:
         file: The file to name when it has no rows.
         first_line: Line of the first row of a text file, 0 elsewhere.
         rows: What stands there, in order.
+        homes: For samples of which another file says so, the file of this place where they should stand.
     """
 
     file: str
     first_line: int = 0
     rows: list[Row] = field(default_factory=list)
+    homes: dict[str, str] = field(default_factory=dict)
 
     def order(self) -> Iterator[Finding]:
         """Ids that stand twice or not in order."""
@@ -62,11 +65,13 @@ class Place:
 
     def gap(self, sample_id: str) -> tuple[str, int]:
         """File and line where a missing sample would stand."""
+        if sample_id in self.homes:
+            return self.homes[sample_id], 0
         rows = sorted(self.rows, key=lambda row: row.id)
         before = bisect_left([row.id for row in rows], sample_id) - 1
         if before < 0:
             return (rows[0].file if rows else self.file), self.first_line
-        return rows[before].file, rows[before].line + 1 if self.first_line else 0
+        return rows[before].file, rows[before].end + 1 if self.first_line else 0
 
 
 def expected_ids(places: Sequence[Place]) -> list[str]:

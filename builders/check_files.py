@@ -68,7 +68,7 @@ def _check_file(folder: Path, entry: FileEntry) -> Iterator[Finding]:
     try:
         path = safe_join(folder, entry.path)
     except UnsafePathError as error:
-        yield Finding(layout.MANIFEST, 0, "/files", error.problem, got=error.got, wanted=error.wanted)
+        yield Finding(entry.path, 0, "", error.problem, got=error.got, wanted=error.wanted)
         return
     if path.is_symlink() or not path.is_file():
         found = "a link" if path.is_symlink() else "nothing" if not path.exists() else "no plain file"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sparkle.builders.catalog import RECORDS_SCHEMA, pairs_schema
-from sparkle.builders.census import Place
+from sparkle.builders.census import Place, Row
 from sparkle.builders.manifest import FileEntry
 from sparkle.builders.survey import Survey
 from sparkle.builders.tar import list_tar
@@ -44,7 +44,7 @@ def check_tars(survey: Survey) -> None:
         expected = [kind.shard(survey.theme, part) for part in range(max(1, len(tars)))]
         for tar in sorted(set(expected) - set(tars)):
             survey.note(tar, 0, "", "the tar is missing")
-        place = Place(expected[0])
+        place = survey.tars[kind.name] = Place(expected[0])
         survey.members[kind.name] = {}
         for tar in tars:
             _list_members(survey, kind, tar, place)
@@ -56,7 +56,7 @@ def _list_members(survey: Survey, kind: Kind, tar: str, place: Place) -> None:
     try:
         for member in list_tar(survey.folder / tar):
             sample_id = PurePosixPath(member.name).stem
-            if not survey.add_row(place, sample_id, file=tar, pointer=member.name):
+            if not survey.add_row(place, Row(sample_id, tar, pointer=member.name)):
                 continue
             if member.name != kind.member(sample_id):
                 wanted = kind.member(sample_id)
@@ -90,7 +90,7 @@ def check_rows(survey: Survey, preview: int | None) -> Hashes:
     for file, rows in tables:
         for number, row in enumerate(rows or []):
             pointer = f"/rows/{number}"
-            if survey.add_row(place, row["task"], file=file, pointer=pointer):
+            if survey.add_row(place, Row(row["task"], file, pointer=pointer)):
                 _check_row(survey, file, pointer, row)
                 for kind in KINDS:
                     hashes[kind.name][row["task"]] = row[f"{kind.name}_sha256"]
@@ -114,7 +114,7 @@ def check_records(survey: Survey) -> None:
     place = Place(file)
     for number, row in enumerate(rows):
         pointer = f"/rows/{number}"
-        if survey.add_row(place, row["task"], file=file, pointer=pointer):
+        if survey.add_row(place, Row(row["task"], file, pointer=pointer)):
             pair = survey.pairs.get(row["task"])
             if pair is not None and pair["prompt"] != row["prompt"]:
                 survey.note(file, 0, f"{pointer}/prompt", "another prompt than in the csv", got=row["prompt"])
@@ -193,6 +193,8 @@ def _check_row(survey: Survey, file: str, pointer: str, row: Mapping[str, Any]) 
         if sample_id in known:
             expected[column] = known[sample_id]
     for kind in KINDS:
+        if row[f"{kind.name}_shard"] in survey.files:
+            survey.tars[kind.name].homes[sample_id] = row[f"{kind.name}_shard"]
         member = survey.members[kind.name].get(sample_id)
         if member is not None:
             names = (f"{kind.name}_{name}" for name in ("shard", "offset", "size"))

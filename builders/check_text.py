@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sparkle.builders.annotate import CSV_COLUMNS, csv_line, jsonl_files, pair_row
-from sparkle.builders.census import Place
+from sparkle.builders.census import Place, Row
 from sparkle.builders.survey import Survey
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import canonical_json
@@ -47,17 +47,17 @@ def _check_csv(survey: Survey) -> None:
         return
     place = Place(file, first_line=2)
     survey.places.append(place)
-    for number, fields, problem in _csv_rows(content):
+    for number, end, fields, problem in _csv_rows(content):
         if problem is not None:
             survey.note(file, number, "", problem)
         if number == 1 and fields != list(CSV_COLUMNS):
             survey.note(file, 1, "", "not the columns", got=",".join(fields), wanted=",".join(CSV_COLUMNS))
         elif number > 1 and fields:
-            _check_pair(survey, place, number, fields)
+            _check_pair(survey, place, number, end, fields)
 
 
-def _csv_rows(content: str) -> Iterator[tuple[int, list[str], str | None]]:
-    """Yield (first line, fields, problem) of each row; no fields where it cannot be read."""
+def _csv_rows(content: str) -> Iterator[tuple[int, int, list[str], str | None]]:
+    """Yield (first line, last line, fields, problem) of each row; no fields where it cannot be read."""
     lines = list(io.StringIO(content, newline="\n"))
     reader = csv.reader(iter(lines), strict=True)
     start = 0
@@ -71,15 +71,17 @@ def _csv_rows(content: str) -> Iterator[tuple[int, list[str], str | None]]:
         except csv.Error as error:
             problem = f"not csv: {error}"
         raw = "".join(lines[start : reader.line_num])
-        if problem is None and raw != csv_line(fields):
+        if problem is None:
             problem = _layout_problem(raw, fields)
-        yield start + 1, fields, problem
+        yield start + 1, reader.line_num, fields, problem
         start = reader.line_num
 
 
-def _layout_problem(raw: str, fields: list[str]) -> str:
+def _layout_problem(raw: str, fields: list[str]) -> str | None:
     if not fields:
         return "the line is blank"
+    if raw == csv_line(fields):
+        return None
     if raw.endswith("\r\n"):
         return "the line ends with CRLF"
     if not raw.endswith("\n"):
@@ -87,21 +89,19 @@ def _layout_problem(raw: str, fields: list[str]) -> str:
     return "not quoted as minimal quoting does"
 
 
-def _check_pair(survey: Survey, place: Place, number: int, fields: list[str]) -> None:
-    if len(fields) != len(CSV_COLUMNS):
-        survey.note(
-            place.file, number, "", "another number of fields", got=len(fields), wanted=len(CSV_COLUMNS)
-        )
+def _check_pair(survey: Survey, place: Place, number: int, end: int, fields: list[str]) -> None:
+    file, wanted_fields = place.file, len(CSV_COLUMNS)
+    if len(fields) != wanted_fields:
+        survey.note(file, number, "", "another number of fields", got=len(fields), wanted=wanted_fields)
         return
     row = dict(zip(CSV_COLUMNS, fields, strict=True))
-    if not survey.add_row(place, row["task"], file=place.file, line=number):
-        return
-    survey.pairs[row["task"]] = row
-    for name, wanted in pair_row(row["task"], row["prompt"]).items():
-        if row[name] != wanted:
-            survey.note(
-                place.file, number, f"/{name}", "not the path of this sample", got=row[name], wanted=wanted
-            )
+    if survey.add_row(place, Row(row["task"], file, number, end, "/task")):
+        expected = pair_row(row["task"], row["prompt"])
+        survey.pairs[row["task"]] = expected
+        for name, wanted in expected.items():
+            if row[name] != wanted:
+                problem = "not the path of this sample"
+                survey.note(file, number, f"/{name}", problem, got=row[name], wanted=wanted)
 
 
 # --- the JSON lines ---------------------------------------------------------------------------
@@ -111,10 +111,9 @@ def _check_jsonl(survey: Survey, file: str, schema: str, rounds: dict[str, bytes
     place = Place(file, first_line=1)
     for number, value, findings in check_jsonl(survey.folder / file, schema, file=file):
         survey.findings.extend(findings)
-        sample_id = value.get("id") if isinstance(value, dict) else None
-        if findings and not isinstance(sample_id, str):
-            continue
-        if survey.add_row(place, sample_id, file=file, line=number) and not findings:
+        if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+            continue  # a finding says so
+        if survey.add_row(place, Row(value["id"], file, number, number, "/id")) and not findings:
             _compare_prompt(survey, file, number, value)
             _note_columns(survey, file, value)
             if "round1_objects" in value:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sparkle.builders.census import Place, Row
 from sparkle.schemas.errors import RecordError
-from sparkle.schemas.ids import parse_id
+from sparkle.schemas.ids import theme_of
 from sparkle.schemas.validate import Finding
 
 
@@ -28,6 +28,7 @@ class Survey:
         places: Where each sample of the theme should stand; files that cannot be read are none.
         pairs: The csv's row by id.
         columns: What the text files say of a Parquet column, by column and id.
+        tars: The place that is the tars of a kind, by kind.
         members: (tar, offset, size) of an artifact, by kind and id.
     """
 
@@ -38,6 +39,7 @@ class Survey:
     places: list[Place] = field(default_factory=list)
     pairs: dict[str, dict[str, str]] = field(default_factory=dict)
     columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tars: dict[str, Place] = field(default_factory=dict)
     members: dict[str, dict[str, tuple[str, int, int]]] = field(default_factory=dict)
 
     def note(
@@ -61,20 +63,14 @@ class Survey:
         self.note(file, 0, "", "the file is missing")
         return False
 
-    def add_row(
-        self, place: Place, sample_id: object, *, file: str, line: int = 0, pointer: str = ""
-    ) -> bool:
-        """Add a row to a place when it has an id of this theme; a finding when it has not."""
-        problem = self._id_problem(sample_id)
-        if problem is None:
-            place.rows.append(Row(str(sample_id), file, line, pointer))
-        else:
-            self.note(file, line, pointer, problem, got=repr(sample_id))
-        return problem is None
-
-    def _id_problem(self, value: object) -> str | None:
+    def add_row(self, place: Place, row: Row) -> bool:
+        """Add a row to a place when its id is one of this theme; a finding when it is not."""
         try:
-            theme = parse_id(value)[0] if isinstance(value, str) else None
+            problem = None if theme_of(row.id) == self.theme else f"not an id of theme {self.theme}"
         except RecordError as error:
-            return error.problem
-        return None if theme == self.theme else f"not an id of theme {self.theme}"
+            problem = error.problem
+        if problem is None:
+            place.rows.append(row)
+        else:
+            self.note(row.file, row.line, row.pointer, problem, got=repr(row.id))
+        return problem is None

@@ -107,32 +107,31 @@ class Driver:
         self.executor = executor
         self.terminal = terminal
         self.hashes = HashCache()
+        self.places: dict[str, Path] = {}
         self.processed = 0
 
     def ingest(self, listed: list[Listed], shard: tuple[int, int]) -> None:
         """Write down the sources and candidates that are new."""
         hashed = [(self.hashes.sha256(item.path), item) for item in listed]
-        unknown = {sha256: item.path for sha256, item in reversed(hashed) if sha256 not in self.run.sources}
-        order = {sha256: position for position, sha256 in reversed(list(enumerate(sha for sha, _ in hashed)))}
+        for sha256, item in hashed:
+            self.places.setdefault(sha256, item.path)
         candidates = new_candidates(self.run.candidates, hashed, shard)
-        wanted = {candidate.source for candidate in candidates}
-        jobs = [Inspect(path, sha256) for sha256, path in unknown.items() if sha256 in wanted]
+        unknown = dict.fromkeys(candidate.source for candidate in candidates)  # in the list's order
+        jobs = [Inspect(self.places[sha256], sha256) for sha256 in unknown if sha256 not in self.run.sources]
+        found = {}
         with self.terminal.progress("sources", len(jobs)) as advance:
-            found = []
             for source in self.executor.map(jobs):
-                found.append(source)
+                found[source.sha256] = source
                 advance()
         if candidates:
             self.run.start_work()
-        self.run.add_sources(sorted(found, key=lambda source: order[source.sha256]))
+        self.run.add_sources(found[job.sha256] for job in jobs)
         self.run.add_candidates(candidates)
 
     def work(self) -> Summary:
         """Take every candidate through the steps."""
-        samples = [
-            Sample(candidate, self.run.sources[candidate.source])
-            for candidate in sorted(self.run.candidates, key=lambda candidate: candidate.id)
-        ]
+        ordered = sorted(self.run.candidates, key=lambda candidate: candidate.id)
+        samples = [Sample(candidate, self._source(candidate)) for candidate in ordered]
         for name in STEP_NAMES:
             samples = self._run_step(make_step(name, self.config), samples)
         funnel = make_funnel(len(self.run.candidates), self.run.outcomes)
@@ -140,6 +139,12 @@ class Driver:
             self.run.finish(funnel)
         self.hashes.close()
         return Summary(funnel, self.processed)
+
+    def _source(self, candidate: r.Candidate) -> r.SourceRecord:
+        """The candidate's source where it is now: a listed file may have moved since it was first seen."""
+        source = self.run.sources[candidate.source]
+        place = self.places.get(candidate.source)
+        return source if place is None else replace(source, path=str(place))
 
     def _run_step(self, step: Step, samples: list[Sample]) -> list[Sample]:
         """Bring a step's outcomes up to date; returns the samples that are still in."""

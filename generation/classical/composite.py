@@ -1,4 +1,4 @@
-"""Sets the subject into the new scene: colours that fit, no rim of the old background, a little of the new light.
+"""Sets the subject into the new scene: fitting colours, no rim of the old background, a little of the new light.
 
 How it works
 - Harmony: Reinhard's Lab statistics transfer ("Color Transfer between Images", 2001), partial and capped, as
@@ -32,18 +32,18 @@ STATISTICS_SIZE = (160, 90)
 LIGHT_POWER = 0.35
 LIGHT_RANGE = (0.75, 1.25)
 """The subject's lightness is multiplied by (background / subject)^power, within a range: towards the scene's
-light, and no further than a face stays readable (looked at on the shared clips)."""
+light, and no further than a face stays readable (looked at on real clips)."""
 
 SHIFT_SHARE = 0.25
 SHIFT_CAP = 8.0
-"""Share of the way to the background's mean a and b, and the most, in Lab units (looked at on the shared clips)."""
+"""Share of the way to the background's mean a and b, and the most, in Lab units (looked at on real clips)."""
 
 CONTRAST_SHARE = (0.15, 0.10, 0.10)
 CONTRAST_RANGE = (0.85, 1.15)
 """Share of the way to the background's spread of L, a and b, and the range of the factor."""
 
 EDGE_PIXELS_720P = 7
-"""Half the width of the band in which colours are unmixed, at 720 rows: soft alphas are 4 to 8 pixels wide."""
+"""Half the width of the band in which colours are unmixed, at 720 rows: alphas are soft over 4 to 8 pixels."""
 
 NEIGHBOUR_PIXELS_720P = 24
 """Radius in which the subject's and the old background's colours are looked for, at 720 rows."""
@@ -94,12 +94,15 @@ def fit_harmony(foreground_pixels: Image, background_frame: Image) -> Harmony:
         MediaError: There are no foreground pixels.
     """
     if not len(foreground_pixels):
-        raise MediaError("there is no subject to fit the scene's light to", got="0 pixels", wanted="1 or more")
+        raise MediaError(
+            "there is no subject to fit the scene's light to", got="0 pixels", wanted="1 or more"
+        )
     subject = _to_lab(foreground_pixels.reshape(-1, 1, 3))
     small = cv2.resize(background_frame, STATISTICS_SIZE, interpolation=cv2.INTER_AREA)
     scene = _to_lab(np.asarray(small, np.uint8))
     means, spreads = (
-        [of(part.reshape(-1, 3).astype(np.float64), axis=0) for part in (subject, scene)] for of in (np.mean, np.std)
+        [of(part.reshape(-1, 3).astype(np.float64), axis=0) for part in (subject, scene)]
+        for of in (np.mean, np.std)
     )
     ratio = (spreads[1] + 1.0) / (spreads[0] + 1.0)
     contrast = np.clip(1 + np.array(CONTRAST_SHARE) * (ratio - 1), *CONTRAST_RANGE)
@@ -179,7 +182,9 @@ def _decontaminated(source: Image, alpha: FloatImage, scale: float) -> FloatImag
     # 1 on the edge, 0 where the band ends, so that a seam of the subject's own does not lose its colour.
     nearness = np.clip(2 - 2 * cv2.blur(alpha, (2 * reach + 1, 2 * reach + 1))[band], 0, 1) * known
     pixels = image[band]
-    held = ((pixels - outer) * difference).sum(1) / ((difference * difference).sum(1) + np.float32(COLOUR_NOISE))
+    held = ((pixels - outer) * difference).sum(1) / (
+        (difference * difference).sum(1) + np.float32(COLOUR_NOISE)
+    )
     missing = np.clip(1 - held, 0, 1) * nearness
     image[band] = np.clip(pixels + missing[:, None] * difference, 0, 1)
     return image

@@ -104,7 +104,10 @@ def propagate(frames: npt.NDArray[np.uint8], flows: Flows, anchor: int, mask: Bo
 
 
 def _step(
-    frame: npt.NDArray[np.uint8], flow: npt.NDArray[np.float32], grid: tuple[FloatImage, ...], soft: FloatImage
+    frame: npt.NDArray[np.uint8],
+    flow: npt.NDArray[np.float32],
+    grid: tuple[FloatImage, ...],
+    soft: FloatImage,
 ) -> FloatImage:
     """The neighbour's soft mask on this frame, float32 (h, w), 0 to 1."""
     pulled = cv2.remap(

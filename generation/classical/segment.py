@@ -127,7 +127,9 @@ def static_edges(activity: Activity) -> BoolImage:
     return keep_components(static & ~dilate(active, STATIC_DISTANCE), STATIC_MINIMUM_AREA)
 
 
-def _attempts(frame: npt.NDArray[np.uint8], box: Box, static: BoolImage, hints: BoolImage) -> Iterator[BoolImage]:
+def _attempts(
+    frame: npt.NDArray[np.uint8], box: Box, static: BoolImage, hints: BoolImage
+) -> Iterator[BoolImage]:
     yield _cut(frame, box, static, hints, ring=0.0, hard=True)
     yield _cut(frame, box, static, hints, ring=0.0, hard=False)
     yield _cut(frame, box, np.zeros_like(static), hints, ring=0.0, hard=True)

@@ -51,5 +51,7 @@ def _upsampled(frame: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
     guide_small = np.asarray(cv2.resize(guide, small_size, interpolation=cv2.INTER_AREA), np.float32)
     smooth = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), MASK_SIGMA), np.float32)
     slope, offset = guided_coefficients(guide_small, smooth, GUIDE_RADIUS, GUIDE_EPS)
-    slope, offset = (cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in (slope, offset))
+    slope, offset = (
+        cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in (slope, offset)
+    )
     return np.asarray(slope * guide + offset, np.float32)

@@ -29,18 +29,26 @@ def rgb(*levels: float) -> npt.NDArray[np.float32]:
     return np.array(levels, np.float32) / np.float32(255.0)
 
 
-def vary(rng: np.random.Generator, colour: Colour, count: int, light: float = 0.15, hue: float = 0.04) -> Colour:
+def vary(
+    rng: np.random.Generator, colour: Colour, count: int, light: float = 0.15, hue: float = 0.04
+) -> Colour:
     """`count` colours around one: `light` scales them together, `hue` moves the channels apart. (count, 3)."""
     scale = 1.0 + light * rng.standard_normal((count, 1))
     shift = hue * rng.standard_normal((count, 3))
     return np.clip(np.asarray(colour) * scale * (1.0 + shift), 0.0, 1.0)
 
 
-def pick(rng: np.random.Generator, palette: Colour, count: int, light: float = 0.15, hue: float = 0.04) -> Colour:
+def pick(
+    rng: np.random.Generator, palette: Colour, count: int, light: float = 0.15, hue: float = 0.04
+) -> Colour:
     """`count` colours, each a variation of a random row of `palette` (k, 3). (count, 3)."""
     base = palette[rng.integers(0, len(palette), count)]
     return np.clip(
-        base * (1.0 + light * rng.standard_normal((count, 1))) * (1.0 + hue * rng.standard_normal((count, 3))), 0, 1
+        base
+        * (1.0 + light * rng.standard_normal((count, 1)))
+        * (1.0 + hue * rng.standard_normal((count, 3))),
+        0,
+        1,
     )
 
 
@@ -83,7 +91,9 @@ class Canvas:
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
         """Fills an upright rectangle."""
-        self.convex(np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]]), np.asarray(colour)[None])
+        self.convex(
+            np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]]), np.asarray(colour)[None]
+        )
 
     def stroke(self, points: Points, widths: Points | float, colour: Colour) -> None:
         """A band along a line of (n, 2) points; `widths` is one width or one a point."""
@@ -94,7 +104,9 @@ class Canvas:
         half = normal * (np.broadcast_to(np.asarray(widths, np.float64), len(points))[:, None] / 2)
         self.polygon(np.concatenate([points + half, (points - half)[::-1]]), colour)
 
-    def blades(self, roots: Points, tips: Points, bend: Points, width: Points | float, colours: Colour) -> None:
+    def blades(
+        self, roots: Points, tips: Points, bend: Points, width: Points | float, colours: Colour
+    ) -> None:
         """Draws m pointed blades from roots to tips (m, 2), bowed sideways by `bend` (m,)."""
         axis = tips - roots
         side = np.stack([-axis[:, 1], axis[:, 0]], -1)

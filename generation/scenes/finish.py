@@ -85,7 +85,9 @@ class Finish:
         self._matrix = _grade_matrix(style)
         self._vignette = _vignette(painted, 1.5 if spec.style in ("vintage", "noir") else 1.0)
         sheet = (size[0] + GRAIN_MARGIN, size[1] + GRAIN_MARGIN)
-        grain = cv2.GaussianBlur(rng.standard_normal(sheet, dtype=np.float32), (0, 0), max(0.6, 0.8 * size[0] / 720))
+        grain = cv2.GaussianBlur(
+            rng.standard_normal(sheet, dtype=np.float32), (0, 0), max(0.6, 0.8 * size[0] / 720)
+        )
         grain *= np.float32(GRAIN * style.grain) / grain.std()
         self._grain = cv2.merge([grain, grain, grain])
         if style.paper:
@@ -126,7 +128,9 @@ def _grade_matrix(style: Style) -> npt.NDArray[np.float32]:
 def _vignette(painted: tuple[int, int], strength: float) -> Image:
     rows, cols = painted
     y, x = np.mgrid[0:rows, 0:cols].astype(np.float32)
-    reach = ((x + 0.5) / cols * 2 - 1) ** 2 * np.float32(0.55) + ((y + 0.5) / rows * 2 - 1) ** 2 * np.float32(0.45)
+    reach = ((x + 0.5) / cols * 2 - 1) ** 2 * np.float32(0.55) + ((y + 0.5) / rows * 2 - 1) ** 2 * np.float32(
+        0.45
+    )
     fall = np.float32(1.0) - np.float32(VIGNETTE * strength) * reach**1.5
     return cv2.merge([fall, fall, fall])
 

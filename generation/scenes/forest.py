@@ -43,7 +43,9 @@ def _glade(stage: Stage, leaves: Colour, mist: float) -> tuple[Stage, Image, flo
     green = np.asarray(leaves.mean(axis=0), np.float32)
     bright = mood.ambient + 0.75 * mood.key
     haze = (1 - mist) * green * bright * 1.25 + mist * mood.haze
-    under = replace(stage, mood=replace(mood, haze=haze.astype(np.float32), haze_density=max(0.55, mood.haze_density)))
+    under = replace(
+        stage, mood=replace(mood, haze=haze.astype(np.float32), haze_density=max(0.55, mood.haze_density))
+    )
     x, y = stage.grid()
     middle = float(stage.rng.uniform(0.42, 0.58)) * stage.aspect
     near = np.exp(-((((x - middle) / 0.42) ** 2 + ((y - 0.40) / 0.36) ** 2) ** 0.7))
@@ -64,20 +66,44 @@ def _floor(stage: Stage, horizon: float, middle: float, leaves: Colour) -> list[
     down = (y - horizon) / (1.0 - horizon)
     bend = middle + 0.10 * np.sin(3.2 * down + rng.uniform(0, 6))
     path = np.exp(-(((x - bend) / (0.030 + 0.26 * down)) ** 4)) * 0.65
-    trodden = stage.mood.lit(np.broadcast_to(rgb(150, 128, 96) if spec.season != "winter" else rgb(206, 216, 232), picture.shape), 0.6, distance_of(y, horizon))
+    trodden = stage.mood.lit(
+        np.broadcast_to(rgb(150, 128, 96) if spec.season != "winter" else rgb(206, 216, 232), picture.shape),
+        0.6,
+        distance_of(y, horizon),
+    )
     picture += (trodden - picture) * path[..., None].astype(np.float32)
     canvas = stage.canvas()
     count = 1400
     depth = rng.random(count) ** 0.6
-    places = np.stack([rng.uniform(-0.02, stage.aspect + 0.02, count), horizon + (1.02 - horizon) * depth], -1)
+    places = np.stack(
+        [rng.uniform(-0.02, stage.aspect + 0.02, count), horizon + (1.02 - horizon) * depth], -1
+    )
     if spec.season == "winter":
         lying = np.stack([rgb(240, 245, 252), rgb(214, 224, 238)])
     else:
-        lying = leaves if spec.season == "autumn" or spec.kind == "blossom" else np.stack([MOSS, 1.25 * MOSS, rgb(120, 96, 58)])
-    scatter(canvas, stage, places, 0.0025 + 0.010 * depth**1.5, lying, distance_of(places[:, 1], horizon), flat=0.45)
+        lying = (
+            leaves
+            if spec.season == "autumn" or spec.kind == "blossom"
+            else np.stack([MOSS, 1.25 * MOSS, rgb(120, 96, 58)])
+        )
+    scatter(
+        canvas,
+        stage,
+        places,
+        0.0025 + 0.010 * depth**1.5,
+        lying,
+        distance_of(places[:, 1], horizon),
+        flat=0.45,
+    )
     _, rows = stage.grid()
-    spots = 0.55 * smoothstep(horizon, horizon + 0.15, rows) * float(np.clip(stage.mood.key.max() * 1.2, 0.1, 1))
-    return [Cutout(_soft_edge(stage, picture, top)), Cutout(canvas.layer()), Dapple(stage, spots.astype(np.float32), 0.30, horizon=horizon, speed=0.30)]
+    spots = (
+        0.55 * smoothstep(horizon, horizon + 0.15, rows) * float(np.clip(stage.mood.key.max() * 1.2, 0.1, 1))
+    )
+    return [
+        Cutout(_soft_edge(stage, picture, top)),
+        Cutout(canvas.layer()),
+        Dapple(stage, spots.astype(np.float32), 0.30, horizon=horizon, speed=0.30),
+    ]
 
 
 def _soft_edge(stage: Stage, ground: Image, top: int) -> Image:
@@ -107,7 +133,9 @@ def _woods(stage: Stage) -> list[Element]:
         near = k / (len(DEPTHS) - 1)
         if k == 2:
             elements += _floor(under, horizon, middle, leaves)
-            elements.append(Rays(stage, (stage.mood.sun_x * stage.aspect, -0.25), 0.55 * stage.mood.glow + 0.12))
+            elements.append(
+                Rays(stage, (stage.mood.sun_x * stage.aspect, -0.25), 0.55 * stage.mood.glow + 0.12)
+            )
         canvas, stems = stage.canvas(), stage.canvas()
         foot = horizon + (1.02 - horizon) * near**1.6 * 0.9
         for x in _sides(under, (15, 11, 8, 5, 3)[k], (0.05, 0.15, 0.35, 0.55, 0.72)[k]):
@@ -146,17 +174,32 @@ def _canopy(canvas: Canvas, stage: Stage, leaves: Colour, distance: float, near:
         foliage(canvas, stage, crown, leaves, distance, dim=0.04 + 0.10 * near)
 
 
-def _undergrowth(canvas: Canvas, stage: Stage, leaves: Colour, foot: float, distance: float, near: float) -> None:
+def _undergrowth(
+    canvas: Canvas, stage: Stage, leaves: Colour, foot: float, distance: float, near: float
+) -> None:
     """Bushes along the foot of a layer, ferns in front, none in the middle."""
     rng = stage.rng
     palette = leaves * 0.9 if stage.spec.season != "autumn" else np.concatenate([leaves * 0.8, [MOSS, MOSS]])
     for x in _sides(stage, 9, 0.15 + 0.5 * near):
         size = (0.05 + 0.10 * near) * rng.uniform(0.7, 1.3)
-        crown = Crown((x, foot - 0.3 * size), (1.6 * size, 0.7 * size), 0.0048 + 0.0042 * near, round(170 + 180 * near), clumps=8)
+        crown = Crown(
+            (x, foot - 0.3 * size),
+            (1.6 * size, 0.7 * size),
+            0.0048 + 0.0042 * near,
+            round(170 + 180 * near),
+            clumps=8,
+        )
         foliage(canvas, stage, crown, palette, distance, dim=0.10)
     if near > 0.4 and stage.spec.season != "winter":
         for x in _sides(stage, 8, 0.35 + 0.35 * near):
-            fern(canvas, stage, (x, foot + 0.03), (0.07 + 0.12 * near) * rng.uniform(0.8, 1.2), palette, distance)
+            fern(
+                canvas,
+                stage,
+                (x, foot + 0.03),
+                (0.07 + 0.12 * near) * rng.uniform(0.8, 1.2),
+                palette,
+                distance,
+            )
 
 
 def _firs(stage: Stage) -> list[Element]:
@@ -177,7 +220,9 @@ def _firs(stage: Stage) -> list[Element]:
                     blades=(70, 110, 190, 300, 460)[k], snow=snow)  # fmt: skip
         if k == 1:
             elements += _floor(under, horizon, 0.5 * stage.aspect, needles)
-        elements.append(Swaying(stage, canvas.layer(), reach_above(stage, foot, 0.6, 0.006 + 0.010 * near), flutter=0.3))
+        elements.append(
+            Swaying(stage, canvas.layer(), reach_above(stage, foot, 0.6, 0.006 + 0.010 * near), flutter=0.3)
+        )
         if k < 4:
             elements.append(Fog(stage, foot - 0.02, 0.10 + 0.05 * near, 0.55 - 0.35 * near))
     if stage.spec.has("rays") or snow < 0.5:
@@ -186,7 +231,9 @@ def _firs(stage: Stage) -> list[Element]:
 
 
 def _jungle(stage: Stage) -> list[Element]:
-    return _woods(replace(stage, mood=replace(stage.mood, foliage=JUNGLE), spec=replace(stage.spec, season="summer")))
+    return _woods(
+        replace(stage, mood=replace(stage.mood, foliage=JUNGLE), spec=replace(stage.spec, season="summer"))
+    )
 
 
 def _bamboo(stage: Stage) -> list[Element]:
@@ -198,7 +245,9 @@ def _bamboo(stage: Stage) -> list[Element]:
         near = k / 4
         if k == 2:
             elements += _floor(under, horizon, middle, leaves)
-            elements.append(Rays(stage, (stage.mood.sun_x * stage.aspect, -0.25), 0.5 * stage.mood.glow + 0.1))
+            elements.append(
+                Rays(stage, (stage.mood.sun_x * stage.aspect, -0.25), 0.5 * stage.mood.glow + 0.1)
+            )
         canvas, stems = stage.canvas(), stage.canvas()
         foot = horizon + (1.05 - horizon) * near**1.6
         for x in _sides(under, (44, 30, 20, 12, 7)[k], (0.02, 0.08, 0.25, 0.5, 0.7)[k]):
@@ -217,7 +266,9 @@ def _sprays(canvas: Canvas, stage: Stage, x: float, leaves: Colour, distance: fl
         heart = np.array([x + rng.normal(0, 0.06), rng.uniform(-0.02, 0.20 + 0.22 * rng.random())])
         count = 16
         angle = rng.normal(0, 0.75, count)
-        tips = heart + (0.030 + 0.030 * near) * rng.uniform(0.6, 1.2, (count, 1)) * np.stack([np.sin(angle), np.cos(angle)], -1)
+        tips = heart + (0.030 + 0.030 * near) * rng.uniform(0.6, 1.2, (count, 1)) * np.stack(
+            [np.sin(angle), np.cos(angle)], -1
+        )
         roots = heart + 0.014 * rng.standard_normal((count, 2))
         shade = np.clip(0.5 + 0.25 * rng.standard_normal(count) - 0.2 * near, 0.03, 1)
         colours = stage.mood.lit(pick(rng, leaves, count, 0.10, 0.04), shade, np.full(count, distance))
@@ -243,7 +294,16 @@ def _avenue(stage: Stage) -> list[Element]:
                 tall = 1.22 / depth * rng.uniform(0.92, 1.12)
                 broadleaf(canvas, under, (x, foot + 0.01 * rng.normal()), tall, leaves, 2.2 * (1 - 1 / depth) ** 3,
                           detail=float(np.clip(2.0 / depth, 0.25, 1.7)), spread=0.52)  # fmt: skip
-        elements.append(Swaying(stage, canvas.layer(), reach_above(stage, foot, 1.0 / depth, 0.022 / depth + 0.003), flutter=0.6))
+        elements.append(
+            Swaying(
+                stage,
+                canvas.layer(),
+                reach_above(stage, foot, 1.0 / depth, 0.022 / depth + 0.003),
+                flutter=0.6,
+            )
+        )
         if k == 2:
-            elements.append(Rays(stage, (stage.mood.sun_x * stage.aspect, -0.2), 0.45 * stage.mood.glow + 0.05))
+            elements.append(
+                Rays(stage, (stage.mood.sun_x * stage.aspect, -0.2), 0.45 * stage.mood.glow + 0.05)
+            )
     return elements

@@ -17,7 +17,9 @@ from sparkle.generation.scenes.street import WARM, Street, Wall
 BEAM = rgb(74, 52, 38)
 PLASTER = np.stack([rgb(206, 186, 150), rgb(190, 166, 128), rgb(214, 198, 168)])
 THATCH = np.stack([rgb(150, 122, 76), rgb(128, 102, 62), rgb(170, 142, 92)])
-STUCCO = np.stack([rgb(226, 208, 176), rgb(214, 188, 150), rgb(230, 218, 196), rgb(206, 170, 140), rgb(196, 190, 176)])
+STUCCO = np.stack(
+    [rgb(226, 208, 176), rgb(214, 188, 150), rgb(230, 218, 196), rgb(206, 170, 140), rgb(196, 190, 176)]
+)
 SHUTTER = np.stack([rgb(62, 92, 86), rgb(74, 98, 120), rgb(112, 66, 56), rgb(84, 96, 66)])
 AWNING = np.stack([rgb(152, 46, 44), rgb(40, 84, 74), rgb(176, 120, 52), rgb(60, 72, 116)])
 SLATE = rgb(92, 98, 108)
@@ -35,7 +37,14 @@ def timber_house(canvas: Canvas, windows: Canvas, street: Street, side: float, z
     if not gabled:
         _roof(canvas, street, side, z, wide, eaves, shade)
     end = street.lit(plaster * 0.75, 0.2, z)
-    canvas.convex(street.at(np.array([[wall.x, wall.x, wall.x + side * 6, wall.x + side * 6]]), np.array([[0, eaves, eaves, 0]]), z), end[None])
+    canvas.convex(
+        street.at(
+            np.array([[wall.x, wall.x, wall.x + side * 6, wall.x + side * 6]]),
+            np.array([[0, eaves, eaves, 0]]),
+            z,
+        ),
+        end[None],
+    )
     wall.box(canvas, z, stone, wide, eaves - stone, street.lit(plaster, shade, z))
 
     def light(albedo: Colour, places: Points) -> Colour:
@@ -43,7 +52,18 @@ def timber_house(canvas: Canvas, windows: Canvas, street: Street, side: float, z
 
     wall.box(canvas, z, 0.0, wide, stone, street.lit(FIELDSTONE.mean(axis=0) * 0.5, shade, z))
     if z < 30:
-        block_wall(canvas, rng, z, z + wide, 0.0 + 0.02, stone, 0.34 if z < 16 else 0.6, FIELDSTONE, light, _flipped(wall, stone))
+        block_wall(
+            canvas,
+            rng,
+            z,
+            z + wide,
+            0.0 + 0.02,
+            stone,
+            0.34 if z < 16 else 0.6,
+            FIELDSTONE,
+            light,
+            _flipped(wall, stone),
+        )
     if gabled:
         _gable(canvas, street, wall, z, wide, eaves, plaster, shade)
     _beams(canvas, street, wall, z, wide, stone, eaves, shade)
@@ -55,7 +75,9 @@ def _flipped(wall: Wall, height: float) -> Callable[[Points], Points]:
     return lambda places: wall(np.stack([places[..., 0], height - places[..., 1] + 0.02], -1))
 
 
-def _roof(canvas: Canvas, street: Street, side: float, z: float, wide: float, eaves: float, shade: float) -> None:
+def _roof(
+    canvas: Canvas, street: Street, side: float, z: float, wide: float, eaves: float, shade: float
+) -> None:
     """A steep thatch that hangs over the wall, its ridge along the street."""
     rng = street.stage.rng
     low, ridge = side * (street.half - 0.55), side * (street.half + 2.4)
@@ -83,20 +105,33 @@ def _straw(
     rng, count = street.stage.rng, len(along)
     down = up - length * rng.uniform(0.6, 1.2, count)
     roots = street.at(x[0] + (x[1] - x[0]) * up, y[0] + (y[1] - y[0]) * up, along)
-    tips = street.at(x[0] + (x[1] - x[0]) * down, y[0] + (y[1] - y[0]) * down, along + 0.05 * rng.standard_normal(count))
+    tips = street.at(
+        x[0] + (x[1] - x[0]) * down, y[0] + (y[1] - y[0]) * down, along + 0.05 * rng.standard_normal(count)
+    )
     tone = pick(rng, THATCH, count, 0.12, 0.03)
     light = np.clip(shade + 0.14 * rng.standard_normal(count), 0.0, 1.0)
     colours = street.stage.mood.lit(tone, light, street.haze(along))
     canvas.blades(roots, tips, np.zeros(count), 0.10 * street.focal / np.maximum(along, 1.5), colours)
 
 
-def _gable(canvas: Canvas, street: Street, wall: Wall, z: float, wide: float, eaves: float, plaster: Colour, shade: float) -> None:
+def _gable(
+    canvas: Canvas,
+    street: Street,
+    wall: Wall,
+    z: float,
+    wide: float,
+    eaves: float,
+    plaster: Colour,
+    shade: float,
+) -> None:
     """A gable that faces the street: a triangle of plaster and beams under the edges of the thatch."""
     peak = eaves + 0.62 * wide
     middle = z + wide / 2
     outer = wall(np.array([[z - 0.3, eaves - 0.35], [z + wide + 0.3, eaves - 0.35], [middle, peak + 0.55]]))
     canvas.polygon(outer, street.lit(THATCH.mean(axis=0) * 0.75, shade, z))
-    canvas.polygon(wall(np.array([[z, eaves], [z + wide, eaves], [middle, peak]])), street.lit(plaster, shade, z))
+    canvas.polygon(
+        wall(np.array([[z, eaves], [z + wide, eaves], [middle, peak]])), street.lit(plaster, shade, z)
+    )
     dark = street.lit(BEAM, shade, z)
     for share in (0.0, 0.45):
         y = eaves + share * (peak - eaves)
@@ -116,7 +151,9 @@ def _gable(canvas: Canvas, street: Street, wall: Wall, z: float, wide: float, ea
         canvas.blades(wall(places), wall(ends), np.zeros(straws), 0.34 * street.focal / max(z, 2.0), colours)
 
 
-def _beams(canvas: Canvas, street: Street, wall: Wall, z: float, wide: float, low: float, high: float, shade: float) -> None:
+def _beams(
+    canvas: Canvas, street: Street, wall: Wall, z: float, wide: float, low: float, high: float, shade: float
+) -> None:
     rng = street.stage.rng
     dark, light = street.lit(BEAM * 0.7, shade * 0.6, z), street.lit(BEAM, shade, z)
     bars = [(z, low - 0.12, wide, 0.26), (z, high - 0.22, wide, 0.22), (z, 0.5 * (low + high), wide, 0.16)]
@@ -149,7 +186,9 @@ def _openings(
             if y < low and abs(place - door) < 1.6:
                 continue
             warm = rng.random() < 0.35 + 0.45 * street.stage.mood.lamps
-            glass = WARM * 1.0 if warm and street.stage.mood.lamps > 0.2 else street.lit(rgb(70, 82, 92), 0.5, z)
+            glass = (
+                WARM * 1.0 if warm and street.stage.mood.lamps > 0.2 else street.lit(rgb(70, 82, 92), 0.5, z)
+            )
             wall.box(canvas, place - 0.1, y - 0.1, 1.0, 1.15, street.lit(BEAM, shade, z))
             wall.box(canvas, place, y, 0.8, 0.95, glass)
             if warm and street.stage.mood.lamps > 0.2:
@@ -158,9 +197,9 @@ def _openings(
                 wall.box(canvas, *bar, street.lit(BEAM * 0.8, shade, z))
 
 
-
-
-def townhouse(canvas: Canvas, windows: Canvas, street: Street, side: float, z: float, wide: float, cafe: bool) -> None:
+def townhouse(
+    canvas: Canvas, windows: Canvas, street: Street, side: float, z: float, wide: float, cafe: bool
+) -> None:
     """Stucco over a shop or cafe front with an awning, rows of shuttered windows, a slate roof."""
     rng, mood = street.stage.rng, street.stage.mood
     wall = street.wall(side)
@@ -181,7 +220,14 @@ def townhouse(canvas: Canvas, windows: Canvas, street: Street, side: float, z: f
 
 
 def _shutters(
-    canvas: Canvas, windows: Canvas, street: Street, wall: Wall, z: float, wide: float, high: float, shade: float
+    canvas: Canvas,
+    windows: Canvas,
+    street: Street,
+    wall: Wall,
+    z: float,
+    wide: float,
+    high: float,
+    shade: float,
 ) -> None:
     rng, mood = street.stage.rng, street.stage.mood
     paint = pick(rng, SHUTTER, 1, 0.08, 0.03)[0]
@@ -199,7 +245,14 @@ def _shutters(
             for edge in (place - 0.66, place + 1.02):
                 wall.box(canvas, edge, floor - 0.05, 0.54, 1.8, street.lit(paint, shade, z))
                 for slat in range(7):
-                    wall.box(canvas, edge + 0.05, floor + 0.05 + 0.25 * slat, 0.44, 0.06, street.lit(paint * 0.7, shade, z))
+                    wall.box(
+                        canvas,
+                        edge + 0.05,
+                        floor + 0.05 + 0.25 * slat,
+                        0.44,
+                        0.06,
+                        street.lit(paint * 0.7, shade, z),
+                    )
             wall.box(canvas, place - 0.5, floor - 0.45, 1.9, 0.10, street.lit(rgb(52, 50, 52), shade, z))
 
 
@@ -224,7 +277,9 @@ def _shopfront(
         _awning(canvas, street, side, z + 0.3, wide - 0.6, pick(rng, AWNING, 1, 0.08, 0.03)[0], shade)
 
 
-def _awning(canvas: Canvas, street: Street, side: float, z: float, wide: float, cloth: Colour, shade: float) -> None:
+def _awning(
+    canvas: Canvas, street: Street, side: float, z: float, wide: float, cloth: Colour, shade: float
+) -> None:
     back, front = side * street.half, side * (street.half - 1.5)
     stripes = max(4, round(wide / 0.45))
     for k in range(stripes):

@@ -23,7 +23,9 @@ def crest(stage: Stage, level: float, rise: float, cells: float, slope: float = 
     return (level - rise * curve(stage.rng, stage.width, cells=cells, slope=slope)).astype(np.float32)
 
 
-def hill(stage: Stage, line: Image, albedo: Colour, distance: float, *, mist: float = 0.5, rough: float = 0.10) -> Image:
+def hill(
+    stage: Stage, line: Image, albedo: Colour, distance: float, *, mist: float = 0.5, rough: float = 0.10
+) -> Image:
     """A premultiplied layer (h, w, 4): the ground below a crest line.
 
     Args:
@@ -40,9 +42,13 @@ def hill(stage: Stage, line: Image, albedo: Colour, distance: float, *, mist: fl
     slope = np.gradient(cv2.GaussianBlur(line[None], (0, 0), max(1.0, stage.height / 180))[0]) * stage.height
     texture = fractal(stage.rng, 256, 512, cells=24, slope=1.1, stretch=2.5)
     texture = cv2.resize(texture, (stage.width, stage.height), interpolation=cv2.INTER_CUBIC)
-    shade = 0.52 + 0.35 * np.clip(slope * stage.mood.side, -1, 1)[None] * np.exp(-below / 0.10) + rough * texture
+    shade = (
+        0.52 + 0.35 * np.clip(slope * stage.mood.side, -1, 1)[None] * np.exp(-below / 0.10) + rough * texture
+    )
     fade = distance + mist * smoothstep(0.0, 0.20, below)
-    colour = stage.mood.lit(np.asarray(albedo)[None, None] * (1.0 + 0.5 * rough * texture[..., None]), shade, fade)
+    colour = stage.mood.lit(
+        np.asarray(albedo)[None, None] * (1.0 + 0.5 * rough * texture[..., None]), shade, fade
+    )
     return np.dstack([colour * alpha[..., None], alpha]).astype(np.float32)
 
 
@@ -55,11 +61,15 @@ def treeline(canvas: Canvas, stage: Stage, line: Image, size: float, count: int,
         for _ in range(rng.integers(1, 4)):
             tall = size * rng.uniform(0.5, 1.2)
             place = (x + rng.normal(0, size), base - 0.38 * tall)
-            crown = Crown(place, (tall * rng.uniform(0.40, 0.65), 0.5 * tall), 0.13 * tall, 60, clumps=6, clump=0.5)
+            crown = Crown(
+                place, (tall * rng.uniform(0.40, 0.65), 0.5 * tall), 0.13 * tall, 60, clumps=6, clump=0.5
+            )
             foliage(canvas, stage, crown, stage.mood.foliage * 0.85, distance)
 
 
-def plane(stage: Stage, horizon: float, albedo: Colour, *, patches: Colour | None = None, rough: float = 0.12) -> Image:
+def plane(
+    stage: Stage, horizon: float, albedo: Colour, *, patches: Colour | None = None, rough: float = 0.12
+) -> Image:
     """The painted ground below the horizon, opaque (rows, w, 3): noise in perspective, hazed with depth.
 
     Args:

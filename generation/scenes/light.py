@@ -49,14 +49,18 @@ class Fog:
         self._profile = profile[self._rows].astype(np.float32)
         across, down = x[self._rows] * 110.0, y[self._rows] * 300.0
         self._near = Tile(fractal(stage.rng, 256, 256, cells=3, slope=1.8, finest=0.12)).lookup(across, down)
-        self._far = Tile(fractal(stage.rng, 256, 256, cells=4, slope=1.8, finest=0.12)).lookup(1.4 * across, 1.2 * down)
+        self._far = Tile(fractal(stage.rng, 256, 256, cells=4, slope=1.8, finest=0.12)).lookup(
+            1.4 * across, 1.2 * down
+        )
         self._colour = np.asarray(stage.mood.haze if colour is None else colour, np.float32)
         heading = float(stage.rng.choice([-1.0, 1.0]))
         self._speed = heading * speed * 110.0 * (0.4 + 1.2 * stage.spec.energy)
 
     def draw(self, frame: Image, t: float) -> None:
         """Mixes the fog into the frame."""
-        field = self._near.at(self._speed * t, 0.15 * self._speed * t) + self._far.at(-0.6 * self._speed * t, 0.0)
+        field = self._near.at(self._speed * t, 0.15 * self._speed * t) + self._far.at(
+            -0.6 * self._speed * t, 0.0
+        )
         alpha = np.clip(np.float32(0.55) + np.float32(0.30) * field, 0.0, 1.0) * self._profile
         top = self._rows.start * COARSE
         view = frame[top : top + len(alpha) * COARSE]
@@ -93,7 +97,10 @@ class Rays:
 
     def draw(self, frame: Image, t: float) -> None:
         """Adds the rays to the frame."""
-        first, second = self._lines[0].at(self._speed * t, 0.0), self._lines[1].at(-0.8 * self._speed * t, 0.0)
+        first, second = (
+            self._lines[0].at(self._speed * t, 0.0),
+            self._lines[1].at(-0.8 * self._speed * t, 0.0),
+        )
         light = np.clip(np.float32(0.15) + np.float32(0.38) * (first + second), 0.0, 1.6) * self._profile
         light = _enlarge(cv2.GaussianBlur(light, (0, 0), 1.2), frame.shape[1], frame.shape[0])
         frame += cv2.merge([light * c for c in self._colour])
@@ -120,7 +127,9 @@ class Dapple:
             near = np.maximum(y - horizon, 0.02) / max(1.0 - horizon, 0.05)
             x, y = (x - 0.5 * stage.aspect) / near, 0.35 / near
         texels = 16.0 / scale
-        self._first = Tile(fractal(stage.rng, 256, 256, cells=12, slope=2.0, finest=0.16)).lookup(x * texels, y * texels)
+        self._first = Tile(fractal(stage.rng, 256, 256, cells=12, slope=2.0, finest=0.16)).lookup(
+            x * texels, y * texels
+        )
         self._second = Tile(fractal(stage.rng, 256, 256, cells=14, slope=2.0, finest=0.16)).lookup(
             x * texels * 1.1, y * texels * 1.1
         )
@@ -130,7 +139,9 @@ class Dapple:
 
     def draw(self, frame: Image, t: float) -> None:
         """Multiplies the frame by one plus the patches."""
-        field = self._first.at(self._speed * t, 0.4 * self._speed * t) + self._second.at(-0.7 * self._speed * t, 0.0)
+        field = self._first.at(self._speed * t, 0.4 * self._speed * t) + self._second.at(
+            -0.7 * self._speed * t, 0.0
+        )
         patch = smoothstep(-0.4 * self._soft, 1.2 * self._soft, field)
         patch = _enlarge(patch, frame.shape[1], frame.shape[0])
         frame *= np.float32(1.0) + cv2.merge([patch, patch, patch]) * self._strength
@@ -183,8 +194,12 @@ class Flame:
         h = stage.height
         x, y = stage.grid()
         half = 0.42 * height
-        rows = slice(stage.row(foot[1] - 1.35 * height), min(stage.height, stage.row(foot[1] + 0.12 * height) + 1))
-        cols = slice(max(0, round((foot[0] - 2 * half) * h)), min(stage.width, round((foot[0] + 2 * half) * h) + 1))
+        rows = slice(
+            stage.row(foot[1] - 1.35 * height), min(stage.height, stage.row(foot[1] + 0.12 * height) + 1)
+        )
+        cols = slice(
+            max(0, round((foot[0] - 2 * half) * h)), min(stage.width, round((foot[0] + 2 * half) * h) + 1)
+        )
         self._rows, self._cols = rows, cols
         self._across = (x[rows, cols] - foot[0]) / half
         self._up = (foot[1] - y[rows, cols]) / height
@@ -201,14 +216,20 @@ class Flame:
         up = self._up / tall
         lick = self._lick.at(0.0, self._speed * t)
         across = self._across + np.float32(0.30) * lick * np.clip(up, 0.0, 1.0)
-        width = np.sqrt(np.clip(up + np.float32(0.10), 0.0, None)) * np.clip(np.float32(1.05) - up, 0.0, 1.0) * np.float32(1.7)
+        width = (
+            np.sqrt(np.clip(up + np.float32(0.10), 0.0, None))
+            * np.clip(np.float32(1.05) - up, 0.0, 1.0)
+            * np.float32(1.7)
+        )
         body = np.clip(np.float32(1.25) - np.abs(across) / np.maximum(width, 0.02), 0.0, 1.0)
         body *= smoothstep(-0.10, 0.04, up) * np.clip(np.float32(1.0) + np.float32(0.25) * lick, 0.3, 1.4)
         heat = [np.float32(1.5) * body, np.float32(1.15) * body**1.7, np.float32(0.75) * body**3.2]
         frame[self._rows, self._cols] += cv2.merge(heat)
 
 
-def halo(stage: Stage, centre: tuple[float, float], radius: float, colour: Colour, core: float = 0.0) -> Image:
+def halo(
+    stage: Stage, centre: tuple[float, float], radius: float, colour: Colour, core: float = 0.0
+) -> Image:
     """A round glow, float32 (h, w, 3): exponential fall over `radius`, saturated within `core`."""
     x, y = stage.grid()
     reach = np.maximum(np.hypot(x - centre[0], y - centre[1]) - core, 0.0)
@@ -217,5 +238,7 @@ def halo(stage: Stage, centre: tuple[float, float], radius: float, colour: Colou
 
 def _enlarge(small: Image, width: int, height: int) -> Image:
     """A coarse raster at COARSE times its size, cut to (height, width)."""
-    big = cv2.resize(small, (small.shape[1] * COARSE, small.shape[0] * COARSE), interpolation=cv2.INTER_LINEAR)
+    big = cv2.resize(
+        small, (small.shape[1] * COARSE, small.shape[0] * COARSE), interpolation=cv2.INTER_LINEAR
+    )
     return big[:height, :width]

@@ -78,7 +78,9 @@ def sunlit(stage: Stage, shade: float, distance: float) -> Lighting:
     return light
 
 
-def column(canvas: Canvas, stage: Stage, x: float, base: float, height: float, distance: float, *, capital: bool) -> None:
+def column(
+    canvas: Canvas, stage: Stage, x: float, base: float, height: float, distance: float, *, capital: bool
+) -> None:
     """A fluted column of drums; without its capital it is broken off."""
     mood, rng = stage.mood, stage.rng
     stone = LIMESTONE[rng.integers(0, len(LIMESTONE))]
@@ -88,16 +90,30 @@ def column(canvas: Canvas, stage: Stage, x: float, base: float, height: float, d
         shade = np.clip(0.45 + 0.55 * (share + 0.08) * mood.side, 0.03, 1.0)
         a, b = x + radius * share, x + radius * (share + 1 / 6)
         ragged = 0.0 if capital else 0.03 * height * rng.random()
-        canvas.box(a, top + ragged, b, base, mood.lit(stone * (0.86 if round(share * 6) % 2 else 1.0), shade, distance))
+        canvas.box(
+            a,
+            top + ragged,
+            b,
+            base,
+            mood.lit(stone * (0.86 if round(share * 6) % 2 else 1.0), shade, distance),
+        )
     for y in np.arange(base - 0.22 * height, top, -0.22 * height):
         canvas.box(x - radius, y, x + radius, y + 0.006 * height, mood.lit(stone * 0.5, 0.1, distance))
-    canvas.box(x - 1.35 * radius, base - 0.035 * height, x + 1.35 * radius, base, mood.lit(stone, 0.5, distance))
+    canvas.box(
+        x - 1.35 * radius, base - 0.035 * height, x + 1.35 * radius, base, mood.lit(stone, 0.5, distance)
+    )
     if capital:
-        canvas.box(x - 1.25 * radius, top, x + 1.25 * radius, top + 0.03 * height, mood.lit(stone, 0.4, distance))
-        canvas.box(x - 1.5 * radius, top - 0.03 * height, x + 1.5 * radius, top, mood.lit(stone, 0.75, distance))
+        canvas.box(
+            x - 1.25 * radius, top, x + 1.25 * radius, top + 0.03 * height, mood.lit(stone, 0.4, distance)
+        )
+        canvas.box(
+            x - 1.5 * radius, top - 0.03 * height, x + 1.5 * radius, top, mood.lit(stone, 0.75, distance)
+        )
 
 
-def arch(canvas: Canvas, stage: Stage, x: float, base: float, width: float, height: float, distance: float) -> None:
+def arch(
+    canvas: Canvas, stage: Stage, x: float, base: float, width: float, height: float, distance: float
+) -> None:
     """A free-standing stone arch with a broken crown of masonry; one can see through it."""
     rng = stage.rng
     light = sunlit(stage, 0.55, distance)
@@ -110,7 +126,10 @@ def arch(canvas: Canvas, stage: Stage, x: float, base: float, width: float, heig
     turn = np.linspace(np.pi, 0.0, 15)
     for a, b in zip(turn[:-1], turn[1:], strict=True):
         wedge = np.array(
-            [[x + r * np.cos(q), spring - r * np.sin(q) * 1.05] for r, q in ((inner, a), (outer, a), (outer, b), (inner, b))]
+            [
+                [x + r * np.cos(q), spring - r * np.sin(q) * 1.05]
+                for r, q in ((inner, a), (outer, a), (outer, b), (inner, b))
+            ]
         )
         middle = wedge.mean(axis=0)
         canvas.polygon(wedge, light(0.5 * LIMESTONE[:1], middle[None])[0])

@@ -24,7 +24,9 @@ ENERGY_REST = 0.5  # energy of a prompt that says nothing about motion
 ENERGY_SPAN = 0.45  # the most that words can add or take away
 KIND_NAMED = 2  # extra weight of a kind's first term, which is its plainest name
 NEGATIONS = frozenset({"no", "without"})
-HOLDING = frozenset({"remain", "remains", "remaining", "stay", "stays", "keep", "keeps", "hold", "stand", "stands"})
+HOLDING = frozenset(
+    {"remain", "remains", "remaining", "stay", "stays", "keep", "keeps", "hold", "stand", "stands"}
+)
 HOLDING_REACH = 3  # words between "remains" and "still": "remain perfectly still", "keep the subject still"
 
 # What falls through the air when the prompt names a scene but no particles.
@@ -128,7 +130,9 @@ class Words:
 def _silent(words: list[str], place: int) -> bool:
     if place and words[place - 1] in NEGATIONS:
         return True
-    return words[place] == "still" and any(word in HOLDING for word in words[max(0, place - HOLDING_REACH) : place])
+    return words[place] == "still" and any(
+        word in HOLDING for word in words[max(0, place - HOLDING_REACH) : place]
+    )
 
 
 def match(prompt: str) -> SceneSpec:
@@ -160,7 +164,8 @@ def match(prompt: str) -> SceneSpec:
         time_of_day=words.best(vocabulary.TIME_TERMS, _usual_time(family, kind)),
         weather=weather,
         style=words.best(vocabulary.STYLE_TERMS, "plain"),
-        energy=ENERGY_REST + ENERGY_SPAN * math.tanh(words.total(vocabulary.ENERGY_TERMS) / (2 * ENERGY_SPAN)),
+        energy=ENERGY_REST
+        + ENERGY_SPAN * math.tanh(words.total(vocabulary.ENERGY_TERMS) / (2 * ENERGY_SPAN)),
         particles=particles,
         features=features,
     )
@@ -171,7 +176,9 @@ INDOORS = frozenset({"interior", "underwater", "space"})  # families that no rai
 
 def _kind(words: Words, family: str) -> str:
     table = vocabulary.KIND_TERMS[family]
-    counts = {kind: sum(map(words.has, terms)) + KIND_NAMED * words.has(terms[0]) for kind, terms in table.items()}
+    counts = {
+        kind: sum(map(words.has, terms)) + KIND_NAMED * words.has(terms[0]) for kind, terms in table.items()
+    }
     return max(counts, key=lambda kind: counts[kind])
 
 

@@ -88,7 +88,13 @@ WEATHERS: dict[str, tuple[float, float, float, float]] = {
     "rain": (0.68, 0.35, 1.9, 0.92),
     "storm": (0.78, 0.30, 1.8, 1.0),
 }
-STORM_GREY = {"clear": 1.0, "cloudy": 0.92, "fog": 1.0, "rain": 0.78, "storm": 0.58}  # brightness of that grey
+STORM_GREY = {
+    "clear": 1.0,
+    "cloudy": 0.92,
+    "fog": 1.0,
+    "rain": 0.78,
+    "storm": 0.58,
+}  # brightness of that grey
 
 
 @dataclass(frozen=True)

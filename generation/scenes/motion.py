@@ -37,7 +37,9 @@ class Swaying:
         pace: Multiplies the frequencies; large things are slow.
     """
 
-    def __init__(self, stage: Stage, layer: Image, reach: Image, *, flutter: float = 0.25, pace: float = 1.0) -> None:
+    def __init__(
+        self, stage: Stage, layer: Image, reach: Image, *, flutter: float = 0.25, pace: float = 1.0
+    ) -> None:
         energy, rng = stage.spec.energy, stage.rng
         pixels = reach * np.float32(stage.height * vigour(energy))
         rows, cols = bounds(layer[..., 3], 2 + math.ceil(float(np.abs(pixels).max()) * 1.2))
@@ -47,8 +49,12 @@ class Swaying:
         x, y = stage.grid()
         phase = (x + 0.25 * y)[rows, cols] * np.float32(2 * np.pi / GUST_LENGTH)
         side = round(256 * stage.aspect)
-        leaves = fractal(rng, 256, side, cells=stage.aspect / FLUTTER_CELL, slope=2.5, finest=1.6 / (256 * FLUTTER_CELL))
-        leaves = 1.6 * cv2.resize(leaves, (stage.width, stage.height), interpolation=cv2.INTER_CUBIC)[rows, cols]
+        leaves = fractal(
+            rng, 256, side, cells=stage.aspect / FLUTTER_CELL, slope=2.5, finest=1.6 / (256 * FLUTTER_CELL)
+        )
+        leaves = (
+            1.6 * cv2.resize(leaves, (stage.width, stage.height), interpolation=cv2.INTER_CUBIC)[rows, cols]
+        )
         self._still = lean
         self._gust = (lean * np.cos(phase), lean * np.sin(phase))
         own = np.float32(flutter) * lean
@@ -63,7 +69,9 @@ class Swaying:
         beat = 2 * math.pi * self._rate * t + self._offset
         lean = 0.45 * math.sin(0.43 * beat) + 0.12 * math.sin(2.9 * beat)
         dx = self._x - np.float32(lean) * self._still
-        for (cos, sin), (gain, speed) in zip((self._gust, self._flutter), ((0.55, 1.0), (1.0, 3.7)), strict=True):
+        for (cos, sin), (gain, speed) in zip(
+            (self._gust, self._flutter), ((0.55, 1.0), (1.0, 3.7)), strict=True
+        ):
             cv2.scaleAdd(cos, -gain * math.sin(speed * beat), dx, dst=dx)
             cv2.scaleAdd(sin, gain * math.cos(speed * beat), dx, dst=dx)
         dy = self._y + np.float32(0.6 * math.sin(3.1 * beat)) * self._flutter[1]

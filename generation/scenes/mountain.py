@@ -28,7 +28,12 @@ CANYON = np.stack([rgb(192, 108, 66), rgb(160, 82, 54), rgb(212, 142, 92), rgb(1
 
 def build(stage: Stage) -> list[Element]:
     """The elements of the scene, back to front."""
-    kinds: dict[str, Callable[[Stage], list[Element]]] = {"peaks": _peaks, "valley": _valley, "canyon": _canyon, "ruins": _ruins}
+    kinds: dict[str, Callable[[Stage], list[Element]]] = {
+        "peaks": _peaks,
+        "valley": _valley,
+        "canyon": _canyon,
+        "ruins": _ruins,
+    }
     return kinds[stage.spec.kind](stage)
 
 
@@ -39,7 +44,9 @@ def _ridged(stage: Stage, cells: float) -> Field:
     weight = np.ones_like(relief)
     for octave, gain in enumerate((0.60, 0.25, 0.11, 0.055)):
         frequency = cells * 2.1**octave
-        noise = fractal(rng, MAP_SIDE, MAP_SIDE, cells=frequency, slope=3.0, finest=1.6 * frequency / MAP_SIDE)
+        noise = fractal(
+            rng, MAP_SIDE, MAP_SIDE, cells=frequency, slope=3.0, finest=1.6 * frequency / MAP_SIDE
+        )
         fold = np.clip(1.0 - np.abs(noise) / 1.5, 0.0, 1.0) ** 1.3
         relief += np.float32(gain) * fold * weight
         weight = np.clip(1.6 * fold, 0.15, 1.0)
@@ -62,7 +69,9 @@ def _massif(stage: Stage, horizon: float, snowline: float, rise: float) -> Terra
     albedo = albedo + (SNOWFIELD - albedo) * snow[..., None]
     shade = 1.2 * light**1.2 * (1.0 - 0.8 * shadow)
     maps = Tile(np.dstack([albedo, shade, relief]).astype(np.float32))
-    return survey(stage, relief, View(horizon, eye=0.016, near=0.06, far=0.98, focal=2.1), _rock_paint(stage, maps))
+    return survey(
+        stage, relief, View(horizon, eye=0.016, near=0.06, far=0.98, focal=2.1), _rock_paint(stage, maps)
+    )
 
 
 def _rock_paint(stage: Stage, maps: Tile) -> Callable[[Field, Field, Field], Image]:
@@ -79,7 +88,9 @@ def _rock_paint(stage: Stage, maps: Tile) -> Callable[[Field, Field, Field], Ima
     return paint
 
 
-def _ridge_of_firs(stage: Stage, level: float, rise: float, size: float, count: int, distance: float, blades: int) -> list[Element]:
+def _ridge_of_firs(
+    stage: Stage, level: float, rise: float, size: float, count: int, distance: float, blades: int
+) -> list[Element]:
     """A wooded ridge: a hill and the firs along its crest and slope."""
     line = crest(stage, level, rise, 2.2)
     canvas = stage.canvas()
@@ -88,17 +99,41 @@ def _ridge_of_firs(stage: Stage, level: float, rise: float, size: float, count: 
     depth = rng.random(count) ** 1.5
     order = np.argsort(depth, kind="stable")
     for place, down in zip(x[order], depth[order], strict=True):
-        base = float(line[int(np.clip(place * stage.height, 0, stage.width - 1))]) + 1.4 * size * down + 0.12 * size
-        conifer(canvas, stage, (float(place), base), size * rng.uniform(0.6, 1.2), NEEDLES, distance, blades=blades, snow=stage.mood.snow)
+        base = (
+            float(line[int(np.clip(place * stage.height, 0, stage.width - 1))])
+            + 1.4 * size * down
+            + 0.12 * size
+        )
+        conifer(
+            canvas,
+            stage,
+            (float(place), base),
+            size * rng.uniform(0.6, 1.2),
+            NEEDLES,
+            distance,
+            blades=blades,
+            snow=stage.mood.snow,
+        )
     albedo = NEEDLES.mean(axis=0) * 0.8 if stage.mood.snow < 0.5 else SNOWFIELD * 0.9
     ground = hill(stage, line, albedo, distance, mist=0.5, rough=0.05 if stage.mood.snow > 0.5 else 0.16)
-    return [Cutout(ground), Swaying(stage, canvas.layer(), reach_above(stage, level + 0.1, 0.3, 0.004 + 0.03 * size), flutter=0.2)]
+    return [
+        Cutout(ground),
+        Swaying(
+            stage, canvas.layer(), reach_above(stage, level + 0.1, 0.3, 0.004 + 0.03 * size), flutter=0.2
+        ),
+    ]
 
 
 def _peaks(stage: Stage) -> list[Element]:
     horizon = float(stage.rng.uniform(0.60, 0.66))
-    terrain = _massif(stage, horizon, 0.46 if stage.mood.snow < 0.5 else 0.15, rise=float(stage.rng.uniform(0.125, 0.155)))
-    elements: list[Element] = [Sky(stage, horizon), Relief(stage, terrain), ValleyMist(stage, terrain, 0.005, 0.010, 0.5)]
+    terrain = _massif(
+        stage, horizon, 0.46 if stage.mood.snow < 0.5 else 0.15, rise=float(stage.rng.uniform(0.125, 0.155))
+    )
+    elements: list[Element] = [
+        Sky(stage, horizon),
+        Relief(stage, terrain),
+        ValleyMist(stage, terrain, 0.005, 0.010, 0.5),
+    ]
     elements += _ridge_of_firs(stage, horizon + 0.10, 0.02, 0.06, 130, 0.75, 46)
     elements.append(Fog(stage, horizon + 0.10, 0.05, 0.35))
     elements += _foreground(stage, 0.84)
@@ -114,8 +149,19 @@ def _foreground(stage: Stage, level: float) -> list[Element]:
     for side in (-1, 1):
         for _ in range(int(rng.integers(1, 4))):
             x = stage.aspect * (0.5 + side * rng.uniform(0.36, 0.52))
-            conifer(canvas, stage, (x, level + rng.uniform(0.03, 0.12)), rng.uniform(0.35, 0.62), NEEDLES, 0.12, blades=300, snow=stage.mood.snow)
-    elements: list[Element] = [Cutout(hill(stage, line, albedo, 0.05, mist=-0.05, rough=0.14 if stage.mood.snow < 0.5 else 0.04))]
+            conifer(
+                canvas,
+                stage,
+                (x, level + rng.uniform(0.03, 0.12)),
+                rng.uniform(0.35, 0.62),
+                NEEDLES,
+                0.12,
+                blades=300,
+                snow=stage.mood.snow,
+            )
+    elements: list[Element] = [
+        Cutout(hill(stage, line, albedo, 0.05, mist=-0.05, rough=0.14 if stage.mood.snow < 0.5 else 0.04))
+    ]
     elements.append(Swaying(stage, canvas.layer(), reach_above(stage, level, 0.6, 0.016), flutter=0.3))
     if stage.mood.snow < 0.5:
         elements += meadow_rows(stage, level - 0.10, stage.mood.grass, 0.07, rows=4, first=0.45)
@@ -126,12 +172,28 @@ def _valley(stage: Stage) -> list[Element]:
     horizon = float(stage.rng.uniform(0.50, 0.56))
     foggy = replace(stage, mood=replace(stage.mood, haze_density=max(0.7, 0.8 * stage.mood.haze_density)))
     terrain = _massif(foggy, horizon, 0.9, rise=0.08)
-    elements: list[Element] = [Sky(stage, horizon, clouds=0.8), Relief(foggy, terrain, 0.2), ValleyMist(foggy, terrain, 0.01, 0.015, 0.8)]
-    for k, (level, size, distance) in enumerate(((0.53, 0.030, 1.3), (0.60, 0.050, 0.95), (0.70, 0.085, 0.60), (0.85, 0.16, 0.22))):
-        elements += _ridge_of_firs(foggy, level + 0.02 * stage.rng.normal(), 0.035, size, (420, 330, 220, 110)[k], distance, (18, 30, 60, 130)[k])
+    elements: list[Element] = [
+        Sky(stage, horizon, clouds=0.8),
+        Relief(foggy, terrain, 0.2),
+        ValleyMist(foggy, terrain, 0.01, 0.015, 0.8),
+    ]
+    for k, (level, size, distance) in enumerate(
+        ((0.53, 0.030, 1.3), (0.60, 0.050, 0.95), (0.70, 0.085, 0.60), (0.85, 0.16, 0.22))
+    ):
+        elements += _ridge_of_firs(
+            foggy,
+            level + 0.02 * stage.rng.normal(),
+            0.035,
+            size,
+            (420, 330, 220, 110)[k],
+            distance,
+            (18, 30, 60, 130)[k],
+        )
         elements.append(Fog(foggy, level + 0.11, 0.075, 0.80 - 0.13 * k, speed=0.04 + 0.02 * k))
         if k == 1:
-            elements.append(Rays(stage, (stage.mood.sun_x * stage.aspect, -0.10), 0.45 * stage.mood.glow + 0.08))
+            elements.append(
+                Rays(stage, (stage.mood.sun_x * stage.aspect, -0.10), 0.45 * stage.mood.glow + 0.08)
+            )
     return elements
 
 
@@ -142,7 +204,9 @@ def _canyon(stage: Stage) -> list[Element]:
     away = (np.arange(MAP_SIDE, dtype=np.float32) / MAP_SIDE)[:, None]
     shape = fractal(rng, MAP_SIDE, MAP_SIDE, cells=3.2, slope=2.6, finest=0.03)
     fine = fractal(rng, MAP_SIDE, MAP_SIDE, cells=20, slope=1.5)
-    level = smoothstep(0.0, 0.9, shape + 0.10 * fine) * 0.62 + smoothstep(0.9, 1.5, shape + 0.10 * fine) * 0.38
+    level = (
+        smoothstep(0.0, 0.9, shape + 0.10 * fine) * 0.62 + smoothstep(0.9, 1.5, shape + 0.10 * fine) * 0.38
+    )
     stand = smoothstep(0.12, 0.34, away) * (1.0 - smoothstep(0.92, 0.99, away))
     relief = (0.105 * (level * (1.0 + 0.025 * fine)) * stand + 0.0015 * fine).astype(np.float32)
     light, _, shadow = slopes(relief, mood.side, 0.6)
@@ -163,9 +227,13 @@ def _canyon(stage: Stage) -> list[Element]:
     for _ in range(26):
         depth = rng.random() ** 0.7
         x, size = rng.uniform(0, stage.aspect), 0.008 + 0.035 * depth
-        crown = Crown((x, horizon + 0.12 + 0.36 * depth), (1.7 * size, size), 0.10 * size + 0.002, 90, clumps=7)
+        crown = Crown(
+            (x, horizon + 0.12 + 0.36 * depth), (1.7 * size, size), 0.10 * size + 0.002, 90, clumps=7
+        )
         foliage(canvas, stage, crown, shrubs, 0.3 * (1 - depth))
-    shrub_layer = Swaying(stage, canvas.layer(), np.full((stage.height, stage.width), 0.003, np.float32), flutter=0.6)
+    shrub_layer = Swaying(
+        stage, canvas.layer(), np.full((stage.height, stage.width), 0.003, np.float32), flutter=0.6
+    )
     return [
         Sky(stage, horizon), Relief(stage, terrain, 0.45), ValleyMist(stage, terrain, 0.004, 0.01, 0.30),
         shrub_layer, Fog(stage, 0.93, 0.10, 0.16, speed=0.16),
@@ -188,12 +256,26 @@ def _ruins(stage: Stage) -> list[Element]:
     for k in range(7):
         x = middle + side * (0.10 + 0.10 * k) * stage.aspect * (-1 if k % 2 else 1) + 0.03 * rng.normal()
         whole = bool(rng.random() < 0.5)
-        column(canvas, stage, x, foot(x) + 0.05, (0.36 if whole else 0.18) * rng.uniform(0.85, 1.1), 0.55, capital=whole)
+        column(
+            canvas,
+            stage,
+            x,
+            foot(x) + 0.05,
+            (0.36 if whole else 0.18) * rng.uniform(0.85, 1.1),
+            0.55,
+            capital=whole,
+        )
     arch(canvas, stage, arch_x, foot(arch_x) + 0.09, 0.34, 0.50, 0.25)
     for end in (-side, side):
         x = middle + end * 0.44 * stage.aspect
-        ragged = foot(x) - 0.02 - 0.16 * np.abs(curve(rng, 9, cells=2)) * np.linspace(1.2, 0.1, 9)[:: int(end * -1)]
-        block_wall(canvas, rng, x - 0.22, x + 0.22, ragged, foot(x) + 0.12, 0.026, LIMESTONE, sunlit(stage, 0.5, 0.2))
+        ragged = (
+            foot(x)
+            - 0.02
+            - 0.16 * np.abs(curve(rng, 9, cells=2)) * np.linspace(1.2, 0.1, 9)[:: int(end * -1)]
+        )
+        block_wall(
+            canvas, rng, x - 0.22, x + 0.22, ragged, foot(x) + 0.12, 0.026, LIMESTONE, sunlit(stage, 0.5, 0.2)
+        )
     ivy = stage.mood.foliage
     for _ in range(12):
         x = middle + rng.choice([-1, 1]) * rng.uniform(0.25, 0.5) * stage.aspect

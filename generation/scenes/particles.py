@@ -84,7 +84,8 @@ class Particles:
         heading = float(stage.rng.choice([-1.0, 1.0]))
         self._light = 1.0 if drift.glows else _daylight(stage)
         self._swarms = [
-            _Swarm(stage, drift, max(2, round(total * share)), size, speed, heading) for share, size, speed in DEPTHS
+            _Swarm(stage, drift, max(2, round(total * share)), size, speed, heading)
+            for share, size, speed in DEPTHS
         ]
 
     def draw(self, frame: Image, t: float) -> None:
@@ -124,7 +125,9 @@ class _Swarm:
         self._mark(canvas, place, swing, pulse)
         if self._sigma:
             canvas = cv2.GaussianBlur(canvas, (0, 0), self._sigma)
-        layer = canvas.astype(np.float32) * np.float32(self._drift.opacity * (0.75 if self._near else 1.0) / 255.0)
+        layer = canvas.astype(np.float32) * np.float32(
+            self._drift.opacity * (0.75 if self._near else 1.0) / 255.0
+        )
         if self._drift.glows:
             frame += layer[..., :3]
             return
@@ -166,5 +169,3 @@ def _daylight(stage: Stage) -> float:
 def falling(stage: Stage) -> list[Particles]:
     """The particles that the spec asks for."""
     return [Particles(stage, kind) for kind in stage.spec.particles]
-
-

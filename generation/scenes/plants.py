@@ -16,6 +16,7 @@ from sparkle.generation.scenes.canvas import LEAF, Canvas, Colour, Image, Points
 from sparkle.generation.scenes.noise import curve
 from sparkle.generation.scenes.stage import Stage
 
+
 @dataclass(frozen=True)
 class Crown:
     """The leafy part of a tree or a bush.
@@ -37,7 +38,9 @@ class Crown:
     clump: float = 0.42
 
 
-def foliage(canvas: Canvas, stage: Stage, crown: Crown, palette: Colour, distance: float, dim: float = 0.0) -> None:
+def foliage(
+    canvas: Canvas, stage: Stage, crown: Crown, palette: Colour, distance: float, dim: float = 0.0
+) -> None:
     """Draws a crown; `dim` takes light away from all of it (the shade under a canopy)."""
     rng, light = stage.rng, np.array([0.62 * stage.mood.side, -0.78])
     angle = rng.uniform(0, 2 * np.pi, crown.clumps)
@@ -48,7 +51,9 @@ def foliage(canvas: Canvas, stage: Stage, crown: Crown, palette: Colour, distanc
     local = np.stack([np.cos(turn), np.sin(turn)], -1) * np.sqrt(rng.random(crown.dabs))[:, None]
     size = crown.clump * rng.uniform(0.6, 1.2, crown.clumps)[owner]
     place = clumps[owner] + local * size[:, None]
-    shade = 0.34 + 0.42 * (local @ light) + 0.30 * (place @ light) + 0.10 * rng.standard_normal(crown.dabs) - dim
+    shade = (
+        0.34 + 0.42 * (local @ light) + 0.30 * (place @ light) + 0.10 * rng.standard_normal(crown.dabs) - dim
+    )
     order = np.argsort(shade, kind="stable")
     colours = stage.mood.lit(
         pick(rng, palette, crown.dabs, 0.10, 0.05), np.clip(shade, 0.0, 1.1), np.full(crown.dabs, distance)
@@ -94,7 +99,9 @@ def grass(
     order = np.argsort(roots[:, 1], kind="stable")
     bend = -lengths * (0.35 * angle + rng.normal(0, 0.05, count))
     widths = width * rng.uniform(0.6, 1.3, count)
-    canvas.blades(roots[order], tips[order], bend[order], widths[order], stage.mood.lit(albedo, light, far)[order])
+    canvas.blades(
+        roots[order], tips[order], bend[order], widths[order], stage.mood.lit(albedo, light, far)[order]
+    )
     eared = np.flatnonzero(rng.random(count) < heads)
     if len(eared):
         ear = np.stack([0.055 * lengths, 0.75 * widths], -1)[eared]
@@ -102,7 +109,9 @@ def grass(
         canvas.dabs(tips[eared], ear, angle[eared] - np.pi / 2 + 0.25 * np.sign(angle[eared]), bright)
 
 
-def fern(canvas: Canvas, stage: Stage, root: tuple[float, float], size: float, palette: Colour, distance: float) -> None:
+def fern(
+    canvas: Canvas, stage: Stage, root: tuple[float, float], size: float, palette: Colour, distance: float
+) -> None:
     """A fern: a spray of arching fronds with leaflets on both sides."""
     rng = stage.rng
     for angle in np.linspace(-1.35, 1.35, 9) + rng.normal(0, 0.08, 9):
@@ -118,7 +127,9 @@ def fern(canvas: Canvas, stage: Stage, root: tuple[float, float], size: float, p
             normal = side * np.stack([-along[:, 1], along[:, 0]], -1)
             shade = np.clip(light - 0.3 * normal[:, 1] + 0.08 * rng.standard_normal(15), 0.02, 1.0)
             colours = stage.mood.lit(pick(rng, palette, 15, 0.08, 0.04), shade, np.full(15, distance))
-            canvas.blades(spine, spine + leaf * (0.45 * along + normal), 0.02 * leaf[:, 0], 0.055 * length, colours)
+            canvas.blades(
+                spine, spine + leaf * (0.45 * along + normal), 0.02 * leaf[:, 0], 0.055 * length, colours
+            )
 
 
 def scatter(
@@ -131,12 +142,12 @@ def scatter(
     light = np.clip(shade + 0.22 * rng.standard_normal(count), 0.05, 1.1)
     colours = stage.mood.lit(pick(rng, palette, count, 0.08, 0.03), light, far)
     order = np.argsort(places[:, 1], kind="stable")
-    canvas.dabs(places[order], np.stack([size, flat * size], -1)[order], rng.normal(0, 0.3, count), colours[order])
+    canvas.dabs(
+        places[order], np.stack([size, flat * size], -1)[order], rng.normal(0, 0.3, count), colours[order]
+    )
 
 
 def reach_above(stage: Stage, root: float, height: float, amount: float) -> Image:
     """A sway map (h, w): zero from `root` down, `amount` at `height` above it, growing as a bent rod does."""
     _, y = stage.grid()
     return (amount * np.clip((root - y) / height, 0.0, 1.3) ** 1.6).astype(np.float32)
-
-

@@ -23,7 +23,13 @@ from sparkle.generation.scenes.particles import falling
 from sparkle.generation.scenes.stage import Stage
 from sparkle.schemas.errors import MediaError
 
-FAMILIES = {"meadow": meadow.build, "forest": forest.build, "mountain": mountain.build, "shore": shore.build, "village": village.build}
+FAMILIES = {
+    "meadow": meadow.build,
+    "forest": forest.build,
+    "mountain": mountain.build,
+    "shore": shore.build,
+    "village": village.build,
+}
 SMALLEST_SIDE, LARGEST_SIDE = 96, 4096  # pixels; below, layers vanish, above, a frame needs gigabytes
 PAINTED_SHARE = 0.5  # of the size: the picture behind a person is out of focus anyway
 PAINTED_FLOOR = 240  # rows below which nothing is saved by painting smaller

@@ -25,7 +25,12 @@ LAKE = rgb(40, 78, 92)
 
 def build(stage: Stage) -> list[Element]:
     """The elements of the scene, back to front."""
-    kinds: dict[str, Callable[[Stage], list[Element]]] = {"beach": _beach, "tropical": _beach, "coast": _beach, "lake": _lake}
+    kinds: dict[str, Callable[[Stage], list[Element]]] = {
+        "beach": _beach,
+        "tropical": _beach,
+        "coast": _beach,
+        "lake": _lake,
+    }
     return kinds[stage.spec.kind](stage)
 
 
@@ -51,11 +56,19 @@ def _headland(stage: Stage, horizon: float, side: float) -> list[Element]:
     x = (np.arange(stage.width, dtype=np.float32) + 0.5) / stage.width
     out = x if side < 0 else 1.0 - x
     taper = np.clip(1.0 - out / float(stage.rng.uniform(0.38, 0.55)), 0.0, 1.0) ** 0.7
-    line = (horizon + 0.004 - taper * (0.055 + (horizon - 0.03 - crest(stage, horizon - 0.03, 0.016, 5.0)))).astype(np.float32)
+    line = (
+        horizon + 0.004 - taper * (0.055 + (horizon - 0.03 - crest(stage, horizon - 0.03, 0.016, 5.0)))
+    ).astype(np.float32)
     canvas = stage.canvas()
     for place in np.flatnonzero(taper > 0.1)[:: max(1, stage.height // 70)]:
         size = 0.014 + 0.020 * taper[place]
-        crown = Crown((place / stage.height, float(line[place]) + 0.1 * size), (1.2 * size, 0.7 * size), 0.004, 26, clumps=5)
+        crown = Crown(
+            (place / stage.height, float(line[place]) + 0.1 * size),
+            (1.2 * size, 0.7 * size),
+            0.004,
+            26,
+            clumps=5,
+        )
         foliage(canvas, stage, crown, stage.mood.foliage * 0.8, 0.9)
     ground = hill(stage, line, stage.mood.foliage.mean(axis=0) * 0.7, 1.0, mist=0.6)
     ground[stage.row(horizon) :] = 0.0
@@ -70,7 +83,9 @@ def _palms(stage: Stage) -> list[Element]:
             top = (x - side * rng.uniform(0.06, 0.20), rng.uniform(0.10, 0.26))
             canvas = stage.canvas()
             palm(canvas, stage, (x, 1.04), top, float(rng.uniform(0.26, 0.34)))
-            elements.append(Swaying(stage, canvas.layer(), reach_above(stage, 0.95, 0.9, 0.022), flutter=0.15))
+            elements.append(
+                Swaying(stage, canvas.layer(), reach_above(stage, 0.95, 0.9, 0.022), flutter=0.15)
+            )
     return elements
 
 

@@ -39,8 +39,14 @@ class Sky:
         distance = np.hypot(x - self.sun[0], 1.25 * (y - self.sun[1]))
         self._picture = gradient(mood.sky, y / horizon)
         warm = mood.key / max(float(mood.key.max()), 1e-3)
-        blend(self._picture, (1.08 * warm).astype(np.float32), np.float32(0.7 * mood.glow) * np.exp(-distance / 0.38))
-        self._picture += (np.float32(0.55 * mood.glow) * np.exp(-distance / 0.085))[..., None] * (0.6 * warm + 0.4)
+        blend(
+            self._picture,
+            (1.08 * warm).astype(np.float32),
+            np.float32(0.7 * mood.glow) * np.exp(-distance / 0.38),
+        )
+        self._picture += (np.float32(0.55 * mood.glow) * np.exp(-distance / 0.085))[..., None] * (
+            0.6 * warm + 0.4
+        )
         self._stars = None if not mood.night else _Stars(stage, self._rows, self.sun)
         self._disc = _disc(stage, distance)
         low_sun = np.exp(-distance / 0.8) if mood.sun_y < 0.3 and not mood.night else np.ones_like(x)
@@ -86,7 +92,9 @@ def _disc(stage: Stage, distance: Image) -> Image:
 class _Clouds:
     """The cloud plane."""
 
-    def __init__(self, stage: Stage, x: Image, y: Image, horizon: float, cover: float, low_sun: Image) -> None:
+    def __init__(
+        self, stage: Stage, x: Image, y: Image, horizon: float, cover: float, low_sun: Image
+    ) -> None:
         mood, rng = stage.mood, stage.rng
         depth = 1.0 / np.maximum(horizon - y + 0.10, 0.03)
         u = (x - 0.5 * stage.aspect) * depth * 150.0
@@ -150,8 +158,12 @@ class _Aurora:
     def __init__(self, stage: Stage, rows: int, horizon: float) -> None:
         rng, w = stage.rng, stage.width
         self._y = ((np.arange(rows, dtype=np.float32) + 0.5) / stage.height)[:, None]
-        self._feet = [0.30 + 0.42 * horizon * rng.uniform(0.5, 1.0) + 0.05 * curve(rng, w) for _ in self.COLOURS]
-        self._streaks = [Tile(np.repeat(fractal(rng, 1, 2 * w, cells=40, slope=1.2), 2, axis=0)) for _ in self.COLOURS]
+        self._feet = [
+            0.30 + 0.42 * horizon * rng.uniform(0.5, 1.0) + 0.05 * curve(rng, w) for _ in self.COLOURS
+        ]
+        self._streaks = [
+            Tile(np.repeat(fractal(rng, 1, 2 * w, cells=40, slope=1.2), 2, axis=0)) for _ in self.COLOURS
+        ]
         self._x = (np.arange(w, dtype=np.float32) + 0.5) / stage.height
         self._pace = 0.5 + stage.spec.energy
 
@@ -159,9 +171,13 @@ class _Aurora:
         w = view.shape[1]
         for k, colour in enumerate(self.COLOURS):
             pace = t * self._pace
-            wave = 0.022 * np.sin(4.0 * self._x + 0.8 * pace + k) + 0.012 * np.sin(11.0 * self._x - 1.3 * pace)
+            wave = 0.022 * np.sin(4.0 * self._x + 0.8 * pace + k) + 0.012 * np.sin(
+                11.0 * self._x - 1.3 * pace
+            )
             foot = (self._feet[k] + wave)[None].astype(np.float32)
-            streak = self._streaks[k].window(1, w, (18 + 9 * k) * pace) + self._streaks[k].window(1, w, -11.0 * pace)
+            streak = self._streaks[k].window(1, w, (18 + 9 * k) * pace) + self._streaks[k].window(
+                1, w, -11.0 * pace
+            )
             light = np.clip(0.5 + 0.28 * streak, 0.05, 1.3)
             above = foot - self._y
             body = np.exp(-np.maximum(above, 0) / 0.13) * smoothstep(-0.03, 0.02, above)

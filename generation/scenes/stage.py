@@ -55,7 +55,9 @@ class Stage:
     def grid(self) -> tuple[Image, Image]:
         """Pixel centres (x, y) in drawing units, float32 (h, w) each."""
         y, x = np.mgrid[0 : self.height, 0 : self.width].astype(np.float32)
-        return (x + np.float32(0.5)) / np.float32(self.height), (y + np.float32(0.5)) / np.float32(self.height)
+        return (x + np.float32(0.5)) / np.float32(self.height), (y + np.float32(0.5)) / np.float32(
+            self.height
+        )
 
     def row(self, y: float) -> int:
         """The pixel row of a height in drawing units, within the frame."""

@@ -144,7 +144,9 @@ class Walkers:
     def __init__(self, street: Street, count: int, colours: Colour) -> None:
         rng = street.stage.rng
         self._street = street
-        self._x = np.sort(rng.uniform(0.18, 0.85, count)) * street.half * np.where(np.arange(count) % 2, 1.0, -1.0)
+        self._x = (
+            np.sort(rng.uniform(0.18, 0.85, count)) * street.half * np.where(np.arange(count) % 2, 1.0, -1.0)
+        )
         self._z = rng.uniform(11.0, 24.0, count)
         self._span = 16.0
         self._speed = rng.uniform(0.5, 0.95, count) * rng.choice([-1.0, 1.0], count)
@@ -165,7 +167,9 @@ class Walkers:
             size = self._street.focal * self._tall[k] / z[k]
             self._person(frame, stage, k, foot, size, alpha[k], t)
 
-    def _person(self, frame: Image, stage: Stage, k: int, foot: Points, size: float, alpha: float, t: float) -> None:
+    def _person(
+        self, frame: Image, stage: Stage, k: int, foot: Points, size: float, alpha: float, t: float
+    ) -> None:
         h = stage.height
         top, left = int((foot[1] - 1.1 * size) * h), int((foot[0] - 0.5 * size) * h)
         rows, cols = int(1.2 * size * h) + 2, int(size * h) + 2
@@ -188,7 +192,9 @@ class Walkers:
             bar((0.0, 0.78 * size), (-0.8 * sign * step, 0.46 * size), 0.06, coat * 0.8)
         bar((0.0, 0.78 * size), (0.0, 0.48 * size), 0.20, coat)
         bar((0.0, 0.93 * size), (0.0, 0.92 * size), 0.125, 0.6 * coat + 0.4 * trousers)
-        small = cv2.resize(patch, (cols, rows), interpolation=cv2.INTER_AREA).astype(np.float32) * np.float32(alpha / 255)
+        small = cv2.resize(patch, (cols, rows), interpolation=cv2.INTER_AREA).astype(np.float32) * np.float32(
+            alpha / 255
+        )
         view = frame[top : top + rows, left : left + cols]
         view *= np.float32(1.0) - small[..., 3:]
         view += small[..., :3]

@@ -142,7 +142,9 @@ class Relief:
 
     def draw(self, frame: Image, t: float) -> None:
         """Puts the terrain on the frame."""
-        patch = np.clip(np.float32(0.5) + np.float32(0.45) * self._noise.at(self._speed * t, 0.4 * self._speed * t), 0, 1)
+        patch = np.clip(
+            np.float32(0.5) + np.float32(0.45) * self._noise.at(self._speed * t, 0.4 * self._speed * t), 0, 1
+        )
         layer = self._layer.copy()
         layer[..., :3] *= cv2.merge([np.float32(1.0) - self._depth * patch] * 3)
         over(frame, layer, self._top)
@@ -161,7 +163,13 @@ class ValleyMist:
     """
 
     def __init__(
-        self, stage: Stage, terrain: Terrain, level: float, depth: float, density: float, colour: Colour | None = None
+        self,
+        stage: Stage,
+        terrain: Terrain,
+        level: float,
+        depth: float,
+        density: float,
+        colour: Colour | None = None,
     ) -> None:
         above = np.maximum(terrain.height - level, 0.0) / depth
         amount = density * np.exp(-above) * (1.0 - np.exp(-terrain.z / 0.30)) * terrain.layer[..., 3]

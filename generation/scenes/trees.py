@@ -18,13 +18,19 @@ SNOW = rgb(236, 242, 250)
 FROND_LEAFLETS = 44  # on each side of a palm frond
 
 
-def limb(canvas: Canvas, stage: Stage, line: Points, widths: Points, distance: float, bark: Colour = BARK) -> None:
+def limb(
+    canvas: Canvas, stage: Stage, line: Points, widths: Points, distance: float, bark: Colour = BARK
+) -> None:
     """A trunk or branch along a line: shaded body, lit flank, a few streaks of bark."""
     mood, rng = stage.mood, stage.rng
     canvas.stroke(line, widths, mood.lit(bark, 0.08, distance))
     flank = np.array([mood.side, -0.1])
     for share, shade in ((0.62, 0.28), (0.34, 0.55), (0.14, 0.85)):
-        canvas.stroke(line + flank * (0.5 - share / 2)* widths[:, None], widths * share, mood.lit(bark, shade, distance))
+        canvas.stroke(
+            line + flank * (0.5 - share / 2) * widths[:, None],
+            widths * share,
+            mood.lit(bark, shade, distance),
+        )
     if widths[0] > 0.02:
         for _ in range(14):
             offset = rng.uniform(-0.42, 0.42)
@@ -33,7 +39,9 @@ def limb(canvas: Canvas, stage: Stage, line: Points, widths: Points, distance: f
                 part = slice(start, stop)
                 shade = max(0.0, 0.25 + 0.6 * offset * mood.side) * rng.uniform(0.2, 1.0)
                 streak = line[part] + np.array([offset, 0.0]) * widths[part, None]
-                canvas.stroke(streak, widths[part] * rng.uniform(0.03, 0.10), mood.lit(bark * 0.8, shade, distance))
+                canvas.stroke(
+                    streak, widths[part] * rng.uniform(0.03, 0.10), mood.lit(bark * 0.8, shade, distance)
+                )
 
 
 def wander(rng: np.random.Generator, start: Points, stop: Points, sway: float, points: int = 16) -> Points:
@@ -128,13 +136,19 @@ def conifer(
     if snow > 0:
         some = rng.random(blades) < 0.75 * snow
         lift = np.array([0.0, -0.35]) * width[some, None]
-        bright = np.clip(0.45 + 0.30 * side[some] * mood.side + 0.12 * rng.standard_normal(int(some.sum())), 0, 1)
+        bright = np.clip(
+            0.45 + 0.30 * side[some] * mood.side + 0.12 * rng.standard_normal(int(some.sum())), 0, 1
+        )
         white = mood.lit(np.tile(SNOW, (int(some.sum()), 1)), bright, np.full(int(some.sum()), distance))
         near, far = start[some] + 0.25 * (tip - start)[some], start[some] + 0.95 * (tip - start)[some]
-        canvas.blades(near + lift, far + lift, 0.06 * reach[some] * np.sign(side[some]), 0.75 * width[some], white)
+        canvas.blades(
+            near + lift, far + lift, 0.06 * reach[some] * np.sign(side[some]), 0.75 * width[some], white
+        )
 
 
-def palm(canvas: Canvas, stage: Stage, root: tuple[float, float], top: tuple[float, float], size: float) -> None:
+def palm(
+    canvas: Canvas, stage: Stage, root: tuple[float, float], top: tuple[float, float], size: float
+) -> None:
     """A coconut palm: a ringed, leaning trunk and a head of arching fronds of length `size`."""
     rng, mood = stage.rng, stage.mood
     s = np.linspace(0.0, 1.0, 30)[:, None]
@@ -163,11 +177,21 @@ def _frond(canvas: Canvas, stage: Stage, root: tuple[float, float], angle: float
     for side in (-1.0, 1.0):
         normal = side * np.stack([-along[:, 1], along[:, 0]], -1)
         hang = np.array([0.0, 0.55])
-        tips = spine + leaf[:, None] * (0.65 * along + 0.55 * normal + hang * rng.uniform(0.5, 1.0, (FROND_LEAFLETS, 1)))
-        shade = np.clip(facing + 0.18 * (-normal[:, 1]) + 0.12 * rng.standard_normal(FROND_LEAFLETS), 0.02, 1.0)
-        greens = pick(rng, np.stack([rgb(88, 134, 52), rgb(66, 112, 48), rgb(118, 150, 66)]), FROND_LEAFLETS, 0.10, 0.04)
-        canvas.blades(spine, tips, 0.05 * leaf * side, 0.020 * length, mood.lit(greens, shade, np.zeros(FROND_LEAFLETS)))
-    canvas.stroke(spine, np.linspace(0.026, 0.006, FROND_LEAFLETS) * length, mood.lit(rgb(128, 140, 70), 0.6, 0.0))
+        tips = spine + leaf[:, None] * (
+            0.65 * along + 0.55 * normal + hang * rng.uniform(0.5, 1.0, (FROND_LEAFLETS, 1))
+        )
+        shade = np.clip(
+            facing + 0.18 * (-normal[:, 1]) + 0.12 * rng.standard_normal(FROND_LEAFLETS), 0.02, 1.0
+        )
+        greens = pick(
+            rng, np.stack([rgb(88, 134, 52), rgb(66, 112, 48), rgb(118, 150, 66)]), FROND_LEAFLETS, 0.10, 0.04
+        )
+        canvas.blades(
+            spine, tips, 0.05 * leaf * side, 0.020 * length, mood.lit(greens, shade, np.zeros(FROND_LEAFLETS))
+        )
+    canvas.stroke(
+        spine, np.linspace(0.026, 0.006, FROND_LEAFLETS) * length, mood.lit(rgb(128, 140, 70), 0.6, 0.0)
+    )
 
 
 def culm(canvas: Canvas, stage: Stage, foot: tuple[float, float], width: float, distance: float) -> None:
@@ -183,4 +207,6 @@ def culm(canvas: Canvas, stage: Stage, foot: tuple[float, float], width: float, 
         x = float(np.interp(-y, -line[:, 1], line[:, 0]))
         joint = np.array([[x - 0.56 * width, y], [x + 0.56 * width, y]])
         canvas.stroke(joint, 0.14 * width, mood.lit(green * 0.55, 0.2, distance))
-        canvas.stroke(joint - (0, 0.16 * width), 0.09 * width, mood.lit(np.minimum(green * 1.5, 1), 0.7, distance))
+        canvas.stroke(
+            joint - (0, 0.16 * width), 0.09 * width, mood.lit(np.minimum(green * 1.5, 1), 0.7, distance)
+        )

@@ -43,7 +43,10 @@ def _medieval(stage: Stage) -> list[Element]:
         for z, wide in _plots(stage, 4.2, 8.0):
             timber_house(canvas, windows, street, side, z, wide)
     distant = crest(stage, horizon - 0.07, 0.03, 3.0)
-    elements: list[Element] = [Sky(stage, horizon), Cutout(hill(stage, distant, rgb(58, 66, 62), 1.6, mist=0.5))]
+    elements: list[Element] = [
+        Sky(stage, horizon),
+        Cutout(hill(stage, distant, rgb(58, 66, 62), 1.6, mist=0.5)),
+    ]
     elements.append(Cutout(ground(street, rgb(64, 56, 48), 0.2)))
     scene = canvas.layer()
     elements += [Cutout(scene), *_torches(stage, street, scene), _window_glow(stage, windows)]
@@ -64,8 +67,13 @@ def _plots(stage: Stage, narrow: float, broad: float) -> list[tuple[float, float
 def _window_glow(stage: Stage, windows: Canvas) -> Element:
     """Light that spills from lit windows."""
     lit = windows.layer()[..., :3]
-    spill = cv2.GaussianBlur(lit, (0, 0), 0.018 * stage.height) + 0.5 * cv2.GaussianBlur(lit, (0, 0), 0.05 * stage.height)
-    return Glow(spill * np.float32(0.75 * stage.mood.lamps) + np.float32(0.25 * stage.mood.lamps) * lit, Flicker(stage.rng, depth=0.10, rate=0.7))
+    spill = cv2.GaussianBlur(lit, (0, 0), 0.018 * stage.height) + 0.5 * cv2.GaussianBlur(
+        lit, (0, 0), 0.05 * stage.height
+    )
+    return Glow(
+        spill * np.float32(0.75 * stage.mood.lamps) + np.float32(0.25 * stage.mood.lamps) * lit,
+        Flicker(stage.rng, depth=0.10, rate=0.7),
+    )
 
 
 def _torches(stage: Stage, street: Street, scene: Image) -> list[Element]:
@@ -103,7 +111,11 @@ def _european(stage: Stage) -> list[Element]:
             townhouse(canvas, windows, street, side, z, wide, cafe=z < 16)
         _terrace(canvas, street, side)
     scene = canvas.layer()
-    elements: list[Element] = [Sky(stage, horizon), Cutout(ground(street, rgb(74, 68, 64), 0.3)), Cutout(scene)]
+    elements: list[Element] = [
+        Sky(stage, horizon),
+        Cutout(ground(street, rgb(74, 68, 64), 0.3)),
+        Cutout(scene),
+    ]
     elements.append(_window_glow(stage, windows))
     leaves = mood.foliage if mood.snow < 0.5 else mood.foliage * 0.8
     posts = stage.canvas()
@@ -127,9 +139,13 @@ def _european(stage: Stage) -> list[Element]:
             head = street.at(x, 3.55, z)
             np.maximum(gain, pool(street, (x, 3.4, z), 3.0, LAMPLIGHT * 1.5 * mood.lamps), out=gain)
             centre = (float(head[0]), float(head[1]))
-            lanterns.append(Glow(halo(stage, centre, 0.30 / z, LAMPLIGHT * 0.9 * mood.lamps, core=0.10 / z), flicker))
+            lanterns.append(
+                Glow(halo(stage, centre, 0.30 / z, LAMPLIGHT * 0.9 * mood.lamps, core=0.10 / z), flicker)
+            )
         gains.append((gain * scene[..., 3:], flicker))
-    clothes = mood.lit(np.stack([rgb(70, 66, 72), rgb(104, 84, 70), rgb(64, 78, 96), rgb(120, 108, 96)]), 0.4, 0.4)
+    clothes = mood.lit(
+        np.stack([rgb(70, 66, 72), rgb(104, 84, 70), rgb(64, 78, 96), rgb(120, 108, 96)]), 0.4, 0.4
+    )
     elements.append(Walkers(street, 7 if stage.spec.has("people") else 4, clothes))
     return [*elements, Lamplight(gains), Cutout(posts.layer()), *lanterns]
 
@@ -163,4 +179,9 @@ def _terrace(canvas: Canvas, street: Street, side: float) -> None:
             for leg in (-0.18, 0.18):
                 canvas.stroke(street.at(x + leg, np.array([0.0, 0.45]), z + shift), 0.035 * unit, metal)
         canvas.stroke(street.at(x, np.array([0.0, 0.72]), z), 0.05 * unit, metal)
-        canvas.dabs(street.at(x, 0.73, z)[None], np.array([[0.36, 0.075]]) * unit, np.zeros(1), street.lit(rgb(206, 196, 180), 0.6, z)[None])
+        canvas.dabs(
+            street.at(x, 0.73, z)[None],
+            np.array([[0.36, 0.075]]) * unit,
+            np.zeros(1),
+            street.lit(rgb(206, 196, 180), 0.6, z)[None],
+        )

@@ -33,7 +33,9 @@ class Ripples:
         speed: Texels a second at energy 0.5.
     """
 
-    def __init__(self, stage: Stage, horizon: float, top: int, *, scale: float = 190.0, speed: float = 26.0) -> None:
+    def __init__(
+        self, stage: Stage, horizon: float, top: int, *, scale: float = 190.0, speed: float = 26.0
+    ) -> None:
         x, y = (axis[top:] for axis in stage.grid())
         depth = np.minimum(plane_depth(y, horizon), 22.0)
         u, v = (x - 0.5 * stage.aspect) * depth * scale * 0.45, depth * scale * 1.1
@@ -70,7 +72,9 @@ class Mirror:
         glitter: float = 0.6, squash: float = 1.0,
     ) -> None:  # fmt: skip
         self._line = stage.row(waterline)
-        self._top = max(self._line, int(np.flatnonzero(mask.max(axis=1) > 0)[0]) if mask.any() else self._line)
+        self._top = max(
+            self._line, int(np.flatnonzero(mask.max(axis=1) > 0)[0]) if mask.any() else self._line
+        )
         x, y = (axis[self._top :] for axis in stage.grid())
         h = stage.height
         down = y - waterline
@@ -82,7 +86,8 @@ class Mirror:
         self._bend_x, self._bend_y = bend * np.float32(0.22), bend
         share = np.clip(clear + (0.92 - clear) * (1.0 - depth) ** 2, 0.0, 1.0)
         self._own = stage.mood.hazed(
-            np.asarray(colour, np.float32) * (stage.mood.ambient + 0.6 * stage.mood.key), distance_of(y, waterline)
+            np.asarray(colour, np.float32) * (stage.mood.ambient + 0.6 * stage.mood.key),
+            distance_of(y, waterline),
         ) * (1.0 - share[..., None])
         self._share = cv2.merge([share.astype(np.float32)] * 3)
         self._mask = np.ascontiguousarray(mask[self._top :])
@@ -118,7 +123,13 @@ class Surf:
     """
 
     def __init__(
-        self, stage: Stage, horizon: float, beach: float, slant: float, sand: Colour, sea: tuple[Colour, Colour]
+        self,
+        stage: Stage,
+        horizon: float,
+        beach: float,
+        slant: float,
+        sand: Colour,
+        sea: tuple[Colour, Colour],
     ) -> None:
         rng, mood = stage.rng, stage.mood
         self._top = stage.row(horizon)
@@ -135,9 +146,13 @@ class Surf:
         self._water = mood.lit(water, 0.62, 1.2 * distance_of(y, horizon))
         self._sky = _reflected(stage, x, near)
         self._mirror = (0.26 + 0.55 * np.clip(1.0 - near, 0.0, 1.0) ** 1.5).clip(0, 0.85).astype(np.float32)
-        self._phase = (2.0 * np.pi * 3.6 * near**1.6 + 0.5 * curve(rng, stage.width, cells=3)[None] * near).astype(np.float32)
+        self._phase = (
+            2.0 * np.pi * 3.6 * near**1.6 + 0.5 * curve(rng, stage.width, cells=3)[None] * near
+        ).astype(np.float32)
         self._rise = smoothstep(0.22, 0.75, near) * (1.0 - smoothstep(1.0, 1.06, near))
-        self._path = np.exp(-(((x - mood.sun_x * stage.aspect) / (0.12 + 0.3 * near)) ** 2)).astype(np.float32)
+        self._path = np.exp(-(((x - mood.sun_x * stage.aspect) / (0.12 + 0.3 * near)) ** 2)).astype(
+            np.float32
+        )
         self._sand, self._wet = _sands(stage, horizon, sand, self._top)
         self._foam = mood.lit(rgb(250, 252, 252), 0.85)
         self._light = mood.key * np.float32(1.3)
@@ -152,7 +167,9 @@ class Surf:
         slope = self._ripples.at(t)
         lace = self._lace.at(6.0 * t * self._pace, 14.0 * t * self._pace)
         sea = self._sea(slope, lace, t)
-        swash = 0.020 * min(self._vigour, 1.8) * math.sin(1.15 * self._pace * t) + 0.008 * math.sin(2.7 * self._pace * t + 1)
+        swash = 0.020 * min(self._vigour, 1.8) * math.sin(1.15 * self._pace * t) + 0.008 * math.sin(
+            2.7 * self._pace * t + 1
+        )
         line = self._edge + np.float32(swash) + np.float32(0.004) * lace
         reach = self._edge + np.float32(0.020 * min(self._vigour, 1.8) + 0.012)
         wet = smoothstep(0.030, -0.012, self._y - reach)
@@ -175,7 +192,9 @@ class Surf:
         blend(sea, self._sky, np.clip(self._mirror * (np.float32(1.0) + np.float32(0.55) * slope), 0.0, 0.9))
         strength = np.float32(0.55 + 0.5 * min(self._vigour, 2.0))
         back = np.clip(np.sin(phase - np.float32(0.7)), 0.0, 1.0) ** 2 * self._rise
-        foam = crest * np.clip(0.75 + 0.5 * lace, 0.0, 1.3) + back * smoothstep(0.5, 1.7, lace) * np.float32(0.75)
+        foam = crest * np.clip(0.75 + 0.5 * lace, 0.0, 1.3) + back * smoothstep(0.5, 1.7, lace) * np.float32(
+            0.75
+        )
         blend(sea, self._foam, np.clip(strength * foam, 0.0, 0.95))
         spark = smoothstep(1.25, 2.3, slope) * (np.float32(0.25) + self._path) * np.float32(0.9)
         sea += cv2.merge([spark * c for c in self._light])

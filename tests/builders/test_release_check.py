@@ -176,7 +176,7 @@ INSIDE: dict[str, tuple[Mutation, set[tuple[str, int]]]] = {
         {(METADATA, 2), (EDIT, 2), (VIDEO, 2), (ROUND1, 2), (ROUND2, 2), (FIRST, 0), (RECORDS, 0)}
         | {(layout.record_file("location", "remove_score"), 2)},
     ),
-    "parquet row removed": (table(REST, lambda found: found.slice(1)), {(REST, 0), (FIRST, 0)}),
+    "parquet row removed": (table(REST, lambda found: pa.concat_tables([found[:1], found[2:]])), {(REST, 0)}),
     "parquet score": (table(REST, column("edited_video_score", 1, 9.5)), {(REST, 0)}),
     "parquet offset": (table(REST, column("source_video_offset", 2, 0)), {(REST, 0)}),
     "parquet scene": (table(FIRST, column("scene", 0, "beach")), {(FIRST, 0)}),
@@ -281,7 +281,8 @@ def test_a_link_is_found(release: Path) -> None:
     shutil.move(release / "README.md", release.parent / "elsewhere.md")
     (release / "README.md").symlink_to(release.parent / "elsewhere.md")
     (finding,) = check_release(release).findings
-    assert (finding.file, finding.got) == ("README.md", "a link")
+    assert finding.file == "README.md"
+    assert "link" in finding.problem
 
 
 @pytest.mark.parametrize("change", [b"", b"more"])

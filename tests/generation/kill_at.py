@@ -1,8 +1,8 @@
 """Run `sparkle` and kill it with SIGKILL at a chosen moment: `python kill_at.py MOMENT COUNT WORDS...`.
 
-MOMENT is `step` (inside a step's work), `artifact` (a half-written artifact beside its place), `committed` (an
-artifact in its place, its outcome not written) or `outcome` (half a line appended). COUNT is which time it
-comes by, from 1. The moments are reached by wrapping the real functions; they do their work until then.
+MOMENT is `step` (inside a step's work), `artifact` (a half-written artifact beside its place), `committed`
+(an artifact in its place, its outcome not written) or `outcome` (half a line appended). COUNT is which time
+it comes by, from 1. The moments are reached by wrapping the real functions; they do their work until then.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A run through the command line: what it makes, what it survives, what it does again and what it does not."""
+"""A run through the command line: what it makes, what it survives, and what it does again."""
 
 from __future__ import annotations
 
