@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,18 +40,16 @@ def jsonl_files(theme: str) -> list[JsonlFile]:
     return files
 
 
-def jsonl_bytes(file: JsonlFile, samples: Iterable[Sample]) -> bytes:
-    """The contents of a JSON lines file.
+def jsonl_lines(file: JsonlFile, samples: Iterable[Sample]) -> Iterator[bytes]:
+    """The lines of a JSON lines file.
 
     Raises:
         RecordError: a line does not follow the file's schema; the error names file, sample and pointer.
     """
-    lines = []
     for sample in samples:
         line = file.line(sample)
         check(file.schema, line, where=f"{file.path} {sample.id}")
-        lines.append(dump_line(line))
-    return b"".join(lines)
+        yield dump_line(line)
 
 
 def pair_row(sample_id: str, prompt: str) -> dict[str, str]:
@@ -60,17 +58,19 @@ def pair_row(sample_id: str, prompt: str) -> dict[str, str]:
     return dict(zip(CSV_COLUMNS, (prompt, source, edited, sample_id), strict=True))
 
 
-def csv_bytes(samples: Iterable[Sample]) -> bytes:
-    """The contents of a theme's table of pairs."""
-    rows = (csv_line(list(pair_row(sample.id, sample.prompt).values())) for sample in samples)
-    return (csv_line(list(CSV_COLUMNS)) + "".join(rows)).encode()
+def csv_lines(samples: Iterable[Sample]) -> Iterator[bytes]:
+    """The lines of a theme's table of pairs, header first."""
+    yield csv_line(list(CSV_COLUMNS)).encode()
+    for sample in samples:
+        yield csv_line(list(pair_row(sample.id, sample.prompt).values())).encode()
 
 
 def csv_line(fields: list[str]) -> str:
-    """One row of a csv file."""
+    """One row of a csv file, with its line end."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(fields)
-    return text.getvalue()
+    # Python 3.11 quotes a field with a lone \r only when \r is part of the line end.
+    csv.writer(text, lineterminator="\r\n").writerow(fields)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _metadata(sample: Sample) -> dict[str, Any]:

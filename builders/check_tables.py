@@ -77,7 +77,7 @@ def check_rows(survey: Survey, preview: int | None) -> Hashes:
         The sha256 of each artifact as the rows have it.
     """
     pattern = f"data/{survey.theme}/train-[0-9]{{5}}-of-[0-9]{{5}}[.]parquet"
-    files = [path for path in survey.files if re.fullmatch(pattern, path)]
+    files = sorted(path for path in survey.files if re.fullmatch(pattern, path))
     expected = [layout.data_parquet(survey.theme, part, len(files)) for part in range(len(files))]
     if not files:
         survey.has(layout.data_parquet(survey.theme, 0, 1))

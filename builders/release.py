@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -33,9 +33,9 @@ from sparkle.builders.select import Replay, Sample, kept_samples, replay
 from sparkle.builders.staging import staged
 from sparkle.builders.tar import Content, check_content, write_tar
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_document, sha256_bytes, sha256_file
+from sparkle.schemas.canonical import dump_document, sha256_file
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.fsio import atomic_path, write_atomic
+from sparkle.schemas.fsio import atomic_path
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KINDS
 from sparkle.schemas.records import ArtifactRef
@@ -120,9 +120,9 @@ class _Writer:
             self._annotate(theme, found)
             self._catalog(theme, found, placements)
         document = provenance(replays, self.options)
-        self._add(layout.PROVENANCE, dump_document(document))
-        self._add(layout.CARD, render_card(document, themes).encode())
-        self._add(layout.MANIFEST, dump_manifest(self.entries))
+        self._write(layout.PROVENANCE, [dump_document(document)])
+        self._write(layout.CARD, [render_card(document, themes).encode()])
+        self._write(layout.MANIFEST, [dump_manifest(self.entries)])
         return self.entries
 
     def _pack(self, themes: dict[str, list[Sample]]) -> Placements:
@@ -176,9 +176,9 @@ class _Writer:
         return previews
 
     def _annotate(self, theme: str, samples: Sequence[Sample]) -> None:
-        self._add(layout.prompts_csv(theme), annotate.csv_bytes(samples))
+        self._write(layout.prompts_csv(theme), annotate.csv_lines(samples))
         for file in annotate.jsonl_files(theme):
-            self._add(file.path, annotate.jsonl_bytes(file, samples))
+            self._write(file.path, annotate.jsonl_lines(file, samples))
 
     def _catalog(self, theme: str, samples: Sequence[Sample], placements: Placements) -> None:
         previews = self._previews(theme, samples)
@@ -188,12 +188,16 @@ class _Writer:
         records = layout.records_parquet(theme)
         catalog.write_records(self.folder / records, samples)
         for path in (*paths, records):
-            target = self.folder / path
-            self.entries.append(FileEntry(path, target.stat().st_size, sha256_file(target)))
+            self._list(path)
 
-    def _add(self, path: str, data: bytes) -> None:
-        write_atomic(self.folder / path, data)
-        self.entries.append(FileEntry(path, len(data), sha256_bytes(data)))
+    def _write(self, path: str, lines: Iterable[bytes]) -> None:
+        with atomic_path(self.folder / path) as temporary, temporary.open("wb") as file:
+            file.writelines(lines)
+        self._list(path)
+
+    def _list(self, path: str) -> None:
+        target = self.folder / path
+        self.entries.append(FileEntry(path, target.stat().st_size, sha256_file(target)))
 
 
 def _preview(sample: Sample) -> bytes:

@@ -10,7 +10,7 @@ How it works
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def check_release(folder: Path, progress: Progress = silent) -> ReleaseReport:
             wanted=f"a folder with {layout.MANIFEST}",
             fix="`sparkle build RUN --out RELEASE` makes one",
         )
-    files = tuple(list_files(folder))
+    files = frozenset(list_files(folder))
     manifest, findings = check_document(folder, layout.MANIFEST, "manifest")
     entries = [FileEntry.from_json(value) for value in manifest["files"]] if manifest else []
     if manifest:
@@ -77,7 +77,7 @@ def check_release(folder: Path, progress: Progress = silent) -> ReleaseReport:
     return ReleaseReport(tuple(findings), len(files), samples)
 
 
-def _has_theme(files: Sequence[str], theme: str) -> bool:
+def _has_theme(files: frozenset[str], theme: str) -> bool:
     """Whether any file of a theme is there, in any of its places."""
     places = (f"prompts/{theme}_", f"data/{theme}/", f"records/{theme}.", f"{theme}/", f"{theme}_")
     starts = (*places, *(f"{layout.INTERMEDIATE}/{place}" for place in places[3:]))

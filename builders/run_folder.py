@@ -64,11 +64,6 @@ class Run:
     candidates: Mapping[str, Candidate]
     sources: Mapping[str, SourceRecord]
 
-    @property
-    def name(self) -> str:
-        """The name of its configuration."""
-        return str(self.config["name"])
-
 
 def read_run(folder: Path) -> Run:
     """Read a finished run.

@@ -23,7 +23,7 @@ class Survey:
     Attributes:
         folder: The release.
         theme: The theme.
-        files: Every path of the release, sorted.
+        files: Every path of the release.
         findings: What is wrong, in the order in which it was found.
         places: Where each sample of the theme should stand; files that cannot be read are none.
         pairs: The csv's row by id.
@@ -34,7 +34,7 @@ class Survey:
 
     folder: Path
     theme: str
-    files: tuple[str, ...]
+    files: frozenset[str]
     findings: list[Finding] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     pairs: dict[str, dict[str, str]] = field(default_factory=dict)

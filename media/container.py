@@ -143,8 +143,11 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
 
 def _first_video_stream(container: InputContainer, path: Path) -> VideoStream:
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
+        if stream.disposition & Disposition.attached_pic:
+            continue
+        if not stream.codec_context:  # None, which PyAV's stubs leave out
+            raise MediaError("there is no decoder for the video's codec", where=path)
+        return stream
     kinds = sorted({stream.type for stream in container.streams})
     raise MediaError("the file has no video stream", got=", ".join(kinds) or "no stream at all", where=path)
 

@@ -113,13 +113,16 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None and self.frames:
-            self._container.mux(self._stream.encode())
+        whole = False
+        try:
+            if kind is None and self.frames:
+                self._container.mux(self._stream.encode())
             self._container.close()
-            return
-        self._container.close()
-        self.path.unlink(missing_ok=True)
-        if kind is None:
+            whole = kind is None and self.frames > 0
+        finally:
+            if not whole:
+                self.path.unlink(missing_ok=True)
+        if kind is None and not whole:
             raise MediaError("a video needs at least one frame", got="0 frames", where=self.path)
 
 

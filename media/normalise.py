@@ -33,6 +33,10 @@ from sparkle.schemas.errors import ConfigError, MediaError
 # Pixels. Below a macroblock there is nothing to see, and a strip this thin is a broken header.
 MIN_SIDE = 16
 
+# Seconds. Matroska and FLV round timestamps to milliseconds, so that at 16 fps every other frame starts half
+# of one late; taken literally, each second frame would be shown twice and the next one never.
+_ROUNDING = Fraction(1, 1000)
+
 
 @dataclass(frozen=True)
 class SourceSpec:
@@ -181,6 +185,7 @@ def _reencode(source: Path, target: Path, size: tuple[int, int], spec: SourceSpe
 
 def _on_screen(video: OpenVideo, fps: int) -> Iterator[VideoFrame]:
     """The frame that is on screen at 0, 1/fps, 2/fps, ... seconds after the first one appears."""
+    rounding = min(video.time_base, _ROUNDING)
     shown: VideoFrame | None = None
     start = previous = Fraction(0)
     tick = 0
@@ -192,14 +197,14 @@ def _on_screen(video: OpenVideo, fps: int) -> Iterator[VideoFrame]:
             start = previous = now
         elif now < previous:
             raise MediaError("timestamps go back", got=f"{now} s after {previous} s", where=video.path)
-        while shown is not None and start + Fraction(tick, fps) < now:
+        while shown is not None and start + Fraction(tick, fps) < now - rounding:
             yield shown
             tick += 1
         shown, previous = frame, now
     if shown is None:
         return
     end = previous + _duration(shown, video)
-    while start + Fraction(tick, fps) < end:
+    while start + Fraction(tick, fps) < end - rounding:
         yield shown
         tick += 1
 

@@ -34,6 +34,9 @@ _PAN_SPEED = 2 * 16 / 720
 # World units: a hand-held camera's wander, with steps of about 1 to 3 pixels a frame at 720p, 16 fps.
 _SHAKE_REACH = 0.010
 
+# Share of light that the subject's shadow takes: visible, yet too little to pass for the subject.
+_SHADOW = 0.16
+
 # World units: how far the scene is out of focus.
 _DEFOCUS = 0.0016
 
@@ -124,7 +127,7 @@ def _composite(view: Floats, layer: Canvas) -> Floats:
     soft = cv2.GaussianBlur(small, (0, 0), 0.025 * height / 4)
     fall = np.array([[1, 0, 0.05 * height / 4], [0, 1, 0.03 * height / 4]], np.float64)
     shadow = cv2.resize(cv2.warpAffine(soft, fall, (width // 4, height // 4)), (width, height))
-    return view * (1 - layer.alpha - 0.22 * shadow * (1 - layer.alpha))[..., None] + layer.image
+    return view * (1 - layer.alpha - _SHADOW * shadow * (1 - layer.alpha))[..., None] + layer.image
 
 
 def _vignette(height: int, width: int) -> Floats:

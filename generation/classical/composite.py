@@ -1,4 +1,4 @@
-"""Sets the subject into the new scene: fitting colours, no rim of the old background, a little of the new light.
+"""Sets the subject into the new scene: fitting colours, no rim of the old background, some of the new light.
 
 How it works
 - Harmony: Reinhard's Lab statistics transfer ("Color Transfer between Images", 2001), partial and capped, as
@@ -43,7 +43,7 @@ CONTRAST_RANGE = (0.85, 1.15)
 """Share of the way to the background's spread of L, a and b, and the range of the factor."""
 
 EDGE_PIXELS_720P = 7
-"""Half the width of the band in which colours are unmixed, at 720 rows: alphas are soft over 4 to 8 pixels."""
+"""Half the width of the band in which colours are unmixed, at 720 rows: mattes are soft over 4 to 8."""
 
 NEIGHBOUR_PIXELS_720P = 24
 """Radius in which the subject's and the old background's colours are looked for, at 720 rows."""

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -123,32 +124,82 @@ def box_iou(first: Box, second: Box) -> float:
     return shared / (areas - shared)
 
 
-def guided_filter(guide: FloatImage, image: FloatImage, radius: int, eps: float) -> FloatImage:
-    """He et al.'s guided filter ("Guided Image Filtering", PAMI 2013): smooth `image` along `guide`'s edges.
+@dataclass(frozen=True)
+class ColourGuide:
+    """A colour image as the guide of He et al.'s guided filter ("Guided Image Filtering", PAMI 2013).
 
-    Args:
-        guide: float32 (h, w), 0 to 1.
-        image: float32 (h, w).
-        radius: Of the box window, in pixels.
-        eps: Regularisation, in squared guide units: edges weaker than sqrt(eps) are smoothed over.
+    What the filter needs to know of the guide alone is computed once, for any number of images filtered
+    along it: around every pixel, the image is modelled as a linear function of the guide's three channels.
+
+    Attributes:
+        radius: Of the square window, in pixels.
+        mean: float32 (h, w, 3), the guide's mean in the window.
+        inverse: float32 (6, h, w), the upper triangle of the inverse covariance of its channels, by rows.
     """
-    slope, offset = guided_coefficients(guide, image, radius, eps)
-    return slope * guide + offset
+
+    radius: int
+    mean: FloatImage
+    inverse: FloatImage
+
+    @classmethod
+    def of(cls, image: npt.NDArray[np.uint8], radius: int, eps: float) -> ColourGuide:
+        """Prepare a guide.
+
+        Args:
+            image: uint8 RGB (h, w, 3).
+            radius: Of the window, in pixels.
+            eps: Regularisation, in squared units of an image from 0 to 1: edges weaker than sqrt(eps) are
+                smoothed over.
+        """
+        unit = _unit(image)
+        mean = _box_mean(unit, radius)
+        red, green, blue = (np.ascontiguousarray(unit[..., channel]) for channel in range(3))
+        mean_red, mean_green, mean_blue = (np.ascontiguousarray(mean[..., channel]) for channel in range(3))
+        rr = _box_mean(red * red, radius) - mean_red * mean_red + np.float32(eps)
+        rg = _box_mean(red * green, radius) - mean_red * mean_green
+        rb = _box_mean(red * blue, radius) - mean_red * mean_blue
+        gg = _box_mean(green * green, radius) - mean_green * mean_green + np.float32(eps)
+        gb = _box_mean(green * blue, radius) - mean_green * mean_blue
+        bb = _box_mean(blue * blue, radius) - mean_blue * mean_blue + np.float32(eps)
+        cofactors = [gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg]
+        determinant = rr * cofactors[0] + rg * cofactors[1] + rb * cofactors[2]
+        cofactors += [rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg]
+        return cls(radius=radius, mean=mean, inverse=np.stack(cofactors) / determinant)
+
+    def coefficients(self, guide: npt.NDArray[np.uint8], image: FloatImage) -> FloatImage:
+        """The averaged linear model: float32 (h, w, 4), three slopes and an offset.
+
+        Args:
+            guide: uint8 RGB (h, w, 3), the image that this was made of.
+            image: float32 (h, w), what to filter.
+        """
+        mean = _box_mean(image, self.radius)
+        shared = _box_mean(_unit(guide) * image[..., None], self.radius) - self.mean * mean[..., None]
+        red, green, blue = (shared[..., channel] for channel in range(3))
+        rr, rg, rb, gg, gb, bb = self.inverse
+        model = np.empty((*image.shape, 4), np.float32)
+        model[..., 0] = rr * red + rg * green + rb * blue
+        model[..., 1] = rg * red + gg * green + gb * blue
+        model[..., 2] = rb * red + gb * green + bb * blue
+        model[..., 3] = mean - np.einsum("hwc,hwc->hw", model[..., :3], self.mean)
+        return _box_mean(model, self.radius)
+
+    def filter(self, guide: npt.NDArray[np.uint8], image: FloatImage) -> FloatImage:
+        """The image smoothed along the guide's edges, float32 (h, w); arguments as `coefficients`."""
+        return apply_model(self.coefficients(guide, image), guide)
 
 
-def guided_coefficients(
-    guide: FloatImage, image: FloatImage, radius: int, eps: float
-) -> tuple[FloatImage, FloatImage]:
-    """The averaged linear model of the guided filter: result = slope * guide + offset, each float32 (h, w)."""
+def apply_model(model: FloatImage, guide: npt.NDArray[np.uint8]) -> FloatImage:
+    """A linear model (h, w, 4) of `ColourGuide.coefficients` on a uint8 RGB (h, w, 3) guide."""
+    return np.einsum("hwc,hwc->hw", model[..., :3], _unit(guide)) + model[..., 3]
 
-    def mean(values: FloatImage) -> FloatImage:
-        return np.asarray(cv2.boxFilter(values, -1, (2 * radius + 1, 2 * radius + 1)), np.float32)
 
-    mean_guide, mean_image = mean(guide), mean(image)
-    covariance = mean(guide * image) - mean_guide * mean_image
-    variance = mean(guide * guide) - mean_guide * mean_guide
-    slope = covariance / (variance + np.float32(eps))
-    return mean(slope), mean(mean_image - slope * mean_guide)
+def _unit(image: npt.NDArray[np.uint8]) -> FloatImage:
+    return image.astype(np.float32) / np.float32(255)
+
+
+def _box_mean(values: FloatImage, radius: int) -> FloatImage:
+    return np.asarray(cv2.boxFilter(values, -1, (2 * radius + 1, 2 * radius + 1)), np.float32)
 
 
 def gray_frames(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

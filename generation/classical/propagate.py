@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from sparkle.generation.classical.filters import (
     BoolImage,
+    ColourGuide,
     FloatImage,
     bounding_box,
     dilate,
     erode,
     gray_frames,
     grow_box,
-    guided_filter,
 )
 from sparkle.generation.classical.segment import grab_cut
 
@@ -48,15 +48,18 @@ BoolClip = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Flows:
-    """Optical flow between neighbouring frames of a clip, in working pixels.
+    """What all passes over a clip share: optical flow between neighbouring frames, in working pixels, and
+    every frame as a guide.
 
     Attributes:
         backward: float32 (T-1, h, w, 2): entry t-1 leads from frame t to frame t-1.
         forward: float32 (T-1, h, w, 2): entry t leads from frame t to frame t+1.
+        guides: One per frame.
     """
 
     backward: npt.NDArray[np.float32]
     forward: npt.NDArray[np.float32]
+    guides: tuple[ColourGuide, ...]
 
 
 def compute_flows(frames: npt.NDArray[np.uint8]) -> Flows:
@@ -73,7 +76,8 @@ def compute_flows(frames: npt.NDArray[np.uint8]) -> Flows:
     for t in range(count - 1):
         forward[t] = flow.calc(gray[t], gray[t + 1], None)
         backward[t] = flow.calc(gray[t + 1], gray[t], None)
-    return Flows(backward=backward, forward=forward)
+    guides = tuple(ColourGuide.of(frame, GUIDE_RADIUS, GUIDE_EPS) for frame in frames)
+    return Flows(backward=backward, forward=forward, guides=guides)
 
 
 def propagate(frames: npt.NDArray[np.uint8], flows: Flows, anchor: int, mask: BoolImage) -> BoolClip:
@@ -94,32 +98,25 @@ def propagate(frames: npt.NDArray[np.uint8], flows: Flows, anchor: int, mask: Bo
     passes[anchor] = mask
     soft = mask.astype(np.float32)
     for t in range(anchor + 1, count):
-        soft = _step(frames[t], flows.backward[t - 1], grid, soft)
+        soft = flows.guides[t].filter(frames[t], _pull(soft, flows.backward[t - 1], grid))
+        soft = _sharpened(soft)
         passes[t] = soft > 0.5
     soft = mask.astype(np.float32)
     for t in range(anchor - 1, -1, -1):
-        soft = _step(frames[t], flows.forward[t], grid, soft)
+        soft = flows.guides[t].filter(frames[t], _pull(soft, flows.forward[t], grid))
+        soft = _sharpened(soft)
         passes[t] = soft > 0.5
     return passes
 
 
-def _step(
-    frame: npt.NDArray[np.uint8],
-    flow: npt.NDArray[np.float32],
-    grid: tuple[FloatImage, ...],
-    soft: FloatImage,
-) -> FloatImage:
-    """The neighbour's soft mask on this frame, float32 (h, w), 0 to 1."""
-    pulled = cv2.remap(
-        soft,
-        grid[0] + flow[..., 0],
-        grid[1] + flow[..., 1],
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    guide = frame[..., 1].astype(np.float32) / 255
-    filtered = guided_filter(guide, np.asarray(pulled, np.float32), GUIDE_RADIUS, GUIDE_EPS)
-    return np.clip((filtered - np.float32(0.5)) * np.float32(SHARPENING) + np.float32(0.5), 0, 1)
+def _pull(soft: FloatImage, flow: npt.NDArray[np.float32], grid: tuple[FloatImage, ...]) -> FloatImage:
+    """The neighbour's soft mask where the flow says it went, float32 (h, w)."""
+    x, y = grid[0] + flow[..., 0], grid[1] + flow[..., 1]
+    return np.asarray(cv2.remap(soft, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def _sharpened(soft: FloatImage) -> FloatImage:
+    return np.clip((soft - np.float32(0.5)) * np.float32(SHARPENING) + np.float32(0.5), 0, 1)
 
 
 def refine(frames: npt.NDArray[np.uint8], masks: BoolClip) -> BoolClip:

@@ -28,6 +28,7 @@ from sparkle.generation.classical.filters import (
     dilate,
     erode,
     grow_box,
+    opened,
 )
 
 WINDOW = 12
@@ -61,7 +62,8 @@ def find_subjects(
         The subjects, the largest motion first; empty when nothing moves, or when almost everything does
         (a moving camera, a cut): then no subject stands out from a background.
     """
-    region = _active_region(activity.std, 0.12)
+    core = _active_region(activity.std, 0.12)
+    region = _grown(core, activity.std)
     box = bounding_box(region, trim=0.004)
     if box is None:
         return ()
@@ -87,5 +89,15 @@ def _active_region(std: FloatImage, relative: float) -> BoolImage:
     mass = np.bincount(found.labels.ravel(), weights=std.ravel(), minlength=len(found.areas))
     mass[0] = 0
     keep = (mass > 0.25 * mass.max()) & (found.areas > 0.004 * std.size)
+    keep[0] = False
+    return np.asarray(keep[found.labels], bool)
+
+
+def _grown(core: BoolImage, std: FloatImage) -> BoolImage:
+    low = std > max(3 * float(np.median(std)), 0.03 * float(np.percentile(std, 99)), 1.2)
+    low = opened(closed(low, 3), 7) | core
+    found = components(low)
+    keep = np.zeros(len(found.areas), bool)
+    keep[np.unique(found.labels[core])] = True
     keep[0] = False
     return np.asarray(keep[found.labels], bool)

@@ -1,7 +1,7 @@
 """Takes a silhouette from the working size to the full frame, along the full frame's edges.
 
 The fast guided filter (He and Sun, 2015): its linear model is fitted at the working size and applied, scaled
-up, to the full-size luma. It costs a resize instead of a filter at full size.
+up, to the full frame. It costs a resize instead of a filter at full size.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.classical.filters import BoolImage, FloatImage, guided_coefficients
+from sparkle.generation.classical.filters import BoolImage, ColourGuide, FloatImage, apply_model
 
 MASK_SIGMA = 0.7
 """Gaussian that takes the staircase off the working-size mask, in its pixels."""
 
 GUIDE_RADIUS = 4
 GUIDE_EPS = 1e-3
-"""Window in working pixels and squared edge strength of the luma (0 to 1)."""
+"""Window in working pixels and squared edge strength of the frame (0 to 1)."""
 
 SOFT_GAIN = 1.6
 SOFT_CENTRE = 0.42
@@ -46,12 +46,8 @@ def hard_mask(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> BoolI
 
 def _upsampled(frame: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
     height, width = frame.shape[:2]
-    small_size = mask.shape[1], mask.shape[0]
-    guide = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    guide_small = np.asarray(cv2.resize(guide, small_size, interpolation=cv2.INTER_AREA), np.float32)
+    small = np.asarray(cv2.resize(frame, mask.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
     smooth = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), MASK_SIGMA), np.float32)
-    slope, offset = guided_coefficients(guide_small, smooth, GUIDE_RADIUS, GUIDE_EPS)
-    slope, offset = (
-        cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in (slope, offset)
-    )
-    return np.asarray(slope * guide + offset, np.float32)
+    model = ColourGuide.of(small, GUIDE_RADIUS, GUIDE_EPS).coefficients(small, smooth)
+    model = np.asarray(cv2.resize(model, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return apply_model(model, frame)

@@ -69,6 +69,10 @@ class Canvas:
         """Fills a simple polygon of (n, 2) points; it may be concave."""
         cv2.fillPoly(self._pixels, [self._fixed(points)], _ink(colour), cv2.LINE_8, FRACTION_BITS)
 
+    def cut(self, points: Points) -> None:
+        """Makes a polygon of (n, 2) points transparent again: a window in a wall."""
+        cv2.fillPoly(self._pixels, [self._fixed(points)], (0, 0, 0, 0), cv2.LINE_8, FRACTION_BITS)
+
     def convex(self, polygons: Points, colours: Colour) -> None:
         """Fills m convex polygons of n points: points (m, n, 2), colours (m, 3). Later ones lie on top."""
         for corners, ink in zip(self._fixed(polygons), _inks(colours), strict=True):

@@ -24,13 +24,14 @@ SHUTTER = np.stack([rgb(62, 92, 86), rgb(74, 98, 120), rgb(112, 66, 56), rgb(84,
 AWNING = np.stack([rgb(152, 46, 44), rgb(40, 84, 74), rgb(176, 120, 52), rgb(60, 72, 116)])
 SLATE = rgb(92, 98, 108)
 GLASS = rgb(70, 82, 92)
+LIT_GLASS = WARM * 0.62  # the pane itself; its spill is added as a glow
 
 
 def timber_house(canvas: Canvas, windows: Canvas, street: Street, side: float, z: float, wide: float) -> None:
     """Stone below, beams and plaster above, thatch on top."""
     rng = street.stage.rng
     wall = street.wall(side)
-    gabled = bool(rng.random() < 0.45)
+    gabled = bool(rng.random() < 0.45) and z > 4.5
     stone, eaves = float(rng.uniform(1.9, 2.3)), float(rng.uniform(3.5, 4.3)) + 0.5 * gabled
     shade = 0.34 if side == street.stage.mood.side else 0.55
     plaster = pick(rng, PLASTER, 1, 0.06, 0.02)[0]
@@ -125,7 +126,7 @@ def _gable(
     shade: float,
 ) -> None:
     """A gable that faces the street: a triangle of plaster and beams under the edges of the thatch."""
-    peak = eaves + 0.62 * wide
+    peak = eaves + 0.46 * wide
     middle = z + wide / 2
     outer = wall(np.array([[z - 0.3, eaves - 0.35], [z + wide + 0.3, eaves - 0.35], [middle, peak + 0.55]]))
     canvas.polygon(outer, street.lit(THATCH.mean(axis=0) * 0.75, shade, z))
@@ -142,13 +143,13 @@ def _gable(
         a, b = middle + sign * 0.5 * wide, middle
         rim = np.array([[a, eaves - 0.05], [b, peak], [b, peak - 0.28], [a - sign * 0.3, eaves - 0.05]])
         canvas.polygon(wall(rim), dark)
-        straws = 26
+        straws = round(np.clip(220 / z, 14, 60))
         share = np.linspace(-0.06, 1.0, straws)
         places = np.stack([a + (b - a) * share, eaves + (peak - eaves) * share + 0.40], -1)
         ends = places + np.stack([np.full(straws, sign * 0.20), np.full(straws, -0.50)], -1)
         tone = pick(street.stage.rng, THATCH, straws, 0.12, 0.03)
         colours = street.stage.mood.lit(tone, np.full(straws, shade), np.full(straws, street.haze(z)))
-        canvas.blades(wall(places), wall(ends), np.zeros(straws), 0.34 * street.focal / max(z, 2.0), colours)
+        canvas.blades(wall(places), wall(ends), np.zeros(straws), 5.0 / straws * street.focal / max(z, 2.0), colours)
 
 
 def _beams(
@@ -235,9 +236,9 @@ def _shutters(
     for floor in np.arange(4.75, high - 2.2, 3.0):
         for k in range(count):
             place = z + (k + 0.5) * wide / count - 0.45
-            warm = rng.random() < 0.15 + 0.4 * mood.lamps and mood.lamps > 0.1
+            warm = rng.random() < 0.10 + 0.25 * mood.lamps and mood.lamps > 0.1
             wall.box(canvas, place - 0.12, floor - 0.12, 1.14, 1.95, street.lit(rgb(226, 218, 204), shade, z))
-            wall.box(canvas, place, floor, 0.9, 1.7, WARM if warm else street.lit(GLASS, 0.55, z))
+            wall.box(canvas, place, floor, 0.9, 1.7, LIT_GLASS * rng.uniform(0.75, 1.1) if warm else street.lit(GLASS, 0.55, z))
             if warm:
                 wall.box(windows, place, floor, 0.9, 1.7, WARM)
             for bar in ((place + 0.42, floor, 0.06, 1.7), (place, floor + 1.1, 0.9, 0.06)):
@@ -267,10 +268,13 @@ def _shopfront(
         place = z + 0.4 + k * (wide - 0.8) / panes
         pane = (wide - 0.8) / panes - 0.18
         low = 0.0 if k == panes // 2 else 0.7
-        glow = street.lit(GLASS, 0.6, z) * (1 - mood.lamps) + WARM * rng.uniform(0.7, 1.0) * mood.lamps
+        glow = street.lit(GLASS, 0.6, z) * (1 - mood.lamps) + LIT_GLASS * rng.uniform(0.75, 1.05) * mood.lamps
         wall.box(canvas, place, low, pane, 2.6 - low, glow)
         if mood.lamps > 0.1:
             wall.box(windows, place, low, pane, 2.6 - low, WARM)
+        for shelf in rng.uniform(0.1, 0.75, 3):
+            dark = street.lit(wood * 0.25, 0.3, z) + 0.22 * WARM * mood.lamps
+            wall.box(canvas, place + shelf * pane, low, 0.22 * pane, rng.uniform(0.7, 1.7) - low, dark)
         wall.box(canvas, place, 2.05, pane, 0.08, street.lit(wood * 0.6, shade, z))
     wall.box(canvas, z + 0.3, 2.85, wide - 0.6, 0.55, street.lit(wood, shade, z))
     if cafe or rng.random() < 0.5:

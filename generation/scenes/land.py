@@ -68,8 +68,9 @@ def treeline(canvas: Canvas, stage: Stage, line: Image, size: float, count: int,
 
 
 def plane(
-    stage: Stage, horizon: float, albedo: Colour, *, patches: Colour | None = None, rough: float = 0.12
-) -> Image:
+    stage: Stage, horizon: float, albedo: Colour, *, patches: Colour | None = None, share: Image | None = None,
+    rough: float = 0.12,
+) -> Image:  # fmt: skip
     """The painted ground below the horizon, opaque (rows, w, 3): noise in perspective, hazed with depth.
 
     Args:
@@ -77,21 +78,33 @@ def plane(
         horizon: Where it vanishes.
         albedo: (3,) its colour.
         patches: (3,) a second colour that covers parts of it.
+        share: float32 (h, w) where the patches are, 0..1; wherever a noise is high when left out.
         rough: Depth of its texture.
     """
     top = stage.row(horizon)
     x, y = (axis[top:] for axis in stage.grid())
-    depth = plane_depth(y, horizon)
-    u, v = (x - 0.5 * stage.aspect) * depth * 130.0, depth * 260.0
+    depth = np.minimum(plane_depth(y, horizon), 40.0)
+    u, v = (x - 0.5 * stage.aspect) * depth * 130.0, depth * 170.0
     broad = Tile(fractal(stage.rng, 256, 256, cells=5, slope=1.7, finest=0.25)).lookup(u, v).at(0, 0)
     fine = Tile(fractal(stage.rng, 256, 256, cells=20, slope=1.0)).lookup(3 * u, 3 * v).at(0, 0)
     near = np.exp(-0.25 * depth)
+    broad, fine = broad * np.exp(-0.05 * depth), fine * near
     base = np.asarray(albedo, np.float32)[None, None] * np.ones((*x.shape, 1), np.float32)
     if patches is not None:
-        share = smoothstep(-0.4, 1.0, broad + 0.4 * fine)[..., None]
-        base = base + (np.asarray(patches, np.float32) - base) * share
-    base = base * (1.0 + rough * (0.8 * broad + near * fine))[..., None]
-    return stage.mood.lit(base, 0.62 + 0.12 * broad, distance_of(y, horizon))
+        cover = smoothstep(-0.4, 1.0, broad + 0.4 * fine) if share is None else share[top:]
+        base = base + (np.asarray(patches, np.float32) - base) * cover[..., None]
+    base = base * (1.0 + rough * (0.8 * broad + fine))[..., None]
+    return stage.mood.lit(base, 0.62 + 0.10 * broad, distance_of(y, horizon))
+
+
+def drifts(stage: Stage, horizon: float, cover: float) -> Image:
+    """Patches of lying snow on the ground, float32 (h, w) in 0..1, `cover` being their share of it."""
+    x, y = stage.grid()
+    depth = np.minimum(plane_depth(y, horizon), 40.0)
+    texture = Tile(fractal(stage.rng, 256, 256, cells=9, slope=1.8))
+    field = texture.lookup((x - 0.5 * stage.aspect) * depth * 60.0, depth * 90.0).at(0, 0)
+    level = 2.2 * (0.5 - cover)
+    return smoothstep(level - 0.08, level + 0.12, field) * (y > horizon)
 
 
 def plane_depth(y: Image, horizon: float) -> Image:
@@ -107,6 +120,7 @@ def distance_of(y: Points | float, horizon: float) -> Image:
 def meadow_rows(
     stage: Stage, horizon: float, palette: Colour, near: float, *, rows: int = 7, first: float = 0.06,
     density: float = 1.0, sway: float = 0.20, hollow: float = 0.0, heads: float = 0.0,
+    lying: Image | None = None,
 ) -> list[Element]:  # fmt: skip
     """Rows of grass from the middle distance to the camera.
 
@@ -121,6 +135,7 @@ def meadow_rows(
         sway: Displacement of a tip relative to its length, at energy 0.5.
         hollow: How much shorter the grass is in the middle of the nearest rows, 0..1.
         heads: Share of blades that carry an ear.
+        lying: float32 (h, w), 1 where something lies on the ground and nothing grows.
     """
     rng, elements = stage.rng, []
     heading = float(rng.choice([-1.0, 1.0]))
@@ -133,6 +148,10 @@ def meadow_rows(
         x = rng.uniform(-0.05, stage.aspect + 0.05, count)
         roots = np.stack([x, foot - step * rng.random(count) ** 1.3], -1)
         lengths = length * rng.uniform(0.55, 1.2, count)
+        if lying is not None:
+            row = np.clip((roots[:, 1] * stage.height).astype(int), 0, stage.height - 1)
+            free = lying[row, np.clip((x * stage.height).astype(int), 0, stage.width - 1)] < 0.05
+            x, roots, lengths = x[free], roots[free], lengths[free]
         if hollow:
             lengths *= 1.0 - hollow * share * np.exp(-(((x / stage.aspect - 0.5) / 0.28) ** 2))
         canvas = stage.canvas()

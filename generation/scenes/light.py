@@ -76,17 +76,21 @@ class Rays:
         strength: Added brightness at the brightest.
         length: How far they reach.
         colour: Their colour; the mood's key light when left out.
+        towards: The only direction that they take, as a vector; all of them when left out.
     """
 
     def __init__(
         self, stage: Stage, source: tuple[float, float], strength: float, *,
-        length: float = 1.2, colour: Colour | None = None,
+        length: float = 1.2, colour: Colour | None = None, towards: tuple[float, float] | None = None,
     ) -> None:  # fmt: skip
         x, y = coarse_grid(stage)
         dx, dy = x - source[0], y - source[1]
         self._angle = np.arctan2(dx, dy) * np.float32(512 / (2 * np.pi))
         reach = np.hypot(dx, dy)
         self._profile = (strength * np.exp(-reach / length) * smoothstep(0.0, 0.25, reach)).astype(np.float32)
+        if towards is not None:
+            along = (dx * towards[0] + dy * towards[1]) / (np.hypot(*towards) * np.maximum(reach, 1e-3))
+            self._profile *= smoothstep(0.55, 0.95, along)
         line = fractal(stage.rng, 1, 512, cells=26, slope=1.3, finest=0.2)
         other = fractal(stage.rng, 1, 512, cells=40, slope=1.3, finest=0.25)
         flat = np.zeros_like(self._angle)

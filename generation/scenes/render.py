@@ -9,25 +9,30 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.scenes import forest, meadow, mountain, shore, village
+from sparkle.generation.scenes import city, forest, industrial, interior, meadow, mountain, shore, space, underwater, village
 from sparkle.generation.scenes.finish import Finish
 from sparkle.generation.scenes.match import SceneSpec, match
 from sparkle.generation.scenes.mood import mood
 from sparkle.generation.scenes.particles import falling
-from sparkle.generation.scenes.stage import Stage
+from sparkle.generation.scenes.stage import Element, Stage
 from sparkle.schemas.errors import MediaError
 
-FAMILIES = {
-    "meadow": meadow.build,
+FAMILIES: dict[str, Callable[[Stage], list[Element]]] = {
+    "city": city.build,
     "forest": forest.build,
+    "industrial": industrial.build,
+    "interior": interior.build,
+    "meadow": meadow.build,
     "mountain": mountain.build,
     "shore": shore.build,
+    "space": space.build,
+    "underwater": underwater.build,
     "village": village.build,
 }
 SMALLEST_SIDE, LARGEST_SIDE = 96, 4096  # pixels; below, layers vanish, above, a frame needs gigabytes

@@ -47,7 +47,7 @@ class Sky:
         self._picture += (np.float32(0.55 * mood.glow) * np.exp(-distance / 0.085))[..., None] * (
             0.6 * warm + 0.4
         )
-        self._stars = None if not mood.night else _Stars(stage, self._rows, self.sun)
+        self._stars = None if not mood.night else Stars(stage, self._rows, self.sun)
         self._disc = _disc(stage, distance)
         low_sun = np.exp(-distance / 0.8) if mood.sun_y < 0.3 and not mood.night else np.ones_like(x)
         cover = mood.cover * clouds
@@ -80,11 +80,11 @@ def _disc(stage: Stage, distance: Image) -> Image:
     mood, spec = stage.mood, stage.spec
     edge = 1.5 / stage.height
     face = 1.0 - smoothstep(SUN_RADIUS - edge, SUN_RADIUS + edge, distance)
+    veil = {"clear": 1.0, "fog": 0.35}.get(spec.weather, 0.0)
     if mood.night:
         marks = cv2.GaussianBlur(fractal(stage.rng, 64, 64, cells=6), (0, 0), 1.0)
         marks = cv2.resize(marks, distance.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        return (face * (0.82 + 0.07 * marks))[..., None] * rgb(244, 240, 226)
-    veil = {"clear": 1.0, "fog": 0.35}.get(spec.weather, 0.0)
+        return (veil * face * (0.82 + 0.07 * marks))[..., None].astype(np.float32) * rgb(244, 240, 226)
     warm = mood.key / max(float(mood.key.max()), 1e-3)
     return ((face * 0.9 * veil)[..., None] * (0.45 * warm + 0.55)).astype(np.float32)
 
@@ -123,12 +123,19 @@ class _Clouds:
         blend(view, colour, alpha * self._far * np.float32(self._dense))
 
 
-class _Stars:
-    """Points of light in three groups that twinkle out of step; fewer near the moon and the horizon."""
+class Stars:
+    """Points of light in three groups that twinkle out of step; fewer near the moon and the horizon.
 
-    def __init__(self, stage: Stage, rows: int, moon: tuple[float, float]) -> None:
+    Args:
+        stage: The stage; draws from its random stream.
+        rows: Rows of the frame that they fill.
+        moon: Place of the moon, around which they pale.
+        amount: Multiplies their number.
+    """
+
+    def __init__(self, stage: Stage, rows: int, moon: tuple[float, float], amount: float = 1.0) -> None:
         rng, h, w = stage.rng, stage.height, stage.width
-        count = int(STARS * stage.aspect / 1.78)
+        count = int(amount * STARS * stage.aspect / 1.78)
         x, y = rng.uniform(0, stage.aspect, count), rng.uniform(0, rows / h, count) ** 1.15
         light = rng.pareto(1.6, count) * 0.10 + 0.10
         light *= np.clip(np.hypot(x - moon[0], y - moon[1]) / 0.3, 0, 1) * np.clip(1.15 - y * h / rows, 0, 1)
@@ -144,7 +151,9 @@ class _Stars:
             self._groups.append(blurred * np.float32(2.2))
         self._rates = rng.uniform(0.35, 0.8, 3)
 
-    def draw(self, view: Image, t: float) -> None:
+    def draw(self, frame: Image, t: float) -> None:
+        """Adds the stars."""
+        view = frame[: len(self._groups[0])]
         for group, (sky, rate) in enumerate(zip(self._groups, self._rates, strict=True)):
             gain = 0.8 + 0.35 * np.sin(2 * np.pi * rate * t + 2.1 * group)
             cv2.scaleAdd(sky, float(gain), view, dst=view)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from sparkle.generation.scenes.canvas import Canvas, Image, rgb
-from sparkle.generation.scenes.houses import BEAM, timber_house, townhouse
+from sparkle.generation.scenes.canvas import Canvas, Colour, Image, rgb
+from sparkle.generation.scenes.houses import BEAM, SLATE, timber_house, townhouse
 from sparkle.generation.scenes.land import crest, hill
 from sparkle.generation.scenes.light import Flame, Fog, Glow, Lamplight, halo
+from sparkle.generation.scenes.masonry import FIELDSTONE
 from sparkle.generation.scenes.motion import Flicker, Swaying
 from sparkle.generation.scenes.plants import reach_above
 from sparkle.generation.scenes.sky import Sky
@@ -35,9 +37,12 @@ def _street(stage: Stage, half: float) -> Street:
 
 
 def _medieval(stage: Stage) -> list[Element]:
+    dim = 1.0 - 0.35 * stage.mood.lamps
+    stage = replace(stage, mood=replace(stage.mood, ambient=stage.mood.ambient * dim, key=stage.mood.key * dim**2))
     street = _street(stage, 4.0)
     horizon = street.vanish[1]
     canvas, windows = stage.canvas(), stage.canvas()
+    _church(canvas, street, 50.0)
     cobbles(canvas, street, PAVING * 0.9, 0.34, stone=0.30)
     for side in (-1.0, 1.0):
         for z, wide in _plots(stage, 4.2, 8.0):
@@ -52,6 +57,27 @@ def _medieval(stage: Stage) -> list[Element]:
     elements += [Cutout(scene), *_torches(stage, street, scene), _window_glow(stage, windows)]
     elements.append(Fog(stage, horizon + 0.02, 0.10, 0.22))
     return elements
+
+
+def _church(canvas: Canvas, street: Street, z: float) -> None:
+    """What closes the street: a church with its tower, and the roofs beside it."""
+    rng = street.stage.rng
+    middle = float(rng.uniform(-1.5, 1.5))
+    stone, slate = street.lit(FIELDSTONE[0], 0.35, z), street.lit(SLATE * 0.8, 0.3, z)
+
+    def shape(points: list[tuple[float, float]], colour: Colour) -> None:
+        outline = np.array(points)
+        canvas.polygon(street.at(middle + outline[:, 0], outline[:, 1], z), colour)
+
+    for x in (-9.0, 6.0):
+        high = float(rng.uniform(4.5, 6.0))
+        shape([(x - 3, 0), (x + 3, 0), (x + 3, high), (x - 3, high)], 0.9 * stone)
+        shape([(x - 3.6, high), (x + 3.6, high), (x, high + 4)], slate)
+    shape([(-3, 0), (4, 0), (4, 8), (0.5, 12), (-3, 8)], stone)
+    shape([(-5, 0), (-1.6, 0), (-1.6, 15), (-5, 15)], 0.92 * stone)
+    shape([(-5.4, 15), (-1.2, 15), (-3.3, 23)], slate)
+    for x, y in ((-3.3, 11.5), (0.5, 5.5)):
+        shape([(x - 0.6, y), (x + 0.6, y), (x + 0.6, y + 1.6), (x, y + 2.4), (x - 0.6, y + 1.6)], 0.5 * stone)
 
 
 def _plots(stage: Stage, narrow: float, broad: float) -> list[tuple[float, float]]:
@@ -71,7 +97,7 @@ def _window_glow(stage: Stage, windows: Canvas) -> Element:
         lit, (0, 0), 0.05 * stage.height
     )
     return Glow(
-        spill * np.float32(0.75 * stage.mood.lamps) + np.float32(0.25 * stage.mood.lamps) * lit,
+        spill * np.float32(0.30 * stage.mood.lamps) + np.float32(0.12 * stage.mood.lamps) * lit,
         Flicker(stage.rng, depth=0.10, rate=0.7),
     )
 
@@ -81,7 +107,7 @@ def _torches(stage: Stage, street: Street, scene: Image) -> list[Element]:
     rng, holders = stage.rng, stage.canvas()
     gains: list[tuple[Image, Flicker]] = []
     flames: list[Element] = []
-    warm = WARM * np.array([2.6, 2.0, 1.4]) * (0.3 + 0.7 * stage.mood.lamps)
+    warm = WARM * np.array([2.5, 2.5, 2.2]) * max(stage.mood.lamps, 0.25)
     for z in (5.4, 9.5, 16.0):
         flicker = Flicker(rng, depth=0.28, rate=2.1)
         gain = np.zeros((stage.height, stage.width, 3), np.float32)
@@ -105,6 +131,7 @@ def _european(stage: Stage) -> list[Element]:
     street = _street(stage, 5.6)
     rng, mood, horizon = stage.rng, stage.mood, street.vanish[1]
     canvas, windows = stage.canvas(), stage.canvas()
+    _church(canvas, street, 56.0)
     cobbles(canvas, street, PAVING, 0.5, stone=0.22)
     for side in (-1.0, 1.0):
         for z, wide in _plots(stage, 6.0, 9.0):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sparkle.builders.annotate import csv_line
 from sparkle.builders.provenance import ReleaseOptions
@@ -94,3 +97,9 @@ def test_a_line_that_breaks_its_schema_is_not_published(run: Path, tmp_path: Pat
     place = f"{layout.record_file('location', 'ground1')} Sparkle_location_000000"
     assert caught.value.where == f"{place} /round1_objects/0/bbox_2d/3"
     assert not (tmp_path / "release").exists()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_any_prompt_reads_back(prompt: str) -> None:
+    line = csv_line([prompt, "a", "b", "c"])
+    assert list(csv.reader(io.StringIO(line, newline=""), strict=True)) == [[prompt, "a", "b", "c"]]

@@ -260,7 +260,7 @@ def test_parts_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
         name = layout.SOURCE_VIDEO.member(f"Sparkle_location_{part:06d}")
         content = Content(name, tmp_path / "one", ArtifactRef(sha256_bytes(b"1"), 1))
         write_tar(tmp_path / layout.SOURCE_VIDEO.shard("location", part), [content], lambda done=1: None)
-    survey = Survey(tmp_path, "location", tuple(list_files(tmp_path)))
+    survey = Survey(tmp_path, "location", frozenset(list_files(tmp_path)))
     check_tars(survey)
     place = next(place for place in survey.places if place.file == "location_source_video_part00.tar")
     assert list(place.order()) == []

@@ -1,148 +1,26 @@
-"""Real video files of every awkward kind, made with PyAV."""
+"""The video files of `videos.py`, as fixtures (test modules cannot import each other)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from fractions import Fraction
+import importlib.util
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
-import av
-import numpy as np
-import numpy.typing as npt
 import pytest
 
-Frames = npt.NDArray[np.uint8]
-MakeVideo = Callable[..., Path]
-
-QUADRANTS = ((230, 40, 40), (40, 200, 60), (50, 60, 220), (235, 235, 60))
-
-
-def quadrants(width: int = 64, height: int = 48, count: int = 9) -> Frames:
-    """Frames whose four quarters are red, green, blue and yellow: any turn or mirror image shows."""
-    frame = np.zeros((height, width, 3), np.uint8)
-    frame[: height // 2, : width // 2], frame[: height // 2, width // 2 :] = QUADRANTS[:2]
-    frame[height // 2 :, : width // 2], frame[height // 2 :, width // 2 :] = QUADRANTS[2:]
-    return np.repeat(frame[None], count, axis=0)
+_PATH = Path(__file__).with_name("videos.py")
+_SPEC = importlib.util.spec_from_file_location("media_test_videos", _PATH)
+_VIDEOS = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(_VIDEOS)
 
 
-def levels(count: int, width: int = 64, height: int = 48) -> Frames:
-    """Flat gray frames, frame k at level 20 + 2 k: a decoded frame tells which one it was."""
-    values = np.arange(20, 20 + 2 * count, 2, dtype=np.uint8)
-    return np.broadcast_to(values[:, None, None, None], (count, height, width, 3)).copy()
+@pytest.fixture(scope="session")
+def videos() -> ModuleType:
+    """The module that makes videos of every awkward kind."""
+    return _VIDEOS
 
 
-def index_of(frame: Frames) -> int:
-    """Which of `levels` a decoded frame is."""
-    return round((float(frame.mean()) - 20) / 2)
-
-
-def write_video(
-    path: Path,
-    frames: Frames,
-    *,
-    codec: str = "libx264",
-    pix_fmt: str = "yuv420p",
-    rate: Fraction | int = 16,
-    times: Sequence[int] | None = None,
-    options: dict[str, str] | None = None,
-    container: dict[str, str] | None = None,
-    orientation: tuple[int, bool, bool] | None = None,
-    colour: dict[str, Any] | None = None,
-    pixel_aspect: Fraction | None = None,
-    audio: bool = False,
-) -> Path:
-    """Writes frames with any codec, pixel format, timestamps (milliseconds) or orientation."""
-    with av.open(str(path), "w", options=container or {}) as file:
-        stream = file.add_stream(codec, rate=rate, options={"crf": "4"} if options is None else options)
-        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pix_fmt
-        if times is not None:
-            stream.codec_context.time_base = Fraction(1, 1000)
-        if pixel_aspect is not None:
-            stream.codec_context.sample_aspect_ratio = pixel_aspect
-        if orientation is not None:
-            stream.set_display_rotation(*orientation)
-        sound = file.add_stream("aac", rate=16000, layout="mono") if audio else None
-        for index, pixels in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels))
-            frame = frame.reformat(format=pix_fmt, **(colour or {}))
-            frame.pts = index if times is None else times[index]
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
-        if sound is not None:
-            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
-            silence.rate = 16000
-            file.mux(sound.encode(silence))
-            file.mux(sound.encode())
-    return path
-
-
-def write_audio(path: Path) -> Path:
-    """An MP4 with sound only."""
-    with av.open(str(path), "w") as file:
-        sound = file.add_stream("aac", rate=16000, layout="mono")
-        for _ in range(4):
-            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
-            frame.rate = 16000
-            file.mux(sound.encode(frame))
-        file.mux(sound.encode())
-    return path
-
-
-@pytest.fixture
-def bad_video(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes one of `BAD_VIDEOS` by name."""
-
-    def make(kind: str) -> Path:
-        path = tmp_path / f"{kind}.mp4"
-        fast = {"movflags": "+faststart"}
-        noise = np.random.Generator(np.random.PCG64(0)).integers(0, 255, (17, 48, 64, 3), np.uint8)
-        match kind:
-            case "missing":
-                return path
-            case "folder":
-                path.mkdir()
-            case "empty":
-                path.write_bytes(b"")
-            case "text":
-                path.write_text("not a video\n" * 400)
-            case "playlist":
-                good = write_video(tmp_path / "good.ts", noise)
-                path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{good.name}\n#EXT-X-ENDLIST\n")
-            case "audio only":
-                write_audio(path)
-            case "index cut off":
-                data = write_video(path, noise).read_bytes()
-                path.write_bytes(data[: len(data) * 2 // 3])
-            case "frames cut off":
-                data = write_video(path, noise, container=fast).read_bytes()
-                path.write_bytes(data[: len(data) * 2 // 3])
-            case "damaged":
-                data = bytearray(write_video(path, noise, container=fast).read_bytes())
-                middle = len(data) // 2
-                data[middle : middle + 400] = bytes(value ^ 0x5A for value in data[middle : middle + 400])
-                path.write_bytes(data)
-            case _:
-                raise KeyError(kind)
-        return path
-
-    return make
-
-
-BAD_VIDEOS = (
-    "missing",
-    "folder",
-    "empty",
-    "text",
-    "playlist",
-    "audio only",
-    "index cut off",
-    "frames cut off",
-    "damaged",
-)
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Gives every test with a `kind_of_bad_video` each of them."""
-    if "kind_of_bad_video" in metafunc.fixturenames:
-        metafunc.parametrize("kind_of_bad_video", BAD_VIDEOS)
+@pytest.fixture(params=_VIDEOS.BAD_VIDEOS)
+def bad_video(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Each kind of file that is no whole video."""
+    return _VIDEOS.write_bad_video(request.param, tmp_path)
