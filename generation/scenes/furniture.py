@@ -17,8 +17,18 @@ from sparkle.generation.scenes.canvas import Canvas, Colour, Points, pick, rgb
 Plane = Callable[[Points], Points]
 
 WOOD = rgb(112, 72, 44)
-BOOKS = np.stack([rgb(126, 44, 38), rgb(52, 72, 60), rgb(46, 58, 88), rgb(142, 104, 60), rgb(84, 54, 42), rgb(160, 140, 104),
-                  rgb(94, 40, 58), rgb(64, 62, 66)])  # fmt: skip
+BOOKS = np.stack(
+    [
+        rgb(126, 44, 38),
+        rgb(52, 72, 60),
+        rgb(46, 58, 88),
+        rgb(142, 104, 60),
+        rgb(84, 54, 42),
+        rgb(160, 140, 104),
+        rgb(94, 40, 58),
+        rgb(64, 62, 66),
+    ]
+)
 GILT = rgb(206, 170, 92)
 BRASS = rgb(176, 132, 62)
 
@@ -28,7 +38,9 @@ def rect(canvas: Canvas, plane: Plane, x: float, y: float, wide: float, high: fl
     canvas.polygon(plane(np.array([[x, y], [x + wide, y], [x + wide, y + high], [x, y + high]])), colour)
 
 
-def bookcase(canvas: Canvas, rng: np.random.Generator, plane: Plane, x: float, wide: float, high: float, light: float) -> None:
+def bookcase(
+    canvas: Canvas, rng: np.random.Generator, plane: Plane, x: float, wide: float, high: float, light: float
+) -> None:
     """A case from the floor to `high`, full of books."""
     wood = WOOD * light
     rect(canvas, plane, x, 0.0, wide, high, 0.35 * wood)
@@ -62,7 +74,16 @@ def bookcase(canvas: Canvas, rng: np.random.Generator, plane: Plane, x: float, w
     rect(canvas, plane, x - 0.05, high - 0.02, wide + 0.1, 0.14, 1.05 * wood)
 
 
-def window(canvas: Canvas, plane: Plane, x: float, y: float, wide: float, high: float, frame: Colour, bars: tuple[int, int]) -> None:
+def window(
+    canvas: Canvas,
+    plane: Plane,
+    x: float,
+    y: float,
+    wide: float,
+    high: float,
+    frame: Colour,
+    bars: tuple[int, int],
+) -> None:
     """An opening one can look through, with a frame and glazing bars."""
     rect(canvas, plane, x - 0.10, y - 0.10, wide + 0.2, high + 0.2, frame)
     rect(canvas, plane, x - 0.18, y - 0.18, wide + 0.36, 0.10, 1.15 * frame)
@@ -73,7 +94,17 @@ def window(canvas: Canvas, plane: Plane, x: float, y: float, wide: float, high: 
         rect(canvas, plane, x, y + high * k / bars[1] - 0.02, wide, 0.04, frame)
 
 
-def curtain(canvas: Canvas, rng: np.random.Generator, plane: Plane, x: float, top: float, wide: float, drop: float, cloth: Colour, lit: Colour) -> None:
+def curtain(
+    canvas: Canvas,
+    rng: np.random.Generator,
+    plane: Plane,
+    x: float,
+    top: float,
+    wide: float,
+    drop: float,
+    cloth: Colour,
+    lit: Colour,
+) -> None:
     """One hanging curtain, in folds; `lit` is added on the folds that catch the window's light."""
     folds = max(5, round(wide / 0.045))
     edges = np.linspace(0.0, 1.0, folds + 1)
@@ -84,42 +115,65 @@ def curtain(canvas: Canvas, rng: np.random.Generator, plane: Plane, x: float, to
         left, right = (x + wide * (0.5 + (e - 0.5) * flare) for e in (edges[k], edges[k + 1]))
         y = top - drop * s
         line = np.concatenate([np.stack([left, y], -1), np.stack([right, y], -1)[::-1]])
-        wave = 0.5 + 0.5 * np.sin(2 * np.pi * 3.5 * edges[k] + beat) * np.cos(2 * np.pi * 1.3 * edges[k] + beat)
+        wave = 0.5 + 0.5 * np.sin(2 * np.pi * 3.5 * edges[k] + beat) * np.cos(
+            2 * np.pi * 1.3 * edges[k] + beat
+        )
         canvas.polygon(plane(line), cloth * (0.62 + 0.55 * wave) + lit * wave**2)
     rect(canvas, plane, x - 0.05, top, wide + 0.1, 0.06, 0.8 * cloth)
 
 
-def picture(canvas: Canvas, rng: np.random.Generator, plane: Plane, x: float, y: float, wide: float, high: float, light: float) -> None:
+def picture(
+    canvas: Canvas,
+    rng: np.random.Generator,
+    plane: Plane,
+    x: float,
+    y: float,
+    wide: float,
+    high: float,
+    light: float,
+) -> None:
     """A framed landscape, roughly."""
     rect(canvas, plane, x - 0.07, y - 0.07, wide + 0.14, high + 0.14, BRASS * 0.7 * light)
     rect(canvas, plane, x - 0.04, y - 0.04, wide + 0.08, high + 0.08, BRASS * light)
-    sky, land = pick(rng, np.stack([rgb(150, 170, 186), rgb(190, 170, 140), rgb(120, 140, 150)]), 1)[0], pick(rng, np.stack([rgb(86, 96, 62), rgb(112, 84, 58), rgb(70, 88, 92)]), 1)[0]
+    sky, land = (
+        pick(rng, np.stack([rgb(150, 170, 186), rgb(190, 170, 140), rgb(120, 140, 150)]), 1)[0],
+        pick(rng, np.stack([rgb(86, 96, 62), rgb(112, 84, 58), rgb(70, 88, 92)]), 1)[0],
+    )
     rect(canvas, plane, x, y, wide, high, sky * light)
     for k in range(3):
         s = np.linspace(0.0, 1.0, 12)
-        ridge = y + high * (0.55 - 0.15 * k) + 0.10 * high * np.sin(4.0 * s + rng.uniform(0, 6)) * (1 - 0.2 * k)
+        ridge = (
+            y + high * (0.55 - 0.15 * k) + 0.10 * high * np.sin(4.0 * s + rng.uniform(0, 6)) * (1 - 0.2 * k)
+        )
         line = np.concatenate([np.stack([x + wide * s, ridge], -1), [[x + wide, y], [x, y]]])
         canvas.polygon(plane(line), land * (1.15 - 0.25 * k) * light)
 
 
-def desk_lamp(canvas: Canvas, plane: Plane, x: float, y: float, size: float, on: float) -> tuple[Points, Points]:
+def desk_lamp(
+    canvas: Canvas, plane: Plane, x: float, y: float, size: float, on: float
+) -> tuple[Points, Points]:
     """A banker's lamp on (x, y); gives the canvas places of its bulb and of the top of its shade."""
-    brass = BRASS * 0.75
+    brass, here = BRASS * 0.75, np.array([x, y])
     foot = np.array([[x - 0.28, y], [x + 0.28, y], [x + 0.22, y + 0.07], [x - 0.22, y + 0.07]])
     stem = np.array([[x - 0.03, y], [x + 0.03, y], [x + 0.025, y + 0.78], [x - 0.025, y + 0.78]])
-    shade = np.array([[-0.52, 0.66], [0.52, 0.66], [0.44, 0.90], [0.30, 0.99], [-0.30, 0.99], [-0.44, 0.90]]) + [x, y]
-    rim = np.array([[-0.50, 0.62], [0.50, 0.62], [0.52, 0.68], [-0.52, 0.68]]) + [x, y]
+    shade = here + np.array(
+        [[-0.52, 0.66], [0.52, 0.66], [0.44, 0.9], [0.3, 0.99], [-0.3, 0.99], [-0.44, 0.9]]
+    )
+    rim = here + np.array([[-0.5, 0.62], [0.5, 0.62], [0.52, 0.68], [-0.52, 0.68]])
     glow = rgb(74, 172, 84) * (0.35 + 0.75 * on)
 
     def put(points: Points, colour: Colour) -> None:
-        canvas.polygon(plane(np.array([x, y]) + (points - [x, y]) * size), colour)
+        canvas.polygon(plane(here + (points - here) * size), colour)
 
     put(foot, brass * 0.8)
     put(stem, brass)
-    put(np.array([[x - 0.015, y + 0.07], [x + 0.0, y + 0.07], [x + 0.0, y + 0.7], [x - 0.015, y + 0.7]]), brass * 1.6)
+    put(
+        np.array([[x - 0.015, y + 0.07], [x + 0.0, y + 0.07], [x + 0.0, y + 0.7], [x - 0.015, y + 0.7]]),
+        brass * 1.6,
+    )
     put(shade, glow * 0.75)
-    put((shade - [x, y]) * [0.72, 1.0] + [x - 0.04, y], glow)
-    put((shade - [x, y]) * [0.30, 1.0] + [x - 0.10, y + 0.0], np.minimum(glow * 1.35 + 0.05, 1))
+    put(here + (shade - here) * (0.72, 1.0) - (0.04, 0.0), glow)
+    put(here + (shade - here) * (0.30, 1.0) - (0.10, 0.0), np.minimum(glow * 1.35 + 0.05, 1))
     put(rim, np.minimum(rgb(255, 226, 160) * (0.4 + 0.7 * on), 1.0))
     bulb = plane(np.array([[x, y + 0.60 * size]]))[0]
     return bulb, plane(np.array([[x, y + 0.95 * size]]))[0]
@@ -136,9 +190,18 @@ def pendant(canvas: Canvas, plane: Plane, x: float, ceiling: float, drop: float,
     return plane(np.array([[x, y - 0.20]]))[0]
 
 
-def potted(canvas: Canvas, rng: np.random.Generator, plane: Plane, x: float, y: float, size: float, light: float) -> None:
+def potted(
+    canvas: Canvas, rng: np.random.Generator, plane: Plane, x: float, y: float, size: float, light: float
+) -> None:
     """A plant with long leaves in a clay pot."""
-    pot = np.array([[x - 0.16 * size, y], [x + 0.16 * size, y], [x + 0.21 * size, y + 0.34 * size], [x - 0.21 * size, y + 0.34 * size]])
+    pot = np.array(
+        [
+            [x - 0.16 * size, y],
+            [x + 0.16 * size, y],
+            [x + 0.21 * size, y + 0.34 * size],
+            [x - 0.21 * size, y + 0.34 * size],
+        ]
+    )
     canvas.polygon(plane(pot), rgb(152, 88, 62) * light)
     rect(canvas, plane, x - 0.23 * size, y + 0.30 * size, 0.46 * size, 0.07 * size, rgb(172, 102, 72) * light)
     count = 26
@@ -148,12 +211,15 @@ def potted(canvas: Canvas, rng: np.random.Generator, plane: Plane, x: float, y: 
     tips = roots + length[:, None] * np.stack([np.sin(angle), np.cos(angle)], -1)
     a, b = plane(roots), plane(tips)
     unit = float(np.abs(plane(np.array([[x, y + size]]))[0] - plane(np.array([[x, y]]))[0]).max())
-    tone = pick(rng, np.stack([rgb(64, 112, 56), rgb(48, 92, 52), rgb(92, 136, 66)]), count, 0.14, 0.05) * light
+    tone = (
+        pick(rng, np.stack([rgb(64, 112, 56), rgb(48, 92, 52), rgb(92, 136, 66)]), count, 0.14, 0.05) * light
+    )
     canvas.blades(a, b, 0.10 * unit * np.sign(angle), 0.075 * unit, np.clip(tone, 0, 1))
 
 
 def armchair(canvas: Canvas, plane: Plane, x: float, wide: float, cloth: Colour) -> None:
     """A stuffed chair or, when wide, a sofa, standing on the floor and seen from the front."""
+
     def block(a: float, y: float, w: float, h: float, tone: float) -> None:
         rect(canvas, plane, a, y, w, h, np.clip(cloth * tone, 0, 1))
 

@@ -13,7 +13,7 @@ import numpy as np
 from sparkle.generation.scenes.canvas import Canvas, Colour, Image, Points
 from sparkle.generation.scenes.light import Dapple
 from sparkle.generation.scenes.motion import Swaying
-from sparkle.generation.scenes.noise import Tile, curve, fractal, smoothstep
+from sparkle.generation.scenes.noise import curve, fractal, sample, smoothstep
 from sparkle.generation.scenes.plants import Crown, foliage, grass, reach_above
 from sparkle.generation.scenes.stage import Element, Stage
 
@@ -68,9 +68,14 @@ def treeline(canvas: Canvas, stage: Stage, line: Image, size: float, count: int,
 
 
 def plane(
-    stage: Stage, horizon: float, albedo: Colour, *, patches: Colour | None = None, share: Image | None = None,
+    stage: Stage,
+    horizon: float,
+    albedo: Colour,
+    *,
+    patches: Colour | None = None,
+    share: Image | None = None,
     rough: float = 0.12,
-) -> Image:  # fmt: skip
+) -> Image:
     """The painted ground below the horizon, opaque (rows, w, 3): noise in perspective, hazed with depth.
 
     Args:
@@ -85,8 +90,8 @@ def plane(
     x, y = (axis[top:] for axis in stage.grid())
     depth = np.minimum(plane_depth(y, horizon), 40.0)
     u, v = (x - 0.5 * stage.aspect) * depth * 130.0, depth * 170.0
-    broad = Tile(fractal(stage.rng, 256, 256, cells=5, slope=1.7, finest=0.25)).lookup(u, v).at(0, 0)
-    fine = Tile(fractal(stage.rng, 256, 256, cells=20, slope=1.0)).lookup(3 * u, 3 * v).at(0, 0)
+    broad = sample(fractal(stage.rng, 256, 256, cells=5, slope=1.7, finest=0.25), u, v)
+    fine = sample(fractal(stage.rng, 256, 256, cells=20, slope=1.0), 3 * u, 3 * v)
     near = np.exp(-0.25 * depth)
     broad, fine = broad * np.exp(-0.05 * depth), fine * near
     base = np.asarray(albedo, np.float32)[None, None] * np.ones((*x.shape, 1), np.float32)
@@ -101,8 +106,8 @@ def drifts(stage: Stage, horizon: float, cover: float) -> Image:
     """Patches of lying snow on the ground, float32 (h, w) in 0..1, `cover` being their share of it."""
     x, y = stage.grid()
     depth = np.minimum(plane_depth(y, horizon), 40.0)
-    texture = Tile(fractal(stage.rng, 256, 256, cells=9, slope=1.8))
-    field = texture.lookup((x - 0.5 * stage.aspect) * depth * 60.0, depth * 90.0).at(0, 0)
+    texture = fractal(stage.rng, 256, 256, cells=9, slope=1.8)
+    field = sample(texture, (x - 0.5 * stage.aspect) * depth * 60.0, depth * 90.0)
     level = 2.2 * (0.5 - cover)
     return smoothstep(level - 0.08, level + 0.12, field) * (y > horizon)
 
@@ -118,10 +123,19 @@ def distance_of(y: Points | float, horizon: float) -> Image:
 
 
 def meadow_rows(
-    stage: Stage, horizon: float, palette: Colour, near: float, *, rows: int = 7, first: float = 0.06,
-    density: float = 1.0, sway: float = 0.20, hollow: float = 0.0, heads: float = 0.0,
+    stage: Stage,
+    horizon: float,
+    palette: Colour,
+    near: float,
+    *,
+    rows: int = 7,
+    first: float = 0.06,
+    density: float = 1.0,
+    sway: float = 0.20,
+    hollow: float = 0.0,
+    heads: float = 0.0,
     lying: Image | None = None,
-) -> list[Element]:  # fmt: skip
+) -> list[Element]:
     """Rows of grass from the middle distance to the camera.
 
     Args:
@@ -156,8 +170,18 @@ def meadow_rows(
             lengths *= 1.0 - hollow * share * np.exp(-(((x / stage.aspect - 0.5) / 0.28) ** 2))
         canvas = stage.canvas()
         lean = heading * 0.6 * stage.spec.energy
-        grass(canvas, stage, roots, lengths, palette, distance_of(roots[:, 1], horizon), lean=lean,
-              width=0.0022 + 0.0042 * share, shade=0.50 + 0.10 * share, heads=heads)  # fmt: skip
+        grass(
+            canvas,
+            stage,
+            roots,
+            lengths,
+            palette,
+            distance_of(roots[:, 1], horizon),
+            lean=lean,
+            width=0.0022 + 0.0042 * share,
+            shade=0.50 + 0.10 * share,
+            heads=heads,
+        )
         reach = reach_above(stage, foot - 0.2 * step, length + 0.4 * step, sway * length)
         elements.append(Swaying(stage, canvas.layer(), reach, flutter=0.10))
     return elements

@@ -38,9 +38,15 @@ class Fog:
     """
 
     def __init__(
-        self, stage: Stage, middle: float, spread: float, density: float, *,
-        colour: Colour | None = None, speed: float = 0.05,
-    ) -> None:  # fmt: skip
+        self,
+        stage: Stage,
+        middle: float,
+        spread: float,
+        density: float,
+        *,
+        colour: Colour | None = None,
+        speed: float = 0.05,
+    ) -> None:
         x, y = coarse_grid(stage)
         self._size = (stage.width, stage.height)
         profile = density * np.exp(-(((y - middle) / spread) ** 2))
@@ -80,9 +86,15 @@ class Rays:
     """
 
     def __init__(
-        self, stage: Stage, source: tuple[float, float], strength: float, *,
-        length: float = 1.2, colour: Colour | None = None, towards: tuple[float, float] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        stage: Stage,
+        source: tuple[float, float],
+        strength: float,
+        *,
+        length: float = 1.2,
+        colour: Colour | None = None,
+        towards: tuple[float, float] | None = None,
+    ) -> None:
         x, y = coarse_grid(stage)
         dx, dy = x - source[0], y - source[1]
         self._angle = np.arctan2(dx, dy) * np.float32(512 / (2 * np.pi))
@@ -123,9 +135,15 @@ class Dapple:
     """
 
     def __init__(
-        self, stage: Stage, strength: Image, scale: float, *,
-        horizon: float | None = None, speed: float = 0.35, soft: float = 0.9,
-    ) -> None:  # fmt: skip
+        self,
+        stage: Stage,
+        strength: Image,
+        scale: float,
+        *,
+        horizon: float | None = None,
+        speed: float = 0.35,
+        soft: float = 0.9,
+    ) -> None:
         x, y = coarse_grid(stage)
         if horizon is not None:
             near = np.maximum(y - horizon, 0.02) / max(1.0 - horizon, 0.05)

@@ -6,6 +6,7 @@ albedo when a family lights its walls itself.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -21,9 +22,17 @@ Projection = Callable[[Points], Points]
 
 
 def block_wall(
-    canvas: Canvas, rng: np.random.Generator, left: float, right: float, top: Points | float, bottom: float,
-    course: float, palette: Colour, light: Lighting, project: Projection | None = None,
-) -> None:  # fmt: skip
+    canvas: Canvas,
+    rng: np.random.Generator,
+    left: float,
+    right: float,
+    top: Points | float,
+    bottom: float,
+    course: float,
+    palette: Colour,
+    light: Lighting,
+    project: Projection | None = None,
+) -> None:
     """A wall of blocks between two verticals.
 
     Args:
@@ -61,7 +70,7 @@ def block_wall(
     shrink = 1.0 - rng.uniform(0.04, 0.11, (len(box), 4, 1))
     wobble = course * 0.035 * rng.standard_normal((len(box), 4, 2))
     inner = middle[:, None] + (corners - middle[:, None]) * shrink + wobble
-    tint = pick(rng, palette, len(box), 0.09, 0.03)
+    tint = pick(rng, palette, len(box), 0.08, 0.015)
     canvas.convex(project(inner), light(tint, middle))
     upper = inner.copy()
     upper[:, 2:] = inner[:, [1, 0]] + 0.22 * (inner[:, 2:] - inner[:, [1, 0]])
@@ -79,36 +88,41 @@ def sunlit(stage: Stage, shade: float, distance: float) -> Lighting:
 
 
 def column(
-    canvas: Canvas, stage: Stage, x: float, base: float, height: float, distance: float, *, capital: bool
+    canvas: Canvas,
+    stage: Stage,
+    x: float,
+    base: float,
+    height: float,
+    distance: float,
+    *,
+    capital: bool,
+    girth: float,
 ) -> None:
-    """A fluted column of drums; without its capital it is broken off."""
+    """A fluted column of drums, `girth` its radius; without its capital it is broken off."""
     mood, rng = stage.mood, stage.rng
     stone = LIMESTONE[rng.integers(0, len(LIMESTONE))]
-    radius = 0.055 * height if capital else 0.075 * height
     top = base - height
-    for share in np.linspace(-1.0, 1.0, 13)[:-1]:
-        shade = np.clip(0.45 + 0.55 * (share + 0.08) * mood.side, 0.03, 1.0)
-        a, b = x + radius * share, x + radius * (share + 1 / 6)
-        ragged = 0.0 if capital else 0.03 * height * rng.random()
-        canvas.box(
-            a,
-            top + ragged,
-            b,
-            base,
-            mood.lit(stone * (0.86 if round(share * 6) % 2 else 1.0), shade, distance),
-        )
-    for y in np.arange(base - 0.22 * height, top, -0.22 * height):
-        canvas.box(x - radius, y, x + radius, y + 0.006 * height, mood.lit(stone * 0.5, 0.1, distance))
-    canvas.box(
-        x - 1.35 * radius, base - 0.035 * height, x + 1.35 * radius, base, mood.lit(stone, 0.5, distance)
-    )
+    slant = 0.0 if capital else float(rng.uniform(-1.2, 1.2))
+    for k, share in enumerate(np.linspace(-1.0, 1.0, 15)[:-1]):
+        middle = share + 1 / 14
+        shade = np.clip(0.45 + 0.55 * middle * mood.side, 0.03, 1.0)
+        a, b = x + girth * share, x + girth * (share + 1 / 7)
+        ragged = 0.0 if capital else girth * (0.35 * rng.random() + 0.5 * slant * (middle + 1))
+        tone = stone * (0.84 if k % 2 else 1.0)
+        for y in np.linspace(top + max(0.0, ragged), base, 5)[:-1]:
+            drop = (base - top - max(0.0, ragged)) / 4
+            stain = 1.0 + 0.05 * rng.standard_normal()
+            canvas.box(
+                a, y, b + 0.0006, y + drop + 0.0006, mood.lit(np.clip(tone * stain, 0, 1), shade, distance)
+            )
+    for y in np.arange(base - 3.4 * girth, top + 1.2 * girth, -3.4 * girth):
+        canvas.box(x - girth, y, x + girth, y + 0.10 * girth, mood.lit(stone * 0.7, 0.25, distance))
+    canvas.box(x - 1.35 * girth, base - 0.55 * girth, x + 1.35 * girth, base, mood.lit(stone, 0.5, distance))
     if capital:
         canvas.box(
-            x - 1.25 * radius, top, x + 1.25 * radius, top + 0.03 * height, mood.lit(stone, 0.4, distance)
+            x - 1.25 * girth, top, x + 1.25 * girth, top + 0.45 * girth, mood.lit(stone, 0.4, distance)
         )
-        canvas.box(
-            x - 1.5 * radius, top - 0.03 * height, x + 1.5 * radius, top, mood.lit(stone, 0.75, distance)
-        )
+        canvas.box(x - 1.5 * girth, top - 0.45 * girth, x + 1.5 * girth, top, mood.lit(stone, 0.75, distance))
 
 
 def arch(
@@ -124,7 +138,8 @@ def arch(
         block_wall(canvas, rng, a, b, spring, base, course, LIMESTONE, light)
     inner, outer = width / 2 - pier, width / 2
     turn = np.linspace(np.pi, 0.0, 15)
-    for a, b in zip(turn[:-1], turn[1:], strict=True):
+    int(rng.integers(6, 10)) if rng.random() < 0.4 else len(turn)
+    for a, b in itertools.pairwise(turn):
         wedge = np.array(
             [
                 [x + r * np.cos(q), spring - r * np.sin(q) * 1.05]
@@ -133,4 +148,6 @@ def arch(
         )
         middle = wedge.mean(axis=0)
         canvas.polygon(wedge, light(0.5 * LIMESTONE[:1], middle[None])[0])
-        canvas.polygon(middle + 0.92 * (wedge - middle), light(pick(rng, LIMESTONE, 1), middle[None])[0])
+        canvas.polygon(
+            middle + 0.92 * (wedge - middle), light(pick(rng, LIMESTONE, 1, 0.06, 0.012), middle[None])[0]
+        )

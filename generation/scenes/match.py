@@ -151,7 +151,7 @@ def match(prompt: str) -> SceneSpec:
     features = tuple(name for name, terms in vocabulary.FEATURE_TERMS.items() if words.any_of(terms))
     season = words.best(vocabulary.SEASON_TERMS, "summer")
     weather = words.best(vocabulary.WEATHER_TERMS, "clear")
-    if not particles:
+    if not particles and weather not in ("rain", "storm"):
         particles = DEFAULT_PARTICLES.get((family, kind), DEFAULT_PARTICLES.get((family, ""), ()))
         if season == "winter" and (family, kind) == ("forest", "conifer"):
             particles = ("snow",)

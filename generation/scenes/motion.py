@@ -18,6 +18,7 @@ from sparkle.generation.scenes.noise import fractal
 from sparkle.generation.scenes.stage import Stage, bounds, over
 
 GUST_LENGTH = 1.3  # wave length of a gust along x, in frame heights
+FLUTTER_LIMIT = 0.0065  # of the frame's height: more would fold neighbouring leaves over each other
 FLUTTER_CELL = 0.08  # size of a bunch of leaves that moves together, in frame heights
 
 
@@ -57,7 +58,7 @@ class Swaying:
         )
         self._still = lean
         self._gust = (lean * np.cos(phase), lean * np.sin(phase))
-        own = np.float32(flutter) * lean
+        own = np.minimum(np.float32(flutter) * lean, np.float32(FLUTTER_LIMIT * stage.height))
         self._flutter = (own * np.cos(leaves), own * np.sin(leaves))
         height, width = lean.shape
         self._y, self._x = np.mgrid[0:height, 0:width].astype(np.float32)

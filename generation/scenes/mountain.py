@@ -12,17 +12,16 @@ from sparkle.generation.scenes.canvas import Image, pick, rgb
 from sparkle.generation.scenes.land import crest, gusts, hill, meadow_rows
 from sparkle.generation.scenes.light import Fog, Rays
 from sparkle.generation.scenes.masonry import LIMESTONE, arch, block_wall, column, sunlit
+from sparkle.generation.scenes.massif import SNOWFIELD, massif
 from sparkle.generation.scenes.motion import Swaying
-from sparkle.generation.scenes.noise import Field, Tile, curve, fractal, smoothstep
+from sparkle.generation.scenes.noise import Field, curve, fractal, sample, smoothstep
 from sparkle.generation.scenes.plants import Crown, foliage, reach_above
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Cutout, Element, Stage
-from sparkle.generation.scenes.terrain import MAP_SIDE, Relief, Terrain, ValleyMist, View, slopes, survey
+from sparkle.generation.scenes.terrain import MAP_SIDE, Relief, ValleyMist, View, slopes, survey
 from sparkle.generation.scenes.trees import conifer
 
-ROCK = np.stack([rgb(112, 104, 98), rgb(88, 82, 80), rgb(138, 128, 118)])
 NEEDLES = np.stack([rgb(44, 78, 56), rgb(34, 64, 50), rgb(64, 96, 62)])
-SNOWFIELD = rgb(238, 243, 250)
 CANYON = np.stack([rgb(192, 108, 66), rgb(160, 82, 54), rgb(212, 142, 92), rgb(140, 70, 52)])
 
 
@@ -35,57 +34,6 @@ def build(stage: Stage) -> list[Element]:
         "ruins": _ruins,
     }
     return kinds[stage.spec.kind](stage)
-
-
-def _ridged(stage: Stage, cells: float) -> Field:
-    """Mountains: folded noise, high where the folds meet, smaller folds on the flanks. About 0..1."""
-    rng = stage.rng
-    relief = np.zeros((MAP_SIDE, MAP_SIDE), np.float32)
-    weight = np.ones_like(relief)
-    for octave, gain in enumerate((0.60, 0.25, 0.11, 0.055)):
-        frequency = cells * 2.1**octave
-        noise = fractal(
-            rng, MAP_SIDE, MAP_SIDE, cells=frequency, slope=3.0, finest=1.6 * frequency / MAP_SIDE
-        )
-        fold = np.clip(1.0 - np.abs(noise) / 1.5, 0.0, 1.0) ** 1.3
-        relief += np.float32(gain) * fold * weight
-        weight = np.clip(1.6 * fold, 0.15, 1.0)
-    return relief
-
-
-def _massif(stage: Stage, horizon: float, snowline: float, rise: float) -> Terrain:
-    """High mountains beyond an open valley, lit from the side of the sun."""
-    mood = stage.mood
-    away = (np.arange(MAP_SIDE, dtype=np.float32) / MAP_SIDE)[:, None]
-    stand = smoothstep(0.16, 0.60, away) * (1.0 - smoothstep(0.90, 0.99, away))
-    relief = (rise * (_ridged(stage, 2.6) * (0.25 + 0.75 * stand) * stand)).astype(np.float32)
-    light, steep, shadow = slopes(relief, mood.side, 0.62)
-    rough = fractal(stage.rng, MAP_SIDE, MAP_SIDE, cells=30, slope=1.0)
-    snow = smoothstep(-0.25, 0.25, (relief / rise - snowline) * 3.0 + 0.16 * rough - 0.30 * (steep - 0.6))
-    wood = smoothstep(0.2, -0.2, (relief / rise - 0.30) * 4.0 + 0.25 * rough + 0.4 * (steep - 0.6))
-    green = 0.8 * mood.foliage.mean(axis=0) if mood.snow < 0.5 else 0.6 * SNOWFIELD
-    albedo = ROCK[0] * (1.0 + 0.12 * rough[..., None])
-    albedo = albedo + (green * (1 + 0.2 * rough[..., None]) - albedo) * wood[..., None]
-    albedo = albedo + (SNOWFIELD - albedo) * snow[..., None]
-    shade = 1.2 * light**1.2 * (1.0 - 0.8 * shadow)
-    maps = Tile(np.dstack([albedo, shade, relief]).astype(np.float32))
-    return survey(
-        stage, relief, View(horizon, eye=0.016, near=0.06, far=0.98, focal=2.1), _rock_paint(stage, maps)
-    )
-
-
-def _rock_paint(stage: Stage, maps: Tile) -> Callable[[Field, Field, Field], Image]:
-    """Paints from maps of albedo, shade and height, with gullies and ledges finer than the map."""
-    gullies = Tile(fractal(stage.rng, 512, 512, cells=30, slope=1.15))
-
-    def paint(u: Field, v: Field, z: Field) -> Image:
-        seen = maps.lookup(u, v).at(0, 0)
-        height = seen[..., 4] * np.float32(maps.height)
-        fine = gullies.lookup(9.0 * u + 2.0 * v, 4.0 * height + 2.0 * v).at(0, 0)
-        shade = seen[..., 3] * (1.0 + 0.22 * fine) + 0.03 * fine
-        return stage.mood.lit(seen[..., :3] * (1.0 + 0.06 * fine[..., None]), shade, 0.10 + 0.85 * z)
-
-    return paint
 
 
 def _ridge_of_firs(
@@ -126,7 +74,7 @@ def _ridge_of_firs(
 
 def _peaks(stage: Stage) -> list[Element]:
     horizon = float(stage.rng.uniform(0.60, 0.66))
-    terrain = _massif(
+    terrain = massif(
         stage, horizon, 0.46 if stage.mood.snow < 0.5 else 0.15, rise=float(stage.rng.uniform(0.125, 0.155))
     )
     elements: list[Element] = [
@@ -171,7 +119,7 @@ def _foreground(stage: Stage, level: float) -> list[Element]:
 def _valley(stage: Stage) -> list[Element]:
     horizon = float(stage.rng.uniform(0.50, 0.56))
     foggy = replace(stage, mood=replace(stage.mood, haze_density=max(0.7, 0.8 * stage.mood.haze_density)))
-    terrain = _massif(foggy, horizon, 0.9, rise=0.08)
+    terrain = massif(foggy, horizon, 0.9, rise=0.08)
     elements: list[Element] = [
         Sky(stage, horizon, clouds=0.8),
         Relief(foggy, terrain, 0.2),
@@ -210,11 +158,11 @@ def _canyon(stage: Stage) -> list[Element]:
     stand = smoothstep(0.12, 0.34, away) * (1.0 - smoothstep(0.92, 0.99, away))
     relief = (0.105 * (level * (1.0 + 0.025 * fine)) * stand + 0.0015 * fine).astype(np.float32)
     light, _, shadow = slopes(relief, mood.side, 0.6)
-    maps = Tile(np.dstack([1.2 * light * (1 - 0.8 * shadow), relief, fine]).astype(np.float32))
+    maps = np.dstack([1.2 * light * (1 - 0.8 * shadow), relief, fine]).astype(np.float32)
     bands = np.concatenate([pick(rng, CANYON, 22, 0.10, 0.03), CANYON])
 
     def paint(u: Field, v: Field, z: Field) -> Image:
-        shade, height, grit = cv2.split(maps.lookup(u, v).at(0, 0))
+        shade, height, grit = cv2.split(sample(maps, u, v))
         strata = np.clip(height / 0.115 * 22 + 0.5 * grit, 0, 24.9)
         lower = strata.astype(np.int32)
         part = smoothstep(0.3, 0.7, strata - lower)[..., None]
@@ -235,15 +183,18 @@ def _canyon(stage: Stage) -> list[Element]:
         stage, canvas.layer(), np.full((stage.height, stage.width), 0.003, np.float32), flutter=0.6
     )
     return [
-        Sky(stage, horizon), Relief(stage, terrain, 0.45), ValleyMist(stage, terrain, 0.004, 0.01, 0.30),
-        shrub_layer, Fog(stage, 0.93, 0.10, 0.16, speed=0.16),
-    ]  # fmt: skip
+        Sky(stage, horizon),
+        Relief(stage, terrain, 0.45),
+        ValleyMist(stage, terrain, 0.004, 0.01, 0.30),
+        shrub_layer,
+        Fog(stage, 0.93, 0.10, 0.16, speed=0.16),
+    ]
 
 
 def _ruins(stage: Stage) -> list[Element]:
-    """Broken columns, walls and an arch on a grassy hill, mountains behind."""
+    """A broken colonnade, walls and an arch on a grassy hill, mountains behind."""
     rng, horizon = stage.rng, float(stage.rng.uniform(0.54, 0.58))
-    terrain = _massif(stage, horizon, 0.62, rise=0.075)
+    terrain = massif(stage, horizon, 0.62, rise=0.075)
     line = crest(stage, horizon + 0.08, 0.012, 1.5)
     canvas = stage.canvas()
     side = float(rng.choice([-1.0, 1.0]))
@@ -252,39 +203,45 @@ def _ruins(stage: Stage) -> list[Element]:
     def foot(x: float) -> float:
         return float(line[int(np.clip(x * stage.height, 0, stage.width - 1))])
 
-    arch_x = middle + side * rng.uniform(0.34, 0.44) * stage.aspect
+    arch_x = middle - side * rng.uniform(0.30, 0.36) * stage.aspect
+    arch(canvas, stage, arch_x, foot(arch_x) + 0.10, 0.40, 0.58, 0.25)
     for k in range(7):
-        x = middle + side * (0.10 + 0.10 * k) * stage.aspect * (-1 if k % 2 else 1) + 0.03 * rng.normal()
-        whole = bool(rng.random() < 0.5)
+        depth = 2.6 - 0.27 * k
+        x = middle + side * (0.05 + 0.44 * (1.0 / depth - 0.30)) * stage.aspect * 1.5
+        whole = bool(rng.random() < 0.55)
+        tall = 1.05 / depth * (1.0 if whole else float(rng.uniform(0.3, 0.7)))
         column(
-            canvas,
-            stage,
-            x,
-            foot(x) + 0.05,
-            (0.36 if whole else 0.18) * rng.uniform(0.85, 1.1),
-            0.55,
-            capital=whole,
+            canvas, stage, x, foot(x) + 0.24 / depth, tall, 0.25 * depth, capital=whole, girth=0.062 / depth
         )
-    arch(canvas, stage, arch_x, foot(arch_x) + 0.09, 0.34, 0.50, 0.25)
-    for end in (-side, side):
-        x = middle + end * 0.44 * stage.aspect
+    for end in (-1.0, 1.0):
+        x = middle + end * 0.47 * stage.aspect
         ragged = (
             foot(x)
-            - 0.02
-            - 0.16 * np.abs(curve(rng, 9, cells=2)) * np.linspace(1.2, 0.1, 9)[:: int(end * -1)]
+            + 0.04
+            - (0.05 + 0.13 * np.abs(curve(rng, 9, cells=2))) * np.linspace(1.3, 0.2, 9)[:: int(end * -1)]
         )
         block_wall(
-            canvas, rng, x - 0.22, x + 0.22, ragged, foot(x) + 0.12, 0.026, LIMESTONE, sunlit(stage, 0.5, 0.2)
+            canvas,
+            rng,
+            x - 0.24,
+            x + 0.24,
+            ragged,
+            foot(x) + 0.16,
+            0.030,
+            LIMESTONE,
+            sunlit(stage, 0.5, 0.15),
         )
-    ivy = stage.mood.foliage
-    for _ in range(12):
-        x = middle + rng.choice([-1, 1]) * rng.uniform(0.25, 0.5) * stage.aspect
-        foliage(canvas, stage, Crown((x, foot(x) + 0.06), (0.06, 0.03), 0.006, 120, clumps=7), ivy, 0.2)
+    for _ in range(16):
+        x = middle + rng.choice([-1, 1]) * rng.uniform(0.18, 0.5) * stage.aspect
+        bush = Crown((x, foot(x) + rng.uniform(0.05, 0.12)), (0.07, 0.035), 0.0055, 150, clumps=7)
+        foliage(canvas, stage, bush, stage.mood.foliage, 0.2)
     grass_palette = stage.mood.grass if stage.mood.snow < 0.5 else 0.6 * stage.mood.grass + 0.4 * SNOWFIELD
     return [
-        Sky(stage, horizon), Relief(stage, terrain), ValleyMist(stage, terrain, 0.004, 0.01, 0.5),
+        Sky(stage, horizon),
+        Relief(stage, terrain),
+        ValleyMist(stage, terrain, 0.004, 0.01, 0.5),
         Cutout(hill(stage, line, stage.mood.grass.mean(axis=0), 0.25, mist=-0.1, rough=0.15)),
         Cutout(canvas.layer()),
-        *meadow_rows(stage, horizon + 0.05, grass_palette, 0.15, rows=6, first=0.12, hollow=0.5, heads=0.1),
+        *meadow_rows(stage, horizon + 0.05, grass_palette, 0.15, rows=6, first=0.20, hollow=0.5, heads=0.1),
         gusts(stage, horizon + 0.08, 0.15),
-    ]  # fmt: skip
+    ]

@@ -13,8 +13,6 @@ import numpy.typing as npt
 
 Field = npt.NDArray[np.float32]
 
-TILE_SIDE = 256  # pixels of one period; two octaves above what a half-resolution layer can show
-
 
 def fractal(
     rng: np.random.Generator,
@@ -67,6 +65,16 @@ def curve(rng: np.random.Generator, samples: int, *, cells: float = 3.0, slope: 
     return fractal(rng, 1, 2 * samples, cells=2 * cells, slope=slope)[0, :samples]
 
 
+def sample(texture: Field, u: Field, v: Field) -> Field:
+    """Samples a periodic texture (h, w[, c]) once at texel coordinates; `Tile` is for repeated, moving samples."""
+    height, width = texture.shape[:2]
+    rim = ((0, 1), (0, 1)) + ((0, 0),) * (texture.ndim - 2)
+    padded = np.pad(texture, rim, mode="wrap")
+    u, v = np.mod(u, width).astype(np.float32), np.mod(v, height).astype(np.float32)
+    out: Field = cv2.remap(padded, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return out
+
+
 class Tile:
     """A periodic texture, ready to be looked up anywhere.
 
@@ -83,9 +91,12 @@ class Tile:
         """The (height, width) part whose top left corner is at (dx, dy) texels; no larger than one period."""
         offset = np.array([[1, 0, dx % self.width], [0, 1, dy % self.height]], np.float32)
         out: Field = cv2.warpAffine(
-            self._wrapped, offset, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            self._wrapped,
+            offset,
+            (width, height),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        )
         return out
 
     def lookup(self, u: Field, v: Field) -> TileLookup:

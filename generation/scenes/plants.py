@@ -70,9 +70,18 @@ def foliage(
 
 
 def grass(
-    canvas: Canvas, stage: Stage, roots: Points, lengths: Points, palette: Colour, distance: Points | float, *,
-    lean: float = 0.0, width: float = 0.0035, shade: float = 0.5, heads: float = 0.0,
-) -> None:  # fmt: skip
+    canvas: Canvas,
+    stage: Stage,
+    roots: Points,
+    lengths: Points,
+    palette: Colour,
+    distance: Points | float,
+    *,
+    lean: float = 0.0,
+    width: float = 0.0035,
+    shade: float = 0.5,
+    heads: float = 0.0,
+) -> None:
     """Blades of grass that grow in tufts: neighbours share their colour, light and direction.
 
     Args:
@@ -133,9 +142,16 @@ def fern(
 
 
 def scatter(
-    canvas: Canvas, stage: Stage, places: Points, size: Points, palette: Colour, distance: Points | float, *,
-    flat: float = 0.5, shade: float = 0.6,
-) -> None:  # fmt: skip
+    canvas: Canvas,
+    stage: Stage,
+    places: Points,
+    size: Points,
+    palette: Colour,
+    distance: Points | float,
+    *,
+    flat: float = 0.5,
+    shade: float = 0.6,
+) -> None:
     """Single leaves, petals or flower heads: (n, 2) places, (n,) sizes, `flat` height over width."""
     rng, count = stage.rng, len(places)
     far = np.broadcast_to(np.asarray(distance, float), count)

@@ -15,7 +15,18 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.scenes import city, forest, industrial, interior, meadow, mountain, shore, space, underwater, village
+from sparkle.generation.scenes import (
+    city,
+    forest,
+    industrial,
+    interior,
+    meadow,
+    mountain,
+    shore,
+    space,
+    underwater,
+    village,
+)
 from sparkle.generation.scenes.finish import Finish
 from sparkle.generation.scenes.match import SceneSpec, match
 from sparkle.generation.scenes.mood import mood
@@ -64,10 +75,16 @@ class Scene:
         """What was understood of the prompt, for records."""
         spec = self.spec
         return {
-            "family": spec.family, "kind": spec.kind, "season": spec.season, "time_of_day": spec.time_of_day,
-            "weather": spec.weather, "style": spec.style, "energy": round(spec.energy, 3),
-            "particles": " ".join(spec.particles), "features": " ".join(spec.features),
-        }  # fmt: skip
+            "family": spec.family,
+            "kind": spec.kind,
+            "season": spec.season,
+            "time_of_day": spec.time_of_day,
+            "weather": spec.weather,
+            "style": spec.style,
+            "energy": round(spec.energy, 3),
+            "particles": " ".join(spec.particles),
+            "features": " ".join(spec.features),
+        }
 
     def frame(self, t: float) -> npt.NDArray[np.uint8]:
         """The picture at t seconds, uint8 (height, width, 3) RGB."""

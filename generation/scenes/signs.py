@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 
@@ -10,11 +12,15 @@ from sparkle.generation.scenes.light import Glow
 from sparkle.generation.scenes.motion import Flicker
 from sparkle.generation.scenes.stage import Element, Stage
 
-NEON = np.stack([rgb(255, 48, 132), rgb(48, 218, 255), rgb(255, 150, 40), rgb(150, 90, 255), rgb(80, 255, 170)])
+NEON = np.stack(
+    [rgb(255, 48, 132), rgb(48, 218, 255), rgb(255, 150, 40), rgb(150, 90, 255), rgb(80, 255, 170)]
+)
 STEADY = 0.65  # share of signs that only shimmer
 
 
-def sign(stage: Stage, canvas: Canvas, corners: Points, colour: Colour, *, fade: float = 1.0) -> list[Element]:
+def sign(
+    stage: Stage, canvas: Canvas, corners: Points, colour: Colour, *, fade: float = 1.0
+) -> list[Element]:
     """Hangs a sign.
 
     Args:
@@ -40,7 +46,7 @@ def sign(stage: Stage, canvas: Canvas, corners: Points, colour: Colour, *, fade:
     high = float(np.hypot(*(corners[3] - corners[0])))
     tube = max(0.0022, 0.05 * wide)
     frame = at(np.array([0.06, 0.94, 0.94, 0.06, 0.06]), np.array([0.03, 0.03, 0.97, 0.97, 0.03]))
-    for a, b in zip(frame[:-1], frame[1:], strict=True):
+    for a, b in itertools.pairwise(frame):
         tubes.stroke(np.array([a, b]), tube, colour)
     second = NEON[rng.integers(0, len(NEON))]
     glyphs = int(np.clip(round(high / max(wide, 1e-3)), 1, 7))
@@ -52,10 +58,22 @@ def sign(stage: Stage, canvas: Canvas, corners: Points, colour: Colour, *, fade:
                 line = at(np.array([0.20, rng.uniform(0.5, 0.8)]), np.array([v, v]))
             else:
                 u = rng.uniform(0.24, 0.76)
-                line = at(np.array([u, u + rng.uniform(-0.08, 0.08)]), np.array([low, low + (top - low) * rng.uniform(0.4, 1.0)]))
+                line = at(
+                    np.array([u, u + rng.uniform(-0.08, 0.08)]),
+                    np.array([low, low + (top - low) * rng.uniform(0.4, 1.0)]),
+                )
             tubes.stroke(line, 1.2 * tube, second if k % 2 else np.minimum(colour + 0.35, 1.0))
     lit = tubes.layer()[..., :3]
     reach = max(0.010, 0.45 * wide) * stage.height
-    glow = 1.0 * lit + 1.3 * cv2.GaussianBlur(lit, (0, 0), reach) + 0.9 * cv2.GaussianBlur(lit, (0, 0), 0.3 * reach)
+    glow = (
+        1.0 * lit
+        + 1.3 * cv2.GaussianBlur(lit, (0, 0), reach)
+        + 0.9 * cv2.GaussianBlur(lit, (0, 0), 0.3 * reach)
+    )
     steady = rng.random() < STEADY
-    return [Glow(glow * np.float32(0.9 * fade), Flicker(rng, depth=0.10 if steady else 0.6, rate=1.2 if steady else 3.1))]
+    return [
+        Glow(
+            glow * np.float32(0.9 * fade),
+            Flicker(rng, depth=0.10 if steady else 0.6, rate=1.2 if steady else 3.1),
+        )
+    ]

@@ -25,9 +25,14 @@ class Plume:
     """
 
     def __init__(
-        self, stage: Stage, mouth: tuple[float, float], width: float, length: float, density: float,
+        self,
+        stage: Stage,
+        mouth: tuple[float, float],
+        width: float,
+        length: float,
+        density: float,
         colour: Colour | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         rng = stage.rng
         x, y = coarse_grid(stage)
         lean = float(rng.choice([-1.0, 1.0])) * float(rng.uniform(0.25, 0.5)) * (0.5 + stage.spec.energy)
@@ -36,7 +41,10 @@ class Plume:
         spread = width * (0.55 + 4.2 * rise**0.8)
         across = (x - mouth[0] - lean * length * rise**1.5) / spread
         self._profile = (
-            density * smoothstep(-0.03, 0.02, up) * np.clip(1.0 - rise, 0.0, 1.0) ** 1.2 * smoothstep(1.25, 0.3, np.abs(across))
+            density
+            * smoothstep(-0.03, 0.02, up)
+            * np.clip(1.0 - rise, 0.0, 1.0) ** 1.2
+            * smoothstep(1.25, 0.3, np.abs(across))
         ).astype(np.float32)
         rows, cols = bounds(self._profile, 1)
         self._top, self._left = rows.start * COARSE, cols.start * COARSE

@@ -11,7 +11,7 @@ import numpy as np
 from sparkle.generation.scenes.canvas import Colour, Image, pick, rgb
 from sparkle.generation.scenes.light import Fog
 from sparkle.generation.scenes.motion import vigour
-from sparkle.generation.scenes.noise import Field, Tile, fractal, smoothstep
+from sparkle.generation.scenes.noise import Field, Tile, fractal, sample, smoothstep
 from sparkle.generation.scenes.sky import Stars
 from sparkle.generation.scenes.stage import Element, Stage, blend
 from sparkle.generation.scenes.terrain import MAP_SIDE, Relief, ValleyMist, View, slopes, survey
@@ -49,9 +49,10 @@ class Nebula:
         x, y = stage.grid()
         tilt = float(stage.rng.uniform(-0.5, 0.5))
         band = np.exp(-(((y - 0.45 - tilt * (x / stage.aspect - 0.5)) / 0.34) ** 2))
-        make = dict(cells=3.0, slope=1.75, stretch=1.4)
+        make = {"cells": 3.0, "slope": 1.75, "stretch": 1.4}
         self._sheets = [
-            Tile(fractal(stage.rng, 512, 512, **make)).lookup(x * 190.0 * scale, y * 190.0 * scale) for scale in (1.0, 1.35)
+            Tile(fractal(stage.rng, 512, 512, **make)).lookup(x * 190.0 * scale, y * 190.0 * scale)
+            for scale in (1.0, 1.35)
         ]
         self._band = (strength * (0.40 + 0.60 * band)).astype(np.float32)
         self._colours = [np.asarray(colour, np.float32) for colour in colours]
@@ -81,9 +82,13 @@ class Globe:
     """
 
     def __init__(
-        self, stage: Stage, centre: tuple[float, float], radius: float, colours: tuple[Colour, Colour, Colour],
+        self,
+        stage: Stage,
+        centre: tuple[float, float],
+        radius: float,
+        colours: tuple[Colour, Colour, Colour],
         light: tuple[float, float, float],
-    ) -> None:  # fmt: skip
+    ) -> None:
         x, y = stage.grid()
         u, v = (x - centre[0]) / radius, (y - centre[1]) / radius
         rho = u * u + v * v
@@ -94,7 +99,9 @@ class Globe:
         self._alpha = (1.0 - smoothstep(1.0 - edge, 1.0 + edge, np.sqrt(rho))).astype(np.float32)
         self._shade = (0.02 + 1.1 * smoothstep(-0.12, 0.85, day)).astype(np.float32)
         out = np.sqrt(rho) - 1.0
-        rim = np.exp(-np.maximum(out, 0.0) / 0.035 + np.minimum(out, 0.0) / 0.09) * smoothstep(-0.25, 0.7, day / np.maximum(np.sqrt(rho), 0.2))
+        rim = np.exp(-np.maximum(out, 0.0) / 0.035 + np.minimum(out, 0.0) / 0.09) * smoothstep(
+            -0.25, 0.7, day / np.maximum(np.sqrt(rho), 0.2)
+        )
         self._air = (rim * 0.55)[..., None].astype(np.float32) * (0.6 * colours[1] + 0.4 * rgb(120, 180, 255))
         tilt = float(stage.rng.uniform(-0.35, 0.35))
         a, b = u * np.cos(tilt) + v * np.sin(tilt), -u * np.sin(tilt) + v * np.cos(tilt)
@@ -109,7 +116,10 @@ class Globe:
         """Puts the planet on the frame."""
         land, clouds = cv2.split(self._maps.at(self._turn * t, 0.0))
         ground, white, second = self._colours
-        share, cover = smoothstep(-0.5, 0.8, land)[..., None], smoothstep(0.2, 1.6, clouds + 0.3 * land)[..., None]
+        share, cover = (
+            smoothstep(-0.5, 0.8, land)[..., None],
+            smoothstep(0.2, 1.6, clouds + 0.3 * land)[..., None],
+        )
         colour = ground + (second - ground) * share
         colour = (colour + (white - colour) * np.float32(0.85) * cover) * self._shade[..., None]
         blend(frame, colour.astype(np.float32), self._alpha)
@@ -129,11 +139,16 @@ class Drifters:
         self._aspect, self._height = stage.aspect, stage.height
         self._near = np.sort(rng.random(count))
         self._start = np.stack([rng.random(count) * (stage.aspect + 0.4), rng.uniform(0.05, 0.95, count)], -1)
-        self._speed = (0.008 + 0.030 * self._near) * vigour(stage.spec.energy) * float(rng.choice([-1.0, 1.0]))
+        self._speed = (
+            (0.008 + 0.030 * self._near) * vigour(stage.spec.energy) * float(rng.choice([-1.0, 1.0]))
+        )
         self._size = 0.004 + 0.024 * self._near**3
         self._spin = rng.uniform(-0.5, 0.5, count)
         turn = np.linspace(0, 2 * np.pi, 10)[:-1]
-        self._shape = [np.stack([np.cos(turn), 0.75 * np.sin(turn)], -1) * rng.uniform(0.65, 1.1, (9, 1)) for _ in range(count)]
+        self._shape = [
+            np.stack([np.cos(turn), 0.75 * np.sin(turn)], -1) * rng.uniform(0.65, 1.1, (9, 1))
+            for _ in range(count)
+        ]
         self._tone = pick(rng, np.stack([rgb(96, 88, 84), rgb(74, 68, 72), rgb(120, 106, 94)]), count, 0.1)
         self._light = -stage.mood.side
 
@@ -147,11 +162,15 @@ class Drifters:
             turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
             body = self._shape[k] @ turn * self._size[k] + [x, self._start[k, 1]]
             for shift, gain in ((0.0, 0.16), (0.35, 0.55)):
-                part = body * (1 - 0.45 * shift) + 0.45 * shift * np.array([x - 0.5 * self._light * self._size[k], self._start[k, 1] - 0.3 * self._size[k]])
+                part = body * (1 - 0.45 * shift) + 0.45 * shift * np.array(
+                    [x - 0.5 * self._light * self._size[k], self._start[k, 1] - 0.3 * self._size[k]]
+                )
                 ink = [int(v) for v in np.clip(self._tone[k] * gain * 1.6, 0, 1) * 255]
                 points = np.round(part * self._height * scale * 16).astype(np.int32)
                 cv2.fillPoly(canvas, [points], (*ink, 255), cv2.LINE_8, 4)
-        layer = cv2.resize(canvas, frame.shape[1::-1], interpolation=cv2.INTER_AREA).astype(np.float32) * np.float32(1 / 255)
+        layer = cv2.resize(canvas, frame.shape[1::-1], interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        ) * np.float32(1 / 255)
         frame *= np.float32(1.0) - layer[..., 3:]
         frame += layer[..., :3]
 
@@ -166,10 +185,12 @@ def _orbit(stage: Stage) -> list[Element]:
     moon = (aspect * (0.5 + side * rng.uniform(0.26, 0.40)), float(rng.uniform(0.16, 0.32)))
     grey = (rgb(130, 126, 122), rgb(176, 172, 166), rgb(96, 92, 92))
     return [
-        Nebula(stage, NEBULAE[int(rng.integers(0, len(NEBULAE)))], 0.95), Stars(stage, stage.height, (-9.0, -9.0), amount=1.6),
-        Globe(stage, moon, float(rng.uniform(0.045, 0.075)), grey, light), Globe(stage, centre, radius, globe, light),
+        Nebula(stage, NEBULAE[int(rng.integers(0, len(NEBULAE)))], 0.95),
+        Stars(stage, stage.height, (-9.0, -9.0), amount=1.6),
+        Globe(stage, moon, float(rng.uniform(0.045, 0.075)), grey, light),
+        Globe(stage, centre, radius, globe, light),
         Drifters(stage, 34),
-    ]  # fmt: skip
+    ]
 
 
 def _ground(stage: Stage) -> list[Element]:
@@ -178,7 +199,11 @@ def _ground(stage: Stage) -> list[Element]:
     nebula = NEBULAE[int(rng.integers(0, len(NEBULAE)))]
     air = (0.30 * soil + 0.30 * nebula[1] + 0.06).astype(np.float32)
     mood = replace(
-        stage.mood, key=rgb(255, 226, 196) * np.float32(0.85), ambient=(0.22 * nebula[1] + 0.14).astype(np.float32), haze=air, haze_density=0.6
+        stage.mood,
+        key=rgb(255, 226, 196) * np.float32(0.85),
+        ambient=(0.22 * nebula[1] + 0.14).astype(np.float32),
+        haze=air,
+        haze_density=0.6,
     )
     stage = replace(stage, mood=mood)
     horizon = float(rng.uniform(0.56, 0.62))
@@ -188,20 +213,24 @@ def _ground(stage: Stage) -> list[Element]:
     stand = smoothstep(0.10, 0.5, away) * (1.0 - smoothstep(0.92, 0.99, away))
     relief = (0.045 * np.clip(shape, -0.4, 3.0) * stand + 0.0012 * fine - _craters(stage)).astype(np.float32)
     light, _, shadow = slopes(relief, mood.side, 0.45)
-    maps = Tile(np.dstack([1.25 * light * (1 - 0.85 * shadow), fine]).astype(np.float32))
+    maps = np.dstack([1.25 * light * (1 - 0.85 * shadow), fine]).astype(np.float32)
 
     def paint(u: Field, v: Field, z: Field) -> Image:
-        shade, grit = cv2.split(maps.lookup(u, v).at(0, 0))
+        shade, grit = cv2.split(sample(maps, u, v))
         return mood.lit(np.asarray(soil)[None, None] * (1.0 + 0.10 * grit[..., None]), shade, 0.9 * z)
 
     terrain = survey(stage, relief, View(horizon, eye=0.013, near=0.03, far=0.98, focal=1.5), paint)
     globe = GLOBES[int(rng.integers(0, len(GLOBES)))]
     centre = (aspect * (0.5 - mood.side * rng.uniform(0.18, 0.34)), float(rng.uniform(0.20, 0.34)))
     return [
-        Nebula(stage, nebula, 0.60), Stars(stage, stage.height, (-9.0, -9.0), amount=1.3),
+        Nebula(stage, nebula, 0.60),
+        Stars(stage, stage.height, (-9.0, -9.0), amount=1.3),
         Globe(stage, centre, float(rng.uniform(0.13, 0.22)), globe, (mood.side * 0.8, -0.3, 0.4)),
-        Fog(stage, horizon, 0.22, 0.75, colour=1.25 * air), Relief(stage, terrain, 0.15), ValleyMist(stage, terrain, 0.002, 0.012, 0.45), Fog(stage, 0.9, 0.12, 0.12, speed=0.12),
-    ]  # fmt: skip
+        Fog(stage, horizon, 0.22, 0.75, colour=1.25 * air),
+        Relief(stage, terrain, 0.15),
+        ValleyMist(stage, terrain, 0.002, 0.012, 0.45),
+        Fog(stage, 0.9, 0.12, 0.12, speed=0.12),
+    ]
 
 
 def _craters(stage: Stage) -> Field:

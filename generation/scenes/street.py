@@ -78,8 +78,15 @@ class Wall:
     def boxes(self, canvas: Canvas, corners: Points, colours: Colour) -> None:
         """Many rectangles: (n, 4) as z, y, width, height; (n, 3) colours."""
         z, y, wide, high = np.asarray(corners, float).T
-        quads = np.stack([np.stack([z, y], -1), np.stack([z + wide, y], -1), np.stack([z + wide, y + high], -1),
-                          np.stack([z, y + high], -1)], 1)  # fmt: skip
+        quads = np.stack(
+            [
+                np.stack([z, y], -1),
+                np.stack([z + wide, y], -1),
+                np.stack([z + wide, y + high], -1),
+                np.stack([z, y + high], -1),
+            ],
+            1,
+        )
         canvas.convex(self(quads), colours)
 
 
@@ -103,10 +110,16 @@ def cobbles(canvas: Canvas, street: Street, palette: Colour, shade: float, stone
     quads = [
         street.at(a, 0.0, b)
         for a, b in (
-            (left + cut * wide, near), (right - cut * wide, near), (right, near + cut * deep), (right, far - cut * deep),
-            (right - cut * wide, far), (left + cut * wide, far), (left, far - cut * deep), (left, near + cut * deep),
+            (left + cut * wide, near),
+            (right - cut * wide, near),
+            (right, near + cut * deep),
+            (right, far - cut * deep),
+            (right - cut * wide, far),
+            (left + cut * wide, far),
+            (left, far - cut * deep),
+            (left, near + cut * deep),
         )
-    ]  # fmt: skip
+    ]
     light = np.clip(shade + 0.12 * rng.standard_normal(len(stones)), 0.02, 1.2)
     colours = street.stage.mood.lit(pick(rng, palette, len(stones), 0.10, 0.03), light, street.haze(z))
     canvas.convex(np.stack(quads, 1), colours)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from sparkle.generation.scenes.canvas import Colour, Image
-from sparkle.generation.scenes.noise import Field, Tile, fractal
+from sparkle.generation.scenes.noise import Field, Tile, fractal, sample
 from sparkle.generation.scenes.stage import Stage, blend, over
 
 MAP_SIDE = 768  # cells of the height map's period
@@ -98,8 +98,7 @@ def survey(stage: Stage, relief: Field, view: View, paint: Callable[[Field, Fiel
     across = ((np.arange(cols, dtype=np.float32) + 0.5) / rows - 0.5 * stage.aspect) / view.focal
     u = np.mod((view.offset[0] + z[:, None] * across[None]) * side, side)
     v = np.mod((view.offset[1] + np.repeat(z[:, None], cols, 1)) * side, side)
-    tile = Tile(relief)
-    seen = view.horizon - (tile.lookup(u, v).at(0, 0) - view.eye) * view.focal / z[:, None]
+    seen = view.horizon - (sample(relief, u, v) - view.eye) * view.focal / z[:, None]
     skyline = np.minimum.accumulate(seen, axis=0)
     y = (np.arange(rows, dtype=np.float32) + 0.5) / rows
     step = np.empty((rows, cols), np.float32)

@@ -55,9 +55,17 @@ def wander(rng: np.random.Generator, start: Points, stop: Points, sway: float, p
 
 
 def broadleaf(
-    canvas: Canvas, stage: Stage, root: tuple[float, float], height: float, palette: Colour, distance: float, *,
-    detail: float = 1.0, bare: float = 0.0, spread: float = 0.36,
-) -> None:  # fmt: skip
+    canvas: Canvas,
+    stage: Stage,
+    root: tuple[float, float],
+    height: float,
+    palette: Colour,
+    distance: float,
+    *,
+    detail: float = 1.0,
+    bare: float = 0.0,
+    spread: float = 0.36,
+) -> None:
     """A tree with a trunk, a few limbs and a round crown.
 
     Args:
@@ -90,9 +98,13 @@ def broadleaf(
     limb(canvas, stage, trunk, width, distance)
     if bare < 1:
         crown = Crown(
-            (top[0], root[1] - 0.68 * height), (spread * height, 0.33 * height), height * 0.0135 / detail**0.35,
-            round(1500 * detail * (1.0 - bare)), clumps=18, clump=0.34,
-        )  # fmt: skip
+            (top[0], root[1] - 0.68 * height),
+            (spread * height, 0.33 * height),
+            height * 0.0135 / detail**0.35,
+            round(1500 * detail * (1.0 - bare)),
+            clumps=18,
+            clump=0.34,
+        )
         foliage(canvas, stage, crown, palette, distance)
 
 
@@ -109,18 +121,30 @@ def twigs(canvas: Canvas, stage: Stage, branch: Points, length: float, distance:
 
 
 def conifer(
-    canvas: Canvas, stage: Stage, root: tuple[float, float], height: float, palette: Colour, distance: float, *,
-    blades: int = 160, snow: float = 0.0,
-) -> None:  # fmt: skip
+    canvas: Canvas,
+    stage: Stage,
+    root: tuple[float, float],
+    height: float,
+    palette: Colour,
+    distance: float,
+    *,
+    blades: int = 160,
+    snow: float = 0.0,
+) -> None:
     """A fir: drooping blades in tiers, dark near the trunk, light at the tips, with `snow` on top (0..1)."""
     rng, mood = stage.rng, stage.mood
     trunk = np.array([root, (root[0], root[1] - 0.5 * height)])
     canvas.stroke(trunk, np.array([0.035, 0.02]) * height, mood.lit(BARK * 0.8, 0.15, distance))
     canvas.polygon(
-        np.array([(root[0], root[1] - 0.98 * height), (root[0] + 0.11 * height, root[1] - 0.09 * height),
-                  (root[0] - 0.11 * height, root[1] - 0.09 * height)]),
+        np.array(
+            [
+                (root[0], root[1] - 0.98 * height),
+                (root[0] + 0.11 * height, root[1] - 0.09 * height),
+                (root[0] - 0.11 * height, root[1] - 0.09 * height),
+            ]
+        ),
         mood.lit(palette.mean(axis=0) * 0.6, 0.0, distance),
-    )  # fmt: skip
+    )
     level = np.sort(rng.random(blades) ** 0.75)[::-1]  # 1 at the foot, so that upper tiers cover lower ones
     tiers = 5 + round(8 * min(1.0, blades / 160))
     level = 0.65 * level + 0.35 * np.ceil(level * tiers) / tiers

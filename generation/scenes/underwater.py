@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from sparkle.generation.scenes.canvas import Canvas, Colour, Image, pick, rgb
+from sparkle.generation.scenes.canvas import Canvas, Image, pick, rgb
 from sparkle.generation.scenes.land import crest, hill
 from sparkle.generation.scenes.light import COARSE, Rays, coarse_grid
 from sparkle.generation.scenes.motion import Swaying, vigour
@@ -18,9 +18,13 @@ from sparkle.generation.scenes.stage import Backdrop, Cutout, Element, Stage
 
 REEF_WATER = np.stack([rgb(120, 214, 224), rgb(34, 140, 178), rgb(18, 84, 128)])
 DEEP_WATER = np.stack([rgb(44, 120, 150), rgb(14, 62, 100), rgb(6, 28, 56)])
-CORALS = np.stack([rgb(236, 110, 100), rgb(240, 160, 80), rgb(196, 90, 160), rgb(240, 200, 110), rgb(150, 110, 200)])
+CORALS = np.stack(
+    [rgb(236, 110, 100), rgb(240, 160, 80), rgb(196, 90, 160), rgb(240, 200, 110), rgb(150, 110, 200)]
+)
 WEED = np.stack([rgb(86, 130, 62), rgb(60, 104, 66), rgb(124, 140, 66)])
-FISH = np.stack([rgb(250, 176, 60), rgb(240, 230, 200), rgb(90, 160, 220), rgb(240, 110, 80), rgb(250, 220, 90)])
+FISH = np.stack(
+    [rgb(250, 176, 60), rgb(240, 230, 200), rgb(90, 160, 220), rgb(240, 110, 80), rgb(250, 220, 90)]
+)
 BED = rgb(206, 192, 150)
 
 
@@ -30,9 +34,12 @@ def build(stage: Stage) -> list[Element]:
     deep = stage.spec.kind == "deep" or stage.mood.night
     water = (DEEP_WATER if deep else REEF_WATER) * (1.0 + 0.04 * rng.standard_normal((3, 3)))
     mood = replace(
-        stage.mood, haze=(0.55 * water[1] + 0.45 * water[2]).astype(np.float32), haze_density=0.62,
-        key=(0.55 if deep else 0.85) * rgb(200, 245, 245), ambient=(0.55 * water[1] + 0.08).astype(np.float32),
-    )  # fmt: skip
+        stage.mood,
+        haze=(0.55 * water[1] + 0.45 * water[2]).astype(np.float32),
+        haze_density=0.62,
+        key=(0.55 if deep else 0.85) * rgb(200, 245, 245),
+        ambient=(0.55 * water[1] + 0.08).astype(np.float32),
+    )
     stage = replace(stage, mood=mood)
     _, y = stage.grid()
     elements: list[Element] = [Backdrop(gradient(water.astype(np.float32), y))]
@@ -44,12 +51,18 @@ def build(stage: Stage) -> list[Element]:
         if not deep or k == 2:
             _corals(growth, stage, line, 0.030 + 0.022 * k, 22, distance)
         elements += [
-            Swaying(stage, weeds.layer(), reach_above(stage, level + 0.04, 0.30, 0.055), flutter=0.10, pace=0.8),
-            Swaying(stage, growth.layer(), reach_above(stage, level + 0.04, 0.25, 0.010), flutter=0.3, pace=0.8),
-        ]  # fmt: skip
+            Swaying(
+                stage, weeds.layer(), reach_above(stage, level + 0.04, 0.30, 0.055), flutter=0.10, pace=0.8
+            ),
+            Swaying(
+                stage, growth.layer(), reach_above(stage, level + 0.04, 0.25, 0.010), flutter=0.3, pace=0.8
+            ),
+        ]
         elements.append(Shoal(stage, 16 - 4 * k, 0.010 + 0.008 * k, distance, (0.18, level - 0.06)))
     elements += _bed(stage)
-    elements.append(Rays(stage, (float(rng.uniform(0.3, 0.7)) * stage.aspect, -0.35), 0.42 if deep else 0.55, length=0.75))
+    elements.append(
+        Rays(stage, (float(rng.uniform(0.3, 0.7)) * stage.aspect, -0.35), 0.42 if deep else 0.55, length=0.75)
+    )
     elements.append(Caustics(stage, 0.28 if deep else 0.45))
     return elements
 
@@ -64,7 +77,9 @@ def _weeds(canvas: Canvas, stage: Stage, line: Image, tall: float, count: int, d
             high = tall * calm * rng.uniform(0.6, 1.5)
             s = np.linspace(0.0, 1.0, 14)
             bend = 0.10 * high * np.sin(5.0 * s + rng.uniform(0, 6)) * s
-            spine = np.stack([x + rng.normal(0, 0.012) + bend + 0.15 * high * rng.normal() * s, base - high * s], -1)
+            spine = np.stack(
+                [x + rng.normal(0, 0.012) + bend + 0.15 * high * rng.normal() * s, base - high * s], -1
+            )
             tone = stage.mood.lit(pick(rng, WEED, 1, 0.12, 0.04)[0], float(rng.uniform(0.15, 0.7)), distance)
             canvas.stroke(spine, 0.007 * np.sin(np.pi * (0.12 + 0.86 * s)) * (1.4 - 0.4 * distance), tone)
 
@@ -77,13 +92,30 @@ def _corals(canvas: Canvas, stage: Stage, line: Image, size: float, count: int, 
         palette = CORALS[rng.integers(0, len(CORALS))][None] * np.array([[1.0], [0.85], [1.1]])
         wide = size * rng.uniform(0.6, 1.4)
         if rng.random() < 0.5:
-            foliage(canvas, stage, Crown((x, base - 0.4 * wide), (wide, 0.75 * wide), 0.085 * wide + 0.001, 170, clumps=6, clump=0.5), palette, distance)
+            foliage(
+                canvas,
+                stage,
+                Crown(
+                    (x, base - 0.4 * wide),
+                    (wide, 0.75 * wide),
+                    0.085 * wide + 0.001,
+                    170,
+                    clumps=6,
+                    clump=0.5,
+                ),
+                palette,
+                distance,
+            )
             continue
         for angle in np.linspace(-1.1, 1.1, 9) + rng.normal(0, 0.1, 9):
-            tip = np.array([x + 1.5 * wide * np.sin(angle), base - 1.8 * wide * np.cos(angle) * rng.uniform(0.7, 1.0)])
+            tip = np.array(
+                [x + 1.5 * wide * np.sin(angle), base - 1.8 * wide * np.cos(angle) * rng.uniform(0.7, 1.0)]
+            )
             s = np.linspace(0.0, 1.0, 8)[:, None]
             limb = np.array([x, base]) * (1 - s) + tip * s + np.array([0.0, 0.2 * wide]) * (s * (1 - s))
-            tone = stage.mood.lit(np.clip(palette[0] * rng.uniform(0.8, 1.1), 0, 1), float(rng.uniform(0.3, 0.8)), distance)
+            tone = stage.mood.lit(
+                np.clip(palette[0] * rng.uniform(0.8, 1.1), 0, 1), float(rng.uniform(0.3, 0.8)), distance
+            )
             canvas.stroke(limb, np.linspace(0.22, 0.10, 8) * wide, tone)
             canvas.circle((float(tip[0]), float(tip[1])), 0.07 * wide, tone)
 
@@ -98,13 +130,28 @@ def _bed(stage: Stage) -> list[Element]:
             x = stage.aspect * (0.5 + side * rng.uniform(0.30, 0.52))
             size = float(rng.uniform(0.06, 0.11))
             palette = CORALS[rng.integers(0, len(CORALS))][None] * np.array([[1.0], [0.85], [1.1]])
-            foliage(canvas, stage, Crown((x, 0.97 - 0.3 * size), (size, 0.8 * size), 0.05 * size + 0.002, 380, clumps=9, clump=0.45), palette, 0.1)
-    _weeds(weeds, stage, np.where(np.abs(np.linspace(-1, 1, stage.width)) > 0.62, 0.97, 1.2).astype(np.float32), 0.34, 12, 0.1)
+            foliage(
+                canvas,
+                stage,
+                Crown(
+                    (x, 0.97 - 0.3 * size), (size, 0.8 * size), 0.05 * size + 0.002, 380, clumps=9, clump=0.45
+                ),
+                palette,
+                0.1,
+            )
+    _weeds(
+        weeds,
+        stage,
+        np.where(np.abs(np.linspace(-1, 1, stage.width)) > 0.62, 0.97, 1.2).astype(np.float32),
+        0.34,
+        12,
+        0.1,
+    )
     return [
         Cutout(hill(stage, line, BED, 0.15, mist=-0.1, rough=0.06)),
         Swaying(stage, canvas.layer(), reach_above(stage, 0.98, 0.25, 0.012), flutter=0.4, pace=0.8),
         Swaying(stage, weeds.layer(), reach_above(stage, 0.98, 0.45, 0.07), flutter=0.08, pace=0.8),
-    ]  # fmt: skip
+    ]
 
 
 class Shoal:
@@ -118,7 +165,9 @@ class Shoal:
         between: Heights between which they swim.
     """
 
-    def __init__(self, stage: Stage, count: int, size: float, distance: float, between: tuple[float, float]) -> None:
+    def __init__(
+        self, stage: Stage, count: int, size: float, distance: float, between: tuple[float, float]
+    ) -> None:
         rng = stage.rng
         self._height, self._span = stage.height, stage.aspect + 0.6
         self._way = float(rng.choice([-1.0, 1.0]))
@@ -136,19 +185,41 @@ class Shoal:
         """Draws the fish where they are at t."""
         x = np.mod(self._x + self._way * self._speed * t, self._span) - 0.3
         y = self._y + 0.010 * np.sin(0.9 * t + self._phase)
-        low, high = max(0, int((y.min() - 0.06) * self._height)), min(frame.shape[0], int((y.max() + 0.06) * self._height) + 1)
+        low, high = (
+            max(0, int((y.min() - 0.06) * self._height)),
+            min(frame.shape[0], int((y.max() + 0.06) * self._height) + 1),
+        )
         scale = 2
         canvas = np.zeros(((high - low) * scale, frame.shape[1] * scale, 4), np.uint8)
         for k in range(len(x)):
             beat = 0.45 * np.sin(7.0 * t + self._phase[k])
-            shape = np.array([(1.0, 0.0), (0.55, -0.30), (0.0, -0.38), (-0.55, -0.16), (-0.75, -0.06), (-1.25, -0.32 + 0.2 * beat),
-                              (-1.10, 0.1 * beat), (-1.25, 0.32 + 0.2 * beat), (-0.75, 0.06), (-0.55, 0.16), (0.0, 0.36), (0.55, 0.26)])  # fmt: skip
+            shape = np.array(
+                [
+                    (1.0, 0.0),
+                    (0.55, -0.30),
+                    (0.0, -0.38),
+                    (-0.55, -0.16),
+                    (-0.75, -0.06),
+                    (-1.25, -0.32 + 0.2 * beat),
+                    (-1.10, 0.1 * beat),
+                    (-1.25, 0.32 + 0.2 * beat),
+                    (-0.75, 0.06),
+                    (-0.55, 0.16),
+                    (0.0, 0.36),
+                    (0.55, 0.26),
+                ]
+            )
             fin = np.array([(0.15, -0.34), (-0.15, -0.58), (-0.42, -0.24)])
             for part, ink in ((fin, self._back[k]), (shape, self._body[k]), (shape[:5], self._back[k])):
-                points = part * [self._way * self._size[k] * (1 - 0.06 * abs(beat)), self._size[k]] + [x[k], y[k]]
+                points = part * [self._way * self._size[k] * (1 - 0.06 * abs(beat)), self._size[k]] + [
+                    x[k],
+                    y[k],
+                ]
                 fixed = np.round((points * self._height - [0, low]) * scale * 16).astype(np.int32)
                 cv2.fillPoly(canvas, [fixed], (*(int(255 * min(1.0, v)) for v in ink), 255), cv2.LINE_8, 4)
-        layer = cv2.resize(canvas, (frame.shape[1], high - low), interpolation=cv2.INTER_AREA).astype(np.float32) * np.float32(1 / 255)
+        layer = cv2.resize(canvas, (frame.shape[1], high - low), interpolation=cv2.INTER_AREA).astype(
+            np.float32
+        ) * np.float32(1 / 255)
         frame[low:high] *= np.float32(1.0) - layer[..., 3:]
         frame[low:high] += layer[..., :3]
 
@@ -165,7 +236,7 @@ class Caustics:
         x, y = coarse_grid(stage)
         floor = smoothstep(0.80, 1.0, y)
         near = np.maximum(np.abs(y - 0.55), 0.12) / 0.45
-        make = dict(cells=10.0, slope=2.4, finest=0.14)
+        make = {"cells": 10.0, "slope": 2.4, "finest": 0.14}
         u, v = (x - 0.5 * stage.aspect) / near * 60.0, 44.0 / near
         self._nets = [Tile(fractal(stage.rng, 256, 256, **make)).lookup(u * k, v * k) for k in (1.0, 1.2)]
         self._gain = (strength * (floor + 0.30 * smoothstep(0.16, 0.0, y))).astype(np.float32)

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from sparkle.generation.scenes.canvas import Canvas, Colour, Image, rgb
-from sparkle.generation.scenes.houses import BEAM, SLATE, timber_house, townhouse
 from sparkle.generation.scenes.land import crest, hill
 from sparkle.generation.scenes.light import Flame, Fog, Glow, Lamplight, halo
 from sparkle.generation.scenes.masonry import FIELDSTONE
@@ -18,6 +17,8 @@ from sparkle.generation.scenes.plants import reach_above
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Cutout, Element, Stage
 from sparkle.generation.scenes.street import WARM, Street, Walkers, cobbles, ground, pool
+from sparkle.generation.scenes.timber import BEAM, timber_house
+from sparkle.generation.scenes.townhouse import SLATE, townhouse
 from sparkle.generation.scenes.trees import broadleaf
 
 PAVING = np.stack([rgb(122, 114, 106), rgb(104, 98, 94), rgb(140, 130, 116)])
@@ -38,7 +39,9 @@ def _street(stage: Stage, half: float) -> Street:
 
 def _medieval(stage: Stage) -> list[Element]:
     dim = 1.0 - 0.35 * stage.mood.lamps
-    stage = replace(stage, mood=replace(stage.mood, ambient=stage.mood.ambient * dim, key=stage.mood.key * dim**2))
+    stage = replace(
+        stage, mood=replace(stage.mood, ambient=stage.mood.ambient * dim, key=stage.mood.key * dim**2)
+    )
     street = _street(stage, 4.0)
     horizon = street.vanish[1]
     canvas, windows = stage.canvas(), stage.canvas()
@@ -116,7 +119,7 @@ def _torches(stage: Stage, street: Street, scene: Image) -> list[Element]:
             x = side * (street.half - 0.75)
             head, foot = street.at(x, 2.15, depth), street.at(x, 0.0, depth)
             holders.stroke(np.array([foot, head]), 0.07 / depth, street.lit(BEAM * 0.8, 0.4, depth))
-            cup = np.array([head - (0, 0.02 / depth), head + (0, 0.22 / depth)])
+            cup = head + np.array([[0.0, -0.02], [0.0, 0.22]]) / depth
             holders.stroke(cup, np.array([0.17, 0.09]) / depth, street.lit(IRON, 0.4, depth))
             np.maximum(gain, pool(street, (x, 2.2, depth), 3.6, warm), out=gain)
             centre = (float(head[0]), float(head[1] - 0.2 / depth))
@@ -153,8 +156,17 @@ def _european(stage: Stage) -> list[Element]:
         for side in (-1.0, 1.0):
             x = side * (street.half - 2.0)
             foot = street.at(x, 0.0, z + 1.6)
-            broadleaf(trees, stage, (float(foot[0]), float(foot[1])), 5.2 * street.focal / z, leaves, street.haze(z) * 0.8,
-                      detail=float(np.clip(7.0 / z, 0.3, 1.2)), bare=0.85 if mood.snow > 0.5 else 0.0, spread=0.30)  # fmt: skip
+            broadleaf(
+                trees,
+                stage,
+                (float(foot[0]), float(foot[1])),
+                5.2 * street.focal / z,
+                leaves,
+                street.haze(z) * 0.8,
+                detail=float(np.clip(7.0 / z, 0.3, 1.2)),
+                bare=0.85 if mood.snow > 0.5 else 0.0,
+                spread=0.30,
+            )
         if z > 6.0:
             reach = reach_above(stage, float(street.at(0, 1.6, z)[1]), 4.0 / z, 0.10 / z)
             elements.append(Swaying(stage, trees.layer(), reach, flutter=0.6))

@@ -19,7 +19,12 @@ GRAPES = np.stack([rgb(74, 44, 92), rgb(92, 52, 104), rgb(58, 40, 84)])
 EYE = 0.40  # ground at depth 1 lies this far below the horizon, in frame heights
 TALL = 0.66  # height of a vine at depth 1
 SPACING = 0.95  # between rows at depth 1
-DEPTHS = ((9.0, 4.6), (4.6, 2.4), (2.4, 1.35), (1.35, 0.95))  # far and near end of the groups that sway together
+DEPTHS = (
+    (9.0, 4.6),
+    (4.6, 2.4),
+    (2.4, 1.35),
+    (1.35, 0.95),
+)  # far and near end of the groups that sway together
 
 
 def build(stage: Stage) -> list[Element]:
@@ -51,7 +56,13 @@ def build(stage: Stage) -> list[Element]:
     return elements
 
 
-def _rows(canvas: Canvas, stage: Stage, vanish: tuple[float, float], between: tuple[float, float], palette: np.ndarray) -> None:
+def _rows(
+    canvas: Canvas,
+    stage: Stage,
+    vanish: tuple[float, float],
+    between: tuple[float, float],
+    palette: np.ndarray,
+) -> None:
     """The vines of all rows between two depths, far to near, outer rows first."""
     rng = stage.rng
     depth = between[0]
@@ -67,21 +78,32 @@ def _rows(canvas: Canvas, stage: Stage, vanish: tuple[float, float], between: tu
         depth -= 0.145 * depth**0.8
 
 
-def _vine(canvas: Canvas, stage: Stage, root: tuple[float, float], unit: float, palette: np.ndarray, rng: np.random.Generator) -> None:
+def _vine(
+    canvas: Canvas,
+    stage: Stage,
+    root: tuple[float, float],
+    unit: float,
+    palette: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
     distance = float(np.clip(0.9 * (1.0 - unit) ** 2 * 1.6, 0.0, 1.6))
     x, foot = root
     if unit > 0.18:
         post = np.array([[x, foot], [x, foot - 0.80 * TALL * unit]])
         canvas.stroke(post, 0.030 * unit, stage.mood.lit(rgb(120, 98, 76), 0.4, distance))
         trunk = wander(rng, (x + 0.02 * unit, foot), (x, foot - 0.42 * TALL * unit), 0.10, 8)
-        limb(canvas, stage, trunk, np.linspace(0.050, 0.030, 8) * unit, distance)
+        limb(canvas, stage, trunk, np.linspace(0.034, 0.020, 8) * unit, distance)
     dabs = int(np.clip(420 * unit**0.8, 30, 460))
     leaf = 0.0135 * unit**0.85 + 0.0014
-    crown = Crown((x, foot - 0.60 * TALL * unit), (0.30 * unit, 0.46 * TALL * unit), leaf, dabs, clumps=14, clump=0.36)
+    crown = Crown(
+        (x, foot - 0.60 * TALL * unit), (0.30 * unit, 0.46 * TALL * unit), leaf, dabs, clumps=14, clump=0.36
+    )
     foliage(canvas, stage, crown, palette, distance)
     if unit > 0.35 and stage.mood.snow < 0.5:
         for _ in range(2):
             centre = np.array([x + rng.normal(0, 0.10 * unit), foot - TALL * unit * rng.uniform(0.38, 0.6)])
             drop = rng.random(14)
-            berries = centre + unit * np.stack([0.022 * (1 - drop) * rng.standard_normal(14), 0.075 * drop], -1)
+            berries = centre + unit * np.stack(
+                [0.022 * (1 - drop) * rng.standard_normal(14), 0.075 * drop], -1
+            )
             scatter(canvas, stage, berries, np.full(14, 0.0095 * unit), GRAPES, distance, flat=1.0, shade=0.5)

@@ -1,0 +1,196 @@
+"""The subject's outline in source and edited frame: does its edge stand where the source has it?
+
+How it works
+- Short profiles cross the outline at right angles. On the inner side and on the edge itself they must rise
+  and fall in both frames in the same places: a shifted, cut or missing part does not.
+- Nothing is asked of the new background, but two things: it must not be as rough as the edge (or there is
+  none to see), and it must not be the old one: a strip that still has the old colours and the old structure
+  is a remnant.
+- Lengths are in working pixels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.generation.classical.filters import BoolImage, FloatImage, dilate, erode
+from sparkle.generation.classical.structure import Pair, distance, smooth, windowed
+
+REACH = 12
+"""Half-length of a profile: 24 pixels at 720p."""
+
+EDGE_REACH = 3
+"""How far from the mask's edge the subject's edge may be: the masks' own error."""
+
+STEP_AT = np.arange(-REACH, REACH) + 0.5
+"""Where the steps along a profile are: the mask's edge is at 0, the inside is negative."""
+
+OUTER_REACH = 2
+"""How far the compared part of a profile reaches out of the mask: its edge, and no new background."""
+
+SAMPLES = 1500
+"""At most so many profiles a frame."""
+
+BORDER = 4
+"""The outline this near to the frame's border is the frame's, not the subject's."""
+
+NORMAL_SIGMA = 2.0
+"""Blur of the mask before its normals are taken."""
+
+NEIGHBOURS = 6
+"""Half-width of the window in which neighbouring profiles are averaged."""
+
+GAP_BELOW = 0.35
+"""Agreement of neighbouring profiles below which the outline counts as broken, wholly so at 0 and below."""
+
+STEP_FLOOR = 1.0
+"""Lab a pixel: steps that small are noise."""
+
+REMNANT_BAND = (2, 7)
+"""Distance from the mask's edge at which the old background is looked for: 4 to 14 pixels at 720p."""
+
+REMNANT_COLOUR = (3.0, 7.0)
+"""Lab distance from the old background as the edit would have shown it: surely the same, surely another."""
+
+REMNANT_STRUCTURE = (0.4, 0.8)
+"""Correlation with the old background's structure: surely another, surely the same."""
+
+STRUCTURED = 1.5
+"""Gradient (L a pixel) from which the old background has structure to be told by."""
+
+REMNANT_SHARE = (0.3, 0.7)
+"""Share of the band that is old: none to speak of, all."""
+
+
+class Outline(NamedTuple):
+    """See `sparkle.generation.classical.quality.EditMeasures`."""
+
+    contour: float
+    gaps: float
+    edge: float
+    remnants: float
+
+
+NO_OUTLINE = Outline(contour=0.0, gaps=1.0, edge=0.0, remnants=1.0)
+"""Of a subject that has none: an empty mask, or one that fills the frame."""
+
+
+def measure_outline(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> Outline:
+    """Measures the outline of one frame.
+
+    Args:
+        pair: Source and edited frame.
+        mask: bool (h, w), the subject.
+        recoloured: The source in the edit's colours, Lab float32 (h, w, 3).
+    """
+    profiles = _Profiles.across(mask)
+    if not profiles.ys.size:
+        return NO_OUTLINE
+    before, after = (_steps(profiles.sampled(image)) for image in (pair.before, pair.after))
+    inner = STEP_AT < OUTER_REACH
+    agreement = _agreement(before[:, inner], after[:, inner])
+    positions = np.arange(-REACH, REACH + 1)
+    band = (positions >= REMNANT_BAND[0]) & (positions <= REMNANT_BAND[1])
+    old = profiles.sampled(_remnant_evidence(pair, mask, recoloured))[:, band].mean(axis=1)
+    return Outline(
+        contour=float(agreement.mean(dtype=np.float64)),
+        gaps=float(np.clip(1 - profiles.averaged(agreement) / GAP_BELOW, 0, 1).mean(dtype=np.float64)),
+        edge=_prominence(after),
+        remnants=float(_ramp(old, *REMNANT_SHARE).mean(dtype=np.float64)),
+    )
+
+
+def edge_prominence(image: FloatImage, mask: BoolImage) -> float:
+    """How far an edge along the mask's outline stands out from what is around it, 0 to 1; 0 without outline.
+
+    Args:
+        image: Smoothed Lab float32 (h, w, 3).
+        mask: bool (h, w).
+    """
+    profiles = _Profiles.across(mask)
+    return _prominence(_steps(profiles.sampled(image))) if profiles.ys.size else 0.0
+
+
+class _Profiles(NamedTuple):
+    """Lines across the outline of a mask.
+
+    Attributes:
+        shape: Of the mask.
+        ys: Rows (N,) of the outline pixels.
+        xs: Their columns.
+        rows: float32 (N, 2 * REACH + 1), rows along each profile, from the inside out.
+        columns: Likewise.
+    """
+
+    shape: tuple[int, int]
+    ys: npt.NDArray[np.intp]
+    xs: npt.NDArray[np.intp]
+    rows: FloatImage
+    columns: FloatImage
+
+    @classmethod
+    def across(cls, mask: BoolImage) -> _Profiles:
+        rim = mask & ~erode(mask, 1)
+        for side in (rim, rim.T):
+            side[:BORDER] = False
+            side[-BORDER:] = False
+        ys, xs = np.nonzero(rim)
+        every = max(1, -(-ys.size // SAMPLES))
+        ys, xs = ys[::every], xs[::every]
+        soft = smooth(mask.astype(np.float32), NORMAL_SIGMA)
+        normal = np.stack([-cv2.Sobel(soft, cv2.CV_32F, 1 - dy, dy)[ys, xs] for dy in (1, 0)])
+        normal /= np.linalg.norm(normal, axis=0) + np.float32(1e-6)
+        along = np.arange(-REACH, REACH + 1)
+        rows, columns = (
+            (start[:, None] + along * part[:, None]).astype(np.float32)
+            for start, part in zip((ys, xs), normal, strict=True)
+        )
+        return cls((mask.shape[0], mask.shape[1]), ys, xs, rows, columns)
+
+    def sampled(self, image: FloatImage) -> FloatImage:
+        """The image along the profiles, float32 (N, 2 * REACH + 1[, 3])."""
+        found = cv2.remap(image, self.columns, self.rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(found, np.float32)
+
+    def averaged(self, values: FloatImage) -> FloatImage:
+        """The mean of values (N,) over neighbouring profiles."""
+        sums, counts = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
+        sums[self.ys, self.xs], counts[self.ys, self.xs] = values, 1
+        near = windowed(sums, NEIGHBOURS) / (windowed(counts, NEIGHBOURS) + np.float32(1e-6))
+        return np.asarray(near[self.ys, self.xs], np.float32)
+
+
+def _steps(profiles: FloatImage) -> FloatImage:
+    """Lab distance between neighbours along each profile, float32 (N, 2 * REACH)."""
+    return distance(profiles[:, 1:], profiles[:, :-1])
+
+
+def _prominence(steps: FloatImage) -> float:
+    on_edge = np.abs(STEP_AT) <= EDGE_REACH
+    peak, around = steps[:, on_edge].max(axis=1), steps[:, ~on_edge].mean(axis=1)
+    return float((peak / (peak + 2 * around + STEP_FLOOR)).mean(dtype=np.float64))
+
+
+def _agreement(first: FloatImage, second: FloatImage) -> FloatImage:
+    """Correlation of the steps along each profile, float32 (N,), -1 to 1."""
+    first, second = (steps - steps.mean(axis=1, keepdims=True) for steps in (first, second))
+    power = ((first**2).sum(axis=1) + STEP_FLOOR) * ((second**2).sum(axis=1) + STEP_FLOOR)
+    return np.asarray((first * second).sum(axis=1) / np.sqrt(power), np.float32)
+
+
+def _remnant_evidence(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> FloatImage:
+    """How surely a pixel outside the mask still is the old background, float32 (h, w), 0 to 1."""
+    correlation, strength = pair.correlation(~dilate(mask, 1), EDGE_REACH)
+    same_colour = 1 - _ramp(distance(pair.after, recoloured), *REMNANT_COLOUR)
+    structured = np.clip(strength / np.float32(STRUCTURED), 0, 1)
+    evidence = same_colour * (1 - structured * (1 - _ramp(correlation, *REMNANT_STRUCTURE)))
+    evidence[mask] = 0
+    return np.asarray(evidence, np.float32)
+
+
+def _ramp(values: FloatImage, low: float, high: float) -> FloatImage:
+    return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)

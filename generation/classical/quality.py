@@ -1,0 +1,200 @@
+"""Measures an edited frame against its source: what was replaced, what was kept, and how well it was done.
+
+- Inside the mask the subject's structure and colours must be the source's; along its outline the edge must
+  stand where the source has it; outside, nothing of the source may be left.
+- Every measure is a mean over an area, the outline or the frame; none looks at one pixel.
+- Lengths are in working pixels of `sparkle.generation.classical.structure`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.generation.classical.filters import BoolImage, FloatImage, dilate, erode
+from sparkle.generation.classical.outline import measure_outline
+from sparkle.generation.classical.structure import (
+    Pair,
+    distance,
+    reduced,
+    reduced_mask,
+    require_one_size,
+    smooth,
+    to_lab,
+    weighted_mean,
+)
+
+Image = npt.NDArray[np.uint8]
+
+INNER_MARGIN, OUTER_MARGIN = 3, 4
+"""Pixels on either side of the mask's edge that belong to both sides: the masks' own error."""
+
+DETAIL_WINDOW, PART_WINDOW = 5, 9
+"""Half-widths of the windows in which details, and whole parts such as a hand, are compared."""
+
+STRUCTURE_FULL = 2.0
+"""Gradient (L a pixel) from which structure has full weight: a strong edge must not outweigh a face."""
+
+LOST_BELOW = 0.4
+"""Correlation below which a part counts as lost, wholly so at 0 (most re-synthesised parts keep 0.5)."""
+
+CHANGED_COLOUR = 20.0
+"""Lab distance from which a background pixel has a new colour."""
+
+MOTION_MARGIN = 8
+MOTION_SIGMA = 2.0
+MOTION_CAP = 10.0
+"""Pixels around the masks that are left out, blur against noise, Lab distance from which motion is motion."""
+
+CLIPPED = (5, 252)
+"""Levels of the largest channel at which a pixel is black or white, codec noise allowed for."""
+
+
+@dataclass(frozen=True)
+class EditMeasures:
+    """What can be measured of an edited frame.
+
+    Attributes:
+        replaced: Share of the background that is new, in colour and in structure, 0 to 1.
+        identity: Correlation of the subject's structure, -1 to 1.
+        lost: Share of the subject's structure that the edited frame does not have, 0 to 1.
+        contour: Mean agreement of the profiles across the outline, -1 to 1.
+        gaps: Share of the outline where they do not agree, 0 to 1.
+        edge: How far the edge on the outline stands out from what is around it, 0 to 1.
+        remnants: Share of the outline with the old background beside it, 0 to 1.
+        drift: Mean distance of the subject's colours (a and b, no lightness), in Lab units.
+        sharpness: Log of the ratio of fine to coarse contrast in the subject, edited less source.
+        noise: Standard deviation of L in the flat half of the frame, 0 to 100.
+        clipped: Share of the frame that is black or white, 0 to 1.
+        tonal_range: Between the 2nd and the 98th percentile of L, 0 to 100.
+    """
+
+    replaced: float
+    identity: float
+    lost: float
+    contour: float
+    gaps: float
+    edge: float
+    remnants: float
+    drift: float
+    sharpness: float
+    noise: float
+    clipped: float
+    tonal_range: float
+
+
+def measure_edit(source: Image, edited: Image, mask: BoolImage) -> EditMeasures:
+    """Measures one frame.
+
+    Args:
+        source: uint8 RGB (H, W, 3).
+        edited: uint8 RGB (H, W, 3).
+        mask: bool (H, W), the subject.
+
+    Raises:
+        MediaError: The three do not have one size.
+    """
+    require_one_size(source, edited, mask)
+    before, after, subject = reduced(source), reduced(edited), reduced_mask(mask)
+    core = erode(subject, INNER_MARGIN)
+    core = core if core.any() else subject
+    sharp_before, sharp_after = to_lab(before), to_lab(after)
+    pair = Pair(smooth(sharp_before), smooth(sharp_after))
+    identity, lost = _kept_structure(pair, core)
+    outline = measure_outline(pair, subject, pair.recoloured(core))
+    fine_before, fine_after = sharp_before[..., 0], sharp_after[..., 0]
+    low, high = np.percentile(fine_after, (2, 98))
+    return EditMeasures(
+        replaced=_replaced(pair, ~dilate(subject, OUTER_MARGIN)),
+        identity=identity,
+        lost=lost,
+        contour=outline.contour,
+        gaps=outline.gaps,
+        edge=outline.edge,
+        remnants=outline.remnants,
+        drift=_mean(distance(pair.before[core][:, 1:], pair.after[core][:, 1:])),
+        sharpness=fine_contrast(fine_after, core) - fine_contrast(fine_before, core),
+        noise=noise_level(fine_after),
+        clipped=_clipped_share(after),
+        tonal_range=float(high - low),
+    )
+
+
+def scene_motion(frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]) -> float:
+    """How much the scene behind the subject changes between neighbouring frames of a few.
+
+    Unlike `sparkle.media.measures.background_motion`, this is for frames seconds apart: a change of tone over
+    the whole scene is taken out, and so is grain.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3), T >= 2.
+        masks: bool (T, H, W), the subject.
+
+    Returns:
+        Mean Lab distance of the blurred frames outside all masks, at most 10 a pixel, mean over the
+        neighbours; 0 where there is no such place.
+    """
+    working = [reduced(frame) for frame in frames]
+    scene = ~dilate(np.logical_or.reduce([reduced_mask(mask) for mask in masks]), MOTION_MARGIN)
+    if not scene.any():
+        return 0.0
+    colours = [smooth(to_lab(frame), MOTION_SIGMA)[scene] for frame in working]
+    colours = [colour - np.median(colour, axis=0) for colour in colours]
+    changes = [distance(first, second) for first, second in pairwise(colours)]
+    return float(np.mean([_mean(np.minimum(change, MOTION_CAP)) for change in changes]))
+
+
+def fine_contrast(lightness: FloatImage, where: BoolImage) -> float:
+    """Log of the ratio of contrast finer than a pixel's blur to contrast from there to three pixels'.
+
+    It does not depend on the light, and falls by 0.3 to 1 for blurs that are seen; 0 where there is no place.
+    """
+    if not where.any():
+        return 0.0
+    fine, coarse = smooth(lightness, 1.0), smooth(lightness, 3.0)
+    contrasts = [_mean(np.abs(part)[where]) + 0.05 for part in (lightness - fine, fine - coarse)]
+    return float(np.log(contrasts[0] / contrasts[1]))
+
+
+def noise_level(lightness: FloatImage) -> float:
+    """Standard deviation of noise in L by Immerkaer's operator (1996); its median looks at the flat half."""
+    operator = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    response = np.abs(cv2.filter2D(lightness, cv2.CV_32F, operator))
+    # The operator's own norm is 6; 0.6745 is the median of |x| for a normal x of deviation 1.
+    return float(np.median(response)) / (6 * 0.6745)
+
+
+def _kept_structure(pair: Pair, core: BoolImage) -> tuple[float, float]:
+    """Identity and loss of the subject's structure; 0 and 1 where there is no subject."""
+    if not core.any():
+        return 0.0, 1.0
+    detail, strength = (values[core] for values in pair.correlation(core, DETAIL_WINDOW))
+    part, part_strength = (values[core] for values in pair.correlation(core, PART_WINDOW))
+    lost = np.clip(1 - part / np.float32(LOST_BELOW), 0, 1)
+    return (
+        weighted_mean(detail, np.minimum(strength, STRUCTURE_FULL)),
+        weighted_mean(lost, np.minimum(part_strength, STRUCTURE_FULL)),
+    )
+
+
+def _replaced(pair: Pair, background: BoolImage) -> float:
+    """The share of the background that is new: another colour, and where there was structure, another one."""
+    if not background.any():
+        return 0.0
+    correlation, strength = pair.correlation(background, DETAIL_WINDOW)
+    kept = np.clip(correlation, 0, 1) * np.minimum(strength, 1)
+    changed = np.minimum(distance(pair.before, pair.after) / np.float32(CHANGED_COLOUR), 1)
+    return _mean((changed * (1 - kept))[background])
+
+
+def _clipped_share(image: Image) -> float:
+    brightest = np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
+    return float(((brightest <= CLIPPED[0]) | (brightest >= CLIPPED[1])).mean())
+
+
+def _mean(values: npt.NDArray[np.floating]) -> float:
+    return float(values.mean(dtype=np.float64)) if values.size else 0.0

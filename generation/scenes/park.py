@@ -1,0 +1,60 @@
+"""A park: two rows of trees that lead away over a lawn, in blossom or in the colours of the season."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sparkle.generation.scenes.canvas import rgb
+from sparkle.generation.scenes.glade import forest_floor
+from sparkle.generation.scenes.light import Rays
+from sparkle.generation.scenes.motion import Swaying
+from sparkle.generation.scenes.plants import reach_above
+from sparkle.generation.scenes.sky import Sky
+from sparkle.generation.scenes.stage import Element, Stage
+from sparkle.generation.scenes.trees import broadleaf
+
+BLOSSOM = np.stack([rgb(250, 196, 212), rgb(244, 168, 192), rgb(255, 222, 230), rgb(236, 150, 178)])
+
+
+def avenue(stage: Stage) -> list[Element]:
+    """Two rows of trees that lead away, over a lawn."""
+    spring = stage.spec.season in ("spring", "summer")
+    leaves = BLOSSOM if spring else stage.mood.foliage
+    rng, horizon = stage.rng, float(stage.rng.uniform(0.60, 0.64))
+    mood = replace(stage.mood, haze=(0.55 * stage.mood.haze + 0.45 * leaves.mean(axis=0)).astype(np.float32))
+    under = replace(stage, mood=mood)
+    middle = float(rng.uniform(0.46, 0.54)) * stage.aspect
+    elements: list[Element] = [Sky(stage, horizon, clouds=0.7)]
+    elements += forest_floor(replace(under, mood=replace(under.mood)), horizon, middle, leaves)
+    for k, depth in enumerate((9.0, 6.0, 4.0, 2.7, 1.75, 1.12)):
+        canvas = stage.canvas()
+        foot = horizon + 0.40 / depth * 1.02
+        for side in (-1.0, 1.0):
+            for row in range(3 if k < 4 else 2):
+                x = middle + side * (0.82 + 1.0 * row + 0.12 * rng.normal()) / depth
+                tall = 1.22 / depth * rng.uniform(0.92, 1.12)
+                broadleaf(
+                    canvas,
+                    under,
+                    (x, foot + 0.01 * rng.normal()),
+                    tall,
+                    leaves,
+                    2.2 * (1 - 1 / depth) ** 3,
+                    detail=float(np.clip(2.0 / depth, 0.25, 1.7)),
+                    spread=0.52,
+                )
+        elements.append(
+            Swaying(
+                stage,
+                canvas.layer(),
+                reach_above(stage, foot, 1.0 / depth, 0.022 / depth + 0.003),
+                flutter=0.6,
+            )
+        )
+        if k == 2:
+            elements.append(
+                Rays(stage, (stage.mood.sun_x * stage.aspect, -0.2), 0.45 * stage.mood.glow + 0.05)
+            )
+    return elements
