@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.generation.classical.filters import FloatImage
+from sparkle.generation.classical.flow import DenseFlow
 
 WORKING_SHORT_SIDE = 180
 """Frames are measured at this short side, in pixels: 320x180 for 16:9."""
@@ -99,7 +100,7 @@ def _median_displacement(gray: npt.NDArray[np.uint8], gap: int) -> float:
     """Median over the pairs `gap` frames apart of the displacement per frame, in working pixels."""
     if gap == 0:
         return 0.0
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    flow = DenseFlow(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     displacements = [
         displacement / gap
         for before, after in pairwise(range(0, len(gray), gap))
@@ -109,7 +110,7 @@ def _median_displacement(gray: npt.NDArray[np.uint8], gap: int) -> float:
 
 
 def _pair_displacement(
-    flow: cv2.DISOpticalFlow, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]
+    flow: DenseFlow, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]
 ) -> float | None:
     """How far the camera moves the corners and the centre between two frames; None where it cannot tell."""
     height, width = before.shape
@@ -119,7 +120,7 @@ def _pair_displacement(
         return None
     rows, columns = rows[textured], columns[textured]
     start = np.stack([columns, rows], axis=1).astype(np.float32)
-    moved = start + flow.calc(before, after, None)[rows, columns]
+    moved = start + flow.between(before, after)[rows, columns]
     cv2.setRNGSeed(0)
     transform, _ = cv2.estimateAffinePartial2D(
         start,

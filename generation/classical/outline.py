@@ -50,14 +50,20 @@ GAP_BELOW = 0.35
 STEP_FLOOR = 1.0
 """Lab a pixel: steps that small are noise."""
 
-REMNANT_BAND = (2, 7)
-"""Distance from the mask's edge at which the old background is looked for: 4 to 14 pixels at 720p."""
+REMNANT_BAND = (1, 4)
+"""Distance from the mask's edge at which the old background is looked for: up to 8 pixels at 720p."""
 
 REMNANT_COLOUR = (3.0, 7.0)
 """Lab distance from the old background as the edit would have shown it: surely the same, surely another."""
 
-REMNANT_STRUCTURE = (0.4, 0.8)
+REMNANT_COLOUR_STRUCTURED = (6.0, 18.0)
+"""The same where the old background is told by its structure."""
+
+REMNANT_STRUCTURE = (0.5, 0.9)
 """Correlation with the old background's structure: surely another, surely the same."""
+
+REMNANT_WINDOW = 1
+"""Half-width of the window of that correlation: narrower than a thin remnant."""
 
 STRUCTURED = 1.5
 """Gradient (L a pixel) from which the old background has structure to be told by."""
@@ -90,16 +96,16 @@ def measure_outline(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> Outl
     profiles = _Profiles.across(mask)
     if not profiles.ys.size:
         return NO_OUTLINE
-    before, after = (_steps(profiles.sampled(image)) for image in (pair.before, pair.after))
+    before, after = (profiles.sampled(image) for image in (pair.before, pair.after))
     inner = STEP_AT < OUTER_REACH
-    agreement = _agreement(before[:, inner], after[:, inner])
+    agreement = _agreement(*(np.abs(np.diff(part[..., 0], axis=1))[:, inner] for part in (before, after)))
     positions = np.arange(-REACH, REACH + 1)
     band = (positions >= REMNANT_BAND[0]) & (positions <= REMNANT_BAND[1])
     old = profiles.sampled(_remnant_evidence(pair, mask, recoloured))[:, band].mean(axis=1)
     return Outline(
         contour=float(agreement.mean(dtype=np.float64)),
         gaps=float(np.clip(1 - profiles.averaged(agreement) / GAP_BELOW, 0, 1).mean(dtype=np.float64)),
-        edge=_prominence(after),
+        edge=_prominence(_steps(after)),
         remnants=float(_ramp(old, *REMNANT_SHARE).mean(dtype=np.float64)),
     )
 
@@ -184,10 +190,12 @@ def _agreement(first: FloatImage, second: FloatImage) -> FloatImage:
 
 def _remnant_evidence(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> FloatImage:
     """How surely a pixel outside the mask still is the old background, float32 (h, w), 0 to 1."""
-    correlation, strength = pair.correlation(~dilate(mask, 1), EDGE_REACH)
-    same_colour = 1 - _ramp(distance(pair.after, recoloured), *REMNANT_COLOUR)
+    correlation, strength = pair.correlation(~dilate(mask, 1), REMNANT_WINDOW)
+    away = distance(pair.after, recoloured)
     structured = np.clip(strength / np.float32(STRUCTURED), 0, 1)
-    evidence = same_colour * (1 - structured * (1 - _ramp(correlation, *REMNANT_STRUCTURE)))
+    by_colour = 1 - _ramp(away, *REMNANT_COLOUR)
+    by_structure = _ramp(correlation, *REMNANT_STRUCTURE) * (1 - _ramp(away, *REMNANT_COLOUR_STRUCTURED))
+    evidence = structured * by_structure + (1 - structured) * by_colour
     evidence[mask] = 0
     return np.asarray(evidence, np.float32)
 

@@ -29,15 +29,6 @@ def rgb(*levels: float) -> npt.NDArray[np.float32]:
     return np.array(levels, np.float32) / np.float32(255.0)
 
 
-def vary(
-    rng: np.random.Generator, colour: Colour, count: int, light: float = 0.15, hue: float = 0.04
-) -> Colour:
-    """`count` colours around one: `light` scales them together, `hue` moves the channels apart. (count, 3)."""
-    scale = 1.0 + light * rng.standard_normal((count, 1))
-    shift = hue * rng.standard_normal((count, 3))
-    return np.clip(np.asarray(colour) * scale * (1.0 + shift), 0.0, 1.0)
-
-
 def pick(
     rng: np.random.Generator, palette: Colour, count: int, light: float = 0.15, hue: float = 0.04
 ) -> Colour:

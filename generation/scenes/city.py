@@ -125,7 +125,8 @@ def _window_grid(
 
 def _beacons(stage: Stage, scene: Image) -> list[Element]:
     """Red lights that breathe on the highest roofs."""
-    rng, elements = stage.rng, []
+    rng = stage.rng
+    elements: list[Element] = []
     solid = scene[..., 3] > 0.5
     tops = np.where(solid.any(axis=0), solid.argmax(axis=0), stage.height)
     for _ in range(4):

@@ -19,6 +19,7 @@ SNOW = rgb(236, 242, 250)
 
 
 def far_hills(stage: Stage, horizon: float, count: int = 3, rise: float = 0.028) -> list[Element]:
+    """Hills with small trees along their crests: `count` rows, `rise` the height of the farthest."""
     elements: list[Element] = []
     for k in range(count):
         share = k / max(1, count - 1)
@@ -36,7 +37,8 @@ def single_trees(
     stage: Stage, horizon: float, size: float, count: int, distance: float, calm: float
 ) -> list[Element]:
     """Single trees in the middle distance, away from the middle of the frame."""
-    rng, elements = stage.rng, []
+    rng = stage.rng
+    elements: list[Element] = []
     bare = {"winter": 1.0, "spring": 0.45}.get(stage.spec.season, 0.0)
     for k in range(count):
         canvas = stage.canvas()

@@ -7,34 +7,33 @@ import numpy as np
 
 from sparkle.generation.scenes.canvas import Image, rgb
 from sparkle.generation.scenes.light import Fog
-from sparkle.generation.scenes.noise import Field, fractal, sample, smoothstep
+from sparkle.generation.scenes.noise import Field, as_field, fractal, sample
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Element, Stage
-from sparkle.generation.scenes.terrain import MAP_SIDE, Relief, View, slopes, survey
+from sparkle.generation.scenes.terrain import MAP_SIDE, Relief, View, slopes, standing, survey
 
 DUNE = rgb(226, 172, 112)
 
 
 def dunes(stage: Stage) -> list[Element]:
+    """The elements of a desert, back to front."""
     mood, rng = stage.mood, stage.rng
     horizon = float(rng.uniform(0.46, 0.52))
     broad = fractal(rng, MAP_SIDE, MAP_SIDE, cells=3.0, slope=3.0, finest=0.010)
     ridge = fractal(rng, MAP_SIDE, MAP_SIDE, cells=6.0, slope=3.0, stretch=1.6, finest=0.016)
     sharp = np.clip(1.0 - np.abs(ridge) / 1.3, 0.0, 1.0) ** 1.25
-    away = (np.arange(MAP_SIDE, dtype=np.float32) / MAP_SIDE)[:, None]
-    stand = 0.25 + 0.75 * smoothstep(0.06, 0.35, away) * (1.0 - smoothstep(0.93, 1.0, away))
-    relief = ((0.030 * sharp * (0.7 + 0.3 * broad) + 0.010 * broad) * stand).astype(np.float32)
-    relief = cv2.GaussianBlur(np.pad(relief, 8, mode="wrap"), (0, 0), 1.2)[8:-8, 8:-8]
+    stand = 0.25 + 0.75 * standing((0.06, 0.35), (0.93, 1.0))
+    relief = as_field((0.030 * sharp * (0.7 + 0.3 * broad) + 0.010 * broad) * stand)
+    relief = as_field(cv2.GaussianBlur(np.pad(relief, 8, mode="wrap"), (0, 0), 1.2))[8:-8, 8:-8]
     light, _, shadow = slopes(relief, mood.side, 0.42)
     shade = np.clip(1.35 * light**1.6 * (1 - 0.85 * shadow), 0, 1.2)
     maps = np.dstack([shade, fractal(rng, MAP_SIDE, MAP_SIDE, cells=30, slope=1.2)]).astype(np.float32)
     ripples = fractal(rng, 256, 256, cells=26, slope=2.2, stretch=3.0, finest=0.3)
 
     def paint(u: Field, v: Field, z: Field) -> Image:
-        lit, grain = cv2.split(sample(maps, u, v))
-        near = np.exp(-z / 0.10)
-        wave = sample(ripples, 22.0 * u, 22.0 * v) * near
-        return mood.lit(DUNE * (1.0 + 0.03 * grain[..., None]), lit * (1.0 + 0.16 * wave), 0.9 * z)
+        seen = sample(maps, u, v)
+        wave = sample(ripples, 22.0 * u, 22.0 * v) * np.exp(-z / 0.10)
+        return mood.lit(DUNE * (1.0 + 0.03 * seen[..., 1:]), seen[..., 0] * (1.0 + 0.16 * wave), 0.9 * z)
 
     terrain = survey(stage, relief, View(horizon, eye=0.030, near=0.03, far=0.99, focal=1.5), paint)
     return [

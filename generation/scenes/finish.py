@@ -16,12 +16,14 @@ import numpy.typing as npt
 
 from sparkle.generation.scenes.canvas import Image
 from sparkle.generation.scenes.match import SceneSpec
-from sparkle.generation.scenes.noise import fractal
+from sparkle.generation.scenes.noise import as_field, fractal
 
 DEFOCUS = 0.9 / 720  # sigma over the frame's height: a lens focused on the person in front
 GRAIN = 0.0055  # deviation of the grain, in 0..1
 GRAIN_MARGIN = 64  # pixels the grain sheet is larger than the frame
 VIGNETTE = 0.24  # darkening at the corners
+BLOOM_SPREADS = (0.048, 0.14)  # of the height: the glow right around a light, and the veil
+DAB_EDGE = 0.8  # how much the edges of dabs are sharpened, as wet paint gathers there
 BLOOM_FROM = 0.82  # brightness above which light spreads
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
 
@@ -53,17 +55,19 @@ class Style:
 
 STYLES: dict[str, Style] = {
     "plain": Style(),
-    "oil": Style(saturation=1.22, contrast=0.2, lights=(1.02, 1.0, 0.95), bloom=0.2, grain=0.6, dabs=7, paper=0.05),
-    "watercolour": Style(saturation=0.86, contrast=-0.12, shadows=(0.09, 0.085, 0.09), lights=(0.96, 0.965, 0.96),
-                         bloom=0.25, grain=0.4, dabs=5, paper=0.07),
-    "anime": Style(saturation=1.32, contrast=0.14, shadows=(0.02, 0.025, 0.05), lights=(1.02, 1.01, 1.02), bloom=0.55,
-                   grain=0.35, dabs=3),
+    "oil": Style(saturation=1.26, contrast=0.22, lights=(1.03, 1.0, 0.95), bloom=0.2, grain=0.6, dabs=7,
+                 paper=0.022),
+    "watercolour": Style(saturation=1.0, contrast=-0.08, shadows=(0.20, 0.195, 0.20), lights=(1.1, 1.1, 1.07),
+                         bloom=0.25, grain=0.4, dabs=5, paper=0.030),
+    "anime": Style(saturation=1.32, contrast=0.14, shadows=(0.02, 0.025, 0.05), lights=(1.02, 1.01, 1.02),
+                   bloom=0.55, grain=0.35, dabs=3),
     "noir": Style(saturation=0.0, contrast=0.5, shadows=(0.0, 0.0, 0.0), bloom=0.45, grain=1.8),
     "cyberpunk": Style(saturation=1.25, contrast=0.22, shadows=(0.015, 0.01, 0.05), lights=(1.0, 0.94, 1.04),
                        bloom=0.7),
     "vintage": Style(saturation=0.68, contrast=0.06, shadows=(0.065, 0.045, 0.03), lights=(0.99, 0.92, 0.78),
                      bloom=0.3, grain=1.6),
-    "fantasy": Style(saturation=1.2, contrast=0.12, shadows=(0.015, 0.02, 0.045), lights=(1.01, 1.0, 1.02), bloom=0.65),
+    "fantasy": Style(saturation=1.2, contrast=0.12, shadows=(0.015, 0.02, 0.045), lights=(1.01, 1.0, 1.02),
+                     bloom=0.65),
 }  # fmt: skip
 
 
@@ -85,14 +89,13 @@ class Finish:
         self._matrix = _grade_matrix(style)
         self._vignette = _vignette(painted, 1.5 if spec.style in ("vintage", "noir") else 1.0)
         sheet = (size[0] + GRAIN_MARGIN, size[1] + GRAIN_MARGIN)
-        grain = cv2.GaussianBlur(
-            rng.standard_normal(sheet, dtype=np.float32), (0, 0), max(0.6, 0.8 * size[0] / 720)
-        )
+        white = rng.standard_normal(sheet, dtype=np.float32)
+        grain = as_field(cv2.GaussianBlur(white, (0, 0), max(0.6, 0.8 * size[0] / 720)))
         grain *= np.float32(GRAIN * style.grain) / grain.std()
-        self._grain = cv2.merge([grain, grain, grain])
+        self._grain = as_field(cv2.merge([grain, grain, grain]))
         if style.paper:
             paper = fractal(rng, 256, 256, cells=24, slope=0.9)
-            paper = cv2.resize(np.tile(paper, (2, 4)), (painted[1], painted[0]), interpolation=cv2.INTER_AREA)
+            paper = as_field(cv2.resize(np.tile(paper, (2, 4)), painted[::-1], interpolation=cv2.INTER_AREA))
             self._vignette *= (1.0 + style.paper * paper)[..., None]
 
     def picture(self, frame: Image, t: float) -> npt.NDArray[np.uint8]:
@@ -100,21 +103,20 @@ class Finish:
         style = self._style
         _bloom(frame, style.bloom)
         _shoulder(frame)
-        frame = cv2.transform(frame, self._matrix)
+        frame = as_field(cv2.transform(frame, self._matrix))
         _contrast(frame, style.contrast)
         if style.dabs:
             frame = _dabs(frame, style.dabs, self._painted[0])
         frame *= self._vignette
         sigma = DEFOCUS * self._painted[0]
-        frame = cv2.GaussianBlur(frame, (3, 3), max(sigma, 0.35))
+        frame = as_field(cv2.GaussianBlur(frame, (3, 3), max(sigma, 0.35)))
         if self._painted != self._size:
-            frame = cv2.resize(frame, self._size[::-1], interpolation=cv2.INTER_CUBIC)
+            frame = as_field(cv2.resize(frame, self._size[::-1], interpolation=cv2.INTER_CUBIC))
         row, col = _grain_offset(t)
         rows, cols = self._size
         frame += self._grain[row : row + rows, col : col + cols]
         np.clip(frame, 0.0, 1.0, out=frame)
-        out: npt.NDArray[np.uint8] = cv2.convertScaleAbs(frame, alpha=255.0)
-        return out
+        return np.asarray(cv2.convertScaleAbs(frame, alpha=255.0), np.uint8)
 
 
 def _grade_matrix(style: Style) -> npt.NDArray[np.float32]:
@@ -128,21 +130,17 @@ def _grade_matrix(style: Style) -> npt.NDArray[np.float32]:
 def _vignette(painted: tuple[int, int], strength: float) -> Image:
     rows, cols = painted
     y, x = np.mgrid[0:rows, 0:cols].astype(np.float32)
-    reach = ((x + 0.5) / cols * 2 - 1) ** 2 * np.float32(0.55) + ((y + 0.5) / rows * 2 - 1) ** 2 * np.float32(
-        0.45
-    )
-    fall = np.float32(1.0) - np.float32(VIGNETTE * strength) * reach**1.5
-    return cv2.merge([fall, fall, fall])
+    reach = 0.55 * ((x + 0.5) / cols * 2 - 1) ** 2 + 0.45 * ((y + 0.5) / rows * 2 - 1) ** 2
+    fall = as_field(1.0 - VIGNETTE * strength * reach**1.5)
+    return as_field(cv2.merge([fall, fall, fall]))
 
 
 def _bloom(frame: Image, strength: float) -> None:
     rows, cols = frame.shape[:2]
     small = cv2.resize(frame, (max(1, cols // 4), max(1, rows // 4)), interpolation=cv2.INTER_AREA)
     np.maximum(small - np.float32(BLOOM_FROM), 0.0, out=small)
-    spread = cv2.GaussianBlur(small, (0, 0), 0.012 * rows) + np.float32(0.6) * cv2.GaussianBlur(
-        small, (0, 0), 0.035 * rows
-    )
-    big = cv2.resize(spread, (cols, rows), interpolation=cv2.INTER_LINEAR)
+    near, far = (cv2.GaussianBlur(small, (0, 0), spread * rows / 4) for spread in BLOOM_SPREADS)
+    big = cv2.resize(near + np.float32(0.6) * far, (cols, rows), interpolation=cv2.INTER_LINEAR)
     cv2.scaleAdd(big, strength, frame, dst=frame)
 
 
@@ -165,8 +163,9 @@ def _contrast(frame: Image, strength: float) -> None:
 def _dabs(frame: Image, side: int, rows: int) -> Image:
     """Merges detail into flat dabs with a median; in 8 bits, which flat dabs can bear."""
     odd = max(3, 2 * round(side * rows / 360 / 2 - 0.5) + 1)
-    flat = cv2.medianBlur(cv2.convertScaleAbs(frame, alpha=255.0), odd)
-    return flat.astype(np.float32) * np.float32(1.0 / 255.0)
+    flat = as_field(cv2.medianBlur(cv2.convertScaleAbs(frame, alpha=255.0), odd)) * np.float32(1.0 / 255.0)
+    soft = cv2.GaussianBlur(flat, (0, 0), 0.5 * odd)
+    return np.clip(flat + np.float32(DAB_EDGE) * (flat - soft), 0.0, 1.0)
 
 
 def _grain_offset(t: float) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from sparkle.generation.scenes.stage import Backdrop, Element, Stage
 BLOOMS = np.stack(
     [rgb(232, 70, 74), rgb(250, 206, 72), rgb(246, 240, 236), rgb(150, 110, 214), rgb(244, 150, 190)]
 )
+SUNFLOWERS = np.stack([rgb(250, 196, 40), rgb(244, 176, 30), rgb(252, 214, 80)])
 LAVENDER = np.stack([rgb(138, 104, 190), rgb(116, 84, 172), rgb(164, 132, 206)])
 
 
@@ -73,9 +74,12 @@ def sprinkle(
 
 
 def flower_field(stage: Stage) -> list[Element]:
+    """The elements of a field in bloom, back to front."""
     rng = stage.rng
     horizon = float(rng.uniform(0.44, 0.50))
-    blooms = LAVENDER if stage.spec.season == "summer" and rng.random() < 0.25 else BLOOMS
+    blooms = (
+        LAVENDER if stage.spec.has("lavender") else SUNFLOWERS if stage.spec.has("sunflowers") else BLOOMS
+    )
     green = stage.mood.grass.mean(axis=0)
     elements: list[Element] = [
         Sky(stage, horizon),

@@ -17,9 +17,11 @@ from sparkle.generation.scenes.light import Fog, Rays
 from sparkle.generation.scenes.motion import Swaying
 from sparkle.generation.scenes.park import avenue
 from sparkle.generation.scenes.plants import Crown, fern, foliage, reach_above
+from sparkle.generation.scenes.rocks import boulder
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Backdrop, Cutout, Element, Stage
 from sparkle.generation.scenes.trees import conifer, culm, limb, wander
+from sparkle.generation.scenes.water import Waterfall
 
 JUNGLE = np.stack([rgb(52, 116, 48), rgb(34, 92, 46), rgb(84, 146, 56), rgb(26, 76, 44)])
 DEPTHS = (2.4, 1.7, 1.1, 0.6, 0.12)  # the mood's distance of each layer of woods, far to near
@@ -32,6 +34,7 @@ def build(stage: Stage) -> list[Element]:
         "conifer": _firs,
         "jungle": _jungle,
         "bamboo": _bamboo,
+        "park": avenue,
         "blossom": avenue,
     }
     return kinds[stage.spec.kind](stage)
@@ -45,6 +48,8 @@ def _woods(stage: Stage) -> list[Element]:
     bare = 0.75 if stage.spec.season == "winter" else 0.0
     for k, distance in enumerate(DEPTHS):
         near = k / (len(DEPTHS) - 1)
+        if k == 1 and stage.spec.has("waterfall"):
+            elements += _falls(under, horizon, middle)
         if k == 2:
             elements += forest_floor(under, horizon, middle, leaves)
             elements.append(
@@ -60,6 +65,18 @@ def _woods(stage: Stage) -> list[Element]:
         reach = reach_above(stage, foot, 0.9, 0.010 + 0.016 * near)
         elements += [Cutout(stems.layer()), Swaying(stage, canvas.layer(), reach, flutter=0.6)]
     return elements
+
+
+def _falls(stage: Stage, horizon: float, middle: float) -> list[Element]:
+    """A waterfall over dark rock, deep in the woods."""
+    canvas = stage.canvas()
+    lip, wide = (middle, float(stage.rng.uniform(0.10, 0.16))), float(stage.rng.uniform(0.10, 0.15))
+    for side in (-1.0, 1.0):
+        for k in range(5):
+            foot = horizon + 0.02 - 0.02 * k * (horizon - lip[1])
+            size = (0.13 + 0.03 * k, (horizon - lip[1]) * (1.12 - 0.16 * k))
+            boulder(canvas, stage, (middle + side * (0.5 * wide + 0.10 + 0.07 * k), foot), size, 1.2)
+    return [Cutout(canvas.layer()), Waterfall(stage, lip, horizon + 0.02, wide)]
 
 
 def _trunk(canvas: Canvas, stage: Stage, x: float, foot: float, width: float, distance: float) -> None:
@@ -79,6 +96,7 @@ def _undergrowth(
 ) -> None:
     """Bushes along the foot of a layer, ferns in front, none in the middle."""
     rng = stage.rng
+    leaves = stage.mood.snowed(leaves, 0.7)
     palette = leaves * 0.9 if stage.spec.season != "autumn" else np.concatenate([leaves * 0.8, [MOSS, MOSS]])
     for x in sides(stage, 9, 0.15 + 0.5 * near):
         size = (0.05 + 0.10 * near) * rng.uniform(0.7, 1.3)

@@ -187,7 +187,7 @@ def pendant(canvas: Canvas, plane: Plane, x: float, ceiling: float, drop: float,
     canvas.polygon(plane(shade), rgb(52, 48, 46) * (0.5 + 0.3 * on))
     rim = np.array([[x - 0.21, y - 0.19], [x + 0.21, y - 0.19], [x + 0.22, y - 0.155], [x - 0.22, y - 0.155]])
     canvas.polygon(plane(rim), np.minimum(rgb(255, 222, 150) * (0.35 + 0.75 * on), 1.0))
-    return plane(np.array([[x, y - 0.20]]))[0]
+    return np.asarray(plane(np.array([[x, y - 0.20]]))[0])
 
 
 def potted(

@@ -22,7 +22,7 @@ LITTER = {"spring": MOSS, "summer": MOSS, "autumn": rgb(168, 104, 46), "winter":
 
 
 def glade(stage: Stage, leaves: Colour, mist: float) -> tuple[Stage, Image, float]:
-    """The stage under leaves: its haze is lit foliage. Also the opaque light behind the trees, and its middle."""
+    """The stage under leaves (its haze is lit foliage), the light behind the trees, and its middle."""
     mood = stage.mood
     green = np.asarray(leaves.mean(axis=0), np.float32)
     bright = mood.ambient + 0.75 * mood.key
@@ -67,7 +67,7 @@ def forest_floor(stage: Stage, horizon: float, middle: float, leaves: Colour) ->
     else:
         lying = (
             leaves
-            if spec.season == "autumn" or spec.kind == "blossom"
+            if spec.season == "autumn" or (spec.kind == "blossom" and spec.season != "winter")
             else np.stack([MOSS, 1.25 * MOSS, rgb(120, 96, 58)])
         )
     scatter(

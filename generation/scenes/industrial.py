@@ -12,6 +12,7 @@ from sparkle.generation.scenes.land import crest, hill
 from sparkle.generation.scenes.light import Flame, Fog, Glow, halo
 from sparkle.generation.scenes.mood import Mood
 from sparkle.generation.scenes.motion import Flicker
+from sparkle.generation.scenes.noise import as_field
 from sparkle.generation.scenes.signs import NEON, sign
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.smoke import Plume
@@ -21,6 +22,7 @@ RUST = np.stack([rgb(128, 82, 58), rgb(104, 74, 60), rgb(142, 98, 68), rgb(92, 8
 STEEL = np.stack([rgb(96, 98, 102), rgb(80, 78, 80), rgb(112, 104, 96)])
 FURNACE = rgb(255, 132, 40)  # the light of the smelters
 MURK = rgb(232, 136, 58)  # the haze that it fills
+FIRE_SKY = np.stack([rgb(96, 52, 40), rgb(196, 102, 48), rgb(255, 176, 84)])
 
 
 def build(stage: Stage) -> list[Element]:
@@ -48,24 +50,23 @@ def build(stage: Stage) -> list[Element]:
 
 
 def _burning(stage: Stage) -> Stage:
-    """The stage under a sky that the furnaces light from below."""
+    """The stage under a sky that the furnaces light from below: all of it in a wasteland, less over a factory."""
     mood: Mood = stage.mood
-    share = 0.62
-    sky = mood.sky * 0.45 + np.stack([rgb(96, 52, 40), rgb(196, 102, 48), rgb(255, 176, 84)]) * 0.55 * (
-        1.35 if not mood.night else 0.8
-    )
+    burn = 1.0 if stage.spec.kind == "wasteland" else 0.4
+    night = 0.62 if mood.night else 1.0
+    sky = mood.sky + (FIRE_SKY * (1.3 * night) - mood.sky) * (0.55 * burn)
+    haze = mood.haze + (MURK * night - mood.haze) * (0.62 * burn)
+    fire = (1.0 - 0.5 * burn) * mood.key + 0.20 * burn * FURNACE
     return replace(
         stage,
         mood=replace(
             mood,
-            sky=sky.astype(np.float32),
-            haze=((1 - share) * mood.haze + share * MURK * (0.95 if not mood.night else 0.62)).astype(
-                np.float32
-            ),
+            sky=as_field(sky),
+            haze=as_field(haze),
             haze_density=max(0.75, mood.haze_density),
-            key=(0.5 * mood.key + 0.20 * FURNACE).astype(np.float32),
-            cloud_lit=rgb(255, 190, 110),
-            cloud_shade=rgb(120, 66, 48),
+            key=as_field(fire),
+            cloud_lit=as_field(mood.cloud_lit + (rgb(255, 190, 110) - mood.cloud_lit) * burn),
+            cloud_shade=as_field(mood.cloud_shade + (rgb(120, 66, 48) - mood.cloud_shade) * burn),
             lamps=max(0.6, mood.lamps),
         ),
     )
@@ -225,7 +226,8 @@ def _pipe(
 
 def _flares(stage: Stage, horizon: float) -> list[Element]:
     """Gas flares that burn on the far works."""
-    rng, elements = stage.rng, []
+    rng = stage.rng
+    elements: list[Element] = []
     for _ in range(2):
         place = (float(rng.uniform(0.12, 0.88)) * stage.aspect, horizon - float(rng.uniform(0.20, 0.32)))
         flicker = Flicker(rng, depth=0.25, rate=1.9)

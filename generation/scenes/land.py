@@ -13,7 +13,7 @@ import numpy as np
 from sparkle.generation.scenes.canvas import Canvas, Colour, Image, Points
 from sparkle.generation.scenes.light import Dapple
 from sparkle.generation.scenes.motion import Swaying
-from sparkle.generation.scenes.noise import curve, fractal, sample, smoothstep
+from sparkle.generation.scenes.noise import as_field, curve, fractal, sample, smoothstep
 from sparkle.generation.scenes.plants import Crown, foliage, grass, reach_above
 from sparkle.generation.scenes.stage import Element, Stage
 
@@ -39,12 +39,12 @@ def hill(
     _, y = stage.grid()
     below = y - line[None]
     alpha = np.clip(below * stage.height + 0.5, 0.0, 1.0)
-    slope = np.gradient(cv2.GaussianBlur(line[None], (0, 0), max(1.0, stage.height / 180))[0]) * stage.height
+    smooth = as_field(cv2.GaussianBlur(line[None], (0, 0), max(1.0, stage.height / 180)))[0]
+    slope = np.gradient(smooth) * stage.height
     texture = fractal(stage.rng, 256, 512, cells=24, slope=1.1, stretch=2.5)
-    texture = cv2.resize(texture, (stage.width, stage.height), interpolation=cv2.INTER_CUBIC)
-    shade = (
-        0.52 + 0.35 * np.clip(slope * stage.mood.side, -1, 1)[None] * np.exp(-below / 0.10) + rough * texture
-    )
+    texture = as_field(cv2.resize(texture, (stage.width, stage.height), interpolation=cv2.INTER_CUBIC))
+    facing = np.clip(slope * stage.mood.side, -1, 1)[None] * np.exp(-below / 0.10)
+    shade = 0.52 + 0.35 * facing + rough * texture
     fade = distance + mist * smoothstep(0.0, 0.20, below)
     colour = stage.mood.lit(
         np.asarray(albedo)[None, None] * (1.0 + 0.5 * rough * texture[..., None]), shade, fade
@@ -109,17 +109,17 @@ def drifts(stage: Stage, horizon: float, cover: float) -> Image:
     texture = fractal(stage.rng, 256, 256, cells=9, slope=1.8)
     field = sample(texture, (x - 0.5 * stage.aspect) * depth * 60.0, depth * 90.0)
     level = 2.2 * (0.5 - cover)
-    return smoothstep(level - 0.08, level + 0.12, field) * (y > horizon)
+    return as_field(smoothstep(level - 0.08, level + 0.12, field) * (y > horizon))
 
 
 def plane_depth(y: Image, horizon: float) -> Image:
     """Depth of the ground at height y: 1 at the bottom of the frame, growing without bound to the horizon."""
-    return (1.0 - horizon) / np.maximum(y - horizon, 0.004)
+    return as_field((1.0 - horizon) / np.maximum(y - horizon, 0.004))
 
 
 def distance_of(y: Points | float, horizon: float) -> Image:
     """The mood's distance of the ground at height y."""
-    return np.clip(0.035 / np.maximum(np.asarray(y, np.float32) - horizon, 0.02) - 0.06, 0.0, 3.0)
+    return as_field(np.clip(0.035 / np.maximum(np.asarray(y) - horizon, 0.02) - 0.06, 0.0, 3.0))
 
 
 def meadow_rows(
@@ -151,7 +151,8 @@ def meadow_rows(
         heads: Share of blades that carry an ear.
         lying: float32 (h, w), 1 where something lies on the ground and nothing grows.
     """
-    rng, elements = stage.rng, []
+    rng = stage.rng
+    elements: list[Element] = []
     heading = float(rng.choice([-1.0, 1.0]))
     for k in range(rows):
         share = first + (1.12 - first) * (k / max(1, rows - 1)) ** 1.5

@@ -12,7 +12,7 @@ import numpy as np
 
 from sparkle.generation.scenes.canvas import Colour, Image
 from sparkle.generation.scenes.motion import Flicker
-from sparkle.generation.scenes.noise import Tile, fractal, smoothstep
+from sparkle.generation.scenes.noise import Tile, as_field, fractal, smoothstep
 from sparkle.generation.scenes.stage import Stage, blend
 
 COARSE = 4  # smooth light is made at 1/COARSE of the painted size
@@ -255,12 +255,10 @@ def halo(
     """A round glow, float32 (h, w, 3): exponential fall over `radius`, saturated within `core`."""
     x, y = stage.grid()
     reach = np.maximum(np.hypot(x - centre[0], y - centre[1]) - core, 0.0)
-    return (np.exp(-reach / radius)[..., None] * np.asarray(colour, np.float32)).astype(np.float32)
+    return as_field(np.exp(-reach / radius)[..., None] * np.asarray(colour, np.float32))
 
 
 def _enlarge(small: Image, width: int, height: int) -> Image:
     """A coarse raster at COARSE times its size, cut to (height, width)."""
-    big = cv2.resize(
-        small, (small.shape[1] * COARSE, small.shape[0] * COARSE), interpolation=cv2.INTER_LINEAR
-    )
-    return big[:height, :width]
+    size = (small.shape[1] * COARSE, small.shape[0] * COARSE)
+    return as_field(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR))[:height, :width]

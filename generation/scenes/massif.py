@@ -9,7 +9,7 @@ import numpy as np
 from sparkle.generation.scenes.canvas import Image, rgb
 from sparkle.generation.scenes.noise import Field, fractal, sample, smoothstep
 from sparkle.generation.scenes.stage import Stage
-from sparkle.generation.scenes.terrain import MAP_SIDE, Terrain, View, slopes, survey
+from sparkle.generation.scenes.terrain import MAP_SIDE, Terrain, View, slopes, standing, survey
 
 ROCK = rgb(112, 104, 98)
 SNOWFIELD = rgb(238, 243, 250)
@@ -41,8 +41,7 @@ def massif(stage: Stage, horizon: float, snowline: float, rise: float) -> Terrai
         rise: Height of the highest peak in map periods; 0.14 fills a third of the frame.
     """
     mood = stage.mood
-    away = (np.arange(MAP_SIDE, dtype=np.float32) / MAP_SIDE)[:, None]
-    stand = smoothstep(0.16, 0.60, away) * (1.0 - smoothstep(0.90, 0.99, away))
+    stand = standing((0.16, 0.60), (0.90, 0.99))
     relief = (rise * (ridged(stage, 2.6) * (0.25 + 0.75 * stand) * stand)).astype(np.float32)
     light, steep, shadow = slopes(relief, mood.side, 0.62)
     rough = fractal(stage.rng, MAP_SIDE, MAP_SIDE, cells=30, slope=1.2)

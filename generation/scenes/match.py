@@ -41,6 +41,13 @@ DEFAULT_PARTICLES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("village", "medieval"): ("embers",),
 }
 
+# Families that the weather does not reach, and what can drift there.
+SHELTERED: Mapping[str, frozenset[str]] = {
+    "interior": frozenset({"dust", "embers", "fireflies"}),
+    "underwater": frozenset({"bubbles", "dust", "fireflies"}),
+    "space": frozenset({"dust", "embers", "ash"}),
+}
+
 
 @dataclass(frozen=True)
 class SceneSpec:
@@ -105,10 +112,13 @@ class Words:
         self._forms = [
             frozenset() if _silent(words, place) else base_forms(word) for place, word in enumerate(words)
         ]
+        self._known = frozenset[str]().union(*self._forms)
 
     def has(self, term: str) -> bool:
         """Whether the term's words occur one after another, each in a base form."""
         wanted = term.split()
+        if not self._known.issuperset(wanted):
+            return False
         starts = range(len(self._forms) - len(wanted) + 1)
         return any(all(part in self._forms[start + k] for k, part in enumerate(wanted)) for start in starts)
 
@@ -147,16 +157,9 @@ def match(prompt: str) -> SceneSpec:
     words = Words(prompt)
     family = words.best(vocabulary.FAMILY_TERMS, vocabulary.FALLBACK_FAMILY)
     kind = _kind(words, family)
-    particles = tuple(name for name, terms in vocabulary.PARTICLE_TERMS.items() if words.any_of(terms))
     features = tuple(name for name, terms in vocabulary.FEATURE_TERMS.items() if words.any_of(terms))
     season = words.best(vocabulary.SEASON_TERMS, "summer")
     weather = words.best(vocabulary.WEATHER_TERMS, "clear")
-    if not particles and weather not in ("rain", "storm"):
-        particles = DEFAULT_PARTICLES.get((family, kind), DEFAULT_PARTICLES.get((family, ""), ()))
-        if season == "winter" and (family, kind) == ("forest", "conifer"):
-            particles = ("snow",)
-    if weather in ("rain", "storm") and not {"rain", "snow"} & set(particles) and family not in INDOORS:
-        particles = (*particles, "rain")
     return SceneSpec(
         family=family,
         kind=kind,
@@ -164,14 +167,28 @@ def match(prompt: str) -> SceneSpec:
         time_of_day=words.best(vocabulary.TIME_TERMS, _usual_time(family, kind)),
         weather=weather,
         style=words.best(vocabulary.STYLE_TERMS, "plain"),
-        energy=ENERGY_REST
-        + ENERGY_SPAN * math.tanh(words.total(vocabulary.ENERGY_TERMS) / (2 * ENERGY_SPAN)),
-        particles=particles,
+        energy=_energy(words),
+        particles=_particles(words, family, kind, season, weather),
         features=features,
     )
 
 
-INDOORS = frozenset({"interior", "underwater", "space"})  # families that no rain or snow reaches
+def _particles(words: Words, family: str, kind: str, season: str, weather: str) -> tuple[str, ...]:
+    """What the prompt lets fall, or what usually does: rain in rainy weather, nothing out of place."""
+    named = tuple(name for name, terms in vocabulary.PARTICLE_TERMS.items() if words.any_of(terms))
+    if family in SHELTERED:
+        named = tuple(name for name in named if name in SHELTERED[family])
+        return named or DEFAULT_PARTICLES.get((family, ""), ())
+    if weather in ("rain", "storm"):
+        return named if {"rain", "snow"} & set(named) else (*named, "rain")
+    if not named and season == "winter" and (family, kind) == ("forest", "conifer"):
+        return ("snow",)
+    return named or DEFAULT_PARTICLES.get((family, kind), DEFAULT_PARTICLES.get((family, ""), ()))
+
+
+def _energy(words: Words) -> float:
+    steps = words.total(vocabulary.ENERGY_TERMS)
+    return ENERGY_REST + ENERGY_SPAN * math.tanh(steps / (2.0 * ENERGY_SPAN))
 
 
 def _kind(words: Words, family: str) -> str:

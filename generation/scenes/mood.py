@@ -54,17 +54,17 @@ class Hour:
 
 
 TIMES: dict[str, Hour] = {
-    "dawn": Hour((92, 118, 172), (206, 172, 178), (255, 205, 158), (255, 190, 140), 0.70, (150, 150, 185), 0.52,
-                 0.12, 0.8, 0.4, (255, 206, 180), (150, 138, 168)),
-    "morning": Hour((92, 144, 202), (182, 202, 214), (253, 228, 182), (255, 222, 164), 0.88, (160, 174, 194), 0.54,
-                    0.42, 0.6, 0.0, (255, 246, 230), (178, 192, 212)),
-    "noon": Hour((44, 112, 196), (112, 172, 226), (200, 226, 240), (255, 248, 232), 0.92, (158, 182, 214), 0.58,
-                 1.7, 0.35, 0.0, (255, 254, 250), (172, 190, 212)),
-    "golden": Hour((86, 132, 190), (206, 190, 164), (255, 216, 148), (255, 206, 134), 0.95, (146, 148, 172), 0.48,
-                   0.26, 1.0, 0.15, (255, 228, 176), (172, 146, 150)),
+    "dawn": Hour((92, 118, 172), (206, 172, 178), (255, 205, 158), (255, 190, 140), 0.70, (150, 150, 185),
+                 0.52, 0.12, 0.8, 0.4, (255, 206, 180), (150, 138, 168)),
+    "morning": Hour((92, 144, 202), (182, 202, 214), (253, 228, 182), (255, 222, 164), 0.88,
+                    (160, 174, 194), 0.54, 0.42, 0.6, 0.0, (255, 246, 230), (178, 192, 212)),
+    "noon": Hour((44, 112, 196), (112, 172, 226), (200, 226, 240), (255, 248, 232), 0.92, (158, 182, 214),
+                 0.58, 1.7, 0.35, 0.0, (255, 254, 250), (172, 190, 212)),
+    "golden": Hour((86, 132, 190), (206, 190, 164), (255, 216, 148), (255, 206, 134), 0.95, (146, 148, 172),
+                   0.48, 0.26, 1.0, 0.15, (255, 228, 176), (172, 146, 150)),
     "twilight": Hour((34, 42, 92), (142, 84, 124), (255, 152, 84), (255, 146, 98), 0.30, (104, 98, 148), 0.44,
                      0.05, 0.75, 0.85, (255, 146, 106), (84, 64, 108)),
-    "night": Hour((7, 11, 30), (16, 27, 60), (38, 56, 92), (150, 178, 232), 0.26, (60, 78, 130), 0.34,
+    "night": Hour((7, 11, 30), (16, 27, 60), (38, 56, 92), (150, 178, 232), 0.32, (64, 82, 134), 0.42,
                   0.70, 0.30, 1.0, (62, 78, 118), (18, 25, 48)),
 }  # fmt: skip
 
@@ -142,6 +142,11 @@ class Mood:
         """-1 when the light comes from the left, +1 from the right."""
         return -1.0 if self.sun_x < 0.5 else 1.0
 
+    def snowed(self, albedo: Colour, share: float = 0.85) -> Array3:
+        """An albedo (..., 3) under the snow that lies, `share` of it covered in winter."""
+        white = rgb(236, 242, 250)
+        return np.asarray(np.asarray(albedo) + (white - np.asarray(albedo)) * (share * self.snow), np.float32)
+
     def lit(self, albedo: Colour, shade: Colour | float = 1.0, distance: Colour | float = 0.0) -> Array3:
         """The seen colour of a surface.
 
@@ -159,7 +164,7 @@ class Mood:
     def hazed(self, colour: Colour, distance: Colour | float) -> Array3:
         """A colour (..., 3) seen through `distance` (...,) of air."""
         clear = np.exp(-self.haze_density * np.asarray(distance, np.float32))[..., None]
-        return (np.asarray(colour, np.float32) * clear + self.haze * (1.0 - clear)).astype(np.float32)
+        return np.asarray(np.asarray(colour, np.float32) * clear + self.haze * (1.0 - clear), np.float32)
 
 
 def mood(spec: SceneSpec, rng: np.random.Generator) -> Mood:
@@ -201,7 +206,7 @@ def mood(spec: SceneSpec, rng: np.random.Generator) -> Mood:
 def _grey(colour: Array3, share: float, dim: float) -> Array3:
     """A colour (..., 3) mixed towards its own, slightly blue, grey."""
     grey = colour.mean(axis=-1, keepdims=True) * dim * rgb(250, 253, 258)
-    return colour + (grey - colour) * np.float32(share)
+    return np.asarray(colour + (grey - colour) * np.float32(share), np.float32)
 
 
 def _snow_cover(spec: SceneSpec) -> float:

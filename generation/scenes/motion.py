@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from sparkle.generation.scenes.canvas import Image
-from sparkle.generation.scenes.noise import fractal
+from sparkle.generation.scenes.noise import as_field, fractal
 from sparkle.generation.scenes.stage import Stage, bounds, over
 
 GUST_LENGTH = 1.3  # wave length of a gust along x, in frame heights
@@ -78,7 +78,7 @@ class Swaying:
         dy = self._y + np.float32(0.6 * math.sin(3.1 * beat)) * self._flutter[1]
         cv2.scaleAdd(self._flutter[0], 0.6 * math.cos(3.4 * beat), dy, dst=dy)
         moved = cv2.remap(self._layer, dx, dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        over(frame, moved, self._top, self._left)
+        over(frame, as_field(moved), self._top, self._left)
 
 
 class Flicker:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from sparkle.generation.scenes.canvas import Image, pick, rgb
@@ -18,7 +17,7 @@ from sparkle.generation.scenes.noise import Field, curve, fractal, sample, smoot
 from sparkle.generation.scenes.plants import Crown, foliage, reach_above
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Cutout, Element, Stage
-from sparkle.generation.scenes.terrain import MAP_SIDE, Relief, ValleyMist, View, slopes, survey
+from sparkle.generation.scenes.terrain import MAP_SIDE, Relief, ValleyMist, View, slopes, standing, survey
 from sparkle.generation.scenes.trees import conifer
 
 NEEDLES = np.stack([rgb(44, 78, 56), rgb(34, 64, 50), rgb(64, 96, 62)])
@@ -149,20 +148,19 @@ def _canyon(stage: Stage) -> list[Element]:
     """Mesas of banded rock over a dry floor."""
     mood, rng = stage.mood, stage.rng
     horizon = float(rng.uniform(0.52, 0.58))
-    away = (np.arange(MAP_SIDE, dtype=np.float32) / MAP_SIDE)[:, None]
     shape = fractal(rng, MAP_SIDE, MAP_SIDE, cells=3.2, slope=2.6, finest=0.03)
     fine = fractal(rng, MAP_SIDE, MAP_SIDE, cells=20, slope=1.5)
-    level = (
-        smoothstep(0.0, 0.9, shape + 0.10 * fine) * 0.62 + smoothstep(0.9, 1.5, shape + 0.10 * fine) * 0.38
-    )
-    stand = smoothstep(0.12, 0.34, away) * (1.0 - smoothstep(0.92, 0.99, away))
+    rise = shape + 0.10 * fine
+    level = 0.62 * smoothstep(0.0, 0.9, rise) + 0.38 * smoothstep(0.9, 1.5, rise)
+    stand = standing((0.12, 0.34), (0.92, 0.99))
     relief = (0.105 * (level * (1.0 + 0.025 * fine)) * stand + 0.0015 * fine).astype(np.float32)
     light, _, shadow = slopes(relief, mood.side, 0.6)
     maps = np.dstack([1.2 * light * (1 - 0.8 * shadow), relief, fine]).astype(np.float32)
     bands = np.concatenate([pick(rng, CANYON, 22, 0.10, 0.03), CANYON])
 
     def paint(u: Field, v: Field, z: Field) -> Image:
-        shade, height, grit = cv2.split(sample(maps, u, v))
+        seen = sample(maps, u, v)
+        shade, height, grit = seen[..., 0], seen[..., 1], seen[..., 2]
         strata = np.clip(height / 0.115 * 22 + 0.5 * grit, 0, 24.9)
         lower = strata.astype(np.int32)
         part = smoothstep(0.3, 0.7, strata - lower)[..., None]

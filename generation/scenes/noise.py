@@ -7,11 +7,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 Field = npt.NDArray[np.float32]
+Real = npt.NDArray[np.floating[Any]]
 
 
 def fractal(
@@ -46,18 +49,18 @@ def fractal(
     gain *= radius > 0.35 * cells  # nothing much longer than a cell: no slope across the whole field
     gain *= radius <= finest * width
     field = np.fft.irfft2(np.fft.rfft2(white) * gain, s=(height, width))
-    return ((field - field.mean()) / field.std()).astype(np.float32)
+    return as_field((field - field.mean()) / field.std())
 
 
-def smoothstep(low: float, high: float, x: Field) -> Field:
-    """The cubic ramp from 0 at `low` to 1 at `high`, elementwise."""
-    ramp = np.clip((x - np.float32(low)) * np.float32(1.0 / (high - low)), 0.0, 1.0)
-    return ramp * ramp * (np.float32(3.0) - np.float32(2.0) * ramp)
+def as_field(values: npt.ArrayLike) -> Field:
+    """The values as float32, without a copy where they are that already."""
+    return np.asarray(values, np.float32)
 
 
-def unit(field: Field, spread: float = 2.0) -> Field:
-    """Zero-mean noise squeezed into 0..1; `spread` deviations reach the ends."""
-    return np.clip(field / np.float32(2.0 * spread) + np.float32(0.5), 0.0, 1.0)
+def smoothstep(low: float, high: float, x: npt.ArrayLike) -> Field:
+    """The cubic ramp from 0 at `low` to 1 at `high` (or down, when low is the larger), elementwise."""
+    ramp = np.clip((as_field(x) - np.float32(low)) * np.float32(1.0 / (high - low)), 0.0, 1.0)
+    return as_field(ramp * ramp * (np.float32(3.0) - np.float32(2.0) * ramp))
 
 
 def curve(rng: np.random.Generator, samples: int, *, cells: float = 3.0, slope: float = 1.6) -> Field:
@@ -65,14 +68,13 @@ def curve(rng: np.random.Generator, samples: int, *, cells: float = 3.0, slope: 
     return fractal(rng, 1, 2 * samples, cells=2 * cells, slope=slope)[0, :samples]
 
 
-def sample(texture: Field, u: Field, v: Field) -> Field:
-    """Samples a periodic texture (h, w[, c]) once at texel coordinates; `Tile` is for repeated, moving samples."""
+def sample(texture: Field, u: Real, v: Real) -> Field:
+    """A periodic texture (h, w[, c]) sampled once at texel coordinates; `Tile` is for moving samples."""
     height, width = texture.shape[:2]
     rim = ((0, 1), (0, 1)) + ((0, 0),) * (texture.ndim - 2)
     padded = np.pad(texture, rim, mode="wrap")
-    u, v = np.mod(u, width).astype(np.float32), np.mod(v, height).astype(np.float32)
-    out: Field = cv2.remap(padded, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return out
+    u, v = as_field(np.mod(u, width)), as_field(np.mod(v, height))
+    return as_field(cv2.remap(padded, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 class Tile:
@@ -90,16 +92,16 @@ class Tile:
     def window(self, height: int, width: int, dx: float, dy: float = 0.0) -> Field:
         """The (height, width) part whose top left corner is at (dx, dy) texels; no larger than one period."""
         offset = np.array([[1, 0, dx % self.width], [0, 1, dy % self.height]], np.float32)
-        out: Field = cv2.warpAffine(
+        out = cv2.warpAffine(
             self._wrapped,
             offset,
             (width, height),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        return out
+        return as_field(out)
 
-    def lookup(self, u: Field, v: Field) -> TileLookup:
+    def lookup(self, u: Real, v: Real) -> TileLookup:
         """Prepares repeated sampling at fixed texel coordinates (u, v)."""
         return TileLookup(self._wrapped, np.mod(u, self.width), np.mod(v, self.height))
 
@@ -107,18 +109,18 @@ class Tile:
 class TileLookup:
     """Samples a tile at fixed coordinates plus a moving offset. Made by `Tile.lookup`."""
 
-    def __init__(self, wrapped: Field, u: Field, v: Field) -> None:
+    def __init__(self, wrapped: Field, u: Real, v: Real) -> None:
         self._wrapped = wrapped
         self._height, self._width = wrapped.shape[0] / 2, wrapped.shape[1] / 2
-        self._u, self._v = u.astype(np.float32), v.astype(np.float32)
+        self._u, self._v = as_field(u), as_field(v)
 
     def at(self, du: float, dv: float) -> Field:
         """float32 samples shaped like u, at (u + du, v + dv)."""
-        out: Field = cv2.remap(
+        out = cv2.remap(
             self._wrapped,
             self._u + np.float32(du % self._width),
             self._v + np.float32(dv % self._height),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        return out
+        return as_field(out)

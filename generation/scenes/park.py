@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from sparkle.generation.scenes.canvas import rgb
-from sparkle.generation.scenes.glade import forest_floor
+from sparkle.generation.scenes.glade import canopy, forest_floor
 from sparkle.generation.scenes.light import Rays
 from sparkle.generation.scenes.motion import Swaying
+from sparkle.generation.scenes.noise import as_field
 from sparkle.generation.scenes.plants import reach_above
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Element, Stage
@@ -20,14 +21,14 @@ BLOSSOM = np.stack([rgb(250, 196, 212), rgb(244, 168, 192), rgb(255, 222, 230), 
 
 def avenue(stage: Stage) -> list[Element]:
     """Two rows of trees that lead away, over a lawn."""
-    spring = stage.spec.season in ("spring", "summer")
-    leaves = BLOSSOM if spring else stage.mood.foliage
+    in_bloom = stage.spec.kind == "blossom" and stage.spec.season in ("spring", "summer")
+    leaves = BLOSSOM if in_bloom else stage.mood.foliage
     rng, horizon = stage.rng, float(stage.rng.uniform(0.60, 0.64))
     mood = replace(stage.mood, haze=(0.55 * stage.mood.haze + 0.45 * leaves.mean(axis=0)).astype(np.float32))
     under = replace(stage, mood=mood)
     middle = float(rng.uniform(0.46, 0.54)) * stage.aspect
     elements: list[Element] = [Sky(stage, horizon, clouds=0.7)]
-    elements += forest_floor(replace(under, mood=replace(under.mood)), horizon, middle, leaves)
+    elements += forest_floor(under, horizon, middle, leaves)
     for k, depth in enumerate((9.0, 6.0, 4.0, 2.7, 1.75, 1.12)):
         canvas = stage.canvas()
         foot = horizon + 0.40 / depth * 1.02
@@ -44,6 +45,7 @@ def avenue(stage: Stage) -> list[Element]:
                     2.2 * (1 - 1 / depth) ** 3,
                     detail=float(np.clip(2.0 / depth, 0.25, 1.7)),
                     spread=0.52,
+                    bare=0.9 if stage.mood.snow == 1 else 0.0,
                 )
         elements.append(
             Swaying(
@@ -57,4 +59,9 @@ def avenue(stage: Stage) -> list[Element]:
             elements.append(
                 Rays(stage, (stage.mood.sun_x * stage.aspect, -0.2), 0.45 * stage.mood.glow + 0.05)
             )
+    if stage.mood.snow < 1:
+        boughs = stage.canvas()
+        canopy(boughs, under, leaves, 0.05, 0.75)
+        reach = as_field(0.016 * np.clip(1.0 - stage.grid()[1] / 0.5, 0.2, 1.0))
+        elements.append(Swaying(stage, boughs.layer(), reach, flutter=0.6))
     return elements

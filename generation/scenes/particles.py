@@ -1,4 +1,4 @@
-"""Things that drift through the air: snow, rain, petals, leaves, embers, ash, dust, fireflies, spray, bubbles.
+"""Things that drift through the air: snow, rain, petals, leaves, embers, ash, dust, fireflies, bubbles.
 
 - Each kind is a row of `DRIFTS`; each is drawn at three depths: many, small and slow behind, a few large,
   fast and out of focus in front.
@@ -56,15 +56,19 @@ class Drift:
 DRIFTS: dict[str, Drift] = {
     "snow": Drift(620, 0.0042, 0.16, 0.05, 0.014, ((248, 250, 255),), 0.85),
     "rain": Drift(420, 0.0016, 1.5, 0.22, 0.0, ((190, 205, 225),), 0.34, "streak"),
-    "petals": Drift(150, 0.0085, 0.085, 0.09, 0.030, ((255, 208, 220), (250, 180, 202), (255, 228, 234)), 0.95, "flake"),
-    "leaves": Drift(80, 0.0120, 0.11, 0.10, 0.040, ((206, 112, 34), (222, 158, 50), (176, 66, 30)), 0.97, "flake"),
-    "embers": Drift(130, 0.0026, -0.10, 0.03, 0.028, ((255, 150, 50), (255, 110, 30), (255, 190, 90)), 1.1, glows=True,
-                    pulse=0.5),
+    "petals": Drift(150, 0.0085, 0.085, 0.09, 0.030, ((255, 208, 220), (250, 180, 202), (255, 228, 234)),
+                    0.95, "flake"),
+    "leaves": Drift(80, 0.0120, 0.11, 0.10, 0.040, ((206, 112, 34), (222, 158, 50), (176, 66, 30)), 0.97,
+                    "flake"),
+    "embers": Drift(130, 0.0026, -0.10, 0.03, 0.028, ((255, 150, 50), (255, 110, 30), (255, 190, 90)), 1.1,
+                    glows=True, pulse=0.5),
     "ash": Drift(150, 0.0040, -0.012, 0.055, 0.020, ((46, 40, 38), (70, 58, 50), (30, 28, 30)), 0.8, "flake"),
-    "dust": Drift(170, 0.0026, -0.008, 0.014, 0.022, ((255, 236, 196), (255, 246, 222)), 0.42, glows=True, pulse=0.7),
-    "fireflies": Drift(70, 0.0036, -0.010, 0.010, 0.050, ((255, 232, 120), (210, 255, 140), (255, 244, 190)), 1.0,
-                       glows=True, pulse=1.0),
-    "droplets": Drift(150, 0.0026, 0.03, 0.03, 0.012, ((235, 248, 255), (255, 250, 230)), 0.6, glows=True, pulse=0.8),
+    "dust": Drift(170, 0.0026, -0.008, 0.014, 0.022, ((255, 236, 196), (255, 246, 222)), 0.42, glows=True,
+                  pulse=0.7),
+    "fireflies": Drift(70, 0.0036, -0.010, 0.010, 0.050, ((255, 232, 120), (210, 255, 140), (255, 244,
+                       190)), 1.0, glows=True, pulse=1.0),
+    "droplets": Drift(150, 0.0026, 0.03, 0.03, 0.012, ((235, 248, 255), (255, 250, 230)), 0.6, glows=True,
+                      pulse=0.8),
     "bubbles": Drift(70, 0.0070, -0.13, 0.0, 0.012, ((190, 235, 245),), 0.40, "ring"),
 }  # fmt: skip
 
@@ -163,7 +167,8 @@ class _Swarm:
 
 def _daylight(stage: Stage) -> float:
     """Brightness of the light that falls on solid particles."""
-    return float(np.clip((stage.mood.ambient + 0.75 * stage.mood.key).max(), 0.30, 1.0))
+    light = float((stage.mood.ambient + 0.75 * stage.mood.key).max())
+    return float(np.clip(light + 0.25 * stage.mood.lamps, 0.45, 1.0))
 
 
 def falling(stage: Stage) -> list[Particles]:

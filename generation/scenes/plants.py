@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparkle.generation.scenes.canvas import LEAF, Canvas, Colour, Image, Points, pick
-from sparkle.generation.scenes.noise import curve
+from sparkle.generation.scenes.noise import as_field, curve
 from sparkle.generation.scenes.stage import Stage
 
 
@@ -166,4 +166,4 @@ def scatter(
 def reach_above(stage: Stage, root: float, height: float, amount: float) -> Image:
     """A sway map (h, w): zero from `root` down, `amount` at `height` above it, growing as a bent rod does."""
     _, y = stage.grid()
-    return (amount * np.clip((root - y) / height, 0.0, 1.3) ** 1.6).astype(np.float32)
+    return as_field(amount * np.clip((root - y) / height, 0.0, 1.3) ** 1.6)

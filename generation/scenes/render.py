@@ -28,11 +28,12 @@ from sparkle.generation.scenes import (
     village,
 )
 from sparkle.generation.scenes.finish import Finish
+from sparkle.generation.scenes.light import Fog
 from sparkle.generation.scenes.match import SceneSpec, match
 from sparkle.generation.scenes.mood import mood
 from sparkle.generation.scenes.particles import falling
 from sparkle.generation.scenes.stage import Element, Stage
-from sparkle.schemas.errors import MediaError
+from sparkle.schemas.errors import ConfigError, MediaError
 
 FAMILIES: dict[str, Callable[[Stage], list[Element]]] = {
     "city": city.build,
@@ -46,7 +47,9 @@ FAMILIES: dict[str, Callable[[Stage], list[Element]]] = {
     "underwater": underwater.build,
     "village": village.build,
 }
-SMALLEST_SIDE, LARGEST_SIDE = 96, 4096  # pixels; below, layers vanish, above, a frame needs gigabytes
+CLEAR_FAMILIES = frozenset({"city", "forest", "meadow", "shore", "village"})
+SMALLEST_SIDE, LARGEST_SIDE = 96, 4096  # pixels; below, layers vanish
+LARGEST_AREA = 3840 * 2160  # pixels; a scene of this size holds about a gigabyte of layers
 PAINTED_SHARE = 0.5  # of the size: the picture behind a person is out of focus anyway
 PAINTED_FLOOR = 240  # rows below which nothing is saved by painting smaller
 
@@ -61,13 +64,24 @@ class Scene:
         painted = (round(height * share), round(width * share))
         rng = np.random.Generator(np.random.PCG64([seed, zlib.crc32(spec.family.encode())]))
         stage = Stage(painted[0], painted[1], spec, mood(spec, rng), rng)
-        self._elements = [*FAMILIES.get(spec.family, meadow.build)(stage), *falling(stage)]
+        self._elements = [*FAMILIES[spec.family](stage), *_mist(stage), *falling(stage)]
         self._finish = Finish(spec, rng, painted, (height, width))
         self._painted = painted
 
     @classmethod
     def from_prompt(cls, prompt: str, *, seed: int, width: int, height: int) -> Self:
-        """Reads a prompt and paints its scene."""
+        """Reads a prompt and paints its scene.
+
+        Args:
+            prompt: What the background should be; any text gives some scene.
+            seed: Layout, palette and places are drawn from it; 0 or more.
+            width: Columns of the pictures, even, 96 to 4096.
+            height: Rows of the pictures, even, 96 to 4096.
+
+        Raises:
+            ConfigError: The seed is negative.
+            MediaError: The size is odd, too small or too large.
+        """
         return cls(match(prompt), seed=seed, width=width, height=height)
 
     @property
@@ -87,7 +101,7 @@ class Scene:
         }
 
     def frame(self, t: float) -> npt.NDArray[np.uint8]:
-        """The picture at t seconds, uint8 (height, width, 3) RGB."""
+        """The picture at t seconds, uint8 (height, width, 3) RGB; `frame(0)` is the clip's first frame."""
         canvas = np.zeros((*self._painted, 3), np.float32)
         for element in self._elements:
             element.draw(canvas, t)
@@ -98,10 +112,20 @@ class Scene:
         return (self.frame(k / fps) for k in range(count))
 
 
+def _mist(stage: Stage) -> list[Element]:
+    """A bank of fog over families that paint none themselves, when the prompt asks for it."""
+    if stage.spec.family not in CLEAR_FAMILIES or not (stage.spec.has("fog") or stage.spec.weather == "fog"):
+        return []
+    return [Fog(stage, 0.60, 0.13, 0.42, speed=0.06), Fog(stage, 0.86, 0.16, 0.22, speed=0.10)]
+
+
 def _check(seed: int, width: int, height: int) -> None:
-    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE and side % 2 == 0 for side in (width, height)):
+    if seed < 0:
+        raise ConfigError("A scene cannot be drawn from this seed.", got=seed, wanted="0 or more")
+    sides_fit = all(SMALLEST_SIDE <= side <= LARGEST_SIDE and side % 2 == 0 for side in (width, height))
+    if not sides_fit or width * height > LARGEST_AREA:
         raise MediaError(
             "A scene cannot be painted at this size.",
             got=f"{width}x{height}",
-            wanted=f"even sides from {SMALLEST_SIDE} to {LARGEST_SIDE} pixels",
+            wanted=f"even sides from {SMALLEST_SIDE} to {LARGEST_SIDE} pixels, {LARGEST_AREA} pixels at most",
         )

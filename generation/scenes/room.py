@@ -17,7 +17,7 @@ from sparkle.generation.scenes import furniture as things
 from sparkle.generation.scenes.canvas import Colour, Image, Points, rgb
 from sparkle.generation.scenes.light import Dapple, Glow, Lamplight, Rays, halo
 from sparkle.generation.scenes.motion import Flicker, Swaying
-from sparkle.generation.scenes.noise import fractal
+from sparkle.generation.scenes.noise import as_field, fractal
 from sparkle.generation.scenes.plants import Crown, foliage
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Cutout, Element, Stage
@@ -119,7 +119,7 @@ class Room:
         glows: list[Element] = []
         for bulb, place, size in self.lamps:
             flicker = Flicker(stage.rng, depth=0.16, rate=1.5)
-            gain = pool(self.street, place, size, BULB * 1.9 * self.on)
+            gain = pool(self.street, place, size, BULB * 2.3 * self.on)
             gains.append((gain * scene[..., 3:], flicker))
             glows.append(
                 Glow(halo(stage, (float(bulb[0]), float(bulb[1])), 0.035, BULB * 0.75 * self.on), flicker)
@@ -162,8 +162,8 @@ class Room:
         centre = self.window.mean(axis=0) if self.window.any() else np.array([0.5 * stage.aspect, 0.3])
         x, y = stage.grid()
         near = np.exp(-np.hypot(x - centre[0], 1.1 * (y - centre[1])) / 0.45)[..., None]
-        gain = bright * near * 1.5 + np.maximum(even, -0.30)
-        return (gain * scene[..., 3:]).astype(np.float32)
+        gain = bright * near * 1.5 + np.maximum(even, -0.30) + 0.16 * self.on * BULB
+        return as_field(gain * scene[..., 3:])
 
     def _sunbeam(self) -> list[Element]:
         """Rays from the window, and the patch of sun they make, in which the shadows of leaves move."""

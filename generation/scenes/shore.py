@@ -49,9 +49,7 @@ def _beach(stage: Stage) -> list[Element]:
     horizon = float(rng.uniform(0.40, 0.46))
     slant = float(rng.choice([-1.0, 1.0]) * rng.uniform(0.10, 0.22))
     beach = float(rng.uniform(0.70, 0.76))
-    sand = CORAL_SAND if tropical else SAND
-    if stage.mood.snow == 1:
-        sand = rgb(232, 236, 242)
+    sand = stage.mood.snowed(CORAL_SAND if tropical else SAND)
     colours = (LAGOON, LAGOON_DEEP) if tropical else (SHALLOW, OPEN_SEA)
     elements: list[Element] = [Sky(stage, horizon), *_headland(stage, horizon, -float(np.sign(slant)))]
     elements += [Surf(stage, horizon, beach, slant, sand, colours), *_gulls(stage, horizon)]
@@ -198,9 +196,10 @@ def _dock(stage: Stage, horizon: float) -> Image:
         canvas.polygon(np.stack([x, y], -1), mood.lit(np.clip(tone, 0, 1), 0.62))
     for d in (4.0, 2.7, 1.9, 1.35):
         for side in (-1.0, 1.0):
-            x, y = middle + side * 0.35 / d, horizon + (1.0 - horizon) / d
-            canvas.box(x - 0.016 / d, y - 0.13 / d, x + 0.016 / d, y + 0.10 / d, mood.lit(PLANK * 0.6, 0.3))
-            canvas.box(x - 0.016 / d, y - 0.13 / d, x + 0.016 / d, y - 0.12 / d, mood.lit(PLANK, 0.8))
+            left, foot = middle + (side * 0.35 - 0.016) / d, horizon + (1.0 - horizon) / d
+            right, top = left + 0.032 / d, foot - 0.13 / d
+            canvas.box(left, top, right, foot + 0.10 / d, mood.lit(PLANK * 0.6, 0.3))
+            canvas.box(left, top, right, top + 0.01 / d, mood.lit(PLANK, 0.8))
     return canvas.layer()
 
 

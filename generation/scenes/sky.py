@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from sparkle.generation.scenes.canvas import Image, rgb
-from sparkle.generation.scenes.noise import Tile, curve, fractal, smoothstep
+from sparkle.generation.scenes.noise import Tile, as_field, curve, fractal, smoothstep
 from sparkle.generation.scenes.stage import Stage, blend
 
 CLOUD_SIDE = 512  # texels of the cloud plane's period
@@ -50,7 +50,7 @@ class Sky:
         self._stars = None if not mood.night else Stars(stage, self._rows, self.sun)
         self._disc = _disc(stage, distance)
         low_sun = np.exp(-distance / 0.8) if mood.sun_y < 0.3 and not mood.night else np.ones_like(x)
-        cover = mood.cover * clouds
+        cover = mood.cover * clouds * (0.35 if stage.spec.has("aurora") else 1.0)
         self._clouds = _Clouds(stage, x, y, horizon, cover, low_sun) if cover > 0 else None
         self._aurora = _Aurora(stage, self._rows, horizon) if stage.spec.has("aurora") else None
 
@@ -72,7 +72,7 @@ def gradient(stops: Image, height: Image) -> Image:
     down = np.clip(height, 0.0, 1.0)[..., None]
     upper = (1.0 - down) ** 2 * stops[0] + 2.0 * down * (1.0 - down) * stops[1] + down**2 * stops[2]
     band = smoothstep(0.62, 1.0, down) * np.float32(0.6)
-    return (upper + (stops[2] - upper) * band).astype(np.float32)
+    return as_field(upper + (stops[2] - upper) * band)
 
 
 def _disc(stage: Stage, distance: Image) -> Image:
@@ -115,12 +115,13 @@ class _Clouds:
         self._speed = heading * CLOUD_SPEED * (0.35 + 1.3 * stage.spec.energy)
 
     def draw(self, view: Image, t: float) -> None:
-        broad, light = cv2.split(self._broad.at(self._speed * t, 0.10 * self._speed * t))
+        fields = self._broad.at(self._speed * t, 0.10 * self._speed * t)
+        broad, light = (as_field(part) for part in cv2.split(fields))
         field = broad + np.float32(0.42) * self._detail.at(1.9 * self._speed * t, 0.35 * self._speed * t)
         alpha = smoothstep(0.0, 1.5, field - self._threshold)
         side = np.clip(np.float32(0.62) + np.float32(0.9) * light - np.float32(0.28) * alpha, 0.0, 1.0)
         colour = self._shade + (self._lit - self._shade) * cv2.merge([side, side, side])
-        blend(view, colour, alpha * self._far * np.float32(self._dense))
+        blend(view, as_field(colour), alpha * self._far * np.float32(self._dense))
 
 
 class Stars:
@@ -190,4 +191,4 @@ class _Aurora:
             light = np.clip(0.5 + 0.28 * streak, 0.05, 1.3)
             above = foot - self._y
             body = np.exp(-np.maximum(above, 0) / 0.13) * smoothstep(-0.03, 0.02, above)
-            view += (body * light)[..., None] * (colour * np.float32(0.42))
+            view += (body * light)[..., None] * (colour * np.float32(0.85))

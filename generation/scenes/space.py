@@ -11,10 +11,10 @@ import numpy as np
 from sparkle.generation.scenes.canvas import Colour, Image, pick, rgb
 from sparkle.generation.scenes.light import Fog
 from sparkle.generation.scenes.motion import vigour
-from sparkle.generation.scenes.noise import Field, Tile, fractal, sample, smoothstep
+from sparkle.generation.scenes.noise import Field, Tile, as_field, fractal, sample, smoothstep
 from sparkle.generation.scenes.sky import Stars
 from sparkle.generation.scenes.stage import Element, Stage, blend
-from sparkle.generation.scenes.terrain import MAP_SIDE, Relief, ValleyMist, View, slopes, survey
+from sparkle.generation.scenes.terrain import MAP_SIDE, Relief, ValleyMist, View, slopes, standing, survey
 
 NEBULAE = (
     (rgb(70, 30, 110), rgb(220, 80, 130), rgb(70, 150, 220)),
@@ -114,12 +114,10 @@ class Globe:
 
     def draw(self, frame: Image, t: float) -> None:
         """Puts the planet on the frame."""
-        land, clouds = cv2.split(self._maps.at(self._turn * t, 0.0))
+        land, clouds = (as_field(part) for part in cv2.split(self._maps.at(self._turn * t, 0.0)))
         ground, white, second = self._colours
-        share, cover = (
-            smoothstep(-0.5, 0.8, land)[..., None],
-            smoothstep(0.2, 1.6, clouds + 0.3 * land)[..., None],
-        )
+        share = smoothstep(-0.5, 0.8, land)[..., None]
+        cover = smoothstep(0.2, 1.6, clouds + 0.3 * land)[..., None]
         colour = ground + (second - ground) * share
         colour = (colour + (white - colour) * np.float32(0.85) * cover) * self._shade[..., None]
         blend(frame, colour.astype(np.float32), self._alpha)
@@ -209,15 +207,14 @@ def _ground(stage: Stage) -> list[Element]:
     horizon = float(rng.uniform(0.56, 0.62))
     shape = fractal(rng, MAP_SIDE, MAP_SIDE, cells=4, slope=2.1, finest=0.06)
     fine = fractal(rng, MAP_SIDE, MAP_SIDE, cells=40, slope=1.3)
-    away = (np.arange(MAP_SIDE, dtype=np.float32) / MAP_SIDE)[:, None]
-    stand = smoothstep(0.10, 0.5, away) * (1.0 - smoothstep(0.92, 0.99, away))
+    stand = standing((0.10, 0.50), (0.92, 0.99))
     relief = (0.045 * np.clip(shape, -0.4, 3.0) * stand + 0.0012 * fine - _craters(stage)).astype(np.float32)
     light, _, shadow = slopes(relief, mood.side, 0.45)
     maps = np.dstack([1.25 * light * (1 - 0.85 * shadow), fine]).astype(np.float32)
 
     def paint(u: Field, v: Field, z: Field) -> Image:
-        shade, grit = cv2.split(sample(maps, u, v))
-        return mood.lit(np.asarray(soil)[None, None] * (1.0 + 0.10 * grit[..., None]), shade, 0.9 * z)
+        seen = sample(maps, u, v)
+        return mood.lit(np.asarray(soil) * (1.0 + 0.10 * seen[..., 1:]), seen[..., 0], 0.9 * z)
 
     terrain = survey(stage, relief, View(horizon, eye=0.013, near=0.03, far=0.98, focal=1.5), paint)
     globe = GLOBES[int(rng.integers(0, len(GLOBES)))]

@@ -50,13 +50,13 @@ class Street:
         """The plane of the facades on one side (-1 left, 1 right), `out` metres before it."""
         return Wall(self, side * (self.half - out))
 
-    def haze(self, z: Points | float) -> Points:
-        """The mood's distance at depth z."""
+    def haze(self, z: Points) -> Points:
+        """The mood's distance at depths z."""
         return np.asarray(z, float) * HAZE_PER_METRE
 
     def lit(self, albedo: Colour, shade: float, z: float) -> Colour:
         """The mood's light on a surface at depth z."""
-        return self.stage.mood.lit(albedo, shade, float(self.haze(z)))
+        return self.stage.mood.lit(albedo, shade, z * HAZE_PER_METRE)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def cobbles(canvas: Canvas, street: Street, palette: Colour, shade: float, stone
     """Paving stones from the camera into the distance, larger than life so that they can be seen."""
     rng = street.stage.rng
     z, rows = NEAREST, []
-    while z < 42.0:
+    while z < 44.0:
         deep = stone * (1.0 + 0.045 * z)
         wide = stone * 1.25 * (1.0 + 0.035 * z)
         x = np.arange(-street.half - wide * rng.random(), street.half + 1.0, wide)
@@ -142,7 +142,7 @@ def pool(street: Street, place: tuple[float, float, float], reach: float, colour
     centre = street.at(*place)
     scale = street.focal * reach / place[2]
     distance = np.hypot(x - centre[0], 0.85 * (y - centre[1])) / scale
-    return (np.exp(-(distance**1.4))[..., None] * np.asarray(colour, np.float32)).astype(np.float32)
+    return np.asarray(np.exp(-(distance**1.4))[..., None] * np.asarray(colour, np.float32), np.float32)
 
 
 class Walkers:

@@ -10,7 +10,7 @@ import numpy as np
 from sparkle.generation.scenes.canvas import Colour, Image, rgb
 from sparkle.generation.scenes.land import distance_of, plane_depth
 from sparkle.generation.scenes.motion import vigour
-from sparkle.generation.scenes.noise import Tile, curve, fractal, sample, smoothstep
+from sparkle.generation.scenes.noise import Tile, as_field, curve, fractal, sample, smoothstep
 from sparkle.generation.scenes.stage import Stage, blend
 from sparkle.generation.scenes.water import Ripples
 
@@ -103,7 +103,7 @@ class Surf:
         blend(sea, self._foam, np.clip(strength * foam, 0.0, 0.95))
         spark = smoothstep(1.25, 2.3, slope) * (np.float32(0.25) + self._path) * np.float32(0.9)
         sea += cv2.merge([spark * c for c in self._light])
-        return sea
+        return as_field(sea)
 
 
 def _reflected(stage: Stage, x: Image, near: Image) -> Image:
@@ -113,7 +113,7 @@ def _reflected(stage: Stage, x: Image, near: Image) -> Image:
     sky = mood.sky[2] + (0.55 * mood.sky[1] + 0.45 * mood.sky[0] - mood.sky[2]) * high
     path = np.exp(-(((x - mood.sun_x * stage.aspect) / (0.10 + 0.22 * near)) ** 2)) * mood.glow
     warm = mood.key / max(float(mood.key.max()), 1e-3)
-    return (sky + (1.1 * warm - sky) * (0.75 * path)[..., None]).astype(np.float32)
+    return as_field(sky + (1.1 * warm - sky) * (0.75 * path)[..., None])
 
 
 def _sands(stage: Stage, horizon: float, sand: Colour, top: int) -> tuple[Image, Image]:

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from sparkle.generation.scenes.canvas import Colour, Image
-from sparkle.generation.scenes.noise import Field, Tile, fractal, sample
+from sparkle.generation.scenes.noise import Field, Tile, as_field, fractal, sample, smoothstep
 from sparkle.generation.scenes.stage import Stage, blend, over
 
 MAP_SIDE = 768  # cells of the height map's period
@@ -82,6 +82,16 @@ def slopes(relief: Field, side: float, steep: float = 0.55) -> tuple[Field, Fiel
     return light.astype(np.float32), np.hypot(dx, dz).astype(np.float32), np.clip(shadow * 60.0, 0.0, 1.0)
 
 
+def standing(start: tuple[float, float], end: tuple[float, float]) -> Field:
+    """What to multiply heights with, (MAP_SIDE, 1): it rises over `start` and falls over `end`.
+
+    The ground in front of the camera must be flat, and the far edge of the map must not be seen as a cliff;
+    both are given as distances in periods.
+    """
+    away = (np.arange(MAP_SIDE, dtype=np.float32) / MAP_SIDE)[:, None]
+    return as_field(smoothstep(*start, away) * (1.0 - smoothstep(*end, away)))
+
+
 def survey(stage: Stage, relief: Field, view: View, paint: Callable[[Field, Field, Field], Image]) -> Terrain:
     """Renders a height map.
 
@@ -115,9 +125,9 @@ def survey(stage: Stage, relief: Field, view: View, paint: Callable[[Field, Fiel
     colour = paint(cells[0], cells[1], depth)
     layer = np.dstack([colour * alpha[..., None], alpha]).astype(np.float32)
     size = (stage.width, stage.height)
-    small = [cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (layer, x, depth)]
+    small = [as_field(cv2.resize(part, size, interpolation=cv2.INTER_AREA)) for part in (layer, x, depth)]
     height = view.eye + (view.horizon - y[::OVERSAMPLE, None]) * small[2] / view.focal
-    return Terrain(small[0], small[1], small[2], height.astype(np.float32))
+    return Terrain(small[0], small[1], small[2], as_field(height))
 
 
 class Relief:

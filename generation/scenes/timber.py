@@ -12,7 +12,7 @@ import numpy as np
 
 from sparkle.generation.scenes.canvas import Canvas, Colour, Points, pick, rgb
 from sparkle.generation.scenes.masonry import FIELDSTONE, block_wall
-from sparkle.generation.scenes.street import WARM, Street, Wall
+from sparkle.generation.scenes.street import HAZE_PER_METRE, WARM, Street, Wall
 
 BEAM = rgb(74, 52, 38)
 PLASTER = np.stack([rgb(206, 186, 150), rgb(190, 166, 128), rgb(214, 198, 168)])
@@ -77,7 +77,7 @@ def _roof(
     rng = street.stage.rng
     low, ridge = side * (street.half - 0.55), side * (street.half + 2.4)
     edge, top = eaves - 0.30, eaves + float(rng.uniform(3.4, 4.6))
-    straw = pick(rng, THATCH, 1, 0.08, 0.02)[0]
+    straw = pick(rng, street.stage.mood.snowed(THATCH), 1, 0.08, 0.02)[0]
     gable = street.at(np.array([low, ridge, 2 * ridge - low, low]), np.array([edge, top, edge, edge]), z)
     canvas.polygon(gable, street.lit(straw * 0.55, 0.15, z))
     depths = np.array([z - 0.25, z + wide, z + wide, z - 0.25])
@@ -109,7 +109,7 @@ def _straw(
     tips = street.at(
         x[0] + (x[1] - x[0]) * down, y[0] + (y[1] - y[0]) * down, along + 0.05 * rng.standard_normal(count)
     )
-    tone = pick(rng, THATCH, count, 0.12, 0.03)
+    tone = pick(rng, street.stage.mood.snowed(THATCH), count, 0.08, 0.03)
     light = np.clip(shade + 0.14 * rng.standard_normal(count), 0.0, 1.0)
     colours = street.stage.mood.lit(tone, light, street.haze(along))
     canvas.blades(roots, tips, np.zeros(count), 0.10 * street.focal / np.maximum(along, 1.5), colours)
@@ -144,11 +144,11 @@ def _gable(
         rim = np.array([[a, eaves - 0.05], [b, peak], [b, peak - 0.28], [a - sign * 0.3, eaves - 0.05]])
         canvas.polygon(wall(rim), dark)
         straws = round(np.clip(220 / z, 14, 60))
-        share = np.linspace(-0.06, 1.0, straws)
-        places = np.stack([a + (b - a) * share, eaves + (peak - eaves) * share + 0.40], -1)
+        up = np.linspace(-0.06, 1.0, straws)
+        places = np.stack([a + (b - a) * up, eaves + (peak - eaves) * up + 0.40], -1)
         ends = places + np.stack([np.full(straws, sign * 0.20), np.full(straws, -0.50)], -1)
         tone = pick(street.stage.rng, THATCH, straws, 0.12, 0.03)
-        colours = street.stage.mood.lit(tone, np.full(straws, shade), np.full(straws, street.haze(z)))
+        colours = street.stage.mood.lit(tone, np.full(straws, shade), np.full(straws, z * HAZE_PER_METRE))
         canvas.blades(
             wall(places), wall(ends), np.zeros(straws), 5.0 / straws * street.focal / max(z, 2.0), colours
         )

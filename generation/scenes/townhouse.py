@@ -37,7 +37,7 @@ def townhouse(
         np.array([high, high, high + 3.2, high + 3.2]),
         np.array([z, z + wide, z + wide, z]),
     )
-    canvas.polygon(slate, street.lit(SLATE, shade * 0.8, z))
+    canvas.polygon(slate, street.lit(mood.snowed(SLATE), shade * 0.8, z))
     for y, deep in ((high - 0.35, 0.35), (4.0, 0.28), (7.1, 0.16)):
         wall.box(canvas, z, y, wide, deep, street.lit(np.minimum(tone * 1.12, 1.0), shade + 0.1, z))
         wall.box(canvas, z, y - 0.10, wide, 0.10, street.lit(tone * 0.6, shade * 0.5, z))

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from sparkle.generation.scenes.canvas import Canvas, Colour, Points, pick, rgb
 from sparkle.generation.scenes.plants import Crown, foliage
@@ -44,14 +45,16 @@ def limb(
                 )
 
 
-def wander(rng: np.random.Generator, start: Points, stop: Points, sway: float, points: int = 16) -> Points:
+def wander(
+    rng: np.random.Generator, start: npt.ArrayLike, stop: npt.ArrayLike, sway: float, points: int = 16
+) -> Points:
     """A line (points, 2) from start to stop that bends by about `sway` of its length."""
-    start, stop = np.asarray(start, float), np.asarray(stop, float)
+    first, last = np.asarray(start, float), np.asarray(stop, float)
     s = np.linspace(0.0, 1.0, points)
-    axis = stop - start
+    axis = last - first
     side = np.array([-axis[1], axis[0]])
     bend = sway * (rng.normal() * np.sin(np.pi * s) + 0.5 * rng.normal() * np.sin(2 * np.pi * s))
-    return np.asarray(start + s[:, None] * axis + bend[:, None] * side)
+    return np.asarray(first + s[:, None] * axis + bend[:, None] * side)
 
 
 def broadleaf(

@@ -16,7 +16,7 @@ from sparkle.generation.scenes.motion import Flicker, Swaying
 from sparkle.generation.scenes.plants import reach_above
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Cutout, Element, Stage
-from sparkle.generation.scenes.street import WARM, Street, Walkers, cobbles, ground, pool
+from sparkle.generation.scenes.street import HAZE_PER_METRE, WARM, Street, Walkers, cobbles, ground, pool
 from sparkle.generation.scenes.timber import BEAM, timber_house
 from sparkle.generation.scenes.townhouse import SLATE, townhouse
 from sparkle.generation.scenes.trees import broadleaf
@@ -45,8 +45,8 @@ def _medieval(stage: Stage) -> list[Element]:
     street = _street(stage, 4.0)
     horizon = street.vanish[1]
     canvas, windows = stage.canvas(), stage.canvas()
-    _church(canvas, street, 50.0)
-    cobbles(canvas, street, PAVING * 0.9, 0.34, stone=0.30)
+    _church(canvas, street, 40.0)
+    cobbles(canvas, street, stage.mood.snowed(PAVING * 0.9, 0.7), 0.34, stone=0.30)
     for side in (-1.0, 1.0):
         for z, wide in _plots(stage, 4.2, 8.0):
             timber_house(canvas, windows, street, side, z, wide)
@@ -57,7 +57,11 @@ def _medieval(stage: Stage) -> list[Element]:
     ]
     elements.append(Cutout(ground(street, rgb(64, 56, 48), 0.2)))
     scene = canvas.layer()
-    elements += [Cutout(scene), *_torches(stage, street, scene), _window_glow(stage, windows)]
+    elements += [
+        Cutout(scene),
+        *_torches(stage, street, _unlit(scene, windows)),
+        _window_glow(stage, windows),
+    ]
     elements.append(Fog(stage, horizon + 0.02, 0.10, 0.22))
     return elements
 
@@ -105,12 +109,22 @@ def _window_glow(stage: Stage, windows: Canvas) -> Element:
     )
 
 
-def _torches(stage: Stage, street: Street, scene: Image) -> list[Element]:
+def _unlit(scene: Image, windows: Canvas) -> Image:
+    """What lamps can light: the houses and the street, (h, w, 1), lit windows hardly."""
+    return scene[..., 3:] * (np.float32(1.0) - np.float32(0.85) * windows.layer()[..., 3:])
+
+
+def _against_dark(stage: Stage) -> float:
+    """How much stronger the gain of a lamp must be where less light is there to be multiplied."""
+    return float(np.clip(0.24 / stage.mood.ambient.mean(), 0.9, 2.8))
+
+
+def _torches(stage: Stage, street: Street, solid: Image) -> list[Element]:
     """Torches on posts on both sides: flame, halo and the light they throw on the walls."""
     rng, holders = stage.rng, stage.canvas()
     gains: list[tuple[Image, Flicker]] = []
     flames: list[Element] = []
-    warm = WARM * np.array([2.5, 2.5, 2.2]) * max(stage.mood.lamps, 0.25)
+    warm = WARM * np.array([2.5, 2.5, 2.2]) * max(stage.mood.lamps, 0.25) * _against_dark(stage)
     for z in (5.4, 9.5, 16.0):
         flicker = Flicker(rng, depth=0.28, rate=2.1)
         gain = np.zeros((stage.height, stage.width, 3), np.float32)
@@ -125,7 +139,7 @@ def _torches(stage: Stage, street: Street, scene: Image) -> list[Element]:
             centre = (float(head[0]), float(head[1] - 0.2 / depth))
             flames.append(Glow(halo(stage, centre, 0.26 / depth, WARM * 0.40), flicker))
             flames.append(Flame(stage, (float(head[0]), float(head[1])), 0.62 / depth))
-        gains.append((gain * scene[..., 3:], flicker))
+        gains.append((gain * solid, flicker))
     return [Lamplight(gains), Cutout(holders.layer()), *flames]
 
 
@@ -134,13 +148,14 @@ def _european(stage: Stage) -> list[Element]:
     street = _street(stage, 5.6)
     rng, mood, horizon = stage.rng, stage.mood, street.vanish[1]
     canvas, windows = stage.canvas(), stage.canvas()
-    _church(canvas, street, 56.0)
-    cobbles(canvas, street, PAVING, 0.5, stone=0.22)
+    _church(canvas, street, 40.0)
+    cobbles(canvas, street, mood.snowed(PAVING, 0.7), 0.5, stone=0.22)
     for side in (-1.0, 1.0):
         for z, wide in _plots(stage, 6.0, 9.0):
             townhouse(canvas, windows, street, side, z, wide, cafe=z < 16)
         _terrace(canvas, street, side)
     scene = canvas.layer()
+    solid = _unlit(scene, windows)
     elements: list[Element] = [
         Sky(stage, horizon),
         Cutout(ground(street, rgb(74, 68, 64), 0.3)),
@@ -162,7 +177,7 @@ def _european(stage: Stage) -> list[Element]:
                 (float(foot[0]), float(foot[1])),
                 5.2 * street.focal / z,
                 leaves,
-                street.haze(z) * 0.8,
+                0.8 * z * HAZE_PER_METRE,
                 detail=float(np.clip(7.0 / z, 0.3, 1.2)),
                 bare=0.85 if mood.snow > 0.5 else 0.0,
                 spread=0.30,
@@ -176,12 +191,16 @@ def _european(stage: Stage) -> list[Element]:
             x = side * (street.half - 1.75)
             _lamp_post(posts, street, x, z)
             head = street.at(x, 3.55, z)
-            np.maximum(gain, pool(street, (x, 3.4, z), 3.0, LAMPLIGHT * 1.5 * mood.lamps), out=gain)
+            np.maximum(
+                gain,
+                pool(street, (x, 3.4, z), 3.0, LAMPLIGHT * 1.5 * mood.lamps * _against_dark(stage)),
+                out=gain,
+            )
             centre = (float(head[0]), float(head[1]))
             lanterns.append(
                 Glow(halo(stage, centre, 0.30 / z, LAMPLIGHT * 0.9 * mood.lamps, core=0.10 / z), flicker)
             )
-        gains.append((gain * scene[..., 3:], flicker))
+        gains.append((gain * solid, flicker))
     clothes = mood.lit(
         np.stack([rgb(70, 66, 72), rgb(104, 84, 70), rgb(64, 78, 96), rgb(120, 108, 96)]), 0.4, 0.4
     )

@@ -63,7 +63,7 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
         "mountain": 4.5, "mountaintop": 4.5, "mountainside": 4.5, "peak": 3.5, "alpine": 3.5, "alps": 4,
         "summit": 4, "valley": 4, "forested valley": 4, "canyon": 5, "gorge": 4, "ravine": 3.5,
         "cliff": 2.5, "ruin": 3.5, "glacier": 4, "volcano": 4.5, "volcanic": 3.5, "ridge": 2.5, "mesa": 4,
-        "rocky": 1.5, "waterfall": 2, "highland": 3, "himalaya": 4, "fjord": 3, "temple": 2, "crag": 3,
+        "rocky": 1.5, "waterfall": 1.5, "highland": 3, "himalaya": 4, "fjord": 3, "temple": 2, "crag": 3,
         "badlands": 4, "plateau": 2.5, "monastery": 2.5,
     },
     "shore": {
@@ -76,11 +76,12 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
     },
     "forest": {
         "forest": 4, "woodland": 4, "woods": 3.5, "jungle": 4.5, "rainforest": 5, "grove": 3, "bamboo": 4.5,
-        "cherry blossom": 3, "cherry tree": 3, "sakura": 4, "blossom": 2, "park": 2.5, "garden": 2.5,
-        "orchard": 3, "pine": 2, "conifer": 3, "evergreen": 2, "birch": 2.5, "maple": 2.5, "oak": 2,
+        "cherry blossom": 3, "cherry tree": 3, "sakura": 4, "blossom": 2, "park": 2.5, "city park": 3,
+        "garden": 2.5, "orchard": 3, "pine": 2, "conifer": 3, "evergreen": 2, "birch": 2.5, "maple": 2.5,
+        "oak": 2,
         "redwood": 3, "willow": 2, "canopy": 1.0, "undergrowth": 2, "fern": 2, "moss": 1.5, "mossy": 1.5,
         "trunk": 1.5, "clearing": 2, "glade": 3, "enchanted": 1.5, "forested": 1.5, "trail": 1, "tree": 1,
-        "foliage": 1, "leaf": 0.5, "path": 0.25,
+        "foliage": 1, "leaf": 0.5, "waterfall": 2, "path": 0.25,
     },
     "meadow": {
         "meadow": 4, "prairie": 5, "vineyard": 5, "grassland": 4, "field": 3, "farmland": 4, "farm": 3,
@@ -110,7 +111,8 @@ KIND_TERMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         ),
         "jungle": ("jungle", "rainforest", "tropical", "vine", "fern", "exotic"),
         "bamboo": ("bamboo",),
-        "blossom": ("blossom", "sakura", "cherry", "cherry blossom", "petal", "magnolia", "orchard"),
+        "park": ("park", "garden", "orchard", "tree lined"),
+        "blossom": ("blossom", "sakura", "cherry", "cherry blossom", "petal", "magnolia"),
     },
     "meadow": {
         "meadow": ("meadow", "stream", "brook", "pasture", "countryside"),
@@ -189,8 +191,8 @@ SEASON_TERMS: Final[dict[str, dict[str, float]]] = {
 TIME_TERMS: Final[dict[str, dict[str, float]]] = {
     "night": {
         "night": 3, "nighttime": 3, "midnight": 3, "moonlight": 2.5, "moonlit": 3, "moon": 1, "starry": 2.5,
-        "star": 1, "nocturnal": 3, "aurora": 2.5, "northern light": 2.5, "cyberpunk": 1.5, "torch": 0.5,
-        "torchlight": 0.5, "firefly": 1.5, "bonfire": 1, "campfire": 1,
+        "star": 1, "nocturnal": 3, "aurora": 2.5, "northern light": 2.5, "cyberpunk": 1.5,
+        "firefly": 1.5, "bonfire": 1, "campfire": 1,
     },
     "twilight": {
         "twilight": 3, "dusk": 3, "evening": 2, "sunset": 2.5, "fading sun": 2, "afterglow": 3,
@@ -293,13 +295,15 @@ PARTICLE_TERMS: Final[dict[str, tuple[str, ...]]] = {
 
 FEATURE_TERMS: Final[dict[str, tuple[str, ...]]] = {
     "rays": (
-        "ray", "sunbeam", "beam", "sunray", "light shaft", "shaft of light", "sunlight filter",
+        "ray", "sunbeam", "sunray", "light shaft", "shaft of light", "sunlight filter",
         "light filter", "sunlight filtering", "god ray",
     ),
     "birds": ("bird", "seagull", "gull", "swallow", "crane", "dove", "flock"),
     "people": ("passerby", "pedestrian", "people", "crowd", "bustling", "stroll", "townsfolk"),
     "fog": ("fog", "mist", "haze", "misty", "foggy", "hazy", "steam", "vapor"),
     "stream": ("stream", "brook", "creek", "flowing water", "rivulet"),
+    "lavender": ("lavender",),
+    "sunflowers": ("sunflower",),
     "melting": ("melting", "melting snow", "snow patch", "patch of snow", "thaw"),
     "aurora": ("aurora", "northern light"),
     "palms": ("palm",),

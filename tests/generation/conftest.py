@@ -11,7 +11,7 @@ import pytest
 
 from sparkle.media.synthetic import draw_clip
 
-WIDTH, HEIGHT, FRAMES = 320, 192, 17
+WIDTH, HEIGHT, FRAMES = 224, 128, 17
 
 
 @dataclass(frozen=True)
