@@ -54,7 +54,7 @@ REMNANT_BAND = (1, 4)
 """Distance from the mask's edge at which the old background is looked for: up to 8 pixels at 720p."""
 
 REMNANT_COLOUR = (3.0, 7.0)
-"""Lab distance from the old background as the edit would have shown it: surely the same, surely another."""
+"""Lab distance from the old background, or from it as the edit shows the subject: surely the same, surely not."""
 
 REMNANT_COLOUR_STRUCTURED = (6.0, 18.0)
 """The same where the old background is told by its structure."""
@@ -191,7 +191,7 @@ def _agreement(first: FloatImage, second: FloatImage) -> FloatImage:
 def _remnant_evidence(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> FloatImage:
     """How surely a pixel outside the mask still is the old background, float32 (h, w), 0 to 1."""
     correlation, strength = pair.correlation(~dilate(mask, 1), REMNANT_WINDOW)
-    away = distance(pair.after, recoloured)
+    away = np.minimum(distance(pair.after, recoloured), distance(pair.after, pair.before))
     structured = np.clip(strength / np.float32(STRUCTURED), 0, 1)
     by_colour = 1 - _ramp(away, *REMNANT_COLOUR)
     by_structure = _ramp(correlation, *REMNANT_STRUCTURE) * (1 - _ramp(away, *REMNANT_COLOUR_STRUCTURED))

@@ -78,7 +78,7 @@ BOX_TRIM = 0.004
 IN_PLACE_SHARE = 0.6
 """A subject stays in place when its largest local box has at least this share of its whole region's box."""
 
-PART_SHARE = 0.7
+PART_SHARE = 0.8
 """A local box with less than this share of an in-place subject's whole box shows a part of it only."""
 
 SAME_COLUMN_SHARE = 0.5

@@ -31,7 +31,7 @@ class Birds:
         self._y = below * rng.uniform(0.12, 0.85, count)
         heading = float(rng.choice([-1.0, 1.0]))
         self._speed = heading * 0.055 * self._near * (0.5 + stage.spec.energy) * rng.uniform(0.8, 1.2, count)
-        self._size = 0.026 * self._near
+        self._size = 0.032 * self._near
         self._phase = rng.uniform(0, 2 * np.pi, count)
         self._rate = rng.uniform(4.5, 6.5, count) / self._near**0.3
         self._ink = (*(int(255 * np.clip(v, 0, 1)) for v in colour), 255)

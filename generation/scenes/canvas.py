@@ -16,7 +16,7 @@ Image = npt.NDArray[np.float32]
 Points = npt.NDArray[np.floating]
 Colour = npt.NDArray[np.floating]
 
-SUPERSAMPLE = 2  # four samples a pixel; the finishing blur hides what is left
+SUPERSAMPLE = 3  # nine samples a pixel; the finishing blur hides what is left
 FRACTION_BITS = 4  # sub-pixel bits of OpenCV's drawing coordinates
 
 _TURN = np.linspace(0.0, 2.0 * np.pi, 9)[:-1, None]

@@ -18,7 +18,7 @@ from sparkle.generation.scenes.canvas import Image
 from sparkle.generation.scenes.match import SceneSpec
 from sparkle.generation.scenes.noise import as_field, fractal
 
-DEFOCUS = 0.9 / 720  # sigma over the frame's height: a lens focused on the person in front
+DEFOCUS = 1.15 / 720  # sigma over the frame's height: a lens focused on the person in front
 GRAIN = 0.0055  # deviation of the grain, in 0..1
 GRAIN_MARGIN = 64  # pixels the grain sheet is larger than the frame
 VIGNETTE = 0.24  # darkening at the corners
@@ -109,7 +109,7 @@ class Finish:
             frame = _dabs(frame, style.dabs, self._painted[0])
         frame *= self._vignette
         sigma = DEFOCUS * self._painted[0]
-        frame = as_field(cv2.GaussianBlur(frame, (3, 3), max(sigma, 0.35)))
+        frame = as_field(cv2.GaussianBlur(frame, (5, 5), max(sigma, 0.35)))
         if self._painted != self._size:
             frame = as_field(cv2.resize(frame, self._size[::-1], interpolation=cv2.INTER_CUBIC))
         row, col = _grain_offset(t)

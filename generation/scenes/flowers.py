@@ -9,6 +9,7 @@ from sparkle.generation.scenes.countryside import far_hills, single_trees
 from sparkle.generation.scenes.land import (
     distance_of,
     gusts,
+    looked_up,
     meadow_rows,
     plane,
 )
@@ -45,9 +46,7 @@ def sprinkle(
     ).astype(int)
     keep = np.ones(count, bool)
     if water is not None:
-        rows = np.clip((y * stage.height).astype(int), 0, stage.height - 1)
-        cols = np.clip((x * stage.height).astype(int), 0, stage.width - 1)
-        keep = water[rows, cols] < 0.05
+        keep = looked_up(stage, water, np.stack([x, y], -1)) < 0.05
     for k in range(len(palette)):
         some = keep & (row == k)
         places = np.stack([x, y], -1)[some]

@@ -58,7 +58,14 @@ def _woods(stage: Stage) -> list[Element]:
         canvas, stems = stage.canvas(), stage.canvas()
         foot = horizon + (1.02 - horizon) * near**1.6 * 0.9
         for x in sides(under, (15, 11, 8, 5, 3)[k], (0.05, 0.15, 0.35, 0.55, 0.72)[k]):
-            _trunk(stems, under, x, foot + 0.02 * stage.rng.normal(), 0.012 + 0.075 * near**1.5, distance)
+            _trunk(
+                stems,
+                under,
+                x,
+                max(foot, horizon + 0.05) + 0.02 * stage.rng.normal(),
+                0.012 + 0.075 * near**1.5,
+                distance,
+            )
         if bare < 0.5:
             canopy(canvas, under, leaves, distance, near)
         _undergrowth(canvas, under, leaves, foot, distance, near)
@@ -177,7 +184,13 @@ def _bamboo(stage: Stage) -> list[Element]:
         canvas, stems = stage.canvas(), stage.canvas()
         foot = horizon + (1.05 - horizon) * near**1.6
         for x in sides(under, (44, 30, 20, 12, 7)[k], (0.02, 0.08, 0.25, 0.5, 0.7)[k]):
-            culm(stems, under, (x, foot + 0.02 * stage.rng.normal()), 0.007 + 0.030 * near**1.4, distance)
+            culm(
+                stems,
+                under,
+                (x, max(foot, horizon + 0.05) + 0.02 * stage.rng.normal()),
+                0.007 + 0.030 * near**1.4,
+                distance,
+            )
             _sprays(canvas, under, x, leaves, distance, near)
         reach = reach_above(stage, foot, 0.9, 0.014 + 0.014 * near)
         elements.append(Swaying(stage, stems.layer(), reach, flutter=0.0))

@@ -50,7 +50,7 @@ def build(stage: Stage) -> list[Element]:
 
 
 def _burning(stage: Stage) -> Stage:
-    """The stage under a sky that the furnaces light from below: all of it in a wasteland, less over a factory."""
+    """The stage under a sky lit by furnaces from below: all of it in a wasteland, less over a factory."""
     mood: Mood = stage.mood
     burn = 1.0 if stage.spec.kind == "wasteland" else 0.4
     night = 0.62 if mood.night else 1.0

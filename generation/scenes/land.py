@@ -151,41 +151,41 @@ def meadow_rows(
         heads: Share of blades that carry an ear.
         lying: float32 (h, w), 1 where something lies on the ground and nothing grows.
     """
-    rng = stage.rng
     elements: list[Element] = []
-    heading = float(rng.choice([-1.0, 1.0]))
+    heading = float(stage.rng.choice([-1.0, 1.0]))
     for k in range(rows):
         share = first + (1.12 - first) * (k / max(1, rows - 1)) ** 1.5
-        foot = horizon + (1.0 - horizon) * share
-        length = near * (0.10 + 0.90 * share**1.2)
+        foot, length = horizon + (1.0 - horizon) * share, near * (0.10 + 0.90 * share**1.2)
         step = (1.0 - horizon) * 0.22 * (0.25 + share)
-        count = round(density * 900 * stage.aspect / 1.78 * (1.15 - 0.55 * share))
-        x = rng.uniform(-0.05, stage.aspect + 0.05, count)
-        roots = np.stack([x, foot - step * rng.random(count) ** 1.3], -1)
-        lengths = length * rng.uniform(0.55, 1.2, count)
+        roots, lengths = _tufts(stage, foot, step, length, density * (1.15 - 0.55 * share))
+        aside = roots[:, 0] / stage.aspect - 0.5
+        lengths *= 1.0 - hollow * share * np.exp(-((aside / 0.28) ** 2))
         if lying is not None:
-            row = np.clip((roots[:, 1] * stage.height).astype(int), 0, stage.height - 1)
-            free = lying[row, np.clip((x * stage.height).astype(int), 0, stage.width - 1)] < 0.05
-            x, roots, lengths = x[free], roots[free], lengths[free]
-        if hollow:
-            lengths *= 1.0 - hollow * share * np.exp(-(((x / stage.aspect - 0.5) / 0.28) ** 2))
+            free = looked_up(stage, lying, roots) < 0.05
+            roots, lengths = roots[free], lengths[free]
         canvas = stage.canvas()
-        lean = heading * 0.6 * stage.spec.energy
         grass(
-            canvas,
-            stage,
-            roots,
-            lengths,
-            palette,
-            distance_of(roots[:, 1], horizon),
-            lean=lean,
-            width=0.0022 + 0.0042 * share,
-            shade=0.50 + 0.10 * share,
-            heads=heads,
-        )
+            canvas, stage, roots, lengths, palette, distance_of(roots[:, 1], horizon), heads=heads,
+            lean=heading * 0.6 * stage.spec.energy, width=0.0022 + 0.0042 * share, shade=0.50 + 0.10 * share,
+        )  # fmt: skip
         reach = reach_above(stage, foot - 0.2 * step, length + 0.4 * step, sway * length)
         elements.append(Swaying(stage, canvas.layer(), reach, flutter=0.10))
     return elements
+
+
+def _tufts(stage: Stage, foot: float, step: float, length: float, density: float) -> tuple[Points, Points]:
+    """Where the blades of one row stand, (n, 2), and how long they are, (n,)."""
+    rng, count = stage.rng, round(900 * density * stage.aspect / 1.78)
+    x = rng.uniform(-0.05, stage.aspect + 0.05, count)
+    roots = np.stack([x, foot - step * rng.random(count) ** 1.3], -1)
+    return roots, length * rng.uniform(0.55, 1.2, count)
+
+
+def looked_up(stage: Stage, field: Image, places: Points) -> Image:
+    """The values of a field (h, w) at places (n, 2) in drawing units, the nearest ones for places outside."""
+    rows = np.clip((places[:, 1] * stage.height).astype(int), 0, stage.height - 1)
+    cols = np.clip((places[:, 0] * stage.height).astype(int), 0, stage.width - 1)
+    return as_field(field[rows, cols])
 
 
 def gusts(stage: Stage, horizon: float, depth: float = 0.22) -> Dapple:

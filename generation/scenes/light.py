@@ -13,8 +13,9 @@ import numpy as np
 from sparkle.generation.scenes.canvas import Colour, Image
 from sparkle.generation.scenes.motion import Flicker
 from sparkle.generation.scenes.noise import Tile, as_field, fractal, smoothstep
-from sparkle.generation.scenes.stage import Stage, blend
+from sparkle.generation.scenes.stage import Stage, blend, bounds
 
+INVISIBLE = 1.0 / 1024  # light that no 8-bit picture shows
 COARSE = 4  # smooth light is made at 1/COARSE of the painted size
 
 
@@ -178,11 +179,15 @@ class Glow:
     """
 
     def __init__(self, picture: Image, flicker: Flicker) -> None:
-        self._picture, self._flicker = np.ascontiguousarray(picture, np.float32), flicker
+        self._rows, self._cols = bounds(picture.max(axis=2) - np.float32(INVISIBLE), 1)
+        self._picture, self._flicker = (
+            np.ascontiguousarray(picture[self._rows, self._cols], np.float32),
+            flicker,
+        )
 
     def draw(self, frame: Image, t: float) -> None:
         """Adds the light."""
-        cv2.scaleAdd(self._picture, self._flicker.at(t), frame, dst=frame)
+        frame[self._rows, self._cols] += self._picture * np.float32(self._flicker.at(t))
 
 
 class Lamplight:

@@ -49,20 +49,9 @@ def block_wall(
     """
     if project is None:
         project = np.asarray
-    edge = np.atleast_1d(np.asarray(top, float))
-    spots = np.linspace(left, right, len(edge))
-    blocks = []
-    for row, base in enumerate(np.arange(bottom, float(edge.min()), -course)):
-        x = left - course * (0.3 + 0.9 * (row % 2)) * rng.uniform(0.6, 1.0)
-        while x < right:
-            wide = course * rng.uniform(1.1, 2.3)
-            a, b = max(x, left), min(x + wide, right)
-            if b - a > 0.15 * course and base - 0.5 * course >= np.interp(0.5 * (a + b), spots, edge):
-                blocks.append((a, base - course, b, base))
-            x += wide
-    if not blocks:
+    box = _blocks(rng, left, right, np.atleast_1d(np.asarray(top, float)), bottom, course)
+    if not len(box):
         return
-    box = np.array(blocks)
     middle = np.stack([(box[:, 0] + box[:, 2]) / 2, (box[:, 1] + box[:, 3]) / 2], -1)
     corners = np.stack([box[:, [0, 1]], box[:, [2, 1]], box[:, [2, 3]], box[:, [0, 3]]], 1)
     mortar = np.tile(palette.mean(axis=0) * 0.50, (len(box), 1))
@@ -75,6 +64,23 @@ def block_wall(
     upper = inner.copy()
     upper[:, 2:] = inner[:, [1, 0]] + 0.22 * (inner[:, 2:] - inner[:, [1, 0]])
     canvas.convex(project(upper), light(np.minimum(1.16 * tint, 1.0), middle))
+
+
+def _blocks(
+    rng: np.random.Generator, left: float, right: float, edge: Points, bottom: float, course: float
+) -> Points:
+    """The blocks of a wall as (n, 4) left, top, right, bottom; joints do not line up."""
+    spots = np.linspace(left, right, len(edge))
+    blocks = []
+    for row, base in enumerate(np.arange(bottom, float(edge.min()), -course)):
+        x = left - course * (0.3 + 0.9 * (row % 2)) * rng.uniform(0.6, 1.0)
+        while x < right:
+            wide = course * rng.uniform(1.1, 2.3)
+            a, b = max(x, left), min(x + wide, right)
+            if b - a > 0.15 * course and base - 0.5 * course >= np.interp(0.5 * (a + b), spots, edge):
+                blocks.append((a, base - course, b, base))
+            x += wide
+    return np.array(blocks).reshape(-1, 4)
 
 
 def sunlit(stage: Stage, shade: float, distance: float) -> Lighting:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sparkle.generation.scenes.canvas import Image, pick, rgb
+from sparkle.generation.scenes.canvas import Canvas, Image, pick, rgb
 from sparkle.generation.scenes.land import crest, gusts, hill, meadow_rows
 from sparkle.generation.scenes.light import Fog, Rays
 from sparkle.generation.scenes.masonry import LIMESTONE, arch, block_wall, column, sunlit
@@ -191,55 +191,46 @@ def _canyon(stage: Stage) -> list[Element]:
 
 def _ruins(stage: Stage) -> list[Element]:
     """A broken colonnade, walls and an arch on a grassy hill, mountains behind."""
-    rng, horizon = stage.rng, float(stage.rng.uniform(0.54, 0.58))
+    horizon = float(stage.rng.uniform(0.54, 0.58))
     terrain = massif(stage, horizon, 0.62, rise=0.075)
     line = crest(stage, horizon + 0.08, 0.012, 1.5)
     canvas = stage.canvas()
-    side = float(rng.choice([-1.0, 1.0]))
-    middle = 0.5 * stage.aspect
-
-    def foot(x: float) -> float:
-        return float(line[int(np.clip(x * stage.height, 0, stage.width - 1))])
-
-    arch_x = middle - side * rng.uniform(0.30, 0.36) * stage.aspect
-    arch(canvas, stage, arch_x, foot(arch_x) + 0.10, 0.40, 0.58, 0.25)
-    for k in range(7):
-        depth = 2.6 - 0.27 * k
-        x = middle + side * (0.05 + 0.44 * (1.0 / depth - 0.30)) * stage.aspect * 1.5
-        whole = bool(rng.random() < 0.55)
-        tall = 1.05 / depth * (1.0 if whole else float(rng.uniform(0.3, 0.7)))
-        column(
-            canvas, stage, x, foot(x) + 0.24 / depth, tall, 0.25 * depth, capital=whole, girth=0.062 / depth
-        )
-    for end in (-1.0, 1.0):
-        x = middle + end * 0.47 * stage.aspect
-        ragged = (
-            foot(x)
-            + 0.04
-            - (0.05 + 0.13 * np.abs(curve(rng, 9, cells=2))) * np.linspace(1.3, 0.2, 9)[:: int(end * -1)]
-        )
-        block_wall(
-            canvas,
-            rng,
-            x - 0.24,
-            x + 0.24,
-            ragged,
-            foot(x) + 0.16,
-            0.030,
-            LIMESTONE,
-            sunlit(stage, 0.5, 0.15),
-        )
-    for _ in range(16):
-        x = middle + rng.choice([-1, 1]) * rng.uniform(0.18, 0.5) * stage.aspect
-        bush = Crown((x, foot(x) + rng.uniform(0.05, 0.12)), (0.07, 0.035), 0.0055, 150, clumps=7)
-        foliage(canvas, stage, bush, stage.mood.foliage, 0.2)
-    grass_palette = stage.mood.grass if stage.mood.snow < 0.5 else 0.6 * stage.mood.grass + 0.4 * SNOWFIELD
+    _stones(canvas, stage, line)
+    grass = stage.mood.grass if stage.mood.snow < 0.5 else 0.6 * stage.mood.grass + 0.4 * SNOWFIELD
     return [
         Sky(stage, horizon),
         Relief(stage, terrain),
         ValleyMist(stage, terrain, 0.004, 0.01, 0.5),
         Cutout(hill(stage, line, stage.mood.grass.mean(axis=0), 0.25, mist=-0.1, rough=0.15)),
         Cutout(canvas.layer()),
-        *meadow_rows(stage, horizon + 0.05, grass_palette, 0.15, rows=6, first=0.20, hollow=0.5, heads=0.1),
+        *meadow_rows(stage, horizon + 0.05, grass, 0.15, rows=6, first=0.20, hollow=0.5, heads=0.1),
         gusts(stage, horizon + 0.08, 0.15),
     ]
+
+
+def _stones(canvas: Canvas, stage: Stage, line: Image) -> None:
+    """What is left of the buildings, standing on a crest line."""
+    rng, middle = stage.rng, 0.5 * stage.aspect
+    side = float(rng.choice([-1.0, 1.0]))
+
+    def foot(x: float) -> float:
+        return float(line[int(np.clip(x * stage.height, 0, stage.width - 1))])
+
+    x = middle - side * rng.uniform(0.30, 0.36) * stage.aspect
+    arch(canvas, stage, x, foot(x) + 0.10, 0.40, 0.58, 0.25)
+    for depth in np.linspace(2.6, 0.98, 7):
+        x = middle + side * (0.66 / depth - 0.12) * stage.aspect
+        whole = bool(rng.random() < 0.55)
+        tall = 1.05 / depth * (1.0 if whole else float(rng.uniform(0.3, 0.7)))
+        base = foot(x) + 0.24 / depth
+        column(canvas, stage, x, base, tall, 0.25 * depth, capital=whole, girth=0.062 / depth)
+    light = sunlit(stage, 0.5, 0.15)
+    for end in (-1, 1):
+        x = middle + end * 0.47 * stage.aspect
+        broken = (0.05 + 0.13 * np.abs(curve(rng, 9, cells=2))) * np.linspace(1.3, 0.2, 9)[::-end]
+        ragged = foot(x) + 0.04 - broken
+        block_wall(canvas, rng, x - 0.24, x + 0.24, ragged, foot(x) + 0.16, 0.030, LIMESTONE, light)
+    for _ in range(16):
+        x = middle + rng.choice([-1, 1]) * rng.uniform(0.18, 0.5) * stage.aspect
+        bush = Crown((x, foot(x) + rng.uniform(0.05, 0.12)), (0.07, 0.035), 0.0055, 150, clumps=7)
+        foliage(canvas, stage, bush, stage.mood.foliage, 0.2)

@@ -9,7 +9,7 @@ import numpy as np
 from sparkle.generation.scenes.canvas import Canvas, rgb
 from sparkle.generation.scenes.light import Fog, Glow, halo
 from sparkle.generation.scenes.motion import Flicker
-from sparkle.generation.scenes.noise import smoothstep
+from sparkle.generation.scenes.noise import as_field, smoothstep
 from sparkle.generation.scenes.panes import GLASS, PANES, TOWERS, Panes
 from sparkle.generation.scenes.signs import NEON, sign
 from sparkle.generation.scenes.sky import Sky
@@ -18,64 +18,62 @@ from sparkle.generation.scenes.street import Street, Walkers, ground
 from sparkle.generation.scenes.traffic import Traffic
 from sparkle.generation.scenes.water import Mirror
 
+FARTHEST = 90.0  # metres: where the towers end in the smog
+SIGNS = (52.0, 44.0, 37.0, 31.0, 26.0, 21.5, 18.0, 15.0, 12.5, 10.5, 8.8)  # metres, far to near
+
 
 def neon_street(stage: Stage) -> list[Element]:
     """A canyon of towers hung with signs, over wet asphalt."""
+    stage = _lit_by_signs(stage)
     rng, mood = stage.rng, stage.mood
-    murk = rgb(64, 40, 92) if mood.night else mood.haze
-    dim = mood.ambient * (1.15 if mood.night else 0.8)
-    stage = replace(
-        stage, mood=replace(mood, haze=(0.55 * murk + 0.45 * mood.haze).astype(np.float32), ambient=dim)
-    )
     x = stage.aspect * float(rng.uniform(0.45, 0.55))
     street = Street(stage, eye=1.8, half=8.0, vanish=(x, float(rng.uniform(0.60, 0.64))), focal=0.95)
+    horizon = street.vanish[1]
     canvas, windows = stage.canvas(), Panes(stage)
-    signs: list[Element] = []
     for side in (-1.0, 1.0):
         z, plots = 4.0, []
-        while z < 90.0:
-            wide = float(rng.uniform(7.0, 14.0))
-            plots.append((z, wide))
-            z += wide
+        while z < FARTHEST:
+            plots.append((z, float(rng.uniform(7.0, 14.0))))
+            z += plots[-1][1]
         for z, wide in plots[::-1]:
             _block(canvas, windows, street, side, z, wide)
-    for side in (-1.0, 1.0):
-        for z in (52.0, 44.0, 37.0, 31.0, 26.0, 21.5, 18.0, 15.0, 12.5, 10.5, 8.8):
-            out = float(rng.uniform(0.8, 1.6))
-            low = float(rng.uniform(2.6, 3.0 + 0.35 * z))
-            high = float(rng.uniform(2.5, 6.0))
-            corners = street.at(
-                side * (street.half - np.array([0.1, out, out, 0.1])),
-                low + np.array([0, 0, high, high]),
-                z * rng.uniform(0.95, 1.05),
-            )
-            signs += sign(
-                stage, canvas, corners, NEON[rng.integers(0, len(NEON))], fade=float(np.exp(-z / 60.0))
-            )
+    signs = [light for side in (-1.0, 1.0) for z in SIGNS for light in _sign(canvas, street, side, z)]
     scene = canvas.layer()
     _, y = stage.grid()
-    smog = halo(stage, street.vanish, 0.16, (0.5 * NEON[0] + 0.5 * NEON[3]) * 0.55 * max(0.4, mood.lamps))
-    road = smoothstep(street.vanish[1] + 0.004, street.vanish[1] + 0.02, y) * (1.0 - scene[..., 3])
+    road = smoothstep(horizon + 0.004, horizon + 0.02, y) * (np.float32(1.0) - scene[..., 3])
+    smog = halo(stage, street.vanish, 0.16, (0.28 * NEON[0] + 0.28 * NEON[3]) * max(0.4, mood.lamps))
+    coats = mood.lit(np.stack([rgb(40, 40, 52), rgb(64, 54, 70)]), 0.3, 0.3)
     return [
-        Sky(stage, street.vanish[1], clouds=1.2),
+        Sky(stage, horizon, clouds=1.2),
         Cutout(ground(street, rgb(40, 40, 50), 0.3)),
         Glow(smog, Flicker(rng, depth=0.12, rate=0.4)),
         Cutout(scene),
         *windows.glows(0.8 * max(0.35, mood.lamps)),
         *signs,
-        Fog(stage, street.vanish[1] - 0.02, 0.14, 0.30),
-        Mirror(
-            stage,
-            street.vanish[1],
-            road.astype(np.float32),
-            rgb(30, 30, 40),
-            clear=0.50,
-            rough=0.05,
-            glitter=0.0,
-        ),
-        Walkers(street, 6, mood.lit(np.stack([rgb(40, 40, 52), rgb(64, 54, 70)]), 0.3, 0.3)),
+        Fog(stage, horizon - 0.02, 0.14, 0.30),
+        Mirror(stage, horizon, road, rgb(30, 30, 40), clear=0.50, rough=0.05, glitter=0.0),
+        Walkers(street, 6, coats),
         Traffic(street, 10),
     ]
+
+
+def _lit_by_signs(stage: Stage) -> Stage:
+    """The stage with violet haze: the light of signs in wet air."""
+    mood = stage.mood
+    murk = rgb(64, 40, 92) if mood.night else mood.haze
+    haze = as_field(0.55 * murk + 0.45 * mood.haze)
+    ambient = mood.ambient * np.float32(1.15 if mood.night else 0.8)
+    return replace(stage, mood=replace(mood, haze=haze, ambient=ambient))
+
+
+def _sign(canvas: Canvas, street: Street, side: float, z: float) -> list[Element]:
+    """One sign that hangs out over the street at depth z; higher up where it is far."""
+    rng = street.stage.rng
+    out, low, high = (float(rng.uniform(*span)) for span in ((0.8, 1.6), (2.6, 3.0 + 0.35 * z), (2.5, 6.0)))
+    x = side * (street.half - np.array([0.1, out, out, 0.1]))
+    corners = street.at(x, low + np.array([0.0, 0.0, high, high]), z * rng.uniform(0.95, 1.05))
+    colour = NEON[rng.integers(0, len(NEON))]
+    return sign(street.stage, canvas, corners, colour, fade=float(np.exp(-z / 60.0)))
 
 
 def _block(canvas: Canvas, windows: Panes, street: Street, side: float, z: float, wide: float) -> None:

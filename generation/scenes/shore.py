@@ -58,12 +58,8 @@ def _beach(stage: Stage) -> list[Element]:
 
 def _gulls(stage: Stage, horizon: float) -> list[Element]:
     count = 9 if stage.spec.has("birds") else 3
-    white = (
-        stage.mood.lit(rgb(240, 240, 238), 0.55)
-        if stage.mood.sun_y > 0.3
-        else stage.mood.lit(rgb(60, 58, 66), 0.2)
-    )
-    return [Birds(stage, count, horizon, white)]
+    grey = rgb(120, 124, 132) if stage.mood.sun_y > 0.3 else rgb(60, 58, 66)
+    return [Birds(stage, count, horizon, stage.mood.lit(grey, 0.3))]
 
 
 def _headland(stage: Stage, horizon: float, side: float) -> list[Element]:

@@ -81,7 +81,7 @@ def blend(frame: Image, colour: Image, alpha: Image) -> None:
 
 def bounds(alpha: Image, margin: int) -> tuple[slice, slice]:
     """Rows and columns that hold everything above zero, with a margin; the whole when nothing is."""
-    rows, cols = np.flatnonzero(alpha.max(axis=1)), np.flatnonzero(alpha.max(axis=0))
+    rows, cols = np.flatnonzero(alpha.max(axis=1) > 0), np.flatnonzero(alpha.max(axis=0) > 0)
     if not len(rows):
         return slice(0, alpha.shape[0]), slice(0, alpha.shape[1])
     top, bottom = max(0, int(rows[0]) - margin), min(alpha.shape[0], int(rows[-1]) + 1 + margin)

@@ -18,6 +18,7 @@ from sparkle.generation.scenes.stage import Stage
 
 HAZE_PER_METRE = 0.022  # of the mood's distance
 WARM = rgb(255, 176, 92)  # fire and old bulbs
+PAVED = 40.0  # metres: how far the stones are drawn
 NEAREST = 2.2  # metres: nothing is drawn nearer
 
 
@@ -94,7 +95,7 @@ def cobbles(canvas: Canvas, street: Street, palette: Colour, shade: float, stone
     """Paving stones from the camera into the distance, larger than life so that they can be seen."""
     rng = street.stage.rng
     z, rows = NEAREST, []
-    while z < 44.0:
+    while z < PAVED:
         deep = stone * (1.0 + 0.045 * z)
         wide = stone * 1.25 * (1.0 + 0.035 * z)
         x = np.arange(-street.half - wide * rng.random(), street.half + 1.0, wide)

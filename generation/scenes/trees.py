@@ -87,28 +87,20 @@ def broadleaf(
     trunk = wander(rng, root, top, 0.05)
     width = height * rng.uniform(0.050, 0.068) * np.linspace(1.0, 0.35, len(trunk))
     width[0] *= 1.5
-    tips = []
     for _ in range(6):
         start = trunk[rng.integers(5, len(trunk))]
         reach = height * rng.uniform(0.22, 0.38)
         angle = rng.uniform(-1.15, 1.15)
         tip = start + reach * np.array([np.sin(angle), -np.cos(angle)])
         branch = wander(rng, start, tip, 0.08)
-        tips.append(branch)
         limb(canvas, stage, branch, np.linspace(0.40, 0.08, len(branch)) * width[4], distance)
         if bare > 0:
             twigs(canvas, stage, branch, height * 0.16, distance)
     limb(canvas, stage, trunk, width, distance)
     if bare < 1:
-        crown = Crown(
-            (top[0], root[1] - 0.68 * height),
-            (spread * height, 0.33 * height),
-            height * 0.0135 / detail**0.35,
-            round(1500 * detail * (1.0 - bare)),
-            clumps=18,
-            clump=0.34,
-        )
-        foliage(canvas, stage, crown, palette, distance)
+        middle, leaf = (top[0], root[1] - 0.68 * height), height * 0.0135 / detail**0.35
+        radii, dabs = (spread * height, 0.33 * height), round(1500 * detail * (1.0 - bare))
+        foliage(canvas, stage, Crown(middle, radii, leaf, dabs, clumps=18, clump=0.34), palette, distance)
 
 
 def twigs(canvas: Canvas, stage: Stage, branch: Points, length: float, distance: float) -> None:

@@ -16,7 +16,16 @@ from sparkle.generation.scenes.motion import Flicker, Swaying
 from sparkle.generation.scenes.plants import reach_above
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Cutout, Element, Stage
-from sparkle.generation.scenes.street import HAZE_PER_METRE, WARM, Street, Walkers, cobbles, ground, pool
+from sparkle.generation.scenes.street import (
+    HAZE_PER_METRE,
+    PAVED,
+    WARM,
+    Street,
+    Walkers,
+    cobbles,
+    ground,
+    pool,
+)
 from sparkle.generation.scenes.timber import BEAM, timber_house
 from sparkle.generation.scenes.townhouse import SLATE, townhouse
 from sparkle.generation.scenes.trees import broadleaf
@@ -24,6 +33,7 @@ from sparkle.generation.scenes.trees import broadleaf
 PAVING = np.stack([rgb(122, 114, 106), rgb(104, 98, 94), rgb(140, 130, 116)])
 LAMPLIGHT = rgb(255, 214, 140)
 IRON = rgb(46, 46, 50)
+COATS = np.stack([rgb(70, 66, 72), rgb(104, 84, 70), rgb(64, 78, 96), rgb(120, 108, 96)])
 
 
 def build(stage: Stage) -> list[Element]:
@@ -45,7 +55,6 @@ def _medieval(stage: Stage) -> list[Element]:
     street = _street(stage, 4.0)
     horizon = street.vanish[1]
     canvas, windows = stage.canvas(), stage.canvas()
-    _church(canvas, street, 40.0)
     cobbles(canvas, street, stage.mood.snowed(PAVING * 0.9, 0.7), 0.34, stone=0.30)
     for side in (-1.0, 1.0):
         for z, wide in _plots(stage, 4.2, 8.0):
@@ -55,7 +64,7 @@ def _medieval(stage: Stage) -> list[Element]:
         Sky(stage, horizon),
         Cutout(hill(stage, distant, rgb(58, 66, 62), 1.6, mist=0.5)),
     ]
-    elements.append(Cutout(ground(street, rgb(64, 56, 48), 0.2)))
+    elements += [Cutout(ground(street, rgb(64, 56, 48), 0.2)), Cutout(_church(street))]
     scene = canvas.layer()
     elements += [
         Cutout(scene),
@@ -66,9 +75,9 @@ def _medieval(stage: Stage) -> list[Element]:
     return elements
 
 
-def _church(canvas: Canvas, street: Street, z: float) -> None:
-    """What closes the street: a church with its tower, and the roofs beside it."""
-    rng = street.stage.rng
+def _church(street: Street) -> Image:
+    """What closes the street: a layer with a church, its tower, and the roofs beside it."""
+    rng, z, canvas = street.stage.rng, PAVED, street.stage.canvas()
     middle = float(rng.uniform(-1.5, 1.5))
     stone, slate = street.lit(FIELDSTONE[0], 0.35, z), street.lit(SLATE * 0.8, 0.3, z)
 
@@ -85,6 +94,7 @@ def _church(canvas: Canvas, street: Street, z: float) -> None:
     shape([(-5.4, 15), (-1.2, 15), (-3.3, 23)], slate)
     for x, y in ((-3.3, 11.5), (0.5, 5.5)):
         shape([(x - 0.6, y), (x + 0.6, y), (x + 0.6, y + 1.6), (x, y + 2.4), (x - 0.6, y + 1.6)], 0.5 * stone)
+    return canvas.layer()
 
 
 def _plots(stage: Stage, narrow: float, broad: float) -> list[tuple[float, float]]:
@@ -116,7 +126,7 @@ def _unlit(scene: Image, windows: Canvas) -> Image:
 
 def _against_dark(stage: Stage) -> float:
     """How much stronger the gain of a lamp must be where less light is there to be multiplied."""
-    return float(np.clip(0.24 / stage.mood.ambient.mean(), 0.9, 2.8))
+    return float(np.clip(0.115 / stage.mood.ambient.mean(), 0.7, 2.0))
 
 
 def _torches(stage: Stage, street: Street, solid: Image) -> list[Element]:
@@ -126,7 +136,7 @@ def _torches(stage: Stage, street: Street, solid: Image) -> list[Element]:
     flames: list[Element] = []
     warm = WARM * np.array([2.5, 2.5, 2.2]) * max(stage.mood.lamps, 0.25) * _against_dark(stage)
     for z in (5.4, 9.5, 16.0):
-        flicker = Flicker(rng, depth=0.28, rate=2.1)
+        flicker = Flicker(rng, depth=0.20, rate=1.1)
         gain = np.zeros((stage.height, stage.width, 3), np.float32)
         for side in (-1.0, 1.0):
             depth = z * float(rng.uniform(0.9, 1.12))
@@ -146,66 +156,60 @@ def _torches(stage: Stage, street: Street, solid: Image) -> list[Element]:
 def _european(stage: Stage) -> list[Element]:
     """Tall stucco houses, cafe fronts, trees and lamps along the pavement, people further down."""
     street = _street(stage, 5.6)
-    rng, mood, horizon = stage.rng, stage.mood, street.vanish[1]
+    mood, horizon = stage.mood, street.vanish[1]
     canvas, windows = stage.canvas(), stage.canvas()
-    _church(canvas, street, 40.0)
     cobbles(canvas, street, mood.snowed(PAVING, 0.7), 0.5, stone=0.22)
     for side in (-1.0, 1.0):
         for z, wide in _plots(stage, 6.0, 9.0):
             townhouse(canvas, windows, street, side, z, wide, cafe=z < 16)
         _terrace(canvas, street, side)
     scene = canvas.layer()
-    solid = _unlit(scene, windows)
-    elements: list[Element] = [
+    coats = mood.lit(COATS, 0.4, 0.4)
+    return [
         Sky(stage, horizon),
         Cutout(ground(street, rgb(74, 68, 64), 0.3)),
+        Cutout(_church(street)),
         Cutout(scene),
+        _window_glow(stage, windows),
+        *(_street_trees(street, z) for z in (24.0, 15.0, 9.0)),
+        Walkers(street, 7 if stage.spec.has("people") else 4, coats),
+        *_street_lamps(street, (24.0, 15.0, 9.0, 5.8), _unlit(scene, windows)),
     ]
-    elements.append(_window_glow(stage, windows))
-    leaves = mood.foliage if mood.snow < 0.5 else mood.foliage * 0.8
+
+
+def _street_trees(street: Street, z: float) -> Element:
+    """A tree on either pavement at depth z."""
+    stage, mood = street.stage, street.stage.mood
+    canvas = stage.canvas()
+    for side in (-1.0, 1.0):
+        foot = street.at(side * (street.half - 2.0), 0.0, z + 1.6)
+        root, tall = (float(foot[0]), float(foot[1])), 5.2 * street.focal / z
+        bare, detail = 0.85 if mood.snow > 0.5 else 0.0, float(np.clip(7.0 / z, 0.3, 1.2))
+        distance = 0.8 * z * HAZE_PER_METRE
+        broadleaf(canvas, stage, root, tall, mood.foliage, distance, detail=detail, bare=bare, spread=0.30)
+    reach = reach_above(stage, float(street.at(0, 1.6, z)[1]), 4.0 / z, 0.10 / z)
+    return Swaying(stage, canvas.layer(), reach, flutter=0.6)
+
+
+def _street_lamps(street: Street, depths: tuple[float, ...], solid: Image) -> list[Element]:
+    """Lamp posts on both pavements, their lanterns, and the light they throw on what is `solid`."""
+    stage, lamps = street.stage, street.stage.mood.lamps
     posts = stage.canvas()
     gains: list[tuple[Image, Flicker]] = []
     lanterns: list[Element] = []
-    for z in (24.0, 15.0, 9.0, 5.8):
-        trees = stage.canvas()
-        for side in (-1.0, 1.0):
-            x = side * (street.half - 2.0)
-            foot = street.at(x, 0.0, z + 1.6)
-            broadleaf(
-                trees,
-                stage,
-                (float(foot[0]), float(foot[1])),
-                5.2 * street.focal / z,
-                leaves,
-                0.8 * z * HAZE_PER_METRE,
-                detail=float(np.clip(7.0 / z, 0.3, 1.2)),
-                bare=0.85 if mood.snow > 0.5 else 0.0,
-                spread=0.30,
-            )
-        if z > 6.0:
-            reach = reach_above(stage, float(street.at(0, 1.6, z)[1]), 4.0 / z, 0.10 / z)
-            elements.append(Swaying(stage, trees.layer(), reach, flutter=0.6))
-        flicker = Flicker(rng, depth=0.14, rate=1.7)
+    for z in depths:
+        flicker = Flicker(stage.rng, depth=0.14, rate=1.7)
         gain = np.zeros((stage.height, stage.width, 3), np.float32)
         for side in (-1.0, 1.0):
             x = side * (street.half - 1.75)
             _lamp_post(posts, street, x, z)
+            light = LAMPLIGHT * 1.5 * lamps * _against_dark(stage)
+            np.maximum(gain, pool(street, (x, 3.4, z), 3.0, light), out=gain)
             head = street.at(x, 3.55, z)
-            np.maximum(
-                gain,
-                pool(street, (x, 3.4, z), 3.0, LAMPLIGHT * 1.5 * mood.lamps * _against_dark(stage)),
-                out=gain,
-            )
             centre = (float(head[0]), float(head[1]))
-            lanterns.append(
-                Glow(halo(stage, centre, 0.30 / z, LAMPLIGHT * 0.9 * mood.lamps, core=0.10 / z), flicker)
-            )
+            lanterns.append(Glow(halo(stage, centre, 0.30 / z, LAMPLIGHT * 0.9 * lamps, 0.10 / z), flicker))
         gains.append((gain * solid, flicker))
-    clothes = mood.lit(
-        np.stack([rgb(70, 66, 72), rgb(104, 84, 70), rgb(64, 78, 96), rgb(120, 108, 96)]), 0.4, 0.4
-    )
-    elements.append(Walkers(street, 7 if stage.spec.has("people") else 4, clothes))
-    return [*elements, Lamplight(gains), Cutout(posts.layer()), *lanterns]
+    return [Lamplight(gains), Cutout(posts.layer()), *lanterns]
 
 
 def _lamp_post(canvas: Canvas, street: Street, x: float, z: float) -> None:
