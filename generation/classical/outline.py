@@ -54,7 +54,7 @@ REMNANT_BAND = (1, 4)
 """Distance from the mask's edge at which the old background is looked for: up to 8 pixels at 720p."""
 
 REMNANT_COLOUR = (3.0, 7.0)
-"""Lab distance from the old background, or from it as the edit shows the subject: surely the same, surely not."""
+"""Lab distance from the old background, as it was or recoloured as the subject is: surely it, surely not."""
 
 REMNANT_COLOUR_STRUCTURED = (6.0, 18.0)
 """The same where the old background is told by its structure."""

@@ -1,7 +1,7 @@
 """Measures the removal of a subject from a frame: is it gone, is the rest untouched, does the filling fit?
 
 - Only the subject's boxes are known, not its silhouette. What did not change in the middle of a box counts as
-  left over; towards the box's border it is more and more likely to be background, and counts less.
+  left over; towards the box's sides it is more and more likely to be background, and counts less.
 - The filling is what changed inside the boxes. It should be about as detailed as what surrounds it, and no
   edge should run along its outline.
 - Lengths are in working pixels of `sparkle.generation.classical.structure`.
@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.classical.filters import BoolImage, FloatImage, closed, dilate, opened
+from sparkle.generation.classical.filters import BoolImage, FloatImage, closed, components, dilate, opened
 from sparkle.generation.classical.outline import edge_prominence
 from sparkle.generation.classical.structure import (
     STRUCTURE_FLOOR,
@@ -41,7 +40,7 @@ WINDOW = 7
 STRUCTURED = 2.0
 """Gradient (L a pixel) from which the subject can be told by its structure alone."""
 
-SAME_COLOUR = (3.0, 9.0)
+SAME_COLOUR = (2.0, 6.0)
 """Lab distance: surely unchanged, surely changed."""
 
 FILLING_RADIUS = 3
@@ -101,7 +100,7 @@ def measure_removal(edited: Image, removed: Image, boxes: BoolImage) -> RemovalM
 
 
 def _kept_structure(pair: Pair) -> tuple[FloatImage, FloatImage]:
-    """How much of the first frame's structure the second has: the slope of a local fit, 0 to 1; and its strength.
+    """How much of the first frame's structure the second has, the slope of a local fit, 0 to 1; its strength.
 
     Unlike a correlation this falls with the contrast of a ghost.
     """
@@ -111,10 +110,13 @@ def _kept_structure(pair: Pair) -> tuple[FloatImage, FloatImage]:
 
 
 def _centrality(boxes: BoolImage) -> FloatImage:
-    """1 in the middle of the boxes, falling to 0 at their border; the frame's border is none."""
-    framed = np.pad(boxes, 1, mode="edge").astype(np.uint8)
-    depth = cv2.distanceTransform(framed, cv2.DIST_L1, 3)[1:-1, 1:-1]
-    return np.asarray(depth / max(1.0, float(depth.max(initial=0))), np.float32)
+    """1 in the middle of each box, falling to 0 at its sides; boxes that touch count as one."""
+    weights = np.zeros(boxes.shape, np.float32)
+    for left, top, right, bottom in components(boxes).boxes[1:]:
+        tents = [1 - np.abs(np.linspace(-1, 1, length + 2)[1:-1]) for length in (bottom - top, right - left)]
+        window = weights[top:bottom, left:right]
+        np.maximum(window, np.outer(*tents), out=window)
+    return weights * boxes
 
 
 def _detail(lightness: FloatImage, filling: BoolImage) -> float:

@@ -24,6 +24,7 @@ GRAIN_MARGIN = 64  # pixels the grain sheet is larger than the frame
 VIGNETTE = 0.24  # darkening at the corners
 BLOOM_SPREADS = (0.048, 0.14)  # of the height: the glow right around a light, and the veil
 DAB_EDGE = 0.8  # how much the edges of dabs are sharpened, as wet paint gathers there
+KNEE = 0.78  # brightness from which the tone curve bends
 BLOOM_FROM = 0.82  # brightness above which light spreads
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
 
@@ -144,20 +145,19 @@ def _bloom(frame: Image, strength: float) -> None:
     cv2.scaleAdd(big, strength, frame, dst=frame)
 
 
-def _shoulder(frame: Image, knee: float = 0.78) -> None:
+def _shoulder(frame: Image) -> None:
     """Rolls brightness above the knee off towards 1, so that lights keep their colour, in place."""
-    span = np.float32(1.0 - knee)
-    body = np.clip(frame, 0.0, np.float32(knee))
-    above = np.maximum(frame - np.float32(knee), 0.0) * np.float32(-1.0 / span)
+    span = np.float32(1.0 - KNEE)
+    body = np.clip(frame, 0.0, np.float32(KNEE))
+    above = np.maximum(frame - np.float32(KNEE), 0.0) * np.float32(-1.0 / span)
     np.subtract(body + span, span * cv2.exp(above), out=frame)
 
 
 def _contrast(frame: Image, strength: float) -> None:
     """An S curve through black, middle and white, in place."""
     np.clip(frame, 0.0, 1.0, out=frame)
-    frame += np.float32(2.0 * strength) * frame * (np.float32(1.0) - frame) * (
-        np.float32(2.0) * frame - np.float32(1.0)
-    )  # fmt: skip
+    bend = frame * (np.float32(1.0) - frame) * (np.float32(2.0) * frame - np.float32(1.0))
+    frame += np.float32(2.0 * strength) * bend
 
 
 def _dabs(frame: Image, side: int, rows: int) -> Image:

@@ -16,7 +16,7 @@ from sparkle.generation.scenes.glade import MOSS, canopy, forest_floor, glade, s
 from sparkle.generation.scenes.light import Fog, Rays
 from sparkle.generation.scenes.motion import Swaying
 from sparkle.generation.scenes.park import avenue
-from sparkle.generation.scenes.plants import Crown, fern, foliage, reach_above
+from sparkle.generation.scenes.plants import Crown, fern, foliage, reach_above, scatter
 from sparkle.generation.scenes.rocks import boulder
 from sparkle.generation.scenes.sky import Sky
 from sparkle.generation.scenes.stage import Backdrop, Cutout, Element, Stage
@@ -69,6 +69,8 @@ def _woods(stage: Stage) -> list[Element]:
         if bare < 0.5:
             canopy(canvas, under, leaves, distance, near)
         _undergrowth(canvas, under, leaves, foot, distance, near)
+        if stage.spec.kind == "jungle":
+            _tropics(canvas, under, leaves, foot, distance, near)
         reach = reach_above(stage, foot, 0.9, 0.010 + 0.016 * near)
         elements += [Cutout(stems.layer()), Swaying(stage, canvas.layer(), reach, flutter=0.6)]
     return elements
@@ -125,6 +127,22 @@ def _undergrowth(
                 palette,
                 distance,
             )
+
+
+def _tropics(canvas: Canvas, stage: Stage, leaves: Colour, foot: float, distance: float, near: float) -> None:
+    """What makes woods a jungle: lianas with leaves on them, and fronds as tall as a person."""
+    rng = stage.rng
+    for x in sides(stage, 7, 0.1 + 0.4 * near):
+        drop, sag = rng.uniform(0.25, 0.75), rng.normal(0, 0.10)
+        s = np.linspace(0.0, 1.0, 18)
+        line = np.stack([x + sag * s + 0.03 * np.sin(5 * s + x), -0.05 + drop * s], -1)
+        canvas.stroke(line, 0.003 + 0.004 * near, stage.mood.lit(MOSS * 0.8, 0.25, distance))
+        spots = line[rng.integers(3, 18, 14)] + 0.008 * rng.standard_normal((14, 2))
+        scatter(
+            canvas, stage, spots, np.full(14, 0.006 + 0.007 * near), leaves, distance, flat=0.55, shade=0.4
+        )
+    for x in sides(stage, 6, 0.2 + 0.5 * near):
+        fern(canvas, stage, (x, foot + 0.05), (0.16 + 0.24 * near) * rng.uniform(0.8, 1.2), leaves, distance)
 
 
 def _firs(stage: Stage) -> list[Element]:

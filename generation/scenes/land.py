@@ -17,6 +17,8 @@ from sparkle.generation.scenes.noise import as_field, curve, fractal, sample, sm
 from sparkle.generation.scenes.plants import Crown, foliage, grass, reach_above
 from sparkle.generation.scenes.stage import Element, Stage
 
+SWAY = 0.20  # displacement of a blade's tip relative to its length, at energy 0.5
+
 
 def crest(stage: Stage, level: float, rise: float, cells: float, slope: float = 1.8) -> Image:
     """A skyline (w,): heights in drawing units around `level`, `rise` being its deviation."""
@@ -131,7 +133,6 @@ def meadow_rows(
     rows: int = 7,
     first: float = 0.06,
     density: float = 1.0,
-    sway: float = 0.20,
     hollow: float = 0.0,
     heads: float = 0.0,
     lying: Image | None = None,
@@ -146,7 +147,6 @@ def meadow_rows(
         rows: How many layers.
         first: Where the farthest row stands, as a share of the way from the horizon to the bottom.
         density: Multiplies the number of blades.
-        sway: Displacement of a tip relative to its length, at energy 0.5.
         hollow: How much shorter the grass is in the middle of the nearest rows, 0..1.
         heads: Share of blades that carry an ear.
         lying: float32 (h, w), 1 where something lies on the ground and nothing grows.
@@ -168,7 +168,7 @@ def meadow_rows(
             canvas, stage, roots, lengths, palette, distance_of(roots[:, 1], horizon), heads=heads,
             lean=heading * 0.6 * stage.spec.energy, width=0.0022 + 0.0042 * share, shade=0.50 + 0.10 * share,
         )  # fmt: skip
-        reach = reach_above(stage, foot - 0.2 * step, length + 0.4 * step, sway * length)
+        reach = reach_above(stage, foot - 0.2 * step, length + 0.4 * step, SWAY * length)
         elements.append(Swaying(stage, canvas.layer(), reach, flutter=0.10))
     return elements
 

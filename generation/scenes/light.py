@@ -49,7 +49,6 @@ class Fog:
         speed: float = 0.05,
     ) -> None:
         x, y = coarse_grid(stage)
-        self._size = (stage.width, stage.height)
         profile = density * np.exp(-(((y - middle) / spread) ** 2))
         rows = np.flatnonzero(profile[:, 0] > 0.01)
         self._rows = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 1)
@@ -82,7 +81,6 @@ class Rays:
         source: Where they come from, in drawing units (it may lie outside the frame).
         strength: Added brightness at the brightest.
         length: How far they reach.
-        colour: Their colour; the mood's key light when left out.
         towards: The only direction that they take, as a vector; all of them when left out.
     """
 
@@ -93,7 +91,6 @@ class Rays:
         strength: float,
         *,
         length: float = 1.2,
-        colour: Colour | None = None,
         towards: tuple[float, float] | None = None,
     ) -> None:
         x, y = coarse_grid(stage)
@@ -109,7 +106,7 @@ class Rays:
         flat = np.zeros_like(self._angle)
         self._lines = [Tile(np.repeat(each, 2, axis=0)).lookup(self._angle, flat) for each in (line, other)]
         key = stage.mood.key / max(float(stage.mood.key.max()), 1e-3)
-        self._colour = np.asarray(key if colour is None else colour, np.float32)
+        self._colour = np.asarray(key, np.float32)
         self._speed = 2.0 + 5.0 * stage.spec.energy
 
     def draw(self, frame: Image, t: float) -> None:

@@ -81,10 +81,10 @@ class SceneSpec:
 
 
 def base_forms(word: str) -> frozenset[str]:
-    """The word itself and what is left without a simple plural, -ing, -ed or -ly's absence.
+    """The word itself and what is left of it without a plural, -ing or -ed.
 
-    "waves" -> {waves, wave, wav}; "leaves" also gives "leaf", "crashing" gives "crash", "skies" gives "sky".
-    Wrong stems ("wav") do no harm: no table holds them.
+    "waves" gives waves, wave and wav; "leaves" also leaf, "crashing" also crash, "skies" also sky. Wrong
+    stems ("wav") do no harm: no table holds them.
     """
     forms = {word}
     if word.endswith("ies") and len(word) > 4:

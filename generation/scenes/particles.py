@@ -20,6 +20,8 @@ from sparkle.generation.scenes.motion import vigour
 from sparkle.generation.scenes.stage import Stage, over
 
 MARGIN = 0.12  # of the frame's height: how far outside the frame particles turn around
+NEAR_BLUR = 0.0045  # sigma over the frame's height: the nearest particles are out of focus
+NEAR_OPACITY = 0.75  # and let more through
 BITS = 4  # sub-pixel bits of the drawing coordinates
 DEPTHS = ((0.62, 0.55, 0.6), (0.30, 1.0, 1.0), (0.08, 2.1, 1.7))  # share of the count, size, speed
 
@@ -79,23 +81,42 @@ class Particles:
     Args:
         stage: The stage; draws from its random stream.
         kind: A key of `DRIFTS`.
-        amount: Multiplies the count.
     """
 
-    def __init__(self, stage: Stage, kind: str, amount: float = 1.0) -> None:
-        drift = DRIFTS[kind]
-        total = amount * drift.count * (0.35 + 0.65 * stage.aspect / 1.78) * (0.75 + 0.5 * stage.spec.energy)
+    def __init__(self, stage: Stage, kind: str) -> None:
+        self._drift = drift = DRIFTS[kind]
+        total = drift.count * (0.35 + 0.65 * stage.aspect / 1.78) * (0.75 + 0.5 * stage.spec.energy)
         heading = float(stage.rng.choice([-1.0, 1.0]))
-        self._light = 1.0 if drift.glows else _daylight(stage)
-        self._swarms = [
+        self._light = np.float32(1.0 if drift.glows else _daylight(stage))
+        far, middle, near = (
             _Swarm(stage, drift, max(2, round(total * share)), size, speed, heading)
             for share, size, speed in DEPTHS
-        ]
+        )
+        self._sharp, self._blurred = (far, middle), near
+        self._sigma = NEAR_BLUR * stage.height
 
     def draw(self, frame: Image, t: float) -> None:
         """Draws every particle where it is at t."""
-        for swarm in self._swarms:
-            swarm.draw(frame, t, self._light)
+        canvas = np.zeros((*frame.shape[:2], 4), np.uint8)
+        for swarm in self._sharp:
+            swarm.mark(canvas, t)
+        self._add(frame, canvas, self._drift.opacity)
+        canvas = np.zeros_like(canvas)
+        self._blurred.mark(canvas, t)
+        soft = np.asarray(cv2.GaussianBlur(canvas, (0, 0), self._sigma), np.uint8)
+        self._add(frame, soft, NEAR_OPACITY * self._drift.opacity)
+
+    def _add(self, frame: Image, canvas: npt.NDArray[np.uint8], opacity: float) -> None:
+        rows, cols = np.flatnonzero(canvas[..., 3].any(axis=1)), np.flatnonzero(canvas[..., 3].any(axis=0))
+        if not len(rows):
+            return
+        part = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+        layer = canvas[part].astype(np.float32) * np.float32(opacity / 255.0)
+        if self._drift.glows:
+            frame[part] += layer[..., :3]
+            return
+        layer[..., :3] *= self._light
+        over(frame, layer, int(rows[0]), int(cols[0]))
 
 
 class _Swarm:
@@ -105,7 +126,7 @@ class _Swarm:
         self, stage: Stage, drift: Drift, count: int, size: float, speed: float, heading: float
     ) -> None:
         rng = stage.rng
-        self._drift, self._near = drift, size > 2
+        self._drift, self._thick = drift, 2 if size > 2 else 1
         self._unit = stage.height
         self._span = np.array([stage.aspect + 2 * MARGIN, 1.0 + 2 * MARGIN])
         self._start = rng.random((count, 2)) * self._span
@@ -118,30 +139,13 @@ class _Swarm:
         self._rate = rng.uniform(0.8, 2.2, count) * (0.6 + 0.8 * stage.spec.energy)
         self._phase = rng.uniform(0, 2 * np.pi, count)
         self._colour = np.array(drift.colours)[rng.integers(0, len(drift.colours), count)]
-        self._sigma = 0.0045 * stage.height if self._near else 0.0
 
-    def draw(self, frame: Image, t: float, light: float) -> None:
+    def mark(self, canvas: npt.NDArray[np.uint8], t: float) -> None:
+        """Draws them on a premultiplied canvas where they are at t."""
         swing = self._rate * t + self._phase
         wander = self._wobble[:, None] * np.stack([np.sin(swing), 0.6 * np.cos(0.77 * swing + 1.0)], -1)
         place = np.mod(self._start + self._velocity * t, self._span) - MARGIN + wander
         pulse = 1.0 - self._drift.pulse * (0.5 - 0.5 * np.sin(1.3 * swing + 2.0 * self._phase))
-        canvas = np.zeros((*frame.shape[:2], 4), np.uint8)
-        self._mark(canvas, place, swing, pulse)
-        if self._sigma:
-            canvas = cv2.GaussianBlur(canvas, (0, 0), self._sigma)
-        layer = canvas.astype(np.float32) * np.float32(
-            self._drift.opacity * (0.75 if self._near else 1.0) / 255.0
-        )
-        if self._drift.glows:
-            frame += layer[..., :3]
-            return
-        layer[..., :3] *= np.float32(light)
-        over(frame, layer)
-
-    def _mark(
-        self, canvas: npt.NDArray[np.uint8], place: npt.NDArray[np.float64], swing: npt.NDArray[np.float64],
-        pulse: npt.NDArray[np.float64],
-    ) -> None:  # fmt: skip
         fixed = self._unit * (1 << BITS)
         centres = np.round(place * fixed - (1 << BITS) / 2).astype(int).tolist()
         radii = np.maximum(np.round(self._radius * fixed), 1).astype(int).tolist()
@@ -151,7 +155,7 @@ class _Swarm:
         if shape == "streak":
             tails = np.round((place - 0.030 * self._velocity) * fixed).astype(int).tolist()
             for centre, tail, colour in zip(centres, tails, colours, strict=True):
-                cv2.line(canvas, centre, tail, colour, 1 + self._near, cv2.LINE_AA, BITS)
+                cv2.line(canvas, centre, tail, colour, self._thick, cv2.LINE_AA, BITS)
             return
         if shape == "flake":
             spin = np.degrees(self._phase + 0.8 * np.sin(0.9 * swing)).tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparkle.generation.scenes.canvas import Canvas, Colour, pick, rgb
+from sparkle.generation.scenes.canvas import Canvas, pick, rgb
 from sparkle.generation.scenes.stage import Stage
 
 BASALT = np.stack([rgb(92, 88, 86), rgb(74, 72, 74), rgb(112, 104, 96)])
@@ -16,7 +16,6 @@ def boulder(
     centre: tuple[float, float],
     size: tuple[float, float],
     distance: float,
-    palette: Colour = BASALT,
 ) -> None:
     """A faceted boulder: `centre` is the middle of its foot, `size` half its width and its height."""
     rng, mood = stage.rng, stage.mood
@@ -27,7 +26,7 @@ def boulder(
         [size[0] * np.cos(turn) * reach, -size[1] * np.sin(turn) ** 0.8 * reach], -1
     ) + np.array(centre)
     outline[[0, -1], 1] = centre[1] + 0.1 * size[1]
-    tone = pick(rng, palette, 1, 0.08, 0.03)[0]
+    tone = pick(rng, BASALT, 1, 0.08, 0.03)[0]
     canvas.polygon(outline, mood.lit(tone, 0.12, distance))
     heart = np.array([centre[0] - 0.15 * mood.side * size[0], centre[1] - 0.42 * size[1]])
     for k in range(count - 1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sparkle.generation.scenes.canvas import Colour, Image, rgb
+from sparkle.generation.scenes.canvas import Image, rgb
 from sparkle.generation.scenes.light import COARSE, coarse_grid
 from sparkle.generation.scenes.motion import vigour
 from sparkle.generation.scenes.noise import Tile, fractal, smoothstep
@@ -21,7 +21,6 @@ class Plume:
         width: Its width at the mouth.
         length: How high it rises.
         density: Opacity at the mouth.
-        colour: What it looks like; dark, tinged with the mood's haze, when left out.
     """
 
     def __init__(
@@ -31,7 +30,6 @@ class Plume:
         width: float,
         length: float,
         density: float,
-        colour: Colour | None = None,
     ) -> None:
         rng = stage.rng
         x, y = coarse_grid(stage)
@@ -55,7 +53,7 @@ class Plume:
         self._near = noise.lookup(across * texels + 64.0, v)
         self._far = noise.lookup(across * 1.7 * texels, 1.6 * v)
         shade = 0.45 * rgb(74, 62, 60) + 0.55 * stage.mood.haze * 0.72
-        self._colour = np.asarray(shade if colour is None else colour, np.float32)
+        self._colour = np.asarray(shade, np.float32)
         self._lit = np.minimum(self._colour * 1.5 + 0.06, 1.0).astype(np.float32)
         self._speed = 15.0 * (0.5 + 0.5 * vigour(stage.spec.energy))
 

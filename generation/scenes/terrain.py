@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sparkle.generation.scenes.canvas import Colour, Image
+from sparkle.generation.scenes.canvas import Image
 from sparkle.generation.scenes.noise import Field, Tile, as_field, fractal, sample, smoothstep
 from sparkle.generation.scenes.stage import Stage, blend, over
 
@@ -36,7 +36,6 @@ class View:
         near: Distance at which rays start.
         far: Distance at which they end.
         focal: Focal length in frame heights.
-        offset: Where on the map it stands, (x, z).
     """
 
     horizon: float
@@ -44,7 +43,6 @@ class View:
     near: float = 0.04
     far: float = 1.6
     focal: float = 1.0
-    offset: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Terrain:
     height: Image
 
 
-def slopes(relief: Field, side: float, steep: float = 0.55) -> tuple[Field, Field, Field]:
+def slopes(relief: Field, side: float, steep: float) -> tuple[Field, Field, Field]:
     """(light 0..1 of the key, steepness, shadow 0..1) of a periodic height map in units of its period."""
     cell = 1.0 / relief.shape[0]
     dx = (np.roll(relief, -1, 1) - np.roll(relief, 1, 1)) / (2 * cell)
@@ -106,8 +104,8 @@ def survey(stage: Stage, relief: Field, view: View, paint: Callable[[Field, Fiel
     side = relief.shape[0]
     z = np.geomspace(view.near, view.far, STEPS, dtype=np.float32)
     across = ((np.arange(cols, dtype=np.float32) + 0.5) / rows - 0.5 * stage.aspect) / view.focal
-    u = np.mod((view.offset[0] + z[:, None] * across[None]) * side, side)
-    v = np.mod((view.offset[1] + np.repeat(z[:, None], cols, 1)) * side, side)
+    u = np.mod(z[:, None] * across[None] * side, side)
+    v = np.mod(np.repeat(z[:, None], cols, 1) * side, side)
     seen = view.horizon - (sample(relief, u, v) - view.eye) * view.focal / z[:, None]
     skyline = np.minimum.accumulate(seen, axis=0)
     y = (np.arange(rows, dtype=np.float32) + 0.5) / rows
@@ -120,8 +118,8 @@ def survey(stage: Stage, relief: Field, view: View, paint: Callable[[Field, Fiel
         step[:, col] = np.where(first >= STEPS, STEPS, last - np.clip((rising[last] + y) / gap, 0.0, 1.0))
     alpha = (step < STEPS).astype(np.float32)
     depth = np.interp(step, np.arange(STEPS), z).astype(np.float32)
-    x = view.offset[0] + depth * across[None]
-    cells = (np.mod(x * side, side), np.mod((view.offset[1] + depth) * side, side))
+    x = depth * across[None]
+    cells = (np.mod(x * side, side), np.mod(depth * side, side))
     colour = paint(cells[0], cells[1], depth)
     layer = np.dstack([colour * alpha[..., None], alpha]).astype(np.float32)
     size = (stage.width, stage.height)
@@ -168,7 +166,6 @@ class ValleyMist:
         level: Height below which it is dense.
         depth: Height over which it thins out above.
         density: Opacity at its densest.
-        colour: The mood's haze when left out.
     """
 
     def __init__(
@@ -178,7 +175,6 @@ class ValleyMist:
         level: float,
         depth: float,
         density: float,
-        colour: Colour | None = None,
     ) -> None:
         above = np.maximum(terrain.height - level, 0.0) / depth
         amount = density * np.exp(-above) * (1.0 - np.exp(-terrain.z / 0.30)) * terrain.layer[..., 3]
@@ -189,7 +185,7 @@ class ValleyMist:
         v -= terrain.height[self._top :] * 2400.0
         self._near = Tile(fractal(stage.rng, 256, 256, cells=5, slope=1.8, finest=0.12)).lookup(u, v)
         self._far = Tile(fractal(stage.rng, 256, 256, cells=8, slope=1.8, finest=0.12)).lookup(u, v)
-        self._colour = np.asarray(stage.mood.haze if colour is None else colour, np.float32)
+        self._colour = stage.mood.haze
         self._speed = 16.0 * (0.4 + 1.2 * stage.spec.energy) * float(stage.rng.choice([-1.0, 1.0]))
 
     def draw(self, frame: Image, t: float) -> None:

@@ -61,7 +61,6 @@ class Mirror:
         clear: Share of the reflection, 0..1, straight down; it grows towards the waterline.
         rough: How far ripples bend the reflection, in frame heights at the bottom of the frame.
         glitter: Strength of the sun on the ripples.
-        squash: Height of the reflected picture over that of its reflection.
     """
 
     def __init__(
@@ -74,7 +73,6 @@ class Mirror:
         clear: float = 0.6,
         rough: float = 0.05,
         glitter: float = 0.6,
-        squash: float = 1.0,
     ) -> None:
         self._line = stage.row(waterline)
         self._top = max(
@@ -86,7 +84,7 @@ class Mirror:
         depth = np.clip(down / (1.0 - waterline), 0.0, 1.0)
         self._ripples = Ripples(stage, waterline - 0.02, self._top)
         self._x = x * h - 0.5
-        self._y = (waterline - squash * down) * h - 0.5
+        self._y = (waterline - down) * h - 0.5
         bend = np.float32(rough * h * (0.45 + 0.55 * vigour(stage.spec.energy))) * (0.15 + 0.85 * depth)
         self._bend_x, self._bend_y = bend * np.float32(0.22), bend
         share = np.clip(clear + (0.92 - clear) * (1.0 - depth) ** 2, 0.0, 1.0)
