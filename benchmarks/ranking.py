@@ -1,0 +1,279 @@
+"""How often the classical scorer ranks a good edit above the same edit degraded.
+
+    python benchmarks/ranking.py [--clips DIR] [--json]
+
+- Good edits: the subject of every clip composited into moving procedural scenes; with DIR also its real edited
+  clips. Four frames each, scored as a video (mean `O_score`) and, the second frame, as a first-frame edit.
+- With DIR: its clips (clips.jsonl) and subject_masks.npz: packed bits, one key `ID/frame`, and `shape`.
+  Without: drawn clips and their true masks.
+- Degraded: a mask shifted by 8 to 40 pixels at 720p, a missing limb, a colour cast on the subject or on
+  everything, blur, a frozen background (videos only). A real edit is taken apart with its mask, and what is
+  behind its subject is inpainted: its own subject stays, so that only the degradation tells the two apart.
+
+JSON keys: `ranked_right` (share of all pairs), `pairs`, `video_s` and `edit_s` (seconds a call), `rows` (a
+degradation each: pairs, ranked_right, and the same of composites and of real edits), `good` and `degraded`
+(the 10th, 50th and 90th percentile of video scores).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.generation.classical.composite import composite_frame, fit_harmony
+from sparkle.generation.classical.filters import dilate
+from sparkle.generation.classical.score import score_edit, score_frames
+from sparkle.generation.classical.upsample import soft_alpha
+from sparkle.generation.scenes.render import Scene
+from sparkle.media.decode import decode
+from sparkle.media.synthetic import draw_clip
+
+Image = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Masks = npt.NDArray[np.bool_]
+
+FRAMES = 4
+FPS = 16
+WIDTH, HEIGHT = 640, 360  # of drawn clips
+SHIFTS = (8, 12, 16, 24, 40)  # pixels at 720p
+CASTS = (0.15, 0.25, 0.4)  # largest log gain of a channel; the three add to 0
+BLURS = (3.0, 5.0, 8.0)  # sigma in pixels at 720p
+LIMBS = (0.2, 0.35, 0.5)  # radius of what is missing, in roots of the subject's area
+PROMPTS = (
+    "a tropical beach where waves roll in and palm fronds sway",
+    "a snowy pine forest with falling snow",
+    "a meadow of tall grass swaying in the wind",
+    "a city street at night with neon signs",
+    "a misty mountain valley at dawn",
+)
+DRAWN = [(subject, seed) for seed in (1, 2) for subject in ("figure", "ball", "fish")]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A good edit, and its parts: `subject` over `background` by `alpha` gives it or comes close to it."""
+
+    name: str
+    real: bool
+    sources: Image
+    edited: Image
+    masks: Masks
+    subject: Image
+    background: Image
+    alphas: Floats
+
+    def put_together(self, alphas: Floats, background: Image) -> Image:
+        """The edit anew from its subject, uint8 (4, H, W, 3)."""
+        mixed = self.subject * alphas[..., None] + background * (1 - alphas[..., None])
+        return np.rint(mixed).astype(np.uint8)
+
+
+@dataclass
+class Tally:
+    """Pairs of one degradation: whether each was ranked right, by kind of good edit."""
+
+    composites: list[bool] = field(default_factory=list)
+    real: list[bool] = field(default_factory=list)
+
+    def row(self) -> dict[str, float | int | None]:
+        """The figures of a row."""
+        both = self.composites + self.real
+        return {
+            "pairs": len(both),
+            "ranked_right": _share(both),
+            "composites": _share(self.composites),
+            "real": _share(self.real),
+        }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clips", type=Path, help="A folder with clips.jsonl; without it, clips are drawn.")
+    parser.add_argument("--json", action="store_true", help="Print one JSON object.")
+    options = parser.parse_args()
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    seconds: dict[str, list[float]] = defaultdict(list)
+    good, degraded = [], []
+    for index, edit in enumerate(_listed(options.clips) if options.clips else _drawn()):
+        video, first = _score(edit, edit.edited, seconds)
+        good.append(video)
+        if not options.json:
+            print(f"{edit.name:36} video {video:.2f}  first frame {first:.2f}")
+        for name, frames in degradations(edit, np.random.Generator(np.random.PCG64(index))):
+            worse_video, worse_first = _score(edit, frames, seconds)
+            degraded.append(worse_video)
+            right = tallies[name].real if edit.real else tallies[name].composites
+            right.append(video > worse_video)
+            if name != "frozen background":
+                right.append(first > worse_first)
+    every = [right for tally in tallies.values() for right in tally.composites + tally.real]
+    figures = {
+        "ranked_right": _share(every),
+        "pairs": len(every),
+        "video_s": round(float(np.mean(seconds["video"])), 3),
+        "edit_s": round(float(np.mean(seconds["edit"])), 3),
+        "good": np.quantile(good, (0.1, 0.5, 0.9)).round(2).tolist(),
+        "degraded": np.quantile(degraded, (0.1, 0.5, 0.9)).round(2).tolist(),
+        "rows": {name: tally.row() for name, tally in tallies.items()},
+    }
+    print(json.dumps(figures) if options.json else _table(figures))
+
+
+def degradations(edit: Edit, generator: np.random.Generator) -> Iterator[tuple[str, Image]]:
+    """The edit degraded in every way and strength, with the way's name; uint8 (4, H, W, 3)."""
+    unit = edit.edited.shape[1] / 720
+    for pixels in SHIFTS:
+        angle = generator.uniform(0, 2 * np.pi)
+        step = pixels * unit * np.array([np.cos(angle), np.sin(angle)])
+        yield (
+            "shifted mask",
+            edit.put_together(_each(edit.alphas, lambda a, s=step: _moved(a, s)), edit.background),
+        )
+    for share in LIMBS:
+        where = generator.random()
+        holes = np.stack([_hole(mask, share, where) for mask in edit.masks])
+        yield "missing limb", edit.put_together(edit.alphas * (1 - holes), edit.background)
+    for strength in CASTS:
+        gains = generator.standard_normal(3)
+        gains -= gains.mean()
+        cast = np.clip(edit.edited * np.exp(gains * strength / np.abs(gains).max()), 0, 255)
+        over = edit.alphas[..., None]
+        yield "colour cast, subject", np.rint(cast * over + edit.edited * (1 - over)).astype(np.uint8)
+        yield "colour cast, everything", np.rint(cast).astype(np.uint8)
+    for sigma in BLURS:
+        yield "blur", _each(edit.edited, lambda f, s=sigma: cv2.GaussianBlur(f, (0, 0), s * unit))
+    yield "frozen background", edit.put_together(edit.alphas, np.repeat(edit.background[:1], FRAMES, axis=0))
+
+
+def _score(edit: Edit, frames: Image, seconds: dict[str, list[float]]) -> tuple[float, float]:
+    """The score as a video and as a first-frame edit."""
+    start = time.perf_counter()
+    scores = score_frames(edit.sources, frames, edit.masks, edit.name)
+    between = time.perf_counter()
+    first = score_edit(edit.sources[1], frames[1], edit.masks[1], edit.name)
+    seconds["video"].append(between - start)
+    seconds["edit"].append(time.perf_counter() - between)
+    return float(np.mean([score.O_score for score in scores])), first.overall
+
+
+def _listed(folder: Path) -> Iterator[Edit]:
+    packed = np.load(folder / "subject_masks.npz", allow_pickle=False)
+    small = tuple(int(side) for side in packed["shape"])
+    for index, line in enumerate((folder / "clips.jsonl").read_text("utf-8").splitlines()):
+        row = json.loads(line)
+        keys = sorted(key for key in packed.files if key.startswith(row["id"] + "/"))
+        keys = [keys[i] for i in np.linspace(0, len(keys) - 1, FRAMES).round().astype(int)]
+        times = [int(key.rpartition("/")[2]) for key in keys]
+        masks = np.stack([np.unpackbits(packed[key])[: small[0] * small[1]].reshape(small) for key in keys])
+        sources, edited = (decode(folder / row[kind])[times] for kind in ("source", "edited"))
+        yield _real(row["id"], sources, edited, masks.astype(bool))
+        yield _composite(row["id"], sources, masks.astype(bool), times, row["prompt"], index)
+        other = PROMPTS[index % len(PROMPTS)]
+        yield _composite(row["id"], sources, masks.astype(bool), times, other, index)
+
+
+def _drawn() -> Iterator[Edit]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        for index, (subject, seed) in enumerate(DRAWN):
+            masks = draw_clip(path, seed=seed, subject=subject, width=WIDTH, height=HEIGHT)
+            times = np.linspace(0, len(masks) - 1, FRAMES).round().astype(int).tolist()
+            sources = decode(path)[times]
+            prompt = PROMPTS[index % len(PROMPTS)]
+            yield _composite(f"{subject} {seed}", sources, masks[times], times, prompt, index)
+
+
+def _composite(name: str, sources: Image, masks: Masks, times: list[int], prompt: str, seed: int) -> Edit:
+    height, width = sources.shape[1:3]
+    scene = Scene.from_prompt(prompt, seed=seed, width=width, height=height)
+    background = np.stack([scene.frame(t / FPS) for t in times])
+    alphas = np.stack([soft_alpha(*pair) for pair in zip(sources, masks, strict=True)])
+    harmony = fit_harmony(sources[alphas > 0.5][::101], background[FRAMES // 2])
+    parts = list(zip(sources, alphas, background, strict=True))
+    edited = np.stack([composite_frame(*part, harmony) for part in parts])
+    everywhere = np.ones((height, width), np.float32)
+    subject = np.stack([composite_frame(source, everywhere, scene, harmony) for source, _, scene in parts])
+    return Edit(
+        f"{name} in {prompt[:20]}", False, sources, edited, _full(masks, edited), subject, background, alphas
+    )
+
+
+def _real(name: str, sources: Image, edited: Image, masks: Masks) -> Edit:
+    full = _full(masks, edited)
+    background = np.stack([_without(frame, mask) for frame, mask in zip(edited, full, strict=True)])
+    alphas = np.stack([soft_alpha(*pair) for pair in zip(edited, masks, strict=True)])
+    return Edit(name, True, sources, edited, full, edited, background, alphas)
+
+
+def _full(masks: Masks, like: Image) -> Masks:
+    size = like.shape[2], like.shape[1]
+    return np.stack([cv2.resize(mask.astype(np.float32), size) >= 0.5 for mask in masks])
+
+
+def _without(frame: Image, mask: Masks) -> Image:
+    """The frame with its subject inpainted at an eighth of the size, and grain so that it is not too smooth."""
+    height, width = mask.shape
+    small = width // 8, height // 8
+    hole = cv2.resize(dilate(mask, round(height / 60)).astype(np.uint8), small, interpolation=cv2.INTER_AREA)
+    filled = cv2.inpaint(cv2.resize(frame, small, interpolation=cv2.INTER_AREA), hole, 3, cv2.INPAINT_TELEA)
+    mirrored = frame[:, ::-1].astype(np.float32)
+    texture = mirrored - cv2.GaussianBlur(mirrored, (0, 0), height / 60)
+    smooth = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    soft = cv2.GaussianBlur(dilate(mask, round(height / 90)).astype(np.float32), (0, 0), height / 240)[
+        ..., None
+    ]
+    return np.rint(np.clip(frame * (1 - soft) + (smooth + texture) * soft, 0, 255)).astype(np.uint8)
+
+
+def _moved(alpha: Floats, step: npt.NDArray[np.float64]) -> Floats:
+    transform = np.array([[1, 0, step[0]], [0, 1, step[1]]])
+    return np.asarray(cv2.warpAffine(alpha, transform, (alpha.shape[1], alpha.shape[0])), np.float32)
+
+
+def _hole(mask: Masks, share: float, where: float) -> Floats:
+    """A soft disc about a point of the mask's edge, float32 (H, W)."""
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+    ys, xs = np.nonzero(mask & (inner == 0))
+    point = int(where * len(ys))
+    hole = np.zeros(mask.shape, np.float32)
+    radius = round(share * float(np.sqrt(np.count_nonzero(mask))))
+    cv2.circle(hole, (int(xs[point]), int(ys[point])), radius, 1.0, -1)
+    return np.asarray(cv2.GaussianBlur(hole, (0, 0), 1.5), np.float32)
+
+
+def _each(
+    frames: npt.NDArray[np.generic], change: Callable[..., npt.NDArray[np.generic]]
+) -> npt.NDArray[np.generic]:
+    return np.stack([change(frame) for frame in frames])
+
+
+def _share(values: list[bool]) -> float | None:
+    return round(float(np.mean(values)), 4) if values else None
+
+
+def _table(figures: dict[str, object]) -> str:
+    lines = [f"\n{'':26}{'pairs':>6}{'right':>8}{'composites':>12}{'real':>8}"]
+    rows = figures.pop("rows")
+    for name, row in rows.items():
+        cells = [
+            "-" if row[key] is None else f"{row[key]:.3f}" for key in ("ranked_right", "composites", "real")
+        ]
+        lines.append(f"{name:26}{row['pairs']:>6}{cells[0]:>8}{cells[1]:>12}{cells[2]:>8}")
+    return "\n".join([*lines, "", "  ".join(f"{key} {value}" for key, value in figures.items())])
+
+
+if __name__ == "__main__":
+    main()
