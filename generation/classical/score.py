@@ -50,7 +50,7 @@ SUBJECT: Grades = {
     "lost": (0.6, 0.05, 1),
     "contour": (-0.1, 0.65, 1),
     "gaps": (0.55, 0.08, 1),
-    "drift": (42.0, 4.0, 2.5),
+    "drift": (42.0, 0.0, 2.5),
     "remnants": (0.6, 0.0, 1),
 }
 """Best values lie between what re-synthesised subjects reach (identity 0.6) and what composites do (0.98)."""
