@@ -2,8 +2,8 @@
 
     python benchmarks/ranking.py [--clips DIR] [--json]
 
-- Good edits: the subject of every clip composited into moving procedural scenes; with DIR also its real edited
-  clips. Four frames each, scored as a video (mean `O_score`) and, the second frame, as a first-frame edit.
+- Good edits: the subject of every clip composited into moving procedural scenes; with DIR also its real edits.
+  Four frames each, scored as a video (mean `O_score`) and, the second frame, as a first-frame edit.
 - With DIR: its clips (clips.jsonl) and subject_masks.npz: packed bits, one key `ID/frame`, and `shape`.
   Without: drawn clips and their true masks.
 - Degraded: a mask shifted by 8 to 40 pixels at 720p, a missing limb, a colour cast on the subject or on
@@ -127,9 +127,13 @@ def main() -> None:
         "edit_s": round(float(np.mean(seconds["edit"])), 3),
         "good": np.quantile(good, (0.1, 0.5, 0.9)).round(2).tolist(),
         "degraded": np.quantile(degraded, (0.1, 0.5, 0.9)).round(2).tolist(),
-        "rows": {name: tally.row() for name, tally in tallies.items()},
     }
-    print(json.dumps(figures) if options.json else _table(figures))
+    rows = {name: tally.row() for name, tally in tallies.items()}
+    if options.json:
+        print(json.dumps({**figures, "rows": rows}))
+    else:
+        _print_table(rows)
+        print("\n" + "  ".join(f"{key} {value}" for key, value in figures.items()))
 
 
 def degradations(edit: Edit, generator: np.random.Generator) -> Iterator[tuple[str, Image]]:
@@ -224,7 +228,7 @@ def _full(masks: Masks, like: Image) -> Masks:
 
 
 def _without(frame: Image, mask: Masks) -> Image:
-    """The frame with its subject inpainted at an eighth of the size, and grain so that it is not too smooth."""
+    """The frame with its subject inpainted at an eighth of the size, and the mirrored frame's texture over it."""
     height, width = mask.shape
     small = width // 8, height // 8
     hole = cv2.resize(dilate(mask, round(height / 60)).astype(np.uint8), small, interpolation=cv2.INTER_AREA)
@@ -264,15 +268,12 @@ def _share(values: list[bool]) -> float | None:
     return round(float(np.mean(values)), 4) if values else None
 
 
-def _table(figures: dict[str, object]) -> str:
-    lines = [f"\n{'':26}{'pairs':>6}{'right':>8}{'composites':>12}{'real':>8}"]
-    rows = figures.pop("rows")
+def _print_table(rows: dict[str, dict[str, float | int | None]]) -> None:
+    columns = ("pairs", "ranked_right", "composites", "real")
+    print("\n" + " " * 26 + "".join(f"{column:>14}" for column in columns))
     for name, row in rows.items():
-        cells = [
-            "-" if row[key] is None else f"{row[key]:.3f}" for key in ("ranked_right", "composites", "real")
-        ]
-        lines.append(f"{name:26}{row['pairs']:>6}{cells[0]:>8}{cells[1]:>12}{cells[2]:>8}")
-    return "\n".join([*lines, "", "  ".join(f"{key} {value}" for key, value in figures.items())])
+        cells = ("-" if row[column] is None else f"{row[column]:g}" for column in columns)
+        print(f"{name:26}" + "".join(f"{cell:>14}" for cell in cells))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import click
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 from sparkle.schemas.terminal import Terminal
 
+_SHOWN_FAILURES = 20  # a run of 100,000 sources has its thousands
+
 
 def _parse_shard(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
     index, _, count = value.partition("/")
@@ -79,7 +81,11 @@ def generate(
             listed, out, resolved, workers=workers or os.cpu_count() or 1, shard=shard, terminal=terminal
         )
         print_funnel(summary.funnel, terminal)
-        done = f"{summary.processed} steps of samples done" if summary.processed else "nothing to do"
+        for failure in summary.failures[:_SHOWN_FAILURES]:
+            terminal.say(f"failed: {failure}")
+        if len(summary.failures) > _SHOWN_FAILURES:
+            terminal.say(f"... {len(summary.failures)} in all; each is in {out}/outcomes")
+        done = f"{summary.processed} outcomes made" if summary.processed else "nothing to do"
         kept = summary.funnel["kept"]
         terminal.result(
             f"{out}: {done}; {kept} of {summary.funnel['candidates']} candidates kept.\n"

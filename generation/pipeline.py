@@ -96,6 +96,7 @@ class Summary:
 
     funnel: dict[str, Any]
     processed: int
+    failures: tuple[str, ...]
 
 
 class Driver:
@@ -138,7 +139,15 @@ class Driver:
         if self.processed or not self.run.finished:
             self.run.finish(funnel)
         self.hashes.close()
-        return Summary(funnel, self.processed)
+        return Summary(funnel, self.processed, tuple(self._failures()))
+
+    def _failures(self) -> Iterator[str]:
+        """Each failed sample with its file and what was wrong."""
+        for candidate in self.run.candidates:
+            for step in STEP_NAMES:
+                outcome = self.run.outcomes[step].get(candidate.id)
+                if outcome is not None and outcome.error is not None:
+                    yield f"{candidate.id} {self._source(candidate).path}: {outcome.error['problem']}"
 
     def _source(self, candidate: r.Candidate) -> r.SourceRecord:
         """The candidate's source where it is now: a listed file may have moved since it was first seen."""

@@ -51,7 +51,8 @@ class Terminal:
 
         table = Table(title=title, title_justify="left")
         for index, column in enumerate(columns):
-            table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+            numbers = bool(rows) and all(row[index].replace(",", "").isdecimal() for row in rows)
+            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for row in rows:
             table.add_row(*row)
         # A log has no width: wide enough that nothing is cut.

@@ -152,15 +152,15 @@ class ColourGuide:
                 smoothed over.
         """
         unit = _unit(image)
-        mean = _box_mean(unit, radius)
+        mean = box_mean(unit, radius)
         red, green, blue = (np.ascontiguousarray(unit[..., channel]) for channel in range(3))
         mean_red, mean_green, mean_blue = (np.ascontiguousarray(mean[..., channel]) for channel in range(3))
-        rr = _box_mean(red * red, radius) - mean_red * mean_red + np.float32(eps)
-        rg = _box_mean(red * green, radius) - mean_red * mean_green
-        rb = _box_mean(red * blue, radius) - mean_red * mean_blue
-        gg = _box_mean(green * green, radius) - mean_green * mean_green + np.float32(eps)
-        gb = _box_mean(green * blue, radius) - mean_green * mean_blue
-        bb = _box_mean(blue * blue, radius) - mean_blue * mean_blue + np.float32(eps)
+        rr = box_mean(red * red, radius) - mean_red * mean_red + np.float32(eps)
+        rg = box_mean(red * green, radius) - mean_red * mean_green
+        rb = box_mean(red * blue, radius) - mean_red * mean_blue
+        gg = box_mean(green * green, radius) - mean_green * mean_green + np.float32(eps)
+        gb = box_mean(green * blue, radius) - mean_green * mean_blue
+        bb = box_mean(blue * blue, radius) - mean_blue * mean_blue + np.float32(eps)
         cofactors = [gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg]
         determinant = rr * cofactors[0] + rg * cofactors[1] + rb * cofactors[2]
         cofactors += [rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg]
@@ -173,8 +173,8 @@ class ColourGuide:
             guide: uint8 RGB (h, w, 3), the image that this was made of.
             image: float32 (h, w), what to filter.
         """
-        mean = _box_mean(image, self.radius)
-        shared = _box_mean(_unit(guide) * image[..., None], self.radius) - self.mean * mean[..., None]
+        mean = box_mean(image, self.radius)
+        shared = box_mean(_unit(guide) * image[..., None], self.radius) - self.mean * mean[..., None]
         red, green, blue = (shared[..., channel] for channel in range(3))
         rr, rg, rb, gg, gb, bb = self.inverse
         model = np.empty((*image.shape, 4), np.float32)
@@ -182,7 +182,7 @@ class ColourGuide:
         model[..., 1] = rg * red + gg * green + gb * blue
         model[..., 2] = rb * red + gb * green + bb * blue
         model[..., 3] = mean - np.einsum("hwc,hwc->hw", model[..., :3], self.mean)
-        return _box_mean(model, self.radius)
+        return box_mean(model, self.radius)
 
     def filter(self, guide: npt.NDArray[np.uint8], image: FloatImage) -> FloatImage:
         """The image smoothed along the guide's edges, float32 (h, w); arguments as `coefficients`."""
@@ -198,7 +198,8 @@ def _unit(image: npt.NDArray[np.uint8]) -> FloatImage:
     return image.astype(np.float32) / np.float32(255)
 
 
-def _box_mean(values: FloatImage, radius: int) -> FloatImage:
+def box_mean(values: FloatImage, radius: int) -> FloatImage:
+    """Mean over the square window around every pixel; float32 (h, w) or (h, w, n), as `values`."""
     return np.asarray(cv2.boxFilter(values, -1, (2 * radius + 1, 2 * radius + 1)), np.float32)
 
 

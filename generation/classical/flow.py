@@ -38,7 +38,5 @@ class DenseFlow:
         height, width = start.shape
         bottom, right = max(MINIMUM_SIDE - height, 0), max(MINIMUM_SIDE - width, 0)
         if bottom or right:
-            start, end = (
-                np.pad(frame, ((0, bottom), (0, right)), mode="edge") for frame in (start, end)
-            )
+            start, end = (np.pad(frame, ((0, bottom), (0, right)), mode="edge") for frame in (start, end))
         return np.asarray(self._flow.calc(start, end, None), np.float32)[:height, :width]
