@@ -2,9 +2,9 @@
 
     python benchmarks/masks.py [--clips DIR] [--json]
 
-- With DIR: its clips (clips.jsonl) against its subject_masks.npz: packed bits, one key `ID/frame`, and `shape`.
-  Those masks are a person-segmentation net's, so the clips in `UNRELIABLE` are left out. Without: drawn clips
-  against their true masks.
+- With DIR: its clips (clips.jsonl) against its subject_masks.npz: packed bits, one key `ID/frame`, and
+  `shape`. Those masks are a person-segmentation net's, so the clips in `UNRELIABLE` are left out. Without:
+  drawn clips against their true masks.
 - One pass an anchor (every 8th frame), majority vote, refinement, up to the masks' size; IoU is the mean over
   a clip's masks, then over the clips.
 
@@ -114,8 +114,7 @@ def measure(clip: Clip) -> Figures:
     seconds = time.perf_counter() - start
     true_boxes = [_true_box(clip.truth, t, tracker.shape) for t in tracker.anchors]
     given = [
-        tracker.follow(t, [box], trusted=True)
-        for t, box in zip(tracker.anchors, true_boxes, strict=True)
+        tracker.follow(t, [box], trusted=True) for t, box in zip(tracker.anchors, true_boxes, strict=True)
     ]
     given_iou = tracker.iou(given)
     return Figures(
@@ -197,7 +196,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--clips", type=Path, help="A folder of clips and masks; without it, clips are drawn.")
+    parser.add_argument(
+        "--clips", type=Path, help="A folder of clips and masks; without it, clips are drawn."
+    )
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
     options = parser.parse_args()
     rows = []

@@ -3,8 +3,8 @@
     python benchmarks/motion.py [--clips DIR] [--json]
 
 - Fixed clips: the source clips of DIR (its clips.jsonl names them), else drawn ones.
-- Movers: every fixed clip, moved by a synthetic camera in 16 ways: pan and shake and hand-held wander of .5 to
-  4 pixels a frame at 720p, zoom of .05 to .4 % a frame.
+- Movers: every fixed clip, moved by a synthetic camera in 16 ways: pan, shake and hand-held wander of .5 to 4
+  pixels a frame at 720p, zoom of .05 to .4 % a frame.
 
 JSON keys: `kept` (share of the fixed clips that the rule keeps), `rejected` (share of the movers that it
 rejects), `fixed` and `movers` (how many there were), `clip_s` (seconds a clip).
@@ -56,7 +56,9 @@ def main() -> None:
         seconds.append(time.perf_counter() - start)
         kept.append(not _moves(motion))
         if not options.json:
-            print(f"{name:28} short {motion.short:.3f} long {motion.long:.3f} {'kept' if kept[-1] else 'LOST'}")
+            print(
+                f"{name:28} short {motion.short:.3f} long {motion.long:.3f} {'kept' if kept[-1] else 'LOST'}"
+            )
         for kind, amount in MOVES:
             motion = camera_motion(move_camera(frames, kind, amount, seed=index))
             rejected.append(_moves(motion))
@@ -69,7 +71,9 @@ def main() -> None:
         "movers": len(rejected),
         "clip_s": round(float(np.mean(seconds)), 3),
     }
-    print(json.dumps(figures) if options.json else "  ".join(f"{key} {value}" for key, value in figures.items()))
+    print(
+        json.dumps(figures) if options.json else "  ".join(f"{key} {value}" for key, value in figures.items())
+    )
 
 
 def _moves(motion: CameraMotion) -> bool:
@@ -108,7 +112,7 @@ def move_camera(frames: Frames, kind: str, amount: float, *, seed: int) -> Frame
 def _camera_path(
     kind: str, amount: float, count: int, generator: np.random.Generator
 ) -> tuple[npt.NDArray[np.float64], ...]:
-    """x and y in pixels at 720p, zoom as an addition to the scale, and rotation in degrees, a frame each."""
+    """Per frame: x and y in pixels at 720p, what to add to the scale, and rotation in degrees."""
     time_steps, still = np.arange(count), np.zeros(count)
     if kind == "pan":
         direction = generator.uniform(0, 2 * np.pi)

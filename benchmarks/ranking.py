@@ -2,13 +2,13 @@
 
     python benchmarks/ranking.py [--clips DIR] [--json]
 
-- Good edits: the subject of every clip composited into moving procedural scenes; with DIR also its real edits.
+- Good edits: each clip's subject composited into moving procedural scenes; with DIR, its real edits too.
   Four frames each, scored as a video (mean `O_score`) and, the second frame, as a first-frame edit.
 - With DIR: its clips (clips.jsonl) and subject_masks.npz: packed bits, one key `ID/frame`, and `shape`.
   Without: drawn clips and their true masks.
-- Degraded: a mask shifted by 8 to 40 pixels at 720p, a missing limb, a colour cast on the subject or on
-  everything, blur, a frozen background (videos only). A real edit is taken apart with its mask, and what is
-  behind its subject is inpainted: its own subject stays, so that only the degradation tells the two apart.
+- Degraded: a mask shifted by 8 to 40 pixels at 720p, the source pasted over the edit by such a mask, a missing
+  limb, a colour cast on the subject or on everything, blur, a frozen background (videos only). A real edit is
+  taken apart with its mask, and what is behind its subject is inpainted.
 
 JSON keys: `ranked_right` (share of all pairs), `pairs`, `video_s` and `edit_s` (seconds a call), `rows` (a
 degradation each: pairs, ranked_right, and the same of composites and of real edits), `good` and `degraded`
@@ -22,7 +22,7 @@ import json
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,8 +74,7 @@ class Edit:
 
     def put_together(self, alphas: Floats, background: Image) -> Image:
         """The edit anew from its subject, uint8 (4, H, W, 3)."""
-        mixed = self.subject * alphas[..., None] + background * (1 - alphas[..., None])
-        return np.rint(mixed).astype(np.uint8)
+        return _over(self.subject, background, alphas)
 
 
 @dataclass
@@ -142,10 +141,9 @@ def degradations(edit: Edit, generator: np.random.Generator) -> Iterator[tuple[s
     for pixels in SHIFTS:
         angle = generator.uniform(0, 2 * np.pi)
         step = pixels * unit * np.array([np.cos(angle), np.sin(angle)])
-        yield (
-            "shifted mask",
-            edit.put_together(_each(edit.alphas, lambda a, s=step: _moved(a, s)), edit.background),
-        )
+        alphas = np.stack([_moved(alpha, step) for alpha in edit.alphas])
+        yield "shifted mask", edit.put_together(alphas, edit.background)
+        yield "source pasted, shifted", _over(edit.sources, edit.edited, alphas)
     for share in LIMBS:
         where = generator.random()
         holes = np.stack([_hole(mask, share, where) for mask in edit.masks])
@@ -154,11 +152,10 @@ def degradations(edit: Edit, generator: np.random.Generator) -> Iterator[tuple[s
         gains = generator.standard_normal(3)
         gains -= gains.mean()
         cast = np.clip(edit.edited * np.exp(gains * strength / np.abs(gains).max()), 0, 255)
-        over = edit.alphas[..., None]
-        yield "colour cast, subject", np.rint(cast * over + edit.edited * (1 - over)).astype(np.uint8)
+        yield "colour cast, subject", _over(cast, edit.edited, edit.alphas)
         yield "colour cast, everything", np.rint(cast).astype(np.uint8)
     for sigma in BLURS:
-        yield "blur", _each(edit.edited, lambda f, s=sigma: cv2.GaussianBlur(f, (0, 0), s * unit))
+        yield "blur", np.stack([cv2.GaussianBlur(frame, (0, 0), sigma * unit) for frame in edit.edited])
     yield "frozen background", edit.put_together(edit.alphas, np.repeat(edit.background[:1], FRAMES, axis=0))
 
 
@@ -228,7 +225,7 @@ def _full(masks: Masks, like: Image) -> Masks:
 
 
 def _without(frame: Image, mask: Masks) -> Image:
-    """The frame with its subject inpainted at an eighth of the size, and the mirrored frame's texture over it."""
+    """The frame with its subject inpainted at an eighth of the size; texture is the mirrored frame's."""
     height, width = mask.shape
     small = width // 8, height // 8
     hole = cv2.resize(dilate(mask, round(height / 60)).astype(np.uint8), small, interpolation=cv2.INTER_AREA)
@@ -236,9 +233,8 @@ def _without(frame: Image, mask: Masks) -> Image:
     mirrored = frame[:, ::-1].astype(np.float32)
     texture = mirrored - cv2.GaussianBlur(mirrored, (0, 0), height / 60)
     smooth = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    soft = cv2.GaussianBlur(dilate(mask, round(height / 90)).astype(np.float32), (0, 0), height / 240)[
-        ..., None
-    ]
+    hard = dilate(mask, round(height / 90)).astype(np.float32)
+    soft = np.asarray(cv2.GaussianBlur(hard, (0, 0), height / 240))[..., None]
     return np.rint(np.clip(frame * (1 - soft) + (smooth + texture) * soft, 0, 255)).astype(np.uint8)
 
 
@@ -258,10 +254,8 @@ def _hole(mask: Masks, share: float, where: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(hole, (0, 0), 1.5), np.float32)
 
 
-def _each(
-    frames: npt.NDArray[np.generic], change: Callable[..., npt.NDArray[np.generic]]
-) -> npt.NDArray[np.generic]:
-    return np.stack([change(frame) for frame in frames])
+def _over(front: npt.NDArray[np.generic], back: Image, alphas: Floats) -> Image:
+    return np.rint(front * alphas[..., None] + back * (1 - alphas[..., None])).astype(np.uint8)
 
 
 def _share(values: list[bool]) -> float | None:

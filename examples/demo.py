@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from sparkle.media.sheet import contact_sheet
 from sparkle.media.synthetic import draw_clip
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_line
+from sparkle.schemas.fsio import atomic_path
 
 DRAWN_CLIPS = 5  # that should be kept: enough to see variety, few enough for a coffee
 LOAD = """
@@ -47,6 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
+    _start_afresh_for_other_clips(out, str(options.clips.resolve()) if options.clips else "drawn")
     sources = _listed(options.clips, out) if options.clips else _drawn(out / "clips")
     run, release = out / "run", out / "release"
     _sparkle("generate", "--sources", sources, "--out", run)
@@ -56,10 +59,20 @@ def main() -> None:
     _load(release)
 
 
+def _start_afresh_for_other_clips(out: Path, clips: str) -> None:
+    """Remove what the demo made of other clips: a run continues, and would hold both."""
+    note = out / ".clips"
+    if note.exists() and note.read_text("utf-8") != clips:
+        for name in ("run", "release", "sheets"):
+            shutil.rmtree(out / name, ignore_errors=True)
+    note.write_text(clips, "utf-8")
+
+
 def _sparkle(*words: str | Path) -> None:
     command = [str(word) for word in words]
     print(f"\n$ sparkle {' '.join(command)}", flush=True)
-    subprocess.run([sys.executable, "-m", "sparkle", *command], check=True)
+    if code := subprocess.run([sys.executable, "-m", "sparkle", *command], check=False).returncode:
+        raise SystemExit(code)
 
 
 def _drawn(folder: Path) -> Path:
@@ -69,7 +82,8 @@ def _drawn(folder: Path) -> Path:
     wanted["moving_camera.mp4"] = (DRAWN_CLIPS, "pan")
     for name, (seed, camera) in wanted.items():
         if not (folder / name).exists():
-            draw_clip(folder / name, seed=seed, camera=camera)
+            with atomic_path(folder / name) as path:
+                draw_clip(path, seed=seed, camera=camera)
     (folder / "broken.mp4").write_bytes(b"this is text that is called .mp4\n")
     return folder
 

@@ -49,7 +49,7 @@ class PackedVote:
             VoteError: The pass has another shape than the vote.
         """
         if mask.shape != self._shape:
-            raise VoteError("A pass has another shape than its clip.", got=mask.shape, wanted=self._shape)
+            raise VoteError("the pass has another shape than its clip", got=mask.shape, wanted=self._shape)
         self.add_packed(np.packbits(mask))
 
     def add_packed(self, bits: npt.NDArray[np.uint8]) -> None:
@@ -60,7 +60,9 @@ class PackedVote:
         """
         wanted = -(-self._size // 8)
         if bits.shape != (wanted,):
-            raise VoteError("A packed pass has another size than its clip.", got=bits.shape, wanted=(wanted,))
+            raise VoteError(
+                "the packed pass has another size than its clip", got=bits.shape, wanted=(wanted,)
+            )
         self._passes.append(np.pad(bits, (0, -wanted % 8)).view(np.uint64))
 
     def majority_packed(self) -> npt.NDArray[np.uint8]:
@@ -70,12 +72,7 @@ class PackedVote:
             VoteError: There is no pass: every anchor abstained.
         """
         if not self._passes:
-            raise VoteError(
-                "No tracking pass to vote on: every anchor abstained.",
-                got="0 passes",
-                wanted="at least 1",
-                fix="Look at the grounding record of this sample: its boxes are all empty.",
-            )
+            raise _no_pass()
         majority = np.empty_like(self._passes[0])
         for start in range(0, majority.size, BLOCK_WORDS):
             block = slice(start, start + BLOCK_WORDS)
@@ -111,7 +108,15 @@ def majority_vote(passes: Iterable[BoolClip]) -> BoolClip:
             frames, height, width = mask.shape
             vote = PackedVote((frames, height, width))
         vote.add(mask)
-    return (vote or PackedVote((0, 0, 0))).majority()
+    if vote is None:
+        raise _no_pass()
+    return vote.majority()
+
+
+def _no_pass() -> VoteError:
+    return VoteError(
+        "there is no tracking pass to vote on: every anchor abstained", got=0, wanted="at least 1"
+    )
 
 
 def _block_majority(passes: list[Words]) -> Words:
@@ -127,7 +132,7 @@ def _block_majority(passes: list[Words]) -> Words:
 
 
 def _greater(digits: list[Words], threshold: int) -> Words:
-    """Bits that are set where the bit-sliced count is above the threshold; the highest digit decides first."""
+    """Bits set where the bit-sliced count is above the threshold; the highest digit decides first."""
     above = np.zeros_like(digits[0])
     equal = ~above
     for place in range(len(digits) - 1, -1, -1):

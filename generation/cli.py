@@ -76,19 +76,31 @@ def generate(
         from sparkle.generation.sources import list_sources
 
         resolved = load_config(config)
-        listed = list_sources(sources, themes, limit)
+        listed = list_sources(sources, themes, limit, out=out)
         summary = run_generate(
-            listed, out, resolved, workers=workers or os.cpu_count() or 1, shard=shard, terminal=terminal
+            listed,
+            out,
+            resolved,
+            workers=workers or len(os.sched_getaffinity(0)),
+            shard=shard,
+            terminal=terminal,
         )
         print_funnel(summary.funnel, terminal)
         for failure in summary.failures[:_SHOWN_FAILURES]:
             terminal.say(f"failed: {failure}")
         if len(summary.failures) > _SHOWN_FAILURES:
             terminal.say(f"... {len(summary.failures)} in all; each is in {out}/outcomes")
-        done = f"{summary.processed} outcomes made" if summary.processed else "nothing to do"
+        counts = ((summary.processed, "outcomes made"), (summary.judged_again, "judged again"))
+        done = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing to do"
         kept = summary.funnel["kept"]
         terminal.result(
             f"{out}: {done}; {kept} of {summary.funnel['candidates']} candidates kept.\n"
             f"Next: sparkle build {out} --out RELEASE",
-            {"run": str(out), "processed": summary.processed, "funnel": summary.funnel},
+            {
+                "run": str(out),
+                "processed": summary.processed,
+                "judged_again": summary.judged_again,
+                "failures": list(summary.failures),
+                "funnel": summary.funnel,
+            },
         )

@@ -78,7 +78,7 @@ def parse_config(text: str, *, where: str) -> RunConfig:
         config = RunConfig.from_json(table)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("not TOML", got=error, where=where) from None
-    except RecordError as error:
+    except (RecordError, ConfigError) as error:
         place = f"{where} {(error.where or '').strip('/').replace('/', '.')}".rstrip()
         raise ConfigError(error.problem, got=error.got, wanted=error.wanted, where=place) from None
     _check_backends(config, where)

@@ -17,10 +17,10 @@ from sparkle.schemas.canonical import sha256_file
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS hashes (
-    path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER, sha256 TEXT
+    path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER, sha256 TEXT
 ) WITHOUT ROWID
 """
-_BUSY = 30.0  # seconds to wait for another process that writes the cache
+_BUSY = 2.0  # seconds to wait for another process that writes the cache
 
 
 def cache_folder() -> Path:
@@ -32,43 +32,53 @@ def cache_folder() -> Path:
 
 
 class HashCache:
-    """sha256 of files, remembered between runs."""
+    """sha256 of files, remembered between runs; what the cache cannot tell is hashed."""
 
     def __init__(self) -> None:
         self._database = _open(cache_folder() / "hashes.sqlite")
 
     def sha256(self, path: Path) -> str:
         """The hexadecimal sha256 of a file's content."""
-        stat = path.stat()
-        key = str(path.absolute())
-        state = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        query = "SELECT size, mtime_ns, inode, sha256 FROM hashes WHERE path = ?"
-        row = self._database.execute(query, (key,)).fetchone()
-        if row is not None and row[:3] == state:
-            return str(row[3])
+        known = self._query(
+            "SELECT sha256 FROM hashes WHERE path = ? AND size = ? AND mtime_ns = ? AND inode = ?", path
+        )
+        if known is not None:
+            return known
         found = sha256_file(path)
-        self._database.execute("REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)", (key, *state, found))
+        self.remember(path, found)
         return found
 
     def remember(self, path: Path, sha256: str) -> None:
         """Take a hash that was just made while the file was written."""
-        stat = path.stat()
-        row = (str(path.absolute()), stat.st_size, stat.st_mtime_ns, stat.st_ino, sha256)
-        self._database.execute("REPLACE INTO hashes VALUES (?, ?, ?, ?, ?)", row)
+        self._query(
+            "REPLACE INTO hashes (path, size, mtime_ns, inode, sha256) VALUES (?, ?, ?, ?, ?)", path, sha256
+        )
 
     def close(self) -> None:
-        """Write down what was remembered."""
-        self._database.commit()
+        """Let go of the cache."""
         self._database.close()
+
+    def _query(self, statement: str, path: Path, *more: str) -> str | None:
+        """The first value that a statement about a file gives; None where the cache is of no use now."""
+        stat = path.stat()
+        values = (os.fsencode(path.absolute()), stat.st_size, stat.st_mtime_ns, stat.st_ino, *more)
+        try:
+            row = self._database.execute(statement, values).fetchone()
+        except sqlite3.Error:  # locked for long, read-only, full: a cache never stops a run
+            return None
+        return None if row is None else str(row[0])
 
 
 def _open(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(path, timeout=_BUSY)
-        database.execute(_SCHEMA)
-        database.commit()
-    except (OSError, sqlite3.Error):  # no home, read-only, or not a database: hash everything
-        database = sqlite3.connect(":memory:")
-        database.execute(_SCHEMA)
+        return _connect(str(path))
+    except (OSError, sqlite3.Error):  # no home, read-only, or not a database: hash everything once
+        return _connect(":memory:")
+
+
+def _connect(place: str) -> sqlite3.Connection:
+    # Every statement is a transaction of its own: two runs of one user never wait for each other's end.
+    database = sqlite3.connect(place, timeout=_BUSY, isolation_level=None)
+    database.execute(_SCHEMA)
     return database

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from sparkle.generation.sources import Listed, inspect_source, new_candidates
 from sparkle.generation.step import Failed, Kept, Rejected, Sample, Step, Work, verdict
 from sparkle.generation.steps import make_step
 from sparkle.schemas import records as r
+from sparkle.schemas.errors import SourceGoneError
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 from sparkle.schemas.terminal import Terminal
 
@@ -38,6 +40,9 @@ class Inspect:
 
     path: Path
     sha256: str
+
+    def __str__(self) -> str:
+        return str(self.path)
 
     def __call__(self) -> r.SourceRecord:
         """Probe it."""
@@ -54,11 +59,21 @@ class Process:
     sample: Sample
     fingerprint: str
 
+    def __str__(self) -> str:
+        return f"{self.step} of {self.sample.id}"
+
     def __call__(self) -> r.Outcome:
         """Do it, with the step that this process has set up."""
         step = _set_up(self.step, self.config)
         work = Work(self.root, self.config, step, self.sample)
-        answer = step.process(work)
+        try:
+            answer = step.process(work)
+        except BaseException as error:
+            error.add_note(f"in {self}, source {self.sample.source.path}")
+            raise
+        for kind in STEP_BY_NAME[self.step].makes:
+            if kind.name not in work.committed:  # an older one is no longer this sample's
+                (self.root / kind.path(self.sample.id)).unlink(missing_ok=True)
         return _outcome(self.sample.id, self.fingerprint, answer, work.committed)
 
 
@@ -96,23 +111,27 @@ class Summary:
 
     funnel: dict[str, Any]
     processed: int
+    judged_again: int
     failures: tuple[str, ...]
 
 
 class Driver:
     """Takes one run from wherever it is to its end."""
 
-    def __init__(self, run: Run, config: RunConfig, executor: LocalExecutor, terminal: Terminal) -> None:
+    def __init__(
+        self, run: Run, config: RunConfig, executor: LocalExecutor, hashes: HashCache, terminal: Terminal
+    ) -> None:
         self.run = run
         self.config = config
         self.executor = executor
         self.terminal = terminal
-        self.hashes = HashCache()
+        self.hashes = hashes
         self.places: dict[str, Path] = {}
         self.processed = 0
+        self.judged_again = 0
 
     def ingest(self, listed: list[Listed], shard: tuple[int, int]) -> None:
-        """Write down the sources and candidates that are new."""
+        """Write down the configuration, and the sources and candidates that are new."""
         hashed = [(self.hashes.sha256(item.path), item) for item in listed]
         for sha256, item in hashed:
             self.places.setdefault(sha256, item.path)
@@ -124,6 +143,8 @@ class Driver:
             for source in self.executor.map(jobs):
                 found[source.sha256] = source
                 advance()
+        extra = {"packages": library_versions(), "models": list_models(self.config)}
+        self.run.configure(self.config, shard=shard, extra=extra)
         if candidates:
             self.run.start_work()
         self.run.add_sources(found[job.sha256] for job in jobs)
@@ -136,18 +157,19 @@ class Driver:
         for name in STEP_NAMES:
             samples = self._run_step(make_step(name, self.config), samples)
         funnel = make_funnel(len(self.run.candidates), self.run.outcomes)
-        if self.processed or not self.run.finished:
+        if not self.run.finished:
             self.run.finish(funnel)
-        self.hashes.close()
-        return Summary(funnel, self.processed, tuple(self._failures()))
+        return Summary(funnel, self.processed, self.judged_again, tuple(self._failures()))
 
     def _failures(self) -> Iterator[str]:
         """Each failed sample with its file and what was wrong."""
         for candidate in self.run.candidates:
             for step in STEP_NAMES:
-                outcome = self.run.outcomes[step].get(candidate.id)
-                if outcome is not None and outcome.error is not None:
+                outcome = self.run.outcomes[step][candidate.id]
+                if outcome.error is not None:
                     yield f"{candidate.id} {self._source(candidate).path}: {outcome.error['problem']}"
+                if outcome.status != r.KEPT:
+                    break
 
     def _source(self, candidate: r.Candidate) -> r.SourceRecord:
         """The candidate's source where it is now: a listed file may have moved since it was first seen."""
@@ -178,22 +200,30 @@ class Driver:
             )
             for group in groups
         )
+        out = []
         with self.terminal.progress(step.name, len(groups)) as advance:
             for outcome in self.executor.map(jobs):
                 for sample in by_id[outcome.id]:
                     self.run.append_outcome(step.name, replace(outcome, id=sample.id))
+                    self.processed += 1
+                    if outcome.status != r.KEPT:
+                        out.append(sample.id)
                 for kind in STEP_BY_NAME[step.name].makes:
                     if kind.name in outcome.artifacts:
                         path = self.run.root / kind.path(outcome.id)
                         self.hashes.remember(path, outcome.artifacts[kind.name].sha256)
-                self.processed += 1
                 advance()
+        # What an older configuration made behind this step was made from something else.
+        for later in STEP_NAMES[STEP_NAMES.index(step.name) + 1 :]:
+            self.run.drop_outcomes(later, out)
 
     def _reuse(self, step: Step, sample: Sample, fingerprint: str) -> bool:
         """Whether the outcome that is there still holds; its verdict is brought up to date."""
         found = self.run.outcomes[step.name].get(sample.id)
         if found is None or found.fingerprint != fingerprint or not self._intact(step, found):
             return False
+        if found.error is not None and found.error.get("kind") == SourceGoneError.__name__:
+            return False  # it may be back
         if found.status != r.FAILED:
             record = r.STEP_RECORDS[step.name].from_json(found.record)
             answer = verdict(step.name, record, self.config.thresholds)
@@ -201,6 +231,7 @@ class Driver:
             if today != found:
                 self.run.start_work()
                 self.run.append_outcome(step.name, today)
+                self.judged_again += 1
         return True
 
     def _intact(self, step: Step, outcome: r.Outcome) -> bool:
@@ -241,11 +272,12 @@ def generate(
     Raises:
         RunError: the folder cannot be used, or a worker died; a rerun continues.
     """
-    extra = {"packages": library_versions(), "models": list_models(config)}
+    list_models(config)  # an unknown backend or option is found before anything starts
     with (
-        open_run(out, config, shard=shard, extra=extra) as run,
+        open_run(out, shard=shard) as run,
+        closing(HashCache()) as hashes,
         LocalExecutor(workers) as executor,
     ):
-        driver = Driver(run, config, executor, terminal)
+        driver = Driver(run, config, executor, hashes, terminal)
         driver.ingest(listed, shard)
         return driver.work()

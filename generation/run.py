@@ -23,10 +23,16 @@ from sparkle.generation.config import RunConfig
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import RunError
-from sparkle.schemas.fsio import append_lines, read_jsonl, recover_jsonl, remove_leftovers, write_atomic
-from sparkle.schemas.fsio import write_jsonl as rewrite_jsonl
+from sparkle.schemas.fsio import (
+    append_lines,
+    read_jsonl,
+    recover_jsonl,
+    remove_leftovers,
+    write_atomic,
+    write_jsonl,
+)
 from sparkle.schemas.records import Candidate, Outcome, SourceRecord
-from sparkle.schemas.stages import STEP_NAMES
+from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 from sparkle.schemas.validate import check
 
 FORMAT = "sparkle-run"
@@ -53,6 +59,21 @@ class Run:
             found = (Outcome.from_json(value) for value in self._lines(layout.outcomes(step), "outcome"))
             self.outcomes[step] = {outcome.id: outcome for outcome in found}
 
+    def configure(self, config: RunConfig, *, shard: tuple[int, int], extra: dict[str, Any]) -> None:
+        """Write `run.toml`; with another configuration than before the run is no longer finished.
+
+        Args:
+            config: The resolved configuration.
+            shard: (index, count) of the candidates that this folder holds.
+            extra: Further tables: packages and models.
+        """
+        head = {"format": FORMAT, "version": 1, "shard": {"index": shard[0], "count": shard[1]}}
+        document = tomli_w.dumps({**head, **config.to_json(), **extra}).encode()
+        target = self.root / layout.RUN_CONFIG
+        if not target.exists() or target.read_bytes() != document:
+            self.start_work()
+            write_atomic(target, document)
+
     def add_sources(self, sources: Iterable[SourceRecord]) -> None:
         """Write sources down, durably."""
         new = [source for source in sources if source.sha256 not in self.sources]
@@ -72,6 +93,16 @@ class Run:
         append_lines(self.root / layout.outcomes(step), [outcome.to_json()])
         self.outcomes[step][outcome.id] = outcome
 
+    def drop_outcomes(self, step: str, sample_ids: Iterable[str]) -> None:
+        """Forget a step's outcomes of samples, with their artifacts: what they were made from is no more."""
+        gone = [sample_id for sample_id in sample_ids if self.outcomes[step].pop(sample_id, None)]
+        if not gone:
+            return
+        self._rewrite(step)
+        for sample_id in gone:
+            for kind in STEP_BY_NAME[step].makes:
+                (self.root / kind.path(sample_id)).unlink(missing_ok=True)
+
     def start_work(self) -> None:
         """The folder is no longer finished."""
         (self.root / layout.FUNNEL).unlink(missing_ok=True)
@@ -79,12 +110,14 @@ class Run:
     def finish(self, funnel: dict[str, Any]) -> None:
         """Sort every outcome file by id and mark the folder as finished."""
         for step in STEP_NAMES:
-            outcomes = self.outcomes[step]
-            if outcomes:
-                ordered = (outcomes[sample_id].to_json() for sample_id in sorted(outcomes))
-                rewrite_jsonl(self.root / layout.outcomes(step), ordered)
+            self._rewrite(step)
         check("funnel", funnel, where=layout.FUNNEL)
         write_atomic(self.root / layout.FUNNEL, dump_document(funnel))
+
+    def _rewrite(self, step: str) -> None:
+        outcomes, path = self.outcomes[step], self.root / layout.outcomes(step)
+        if outcomes or path.exists():
+            write_jsonl(path, (outcomes[sample_id].to_json() for sample_id in sorted(outcomes)))
 
     @property
     def finished(self) -> bool:
@@ -102,16 +135,12 @@ class Run:
 
 
 @contextmanager
-def open_run(
-    root: Path, config: RunConfig, *, shard: tuple[int, int], extra: dict[str, Any]
-) -> Iterator[Run]:
-    """Create or reopen a run folder, lock it, write its `run.toml`, and load what is there.
+def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[Run]:
+    """Create or reopen a run folder, lock it, clear what a kill left, and load what is there.
 
     Args:
         root: The folder.
-        config: The resolved configuration.
         shard: (index, count) of the candidates that this folder holds.
-        extra: Further tables of `run.toml`: packages and models.
 
     Raises:
         RunError: the folder holds something else, another shard, or is in use by another process.
@@ -123,22 +152,8 @@ def open_run(
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunError(
-                "another process works in this run folder", where=root, fix="wait for it"
-            ) from None
+            raise RunError("another process works in this run", where=root, fix="wait for it") from None
         remove_leftovers(root)
-        index, count = shard
-        table = {
-            "format": FORMAT,
-            "version": 1,
-            "shard": {"index": index, "count": count},
-            **config.to_json(),
-        }
-        document = tomli_w.dumps({**table, **extra}).encode()
-        target = root / layout.RUN_CONFIG
-        if not target.exists() or target.read_bytes() != document:
-            (root / layout.FUNNEL).unlink(missing_ok=True)
-            write_atomic(target, document)
         run = Run(root)
         run.load()
         yield run

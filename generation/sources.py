@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -34,13 +35,23 @@ class Listed:
     prompt: str | None
 
 
-def list_sources(sources: Path, themes: Sequence[str], limit: int | None) -> list[Listed]:
+def list_sources(
+    sources: Path, themes: Sequence[str], limit: int | None, *, out: Path | None = None
+) -> list[Listed]:
     """What a folder or a JSONL list names; every source once a theme that it does not name itself.
 
+    Args:
+        sources: The folder or the list.
+        themes: For sources that name none.
+        limit: Take this many sources at most.
+        out: The run folder; a folder of sources must not hold it, or its own videos would be sources.
+
     Raises:
-        SourceListError: nothing there, a bad line, or a theme without prompts where one is needed.
+        SourceListError: nothing there, a bad line, a theme that needs prompts, a name that is not UTF-8, or
+            folders inside one another.
     """
     if sources.is_dir():
+        _refuse_overlap(sources, out)
         named: list[Named] = [(path, None, None) for path in _video_files(sources)]
     elif sources.is_file() and sources.suffix == ".jsonl":
         named = list(_read_list(sources))
@@ -52,7 +63,8 @@ def list_sources(sources: Path, themes: Sequence[str], limit: int | None) -> lis
             fix="see --sources",
         )
     if not named:
-        wanted = f"files ending in {', '.join(VIDEO_SUFFIXES)}"
+        endings = ", ".join(VIDEO_SUFFIXES)
+        wanted = f"files ending in {endings}" if sources.is_dir() else "a line or more"
         raise SourceListError("no sources", got=sources, wanted=wanted)
     listed = [
         Listed(path, chosen, prompt)
@@ -72,7 +84,24 @@ def list_sources(sources: Path, themes: Sequence[str], limit: int | None) -> lis
 
 def _video_files(folder: Path) -> list[Path]:
     files = (path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
-    return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+    found = sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+    for path in found:
+        if os.fsencode(path).decode("utf-8", "replace") != str(path):
+            raise SourceListError("a file's name is not UTF-8", got=repr(path), fix="rename it")
+    return found
+
+
+def _refuse_overlap(sources: Path, out: Path | None) -> None:
+    if out is None:
+        return
+    folder, run = sources.resolve(), out.resolve()
+    if run.is_relative_to(folder) or folder.is_relative_to(run):
+        raise SourceListError(
+            "the sources and the run are inside one another",
+            got=f"sources {folder}, run {run}",
+            wanted="two folders apart: the run's own videos would be sources",
+            fix="choose another --out",
+        )
 
 
 def _read_list(path: Path) -> Iterator[Named]:
@@ -81,7 +110,7 @@ def _read_list(path: Path) -> Iterator[Named]:
             where = f"{path}:{number}"
             check("source_list", value, where=where)
             file = path.parent / value["path"]
-            if not file.is_file():
+            if not _is_file(file):
                 raise RecordError("no such file", got=str(file), where=where)
             yield file, value.get("theme"), value.get("prompt")
     except RecordError as error:
@@ -92,6 +121,13 @@ def _read_list(path: Path) -> Iterator[Named]:
             where=error.where,
             fix="mend the line; nothing was started",
         ) from None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def inspect_source(path: Path, sha256: str) -> SourceRecord:

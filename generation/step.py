@@ -10,6 +10,7 @@ How it works:
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +26,8 @@ from sparkle.generation.config import RunConfig
 from sparkle.generation.registry import make_backend
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_file
-from sparkle.schemas.errors import SampleError
-from sparkle.schemas.fsio import commit, temporary_beside
+from sparkle.schemas.errors import RunError, SampleError
+from sparkle.schemas.fsio import TEMPORARY_MARK, commit, temporary_beside
 from sparkle.schemas.layout import Kind
 from sparkle.schemas.record import Record
 from sparkle.schemas.rules import Thresholds, judge
@@ -35,13 +36,7 @@ from sparkle.schemas.stages import STEP_BY_NAME
 
 R = TypeVar("R", bound=Record)
 
-
-@dataclass(frozen=True)
-class Resources:
-    """What one worker of a step needs."""
-
-    cpus: float = 1.0
-    gpus: float = 0.0
+_TEMPORARY = re.compile(re.escape(TEMPORARY_MARK) + "[0-9]+-")
 
 
 @dataclass(frozen=True)
@@ -136,7 +131,6 @@ class Step(ABC):
     reads: ClassVar[tuple[Kind, ...]] = ()
     per_source: ClassVar[bool] = False
     seed_scope: ClassVar[str | None] = None
-    resources: ClassVar[Resources] = Resources()
 
     config: RunConfig
     backend: Any = field(init=False, default=None)
@@ -159,15 +153,48 @@ class Step(ABC):
         """Do the step's work on one sample."""
 
     def process(self, work: Work) -> Kept | Rejected | Failed:
-        """Do the step's work and let the rules judge it."""
+        """Do the step's work and let the rules judge it.
+
+        Raises:
+            RunError: the machine could not do it (a full disk, no memory): the sample is not to blame.
+        """
         try:
             record = self.measure(work)
         except SampleError as error:
-            return Failed({"kind": type(error).__name__, **error.parts()})
+            return Failed(_portable({"kind": type(error).__name__, **error.parts()}))
+        except OSError as error:
+            raise _machine_error(self.name, work, error) from error
         except (cv2.error, av.error.FFmpegError, np.linalg.LinAlgError) as error:
+            if getattr(error, "code", None) == cv2.Error.StsNoMem:
+                raise _machine_error(self.name, work, error) from error
+            problem = f"{type(error).__module__.partition('.')[0]} could not do {self.name}"
             where = work.sample.source.path
-            return Failed({"kind": type(error).__name__, "problem": str(error).strip(), "where": where})
-        return verdict(self.name, record, self.config.thresholds)
+            parts = {
+                "kind": type(error).__name__,
+                "problem": problem,
+                "got": str(error).strip(),
+                "where": where,
+            }
+            return Failed(_portable(parts))
+        answer = verdict(self.name, record, self.config.thresholds)
+        left_out = {kind.name for kind in STEP_BY_NAME[self.name].makes} - work.committed.keys()
+        if isinstance(answer, Kept) and left_out:
+            raise RuntimeError(f"{self.name} kept {work.sample.id} without {', '.join(sorted(left_out))}")
+        return answer
+
+
+def _portable(parts: dict[str, str]) -> dict[str, str]:
+    """Error texts without the names of temporary files, which hold a process id."""
+    return {name: _TEMPORARY.sub("", text) for name, text in parts.items()}
+
+
+def _machine_error(step: str, work: Work, error: Exception) -> RunError:
+    return RunError(
+        f"the machine could not do {step}",
+        got=error,
+        where=f"{work.sample.id}, {work.root}",
+        fix="make room (disk, memory) and run the same command again: nothing is lost",
+    )
 
 
 def verdict(step: str, record: Record, thresholds: Thresholds) -> Kept | Rejected:

@@ -100,6 +100,18 @@ def decode(
     return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks))[:count]
 
 
+def next_frame(frames: Iterator[npt.NDArray[np.uint8]], path: Path) -> npt.NDArray[np.uint8]:
+    """The next of a clip's frames.
+
+    Raises:
+        MediaError: the clip ends before its partner.
+    """
+    frame = next(frames, None)
+    if frame is None:
+        raise MediaError("the video is shorter than the source", where=path)
+    return frame
+
+
 def to_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     """One decoded frame as it is displayed.
 

@@ -28,7 +28,10 @@ import numpy.typing as npt
 from av.codec.context import Flags
 
 from sparkle.media.container import MAX_SIDE
-from sparkle.schemas.errors import MediaError
+from sparkle.schemas.errors import ConfigError, MediaError
+
+MAX_CRF = 51  # x264's scale for 8-bit video
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,14 @@ class Encoding:
 
     crf: int = 20
     preset: str = "veryfast"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crf <= MAX_CRF or self.preset not in PRESETS:
+            raise ConfigError(
+                "the encoder has no such setting",
+                got=f"crf = {self.crf}, preset = {self.preset!r}",
+                wanted=f"crf from 0 to {MAX_CRF}, preset one of {', '.join(PRESETS)}",
+            )
 
 
 DEFAULT_ENCODING = Encoding()

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 
-from sparkle.media.container import OpenVideo, open_video
+from sparkle.media.container import MAX_SIDE, OpenVideo, open_video
 from sparkle.media.decode import is_upright, to_rgb, upright_size
 from sparkle.media.encode import Encoding, encode
 from sparkle.media.frames import is_4k_plus_1
@@ -32,6 +32,8 @@ from sparkle.schemas.errors import ConfigError, MediaError
 
 # Pixels. Below a macroblock there is nothing to see, and a strip this thin is a broken header.
 MIN_SIDE = 16
+
+MAX_FPS = 120  # frames a second; high-speed cameras aside, no source has more
 
 # Seconds. Matroska and FLV round timestamps to milliseconds, so that at 16 fps every other frame starts half
 # of one late; taken literally, each second frame would be shown twice and the next one never.
@@ -55,11 +57,18 @@ class SourceSpec:
     max_side: int = 1280
 
     def __post_init__(self) -> None:
-        if not (is_4k_plus_1(self.min_frames) and is_4k_plus_1(self.max_frames)):
+        lengths = (self.min_frames, self.max_frames)
+        if not all(map(is_4k_plus_1, lengths)) or not 5 <= self.min_frames <= self.max_frames:
             raise ConfigError(
                 "a source clip has a wrong length",
                 got=f"min_frames = {self.min_frames}, max_frames = {self.max_frames}",
-                wanted="4k + 1 frames, such as 5 and 81",
+                wanted="4k + 1 frames, such as 5 and 81, the first not above the second",
+            )
+        if not (1 <= self.fps <= MAX_FPS and MIN_SIDE <= self.max_side <= MAX_SIDE):
+            raise ConfigError(
+                "a source clip cannot be like this",
+                got=f"fps = {self.fps}, max_side = {self.max_side}",
+                wanted=f"fps from 1 to {MAX_FPS}, max_side from {MIN_SIDE} to {MAX_SIDE}",
             )
 
 

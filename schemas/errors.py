@@ -85,5 +85,9 @@ class SampleError(SparkleError):
     """Something is wrong with one sample: its outcome is Failed and the run goes on."""
 
 
+class SourceGoneError(SampleError):
+    """A source that is not where it was listed: the next run looks again."""
+
+
 class MediaError(SampleError):
     """A video, image or mask that cannot be read or written as it should."""

@@ -77,7 +77,7 @@ def remove_leftovers(folder: Path) -> int:
     """Remove temporary files that a kill left anywhere below a folder; returns how many."""
     leftovers = [path for path in folder.rglob(f"{TEMPORARY_MARK}*") if path.is_file()]
     for path in leftovers:
-        path.unlink()
+        path.unlink(missing_ok=True)
     return len(leftovers)
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from functools import cache
@@ -90,8 +91,8 @@ def _load(hint: Any, value: Any, pointer: str) -> Any:
         return {key: _load(arguments[1], item, f"{pointer}/{key}") for key, item in value.items()}
     if origin is None and isinstance(value, dict) and dataclasses.is_dataclass(hint):
         return load_fields(typing.cast(type[Any], hint), value, pointer)
-    if hint is float and type(value) in (int, float):
+    if hint is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
-    if origin is None and type(value) is hint:
+    if origin is None and type(value) is hint and hint is not float:
         return value
     raise RecordError("wrong type", got=repr(value)[:80], wanted=str(hint), where=pointer)

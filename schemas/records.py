@@ -77,7 +77,7 @@ class Outcome(Record):
 
 @dataclass(frozen=True)
 class NormaliseRecord(Record):
-    """The normalised clip (px, frames, frames a second) and what it was made from."""
+    """The normalised clip (px, frames, frames a second), its source, and the fewest frames wanted."""
 
     width: int
     height: int
@@ -88,6 +88,7 @@ class NormaliseRecord(Record):
     source_height: int
     source_frames: int
     source_fps: float
+    min_frames: int
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ class Thresholds(Record):
     others keep out what cannot be a pair (an empty mask, a frozen background, a lost foreground).
     """
 
-    min_frames: int = 5
     camera_short: float = 0.70
     camera_long: float = 0.20
     edited_frame0: float = 8.0
@@ -56,9 +55,9 @@ def judge(step: str, record: Record, thresholds: Thresholds) -> str | None:
     return rule(record, thresholds)
 
 
-def _normalise(record: r.NormaliseRecord, limits: Thresholds) -> str | None:
-    if record.frames < limits.min_frames:
-        return f"too short: {record.frames} frames at {record.fps:g} fps, wanted {limits.min_frames} or more"
+def _normalise(record: r.NormaliseRecord, _: Thresholds) -> str | None:
+    if record.frames < record.min_frames:
+        return f"too short: {record.frames} frames at {record.fps:g} fps, wanted {record.min_frames} or more"
     return None
 
 

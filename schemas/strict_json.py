@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, NoReturn
 
 from sparkle.schemas.errors import RecordError
 
 MAX_LINE_BYTES = 8 << 20  # upstream's longest records (grounding round 2) are under 64 KB
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def parse_strict(data: bytes) -> Any:
@@ -32,11 +35,19 @@ def parse_strict(data: bytes) -> Any:
     if not text.strip():
         raise RecordError("the line is blank")
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise RecordError("not JSON", got=f"{error.msg} at column {error.colno}") from None
     except RecursionError:
         raise RecordError("nested too deep") from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise RecordError("not a number that can be read", got=error) from None
+    if _SURROGATE.search(text):  # a pair is a character; one alone cannot be written as UTF-8
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise RecordError("a lone surrogate, which is no character") from None
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

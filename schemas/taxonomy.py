@@ -22,6 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ConfigError, RecordError
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 from sparkle.schemas.record import load_fields
@@ -134,6 +135,12 @@ class Taxonomy:
 def load_taxonomy() -> Taxonomy:
     """The packaged taxonomy, read once a process."""
     return _parse(files("sparkle.schemas").joinpath("taxonomy.toml").read_bytes(), "schemas/taxonomy.toml")
+
+
+@cache
+def taxonomy_sha256() -> str:
+    """Content hash of the packaged taxonomy: what is composed from it is made again when it changes."""
+    return sha256_bytes(files("sparkle.schemas").joinpath("taxonomy.toml").read_bytes())
 
 
 def read_taxonomy(path: Path) -> Taxonomy:

@@ -2,7 +2,7 @@
 
 - Results go to standard output, everything else to standard error.
 - `progress` draws a bar on a terminal and prints a plain line every few seconds elsewhere.
-- `Terminal.guard` turns a `SparkleError` into its message and exit code 1.
+- `Terminal.guard` turns a `SparkleError`, or a refusal of the system, into its message and exit code 1.
 """
 
 from __future__ import annotations
@@ -48,13 +48,14 @@ class Terminal:
             return
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(title=title, title_justify="left")
         for index, column in enumerate(columns):
             numbers = bool(rows) and all(row[index].replace(",", "").isdecimal() for row in rows)
             table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(Text, row))  # cells are words, never markup
         # A log has no width: wide enough that nothing is cut.
         Console(width=None if sys.stdout.isatty() else 120).print(table)
 
@@ -79,6 +80,9 @@ class Terminal:
             if self.as_json:
                 print(json.dumps({"error": error.parts()}, ensure_ascii=False), flush=True)
             print(f"error: {error}", file=sys.stderr, flush=True)
+            raise SystemExit(1) from None
+        except OSError as error:  # no such folder, no permission, a full disk: the person's to mend
+            print(f"error: the system refused: {error}", file=sys.stderr, flush=True)
             raise SystemExit(1) from None
 
 

@@ -210,7 +210,7 @@ def _video_score(spec: SampleSpec) -> r.VideoScore:
 
 def _normalise(spec: SampleSpec) -> r.NormaliseRecord:
     fps = float(FPS)
-    return r.NormaliseRecord(WIDTH, HEIGHT, FRAMES, fps, True, WIDTH, HEIGHT, FRAMES, fps)
+    return r.NormaliseRecord(WIDTH, HEIGHT, FRAMES, fps, True, WIDTH, HEIGHT, FRAMES, fps, 5)
 
 
 _SQUARE = r.GroundedObject((250, 250, 600, 700), "red square")

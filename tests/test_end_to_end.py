@@ -52,12 +52,10 @@ def workshop(tmp_path_factory):
     (folder / "sources").mkdir()
     for seed in range(2):
         draw_clip(folder / "sources" / f"clip {seed}.mp4", seed=seed, width=224, height=128, frames=17)
-    os.environ["SPARKLE_CACHE"] = str(folder / "cache")
     generate = ["generate", "--sources", folder / "sources", "--workers", 1]
     sparkle(*generate, "--out", folder / "run")
     sparkle("build", folder / "run", "--out", folder / "release")
-    yield folder
-    del os.environ["SPARKLE_CACHE"]
+    return folder
 
 
 def test_the_release_is_valid(workshop):

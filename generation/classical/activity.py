@@ -44,7 +44,7 @@ class Activity:
     std: FloatImage
 
     def std_between(self, first: int, last: int) -> FloatImage:
-        """Standard deviation over the frames first..last, both included and cut to the clip; float32 (h, w)."""
+        """Standard deviation, float32 (h, w), over frames first..last, both included, as far as there are."""
         window = self.luma[max(0, first) : last + 1]
         return np.asarray(window.std(axis=0), np.float32)
 

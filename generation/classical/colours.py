@@ -53,7 +53,7 @@ def name_colours(pixels: npt.NDArray[np.uint8]) -> str:
     hued = len(neutral) + sector + np.where(lightness < DARK_LIGHTNESS, len(HUES), 0)
     plain = np.searchsorted(np.array(neutral_bounds), lightness, side="right")
     index = np.where(np.hypot(a, b) < NEUTRAL_CHROMA, plain, hued)
-    counts = {name: 0 for name in names}
+    counts = dict.fromkeys(names, 0)
     for name, count in zip(names, np.bincount(index, minlength=len(names)).tolist(), strict=True):
         counts[name] += count
     ranked = sorted(counts, key=lambda name: -counts[name])

@@ -1,8 +1,9 @@
 """Dense optical flow between two frames: OpenCV's DIS, made safe for small and thin frames.
 
 DIS (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016) builds a pyramid by the longer
-side. OpenCV's does not check the shorter one: measured on every shape from 12 to 1280 pixels, it crashes or
-returns NaN on many frames less than 32 pixels high or wide and on none of the others. Such frames get a margin.
+side, and OpenCV's does not check the shorter one. Measured on sides of 12 to 1280 pixels (OpenCV 5.0): with a
+side below 32 it crashes the process or returns NaN for many shapes, from 32 on for none. Such frames get a
+margin.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ GUIDE_EPS = 4e-4
 """Window in pixels at 320x180 and squared edge strength. Measured best of 2 to 6 and of 1e-4 to 1e-3."""
 
 EXPLAINED_LEVELS = 30
-"""Largest difference of a color channel, in levels of 255, at which the flow explains a pixel. Measured best of
-15, 20 and 30."""
+"""Difference of a colour channel, in levels of 255, below which the flow explains a pixel. 15 to 30 measure
+alike."""
 
 FILL_FLOOR = np.float32(0.01)
 """Weight of an unexplained pixel among the pixels around it: it decides where there are no others."""

@@ -47,8 +47,9 @@ CHANGED_COLOUR = 20.0
 
 MOTION_MARGIN = 8
 MOTION_SIGMA = 2.0
-MOTION_CAP = 10.0
-"""Pixels around the masks that are left out, blur against noise, Lab distance from which motion is motion."""
+MOTION_FLOOR, MOTION_CAP = 1.5, 10.0
+"""Pixels around the masks that are left out; blur against noise; Lab distances below which a change is grain
+and from which it is as much as motion can be."""
 
 CLIPPED = (5, 252)
 """Levels of the largest channel at which a pixel is black or white, codec noise allowed for."""
@@ -66,7 +67,8 @@ class EditMeasures:
         gaps: Share of the outline where they do not agree, 0 to 1.
         edge: How far the edge on the outline stands out from what is around it, 0 to 1.
         remnants: Share of the outline with the old background beside it, 0 to 1.
-        drift: Mean distance of the subject's colours (a and b, no lightness), in Lab units.
+        drift: How far the subject's colours (a and b, no lightness) moved, in Lab units; what takes them
+            towards the new scene counts half.
         sharpness: Log of the ratio of fine to coarse contrast in the subject, edited less source.
         noise: Standard deviation of L in the flat half of the frame, 0 to 100.
         clipped: Share of the frame that is black or white, 0 to 1.
@@ -103,20 +105,21 @@ def measure_edit(source: Image, edited: Image, mask: BoolImage) -> EditMeasures:
     core = erode(subject, INNER_MARGIN)
     core = core if core.any() else subject
     sharp_before, sharp_after = to_lab(before), to_lab(after)
+    background = ~dilate(subject, OUTER_MARGIN)
     pair = Pair(smooth(sharp_before), smooth(sharp_after))
     identity, lost = _kept_structure(pair, core)
     outline = measure_outline(pair, subject, pair.recoloured(core))
     fine_before, fine_after = sharp_before[..., 0], sharp_after[..., 0]
     low, high = np.percentile(fine_after, (2, 98))
     return EditMeasures(
-        replaced=_replaced(pair, ~dilate(subject, OUTER_MARGIN)),
+        replaced=_replaced(pair, background),
         identity=identity,
         lost=lost,
         contour=outline.contour,
         gaps=outline.gaps,
         edge=outline.edge,
         remnants=outline.remnants,
-        drift=_mean(distance(pair.before[core][:, 1:], pair.after[core][:, 1:])),
+        drift=_drift(pair, core, background),
         sharpness=fine_contrast(fine_after, core) - fine_contrast(fine_before, core),
         noise=noise_level(fine_after),
         clipped=_clipped_share(after),
@@ -127,25 +130,34 @@ def measure_edit(source: Image, edited: Image, mask: BoolImage) -> EditMeasures:
 def scene_motion(frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]) -> float:
     """How much the scene behind the subject changes between neighbouring frames of a few.
 
-    Unlike `sparkle.media.measures.background_motion`, this is for frames seconds apart: a change of tone over
-    the whole scene is taken out, and so is grain.
+    Unlike `sparkle.media.measures.background_motion`, this is for frames seconds apart: what a gain and an
+    offset a channel explain over the whole scene is a change of light, no motion.
 
     Args:
         frames: uint8 RGB (T, H, W, 3), T >= 2.
         masks: bool (T, H, W), the subject.
 
     Returns:
-        Mean Lab distance of the blurred frames outside all masks, at most 10 a pixel, mean over the
-        neighbours; 0 where there is no such place.
+        Mean Lab distance of the blurred frames outside all masks, 0 where it is below 1.5 (grain) and at most
+        10 a pixel, mean over the neighbours; 0 where there is no such place.
     """
-    working = [reduced(frame) for frame in frames]
     scene = ~dilate(np.logical_or.reduce([reduced_mask(mask) for mask in masks]), MOTION_MARGIN)
     if not scene.any():
         return 0.0
-    colours = [smooth(to_lab(frame), MOTION_SIGMA)[scene] for frame in working]
-    colours = [colour - np.median(colour, axis=0) for colour in colours]
-    changes = [distance(first, second) for first, second in pairwise(colours)]
-    return float(np.mean([_mean(np.minimum(change, MOTION_CAP)) for change in changes]))
+    colours = [smooth(to_lab(reduced(frame)), MOTION_SIGMA)[scene] for frame in frames]
+    changes = [_mean(_motion(first, second)) for first, second in pairwise(colours)]
+    return float(np.mean(changes))
+
+
+def _motion(first: FloatImage, second: FloatImage) -> FloatImage:
+    """What the first frame's colours (N, 3), relit, do not explain of the second's, float32 (N,)."""
+    means = [colours.mean(axis=0, dtype=np.float64) for colours in (first, second)]
+    centred, other = (
+        (colours - mean).astype(np.float32) for colours, mean in zip((first, second), means, strict=True)
+    )
+    gain = (centred * other).mean(axis=0) / ((centred * centred).mean(axis=0) + np.float32(1))
+    change = distance(centred * gain, other)
+    return np.asarray(np.where(change > MOTION_FLOOR, np.minimum(change, MOTION_CAP), 0), np.float32)
 
 
 def fine_contrast(lightness: FloatImage, where: BoolImage) -> float:
@@ -189,6 +201,19 @@ def _replaced(pair: Pair, background: BoolImage) -> float:
     kept = np.clip(correlation, 0, 1) * np.minimum(strength, 1)
     changed = np.minimum(distance(pair.before, pair.after) / np.float32(CHANGED_COLOUR), 1)
     return _mean((changed * (1 - kept))[background])
+
+
+def _drift(pair: Pair, core: BoolImage, background: BoolImage) -> float:
+    """Half of what the subject's colours moved, and of their mean's way what is not towards the new scene."""
+    if not core.any():
+        return 0.0
+    before, after = pair.before[core][:, 1:], pair.after[core][:, 1:]
+    start, moved = before.mean(axis=0, dtype=np.float64), (after - before).mean(axis=0, dtype=np.float64)
+    scene = pair.after[background][:, 1:].mean(axis=0, dtype=np.float64) if background.any() else start
+    reach = float(np.linalg.norm(scene - start))
+    direction = (scene - start) / max(reach, 1e-6)
+    towards = np.clip(moved @ direction, 0, reach) * direction
+    return 0.5 * _mean(distance(before, after)) + float(np.linalg.norm(moved - towards))
 
 
 def _clipped_share(image: Image) -> float:

@@ -86,7 +86,7 @@ def measure_removal(edited: Image, removed: Image, boxes: BoolImage) -> RemovalM
     same_colour = np.clip((SAME_COLOUR[1] - change) / np.float32(SAME_COLOUR[1] - SAME_COLOUR[0]), 0, 1)
     left, strength = _kept_structure(pair)
     structured = np.minimum(strength / np.float32(STRUCTURED), 1)
-    still_there = np.maximum(same_colour * (1 - structured), structured * left)
+    still_there = (1 - structured) * same_colour + structured * left
     filling = (
         opened(closed(inside & (change > sum(SAME_COLOUR) / 2), FILLING_RADIUS), FILLING_RADIUS) & inside
     )

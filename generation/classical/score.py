@@ -42,8 +42,8 @@ LEAST_GRADE = 0.1
 REPLACED: Grades = {"replaced": (0.15, 0.65, 1)}
 """Good edits 0.81 to 0.99, half replaced ones about 0.45; tables and benches may stay."""
 
-MOTION: Grades = {"motion": (0.25, 1.2, 1)}
-"""Good edits 1.5 to 6.3; frozen scenes 0, with grain or codec noise up to 0.4."""
+MOTION: Grades = {"motion": (0.1, 0.7, 1)}
+"""Good edits 0.7 to 6.5, the weakest being slow mist; frozen scenes 0, with grain up to 0.2."""
 
 SUBJECT: Grades = {
     "identity": (-0.3, 0.6, 0.5),
@@ -53,8 +53,8 @@ SUBJECT: Grades = {
     "drift": (42.0, 0.0, 2.5),
     "remnants": (0.6, 0.0, 1),
 }
-"""Re-synthesised subjects: identity 0.3 to 0.9, lost to 0.35, contour 0.4 to 0.7, drift 5 to 30. Composites: 0.9
-and more, 0, 0.6 and more, less than 10. Best values lie where the better half of the former is."""
+"""Re-synthesised subjects: identity 0.3 to 0.9, lost to 0.38, contour 0.4 to 0.7, drift 5 to 30. Composites:
+0.9 and more, 0, 0.6 and more, at most 10. Most best values lie in the better half of the former."""
 
 QUALITY: Grades = {
     "edge": (0.25, 0.6, 1.5),
@@ -67,7 +67,7 @@ QUALITY: Grades = {
 """Good edits: sharpness -0.2 to 0.1 (a blur of 2 pixels at 720p: -0.4), noise 0.1 to 0.8, clipped to 0.18."""
 
 GONE: Grades = {"left": (0.95, 0.2, 1)}
-"""Clean removals 0.1 to 0.5 (boxes hold background, too), none at all 0.85 and more."""
+"""Clean removals 0.1 to 0.65, for boxes hold background, too; a subject still there 0.98 and more."""
 
 UNTOUCHED: Grades = {"outside": (8.0, 0.6, 1)}
 """A frame encoded again moves by 0.5 to 1.7."""

@@ -3,9 +3,12 @@
 - Where the temporal standard deviation of the whole clip stands out, something moves: a subject's core. It
   grows into what is connected to it and moves less (a skirt below waving arms). Pieces above one another are
   one subject (a head and a body), pieces side by side are several.
-- Per anchor frame, the same is measured in a window of frames around it, near the subject's region.
-- A subject that stays in its place but moves only a part of itself is boxed whole; where nothing of a subject
-  moves, it may be resting or gone: it has no box there.
+- A subject that stays in its place (someone who talks) hides the background behind it for the whole clip. It
+  is boxed, per anchor, where something moves in a window of frames around it, and whole where only a part of
+  it does.
+- A subject that travels uncovers the background in most frames, so the median frame is that background: it is
+  boxed where a frame differs from it.
+- Where nothing of a subject is seen to move, it may be resting or gone: it has no box there.
 - The label names the colours of the silhouette where most of the subject is seen to move.
 - Nothing depends on which anchors are asked for: two calls agree on the subjects, their order and labels, and
   on the box of every frame that both ask for.
@@ -51,7 +54,7 @@ STANDS_OUT = 6.0
 shared clips have 14 to 1400, clips of a moving camera 2 to 5."""
 
 LARGEST_SHARE = 0.6
-"""Share of the frame above which a region leaves no background to speak of. At most .39 on the shared clips."""
+"""Share of the frame above which a region leaves no background to speak of; .39 at most on 12 real clips."""
 
 MASS_SHARE = 0.25
 AREA_SHARE = 0.004
@@ -76,8 +79,8 @@ BOX_TRIM = 0.004
 """Share of the region's pixels that may stick out on each side of a box."""
 
 TRAVEL_SHARE = 0.78
-"""A subject travels when it never fills this share of its whole region's box. On the shared clips subjects that
-stay in place fill .86 or more at least once; drawn ones that travel .31 to .70."""
+"""A subject travels when it never fills this share of its whole region's box. On 12 real clips subjects that
+stay in place fill .86 or more at least once; drawn ones that travel fill .31 to .70."""
 
 PART_SHARE = 0.8
 """A local box with less than this share of an in-place subject's whole box shows a part of it only."""
@@ -116,23 +119,12 @@ def find_subjects(
     survey = range(0, len(frames), SURVEY_STEP)
     subjects = []
     for territory in _territories(activity.std):
-        whole = _box(territory)
-        if whole is None:
-            continue
-        apart = {t: _box_of_difference(activity, t, territory) for t in survey}
-        travels = max(map(_area, apart.values())) < TRAVEL_SHARE * _area(whole)
-
-        def locate(t: int) -> Box | None:
-            if travels:
-                return _box_of_difference(activity, t, territory)
-            box = _box_of_motion(activity, t, territory)
-            return whole if 0 < _area(box) < PART_SHARE * _area(whole) else box
-
-        clearest = max(survey, key=lambda t: _area(locate(t)))
-        box = locate(clearest)
+        seen = _locate(activity, territory, sorted({*survey, *anchors}))
+        clearest = max(survey, key=lambda t: _area(seen[t]))
+        box = seen[clearest]
         if box is not None:
             label = _describe(frames, activity, clearest, box)
-            subjects.append(Subject(tuple(locate(t) for t in anchors), label))
+            subjects.append(Subject(tuple(seen[t] for t in anchors), label))
     return _with_unique_labels(subjects)
 
 
@@ -197,6 +189,19 @@ def _stacked(boxes: Sequence[Box]) -> list[list[int]]:
                 apart.append((left, right, group))
         groups = [*apart, (x0, x1, members)]
     return [members for _, _, members in sorted(groups)]
+
+
+def _locate(activity: Activity, territory: BoolImage, times: Sequence[int]) -> dict[int, Box | None]:
+    """The box of one subject on each of some frames."""
+    whole = _area(_box(territory))
+    differing = {t: _box_of_difference(activity, t, territory) for t in times}
+    survey = range(0, len(activity.luma), SURVEY_STEP)
+    if max(_area(differing[t]) for t in survey) < TRAVEL_SHARE * whole:
+        return differing
+    moving = {t: _box_of_motion(activity, t, territory) for t in times}
+    return {
+        t: _box(territory) if box and _area(box) < PART_SHARE * whole else box for t, box in moving.items()
+    }
 
 
 def _box_of_motion(activity: Activity, t: int, territory: BoolImage) -> Box | None:

@@ -50,8 +50,12 @@ class LocalExecutor:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=kind is None, cancel_futures=True)
+        if self._pool is None:
+            return
+        if kind is not None:  # nobody may go on writing when the run's lock is let go
+            for process in list((self._pool._processes or {}).values()):
+                process.kill()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def map(self, jobs: Iterable[Job[Answer]]) -> Iterator[Answer]:
         """Yield the answer of every job, in the order in which they are ready.
@@ -77,18 +81,21 @@ class _Flight(Generic[Answer]):
         self._pool, self._jobs, self._width = pool, jobs, width
 
     def __iter__(self) -> Iterator[Answer]:
-        flying: set[Future[Any]] = set()
+        flying: dict[Future[Any], Job[Answer]] = {}
         try:
             while True:
-                flying |= {self._pool.submit(job) for job in islice(self._jobs, self._width - len(flying))}
+                for job in islice(self._jobs, self._width - len(flying)):
+                    flying[self._pool.submit(job)] = job
                 if not flying:
                     return
-                ready, flying = wait(flying, return_when=FIRST_COMPLETED)
+                ready, _ = wait(flying, return_when=FIRST_COMPLETED)
                 for future in ready:
                     yield future.result()
+                    del flying[future]
         except BrokenProcessPool:
             raise RunError(
                 "a worker process died",
+                got=f"while at {', '.join(sorted(map(str, flying.values())))}",
                 wanted="enough memory for each worker (about 1 GB for 720p clips)",
                 fix="run the same command again, with fewer --workers if memory was short: nothing is lost",
             ) from None

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from sparkle.generation.step import Step, Work
 from sparkle.media.encode import encode
 from sparkle.schemas import records as r
+from sparkle.schemas.errors import SampleError
 from sparkle.schemas.layout import BACKGROUND_VIDEO, FOREGROUND_REMOVED
 from sparkle.schemas.record import dump_fields
 
@@ -33,4 +34,8 @@ class Animate(Step):
         frames = self.backend.animate(image, work.prompt, clip.frames, clip.fps, work.seed)
         with work.write(BACKGROUND_VIDEO) as path:
             count = encode(frames, path, fps=self.config.source.fps, encoding=self.config.encoding)
+            if count < clip.frames:
+                raise SampleError(
+                    "the background ends early", got=f"{count} frames", wanted=f"{clip.frames} or more"
+                )
         return r.MadeRecord({"frames": count})

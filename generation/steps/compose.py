@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sparkle.generation.step import Step, Work
 from sparkle.schemas import records as r
 from sparkle.schemas.layout import SOURCE_FRAME0
+from sparkle.schemas.taxonomy import taxonomy_sha256
 
 
 @dataclass
@@ -17,6 +18,10 @@ class Compose(Step):
     name: ClassVar[str] = "compose"
     capability: ClassVar[str | None] = "vlm"
     reads = (SOURCE_FRAME0,)
+
+    def settings(self) -> dict[str, Any]:
+        """The taxonomy that is chosen from."""
+        return {"taxonomy": taxonomy_sha256()}
 
     def measure(self, work: Work) -> r.ComposeRecord:
         """Compose the instruction, or describe the one that is given."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sparkle.generation.edges import EDGE_ENCODING_CRF, decoupled_edges
 from sparkle.generation.step import Step, Work
-from sparkle.media.decode import iter_frames
+from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.encode import Encoding, encode
 from sparkle.media.mask import load_mask
 from sparkle.schemas import records as r
@@ -40,13 +40,11 @@ class Edges(Step):
         densities: list[float] = []
 
         def frames() -> Iterator[npt.NDArray[np.uint8]]:
+            sources, masks = iter_frames(work.read(SOURCE_VIDEO)), load_mask(work.read(SOURCE_VIDEO_MASK))
             # An imported background may be longer than the source: its first frames count.
-            for source, background, mask in zip(
-                iter_frames(work.read(SOURCE_VIDEO)),
-                iter_frames(work.read(BACKGROUND_VIDEO)),
-                load_mask(work.read(SOURCE_VIDEO_MASK)),
-                strict=False,
-            ):
+            backgrounds = iter_frames(work.read(BACKGROUND_VIDEO))
+            for source, mask in zip(sources, masks, strict=True):
+                background = next_frame(backgrounds, work.read(BACKGROUND_VIDEO))
                 edges = decoupled_edges(source, background, mask)
                 densities.append(float(np.count_nonzero(edges)) / edges.size)
                 yield edges

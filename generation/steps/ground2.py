@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sparkle.generation.anchors import anchors_of
 from sparkle.generation.step import Step, Work
-from sparkle.media.frames import anchor_indices
 from sparkle.schemas import records as r
 from sparkle.schemas.layout import SOURCE_VIDEO
 
@@ -22,7 +22,7 @@ class Ground2(Step):
 
     def measure(self, work: Work) -> r.Ground2Record:
         """Find every label again on every anchor frame."""
-        anchors = anchor_indices(work.record(r.NormaliseRecord).frames)
+        anchors = anchors_of(work.record(r.NormaliseRecord))
         first = work.record(r.Ground1Record)
         record: r.Ground2Record = self.backend.ground_frames(work.read(SOURCE_VIDEO), first, anchors)
         return record

@@ -16,7 +16,7 @@ from sparkle.media.images import write_png
 from sparkle.media.normalise import normalise
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_file
-from sparkle.schemas.errors import MediaError
+from sparkle.schemas.errors import SourceGoneError
 from sparkle.schemas.layout import SOURCE_FRAME0, SOURCE_VIDEO
 from sparkle.schemas.record import dump_fields
 
@@ -40,12 +40,13 @@ class Normalise(Step):
         if made.frames >= self.config.source.min_frames:
             with work.write(SOURCE_FRAME0) as image:
                 write_png(image, next(iter_frames(work.read(SOURCE_VIDEO))))
-        return r.NormaliseRecord.from_json(dump_fields(made))
+        least = self.config.source.min_frames
+        return r.NormaliseRecord.from_json({**dump_fields(made), "min_frames": least})
 
 
 def _refuse_changed(source: Path, sha256: str) -> None:
     if not source.is_file() or sha256_file(source) != sha256:
-        raise MediaError(
+        raise SourceGoneError(
             "the source is gone or has changed since it was listed",
             wanted=f"sha256 {sha256}",
             where=source,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sparkle.generation.anchors import anchors_of
 from sparkle.generation.bait import majority_vote
 from sparkle.generation.step import Step, Work
-from sparkle.media.frames import anchor_indices
 from sparkle.media.mask import save_mask
 from sparkle.schemas import records as r
 from sparkle.schemas.layout import SOURCE_VIDEO, SOURCE_VIDEO_MASK
@@ -25,7 +25,7 @@ class Track(Step):
     def measure(self, work: Work) -> r.TrackRecord:
         """Track from every anchor that has a box, and vote."""
         clip = work.read(SOURCE_VIDEO)
-        indices = anchor_indices(work.record(r.NormaliseRecord).frames)
+        indices = anchors_of(work.record(r.NormaliseRecord))
         found = zip(indices, work.record(r.Ground2Record).frame_objects, strict=True)
         anchors = [(index, tuple(item for item in objects if item.bbox_2d)) for index, objects in found]
         speaking = [(index, objects) for index, objects in anchors if objects]

@@ -36,9 +36,3 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clip]:
         "second": draw(folder, "second", 1),
         "moving": draw(folder, "moving", 2, camera="pan"),
     }
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the hash cache of another, or the user's."""
-    monkeypatch.setenv("SPARKLE_CACHE", str(tmp_path / "cache"))

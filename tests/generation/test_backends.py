@@ -223,9 +223,7 @@ def test_tracking_follows_the_boxed_subject(backends, clips):
     assert np.mean([iou(*pair) for pair in zip(masks, clip.masks, strict=True)]) > 0.7
     nothing = [(0, [r.GroundedObject((0, 0, 20, 20), "corner")])]
     corner = list(backends["tracker"].passes(clip.path, nothing))
-    assert all(
-        iou(mask, truth) < 0.2 for masks in corner for mask, truth in zip(masks, masks, strict=False)
-    ) or (corner == [] or corner[0].mean() < 0.05)
+    assert not corner or corner[0].mean() < 0.05
 
 
 # --- control_to_video -------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from fractions import Fraction
 
 import av
@@ -13,12 +15,15 @@ import numpy as np
 import pytest
 
 from sparkle.generation.config import parse_config
-from sparkle.generation.sources import list_sources, new_candidates
+from sparkle.generation.hash_cache import HashCache
+from sparkle.generation.sources import Listed, list_sources, new_candidates
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
 from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ConfigError, SourceListError
 from sparkle.schemas.records import Candidate
+from sparkle.schemas.terminal import Terminal
 
 NAMES = "naïve clip ☃ (1).mp4"  # spaces and unicode
 
@@ -101,9 +106,12 @@ def test_the_rest_goes_on(mess):
         ('{"path": "first.mp4", "colour": "red"}', "colour"),
         ('{"path": "gone.mp4"}', "no such file"),
         ('{"path": "first.mp4", "theme": "nowhere"}', "nowhere"),
-        ('{"path": "first.mp4", "prompt": ""}', "shorter"),
+        ('{"path": "first.mp4", "prompt": ""}', "prompt"),
         ("", "blank"),
         ('{"path": "first.mp4", "path": "second.mp4"}', "twice"),
+        ('{"path": "first.mp4", "prompt": "  "}', "prompt"),
+        ('{"path": "first.mp4", "prompt": "\\ud800 alone"}', "surrogate"),
+        ('{"path": "' + "x" * 300 + '.mp4"}', "no such file"),
     ],
 )
 def test_a_bad_line_is_named_and_nothing_starts(clips, tmp_path, line, named):
@@ -152,12 +160,7 @@ def test_a_folder_without_videos_is_said(tmp_path):
 
 def test_shards_refuse_a_list_that_changed(tmp_path):
     def listed(*names):
-        return [(name * 64, item) for name in names for item in [make_listed(tmp_path)]]
-
-    def make_listed(folder):
-        from sparkle.generation.sources import Listed
-
-        return Listed(folder / "x.mp4", "location", None)
+        return [(name * 64, Listed(tmp_path / "x.mp4", "location", None)) for name in names]
 
     first = new_candidates([], listed("a", "b", "c"), (0, 2))
     assert [candidate.source[0] for candidate in first] == ["a", "c"]
@@ -167,7 +170,6 @@ def test_shards_refuse_a_list_that_changed(tmp_path):
 
 
 def test_an_id_is_never_given_twice(tmp_path):
-    from sparkle.generation.sources import Listed
 
     known = [Candidate("Sparkle_location_000007", "a" * 64, "location")]
     listed = [(name * 64, Listed(tmp_path, "location", None)) for name in ("b", "a", "b", "c")]
@@ -196,6 +198,12 @@ CAPABILITIES = "".join(
         ('name = "x"\nsed = 1\n' + CAPABILITIES, "sed"),
         ('name = "x"\nseed = "1"\n' + CAPABILITIES, "seed"),
         ('name = "x"\n' + CAPABILITIES + "[thresholds]\nedited_vidoe = 8.0\n", "edited_vidoe"),
+        ('name = "x"\n' + CAPABILITIES + "[thresholds]\nedited_video = nan\n", "edited_video"),
+        ('name = "x"\n' + CAPABILITIES + '[encoding]\npreset = "bogus"\n', "bogus"),
+        ('name = "x"\n' + CAPABILITIES + "[encoding]\ncrf = 999\n", "999"),
+        ('name = "x"\n' + CAPABILITIES + "[source]\nfps = 0\n", "fps = 0"),
+        ('name = "x"\n' + CAPABILITIES + "[source]\nmax_frames = 80\n", "80"),
+        ('name = "x"\n' + CAPABILITIES + "[source]\nmin_frames = 9\nmax_frames = 5\n", "min_frames = 9"),
         ('name = "x"\n' + CAPABILITIES + '[backends.oracle]\nname = "x"\n', "oracle"),
         ('name = "x"\n', "missing"),
         ("name = \n", "not TOML"),
@@ -238,3 +246,58 @@ def test_a_source_that_is_gone_fails_by_its_name_and_one_that_moved_does_not(cli
     assert "gone or has changed" in gone["error"]["problem"]
     assert gone["error"]["where"].endswith("first.mp4")
     assert moved["status"] == "kept"
+    encode(decode(clips["first"].path)[:5], folder / "first.mp4")  # it is back: the same bytes
+    assert generate(folder, run, "--workers", 1).returncode == 0
+    back, _ = map(json.loads, (run / layout.outcomes("normalise")).read_text().splitlines())
+    assert back["status"] == "kept"
+
+
+@pytest.mark.parametrize("place", ["inside", "same", "around"])
+def test_sources_and_run_stand_apart(clips, tmp_path, place):
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    shutil.copy(clips["first"].path, sources / "first.mp4")
+    out = {"inside": sources / "run", "same": sources, "around": tmp_path}[place]
+    result = generate(sources, out)
+    assert result.returncode == 1
+    assert "inside one another" in result.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["first.mp4", "sources"]
+
+
+def test_an_out_folder_that_cannot_be_made_is_an_error_not_a_traceback(clips, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    result = generate(clips["first"].path.parent, tmp_path / "file" / "run")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "file" in result.stderr
+
+
+def test_a_file_name_that_is_not_utf_8_is_refused(clips, tmp_path):
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    shutil.copy(clips["first"].path, os.fsencode(folder) + b"/caf\xe9.mp4")
+    result = generate(folder, tmp_path / "run")
+    assert result.returncode == 1
+    assert "not UTF-8" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_caches_of_one_user_do_not_wait_for_each_other(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    with closing(HashCache()) as first, closing(HashCache()) as second:
+        assert first.sha256(tmp_path / "file") == second.sha256(tmp_path / "file")
+        second.remember(tmp_path / "file", "0" * 64)
+        assert first.sha256(tmp_path / "file") == "0" * 64
+
+
+def test_a_cache_that_cannot_be_used_costs_a_hash_pass_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPARKLE_CACHE", str(tmp_path))
+    (tmp_path / "hashes.sqlite").write_bytes(b"this is no database, it is text" * 100)
+    (tmp_path / "file").write_bytes(b"content")
+    with closing(HashCache()) as cache:
+        assert cache.sha256(tmp_path / "file") == sha256_file(tmp_path / "file")
+
+
+def test_a_reason_in_brackets_is_printed_as_it_is(capsys):
+    Terminal().table("Funnel", ["step", "why"], [["track", "1 x failed: [/no] such [thing]"]])
+    assert "[/no] such [thing]" in capsys.readouterr().out

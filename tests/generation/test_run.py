@@ -239,7 +239,7 @@ def test_a_threshold_is_replayed_without_doing_anything_again(clean, copy, sourc
     text = (HERE.parents[1] / "configs" / "classical.toml").read_text()
     strict.write_text(text.replace("background_motion = ", "background_motion = 9"))
     said = generate(sources, copy, "--config", strict)
-    assert said["processed"] == 0
+    assert (said["processed"], said["judged_again"]) == (0, 2)
     assert said["funnel"]["kept"] == 0
     assert outcomes(copy, "measure")[FIRST]["reason"].startswith("background too still")
     assert generate(sources, copy)["processed"] == 0
@@ -264,6 +264,20 @@ def test_another_seed_is_another_dataset(clean, copy, sources, tmp_path):
     other.write_text(text.replace("seed = 0", "seed = 1"))
     generate(sources, copy, "--config", other)
     assert outcomes(copy, "compose")[FIRST]["record"] != outcomes(clean[0], "compose")[FIRST]["record"]
+
+
+def test_what_an_older_configuration_made_does_not_stay_behind_a_rejection(clean, copy, sources, tmp_path):
+    long = tmp_path / "long.toml"
+    text = (HERE.parents[1] / "configs" / "classical.toml").read_text()
+    long.write_text(text.replace("max_frames = 81", "max_frames = 81\nmin_frames = 21"))
+    said = generate(sources, copy, "--config", long)
+    assert said["funnel"]["kept"] == 0
+    assert [path for path in copy.rglob("*") if path.suffix in (".mp4", ".png", ".npz")] == []
+    assert outcomes(copy, "measure") == {}
+    generate(sources, copy)
+    assert {path: sha for path, sha in tree(copy).items() if "outcomes" not in path} == {
+        path: sha for path, sha in tree(clean[0]).items() if "outcomes" not in path
+    }
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing"])

@@ -237,7 +237,7 @@ def test_the_verdict_follows_the_threshold_and_the_recorded_score():
 @pytest.mark.parametrize(
     ("step", "record", "reason"),
     [
-        ("normalise", r.NormaliseRecord(64, 48, 4, 16.0, False, 64, 48, 4, 16.0), "too short"),
+        ("normalise", r.NormaliseRecord(64, 48, 4, 16.0, False, 64, 48, 4, 16.0, 5), "too short"),
         ("flow", r.FlowRecord(0.1, 0.21), "moving camera"),
         ("flow", r.FlowRecord(0.71, 0.1), "moving camera"),
         ("camera", r.CameraRecord(False, "a pan"), "camera judged moving"),

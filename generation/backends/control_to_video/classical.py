@@ -15,10 +15,9 @@ from sparkle.generation.capabilities import Guidance, Identity, Image, Masks
 from sparkle.generation.classical.composite import Harmony, composite_frame, fit_harmony
 from sparkle.generation.classical.upsample import soft_alpha
 from sparkle.generation.classical.working import read_working
-from sparkle.media.decode import iter_frames
+from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.frames import resize
 from sparkle.media.mask import load_mask
-from sparkle.schemas.errors import MediaError
 
 _HARMONY_EVERY = 8  # frames: enough to see the subject's colours through the clip
 
@@ -39,13 +38,7 @@ class Backend:
         harmony = _fit(working, masks, guidance.background)
         backgrounds = iter_frames(guidance.background)
         for source, mask in zip(iter_frames(guidance.source), masks, strict=True):
-            background = next(backgrounds, None)
-            if background is None:
-                raise MediaError(
-                    "the background video is shorter than the source",
-                    wanted=f"{len(masks)} frames",
-                    where=guidance.background,
-                )
+            background = next_frame(backgrounds, guidance.background)
             yield composite_frame(source, soft_alpha(source, mask), background, harmony)
 
 
