@@ -51,7 +51,7 @@ def workshop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workshop")
     (folder / "sources").mkdir()
     for seed in range(2):
-        draw_clip(folder / "sources" / f"clip {seed}.mp4", seed=seed, width=224, height=128, frames=17)
+        draw_clip(folder / "sources" / f"clip {seed}.mp4", seed=seed, width=224, height=128, frames=33)
     generate = ["generate", "--sources", folder / "sources", "--workers", 1]
     sparkle(*generate, "--out", folder / "run")
     sparkle("build", folder / "run", "--out", folder / "release")
