@@ -36,7 +36,7 @@ from sparkle.generation.classical.subject import find_subjects
 from sparkle.generation.classical.upsample import hard_mask
 from sparkle.generation.classical.working import read_working
 from sparkle.media.decode import decode
-from sparkle.media.synthetic import draw_clip
+from sparkle.media.synthetic import SubjectName, draw_clip
 
 Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -46,7 +46,8 @@ TRUTH_STEP = 16
 WRONG_SHARE = 0.3
 WRONG_DRAWS = 5
 UNRELIABLE = frozenset({"Sparkle_style_000737"})  # the net marks furniture there
-DRAWN = [(subject, seed) for seed in (1, 2) for subject in ("figure", "ball", "fish")]
+DRAWN_SUBJECTS: tuple[SubjectName, ...] = ("figure", "ball", "fish")
+DRAWN = [(subject, seed) for seed in (1, 2) for subject in DRAWN_SUBJECTS]
 
 
 @dataclass(frozen=True)

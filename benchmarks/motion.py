@@ -25,14 +25,15 @@ import numpy.typing as npt
 
 from sparkle.generation.classical.camera import CameraMotion, camera_motion
 from sparkle.media.decode import decode
-from sparkle.media.synthetic import draw_clip
+from sparkle.media.synthetic import SubjectName, draw_clip
 from sparkle.schemas.rules import Thresholds
 
 Frames = npt.NDArray[np.uint8]
 
 WIDTH, HEIGHT = 480, 270  # pixels: above the measure's own 320x180, so that moving the clip blurs little
 PIXELS_PER_STEP = WIDTH / 1280  # amplitudes are in pixels at 720p
-DRAWN = [(subject, seed) for seed in (1, 2, 3) for subject in ("figure", "ball", "fish")]
+DRAWN_SUBJECTS: tuple[SubjectName, ...] = ("figure", "ball", "fish")
+DRAWN = [(subject, seed) for seed in (1, 2, 3) for subject in DRAWN_SUBJECTS]
 MOVES = [
     *(("pan", amount) for amount in (0.5, 1.0, 2.0, 4.0)),
     *(("shake", amount) for amount in (0.5, 1.0, 2.0, 4.0)),

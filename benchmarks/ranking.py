@@ -6,9 +6,9 @@
   Four frames each, scored as a video (mean `O_score`) and, the second frame, as a first-frame edit.
 - With DIR: its clips (clips.jsonl) and subject_masks.npz: packed bits, one key `ID/frame`, and `shape`.
   Without: drawn clips and their true masks.
-- Degraded: a mask shifted by 8 to 40 pixels at 720p, the source pasted over the edit by such a mask, a missing
-  limb, a colour cast on the subject or on everything, blur, a frozen background (videos only). A real edit is
-  taken apart with its mask, and what is behind its subject is inpainted.
+- Degraded: a mask shifted by 8 to 40 pixels at 720p, the source pasted over the edit by such a mask, a limb
+  missing, a colour cast on the subject or on everything, blur, a frozen background (videos only). A real edit
+  is taken apart with its mask, and what is behind its subject is inpainted.
 
 JSON keys: `ranked_right` (share of all pairs), `pairs`, `video_s` and `edit_s` (seconds a call), `rows` (a
 degradation each: pairs, ranked_right, and the same of composites and of real edits), `good` and `degraded`
@@ -36,7 +36,7 @@ from sparkle.generation.classical.score import score_edit, score_frames
 from sparkle.generation.classical.upsample import soft_alpha
 from sparkle.generation.scenes.render import Scene
 from sparkle.media.decode import decode
-from sparkle.media.synthetic import draw_clip
+from sparkle.media.synthetic import SubjectName, draw_clip
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -56,7 +56,8 @@ PROMPTS = (
     "a city street at night with neon signs",
     "a misty mountain valley at dawn",
 )
-DRAWN = [(subject, seed) for seed in (1, 2) for subject in ("figure", "ball", "fish")]
+DRAWN_SUBJECTS: tuple[SubjectName, ...] = ("figure", "ball", "fish")
+DRAWN = [(subject, seed) for seed in (1, 2) for subject in DRAWN_SUBJECTS]
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,10 @@ def degradations(edit: Edit, generator: np.random.Generator) -> Iterator[tuple[s
     for strength in CASTS:
         gains = generator.standard_normal(3)
         gains -= gains.mean()
-        cast = np.clip(edit.edited * np.exp(gains * strength / np.abs(gains).max()), 0, 255)
+        lit = np.clip(edit.edited * np.exp(gains * strength / np.abs(gains).max()), 0, 255)
+        cast = np.rint(lit).astype(np.uint8)
         yield "colour cast, subject", _over(cast, edit.edited, edit.alphas)
-        yield "colour cast, everything", np.rint(cast).astype(np.uint8)
+        yield "colour cast, everything", cast
     for sigma in BLURS:
         yield "blur", np.stack([cv2.GaussianBlur(frame, (0, 0), sigma * unit) for frame in edit.edited])
     yield "frozen background", edit.put_together(edit.alphas, np.repeat(edit.background[:1], FRAMES, axis=0))
@@ -254,8 +256,9 @@ def _hole(mask: Masks, share: float, where: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(hole, (0, 0), 1.5), np.float32)
 
 
-def _over(front: npt.NDArray[np.generic], back: Image, alphas: Floats) -> Image:
-    return np.rint(front * alphas[..., None] + back * (1 - alphas[..., None])).astype(np.uint8)
+def _over(front: Image, back: Image, alphas: Floats) -> Image:
+    mixed = front * alphas[..., None] + back * (1 - alphas[..., None])
+    return np.asarray(np.rint(mixed), np.uint8)
 
 
 def _share(values: list[bool]) -> float | None:

@@ -4,8 +4,8 @@
 
 JSON keys: `seconds` (from packed passes to the packed majority, its own copy of the passes included), `mb`
 (peak memory of that, the copy included), `uint8_seconds` and `uint8_ratio` (adding bool passes into a uint8
-count), `naive_seconds` and `naive_ratio` (`sum(axis=0)` over the stacked bool passes). Ratios are peer / ours.
-All three must agree, or it stops.
+count), `naive_seconds` and `naive_ratio` (`sum(axis=0)` over the stacked bool passes). Ratios are peer / ours
+and all three must agree, or it stops.
 """
 
 from __future__ import annotations

@@ -28,7 +28,15 @@ from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.fsio import atomic_path
 
-DRAWN_CLIPS = 5  # that should be kept: enough to see variety, few enough for a coffee
+# Name, seed, subject, camera: enough to see variety, few enough for a coffee.
+DRAWN = (
+    ("drawn_0_figure.mp4", 0, "figure", "fixed"),
+    ("drawn_1_fish.mp4", 11, "fish", "fixed"),
+    ("drawn_2_ball.mp4", 13, "ball", "fixed"),
+    ("drawn_3_fish.mp4", 12, "fish", "fixed"),
+    ("drawn_4_figure.mp4", 9, "figure", "fixed"),
+    ("moving_camera.mp4", 5, "figure", "pan"),
+)
 LOAD = """
 from datasets import load_dataset
 
@@ -78,12 +86,10 @@ def _sparkle(*words: str | Path) -> None:
 def _drawn(folder: Path) -> Path:
     """Draw the demo's own clips, once."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {f"drawn_{seed}.mp4": (seed, "fixed") for seed in range(DRAWN_CLIPS)}
-    wanted["moving_camera.mp4"] = (DRAWN_CLIPS, "pan")
-    for name, (seed, camera) in wanted.items():
+    for name, seed, subject, camera in DRAWN:
         if not (folder / name).exists():
             with atomic_path(folder / name) as path:
-                draw_clip(path, seed=seed, camera=camera)
+                draw_clip(path, seed=seed, subject=subject, camera=camera)
     (folder / "broken.mp4").write_bytes(b"this is text that is called .mp4\n")
     return folder
 

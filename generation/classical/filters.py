@@ -191,7 +191,7 @@ class ColourGuide:
 
 def apply_model(model: FloatImage, guide: npt.NDArray[np.uint8]) -> FloatImage:
     """A linear model (h, w, 4) of `ColourGuide.coefficients` on a uint8 RGB (h, w, 3) guide."""
-    return np.einsum("hwc,hwc->hw", model[..., :3], _unit(guide)) + model[..., 3]
+    return np.asarray(np.einsum("hwc,hwc->hw", model[..., :3], _unit(guide)) + model[..., 3], np.float32)
 
 
 def _unit(image: npt.NDArray[np.uint8]) -> FloatImage:

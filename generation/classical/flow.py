@@ -24,7 +24,7 @@ class DenseFlow:
     """
 
     def __init__(self, preset: int) -> None:
-        self._flow = cv2.DISOpticalFlow_create(preset)
+        self._flow = cv2.DISOpticalFlow.create(preset)
 
     def between(self, start: npt.NDArray[np.uint8], end: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Where every pixel of one frame went in the other.
@@ -40,4 +40,5 @@ class DenseFlow:
         bottom, right = max(MINIMUM_SIDE - height, 0), max(MINIMUM_SIDE - width, 0)
         if bottom or right:
             start, end = (np.pad(frame, ((0, bottom), (0, right)), mode="edge") for frame in (start, end))
-        return np.asarray(self._flow.calc(start, end, None), np.float32)[:height, :width]
+        no_guess = np.empty((0, 0), np.float32)
+        return np.asarray(self._flow.calc(start, end, no_guess), np.float32)[:height, :width]

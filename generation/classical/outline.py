@@ -4,8 +4,8 @@ How it works
 - Short profiles cross the outline at right angles. On the inner side and on the edge itself they must rise
   and fall in both frames in the same places: a shifted, cut or missing part does not.
 - Nothing is asked of the new background, but two things: it must not be as rough as the edge (or there is
-  none to see), and it must not be the old one: a strip that still has the old colours and the old structure
-  is a remnant.
+  none to see), and it must not be the old one: a rim that still has the old colours and the old structure
+  is a remnant, unless what it belongs to was kept as a whole.
 - Lengths are in working pixels.
 """
 
@@ -52,6 +52,11 @@ STEP_FLOOR = 1.0
 
 REMNANT_BAND = (1, 4)
 """Distance from the mask's edge at which the old background is looked for: up to 8 pixels at 720p."""
+
+FAR = 26
+FAR_WINDOW = 3
+"""Where the old background is still there as far out as this, around a point, it is a bench or a table that
+was kept with the subject, and no remnant: 52 pixels at 720p, beyond what a mask is wrong by."""
 
 REMNANT_COLOUR = (3.0, 7.0)
 """Lab distance from the old background, as it was or recoloured as the subject is: surely it, surely not."""
@@ -101,12 +106,14 @@ def measure_outline(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> Outl
     agreement = _agreement(*(np.abs(np.diff(part[..., 0], axis=1))[:, inner] for part in (before, after)))
     positions = np.arange(-REACH, REACH + 1)
     band = (positions >= REMNANT_BAND[0]) & (positions <= REMNANT_BAND[1])
-    old = profiles.sampled(_remnant_evidence(pair, mask, recoloured))[:, band].mean(axis=1)
+    evidence = _remnant_evidence(pair, mask, recoloured)
+    rim = _ramp(profiles.sampled(evidence)[:, band].mean(axis=1), *REMNANT_SHARE)
+    kept_scene = _ramp(profiles.beyond(windowed(evidence, FAR_WINDOW)), *REMNANT_SHARE)
     return Outline(
         contour=float(agreement.mean(dtype=np.float64)),
         gaps=float(np.clip(1 - profiles.averaged(agreement) / GAP_BELOW, 0, 1).mean(dtype=np.float64)),
         edge=_prominence(_steps(after)),
-        remnants=float(_ramp(old, *REMNANT_SHARE).mean(dtype=np.float64)),
+        remnants=float((rim * (1 - kept_scene)).mean(dtype=np.float64)),
     )
 
 
@@ -128,6 +135,7 @@ class _Profiles(NamedTuple):
         shape: Of the mask.
         ys: Rows (N,) of the outline pixels.
         xs: Their columns.
+        normals: float32 (2, N), y and x of unit vectors that point out of the mask.
         rows: float32 (N, 2 * REACH + 1), rows along each profile, from the inside out.
         columns: Likewise.
     """
@@ -135,6 +143,7 @@ class _Profiles(NamedTuple):
     shape: tuple[int, int]
     ys: npt.NDArray[np.intp]
     xs: npt.NDArray[np.intp]
+    normals: FloatImage
     rows: FloatImage
     columns: FloatImage
 
@@ -148,19 +157,28 @@ class _Profiles(NamedTuple):
         every = max(1, -(-ys.size // SAMPLES))
         ys, xs = ys[::every], xs[::every]
         soft = smooth(mask.astype(np.float32), NORMAL_SIGMA)
-        normal = np.stack([-cv2.Sobel(soft, cv2.CV_32F, 1 - dy, dy)[ys, xs] for dy in (1, 0)])
-        normal /= np.linalg.norm(normal, axis=0) + np.float32(1e-6)
+        inwards = np.stack([cv2.Sobel(soft, cv2.CV_32F, 1 - dy, dy)[ys, xs] for dy in (1, 0)])
+        normals = np.asarray(-inwards / (np.linalg.norm(inwards, axis=0) + np.float32(1e-6)), np.float32)
         along = np.arange(-REACH, REACH + 1)
         rows, columns = (
             (start[:, None] + along * part[:, None]).astype(np.float32)
-            for start, part in zip((ys, xs), normal, strict=True)
+            for start, part in zip((ys, xs), normals, strict=True)
         )
-        return cls((mask.shape[0], mask.shape[1]), ys, xs, rows, columns)
+        return cls((mask.shape[0], mask.shape[1]), ys, xs, normals, rows, columns)
 
     def sampled(self, image: FloatImage) -> FloatImage:
         """The image along the profiles, float32 (N, 2 * REACH + 1[, 3])."""
         found = cv2.remap(image, self.columns, self.rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.float32)
+
+    def beyond(self, image: FloatImage) -> FloatImage:
+        """The image `FAR` out of the mask, float32 (N,)."""
+        rows, columns = (
+            (start + FAR * part).astype(np.float32)
+            for start, part in zip((self.ys, self.xs), self.normals, strict=True)
+        )
+        found = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(found, np.float32).reshape(-1)
 
     def averaged(self, values: FloatImage) -> FloatImage:
         """The mean of values (N,) over neighbouring profiles."""
@@ -201,4 +219,4 @@ def _remnant_evidence(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> Fl
 
 
 def _ramp(values: FloatImage, low: float, high: float) -> FloatImage:
-    return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
+    return np.asarray(np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1), np.float32)

@@ -147,7 +147,7 @@ def _pulled(soft: FloatImage, pull: Pull) -> FloatImage:
     return np.where(pull.explained, pulled, around)
 
 
-def _warped(image: npt.NDArray[np.generic], flow: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+def _warped(image: npt.NDArray[Any], flow: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
     """The neighbour's image where the flow says that each pixel went; of the image's dtype."""
     height, width = flow.shape[:2]
     x = np.arange(width, dtype=np.float32) + flow[..., 0]

@@ -46,19 +46,19 @@ MOTION: Grades = {"motion": (0.1, 0.7, 1)}
 """Good edits 0.7 to 6.5, the weakest being slow mist; frozen scenes 0, with grain up to 0.2."""
 
 SUBJECT: Grades = {
-    "identity": (-0.3, 0.6, 0.5),
+    "identity": (-0.3, 0.5, 0.5),
     "lost": (0.6, 0.05, 1),
-    "contour": (-0.1, 0.65, 1),
+    "contour": (-0.1, 0.6, 1),
     "gaps": (0.55, 0.08, 1),
-    "drift": (42.0, 0.0, 2.5),
-    "remnants": (0.6, 0.0, 1),
+    "drift": (36.0, 0.0, 2),
+    "remnants": (0.5, 0.0, 1),
 }
-"""Re-synthesised subjects: identity 0.3 to 0.9, lost to 0.38, contour 0.4 to 0.7, drift 5 to 30. Composites:
-0.9 and more, 0, 0.6 and more, at most 10. Most best values lie in the better half of the former."""
+"""Re-synthesised subjects: identity 0.3 to 0.9, lost to 0.38, contour 0.4 to 0.7, drift 4 to 25. Composites:
+0.9 and more, 0, 0.6 and more, at most 8. Most best values lie in the better half of the former."""
 
 QUALITY: Grades = {
-    "edge": (0.25, 0.6, 1.5),
-    "remnants": (0.6, 0.0, 1),
+    "edge": (0.25, 0.55, 1.5),
+    "remnants": (0.5, 0.0, 1),
     "sharpness": (-1.1, 0.0, 1),
     "noise": (2.5, 0.4, 0.5),
     "clipped": (0.5, 0.1, 0.5),

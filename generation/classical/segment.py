@@ -184,7 +184,8 @@ def grab_cut(frame: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], iterat
     cut = labels.copy()
     bgr = np.ascontiguousarray(frame[..., ::-1])
     cv2.setRNGSeed(0)  # GrabCut's k-means draws from OpenCV's global generator
-    cv2.grabCut(bgr, cut, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
+    no_box, models = (0, 0, 0, 0), np.zeros((2, 1, 65))
+    cv2.grabCut(bgr, cut, no_box, models[0], models[1], iterations, cv2.GC_INIT_WITH_MASK)
     return (cut & 1).astype(bool)
 
 

@@ -120,7 +120,8 @@ class Pair:
         local /= (windowed(weight, radius) + np.float32(1e-6))[..., None]
         shared, first, second = local[..., 0], np.maximum(local[..., 1], 0), np.maximum(local[..., 2], 0)
         floor = np.float32(STRUCTURE_FLOOR)
-        return shared / np.sqrt((first + floor) * (second + floor)), np.sqrt(first)
+        correlation = shared / np.sqrt((first + floor) * (second + floor))
+        return np.asarray(correlation, np.float32), np.asarray(np.sqrt(first), np.float32)
 
     def recoloured(self, where: BoolImage) -> FloatImage:
         """`before` as the edit shows what it keeps: a gain and an offset a channel, fitted on `where`.

@@ -19,8 +19,8 @@ GUIDE_RADIUS = 4
 GUIDE_EPS = 1e-3
 """Window in working pixels and squared edge strength of the frame (0 to 1)."""
 
-SOFT_GAIN = 1.6
-SOFT_CENTRE = 0.42
+SOFT_GAIN = np.float32(1.6)
+SOFT_CENTRE = np.float32(0.42)
 """alpha = (a - 1/2) * gain + centre: steeper, and drawn in a little, so that no rim of the old background
 shows."""
 
@@ -36,7 +36,7 @@ def soft_alpha(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> Floa
         float32 (H, W), 0 to 1; all zero for an empty mask.
     """
     alpha = _upsampled(frame_full, mask_small)
-    return np.clip((alpha - np.float32(0.5)) * np.float32(SOFT_GAIN) + np.float32(SOFT_CENTRE), 0, 1)
+    return np.asarray(np.clip((alpha - np.float32(0.5)) * SOFT_GAIN + SOFT_CENTRE, 0, 1))
 
 
 def hard_mask(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> BoolImage:
