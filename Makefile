@@ -19,7 +19,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py --out "$(OUT)" $(if $(CLIPS),--clips "$(CLIPS)")
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # Checkers cannot follow the mapping of root folders to sparkle.*: types are checked as installed in a wheel.
 lint: $(READY)
