@@ -133,7 +133,7 @@ class ColourGuide:
 
     Attributes:
         radius: Of the square window, in pixels.
-        mean: float32 (3, h, w), the guide's mean in the window.
+        mean: float32 (h, w, 3), the guide's mean in the window.
         inverse: float32 (6, h, w), the upper triangle of the inverse covariance of its channels, by rows.
     """
 
@@ -151,53 +151,38 @@ class ColourGuide:
             eps: Regularisation, in squared units of an image from 0 to 1: edges weaker than sqrt(eps) are
                 smoothed over.
         """
-        planes = _unit_planes(image)
-        mean = np.stack([box_mean(plane, radius) for plane in planes])
-
-        def covariance(i: int, j: int) -> FloatImage:
-            return box_mean(planes[i] * planes[j], radius) - mean[i] * mean[j]
-
-        rr, rg, rb = covariance(0, 0) + np.float32(eps), covariance(0, 1), covariance(0, 2)
-        gg, gb = covariance(1, 1) + np.float32(eps), covariance(1, 2)
-        bb = covariance(2, 2) + np.float32(eps)
-        inverse = np.stack(
-            (
-                gg * bb - gb * gb,
-                rb * gb - rg * bb,
-                rg * gb - rb * gg,
-                rr * bb - rb * rb,
-                rb * rg - rr * gb,
-                rr * gg - rg * rg,
-            )
-        )
-        inverse /= rr * inverse[0] + rg * inverse[1] + rb * inverse[2]
-        return cls(radius, mean, inverse)
-
-    def within(self, box: Box) -> ColourGuide:
-        """The part of the guide in a box: views, no copies."""
-        x0, y0, x1, y1 = box
-        return ColourGuide(self.radius, self.mean[:, y0:y1, x0:x1], self.inverse[:, y0:y1, x0:x1])
+        unit = _unit(image)
+        mean = box_mean(unit, radius)
+        red, green, blue = (np.ascontiguousarray(unit[..., channel]) for channel in range(3))
+        mean_red, mean_green, mean_blue = (np.ascontiguousarray(mean[..., channel]) for channel in range(3))
+        rr = box_mean(red * red, radius) - mean_red * mean_red + np.float32(eps)
+        rg = box_mean(red * green, radius) - mean_red * mean_green
+        rb = box_mean(red * blue, radius) - mean_red * mean_blue
+        gg = box_mean(green * green, radius) - mean_green * mean_green + np.float32(eps)
+        gb = box_mean(green * blue, radius) - mean_green * mean_blue
+        bb = box_mean(blue * blue, radius) - mean_blue * mean_blue + np.float32(eps)
+        cofactors = [gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg]
+        determinant = rr * cofactors[0] + rg * cofactors[1] + rb * cofactors[2]
+        cofactors += [rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg]
+        return cls(radius=radius, mean=mean, inverse=np.stack(cofactors) / determinant)
 
     def coefficients(self, guide: npt.NDArray[np.uint8], image: FloatImage) -> FloatImage:
-        """The averaged linear model: float32 (4, h, w), three slopes and an offset.
+        """The averaged linear model: float32 (h, w, 4), three slopes and an offset.
 
         Args:
             guide: uint8 RGB (h, w, 3), the image that this was made of.
             image: float32 (h, w), what to filter.
         """
         mean = box_mean(image, self.radius)
-        red, green, blue = (
-            box_mean(plane * image, self.radius) - plane_mean * mean
-            for plane, plane_mean in zip(_unit_planes(guide), self.mean, strict=True)
-        )
+        shared = box_mean(_unit(guide) * image[..., None], self.radius) - self.mean * mean[..., None]
+        red, green, blue = (shared[..., channel] for channel in range(3))
         rr, rg, rb, gg, gb, bb = self.inverse
-        slopes = (
-            rr * red + rg * green + rb * blue,
-            rg * red + gg * green + gb * blue,
-            rb * red + gb * green + bb * blue,
-        )
-        offset = mean - slopes[0] * self.mean[0] - slopes[1] * self.mean[1] - slopes[2] * self.mean[2]
-        return np.stack([box_mean(part, self.radius) for part in (*slopes, offset)])
+        model = np.empty((*image.shape, 4), np.float32)
+        model[..., 0] = rr * red + rg * green + rb * blue
+        model[..., 1] = rg * red + gg * green + gb * blue
+        model[..., 2] = rb * red + gb * green + bb * blue
+        model[..., 3] = mean - np.einsum("hwc,hwc->hw", model[..., :3], self.mean)
+        return box_mean(model, self.radius)
 
     def filter(self, guide: npt.NDArray[np.uint8], image: FloatImage) -> FloatImage:
         """The image smoothed along the guide's edges, float32 (h, w); arguments as `coefficients`."""
@@ -205,18 +190,16 @@ class ColourGuide:
 
 
 def apply_model(model: FloatImage, guide: npt.NDArray[np.uint8]) -> FloatImage:
-    """A linear model (4, h, w) of `ColourGuide.coefficients` on a uint8 RGB (h, w, 3) guide."""
-    red, green, blue = _unit_planes(guide)
-    return np.asarray(model[0] * red + model[1] * green + model[2] * blue + model[3], np.float32)
+    """A linear model (h, w, 4) of `ColourGuide.coefficients` on a uint8 RGB (h, w, 3) guide."""
+    return np.asarray(np.einsum("hwc,hwc->hw", model[..., :3], _unit(guide)) + model[..., 3], np.float32)
 
 
-def _unit_planes(image: npt.NDArray[np.uint8]) -> list[FloatImage]:
-    """The channels of an image, each float32 (h, w) from 0 to 1."""
-    return [plane.astype(np.float32) / np.float32(255) for plane in cv2.split(image)]
+def _unit(image: npt.NDArray[np.uint8]) -> FloatImage:
+    return image.astype(np.float32) / np.float32(255)
 
 
 def box_mean(values: FloatImage, radius: int) -> FloatImage:
-    """Mean over the square window around every pixel; float32, as `values`: (h, w) or (h, w, n)."""
+    """Mean over the square window around every pixel; float32 (h, w) or (h, w, n), as `values`."""
     return np.asarray(cv2.boxFilter(values, -1, (2 * radius + 1, 2 * radius + 1)), np.float32)
 
 

@@ -3,8 +3,8 @@
 - What depends on the clip alone is computed once and shared by every pass: the flow between neighbouring
   frames in both directions, where it explains the picture, and every frame as a guide.
 - A pass pulls the soft mask from the frame before (or after) along the flow. Where the flow leads to another
-  colour, the pixel was hidden there (background that the subject uncovers): it goes to the side whose colour
-  around it is more like its own. Else every subject would leave a trail of mask behind.
+  colour the pixel was hidden there (background that the subject uncovers): such pixels take the mask of the
+  pixels around them instead of a stray piece of it.
 - A guided filter then snaps the mask to the frame's edges, and it is sharpened, so that it does not dissolve.
 """
 
@@ -17,15 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.classical.filters import (
-    BoolImage,
-    ColourGuide,
-    FloatImage,
-    bounding_box,
-    box_mean,
-    gray_frames,
-    grow_box,
-)
+from sparkle.generation.classical.filters import BoolImage, ColourGuide, FloatImage, box_mean, gray_frames
 from sparkle.generation.classical.flow import DenseFlow
 
 GUIDE_RADIUS = 4
@@ -36,12 +28,8 @@ EXPLAINED_LEVELS = 30
 """Difference of a colour channel, in levels of 255, below which the flow explains a pixel. 15 to 30 measure
 alike."""
 
-SIDES_RADIUS = 6
-"""Pixels around an unexplained one whose colours are compared with it: the width that a fast subject uncovers in
-a frame. 10 measures .002 IoU less on people who talk."""
-
-SIDE_MINIMUM = 0.005
-"""Share of that window that a side must have for its colour to be known."""
+FILL_FLOOR = np.float32(0.01)
+"""Weight of an unexplained pixel among the pixels around it: it decides where there are no others."""
 
 SHARPENING = np.float32(2)
 """Gain around one half that a soft mask gets per step."""
@@ -118,7 +106,8 @@ def propagate(frames: npt.NDArray[np.uint8], flows: Flows, anchor: int, mask: Bo
     for steps in (after, before):
         soft = mask.astype(np.float32)
         for t, pull in steps:
-            soft = _step(frames[t], flows.guides[t], pull, soft)
+            soft = flows.guides[t].filter(frames[t], _pulled(soft, pull))
+            soft = np.clip((soft - np.float32(0.5)) * SHARPENING + np.float32(0.5), 0, 1)
             tracked[t] = soft > 0.5
     return tracked
 
@@ -150,46 +139,12 @@ def _explained(
     return np.asarray(difference.max(axis=2) < EXPLAINED_LEVELS)
 
 
-def _step(frame: npt.NDArray[np.uint8], guide: ColourGuide, pull: Pull, soft: FloatImage) -> FloatImage:
-    """The neighbour's soft mask brought to this frame, float32 (h, w); computed around the mask only."""
+def _pulled(soft: FloatImage, pull: Pull) -> FloatImage:
+    """The neighbour's soft mask on this frame, float32 (h, w)."""
     pulled = _warped(soft, pull.flow)
-    moved = np.zeros_like(soft)
-    box = bounding_box(pulled > 0)
-    if box is None:
-        return moved
-    margin = 2 * GUIDE_RADIUS + SIDES_RADIUS  # beyond it, both filters give zero
-    x0, y0, x1, y1 = grow_box(box, (soft.shape[0], soft.shape[1]), margin, margin)
-    here = np.s_[y0:y1, x0:x1]
-    filled = _choose_sides(frame[here], pulled[here], pull.explained[here])
-    filtered = guide.within((x0, y0, x1, y1)).filter(frame[here], filled)
-    moved[here] = _sharpened(filtered)
-    return moved
-
-
-def _choose_sides(frame: npt.NDArray[np.uint8], soft: FloatImage, explained: BoolImage) -> FloatImage:
-    """Give unexplained pixels to the side, mask or not, whose colour around them is more like theirs."""
-    unknown = ~explained
-    image = frame.astype(np.float32)
-    known = explained.astype(np.float32)
-    inside = known * soft
-    weight_in = box_mean(inside, SIDES_RADIUS)[unknown]
-    weight_out = box_mean(known, SIDES_RADIUS)[unknown] - weight_in
-    sum_in = box_mean(inside[..., None] * image, SIDES_RADIUS)[unknown]
-    sum_out = box_mean(known[..., None] * image, SIDES_RADIUS)[unknown] - sum_in
-    colour_in = sum_in / np.maximum(weight_in, SIDE_MINIMUM)[:, None]
-    colour_out = sum_out / np.maximum(weight_out, SIDE_MINIMUM)[:, None]
-    to_in = np.abs(image[unknown] - colour_in).sum(axis=1)
-    to_out = np.abs(image[unknown] - colour_out).sum(axis=1)
-    likeness = _sharpened(to_out / np.maximum(to_in + to_out, np.float32(1)))
-    likeness[weight_out < SIDE_MINIMUM] = 1
-    likeness[weight_in < SIDE_MINIMUM] = 0
-    chosen = soft.copy()
-    chosen[unknown] = likeness
-    return chosen
-
-
-def _sharpened(soft: FloatImage) -> FloatImage:
-    return np.clip((soft - np.float32(0.5)) * SHARPENING + np.float32(0.5), 0, 1)
+    weights = np.where(pull.explained, np.float32(1), FILL_FLOOR)
+    around = box_mean(pulled * weights, GUIDE_RADIUS) / box_mean(weights, GUIDE_RADIUS)
+    return np.where(pull.explained, pulled, around)
 
 
 def _warped(image: npt.NDArray[Any], flow: npt.NDArray[np.float32]) -> npt.NDArray[Any]:

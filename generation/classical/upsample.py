@@ -49,5 +49,5 @@ def _upsampled(frame: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
     small = np.asarray(cv2.resize(frame, mask.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
     smooth = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), MASK_SIGMA), np.float32)
     model = ColourGuide.of(small, GUIDE_RADIUS, GUIDE_EPS).coefficients(small, smooth)
-    full = [cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in model]
-    return apply_model(np.stack(full), frame)
+    model = np.asarray(cv2.resize(model, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return apply_model(model, frame)
