@@ -6,7 +6,6 @@ funnel) comes from the release; the prose around it stands in the template.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -14,10 +13,10 @@ from typing import Any
 import jinja2
 
 from sparkle.builders.annotate import CSV_COLUMNS
-from sparkle.builders.select import Sample
+from sparkle.builders.sample import Sample
+from sparkle.builders.stats import merge_funnels
 from sparkle.schemas.ids import TAXONOMY_THEMES
-from sparkle.schemas.layout import KINDS
-from sparkle.schemas.stages import STEP_BY_NAME
+from sparkle.schemas.layout import KIND_BY_NAME, KINDS
 
 TEMPLATE = "dataset_card.md"
 
@@ -33,12 +32,15 @@ _THEMES = {
 }
 
 
-def render_card(document: Mapping[str, Any], themes: Mapping[str, Sequence[Sample]]) -> str:
+def render_card(
+    document: Mapping[str, Any], themes: Mapping[str, Sequence[Sample]], plots: Sequence[str] = ()
+) -> str:
     """The card.
 
     Args:
         document: The release's provenance.
         themes: Its samples by theme.
+        plots: Paths of its plots.
     """
     # No autoescape: what is rendered is Markdown, not HTML.
     environment = jinja2.Environment(  # noqa: S701
@@ -47,7 +49,7 @@ def render_card(document: Mapping[str, Any], themes: Mapping[str, Sequence[Sampl
     environment.filters["cell"] = _cell
     environment.filters["grouped"] = "{:,}".format
     text = resources.files("sparkle.builders").joinpath(TEMPLATE).read_text("utf-8")
-    return environment.from_string(text).render(**_context(document, themes))
+    return environment.from_string(text).render(**_context(document, themes, plots))
 
 
 def size_category(count: int) -> str:
@@ -60,7 +62,9 @@ def size_category(count: int) -> str:
     return f"n>{bounds[-1]}"
 
 
-def _context(document: Mapping[str, Any], themes: Mapping[str, Sequence[Sample]]) -> dict[str, Any]:
+def _context(
+    document: Mapping[str, Any], themes: Mapping[str, Sequence[Sample]], plots: Sequence[str]
+) -> dict[str, Any]:
     runs = document["runs"]
     models = _distinct(model for run in runs for model in run["models"])
     total = sum(map(len, themes.values()))
@@ -78,9 +82,36 @@ def _context(document: Mapping[str, Any], themes: Mapping[str, Sequence[Sample]]
         "classical": sorted({model["capability"] for model in models if model["backend"] == _CLASSICAL}),
         "mixed": any(model["backend"] != _CLASSICAL for model in models),
         "thresholds": _distinct(run["config"]["thresholds"] for run in runs),
-        "funnel": _merge_funnels([run["funnel"] for run in runs]),
+        "funnel": _funnel([run["funnel"] for run in runs]),
+        "plots": plots,
+        "selection": _selection(document["options"].get("selection", {})),
+        "fields": _fields(document["options"].get("webdataset")),
         "runs": [run["config"]["name"] for run in runs],
     }
+
+
+def _selection(chosen: Mapping[str, Any]) -> str:
+    """What a release leaves out of what its runs hold, in a sentence; empty when it leaves out nothing."""
+    parts = []
+    if "core" in chosen:
+        parts.append("a core set: in turn from every theme, subtheme and scene, best first")
+    if "themes" in chosen:
+        parts.append(f"only {', '.join(chosen['themes'])}")
+    if "ids" in chosen:
+        parts.append(f"only {len(chosen['ids']):,} ids that were named")
+    if "exclude" in chosen:
+        parts.append(f"without {len(chosen['exclude']):,} ids that were named")
+    if "thresholds" in chosen:
+        parts.append(f"with limits other than the run's: {', '.join(chosen['thresholds'])}")
+    told = "; ".join(parts)
+    return told and f"A selection of what was made ({told}); `provenance.json` says it in full."
+
+
+def _fields(webdataset: Mapping[str, Any] | None) -> list[str]:
+    """What a sample of the paired shards has; nothing where there are none."""
+    return (
+        [] if webdataset is None else [*(KIND_BY_NAME[name].field for name in webdataset["streams"]), "json"]
+    )
 
 
 def _theme_row(theme: str, samples: Sequence[Sample]) -> dict[str, Any]:
@@ -93,24 +124,14 @@ def _theme_row(theme: str, samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def _merge_funnels(funnels: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+def _funnel(funnels: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """One row a step, summed over runs; what a sample fell to, commonest first."""
-    merged = []
-    for rows in zip(*funnels, strict=True):
-        fallen: Counter[str] = Counter()
-        for row in rows:
-            fallen.update(row["rejected"])
-            fallen.update({f"failed, {problem}": count for problem, count in row["failed"].items()})
-        merged.append(
-            {
-                "step": rows[0]["step"],
-                "stage": STEP_BY_NAME[rows[0]["step"]].stage,
-                "in": sum(row["in"] for row in rows),
-                "kept": sum(row["kept"] for row in rows),
-                "fallen": sorted(fallen.items(), key=lambda item: (-item[1], item[0])),
-            }
-        )
-    return merged
+    rows = []
+    for row in merge_funnels(funnels):
+        failed = {f"failed, {problem}": count for problem, count in row["failed"].items()}
+        fallen = sorted((row["rejected"] | failed).items(), key=lambda item: (-item[1], item[0]))
+        rows.append({**row, "fallen": fallen})
+    return rows
 
 
 def _distinct(values: Any) -> list[Any]:

@@ -1,7 +1,9 @@
 """Every sample of a theme stands once, in the order of ids, in each of many places. Which are missing where?
 
 How it works
-- A place is a table, a file of JSON lines, or the tars of a kind; each gives its rows with file and line.
+- A place is a table, a file of JSON lines, or the tars of a kind; each gives its rows as arrays of numbers:
+  the sample's key, and where it stands. A release of 140,000 samples has two million rows.
+- A key is a number that sorts as the id does; `keys_of` and `id_of` go there and back.
 - A sample belongs to the theme when it stands in more than half of the places: so a row that was lost in
   one place is a finding there, and not in all the others.
 - A missing row of a text file is reported at the line where it would stand.
@@ -9,23 +11,69 @@ How it works
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.schemas.ids import format_id
 from sparkle.schemas.validate import Finding
+
+Keys = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int64]
+
+_DIGITS = 9  # the most that the index of an id has; see `ids.ID_PATTERN`
+
+
+def keys_of(indices: Numbers) -> Keys:
+    """The keys of indices of ids, int64 (n,): the digits as of a fraction, then how many they are."""
+    digits = np.full(len(indices), 6, np.int64)
+    for count in range(6, _DIGITS):
+        digits += indices >= 10**count
+    return indices * 10 ** (_DIGITS - digits) * 10 + digits
+
+
+def id_of(theme: str, key: int) -> str:
+    """The id that has a key."""
+    rest, digits = divmod(int(key), 10)
+    return format_id(theme, rest // 10 ** (_DIGITS - digits))
+
+
+def index_reader(theme: str) -> Callable[[str], int | None]:
+    """A function from an id to its index; None for what is no id of the theme."""
+    match = re.compile(f"Sparkle_{re.escape(theme)}_([0-9]{{6}}|[1-9][0-9]{{6,8}})").fullmatch
+
+    def read(sample_id: str) -> int | None:
+        found = match(sample_id)
+        return int(found[1]) if found else None
+
+    return read
 
 
 @dataclass(frozen=True)
-class Row:
-    """A sample in a place: file, first and last line (0 where lines have no meaning), pointer inside."""
+class Segment:
+    """Rows of a place that stand in one file.
 
-    id: str
+    Attributes:
+        file: The file.
+        keys: int64 (n,), the samples in the order in which they stand.
+        lines: int64 (n,), the first line of each row; None where lines have no meaning.
+        ends: int64 (n,), the last line of each row.
+        pointer: Where the i-th row is inside the file, if that can be said.
+    """
+
     file: str
-    line: int = 0
-    end: int = 0
-    pointer: str = ""
+    keys: Keys
+    lines: Numbers | None = None
+    ends: Numbers | None = None
+    pointer: Callable[[int], str] | None = None
+
+    def place(self, row: int) -> tuple[str, int, str]:
+        """File, line and pointer of the i-th row."""
+        line = 0 if self.lines is None else int(self.lines[row])
+        return self.file, line, "" if self.pointer is None else self.pointer(row)
 
 
 @dataclass
@@ -35,71 +83,117 @@ class Place:
     Attributes:
         file: The file to name when it has no rows.
         first_line: Line of the first row of a text file, 0 elsewhere.
-        rows: What stands there, in order.
-        homes: For samples of which another file says so, the file of this place where they should stand.
+        segments: What stands there, in order.
+        apart: Whether each segment has an order of its own: a sample that came later stands in a later tar.
+        home: Of a sample's key, the file of this place where another file says that it stands.
     """
 
     file: str
     first_line: int = 0
-    rows: list[Row] = field(default_factory=list)
-    homes: dict[str, str] = field(default_factory=dict)
+    segments: list[Segment] = field(default_factory=list)
+    apart: bool = False
+    home: Callable[[int], str | None] = lambda key: None
 
-    def order(self) -> Iterator[Finding]:
-        """Ids that stand twice or not in order."""
-        seen: set[str] = set()
-        last = ""
-        for row in self.rows:
-            if row.id in seen:
-                yield Finding(row.file, row.line, row.pointer, "the id stands twice", got=row.id)
-            elif row.id < last:
-                yield Finding(
-                    row.file,
-                    row.line,
-                    row.pointer,
-                    "ids are not in order",
-                    got=row.id,
-                    wanted=f"after {last}",
-                )
-            seen.add(row.id)
-            last = max(last, row.id)
+    @property
+    def keys(self) -> Keys:
+        """int64 (n,): the samples of all segments."""
+        return np.concatenate([segment.keys for segment in self.segments] or [np.empty(0, np.int64)])
 
-    def gap(self, sample_id: str) -> tuple[str, int]:
-        """File and line where a missing sample would stand."""
-        if sample_id in self.homes:
-            return self.homes[sample_id], 0
-        rows = sorted(self.rows, key=lambda row: row.id)
-        before = bisect_left([row.id for row in rows], sample_id) - 1
-        if before < 0:
-            return (rows[0].file if rows else self.file), self.first_line
-        return rows[before].file, rows[before].end + 1 if self.first_line else 0
+    def find(self, number: int) -> tuple[Segment, int]:
+        """The segment of the i-th row of all, and which of its rows it is."""
+        for segment in self.segments:
+            if number < len(segment.keys):
+                return segment, number
+            number -= len(segment.keys)
+        raise IndexError(number)
+
+    def row(self, number: int) -> tuple[str, int, str]:
+        """File, line and pointer of the i-th row of all."""
+        segment, row = self.find(number)
+        return segment.place(row)
+
+    def gaps(self, missing: Keys) -> Iterator[tuple[str, int]]:
+        """Yield file and line where each of the missing samples would stand."""
+        keys = self.keys
+        order = np.argsort(keys, kind="stable")
+        for key, rank in zip(missing.tolist(), np.searchsorted(keys[order], missing).tolist(), strict=True):
+            known = self.home(key)
+            if known is not None:
+                yield known, 0
+            elif rank == 0:
+                yield (self.segments[0].file if self.segments else self.file), self.first_line
+            else:
+                segment, row = self.find(int(order[rank - 1]))
+                yield segment.file, 0 if segment.ends is None else int(segment.ends[row]) + 1
 
 
-def expected_ids(places: Sequence[Place]) -> list[str]:
-    """The ids that stand in more than half of the places, sorted."""
-    counts = Counter(sample_id for place in places for sample_id in {row.id for row in place.rows})
-    return sorted(sample_id for sample_id, count in counts.items() if 2 * count > len(places))
+def expected_keys(places: Sequence[Place]) -> Keys:
+    """The keys that stand in more than half of the places, sorted."""
+    if not places:
+        return np.empty(0, np.int64)
+    keys, counts = np.unique(np.concatenate([np.unique(place.keys) for place in places]), return_counts=True)
+    return np.asarray(keys[2 * counts > len(places)], np.int64)
 
 
 def compare(
-    places: Sequence[Place], expected: Sequence[str], reported: set[tuple[str, int]]
+    theme: str, places: Sequence[Place], expected: Keys, reported: set[tuple[str, int]]
 ) -> Iterator[Finding]:
-    """Samples that a place lacks or has too many.
+    """Samples that stand twice, out of order, or not where they should; those that a place has too many.
 
     Args:
-        places: The places of a theme.
-        expected: The theme's ids.
+        theme: The theme.
+        places: Its places.
+        expected: Its samples, sorted.
         reported: (file, line) of findings so far: a broken line is not reported as a missing one as well.
     """
-    wanted = set(expected)
     for place in places:
-        yield from place.order()
-        found = {row.id for row in place.rows}
-        for sample_id in sorted(wanted - found):
-            file, line = place.gap(sample_id)
+        keys = place.keys
+        yield from _order(theme, place, keys)
+        missing = np.setdiff1d(expected, keys)
+        for key, (file, line) in zip(missing.tolist(), place.gaps(missing), strict=True):
             if not line or (file, line) not in reported:
-                yield Finding(file, line, "", "a sample is missing here", got="no row", wanted=sample_id)
-        for row in place.rows:
-            if row.id not in wanted:
-                yield Finding(
-                    row.file, row.line, row.pointer, "a sample that most other places lack", got=row.id
-                )
+                wanted = id_of(theme, key)
+                yield Finding(file, line, "", "a sample is missing here", got="no row", wanted=wanted)
+        for number in np.flatnonzero(~np.isin(keys, expected)).tolist():
+            problem = "a sample that most other places lack"
+            yield Finding(*place.row(number), problem, got=id_of(theme, keys[number]))
+
+
+def _order(theme: str, place: Place, keys: Keys) -> Iterator[Finding]:
+    """Ids that stand twice or not in order."""
+    if len(keys) < 2 or bool(np.all(keys[1:] > keys[:-1])):
+        return
+    first = np.zeros(len(keys), np.bool_)
+    first[np.unique(keys, return_index=True)[1]] = True
+    runs = [segment.keys for segment in place.segments] if place.apart else [keys]
+    highest = np.concatenate([np.maximum.accumulate(run) for run in runs])
+    for number in np.flatnonzero(~first | (keys < highest)).tolist():
+        got = id_of(theme, keys[number])
+        if not first[number]:
+            yield Finding(*place.row(number), "the id stands twice", got=got)
+        else:
+            wanted = f"after {id_of(theme, highest[number])}"
+            yield Finding(*place.row(number), "ids are not in order", got=got, wanted=wanted)
+
+
+class Finder:
+    """Finds the rows of samples in an array of keys; of a sample's rows the first."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._order = np.argsort(keys, kind="stable")
+        self._sorted = keys[self._order]
+
+    def rows(self, keys: Keys) -> Numbers:
+        """int64 (n,): where each sample stands, -1 where it does not."""
+        if not len(self._sorted):
+            return np.full(len(keys), -1, np.int64)
+        rank = np.searchsorted(self._sorted, keys)
+        rank[rank == len(self._sorted)] = 0
+        return np.where(self._sorted[rank] == keys, self._order[rank], -1)
+
+
+def matches(keys: Keys, others: Keys) -> tuple[Numbers, Numbers]:
+    """Rows of two places that are of the same sample, as indices into both, in the order of the first."""
+    found = Finder(others).rows(keys)
+    rows = np.flatnonzero(found >= 0)
+    return rows, found[rows]

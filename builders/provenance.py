@@ -1,28 +1,33 @@
 """provenance.json: how a release was made, so that it can be made again.
 
-- For each run its configuration (thresholds among it), packages, models and funnel; the funnel is the
-  replayed one, so it always fits what is released.
+- For each run its configuration, packages, models and funnel. Thresholds are those that its samples were
+  judged by, which a build may have set otherwise than the run, and the funnel is the replayed one: `kept` is
+  how many pass, of which `options.selection` takes some.
 - No path, host name or time is in it: the same runs and options give the same bytes anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from sparkle.builders.select import Replay
+from sparkle.builders.selection import Selection
+from sparkle.builders.webdataset import WebDatasetOptions
 from sparkle.media.encode import encoder_versions
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import canonical_json
+from sparkle.schemas.ids import THEMES
 from sparkle.schemas.record import Record
 from sparkle.schemas.validate import check
 
 FORMAT, VERSION = "sparkle-provenance", 1
 _DISTRIBUTION = "sparkle-dataset"
 # Packages whose versions decide bytes of a release, besides those of the encoder.
-_WRITERS = ("datasets", "jinja2", "pyarrow")
+_WRITERS = ("jinja2", "msgspec", "pyarrow")
+_PLOTTER = "matplotlib"
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,16 @@ class ReleaseOptions(Record):
         max_shard_size: The most bytes of a tar; 5 GB is upstream's.
         preview: How many first samples of a theme are also there as loose files and with a preview;
             100 is upstream's.
+        selection: What is taken of the kept samples; None for everything.
+        webdataset: What paired shards hold; None for none.
+        plots: True for a card with plots; None for one without.
     """
 
     max_shard_size: int = 5_000_000_000
     preview: int = 100
+    selection: Selection | None = None
+    webdataset: WebDatasetOptions | None = None
+    plots: bool | None = None
 
 
 def ordered(replays: Sequence[Replay]) -> list[Replay]:
@@ -46,14 +57,24 @@ def ordered(replays: Sequence[Replay]) -> list[Replay]:
     )
 
 
-def provenance(replays: Sequence[Replay], options: ReleaseOptions) -> dict[str, Any]:
-    """The document; raises RecordError when it does not follow its schema."""
-    packages = {name: version(name) for name in _WRITERS} | encoder_versions()
+def provenance(
+    replays: Sequence[Replay], options: ReleaseOptions, next_parts: Mapping[str, Mapping[str, int]]
+) -> dict[str, Any]:
+    """The document; raises RecordError when it does not follow its schema.
+
+    Args:
+        replays: The runs.
+        options: What the build was told.
+        next_parts: The first number that no tar ever had, by theme and kind.
+    """
+    writers = (*_WRITERS, _PLOTTER) if options.plots else _WRITERS
+    packages = {name: version(name) for name in writers} | encoder_versions()
     document = {
         "format": FORMAT,
         "version": VERSION,
         "code": {"name": _DISTRIBUTION, "version": version(_DISTRIBUTION)},
         "options": options.to_json(),
+        "next_parts": {theme: dict(next_parts[theme]) for theme in THEMES if theme in next_parts},
         "packages": dict(sorted(packages.items())),
         "runs": [_run(found) for found in ordered(replays)],
     }
@@ -63,7 +84,7 @@ def provenance(replays: Sequence[Replay], options: ReleaseOptions) -> dict[str, 
 
 def _run(found: Replay) -> dict[str, Any]:
     return {
-        "config": dict(found.run.config),
+        "config": {**found.run.config, "thresholds": found.thresholds.to_json()},
         "packages": dict(sorted(found.run.packages.items())),
         "models": [model.to_json() for model in found.run.models],
         "candidates": len(found.run.candidates),

@@ -3,43 +3,54 @@
 How it works
 - Kept samples are selected by replay (`select`), then everything is written into a folder beside the
   target, which takes the target's place at the end (`staging`): a build that fails or is killed leaves
-  the release that was there. A rerun starts again and gives the same bytes.
-- A release is a function of its runs and options. Nothing in it knows paths, hosts or times.
-- Every artifact is hashed while it is packed and compared with what its run recorded.
-- The first samples of a theme stand loose as well: hard links to the run's files where the file system
-  allows it, copies elsewhere, compared with the recorded hash in both cases.
+  the release that was there. A rerun goes on with the tars that were finished, and gives the same bytes.
+- A release is a function of its runs, its options and the release before, whose tars stay as they are as
+  far as they can (`plan`). Nothing in it knows paths, hosts or times.
+- Every artifact is hashed while it is packed and compared with what its run recorded (`pack`).
+- The first samples of a theme stand loose as well (`loose`), and have a preview in its table.
+- With `reclaim`, a run's files are deleted as their tars become durable (`reclaim`).
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from sparkle.builders import annotate, catalog
-from sparkle.builders.assign import assign
+from sparkle.builders import catalog
 from sparkle.builders.card import render_card
-from sparkle.builders.catalog import Placement, Placements
-from sparkle.builders.manifest import FileEntry, dump_manifest, list_files, read_manifest
+from sparkle.builders.catalog import Placements
+from sparkle.builders.loose import write_loose
+from sparkle.builders.manifest import FileEntry, dump_manifest
+from sparkle.builders.out_folder import refuse_foreign, refuse_overlap
+from sparkle.builders.pack import Journal, ShardPlan, pack
+from sparkle.builders.plan import Space, find_placements, plan_shards, plan_space, refuse_overflow
+from sparkle.builders.plots import draw_plots
 from sparkle.builders.preview import side_by_side
+from sparkle.builders.previous import Previous, read_previous
 from sparkle.builders.progress import Progress, silent
 from sparkle.builders.provenance import ReleaseOptions, provenance
+from sparkle.builders.reclaim import Reclaimer, let_go, locked, refuse_unlinkable
 from sparkle.builders.run_folder import read_run
-from sparkle.builders.select import Replay, Sample, kept_samples, replay
-from sparkle.builders.staging import staged
-from sparkle.builders.tar import Content, check_content, write_tar
+from sparkle.builders.sample import Sample
+from sparkle.builders.select import Replay, check_artifacts, kept_samples, replay
+from sparkle.builders.staging import journal_path, remove_others, staged
+from sparkle.builders.stats import stats_of
+from sparkle.builders.text import write_text
+from sparkle.builders.webdataset import estimate_bytes, write_webdataset
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document, sha256_file
-from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.errors import ReleaseError, SparkleError
 from sparkle.schemas.fsio import atomic_path
 from sparkle.schemas.ids import THEMES
-from sparkle.schemas.layout import KINDS
-from sparkle.schemas.records import ArtifactRef
-from sparkle.schemas.terminal import Advance
+
+# What the system says when there is no more room: on the disk, in a quota, in a file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class ReleaseSummary:
         bytes: Their size in all.
         samples: How many samples each theme has.
         pending: Samples that pass as far as their run took them but were not taken to the end.
+        space: What was planned.
     """
 
     out: Path
@@ -59,10 +71,34 @@ class ReleaseSummary:
     bytes: int
     samples: dict[str, int]
     pending: int
+    space: Space
+
+
+@dataclass(frozen=True)
+class BuildMode:
+    """How a build goes about it; unlike `ReleaseOptions`, no part of what a release says of itself.
+
+    Attributes:
+        previous: The release whose parts are kept; None is the one that is replaced.
+        repack: Whether parts are assigned afresh.
+        reclaim: Whether the runs' files are deleted once their tars are durable.
+        workers: How many tars are written at a time; None is one a processor.
+        say: Told of the plan before anything is written.
+    """
+
+    previous: Path | None = None
+    repack: bool = False
+    reclaim: bool = False
+    workers: int | None = None
+    say: Callable[[str], None] = lambda text: None
 
 
 def build_release(
-    runs: Sequence[Path], out: Path, options: ReleaseOptions, progress: Progress = silent
+    runs: Sequence[Path],
+    out: Path,
+    options: ReleaseOptions,
+    progress: Progress = silent,
+    mode: BuildMode | None = None,
 ) -> ReleaseSummary:
     """Write a release of one or more finished runs, in place of the release that is at `out`.
 
@@ -71,28 +107,40 @@ def build_release(
         out: Where the release goes: an empty or new folder, or a release that it replaces.
         options: See `ReleaseOptions`.
         progress: Told how the work goes on.
+        mode: See `BuildMode`.
 
     Raises:
         RunError: a folder is not a finished run, or runs gave the same ids.
         RecordError: a line of a run is bad.
-        ReleaseError: nothing is kept, an artifact is not what was recorded, or `out` holds something else.
+        ReleaseError: nothing is kept, an artifact is not what was recorded, `out` holds something else, the
+            release before cannot be read, or the disk is too small.
     """
-    out = out.resolve()
-    _refuse_overlap(runs, out)
-    replays = []
-    with progress("reading runs", len(runs)) as advance:
-        for folder in runs:
-            replays.append(replay(read_run(folder)))
-            advance()
-    samples = kept_samples(replays)
-    with staged(out, lambda: _refuse_foreign(out)) as folder:
-        entries = _Writer(folder, options, progress).write(replays, samples)
+    out, mode = out.resolve(), mode or BuildMode()
+    refuse_overlap(runs, out)
+    with ExitStack() as stack:
+        if mode.reclaim:
+            stack.enter_context(locked(runs))
+        replays, selection = [], options.selection
+        limits = selection.thresholds if selection else None
+        with progress("reading runs", len(runs)) as advance:
+            for folder in runs:
+                replays.append(replay(read_run(folder), limits))
+                advance()
+        samples = kept_samples(replays, selection)
+        check_artifacts(samples)
+        with staged(out, lambda: refuse_foreign(out)) as folder, _explained(folder, out, mode.say):
+            writer = _Writer(folder, out, options, progress, mode)
+            writer.write(replays, samples)
+        if mode.reclaim:
+            for found in replays:
+                let_go(found.run)
     return ReleaseSummary(
         out=out,
-        files=len(entries),
-        bytes=sum(entry.size for entry in entries),
+        files=len(writer.entries),
+        bytes=sum(entry.size for entry in writer.entries),
         samples={theme: len(found) for theme, found in by_theme(samples).items()},
         pending=sum(found.pending for found in replays),
+        space=writer.space,
     )
 
 
@@ -102,65 +150,99 @@ def by_theme(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     return {theme: groups[theme] for theme in THEMES if theme in groups}
 
 
+@contextmanager
+def _explained(folder: Path, out: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Say what a build that fails leaves, and what to do when the system has no more room."""
+    try:
+        yield
+    except (SparkleError, OSError) as error:
+        if journal_path(out).exists():
+            say(f"note: finished tars stay in {folder} for the next build; delete it to free their room")
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise ReleaseError(
+                "there is no room to write the release",
+                got=error,
+                where=folder,
+                fix="make room and run the same command again; a release that was there is as it was",
+            ) from None
+        raise
+
+
 class _Writer:
     """Writes a release's files into a folder and keeps the list of them."""
 
-    def __init__(self, folder: Path, options: ReleaseOptions, progress: Progress) -> None:
+    space: Space
+
+    def __init__(
+        self, folder: Path, out: Path, options: ReleaseOptions, progress: Progress, mode: BuildMode
+    ) -> None:
         self.folder = folder
+        self.out = out
         self.options = options
         self.progress = progress
+        self.mode = mode
         self.entries: list[FileEntry] = []
 
-    def write(self, replays: Sequence[Replay], samples: Sequence[Sample]) -> list[FileEntry]:
-        """Write everything; returns every file, the manifest included."""
+    def write(self, replays: Sequence[Replay], samples: Sequence[Sample]) -> None:
+        """Write everything, the manifest included."""
         themes = by_theme(samples)
-        placements = self._pack(themes)
+        plans, next_parts = plan_shards(themes, self.options.max_shard_size, self._previous())
+        self._pack(plans, themes, replays)
+        placements = find_placements(plans)
         self._loose(themes)
         for theme, found in themes.items():
-            self._annotate(theme, found)
+            self.entries += write_text(self.folder, theme, found)
             self._catalog(theme, found, placements)
-        document = provenance(replays, self.options)
+        self._pair(themes, placements)
+        document = provenance(replays, self.options, next_parts)
         self._write(layout.PROVENANCE, [dump_document(document)])
-        self._write(layout.CARD, [render_card(document, themes).encode()])
+        plots = self._plot(replays, samples)
+        self._write(layout.CARD, [render_card(document, themes, plots).encode()])
         self._write(layout.MANIFEST, [dump_manifest(self.entries)])
-        return self.entries
 
-    def _pack(self, themes: dict[str, list[Sample]]) -> Placements:
-        placements: dict[str, dict[str, Placement]] = {kind.name: {} for kind in KINDS}
-        total = len(KINDS) * sum(map(len, themes.values()))
-        with self.progress("packing artifacts", total) as advance:
-            for theme, samples in themes.items():
-                for kind in KINDS:
-                    placements[kind.name].update(self._pack_kind(theme, kind, samples, advance))
-        return placements
+    def _previous(self) -> Previous:
+        folder = self.mode.previous or self.out
+        if self.mode.repack or not (self.mode.previous or (folder / layout.MANIFEST).exists()):
+            return Previous()
+        return read_previous(folder)
 
-    def _pack_kind(
-        self, theme: str, kind: layout.Kind, samples: Sequence[Sample], advance: Advance
-    ) -> dict[str, Placement]:
-        by_id = {sample.id: sample for sample in samples}
-        sizes = [(sample.id, sample.artifacts[kind.name].size) for sample in samples]
-        placements = {}
-        for part, ids in enumerate(assign(sizes, self.options.max_shard_size)):
-            path = kind.shard(theme, part)
-            contents = [
-                Content(
-                    kind.member(sample_id), by_id[sample_id].path(kind), by_id[sample_id].artifacts[kind.name]
-                )
-                for sample_id in ids
-            ]
-            shard = write_tar(self.folder / path, contents, advance)
-            self.entries.append(FileEntry(path, shard.size, shard.sha256))
-            for sample_id, member in zip(ids, shard.members, strict=True):
-                placements[sample_id] = Placement(path, member.offset)
-        return placements
+    def _pack(
+        self, plans: Sequence[ShardPlan], themes: Mapping[str, Sequence[Sample]], replays: Sequence[Replay]
+    ) -> None:
+        journal = Journal(journal_path(self.out), self.folder)
+        remove_others(self.folder, [plan.path for plan in plans if journal.find(plan)])
+        workers = self.mode.workers or len(os.sched_getaffinity(0))
+        reclaimer = self._reclaimer(themes, replays) if self.mode.reclaim else None
+        self.space = plan_space(
+            self.folder,
+            plans,
+            journal,
+            themes,
+            preview=self.options.preview,
+            reclaim=self.mode.reclaim,
+            workers=workers,
+            more=self._paired_bytes(themes),
+        )
+        self.mode.say(str(self.space))
+        refuse_overflow(self.space, self.out)
+        with self.progress("packing artifacts", sum(len(plan.ids) for plan in plans)) as advance:
+            on_shard = reclaimer.take if reclaimer else None
+            shards = pack(self.folder, plans, journal, advance, on_shard=on_shard, workers=workers)
+        self.entries += [FileEntry(path, shard.size, shard.sha256) for path, shard in shards.items()]
 
-    def _loose(self, themes: dict[str, list[Sample]]) -> None:
-        for samples in themes.values():
-            for sample in samples[: self.options.preview]:
-                for kind in KINDS:
-                    ref = sample.artifacts[kind.name]
-                    _link(sample.path(kind), self.folder / kind.path(sample.id), ref)
-                    self.entries.append(FileEntry(kind.path(sample.id), ref.size, ref.sha256))
+    def _reclaimer(self, themes: Mapping[str, Sequence[Sample]], replays: Sequence[Replay]) -> Reclaimer:
+        for found in replays:
+            refuse_unlinkable(found.run, self.folder)
+        samples = [sample for listed in themes.values() for sample in listed]
+        loose = {sample.id for listed in themes.values() for sample in listed[: self.options.preview]}
+        return Reclaimer(self.folder, samples, loose)
+
+    def _loose(self, themes: Mapping[str, Sequence[Sample]]) -> None:
+        shown = [sample for samples in themes.values() for sample in samples[: self.options.preview]]
+        with self.progress("first samples as files", len(shown)) as advance:
+            for sample in shown:
+                self.entries += write_loose(self.folder, sample)
+                advance()
 
     def _previews(self, theme: str, samples: Sequence[Sample]) -> list[bytes]:
         shown = samples[: self.options.preview]
@@ -170,25 +252,45 @@ class _Writer:
             self.progress(f"making previews of {theme}", len(shown)) as advance,
             ThreadPoolExecutor(os.cpu_count()) as pool,
         ):
-            for preview in pool.map(_preview, shown):
+            for preview in pool.map(self._preview, shown):
                 previews.append(preview)
                 advance()
         return previews
 
-    def _annotate(self, theme: str, samples: Sequence[Sample]) -> None:
-        self._write(layout.prompts_csv(theme), annotate.csv_lines(samples))
-        for file in annotate.jsonl_files(theme):
-            self._write(file.path, annotate.jsonl_lines(file, samples))
+    def _preview(self, sample: Sample) -> bytes:
+        source, edited = (
+            self.folder / kind.path(sample.id) for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO)
+        )
+        clip = sample.normalise
+        return side_by_side(source, edited, width=clip.width, height=clip.height, fps=clip.fps)
 
     def _catalog(self, theme: str, samples: Sequence[Sample], placements: Placements) -> None:
         previews = self._previews(theme, samples)
         parts = 2 if 0 < len(previews) < len(samples) else 1
         paths = [layout.data_parquet(theme, part, parts) for part in range(parts)]
         catalog.write_pairs([self.folder / path for path in paths], samples, placements, previews)
-        records = layout.records_parquet(theme)
-        catalog.write_records(self.folder / records, samples)
-        for path in (*paths, records):
+        for path in paths:
             self._list(path)
+
+    def _paired_bytes(self, themes: Mapping[str, Sequence[Sample]]) -> int:
+        options = self.options.webdataset
+        return 0 if options is None else sum(estimate_bytes(found, options) for found in themes.values())
+
+    def _pair(self, themes: Mapping[str, Sequence[Sample]], placements: Placements) -> None:
+        options = self.options.webdataset
+        if options is None:
+            return
+        with self.progress("pairing streams", sum(map(len, themes.values()))) as advance:
+            for theme, samples in themes.items():
+                self.entries += write_webdataset(self.folder, theme, samples, placements, options, advance)
+
+    def _plot(self, replays: Sequence[Replay], samples: Sequence[Sample]) -> list[str]:
+        if not self.options.plots:
+            return []
+        drawn = {layout.plot(name): data for name, data in draw_plots(stats_of(replays, samples)).items()}
+        for path, data in drawn.items():
+            self._write(path, [data])
+        return list(drawn)
 
     def _write(self, path: str, lines: Iterable[bytes]) -> None:
         with atomic_path(self.folder / path) as temporary, temporary.open("wb") as file:
@@ -198,62 +300,3 @@ class _Writer:
     def _list(self, path: str) -> None:
         target = self.folder / path
         self.entries.append(FileEntry(path, target.stat().st_size, sha256_file(target)))
-
-
-def _preview(sample: Sample) -> bytes:
-    clip = sample.normalise
-    source, edited = sample.path(layout.SOURCE_VIDEO), sample.path(layout.EDITED_VIDEO)
-    return side_by_side(source, edited, width=clip.width, height=clip.height, fps=clip.fps)
-
-
-def _link(source: Path, target: Path, ref: ArtifactRef) -> None:
-    """A hard link, or a copy where links are not possible, of what the run recorded."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source.resolve(), target)
-    except OSError:  # another device, no links there, or too many of them
-        with atomic_path(target) as temporary:
-            shutil.copyfile(source, temporary)
-    check_content(source, ArtifactRef(sha256_file(target), target.stat().st_size), ref)
-
-
-def _refuse_overlap(runs: Sequence[Path], out: Path) -> None:
-    for run in runs:
-        folder = run.resolve()
-        if out.is_relative_to(folder) or folder.is_relative_to(out):
-            raise ReleaseError(
-                "a run and a release cannot stand in one another",
-                got=out,
-                wanted="a folder outside the run",
-                where=folder,
-                fix="choose another --out",
-            )
-
-
-def _refuse_foreign(out: Path) -> None:
-    """Raise when a folder holds something that a build would destroy."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise ReleaseError("--out is not a folder", got=out, fix="choose another --out")
-    found = list_files(out)
-    if not found and not any(out.iterdir()):
-        return
-    try:
-        listed = {entry.path for entry in read_manifest(out)} | {layout.MANIFEST}
-    except ReleaseError as error:
-        raise ReleaseError(
-            "--out holds something else than a release",
-            got=error.got or error.problem,
-            wanted="a new or empty folder, or a release to replace",
-            where=out,
-            fix="choose another --out",
-        ) from None
-    others = [path for path in found if path not in listed]
-    if others:
-        raise ReleaseError(
-            "--out holds files that its release does not list, and a build would delete them",
-            got=", ".join(others[:3]),
-            where=out,
-            fix="move them away, or choose another --out",
-        )

@@ -19,6 +19,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.canonical import canonical_json
 from sparkle.schemas.errors import RecordError, RunError
 from sparkle.schemas.ids import theme_of
+from sparkle.schemas.reclaimed import Reclaimed
 from sparkle.schemas.record import Record
 from sparkle.schemas.records import Candidate, SourceRecord
 from sparkle.schemas.rules import Thresholds
@@ -54,6 +55,7 @@ class Run:
         models: What it was made with.
         candidates: By id.
         sources: By content sha256.
+        reclaimed: Which artifacts stand in tars.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class Run:
     models: tuple[Model, ...]
     candidates: Mapping[str, Candidate]
     sources: Mapping[str, SourceRecord]
+    reclaimed: Reclaimed
 
 
 def read_run(folder: Path) -> Run:
@@ -94,6 +97,7 @@ def read_run(folder: Path) -> Run:
             source.sha256: source
             for _, source in _read_records(folder / layout.SOURCES, "source", SourceRecord)
         },
+        reclaimed=Reclaimed(folder),
     )
 
 

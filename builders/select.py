@@ -1,112 +1,41 @@
 """Which samples of a run are kept: its rules, replayed over what it recorded.
 
 How it works
-- Steps are replayed in their order. A sample goes on when it has an outcome that did not fail and whose
-  record passes `rules.judge` under the run's recorded thresholds; a stored verdict is not trusted over
-  the replay. The last line of an id counts. Outcomes behind a rejection may be there and are not looked at.
-- Memory holds one small entry a sample. A record is read from its line in the run when it is asked for:
-  the judges' reasonings of a full-size run are gigabytes.
-- A kept sample has every artifact, at its recorded size. Contents are compared while they are packed.
+- Steps are replayed in their order, each file read once. A sample goes on when it has an outcome that did
+  not fail and whose record passes `rules.judge`; a stored verdict is not trusted over the replay. The last
+  line of an id counts. Outcomes behind a rejection may be there and are not looked at.
+- Limits are those that the run recorded, or others that are given: a stricter or looser variant needs no
+  model. A looser one has exactly the samples that pass and that were taken to the end; scores are as
+  recorded, never recomputed (upstream's `overall` is a mean over passes).
+- A `Selection` then takes some of what is kept: themes, ids, a core set.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import os
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sparkle.builders.run_folder import R, Run, parse_line
+import msgspec
+
+from sparkle.builders.collector import collector_off
+from sparkle.builders.core import core_set
+from sparkle.builders.outcomes import Told, outcome_reader
+from sparkle.builders.run_folder import Run
+from sparkle.builders.sample import SCORES, STREAMED, Sample
+from sparkle.builders.selection import Selection
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import RecordError, ReleaseError, RunError
 from sparkle.schemas.layout import KINDS, Kind
-from sparkle.schemas.rules import judge
+from sparkle.schemas.record import Record
+from sparkle.schemas.rules import Thresholds, judge, video_score
 from sparkle.schemas.stages import STEPS, StepInfo
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A kept sample: what it is, what was made for it, and where its records stand.
-
-    Attributes:
-        id: Its id.
-        run: The run that it comes from.
-        candidate: What it was before any filter.
-        source: The source file that it was made from.
-        artifacts: Content hash and size by the name of the kind.
-        offsets: Byte offset of its outcome in each step's file.
-    """
-
-    id: str
-    run: Run
-    candidate: r.Candidate
-    source: r.SourceRecord
-    artifacts: Mapping[str, r.ArtifactRef]
-    offsets: Mapping[str, int]
-
-    @property
-    def theme(self) -> str:
-        """The theme in its id."""
-        return self.candidate.theme
-
-    @property
-    def prompt(self) -> str:
-        """The instruction that it was made by."""
-        return self.compose.prompt
-
-    def path(self, kind: Kind) -> Path:
-        """Where an artifact stands in the run."""
-        return self.run.folder / kind.path(self.id)
-
-    @cached_property
-    def compose(self) -> r.ComposeRecord:
-        """The instruction and its metadata."""
-        return self._read("compose", r.ComposeRecord)
-
-    @property
-    def normalise(self) -> r.NormaliseRecord:
-        """The normalised clip."""
-        return self._read("normalise", r.NormaliseRecord)
-
-    @property
-    def edit_score(self) -> r.ImageScore:
-        """The score of the edited first frame."""
-        return self._read("edit_score", r.ImageScore)
-
-    @property
-    def remove_score(self) -> r.ImageScore:
-        """The score of the removed foreground."""
-        return self._read("remove_score", r.ImageScore)
-
-    @property
-    def ground1(self) -> r.Ground1Record:
-        """Round 1 of the grounding."""
-        return self._read("ground1", r.Ground1Record)
-
-    @property
-    def ground2(self) -> r.Ground2Record:
-        """Round 2 of the grounding."""
-        return self._read("ground2", r.Ground2Record)
-
-    @property
-    def video_score(self) -> r.VideoScore:
-        """The score of the edited video."""
-        return self._read("video_score", r.VideoScore)
-
-    @property
-    def measure(self) -> r.MeasureRecord:
-        """The measures of the edited video."""
-        return self._read("measure", r.MeasureRecord)
-
-    def _read(self, step: str, kind: type[R]) -> R:
-        path = self.run.folder / layout.outcomes(step)
-        with path.open("rb") as file:
-            file.seek(self.offsets[step])
-            value = parse_line(file.readline(), "outcome", f"{path} {self.id}")
-        return kind.from_json(value["record"])
 
 
 @dataclass
@@ -136,61 +65,102 @@ class Replay:
 
     Attributes:
         run: The run.
+        thresholds: What its samples had to reach.
         samples: What is kept, sorted by id.
         funnel: One row a step, in order.
         pending: Samples that pass as far as they were taken but lack the outcome of a later step, as
             happens when thresholds were loosened after the run.
+        measured: Every score and measure of the samples that came to its step, kept or not, by name.
     """
 
     run: Run
+    thresholds: Thresholds
     samples: tuple[Sample, ...]
     funnel: tuple[StepCount, ...]
     pending: int
+    measured: Mapping[str, Sequence[float]]
 
 
-@dataclass(frozen=True)
-class _Verdict:
+class _Verdict(msgspec.Struct, gc=False):
     """The last outcome of a sample in a step, judged: `reason` and `error` are None when it passes."""
 
     offset: int
     artifacts: Mapping[str, r.ArtifactRef]
+    record: Record | None = None
+    numbers: Mapping[str, float] | None = None
     reason: str | None = None
     error: str | None = None
 
 
-def replay(run: Run) -> Replay:
+@dataclass(frozen=True, slots=True)
+class _Trail:
+    """What a sample gathers from step to step."""
+
+    records: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    artifacts: dict[str, r.ArtifactRef] = field(default_factory=dict)
+    offsets: dict[str, int] = field(default_factory=dict)
+
+    def add(self, step: str, verdict: _Verdict) -> None:
+        """Take what a step that was passed leaves."""
+        self.artifacts.update(verdict.artifacts)
+        if step in SCORES:
+            self.scores.update(verdict.numbers or {})
+        if step in STREAMED:
+            self.offsets[step] = verdict.offset
+        if verdict.record is not None:
+            self.records[step] = verdict.record
+
+
+# Steps whose records every table needs: they stay in memory.
+_HELD = ("normalise", "compose", "measure")
+_NUMBERED = (*SCORES, "measure")
+
+
+@collector_off()
+def replay(run: Run, limits: Mapping[str, float] | None = None) -> Replay:
     """Judge every sample of a run again.
+
+    Args:
+        run: The run.
+        limits: Thresholds that differ from those that the run recorded, by name.
 
     Raises:
         RecordError: an outcome's line is bad; the error names file and line.
-        RunError: an artifact of a kept sample is missing or has another size than recorded.
     """
-    alive: dict[str, dict[str, _Verdict]] = {sample_id: {} for sample_id in run.candidates}
+    thresholds = dataclasses.replace(run.thresholds, **(limits or {}))
+    alive = {sample_id: _Trail() for sample_id in run.candidates}
+    measured: dict[str, array[float]] = {}
     funnel, pending = [], 0
     for step in STEPS:
         count = StepCount(step.name)
-        verdicts = _judge_step(run, step, alive)
+        verdicts = _judge_step(run, step, alive, thresholds)
         pending += len(alive) - len(verdicts)
+        going_on = {}
         for sample_id, verdict in verdicts.items():
+            for name, number in (verdict.numbers or {}).items():
+                measured.setdefault(name, array("d")).append(number)
             if verdict.error is not None:
                 count.failed[verdict.error] += 1
             elif verdict.reason is not None:
                 count.rejected[verdict.reason.partition(":")[0]] += 1
             else:
-                alive[sample_id][step.name] = verdict
-        alive = {sample_id: found for sample_id, found in alive.items() if step.name in found}
+                alive[sample_id].add(step.name, verdict)
+                going_on[sample_id] = alive[sample_id]
+        alive = going_on
         count.reached, count.kept = len(verdicts), len(alive)
         funnel.append(count)
     samples = tuple(_sample(run, sample_id, alive[sample_id]) for sample_id in sorted(alive))
-    return Replay(run, samples, tuple(funnel), pending)
+    return Replay(run, thresholds, samples, tuple(funnel), pending, measured)
 
 
-def kept_samples(replays: Sequence[Replay]) -> list[Sample]:
-    """The kept samples of several runs, sorted by id.
+def kept_samples(replays: Sequence[Replay], selection: Selection | None = None) -> list[Sample]:
+    """The kept samples of several runs, or those of them that are selected, sorted by id.
 
     Raises:
         RunError: two runs gave the same id; the error names ids and both runs.
-        ReleaseError: no sample is kept.
+        RecordError: the selection names an id that no run knows.
+        ReleaseError: no sample is left, or fewer than the core set is to have.
     """
     owner: dict[str, Run] = {}
     for found in replays:
@@ -204,58 +174,122 @@ def kept_samples(replays: Sequence[Replay]) -> list[Sample]:
             )
         owner.update(dict.fromkeys(found.run.candidates, found.run))
     samples = sorted((sample for found in replays for sample in found.samples), key=lambda sample: sample.id)
+    passed = len(samples)
+    if selection is not None:
+        selection.check_known(owner.keys())
+        samples = [sample for sample in samples if selection.takes(sample.id)]
+        if selection.core is not None:
+            samples = core_set(samples, selection.core)
     if not samples:
         raise ReleaseError(
             "no sample is kept, so there is nothing to release",
-            got=f"{len(owner)} candidates",
+            got=f"{len(owner)} candidates, {passed} of which pass",
             where=", ".join(str(found.run.folder / layout.FUNNEL) for found in replays),
-            fix="the funnel says which step they fell to and why",
+            fix="the funnel says which step they fell to and why; `sparkle stats RUN` shows it",
         )
     return samples
 
 
-def _judge_step(run: Run, step: StepInfo, alive: Mapping[str, Any]) -> dict[str, _Verdict]:
+def check_artifacts(samples: Sequence[Sample]) -> None:
+    """Make sure, before anything is packed, that every artifact is there and has its recorded size.
+
+    Raises:
+        RunError: an artifact is missing or has another size; the error names it.
+    """
+    fix = "`sparkle generate` on this run makes it again"
+    for sample in samples:
+        root = str(sample.run.folder)
+        for kind in KINDS:
+            path, wanted = os.path.join(root, kind.path(sample.id)), sample.artifacts[kind.name].size
+            try:
+                size = os.stat(path).st_size
+            except FileNotFoundError:
+                if _is_held(sample, kind):
+                    continue
+                raise RunError("an artifact of a kept sample is missing", where=path, fix=fix) from None
+            if size != wanted:
+                raise RunError(
+                    "an artifact has another size than recorded",
+                    got=f"{size} bytes",
+                    wanted=f"{wanted} bytes",
+                    where=path,
+                    fix=fix,
+                )
+
+
+def _is_held(sample: Sample, kind: Kind) -> bool:
+    """Whether a tar holds an artifact for the run, and is long enough."""
+    content = sample.content(kind)
+    if content.offset is None:
+        return False
+    try:
+        return content.path.stat().st_size >= content.offset + content.ref.size
+    except FileNotFoundError:
+        return False
+
+
+def _judge_step(
+    run: Run, step: StepInfo, alive: Mapping[str, Any], thresholds: Thresholds
+) -> dict[str, _Verdict]:
     """The last verdict of each sample that is still there, by id."""
     verdicts: dict[str, _Verdict] = {}
-    for where, offset, line in _lines(run.folder / layout.outcomes(step.name)):
-        outcome = r.Outcome.from_json(parse_line(line, "outcome", where))
-        if outcome.id not in run.candidates:
+    path, read = run.folder / layout.outcomes(step.name), outcome_reader(step.name)
+    for number, offset, line in _lines(path):
+
+        def where(number: int = number) -> str:
+            return f"{path}:{number}"
+
+        told = read(line, where)
+        if told.id not in run.candidates:
             raise RecordError(
-                "an outcome of an unknown id", got=outcome.id, wanted="a candidate's", where=where
+                "an outcome of an unknown id", got=told.id, wanted="a candidate's", where=where()
             )
-        if outcome.id in alive:
-            verdicts[outcome.id] = _judge(run, step, outcome, offset, where)
+        if told.id in alive:
+            verdicts[told.id] = _judge(step, told, offset, where, thresholds)
     return verdicts
 
 
-def _lines(path: Path) -> Iterator[tuple[str, int, bytes]]:
-    """Yield (file:line, byte offset, line); nothing when no sample came as far as this step."""
+def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (line number, byte offset, line); nothing when no sample came as far as this step."""
     if not path.is_file():
         return
     with path.open("rb") as lines:
         offset = 0
         for number, line in enumerate(lines, 1):
-            yield f"{path}:{number}", offset, line
+            yield number, offset, line
             offset += len(line)
 
 
-def _judge(run: Run, step: StepInfo, outcome: r.Outcome, offset: int, where: str) -> _Verdict:
-    if outcome.error is not None:
-        return _Verdict(offset, {}, error=outcome.error["problem"])
-    try:
-        record = r.STEP_RECORDS[step.name].from_json(outcome.record, "/record")
-    except RecordError as error:
-        place = f"{where} {error.where}"
-        raise RecordError(error.problem, got=error.got, wanted=error.wanted, where=place) from None
-    reason = judge(step.name, record, run.thresholds)
-    missing = [kind.name for kind in step.makes if kind.name not in outcome.artifacts]
-    if reason is None and missing:
-        raise RecordError("an outcome lacks an artifact", wanted=", ".join(missing), where=where)
-    made = {kind.name: outcome.artifacts[kind.name] for kind in step.makes if reason is None}
-    return _Verdict(offset, made, reason=reason)
+def _judge(
+    step: StepInfo, told: Told, offset: int, where: Callable[[], str], thresholds: Thresholds
+) -> _Verdict:
+    record = told.record
+    if record is None:
+        return _Verdict(offset, {}, error=told.problem)
+    name = step.name
+    reason = judge(name, record, thresholds)
+    made: dict[str, r.ArtifactRef] = {}
+    for kind in step.makes if reason is None else ():
+        if kind.name not in told.artifacts:
+            raise RecordError("an outcome lacks an artifact", wanted=kind.name, where=where())
+        made[kind.name] = told.artifacts[kind.name]
+    numbers = _numbers(name, record) if name in _NUMBERED else None
+    return _Verdict(offset, made, record if name in _HELD else None, numbers, reason)
 
 
-def _sample(run: Run, sample_id: str, verdicts: Mapping[str, _Verdict]) -> Sample:
+def _numbers(step: str, record: Record) -> dict[str, float]:
+    """The score or the measures that a step recorded, by name."""
+    match record:
+        case r.ImageScore():
+            return {SCORES[step]: record.overall}
+        case r.VideoScore():
+            return {SCORES[step]: video_score(record)}
+        case r.MeasureRecord():
+            return {name: value for name, value in record.to_json().items() if not isinstance(value, str)}
+    return {}
+
+
+def _sample(run: Run, sample_id: str, trail: _Trail) -> Sample:
     candidate = run.candidates[sample_id]
     source = run.sources.get(candidate.source)
     if source is None:
@@ -264,28 +298,13 @@ def _sample(run: Run, sample_id: str, verdicts: Mapping[str, _Verdict]) -> Sampl
             got=candidate.source,
             where=f"{run.folder / layout.SOURCES}, candidate {sample_id}",
         )
-    sample = Sample(
+    return Sample(
         id=sample_id,
         run=run,
         candidate=candidate,
         source=source,
-        artifacts={name: ref for verdict in verdicts.values() for name, ref in verdict.artifacts.items()},
-        offsets={step: verdict.offset for step, verdict in verdicts.items()},
+        **trail.records,
+        scores=trail.scores,
+        artifacts=trail.artifacts,
+        offsets=trail.offsets,
     )
-    for kind in KINDS:
-        _check_there(sample.path(kind), sample.artifacts[kind.name].size)
-    return sample
-
-
-def _check_there(path: Path, size: int) -> None:
-    fix = "`sparkle generate` on this run makes it again"
-    if not path.is_file():
-        raise RunError("an artifact of a kept sample is missing", where=path, fix=fix)
-    if path.stat().st_size != size:
-        raise RunError(
-            "an artifact has another size than recorded",
-            got=f"{path.stat().st_size} bytes",
-            wanted=f"{size} bytes",
-            where=path,
-            fix=fix,
-        )

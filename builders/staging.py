@@ -2,10 +2,12 @@
 
 How it works, for a target `NAME`
 - Work is done in `.NAME.building` beside it, on the same file system, and locked (flock: gone with the
-  process), so that a target has one writer at a time. A block that raises leaves nothing.
+  process), so that a target has one writer at a time.
 - Then the old folder is renamed to `.NAME.old`, the new one to `NAME`, and the old one is deleted.
 - A kill leaves the target as it was, except between the two renames: then `NAME` is missing and
-  `.NAME.old` is whole. The next run puts it back first, and starts `.NAME.building` afresh.
+  `.NAME.old` is whole. The next run puts it back first.
+- What a killed or failed build finished stays in `.NAME.building`, as far as `.NAME.packed.jsonl` lists it
+  (`journal`); without that list a build that fails leaves nothing.
 - Nothing old is deleted before something new is whole: a `.NAME.old` that a kill left beside a `NAME`
   stays until the next swap.
 """
@@ -15,7 +17,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,9 +25,22 @@ from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.fsio import fsync_folder
 
 
+def building_folder(target: Path) -> Path:
+    """Where a release for `target` is under way."""
+    return target.with_name(f".{target.name}.building")
+
+
+def journal_path(target: Path) -> Path:
+    """Where the finished tars of a release under way are listed."""
+    return target.with_name(f".{target.name}.packed.jsonl")
+
+
 @contextmanager
 def staged(target: Path, check_target: Callable[[], None]) -> Iterator[Path]:
-    """Yield an empty folder that replaces `target` when the block ends well.
+    """Yield a folder that replaces `target` when the block ends well.
+
+    The folder holds what an earlier build left in it: the block clears away what it does not use
+    (`remove_others`).
 
     Args:
         target: The folder to replace; resolved, so that its parent is the file system that holds it.
@@ -34,19 +49,42 @@ def staged(target: Path, check_target: Callable[[], None]) -> Iterator[Path]:
     Raises:
         ReleaseError: another process is at it.
     """
-    staging, aside = (target.with_name(f".{target.name}.{word}") for word in ("building", "old"))
+    staging, aside, journal = (
+        building_folder(target),
+        target.with_name(f".{target.name}.old"),
+        journal_path(target),
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(staging):
         try:
             _recover(target, aside)
             check_target()
-            _empty(staging)
             yield staging
             for folder, _, _ in os.walk(staging):
                 fsync_folder(Path(folder))
             _swap(staging, target, aside)
+            journal.unlink(missing_ok=True)
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            if not journal.exists():
+                shutil.rmtree(staging, ignore_errors=True)
+
+
+def remove_others(folder: Path, keep: Collection[str]) -> None:
+    """Remove every file and link below a folder but some, and then folders that are empty.
+
+    Args:
+        folder: The folder.
+        keep: Paths from it.
+    """
+    wanted = {folder / path for path in keep}
+    for root, folders, files in os.walk(folder, topdown=False):
+        for name in (*files, *folders):
+            path = Path(root, name)
+            if path.is_dir() and not path.is_symlink():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif path not in wanted:
+                path.unlink()
 
 
 @contextmanager
@@ -74,15 +112,6 @@ def _recover(target: Path, aside: Path) -> None:
     if aside.exists() and not target.exists():
         aside.rename(target)
         fsync_folder(target.parent)
-
-
-def _empty(folder: Path) -> None:
-    """Remove what a killed build left."""
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
 
 
 def _swap(staging: Path, target: Path, aside: Path) -> None:

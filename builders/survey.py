@@ -1,22 +1,26 @@
 """What a check knows of one theme of a release, filled in by one reader after another.
 
-Text files are read first (`check_text`), then tars and Parquet (`check_tables`), which are compared with
-what the text files said; `census` compares which samples stand where.
+Text files are read first (`check_text`), then tars (`check_tars`) and Parquet (`check_rows`,
+`check_records`), which are compared with what was read before; `census` compares which samples stand where.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from sparkle.builders.census import Place, Row
-from sparkle.schemas.errors import RecordError
-from sparkle.schemas.ids import theme_of
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.builders.census import Keys, Place
+from sparkle.builders.check_csv import Pairs
+from sparkle.builders.check_lines import Lines
+from sparkle.builders.check_members import Members
+from sparkle.schemas.rules import Thresholds
 from sparkle.schemas.validate import Finding
 
 
-@dataclass(frozen=True)
+@dataclass
 class Survey:
     """A theme's files, and what was found in them.
 
@@ -24,23 +28,33 @@ class Survey:
         folder: The release.
         theme: The theme.
         files: Every path of the release.
+        limits: Thresholds of the release's runs; empty where the release does not say.
+        fps: Frames a second that every video must have; None where the release does not say.
+        imported: Whether the release was made by `sparkle import`: its tars are upstream's own.
         findings: What is wrong, in the order in which it was found.
         places: Where each sample of the theme should stand; files that cannot be read are none.
-        pairs: The csv's row by id.
-        columns: What the text files say of a Parquet column, by column and id.
+        pairs: The table of pairs; None when it cannot be read.
+        lines: The JSON lines, by file.
         tars: The place that is the tars of a kind, by kind.
-        members: (tar, offset, size) of an artifact, by kind and id.
+        members: What is in them, by kind.
+        hashes: The sha256 of an artifact as the rows have it, uint8 (n, 32), by kind; keys are `rows`.
+        rows: The samples of the Parquet rows.
     """
 
     folder: Path
     theme: str
     files: frozenset[str]
+    limits: tuple[Thresholds, ...] = ()
+    fps: frozenset[float] | None = None
+    imported: bool = False
     findings: list[Finding] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
-    pairs: dict[str, dict[str, str]] = field(default_factory=dict)
-    columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pairs: Pairs | None = None
+    lines: dict[str, Lines] = field(default_factory=dict)
     tars: dict[str, Place] = field(default_factory=dict)
-    members: dict[str, dict[str, tuple[str, int, int]]] = field(default_factory=dict)
+    members: dict[str, Members] = field(default_factory=dict)
+    hashes: dict[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
+    rows: Keys = field(default_factory=lambda: np.empty(0, np.int64))
 
     def note(
         self,
@@ -62,15 +76,3 @@ class Survey:
             return True
         self.note(file, 0, "", "the file is missing")
         return False
-
-    def add_row(self, place: Place, row: Row) -> bool:
-        """Add a row to a place when its id is one of this theme; a finding when it is not."""
-        try:
-            problem = None if theme_of(row.id) == self.theme else f"not an id of theme {self.theme}"
-        except RecordError as error:
-            problem = error.problem
-        if problem is None:
-            place.rows.append(row)
-        else:
-            self.note(row.file, row.line, row.pointer, problem, got=repr(row.id))
-        return problem is None

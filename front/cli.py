@@ -13,6 +13,8 @@ _VERBS: dict[str, tuple[str, str]] = {
     "generate": ("sparkle.generation.cli", "generate"),
     "build": ("sparkle.builders.cli", "build"),
     "validate": ("sparkle.builders.cli", "validate"),
+    "stats": ("sparkle.builders.cli_stats", "stats"),
+    "import": ("sparkle.builders.cli_import", "import_upstream"),
 }
 
 

@@ -1,1 +1,5 @@
-"""Floor 4: releases are published and proved whole. Nothing here yet but its place above the builders."""
+"""Floor 4, the hub: releases are compared, published and proved, in folders or on a Hub.
+
+`remotes` reads a release where it is; `diff.compare_releases` says how two of them differ. Nothing heavy is
+imported before it is used.
+"""

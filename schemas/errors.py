@@ -89,5 +89,13 @@ class SourceGoneError(SampleError):
     """A source that is not where it was listed: the next run looks again."""
 
 
+class AnswerError(SampleError):
+    """A model's answer that cannot be used; the raw answer is what was got."""
+
+
+class ServiceError(SampleError):
+    """A service that could not do its work this time: the next run asks again."""
+
+
 class MediaError(SampleError):
     """A video, image or mask that cannot be read or written as it should."""

@@ -8,6 +8,8 @@ A run (generation writes it, builders read it)::
       candidates.jsonl             id, source, theme, prompt?: append-only; ids are never reused
       outcomes/<step>.jsonl        what each step said of each sample
       funnel.json                  there when the run is finished: counts a step
+      reclaimed.jsonl              which artifacts stand in tars instead of files of their own
+      shards/<sha256>.tar          those tars: further names of tars of a release
       <theme>/<kind>/ID.mp4        source_video, edited_video
       intermediate_data/<theme>/<kind>/ID.*
 
@@ -22,6 +24,8 @@ A release (upstream's layout, ours below it)::
       intermediate_data/<theme>/{scores, groundings}.jsonl
       intermediate_data/<theme>_<kind>_partXX.tar
       data/<theme>/*.parquet       records/<theme>.parquet
+      webdataset/<theme>-NNNNNN.tar   paired shards, where they are asked for; members ID.<field>
+      assets/*.png                 plots of the card, where they are asked for
       manifest.json                provenance.json
 """
 
@@ -36,11 +40,15 @@ INTERMEDIATE = "intermediate_data"
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of artifact: its folder's name, its suffix, and whether it is an intermediate."""
+    """One kind of artifact: its folder's name, its suffix, whether it is an intermediate, its field.
+
+    The field is what follows the id in a paired shard: readers go by what stands behind its last dot.
+    """
 
     name: str
     suffix: str
     intermediate: bool
+    field: str
 
     def member(self, sample_id: str) -> str:
         """The path inside a tar: `<theme>/<kind>/ID.*`."""
@@ -56,15 +64,22 @@ class Kind:
         name = f"{theme}_{self.name}_part{part:02d}.tar"
         return f"{INTERMEDIATE}/{name}" if self.intermediate else name
 
+    def part(self, theme: str, path: str) -> int | None:
+        """The number of a tar of this kind by its path in a release; None for any other path."""
+        start, end = self.shard(theme, 0).split("00")
+        digits = path.removeprefix(start).removesuffix(end)
+        number = int(digits) if digits.isdecimal() and digits.isascii() else -1
+        return number if number >= 0 and self.shard(theme, number) == path else None
 
-SOURCE_VIDEO = Kind("source_video", ".mp4", False)
-EDITED_VIDEO = Kind("edited_video", ".mp4", False)
-SOURCE_FRAME0 = Kind("source_frame0", ".png", True)
-EDITED_FRAME0 = Kind("edited_frame0", ".png", True)
-FOREGROUND_REMOVED = Kind("edited_frame0_foreground_removed", ".png", True)
-BACKGROUND_VIDEO = Kind("edited_background_video", ".mp4", True)
-VIDEO_CANNY = Kind("edited_video_canny", ".mp4", True)
-SOURCE_VIDEO_MASK = Kind("source_video_mask", ".npz", True)
+
+SOURCE_VIDEO = Kind("source_video", ".mp4", False, "src.mp4")
+EDITED_VIDEO = Kind("edited_video", ".mp4", False, "tgt.mp4")
+SOURCE_FRAME0 = Kind("source_frame0", ".png", True, "src_frame0.png")
+EDITED_FRAME0 = Kind("edited_frame0", ".png", True, "tgt_frame0.png")
+FOREGROUND_REMOVED = Kind("edited_frame0_foreground_removed", ".png", True, "removed.png")
+BACKGROUND_VIDEO = Kind("edited_background_video", ".mp4", True, "background.mp4")
+VIDEO_CANNY = Kind("edited_video_canny", ".mp4", True, "canny.mp4")
+SOURCE_VIDEO_MASK = Kind("source_video_mask", ".npz", True, "mask.npz")
 
 KINDS: tuple[Kind, ...] = (
     SOURCE_VIDEO,
@@ -83,6 +98,7 @@ RUN_CONFIG = "run.toml"
 SOURCES = "sources.jsonl"
 CANDIDATES = "candidates.jsonl"
 FUNNEL = "funnel.json"
+RECLAIMED = "reclaimed.jsonl"
 
 
 def outcomes(step: str) -> str:
@@ -90,10 +106,17 @@ def outcomes(step: str) -> str:
     return f"outcomes/{step}.jsonl"
 
 
+def held_shard(sha256: str) -> str:
+    """Where a tar that holds reclaimed artifacts stands in a run."""
+    return f"shards/{sha256}.tar"
+
+
 # --- a release ---
 CARD = "README.md"
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
+IMPORT_REPORT = "import_report.jsonl"  # of a release that was imported: what is not as it should be
+UPSTREAM_CARD = "upstream_card.md"  # of a release that was imported: the card that it came with
 
 # Step whose record it is -> file name below intermediate_data/<theme>/ (upstream's names).
 RECORD_FILES: dict[str, str] = {
@@ -128,3 +151,18 @@ def data_parquet(theme: str, part: int, parts: int) -> str:
 def records_parquet(theme: str) -> str:
     """The Parquet file of a theme's records: boxes, labels, reasonings."""
     return f"records/{theme}.parquet"
+
+
+def webdataset_shard(theme: str, number: int) -> str:
+    """A paired shard of a theme."""
+    return f"webdataset/{theme}-{number:06d}.tar"
+
+
+def webdataset_member(sample_id: str, field: str) -> str:
+    """A member of a paired shard: no dot in the id, so that readers split it from the field."""
+    return f"{sample_id}.{field}"
+
+
+def plot(name: str) -> str:
+    """A plot that the card shows."""
+    return f"assets/{name}"

@@ -1,7 +1,7 @@
 """JSON as the contract reads it: what stock parsers let through is refused.
 
-A duplicate key, NaN, infinity, invalid UTF-8, a lone surrogate, a blank line or something that is
-too large is a `RecordError`; the caller adds the file and the line.
+A duplicate key, NaN, infinity, invalid UTF-8, a lone surrogate, a byte order mark, a blank line or
+something that is too large or too deep is a `RecordError`; the caller adds the file and the line.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NoReturn
 
 from sparkle.schemas.errors import RecordError
 
@@ -26,7 +27,9 @@ def parse_strict(data: bytes) -> Any:
     """
     if len(data) > MAX_LINE_BYTES:
         raise RecordError(
-            "the line is too long", got=f"{len(data)} bytes", wanted=f"at most {MAX_LINE_BYTES}"
+            "the line is too long",
+            got=f"more than {MAX_LINE_BYTES} bytes",
+            wanted=f"at most {MAX_LINE_BYTES}",
         )
     try:
         text = data.decode("utf-8")
@@ -34,6 +37,8 @@ def parse_strict(data: bytes) -> Any:
         raise RecordError("not UTF-8", got=f"{error.reason} at byte {error.start}") from None
     if not text.strip():
         raise RecordError("the line is blank")
+    if text.startswith("\ufeff"):
+        raise RecordError("a byte order mark, which JSON has not")
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:
@@ -48,6 +53,34 @@ def parse_strict(data: bytes) -> Any:
         except UnicodeEncodeError:
             raise RecordError("a lone surrogate, which is no character") from None
     return value
+
+
+def bounded_lines(file: BinaryIO, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Yield (byte offset, line) from where a file stands.
+
+    Of a line that is too long only the first `MAX_LINE_BYTES` + 1 bytes are kept, so that `parse_strict`
+    says so: memory never depends on what a file holds.
+
+    Args:
+        file: Open for reading bytes.
+        end: Lines that start at this offset or after it are left out; None reads to the end.
+    """
+    offset = file.tell()
+    while (end is None or offset < end) and (line := file.readline(MAX_LINE_BYTES + 1)):
+        yield offset, line
+        offset += len(line)
+        if not line.endswith(b"\n"):
+            offset += skip_line(file)
+
+
+def skip_line(file: BinaryIO) -> int:
+    """Read on to the next line; returns the bytes passed over."""
+    skipped = 0
+    while rest := file.readline(MAX_LINE_BYTES):
+        skipped += len(rest)
+        if rest.endswith(b"\n"):
+            break
+    return skipped
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

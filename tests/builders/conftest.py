@@ -64,6 +64,16 @@ def shared_release(shared_run: Path, tmp_path_factory: pytest.TempPathFactory) -
     return out
 
 
+@pytest.fixture(scope="session")
+def whole_release(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six samples of location and three of openve3m, in which nothing is to be found."""
+    samples = [*factories.specs("location", 6), *factories.specs("openve3m", 3)]
+    samples[2] = factories.replace(samples[2], prompt='Say "hello",\nthen leave; é 世')
+    run = factories.write_run(tmp_path_factory.mktemp("whole") / "run", samples)
+    build_release([run], run.parent / "release", OPTIONS)
+    return run.parent / "release"
+
+
 @pytest.fixture
 def run(shared_run: Path, tmp_path: Path) -> Path:
     """A copy of the run."""

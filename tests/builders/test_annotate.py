@@ -3,17 +3,25 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkle.builders.annotate import csv_line
+from sparkle.builders import catalog, text
+from sparkle.builders.annotate import csv_line, dump_records
 from sparkle.builders.provenance import ReleaseOptions
 from sparkle.builders.release import build_release
+from sparkle.builders.run_folder import read_run
+from sparkle.builders.select import replay
+from sparkle.builders.text import write_text
 from sparkle.schemas import layout
+from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.errors import RecordError
+from sparkle.schemas.records import FrameScore
 
 ID = "Sparkle_location_000003"
 PROMPT = f"Put the square of {ID} on a rooftop."
@@ -103,3 +111,36 @@ def test_a_line_that_breaks_its_schema_is_not_published(run: Path, tmp_path: Pat
 def test_any_prompt_reads_back(prompt: str) -> None:
     line = csv_line([prompt, "a", "b", "c"])
     assert list(csv.reader(io.StringIO(line, newline=""), strict=True)) == [[prompt, "a", "b", "c"]]
+
+
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+_SCORES = st.floats(0, 10) | st.sampled_from([0.0, 1e-4, 9.9e-5, 1e-5, 5e-324, 1e16, 1e22, 10.0])
+
+
+@given(score=_SCORES, words=_TEXTS, indices=st.lists(st.integers(0, 2**40), max_size=4))
+def test_lines_are_written_as_python_writes_them(score: float, words: str, indices: list[int]) -> None:
+    frame = FrameScore(score, score, score, words, words, words, words)
+    value = {"id": words, "frame_indices": tuple(indices), "editscore": (frame,), "none": []}
+    plain = {**value, "frame_indices": indices, "editscore": [frame.to_json()]}
+    assert dump_records(value) == dump_line(plain)
+
+
+def test_several_processes_write_the_same_bytes(
+    shared_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    contents: Callable[[Path], dict[str, bytes]],
+) -> None:
+    samples = [sample for sample in replay(read_run(shared_run)).samples if sample.theme == "location"]
+    alone = write_text(tmp_path / "alone", "location", samples)
+    monkeypatch.setattr(text, "MANY", 1)
+    monkeypatch.setattr(catalog, "RECORDS_GROUP", 2)  # as for 1,500 samples
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    together = write_text(tmp_path / "together", "location", samples)
+    assert together[:-1] == alone[:-1]
+    found = contents(tmp_path / "together")
+    assert {path: found[path] for path in found if "records" not in path} == {
+        path: data for path, data in contents(tmp_path / "alone").items() if "records" not in path
+    }
+    tables = [pq.read_table(tmp_path / way / "records/location.parquet") for way in ("alone", "together")]
+    assert tables[0].equals(tables[1])

@@ -11,9 +11,11 @@ import pytest
 import tomli_w
 
 from sparkle.builders.run_folder import read_run
-from sparkle.builders.select import Replay, kept_samples, replay
+from sparkle.builders.sample import STREAMED, read_records
+from sparkle.builders.select import Replay, check_artifacts, kept_samples, replay
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError, RunError
+from sparkle.schemas.records import STEP_RECORDS
 from sparkle.schemas.rules import Thresholds
 from sparkle.schemas.stages import STEP_NAMES
 
@@ -46,14 +48,32 @@ def test_the_replayed_funnel_is_the_one_that_was_recorded(shared_run: Path) -> N
     assert [row.to_json() for row in replayed(shared_run).funnel] == recorded["steps"]
 
 
-def test_a_sample_carries_its_records_and_artifacts(shared_run: Path) -> None:
+def test_a_sample_carries_what_tables_need_and_artifacts(shared_run: Path) -> None:
     sample = replayed(shared_run).samples[1]
     assert sample.id == "Sparkle_location_000003"
-    assert sample.video_score.editscore[0].O_score == 9.75
+    assert sample.scores == {"edited_frame0": 9.0, "foreground_removed": 9.0, "edited_video": 9.75}
     assert sample.prompt == "Put the square of Sparkle_location_000003 on a rooftop."
-    assert sample.ground2.frame_objects[1][0].bbox_2d == ()
+    assert (sample.subtheme, sample.scene) == ("urban", "rooftop overlooking skyline")
     assert sample.artifacts.keys() == {kind.name for kind in layout.KINDS}
     assert sample.path(layout.SOURCE_VIDEO).stat().st_size == sample.artifacts["source_video"].size
+
+
+@pytest.mark.parametrize("step", STREAMED)
+def test_records_are_those_that_the_run_holds(shared_run: Path, step: str) -> None:
+    samples = replayed(shared_run).samples[::-2]  # any samples, in any order
+    lines = map(json.loads, (shared_run / layout.outcomes(step)).read_text().splitlines())
+    recorded = {line["id"]: line["record"] for line in lines}
+    found = read_records([sample.words for sample in samples], step, STEP_RECORDS[step])
+    assert [record.to_json() for record in found] == [recorded[sample.id] for sample in samples]
+
+
+def test_a_run_that_changes_while_it_is_read_is_refused(run: Path) -> None:
+    samples = replayed(run).samples
+    path = run / layout.outcomes("ground2")
+    path.write_text("\n".join(path.read_text().splitlines()[1:]) + "\n")
+    with pytest.raises(RecordError) as caught:
+        list(read_records([sample.words for sample in samples], "ground2", STEP_RECORDS["ground2"]))
+    assert str(path) in str(caught.value.where)
 
 
 def test_thresholds_are_replayed_over_stored_verdicts(factories: ModuleType, tmp_path: Path) -> None:
@@ -193,7 +213,7 @@ def test_an_artifact_that_is_not_there_is_named(run: Path, damage: str) -> None:
     else:
         path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(RunError) as caught:
-        replayed(run)
+        check_artifacts(replayed(run).samples)
     assert caught.value.where == str(path)
 
 

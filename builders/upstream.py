@@ -1,0 +1,227 @@
+"""A folder in upstream's layout becomes a release: our tables, manifest and report, beside upstream's files.
+
+How it works
+- Every tar and loose file is read once (`upstream_index`), every text line is checked (`upstream_csv`,
+  `upstream_lines`), and what they say of a sample is put together (`upstream_places`, `upstream_tables`).
+- Nothing is dropped or mended in silence: what is not as the layout has it becomes a finding in the release's
+  report. Upstream's files go into the release as they are: hard links where the file system allows it, copies
+  elsewhere. The folder is not written to.
+- Work is done beside the target, which is replaced at the end (`staging`). What was read is kept in
+  `.NAME.import` until then: after a kill, a rerun reads only what it had not finished.
+- A release is a function of the folder's contents: imported twice, it is byte-identical.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sparkle.builders.manifest import FileEntry, dump_manifest
+from sparkle.builders.out_folder import refuse_foreign
+from sparkle.builders.progress import Progress, silent
+from sparkle.builders.staging import remove_others, staged
+from sparkle.builders.upstream_csv import read_pairs
+from sparkle.builders.upstream_files import UpstreamFiles, UpstreamTar, list_upstream
+from sparkle.builders.upstream_index import Index
+from sparkle.builders.upstream_lines import read_lines
+from sparkle.builders.upstream_pages import imported_card, imported_provenance
+from sparkle.builders.upstream_places import place_artifacts
+from sparkle.builders.upstream_tables import write_pairs, write_records
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import dump_document, sha256_file
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.fsio import atomic_path
+from sparkle.schemas.validate import Finding
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What an import wrote.
+
+    Attributes:
+        out: The release's folder.
+        files: How many files it has.
+        bytes: Their size in all.
+        samples: How many samples each theme has.
+        findings: What is not as the layout has it, in the order of files.
+    """
+
+    out: Path
+    files: int
+    bytes: int
+    samples: dict[str, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def problems(self) -> dict[str, int]:
+        """How often each problem was found, commonest first."""
+        return count_problems(self.findings)
+
+
+def count_problems(findings: Iterable[Finding]) -> dict[str, int]:
+    """How often each problem was found, commonest first."""
+    counts = Counter(finding.problem for finding in findings)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def import_upstream(folder: Path, out: Path, progress: Progress = silent) -> ImportSummary:
+    """Make a release of a folder in upstream's layout, in place of the release that is at `out`.
+
+    Args:
+        folder: Tars, extracted tars, or both, with upstream's tables of pairs.
+        out: Where the release goes: an empty or new folder, or a release that it replaces.
+        progress: Told how the work goes on.
+
+    Raises:
+        ReleaseError: the folder has no table of pairs, is a release already, or `out` holds something else.
+    """
+    folder, out = folder.resolve(), out.resolve()
+    _refuse(folder, out)
+    files = list_upstream(folder)
+    if not files.themes:
+        raise ReleaseError(
+            "not a folder in upstream's layout",
+            got=f"{len(files.tars)} tars and no table of pairs",
+            wanted=f"a table of pairs for each theme, such as {layout.prompts_csv('location')}",
+            where=folder,
+        )
+    journal = out.with_name(f".{out.name}.import")
+    with staged(out, lambda: refuse_foreign(out)) as target:
+        remove_others(target, ())
+        index = Index(files, journal)
+        index.read_all(progress)
+        summary = _Import(files, index, out, target).write(progress)
+    shutil.rmtree(journal, ignore_errors=True)
+    return summary
+
+
+class _Import:
+    """Writes an import's release into a folder."""
+
+    def __init__(self, files: UpstreamFiles, index: Index, out: Path, target: Path) -> None:
+        self.files = files
+        self.index = index
+        self.out = out
+        self.target = target
+        self.entries: list[FileEntry] = []
+        self.findings: list[Finding] = []
+
+    def write(self, progress: Progress) -> ImportSummary:
+        """Write everything."""
+        samples = {}
+        self._link_all()
+        with progress("writing tables", len(self.files.themes)) as advance:
+            for theme in self.files.themes:
+                if count := self._theme(theme):
+                    samples[theme] = count
+                advance()
+        if not samples:
+            raise ReleaseError(
+                "no table of pairs has a row that can be used",
+                got="; ".join(map(str, self.findings[:3])),
+                where=self.files.folder,
+            )
+        self.findings += self._without_theme()
+        for problem, paths in (
+            ("not a file of the layout, and left out", self.files.others),
+            ("a link to no file of the folder, and left out", self.files.links),
+        ):
+            self.findings += (Finding(path, 0, "", problem) for path in paths)
+        self._pages(samples)
+        return ImportSummary(
+            out=self.out,
+            files=len(self.entries),
+            bytes=sum(entry.size for entry in self.entries),
+            samples=samples,
+            findings=tuple(self.findings),
+        )
+
+    def _theme(self, theme: str) -> int:
+        """Write a theme's tables; returns how many samples it has."""
+        folder, found = self.files.folder, self.findings
+        pairs = read_pairs(folder, theme, found)
+        if not pairs.ids:
+            found.append(Finding(layout.prompts_csv(theme), 0, "", "no row of the table can be used"))
+            return 0
+        told = read_lines(folder, theme, pairs, frozenset(self.files.text), found)
+        units = ((unit, self.index.load(unit)) for unit in self.index.units if unit.theme == theme)
+        places = place_artifacts(theme, pairs, units, found)
+        data, records = layout.data_parquet(theme, 0, 1), layout.records_parquet(theme)
+        write_pairs(self.target / data, pairs, told, places)
+        write_records(self.target / records, folder, theme, pairs, told)
+        self._list(data)
+        self._list(records)
+        return len(pairs.ids)
+
+    def _without_theme(self) -> Iterable[Finding]:
+        """Files of a theme that has no table of pairs: they stand in no table of ours."""
+        for unit in self.index.units:
+            if unit.theme not in self.files.themes:
+                path = unit.path if isinstance(unit, UpstreamTar) else unit.folder
+                wanted = layout.prompts_csv(unit.theme)
+                yield Finding(path, 0, "", "its theme has no table of pairs", wanted=wanted)
+
+    def _link_all(self) -> None:
+        for entry in self.index.entries():
+            _link(self.files.folder / entry.path, self.target / entry.path)
+            self.entries.append(entry)
+        names = {path: path for path in self.files.text}
+        if self.files.card:
+            names[layout.CARD] = layout.UPSTREAM_CARD
+        for path, name in names.items():
+            _link(self.files.folder / path, self.target / name)
+            self._list(name)
+
+    def _pages(self, samples: dict[str, int]) -> None:
+        """Write report, provenance, card and manifest."""
+        lines = (json.dumps(asdict(finding), ensure_ascii=False) + "\n" for finding in self.findings)
+        self._write(layout.IMPORT_REPORT, "".join(lines).encode())
+        problems = count_problems(self.findings)
+        tars = len(self.files.tars)
+        loose = sum(len(found.names) for found in self.files.loose)
+        document = imported_provenance(tars, loose, problems)
+        self._write(layout.PROVENANCE, dump_document(document))
+        upstream = self.files.folder / layout.CARD if self.files.card else None
+        self._write(layout.CARD, imported_card(samples, problems, upstream).encode())
+        self._write(layout.MANIFEST, dump_manifest(self.entries))
+
+    def _write(self, path: str, data: bytes) -> None:
+        with atomic_path(self.target / path) as temporary:
+            temporary.write_bytes(data)
+        self._list(path)
+
+    def _list(self, path: str) -> None:
+        file = self.target / path
+        self.entries.append(FileEntry(path, file.stat().st_size, sha256_file(file)))
+
+
+def _refuse(folder: Path, out: Path) -> None:
+    if not folder.is_dir():
+        raise ReleaseError("no such folder", got=folder)
+    if (folder / layout.MANIFEST).is_file():
+        raise ReleaseError(
+            "the folder is a release already", got=folder, fix=f"`sparkle validate {folder}` checks it"
+        )
+    if out.is_relative_to(folder) or folder.is_relative_to(out):
+        raise ReleaseError(
+            "the release and the folder that is imported cannot stand in one another",
+            got=out,
+            wanted="a folder outside",
+            where=folder,
+            fix="choose another --out",
+        )
+
+
+def _link(source: Path, target: Path) -> None:
+    """A hard link of a file, or a copy where links are not possible."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)  # a file of the Hub's cache is a link to its content
+    except OSError:  # another device, no links there, or too many of them
+        with atomic_path(target) as temporary:
+            shutil.copyfile(source, temporary)

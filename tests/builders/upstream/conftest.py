@@ -1,0 +1,56 @@
+"""A folder in upstream's layout and its import; whoever changes the folder works on a copy."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from sparkle.builders.upstream import ImportSummary, import_upstream
+from sparkle.schemas.layout import KINDS
+
+
+def _load_folder() -> ModuleType:
+    path = Path(__file__).parent / "folder.py"
+    spec = importlib.util.spec_from_file_location("sparkle_test_upstream_folder", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+# Before the tests of this folder are collected, which import it by this name.
+_FOLDER = _load_folder()
+
+
+@pytest.fixture(scope="session")
+def media(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("media")
+    for sample_id in (*_FOLDER.IDS, _FOLDER.STRANGER):
+        for kind in KINDS:
+            factories.write_artifact(folder, kind, sample_id)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pristine(media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("upstream") / "folder"
+    _FOLDER.write_folder(folder, media)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def imported(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> ImportSummary:
+    return import_upstream(pristine, tmp_path_factory.mktemp("imported") / "release")
+
+
+@pytest.fixture
+def folder(pristine: Path, tmp_path: Path) -> Path:
+    """A copy of the folder, to be changed."""
+    return Path(shutil.copytree(pristine, tmp_path / "folder"))

@@ -1,0 +1,85 @@
+"""`sparkle validate` of an import: upstream's tars may be as they are, but must be what the tables say."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sparkle_test_upstream_folder as up
+
+from sparkle.builders.release_check import CheckOptions, check_release
+from sparkle.builders.upstream import ImportSummary, import_upstream
+from sparkle.hub.diff import compare_releases
+from sparkle.hub.diff_files import UNTOUCHED
+from sparkle.hub.remotes.folder import FolderRemote
+from sparkle.schemas import layout
+
+FIRST, SECOND, THIRD, FOURTH = up.ids_of("location")
+
+
+@pytest.mark.parametrize("contents", [True, False])
+def test_an_import_is_whole(imported: ImportSummary, contents: bool) -> None:
+    report = check_release(imported.out, options=CheckOptions(contents=contents))
+    assert report.findings == ()
+    assert report.samples == imported.samples
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_an_import_of_extracted_tars_is_whole(folder: Path, tmp_path: Path, in_place: bool) -> None:
+    up.extract(folder, in_place=in_place)
+    release = import_upstream(folder, tmp_path / "release").out
+    assert check_release(release).findings == ()
+
+
+def test_two_imports_are_compared_like_releases(
+    folder: Path, imported: ImportSummary, tmp_path: Path
+) -> None:
+    table = folder / layout.prompts_csv("location")
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    release = import_upstream(folder, tmp_path / "release").out
+    found = compare_releases(FolderRemote(imported.out), FolderRemote(release))
+    assert [theme.removed for theme in found.themes] == [(FOURTH,), ()]
+    assert {shard.state for shard in found.files.shards} == {UNTOUCHED}
+
+
+@pytest.fixture
+def release(imported: ImportSummary, tmp_path: Path) -> Path:
+    """A copy of the import, to be damaged."""
+    return Path(shutil.copytree(imported.out, tmp_path / "release"))
+
+
+def _flip(release: Path) -> str:
+    tar = layout.EDITED_VIDEO.shard("location", 1)
+    row = up.rows_of(release, "location")[2]
+    data = bytearray((release / tar).read_bytes())
+    data[row["edited_video_offset"] + row["edited_video_size"] - 1] ^= 1
+    (release / tar).write_bytes(data)
+    return tar
+
+
+def _lose_a_member(release: Path) -> str:
+    tar = layout.EDITED_VIDEO.shard("location", 1)
+    data = (release / tar).read_bytes()
+    row = up.rows_of(release, "location")[3]
+    (release / tar).write_bytes(data[: row["edited_video_offset"] - 512] + bytes(1024))
+    return tar
+
+
+def _put_a_link_in(release: Path) -> str:
+    tar = layout.EDITED_VIDEO.shard("location", 1)
+    up.add_to_tar(release / tar, layout.EDITED_VIDEO.member(up.STRANGER), b"", kind=b"2")
+    return tar
+
+
+def _lose_a_tar(release: Path) -> str:
+    tar = layout.VIDEO_CANNY.shard("location", 0)
+    (release / tar).unlink()
+    return tar
+
+
+@pytest.mark.parametrize("damage", [_flip, _lose_a_member, _put_a_link_in, _lose_a_tar])
+def test_damage_to_an_imported_tar_is_found(release: Path, damage: Callable[[Path], str]) -> None:
+    tar = damage(release)
+    assert tar in {finding.file for finding in check_release(release).findings}

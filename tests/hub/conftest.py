@@ -1,0 +1,65 @@
+"""Releases that the tests of the hub share; whoever changes one works on a copy."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from sparkle.builders.provenance import ReleaseOptions
+from sparkle.builders.release import build_release
+
+# Small enough that every kind needs more than one tar.
+OPTIONS = ReleaseOptions(max_shard_size=6000, preview=1)
+
+
+def _load_factories() -> ModuleType:
+    path = Path(__file__).parent.parent / "factories.py"
+    spec = importlib.util.spec_from_file_location("sparkle_test_factories", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def factories() -> ModuleType:
+    return _load_factories()
+
+
+@pytest.fixture(scope="session")
+def releases(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two releases: five samples of location and two of season; then as `after` says.
+
+    Of location the last is gone and one is new, one has another prompt, one another video score; season is
+    the same; style is new.
+    """
+    folder = tmp_path_factory.mktemp("releases")
+    before = [*factories.specs("location", 5), *factories.specs("season", 2)]
+    after = [
+        before[0],
+        replace(before[1], prompt="Put the square on a beach."),
+        replace(before[2], scores={"video_score": 8.5}),
+        before[3],
+        factories.SampleSpec("Sparkle_location_000100"),
+        *before[5:],
+        *factories.specs("style", 1),
+    ]
+    built = []
+    for name, specs in (("before", before), ("after", after)):
+        run = factories.write_run(folder / "runs" / name, specs)
+        built.append(build_release([run], folder / name, OPTIONS).out)
+    return built[0], built[1]
+
+
+@pytest.fixture
+def before(releases: tuple[Path, Path], tmp_path: Path) -> Path:
+    """A copy of the older release."""
+    return Path(shutil.copytree(releases[0], tmp_path / "before"))

@@ -1,0 +1,131 @@
+"""Remotes; the Hub's is tested with the unmodified client, in another process, against a loopback server."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from sparkle.hub.diff import compare_releases
+from sparkle.hub.diff_report import to_json
+from sparkle.hub.remotes.folder import FolderRemote
+from sparkle.hub.remotes.opening import open_remote
+from sparkle.schemas.errors import ReleaseError, UnsafePathError
+
+
+def _load_loopback() -> ModuleType:
+    path = Path(__file__).parent / "loopback.py"
+    spec = importlib.util.spec_from_file_location("sparkle_test_loopback", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def hub(releases: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Hub with the older release as me/sparkle."""
+    root = tmp_path_factory.mktemp("hub")
+    (root / "me").mkdir()
+    (root / "me" / "sparkle").symlink_to(releases[0])
+    with _load_loopback().serve(root) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+def sparkle_hub(url: str, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with a client that knows nothing but this Hub."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment = {**clean, "HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    code = "import sys; from sparkle.hub.cli import main; main(sys.argv[1:])"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def test_a_repository_is_compared_like_the_folder_it_holds(
+    hub: Any, home: Path, releases: tuple[Path, Path]
+) -> None:
+    done = sparkle_hub(hub.url, home, "diff", "me/sparkle@v1.0", str(releases[1]), "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    wanted = to_json(compare_releases(FolderRemote(releases[0]), FolderRemote(releases[1])))
+    assert answer["before"] == "me/sparkle@v1.0"
+    assert answer | {"before": ""} == json.loads(json.dumps(wanted)) | {"before": ""}
+    read = {path.partition("/resolve/")[2] for method, path in hub.asked if method == "GET"} - {""}
+    # Everything is read at the commit that the tag was resolved to, and no tar is.
+    assert all(path.startswith("c0ffee") for path in read)
+    assert all(path.endswith((".parquet", "manifest.json")) for path in read)
+
+
+def test_a_rerun_downloads_nothing_again(hub: Any, home: Path) -> None:
+    sparkle_hub(hub.url, home, "diff", "me/sparkle", "me/sparkle")
+    hub.asked.clear()
+    done = sparkle_hub(hub.url, home, "diff", "me/sparkle", "hf://datasets/me/sparkle")
+    assert "are the same" in done.stdout
+    assert [path for method, path in hub.asked if method == "GET" and "/resolve/" in path] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("me/other", "no dataset repository of this name"),
+        ("me/sparkle@v9", "no such revision"),
+        ("me/--", "not the name of a repository"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_said(hub: Any, home: Path, name: str, problem: str) -> None:
+    done = sparkle_hub(hub.url, home, "diff", name, name)
+    assert done.returncode == 1
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_repository_that_is_no_release_is_said(hub: Any, home: Path) -> None:
+    (hub.root / "me" / "empty").mkdir(exist_ok=True)
+    done = sparkle_hub(hub.url, home, "diff", "me/empty", "me/empty")
+    assert done.returncode == 1
+    assert "no such file" in done.stderr
+    assert "manifest.json" in done.stderr
+
+
+def test_a_hub_that_is_not_there_is_said(tmp_path: Path) -> None:
+    done = sparkle_hub("http://127.0.0.1:9", tmp_path, "diff", "releases/next", "releases/next")
+    assert done.returncode == 1
+    assert "no such folder, and the Hub" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_comes_before_a_repository_of_the_same_name(
+    releases: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(releases[0].parent.parent)
+    name = f"{releases[0].parent.name}/{releases[0].name}"
+    remote = open_remote(name)
+    assert isinstance(remote, FolderRemote)
+    assert remote.name == name
+
+
+@pytest.mark.parametrize("name", ["", "no such place", "a/b/c", "one", "a/b@", "/no/such/folder"])
+def test_a_name_that_means_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ReleaseError, match="neither a folder nor a repository"):
+        open_remote(name)
+
+
+@pytest.mark.parametrize("path", ["../before/manifest.json", "/etc/passwd", "data\\x"])
+def test_a_path_out_of_the_folder_is_refused(releases: tuple[Path, Path], path: str) -> None:
+    with pytest.raises(UnsafePathError):
+        FolderRemote(releases[0]).fetch(path)
