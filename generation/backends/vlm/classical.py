@@ -28,7 +28,7 @@ class Backend:
     """The classical `vlm`."""
 
     identity: ClassVar[Identity] = Identity(
-        "sparkle/classical-vlm", "1", "measured, not seen: no language model"
+        "sparkle/classical-vlm", "2", "measured, not seen: no language model"
     )
 
     def setup(self) -> None:

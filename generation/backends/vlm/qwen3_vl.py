@@ -1,0 +1,155 @@
+"""Qwen3-VL in this process, through transformers.
+
+- Answers are greedy: the same question gives the same answer on the same device and libraries. Batches of a
+  call have a fixed size, since padding moves the last bits.
+- Nothing holds the answer to its shape here: the prompt asks for it, and the parser refuses what is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sparkle.generation.capabilities import Identity
+from sparkle.generation.options import operational, require_choice, require_range
+from sparkle.generation.out_of_memory import retry_out_of_memory
+from sparkle.generation.packages import package_versions
+from sparkle.generation.vlm.jobs import AskingVlm
+from sparkle.generation.vlm.question import Answer, Question
+from sparkle.generation.vlm.reading import answer_error
+from sparkle.generation.weights import Weights
+from sparkle.schemas.errors import ConfigError
+
+_DTYPES = ("bfloat16", "float16", "float32")
+_ATTENTION = ("sdpa", "eager", "flash_attention_2")
+
+
+@dataclass(kw_only=True)
+class Backend(AskingVlm):
+    """The `vlm` in process.
+
+    Args:
+        model: A folder, or a repository of the Hugging Face Hub.
+        revision: Commit, branch or tag of the repository; None for a folder.
+        note: What a reader of the card must know of the model, such as its licence.
+        dtype: Of the weights: bfloat16, float16 or float32.
+        attention: transformers' implementation: sdpa, eager or flash_attention_2.
+        device: Where the weights go: `cuda`, `cuda:1`, `cpu`, or `auto` for as many devices as it takes.
+        batch_size: Questions at once.
+    """
+
+    model: str = operational()  # which weights: the identity says it, by their content
+    revision: str | None = operational(None)
+    note: str = ""
+    dtype: str = "bfloat16"
+    attention: str = "sdpa"
+    device: str = operational("cuda")
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice(self, "dtype", _DTYPES)
+        require_choice(self, "attention", _ATTENTION)
+        require_range(self, "batch_size", 1, 256)
+        self._weights = Weights(self.model, self.revision)
+        self._model: Any = None
+        self._processor: Any = None
+        self._generation: Any = None
+
+    @property
+    def identity(self) -> Identity:
+        """The repository and its commit, or the folder's name and the hash of its content."""
+        return Identity(self._weights.name, self._weights.commit, self.note)
+
+    def pinned(self) -> dict[str, Any]:
+        """The revision as a commit."""
+        return self._weights.pinned("revision")
+
+    def packages(self) -> dict[str, str]:
+        """What the model runs on."""
+        return package_versions(("torch", "transformers", "accelerate", "pillow"), extra="gpu")
+
+    def setup(self) -> None:
+        """Load processor and weights.
+
+        Raises:
+            ConfigError: a package is missing, or the model cannot be had.
+        """
+        self.packages()
+        import torch
+        from transformers import AutoConfig, GenerationConfig, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+        from sparkle.generation.vlm.qwen_processor import load_processor
+
+        if self.device.startswith("cuda") and not torch.cuda.is_available():
+            raise ConfigError(
+                "there is no such device", got=self.device, where="[backends.vlm]", fix='device = "cpu"'
+            )
+        # Without a config the class would make a model of its default size, of 18 GB, from nothing.
+        config = self._weights.load(AutoConfig.from_pretrained)
+        if not isinstance(config, Qwen3VLConfig):
+            got = config.model_type
+            raise ConfigError("another kind of model", got=got, wanted="qwen3_vl", where=self.model)
+        self._processor = load_processor(self._weights, image_token_id=config.image_token_id)
+        self._model = self._weights.load(
+            Qwen3VLForConditionalGeneration.from_pretrained,
+            config=config,
+            dtype=getattr(torch, self.dtype),
+            attn_implementation=self.attention,
+            device_map=self.device,
+        ).eval()
+        # The checkpoint's own settings sample: only its token ids are taken over.
+        own = self._model.generation_config
+        self._generation = GenerationConfig(
+            do_sample=False,
+            max_new_tokens=self.max_tokens,
+            eos_token_id=own.eos_token_id,
+            pad_token_id=own.pad_token_id,
+        )
+        self._model.generation_config = self._generation
+
+    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        """The answers, `batch_size` at a time."""
+        answers: list[Answer] = []
+        for start in range(0, len(questions), self.batch_size):
+            batch = questions[start : start + self.batch_size]
+            texts = retry_out_of_memory(partial(self._generate, batch), what=batch[0].name)
+            answers += (Answer(text) for text in texts)
+        return answers
+
+    def _generate(self, questions: Sequence[Question]) -> list[str]:
+        import torch
+
+        inputs = self._processor.apply_chat_template(
+            [_conversation(question) for question in questions],
+            tokenize=True,
+            add_generation_prompt=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True, "padding_side": "left"},
+        ).to(self._model.device)
+        with torch.inference_mode():
+            output = self._model.generate(**inputs, generation_config=self._generation)
+        made = output[:, inputs["input_ids"].shape[1] :]
+        texts = self._processor.batch_decode(made, skip_special_tokens=True)
+        ends = torch.isin(made, torch.tensor(self._generation.eos_token_id, device=made.device)).any(dim=1)
+        for question, text, ended in zip(questions, texts, ends.tolist(), strict=True):
+            if not ended:
+                raise answer_error(
+                    "the model's answer was cut short",
+                    text,
+                    wanted=f"{self.max_tokens} tokens",
+                    where=question.name,
+                    fix="raise max_tokens if the answer was on its way",
+                )
+        return list(texts)
+
+
+def _conversation(question: Question) -> list[dict[str, Any]]:
+    """One turn of the user: pictures, then words."""
+    from PIL import Image
+
+    content = [{"type": "image", "image": Image.fromarray(image)} for image in question.images]
+    return [{"role": "user", "content": [*content, {"type": "text", "text": question.text}]}]
