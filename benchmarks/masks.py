@@ -30,8 +30,8 @@ import numpy.typing as npt
 from sparkle.generation.bait import majority_vote
 from sparkle.generation.classical.activity import Activity, measure_activity
 from sparkle.generation.classical.filters import Box, bounding_box, opened
-from sparkle.generation.classical.propagate import Flows, compute_flows, propagate, refine
-from sparkle.generation.classical.segment import segment_in_box
+from sparkle.generation.classical.follow import follow
+from sparkle.generation.classical.propagate import Flows, compute_flows, refine
 from sparkle.generation.classical.subject import find_subjects
 from sparkle.generation.classical.upsample import hard_mask
 from sparkle.generation.classical.working import read_working
@@ -86,10 +86,8 @@ class Tracker:
 
     def follow(self, t: int, boxes: Sequence[Box], *, trusted: bool) -> Mask | None:
         """One pass from the boxes of frame t; None where they hold nothing."""
-        mask = np.zeros(self.shape, bool)
-        for box in boxes:
-            mask |= segment_in_box(self.frames[t], box, self.activity, t, trusted=trusted)
-        return propagate(self.frames, self.flows, t, mask) if mask.any() else None
+        masks = follow(self.frames, self.activity, self.flows, t, boxes, trusted=trusted)
+        return masks if masks.any() else None
 
     def iou(self, passes: Sequence[Mask | None]) -> float:
         """Mean IoU of the refined majority with the true masks."""

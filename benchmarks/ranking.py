@@ -1,18 +1,22 @@
 """How often the classical scorer ranks a good edit above the same edit degraded.
 
-    python benchmarks/ranking.py [--clips DIR] [--json]
+    python benchmarks/ranking.py [--clips DIR] [--seed N] [--json]
 
-- Good edits: each clip's subject composited into moving procedural scenes; with DIR, its real edits too.
-  Four frames each, scored as a video (mean `O_score`) and, the second frame, as a first-frame edit.
+- Good edits: each clip's subject composited into a moving procedural scene; with DIR, its real edit too.
+  Four frames each, and for each one a quarter of a second later. They are scored as a video (mean `O_score`)
+  and, the second frame, as a first-frame edit.
 - With DIR: its clips (clips.jsonl) and subject_masks.npz: packed bits, one key `ID/frame`, and `shape`.
   Without: drawn clips and their true masks.
-- Degraded: a mask shifted by 8 to 40 pixels at 720p, the source pasted over the edit by such a mask, a limb
-  missing, a colour cast on the subject or on everything, blur, a frozen background (videos only). A real edit
-  is taken apart with its mask, and what is behind its subject is inpainted.
+- Degraded, twice a kind, at strengths that are drawn from the seed: a mask shifted by 8 to 40 pixels at
+  720p, the source pasted over the edit by such a mask; 5 to 20 % of the mask's area replaced by background; a
+  colour cast on the subject or on everything; a blur of 3 to 8 pixels of everything, the subject or the
+  background; the background frozen from the start or from the middle on (videos only). A real edit is taken
+  apart with its mask, and what is behind its subject is inpainted.
 
 JSON keys: `ranked_right` (share of all pairs), `pairs`, `video_s` and `edit_s` (seconds a call), `rows` (a
 degradation each: pairs, ranked_right, and the same of composites and of real edits), `good` and `degraded`
-(the 10th, 50th and 90th percentile of video scores).
+(the 10th, 50th and 90th percentile of video scores), `keeps` and `rejects` (shares of the good videos and of
+the degraded ones that the default configuration's `edited_video` keeps and rejects).
 """
 
 from __future__ import annotations
@@ -32,23 +36,27 @@ import numpy.typing as npt
 
 from sparkle.generation.classical.composite import composite_frame, fit_harmony
 from sparkle.generation.classical.filters import dilate
-from sparkle.generation.classical.score import score_edit, score_frames
+from sparkle.generation.classical.quality import later_index
+from sparkle.generation.classical.score import ScoredFrame, score_edit, score_frame
 from sparkle.generation.classical.upsample import soft_alpha
+from sparkle.generation.config import load_config
 from sparkle.generation.scenes.render import Scene
 from sparkle.media.decode import decode
+from sparkle.media.frames import score_indices
 from sparkle.media.synthetic import SubjectName, draw_clip
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.bool_]
 
-FRAMES = 4
+FRAMES = 4  # that are scored; as many show the scene a quarter of a second later
 FPS = 16
 WIDTH, HEIGHT = 640, 360  # of drawn clips
-SHIFTS = (8, 12, 16, 24, 40)  # pixels at 720p
-CASTS = (0.15, 0.25, 0.4)  # largest log gain of a channel; the three add to 0
-BLURS = (3.0, 5.0, 8.0)  # sigma in pixels at 720p
-LIMBS = (0.2, 0.35, 0.5)  # radius of what is missing, in roots of the subject's area
+DRAWS = 2  # strengths of every degradation
+SHIFT = (8, 40)  # pixels at 720p
+CAST = (0.15, 0.4)  # largest log gain of a channel; the three add to 0
+BLUR = (3.0, 8.0)  # sigma in pixels at 720p
+LIMB = (0.05, 0.2)  # share of the subject's area that is missing
 PROMPTS = (
     "a tropical beach where waves roll in and palm fronds sway",
     "a snowy pine forest with falling snow",
@@ -62,7 +70,10 @@ DRAWN = [(subject, seed) for seed in (1, 2) for subject in DRAWN_SUBJECTS]
 
 @dataclass(frozen=True)
 class Edit:
-    """A good edit, and its parts: `subject` over `background` by `alpha` gives it or comes close to it."""
+    """A good edit, and its parts: `subject` over `background` by `alpha` gives it or comes close to it.
+
+    Every array has 2 * FRAMES frames: those that are scored, and those beside them.
+    """
 
     name: str
     real: bool
@@ -74,7 +85,7 @@ class Edit:
     alphas: Floats
 
     def put_together(self, alphas: Floats, background: Image) -> Image:
-        """The edit anew from its subject, uint8 (4, H, W, 3)."""
+        """The edit anew from its subject, uint8 (2 * FRAMES, H, W, 3)."""
         return _over(self.subject, background, alphas)
 
 
@@ -102,6 +113,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clips", type=Path, help="A folder with clips.jsonl; without it, clips are drawn.")
+    parser.add_argument("--seed", type=int, default=0, help="Draws other strengths and directions.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
     options = parser.parse_args()
     tallies: dict[str, Tally] = defaultdict(Tally)
@@ -112,14 +124,15 @@ def main() -> None:
         good.append(video)
         if not options.json:
             print(f"{edit.name:36} video {video:.2f}  first frame {first:.2f}")
-        for name, frames in degradations(edit, np.random.Generator(np.random.PCG64(index))):
+        for name, frames in degradations(edit, np.random.Generator(np.random.PCG64([options.seed, index]))):
             worse_video, worse_first = _score(edit, frames, seconds)
             degraded.append(worse_video)
             right = tallies[name].real if edit.real else tallies[name].composites
             right.append(video > worse_video)
-            if name != "frozen background":
+            if not name.startswith("frozen"):
                 right.append(first > worse_first)
     every = [right for tally in tallies.values() for right in tally.composites + tally.real]
+    threshold = load_config(None).thresholds.edited_video
     figures = {
         "ranked_right": _share(every),
         "pairs": len(every),
@@ -127,6 +140,8 @@ def main() -> None:
         "edit_s": round(float(np.mean(seconds["edit"])), 3),
         "good": np.quantile(good, (0.1, 0.5, 0.9)).round(2).tolist(),
         "degraded": np.quantile(degraded, (0.1, 0.5, 0.9)).round(2).tolist(),
+        "keeps": _share([score >= threshold for score in good]),
+        "rejects": _share([score < threshold for score in degraded]),
     }
     rows = {name: tally.row() for name, tally in tallies.items()}
     if options.json:
@@ -137,34 +152,37 @@ def main() -> None:
 
 
 def degradations(edit: Edit, generator: np.random.Generator) -> Iterator[tuple[str, Image]]:
-    """The edit degraded in every way and strength, with the way's name; uint8 (4, H, W, 3)."""
+    """The edit degraded in every way, with the way's name; uint8 (2 * FRAMES, H, W, 3)."""
     unit = edit.edited.shape[1] / 720
-    for pixels in SHIFTS:
-        angle = generator.uniform(0, 2 * np.pi)
-        step = pixels * unit * np.array([np.cos(angle), np.sin(angle)])
-        alphas = np.stack([_moved(alpha, step) for alpha in edit.alphas])
-        yield "shifted mask", edit.put_together(alphas, edit.background)
-        yield "source pasted, shifted", _over(edit.sources, edit.edited, alphas)
-    for share in LIMBS:
-        where = generator.random()
-        holes = np.stack([_hole(mask, share, where) for mask in edit.masks])
+    for _ in range(DRAWS):
+        angle, pixels = generator.uniform(0, 2 * np.pi), generator.uniform(*SHIFT) * unit
+        step = pixels * np.array([np.cos(angle), np.sin(angle)])
+        moved = np.stack([_moved(alpha, step) for alpha in edit.alphas])
+        yield "shifted mask", edit.put_together(moved, edit.background)
+        yield "source pasted, shifted", _over(edit.sources, edit.edited, moved)
+        holes = _holes(edit.masks, generator.uniform(*LIMB), generator.random())
         yield "missing limb", edit.put_together(edit.alphas * (1 - holes), edit.background)
-    for strength in CASTS:
         gains = generator.standard_normal(3)
         gains -= gains.mean()
-        lit = np.clip(edit.edited * np.exp(gains * strength / np.abs(gains).max()), 0, 255)
-        cast = np.rint(lit).astype(np.uint8)
+        gains *= generator.uniform(*CAST) / np.abs(gains).max()
+        cast = np.rint(np.clip(edit.edited * np.exp(gains), 0, 255)).astype(np.uint8)
         yield "colour cast, subject", _over(cast, edit.edited, edit.alphas)
         yield "colour cast, everything", cast
-    for sigma in BLURS:
-        yield "blur", np.stack([cv2.GaussianBlur(frame, (0, 0), sigma * unit) for frame in edit.edited])
-    yield "frozen background", edit.put_together(edit.alphas, np.repeat(edit.background[:1], FRAMES, axis=0))
+        sigma = generator.uniform(*BLUR) * unit
+        blurred = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in edit.edited])
+        yield "blur, everything", blurred
+        yield "blur, subject", _over(blurred, edit.edited, edit.alphas)
+        yield "blur, background", _over(edit.edited, blurred, edit.alphas)
+    yield "frozen background", edit.put_together(edit.alphas, edit.background[[0] * len(edit.background)])
+    late = [0, 1, 1, 1, FRAMES, 1, 1, 1]
+    yield "frozen halfway", edit.put_together(edit.alphas, edit.background[late])
 
 
 def _score(edit: Edit, frames: Image, seconds: dict[str, list[float]]) -> tuple[float, float]:
     """The score as a video and as a first-frame edit."""
     start = time.perf_counter()
-    scores = score_frames(edit.sources, frames, edit.masks, edit.name)
+    parts = (edit.sources, frames, edit.masks, frames[FRAMES:], edit.masks[FRAMES:])
+    scores = [score_frame(ScoredFrame(*part), edit.name) for part in zip(*parts, strict=False)]
     between = time.perf_counter()
     first = score_edit(edit.sources[1], frames[1], edit.masks[1], edit.name)
     seconds["video"].append(between - start)
@@ -178,14 +196,20 @@ def _listed(folder: Path) -> Iterator[Edit]:
     for index, line in enumerate((folder / "clips.jsonl").read_text("utf-8").splitlines()):
         row = json.loads(line)
         keys = sorted(key for key in packed.files if key.startswith(row["id"] + "/"))
-        keys = [keys[i] for i in np.linspace(0, len(keys) - 1, FRAMES).round().astype(int)]
-        times = [int(key.rpartition("/")[2]) for key in keys]
-        masks = np.stack([np.unpackbits(packed[key])[: small[0] * small[1]].reshape(small) for key in keys])
-        sources, edited = (decode(folder / row[kind])[times] for kind in ("source", "edited"))
-        yield _real(row["id"], sources, edited, masks.astype(bool))
-        yield _composite(row["id"], sources, masks.astype(bool), times, row["prompt"], index)
-        other = PROMPTS[index % len(PROMPTS)]
-        yield _composite(row["id"], sources, masks.astype(bool), times, other, index)
+        known = [
+            np.unpackbits(packed[key])[: small[0] * small[1]].reshape(small).astype(bool) for key in keys
+        ]
+        sources, edited = (decode(folder / row[kind]) for kind in ("source", "edited"))
+        which = np.linspace(0, len(keys) - 1, FRAMES).round().astype(int)
+        times = [int(keys[i].rpartition("/")[2]) for i in which]
+        times += [later_index(t, len(edited)) for t in times]
+        # Beside a known mask: wherever the subject is on its way to the next one.
+        masks = [known[i] for i in which] + [
+            known[max(i - 1, 0)] | known[i] | known[min(i + 1, len(known) - 1)] for i in which
+        ]
+        yield _real(row["id"], sources[times], edited[times], np.stack(masks))
+        prompt = (row["prompt"], *PROMPTS)[index % (len(PROMPTS) + 1)]
+        yield _composite(row["id"], sources[times], np.stack(masks), times, prompt, index)
 
 
 def _drawn() -> Iterator[Edit]:
@@ -193,7 +217,8 @@ def _drawn() -> Iterator[Edit]:
         path = Path(folder) / "clip.mp4"
         for index, (subject, seed) in enumerate(DRAWN):
             masks = draw_clip(path, seed=seed, subject=subject, width=WIDTH, height=HEIGHT)
-            times = np.linspace(0, len(masks) - 1, FRAMES).round().astype(int).tolist()
+            times = list(score_indices(len(masks)))
+            times += [later_index(t, len(masks)) for t in times]
             sources = decode(path)[times]
             prompt = PROMPTS[index % len(PROMPTS)]
             yield _composite(f"{subject} {seed}", sources, masks[times], times, prompt, index)
@@ -245,13 +270,19 @@ def _moved(alpha: Floats, step: npt.NDArray[np.float64]) -> Floats:
     return np.asarray(cv2.warpAffine(alpha, transform, (alpha.shape[1], alpha.shape[0])), np.float32)
 
 
+def _holes(masks: Masks, share: float, where: float) -> Floats:
+    """A soft disc about a point of each mask's edge that takes a share of its area, float32 (T, H, W)."""
+    return np.stack([_hole(mask, share, where) for mask in masks])
+
+
 def _hole(mask: Masks, share: float, where: float) -> Floats:
-    """A soft disc about a point of the mask's edge, float32 (H, W)."""
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
     ys, xs = np.nonzero(mask & (inner == 0))
     point = int(where * len(ys))
+    rows, columns = np.nonzero(mask)
+    far = (rows - ys[point]) ** 2 + (columns - xs[point]) ** 2
+    radius = round(float(np.sqrt(np.quantile(far, share))))
     hole = np.zeros(mask.shape, np.float32)
-    radius = round(share * float(np.sqrt(np.count_nonzero(mask))))
     cv2.circle(hole, (int(xs[point]), int(ys[point])), radius, 1.0, -1)
     return np.asarray(cv2.GaussianBlur(hole, (0, 0), 1.5), np.float32)
 

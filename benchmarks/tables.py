@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -65,6 +64,7 @@ _WORDS = _TEXT.split()
 _LABELS = ("woman in brown hat and coat", "clasped hands with ring", "striped shirt", "wide-brimmed hat")
 _ANCHORS = 10  # frames of round 2: every eighth of 73 or 77
 
+_SAMPLE_EVERY = 0.1  # seconds between looks at the memory
 _WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
 
 # Run in processes of their own, so that memory and time are theirs alone.
@@ -101,10 +101,28 @@ def measure(folder: Path, rows: int) -> dict[str, float]:
 
 
 def _part(name: str, folder: Path) -> dict[str, float]:
+    """A part's figures, and the most memory that it and the processes that it started had together."""
     command = [sys.executable, __file__, "--part", name, "--folder", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    figures: dict[str, float] = json.loads(done.stdout)
-    return figures
+    peak = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            peak = max(peak, _resident_bytes(process.pid))
+            time.sleep(_SAMPLE_EVERY)
+        assert process.returncode == 0
+        assert process.stdout is not None
+        figures: dict[str, float] = json.loads(process.stdout.read())
+    return figures | ({"rss_mb": round(peak / 1e6)} if name == _BUILD else {})
+
+
+def _resident_bytes(process: int) -> int:
+    """Resident memory of a process and those below it, 0 when it has ended."""
+    folder = Path(f"/proc/{process}")
+    try:
+        pages = int((folder / "statm").read_text().split()[1])
+        children = (folder / f"task/{process}/children").read_text().split()
+    except (OSError, IndexError):
+        return 0
+    return pages * resource.getpagesize() + sum(_resident_bytes(int(child)) for child in children)
 
 
 def _open_seconds(figures: dict[str, float]) -> float:
@@ -128,7 +146,6 @@ def build(run: Path, release: Path) -> dict[str, float]:
         "text_mb": round(sum(entry.size for entry in entries) / 1e6),
         "build_text_s": round(seconds, 1),
         "build_text_cpu_s": round(cpu, 1),
-        "rss_mb": round(_peak_mb()),
     }
 
 
@@ -137,23 +154,18 @@ def _cpu_seconds() -> float:
     return sum(sum(resource.getrusage(who)[:2]) for who in _WHO)
 
 
-def _peak_mb() -> float:
-    """Peak memory: this process's, and the largest other's for each processor."""
-    alone, others = (resource.getrusage(who).ru_maxrss / 1024 for who in _WHO)
-    return alone + others * len(os.sched_getaffinity(0))
-
-
 def _placements(samples: Sequence[Sample]) -> dict[str, dict[str, Placement]]:
     """Where a pack of the artifacts would put them."""
     placements: dict[str, dict[str, Placement]] = {}
     for kind in KINDS:
-        part, position = 0, 0
+        part, position, shard = 0, 0, kind.shard(THEME, 0)
         places = placements[kind.name] = {}
         for sample in samples:
             needed = member_bytes(sample.artifacts[kind.name].size)
             if position + needed + END_BYTES > SHARD_BYTES:
                 part, position = part + 1, 0
-            places[sample.id] = Placement(kind.shard(THEME, part), position + BLOCK)
+                shard = kind.shard(THEME, part)
+            places[sample.id] = Placement(shard, position + BLOCK)
             position += needed
     return placements
 

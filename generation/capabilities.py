@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,33 @@ class BackendBase(Protocol):
 
     def setup(self) -> None:
         """Load what the backend needs, once in the process that works."""
+        ...
+
+
+@runtime_checkable
+class Prompted(Protocol):
+    """A backend that asks a model in words: they are part of its steps' fingerprints."""
+
+    def prompts(self, step: str) -> dict[str, str]:
+        """For a step, sha256 of each prompt file, and whatever else decides how it asks and reads."""
+        ...
+
+
+@runtime_checkable
+class Packaged(Protocol):
+    """A backend whose work is decided by libraries: their versions go to fingerprints and provenance."""
+
+    def packages(self) -> dict[str, str]:
+        """Versions by package; raises ConfigError where one is not installed."""
+        ...
+
+
+@runtime_checkable
+class Pinnable(Protocol):
+    """A backend whose options may name something that moves, such as a branch of a model's repository."""
+
+    def pinned(self) -> dict[str, Any]:
+        """Those options by name, as what they name now: a commit."""
         ...
 
 
@@ -131,7 +158,10 @@ class Tracker(BackendBase, Protocol):
     """Follows boxed objects through a clip."""
 
     def passes(self, clip: Path, anchors: Anchors) -> Iterator[Masks]:
-        """Yield for each anchor one pass over the whole clip, in both directions, at working size."""
+        """Yield for each anchor one pass over the whole clip, in both directions, at working size.
+
+        They are read one by one and perhaps not all; an anchor whose boxes hold nothing gives an empty one.
+        """
         ...
 
     def finish(self, clip: Path, voted: Masks) -> Masks:
@@ -141,13 +171,24 @@ class Tracker(BackendBase, Protocol):
 
 @dataclass(frozen=True)
 class Guidance:
-    """What a video is synthesised from."""
+    """What a video is synthesised from.
+
+    Args:
+        source: The source video.
+        mask: The subject's masks, npz.
+        background: The animated background; None where the guidance speaks of the foreground only.
+        edges: The edges that guide.
+        edited_frame0: The first frame as it was edited.
+        empty_frame0: The same without the subject.
+        prompt: The instruction.
+    """
 
     source: Path
     mask: Path
-    background: Path
+    background: Path | None
     edges: Path
     edited_frame0: Path
+    empty_frame0: Path
     prompt: str
 
 

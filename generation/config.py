@@ -34,6 +34,52 @@ CAPABILITIES: tuple[str, ...] = (
 )
 
 
+ALL_PASSES, FIRST_PASS = "all", "first"
+
+
+@dataclass(frozen=True)
+class TrackSpec(Record):
+    """How tracking passes become a mask, whichever tracker makes them.
+
+    Attributes:
+        passes: "all": one pass an anchor, and the majority (BAIT); "first": the pass of the first anchor
+            that speaks alone, the paper's ablation.
+    """
+
+    passes: str = ALL_PASSES
+
+    def __post_init__(self) -> None:
+        if self.passes not in (ALL_PASSES, FIRST_PASS):
+            wanted = f"{ALL_PASSES} or {FIRST_PASS}"
+            raise ConfigError("no such choice of tracking passes", got=self.passes, wanted=wanted)
+
+
+DECOUPLED, FOREGROUND_ONLY = "decoupled", "foreground_only"
+
+
+@dataclass(frozen=True)
+class GuidanceSpec(Record):
+    """What the guidance of stage 5 speaks of, whichever backend follows it.
+
+    Attributes:
+        scope: "decoupled": the subject of the source and the animated background; "foreground_only": the
+            subject alone, the paper's ablation. Edges stop at the mask, and of the background a backend
+            gets the edited first frame and no video.
+    """
+
+    scope: str = DECOUPLED
+
+    def __post_init__(self) -> None:
+        if self.scope not in (DECOUPLED, FOREGROUND_ONLY):
+            wanted = f"{DECOUPLED} or {FOREGROUND_ONLY}"
+            raise ConfigError("no such scope of the guidance", got=self.scope, wanted=wanted)
+
+    @property
+    def foreground_only(self) -> bool:
+        """Whether the guidance is silent about the background."""
+        return self.scope == FOREGROUND_ONLY
+
+
 @dataclass(frozen=True)
 class RunConfig(Record):
     """Everything that decides what a run makes.
@@ -43,6 +89,8 @@ class RunConfig(Record):
         seed: The run's seed; every other seed is derived from it.
         source: The form that sources are brought to.
         encoding: How videos are encoded.
+        track: How tracking passes become a mask.
+        guidance: What the guidance of stage 5 speaks of.
         backends: For each capability its table: `name` and the backend's own options.
         thresholds: What a sample must reach.
     """
@@ -51,6 +99,8 @@ class RunConfig(Record):
     seed: int = 0
     source: SourceSpec = field(default_factory=SourceSpec)
     encoding: Encoding = field(default_factory=Encoding)
+    track: TrackSpec = field(default_factory=TrackSpec)
+    guidance: GuidanceSpec = field(default_factory=GuidanceSpec)
     backends: dict[str, dict[str, Any]] = field(default_factory=dict)
     thresholds: Thresholds = field(default_factory=Thresholds)
 

@@ -17,6 +17,8 @@ from sparkle.schemas.errors import MediaError
 
 _Pixels = TypeVar("_Pixels", np.uint8, np.bool_)
 
+_FULL = 254  # levels of a mask pixel that is covered wholly: even, so that half is half
+
 
 def resize(frames: npt.NDArray[_Pixels], size: tuple[int, int]) -> npt.NDArray[_Pixels]:
     """Resizes frames or masks by pixel area (bilinearly where they grow).
@@ -35,9 +37,10 @@ def resize(frames: npt.NDArray[_Pixels], size: tuple[int, int]) -> npt.NDArray[_
     resized = np.empty((len(frames), size[1], size[0], *frames.shape[3:]), frames.dtype)
     for target, frame in zip(resized, frames, strict=True):
         if frames.dtype == np.bool_:
-            target[:] = cv2.resize(frame.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
+            levels = frame.astype(np.uint8) * np.uint8(_FULL)
+            target[:] = cv2.resize(levels, size, interpolation=cv2.INTER_AREA) >= _FULL // 2
         else:
-            target[:] = cv2.resize(frame.astype(np.uint8), size, interpolation=cv2.INTER_AREA)
+            target[:] = cv2.resize(frame.astype(np.uint8, copy=False), size, interpolation=cv2.INTER_AREA)
     return resized
 
 

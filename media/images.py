@@ -38,14 +38,27 @@ def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
     Raises:
         MediaError: The array is no such image.
     """
+    path.write_bytes(encode_png(image, where=path))
+
+
+def encode_png(image: npt.NDArray[np.uint8], *, where: Path | None = None) -> bytes:
+    """An image as the bytes of a PNG file.
+
+    Args:
+        image: uint8 (H, W, 3) RGB, sides from 1 to `MAX_SIDE`.
+        where: The file that an error names.
+
+    Raises:
+        MediaError: The array is no such image.
+    """
     fits = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
     if not fits or not all(0 < side <= MAX_SIDE for side in image.shape[:2]):
         raise MediaError(
-            "not an RGB image", got=f"{image.dtype} {image.shape}", wanted="uint8 (H, W, 3)", where=path
+            "not an RGB image", got=f"{image.dtype} {image.shape}", wanted="uint8 (H, W, 3)", where=where
         )
     bgr = np.ascontiguousarray(image[..., ::-1])
     _, data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, _COMPRESSION])
-    path.write_bytes(data.tobytes())
+    return data.tobytes()
 
 
 def read_png(path: Path) -> npt.NDArray[np.uint8]:

@@ -1,20 +1,23 @@
-"""Sets the subject into the new scene: fitting colours, no rim of the old background, some of the new light.
+"""Sets the subject into the new scene: fitting light, no rim of the old background, some of the new light.
 
 How it works
-- Harmony: Reinhard's Lab statistics transfer ("Color Transfer between Images", 2001), partial and capped, as
-  light on the subject: lightness is scaled, so that black stays black, and the tint fades towards black. It
-  is fitted once a clip and applied to every frame, so nothing flickers.
+- Harmony: the scene's light falls on the subject as one gain a channel in linear light, so that black stays
+  black. It goes a share of the way to the scene's mean in Lab (after Reinhard et al., "Color Transfer
+  between Images", 2001), capped, and is fitted once a clip, so nothing flickers. It is a table of bytes.
 - Decontamination: along the edge a source pixel is a mix of the subject and the old background. Both colours
   are known nearby (normalised blurs of the sure inside and the sure outside), so the mix is read off the line
   between them and its old-background part is replaced by the subject's colour.
 - Light wrap: blurred light of the new background bleeds over the subject's edge.
-- Everything happens inside the subject's bounding box; the rest of the frame is the background untouched.
+- Smooth quantities are computed at a quarter of the size, mixing concerns the pixels of the edge alone, and
+  everything happens inside the subject's bounding box: the rest of the frame is the background untouched.
 - `alpha` is taken as it comes: `sparkle.generation.classical.upsample.soft_alpha` has drawn it in already.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -25,22 +28,22 @@ from sparkle.schemas.errors import MediaError
 Image = npt.NDArray[np.uint8]
 FloatImage = npt.NDArray[np.float32]
 Triple = tuple[float, float, float]
+_Pixels = TypeVar("_Pixels", np.uint8, np.float32)
 
 STATISTICS_SIZE = (160, 90)
 """Width and height in pixels that the background is measured at: its colours, not its detail."""
 
 LIGHT_POWER = 0.35
 LIGHT_RANGE = (0.75, 1.25)
-"""The subject's lightness is multiplied by (background / subject)^power, within a range: towards the scene's
-light, and no further than a face stays readable (looked at on real clips)."""
+"""The subject's mean lightness L is multiplied by (background / subject)^power, within a range: towards the
+scene's light, and no further than a face stays readable (looked at on real clips)."""
 
 SHIFT_SHARE = 0.25
 SHIFT_CAP = 8.0
 """Share of the way to the background's mean a and b, and the most, in Lab units (looked at on real clips)."""
 
-CONTRAST_SHARE = (0.15, 0.10, 0.10)
-CONTRAST_RANGE = (0.85, 1.15)
-"""Share of the way to the background's spread of L, a and b, and the range of the factor."""
+GAIN_RANGE = (0.25, 4.0)
+"""Gain of a channel in linear light: two stops either way, for subjects that lack a channel altogether."""
 
 EDGE_PIXELS_720P = 7
 """Half the width of the band in which colours are unmixed, at 720 rows: mattes are soft over 4 to 8."""
@@ -56,31 +59,26 @@ WRAP_EDGE_SIGMA = 12.0
 SURE = 0.98
 """Alpha from which a pixel counts as all subject, and 1 minus it as none."""
 
-COLOUR_NOISE = 1e-3
-"""Squared RGB distance below which inside and outside are too alike to unmix: 8 of 255 levels."""
+COLOUR_NOISE = 64.0
+"""Squared RGB distance in levels below which inside and outside are too alike to unmix: 8 levels."""
 
-COARSE = 4
-"""Smooth quantities are computed at a quarter of the size."""
+COARSE_720P = 4
+"""Smooth quantities are computed at a quarter of the size at 720 rows, less reduced in smaller frames."""
 
 
 @dataclass(frozen=True)
 class Harmony:
-    """How the new scene lights a subject, in CIE Lab (L 0 to 100, a and b about -127 to 127).
+    """How the new scene lights a subject: gains of red, green and blue in linear light."""
 
-    With m the `mean` of the subject, a colour becomes
-    `L' = level * (m + contrast * (L - m))` and `a' = m + contrast * (a - m) + shift * min(L / m_L, 1)`.
+    gains: Triple
 
-    Attributes:
-        mean: The subject's mean L, a, b over the clip.
-        contrast: Factors of L, a, b about the mean.
-        level: Factor of L.
-        shift: What is added to a and b.
-    """
-
-    mean: Triple
-    contrast: Triple
-    level: float
-    shift: tuple[float, float]
+    @cached_property
+    def table(self) -> Image:
+        """What a byte of each channel becomes, uint8 (1, 256, 3); black and, under more light, white stay."""
+        linear = _to_linear(np.arange(256) / 255)[:, None]
+        gains = np.array(self.gains)
+        lit = gains * linear / (1 + np.maximum(gains - 1, 0) * linear)
+        return np.rint(255 * _to_gamma(lit)).astype(np.uint8)[None]
 
 
 def fit_harmony(foreground_pixels: Image, background_frame: Image) -> Harmony:
@@ -97,18 +95,15 @@ def fit_harmony(foreground_pixels: Image, background_frame: Image) -> Harmony:
         raise MediaError(
             "there is no subject to fit the scene's light to", got="0 pixels", wanted="1 or more"
         )
-    subject = _to_lab(foreground_pixels.reshape(-1, 1, 3))
-    small = cv2.resize(background_frame, STATISTICS_SIZE, interpolation=cv2.INTER_AREA)
-    scene = _to_lab(np.asarray(small, np.uint8))
-    means, spreads = (
-        [of(part.reshape(-1, 3).astype(np.float64), axis=0) for part in (subject, scene)]
-        for of in (np.mean, np.std)
-    )
-    ratio = (spreads[1] + 1.0) / (spreads[0] + 1.0)
-    contrast = np.clip(1 + np.array(CONTRAST_SHARE) * (ratio - 1), *CONTRAST_RANGE)
-    level = np.clip(((means[1][0] + 1.0) / (means[0][0] + 1.0)) ** LIGHT_POWER, *LIGHT_RANGE)
-    shift = np.clip(SHIFT_SHARE * (means[1] - means[0])[1:], -SHIFT_CAP, SHIFT_CAP)
-    return Harmony(_triple(means[0]), _triple(contrast), float(level), (float(shift[0]), float(shift[1])))
+    small = np.asarray(cv2.resize(background_frame, STATISTICS_SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+    subject, scene = (_mean_lab(part.reshape(-1, 1, 3)) for part in (foreground_pixels, small))
+    level = np.clip(((scene[0] + 1.0) / (subject[0] + 1.0)) ** LIGHT_POWER, *LIGHT_RANGE)
+    shift = np.clip(SHIFT_SHARE * (scene - subject)[1:], -SHIFT_CAP, SHIFT_CAP)
+    wanted = np.array([min(level * subject[0], 100.0), *(subject[1:] + shift)])
+    before, after = (np.clip(_to_linear(_lab_to_rgb(lab)), 1e-3, 1 - 1e-3) for lab in (subject, wanted))
+    brighter = after * (1 - before) / (before * (1 - after))  # solves the table's curve for its gain
+    gains = np.clip(np.where(after > before, brighter, after / before), *GAIN_RANGE)
+    return Harmony((float(gains[0]), float(gains[1]), float(gains[2])))
 
 
 def composite_frame(source: Image, alpha: FloatImage, background: Image, harmony: Harmony) -> Image:
@@ -134,60 +129,88 @@ def composite_frame(source: Image, alpha: FloatImage, background: Image, harmony
     if window is None:
         return out
     scale = source.shape[0] / 720
-    matte = np.ascontiguousarray(alpha[window])
-    subject = _decontaminated(source[window], matte, scale)
-    subject = _harmonised(subject, harmony)
-    scene = background[window].astype(np.float32) * np.float32(1 / 255)
-    _wrap_light(subject, matte, scene, scale)
-    subject -= scene
-    subject *= matte[..., None]
-    subject += scene
-    np.copyto(out[window], cv2.convertScaleAbs(subject, alpha=255))
+    reduction = max(1, round(COARSE_720P * scale))
+    matte, scene = np.ascontiguousarray(alpha[window]), background[window]
+    subject = source[window].copy()
+    coarse, coarse_matte = _reduced(subject, reduction), _reduced(matte, reduction)
+    _decontaminate(subject, matte, _edge_colours(coarse, coarse_matte, scale / reduction))
+    subject = np.asarray(cv2.LUT(subject, harmony.table), np.uint8)
+    lit = np.asarray(cv2.LUT(coarse, harmony.table), np.uint8)
+    light = _wrapped_light(lit, coarse_matte, _reduced(scene, reduction), scale / reduction)
+    cv2.add(subject, cv2.resize(light, subject.shape[1::-1], interpolation=cv2.INTER_LINEAR), dst=subject)
+    out[window] = cv2.blendLinear(subject, scene, matte, np.float32(1) - matte)
     return out
 
 
 def _window(alpha: FloatImage) -> tuple[slice, slice] | None:
     """The box of a matte with room for its blurs, or None when it is empty."""
-    rows, columns = (np.flatnonzero(alpha.max(axis=axis) > 0) for axis in (1, 0))
-    if not rows.size:
+    left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
+    if not width:
         return None
     room = max(1, round(NEIGHBOUR_PIXELS_720P * alpha.shape[0] / 720))
-    top, left = max(0, int(rows[0]) - room), max(0, int(columns[0]) - room)
-    return slice(top, int(rows[-1]) + room + 1), slice(left, int(columns[-1]) + room + 1)
+    rows = slice(max(0, top - room), top + height + room)
+    return rows, slice(max(0, left - room), left + width + room)
 
 
-def _decontaminated(source: Image, alpha: FloatImage, scale: float) -> FloatImage:
-    """The source with its old background taken out of the edge; float32 RGB, 0 to 1.
+def _edge_colours(image: Image, alpha: FloatImage, scale: float) -> FloatImage:
+    """The subject's and the old background's colours along the edge, at the coarse size.
+
+    Args:
+        image: uint8 RGB (h, w, 3).
+        alpha: float32 (h, w).
+        scale: Coarse pixels in a pixel at 720 rows.
+
+    Returns:
+        float32 (h, w, 7): colour inside less colour outside, colour outside, both in levels, and from 0 to 1
+        how near the edge is and how well they are known.
+    """
+    reach = max(1, round(EDGE_PIXELS_720P * scale))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    inside = cv2.erode(alpha, disc, borderType=cv2.BORDER_REPLICATE) >= SURE
+    outside = cv2.dilate(alpha, disc, borderType=cv2.BORDER_REPLICATE) <= 1 - SURE
+    sigma = max(0.5, NEIGHBOUR_PIXELS_720P * scale / 2)
+    colours = image.astype(np.float32)
+    fore, fore_known = _normalised_blur(colours, inside.astype(np.float32), sigma)
+    back, back_known = _normalised_blur(colours, outside.astype(np.float32), sigma)
+    # 1 on the edge, 0 where the band ends, so that a seam of the subject's own does not lose its colour.
+    nearness = np.clip(2 - 2 * cv2.blur(alpha, (2 * reach + 1, 2 * reach + 1)), 0, 1)
+    return np.dstack([fore - back, back, nearness * np.minimum(fore_known, back_known)])
+
+
+def _decontaminate(subject: Image, alpha: FloatImage, edge: FloatImage) -> None:
+    """Takes the old background out of the edge, in place; `edge` is from `_edge_colours`.
 
     With F and B the colours inside and outside, a pixel I of the band holds `t = (I-B).(F-B) / |F-B|^2` of
     the subject, and becomes `I + (1-t) (F-B)`: what differs from the line between F and B is kept.
     """
-    image = source.astype(np.float32) * np.float32(1 / 255)
-    reach = max(1, round(EDGE_PIXELS_720P * scale))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    inside = np.asarray(cv2.erode(alpha, disc, borderType=cv2.BORDER_REPLICATE), np.float32)
-    outside = np.asarray(cv2.dilate(alpha, disc, borderType=cv2.BORDER_REPLICATE), np.float32)
-    band = np.nonzero((alpha > 0) & (inside < SURE))
-    if not band[0].size:
-        return image
-    small = _coarse(image)
-    sigma = max(0.5, NEIGHBOUR_PIXELS_720P * scale / (2 * COARSE))
-    fore, fore_known = _normalised_blur(small, _coarse((inside >= SURE).astype(np.float32)), sigma)
-    back, back_known = _normalised_blur(small, _coarse((outside <= 1 - SURE).astype(np.float32)), sigma)
-    size = (alpha.shape[1], alpha.shape[0])
-    difference, outer, known = (
-        np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR), np.float32)[band]
-        for part in (fore - back, back, np.minimum(fore_known, back_known))
+    size = alpha.shape[1], alpha.shape[0]
+    band = cv2.resize((edge[..., 6] > 0).view(np.uint8), size, interpolation=cv2.INTER_NEAREST).view(bool)
+    rows, columns = np.nonzero((alpha > 0) & band)
+    if not rows.size:
+        return
+    across, down = edge.shape[1] / size[0], edge.shape[0] / size[1]
+    fields = _sampled(edge, (columns + 0.5) * across - 0.5, (rows + 0.5) * down - 0.5)
+    difference, outside, weight = fields[:, :3], fields[:, 3:6], fields[:, 6]
+    pixels = subject[rows, columns].astype(np.float32)
+    along = np.einsum("nc,nc->n", pixels - outside, difference)
+    held = along / (np.einsum("nc,nc->n", difference, difference) + np.float32(COLOUR_NOISE))
+    missing = np.clip(1 - held, 0, 1) * weight
+    subject[rows, columns] = np.clip(np.rint(pixels + missing[:, None] * difference), 0, 255).astype(np.uint8)
+
+
+def _sampled(image: FloatImage, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> FloatImage:
+    """An image (h, w, c) between its pixels, at n points; float32 (n, c)."""
+    height, width, channels = image.shape
+    pixels = image.reshape(-1, channels)
+    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
+    left, top = x.astype(np.intp), y.astype(np.intp)
+    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    a, b = (x - left).astype(np.float32)[:, None], (y - top).astype(np.float32)[:, None]
+    above, below = (
+        (1 - a) * pixels.take(row * width + left, axis=0) + a * pixels.take(row * width + right, axis=0)
+        for row in (top, bottom)
     )
-    # 1 on the edge, 0 where the band ends, so that a seam of the subject's own does not lose its colour.
-    nearness = np.clip(2 - 2 * cv2.blur(alpha, (2 * reach + 1, 2 * reach + 1))[band], 0, 1) * known
-    pixels = image[band]
-    held = ((pixels - outer) * difference).sum(1) / (
-        (difference * difference).sum(1) + np.float32(COLOUR_NOISE)
-    )
-    missing = np.clip(1 - held, 0, 1) * nearness
-    image[band] = np.clip(pixels + missing[:, None] * difference, 0, 1)
-    return image
+    return np.asarray((1 - b) * above + b * below, np.float32)
 
 
 def _normalised_blur(image: FloatImage, weight: FloatImage, sigma: float) -> tuple[FloatImage, FloatImage]:
@@ -197,40 +220,32 @@ def _normalised_blur(image: FloatImage, weight: FloatImage, sigma: float) -> tup
     return colour / (total + np.float32(1e-6))[..., None], np.minimum(total / np.float32(0.02), np.float32(1))
 
 
-def _harmonised(image: FloatImage, harmony: Harmony) -> FloatImage:
-    """An RGB image, float32 0 to 1, in the scene's light."""
-    lab = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), np.float32)
-    mean, contrast = harmony.mean, harmony.contrast
-    lightness, *tints = cv2.split(lab)
-    channels = [(lightness * contrast[0] + (1 - contrast[0]) * mean[0]) * harmony.level]
-    fade = np.minimum(lightness * np.float32(1 / (mean[0] + 1.0)), np.float32(1))
-    for index, tint in enumerate(tints, start=1):
-        moved = tint * contrast[index] + (1 - contrast[index]) * mean[index]
-        channels.append(moved + fade * harmony.shift[index - 1])
-    rgb = cv2.cvtColor(cv2.merge(channels), cv2.COLOR_LAB2RGB)
-    return np.asarray(np.clip(rgb, 0, 1), np.float32)
+def _wrapped_light(subject: Image, alpha: FloatImage, scene: Image, scale: float) -> Image:
+    """What the scene's blurred light adds to the subject's edge, at the coarse size; it only brightens."""
+    light = cv2.GaussianBlur(scene.astype(np.float32), (0, 0), max(0.5, WRAP_BACKGROUND_SIGMA * scale))
+    open_air = cv2.GaussianBlur(1 - alpha, (0, 0), max(0.5, WRAP_EDGE_SIGMA * scale))
+    gain = np.maximum(light - subject, 0) * (open_air * np.float32(WRAP_STRENGTH))[..., None]
+    return np.asarray(cv2.convertScaleAbs(gain), np.uint8)
 
 
-def _wrap_light(subject: FloatImage, alpha: FloatImage, scene: FloatImage, scale: float) -> None:
-    """Lets the scene's blurred light into the subject's edge, in place; it only ever brightens."""
-    size = (alpha.shape[1], alpha.shape[0])
-    light = cv2.GaussianBlur(_coarse(scene), (0, 0), max(0.5, WRAP_BACKGROUND_SIGMA * scale / COARSE))
-    open_air = cv2.GaussianBlur(_coarse(1 - alpha), (0, 0), max(0.5, WRAP_EDGE_SIGMA * scale / COARSE))
-    amount = cv2.resize(open_air, size, interpolation=cv2.INTER_LINEAR) * np.float32(WRAP_STRENGTH)
-    gain = cv2.resize(light, size, interpolation=cv2.INTER_LINEAR) - subject
-    np.maximum(gain, 0, out=gain)
-    gain *= amount[..., None]
-    subject += gain
+def _reduced(image: npt.NDArray[_Pixels], factor: int) -> npt.NDArray[_Pixels]:
+    size = max(1, image.shape[1] // factor), max(1, image.shape[0] // factor)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), image.dtype)
 
 
-def _coarse(image: FloatImage) -> FloatImage:
-    size = max(1, image.shape[1] // COARSE), max(1, image.shape[0] // COARSE)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
+def _mean_lab(pixels: Image) -> npt.NDArray[np.float64]:
+    lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return np.asarray(lab.reshape(-1, 3).mean(axis=0, dtype=np.float64))
 
 
-def _to_lab(image: Image) -> FloatImage:
-    return np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+def _lab_to_rgb(lab: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(cv2.cvtColor(lab.astype(np.float32)[None, None], cv2.COLOR_LAB2RGB)[0, 0], np.float64)
 
 
-def _triple(values: npt.NDArray[np.float64]) -> Triple:
-    return float(values[0]), float(values[1]), float(values[2])
+def _to_linear(gamma: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Light of an sRGB value, both 0 to 1 (IEC 61966-2-1)."""
+    return np.where(gamma <= 0.04045, gamma / 12.92, ((np.maximum(gamma, 0) + 0.055) / 1.055) ** 2.4)
+
+
+def _to_gamma(linear: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -18,6 +18,7 @@ from sparkle.generation.scenes.canvas import Image
 from sparkle.generation.scenes.match import SceneSpec
 from sparkle.generation.scenes.noise import as_field, fractal
 
+WHITE = 255.0  # levels of a picture's white
 DEFOCUS = 1.15 / 720  # sigma over the frame's height: a lens focused on the person in front
 GRAIN = 0.0055  # deviation of the grain, in 0..1
 GRAIN_MARGIN = 64  # pixels the grain sheet is larger than the frame
@@ -92,12 +93,13 @@ class Finish:
         sheet = (size[0] + GRAIN_MARGIN, size[1] + GRAIN_MARGIN)
         white = rng.standard_normal(sheet, dtype=np.float32)
         grain = as_field(cv2.GaussianBlur(white, (0, 0), max(0.6, 0.8 * size[0] / 720)))
-        grain *= np.float32(GRAIN * style.grain) / grain.std()
+        grain *= np.float32(WHITE * GRAIN * style.grain) / grain.std()
         self._grain = as_field(cv2.merge([grain, grain, grain]))
         if style.paper:
             paper = fractal(rng, 256, 256, cells=24, slope=0.9)
             paper = as_field(cv2.resize(np.tile(paper, (2, 4)), painted[::-1], interpolation=cv2.INTER_AREA))
             self._vignette *= (1.0 + style.paper * paper)[..., None]
+        self._vignette *= np.float32(WHITE)
 
     def picture(self, frame: Image, t: float) -> npt.NDArray[np.uint8]:
         """The finished uint8 (rows, columns, 3) RGB picture; `frame` is used up."""
@@ -108,16 +110,15 @@ class Finish:
         _contrast(frame, style.contrast)
         if style.dabs:
             frame = _dabs(frame, style.dabs, self._painted[0])
-        frame *= self._vignette
+        cv2.multiply(frame, self._vignette, dst=frame)  # and 0..1 becomes 0..255
         sigma = DEFOCUS * self._painted[0]
         frame = as_field(cv2.GaussianBlur(frame, (5, 5), max(sigma, 0.35)))
         if self._painted != self._size:
             frame = as_field(cv2.resize(frame, self._size[::-1], interpolation=cv2.INTER_CUBIC))
         row, col = _grain_offset(t)
         rows, cols = self._size
-        frame += self._grain[row : row + rows, col : col + cols]
-        np.clip(frame, 0.0, 1.0, out=frame)
-        return np.asarray(cv2.convertScaleAbs(frame, alpha=255.0), np.uint8)
+        grain = self._grain[row : row + rows, col : col + cols]
+        return np.asarray(cv2.add(frame, grain, dtype=cv2.CV_8U), np.uint8)
 
 
 def _grade_matrix(style: Style) -> npt.NDArray[np.float32]:

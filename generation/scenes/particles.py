@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from sparkle.generation.scenes.canvas import Image
 from sparkle.generation.scenes.motion import vigour
+from sparkle.generation.scenes.noise import as_field
 from sparkle.generation.scenes.stage import Stage, over
 
 MARGIN = 0.12  # of the frame's height: how far outside the frame particles turn around
@@ -87,7 +88,7 @@ class Particles:
         self._drift = drift = DRIFTS[kind]
         total = drift.count * (0.35 + 0.65 * stage.aspect / 1.78) * (0.75 + 0.5 * stage.spec.energy)
         heading = float(stage.rng.choice([-1.0, 1.0]))
-        self._light = np.float32(1.0 if drift.glows else _daylight(stage))
+        self._light = 1.0 if drift.glows else _daylight(stage)
         far, middle, near = (
             _Swarm(stage, drift, max(2, round(total * share)), size, speed, heading)
             for share, size, speed in DEPTHS
@@ -107,16 +108,18 @@ class Particles:
         self._add(frame, soft, NEAR_OPACITY * self._drift.opacity)
 
     def _add(self, frame: Image, canvas: npt.NDArray[np.uint8], opacity: float) -> None:
-        rows, cols = np.flatnonzero(canvas[..., 3].any(axis=1)), np.flatnonzero(canvas[..., 3].any(axis=0))
-        if not len(rows):
+        left, top, width, height = cv2.boundingRect(cv2.extractChannel(canvas, 3))
+        if not width:
             return
-        part = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
-        layer = canvas[part].astype(np.float32) * np.float32(opacity / 255.0)
+        part = slice(top, top + height), slice(left, left + width)
+        colour, cover = opacity * self._light / 255.0, opacity / 255.0
+        gains = np.array([colour, colour, colour, cover])  # OpenCV's scalar
+        layer = cv2.multiply(canvas[part], gains, dtype=cv2.CV_32F)
         if self._drift.glows:
-            frame[part] += layer[..., :3]
-            return
-        layer[..., :3] *= self._light
-        over(frame, layer, int(rows[0]), int(cols[0]))
+            view = frame[part]
+            cv2.add(view, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), dst=view)
+        else:
+            over(frame, as_field(layer), top, left)
 
 
 class _Swarm:

@@ -8,7 +8,7 @@ import numpy as np
 from sparkle.generation.scenes.canvas import Image, rgb
 from sparkle.generation.scenes.light import COARSE, coarse_grid
 from sparkle.generation.scenes.motion import vigour
-from sparkle.generation.scenes.noise import Tile, fractal, smoothstep
+from sparkle.generation.scenes.noise import Tile, as_field, fractal, smoothstep
 from sparkle.generation.scenes.stage import Stage, blend, bounds
 
 
@@ -53,8 +53,9 @@ class Plume:
         self._near = noise.lookup(across * texels + 64.0, v)
         self._far = noise.lookup(across * 1.7 * texels, 1.6 * v)
         shade = 0.45 * rgb(74, 62, 60) + 0.55 * stage.mood.haze * 0.72
-        self._colour = np.asarray(shade, np.float32)
-        self._lit = np.minimum(self._colour * 1.5 + 0.06, 1.0).astype(np.float32)
+        colour = np.asarray(shade, np.float32)
+        lit = np.minimum(colour * 1.5 + 0.06, 1.0)
+        self._ramp = np.stack([lit - colour, colour], axis=1).astype(np.float32)  # of light to RGB, affine
         self._speed = 15.0 * (0.5 + 0.5 * vigour(stage.spec.energy))
 
     def draw(self, frame: Image, t: float) -> None:
@@ -68,4 +69,4 @@ class Plume:
         view = frame[self._top : self._top + size[1], self._left : self._left + size[0]]
         big = cv2.resize(packed, size, interpolation=cv2.INTER_LINEAR)[: view.shape[0], : view.shape[1]]
         alpha, light = cv2.split(big)
-        blend(view, self._colour + (self._lit - self._colour) * light[..., None], alpha)
+        blend(view, as_field(cv2.transform(light, self._ramp)), alpha)

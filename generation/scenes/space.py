@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from sparkle.generation.scenes.canvas import Colour, Image, pick, rgb
-from sparkle.generation.scenes.light import Fog
+from sparkle.generation.scenes.light import INVISIBLE, Fog
 from sparkle.generation.scenes.motion import vigour
 from sparkle.generation.scenes.noise import Field, Tile, as_field, fractal, sample, smoothstep
 from sparkle.generation.scenes.sky import Stars
-from sparkle.generation.scenes.stage import Element, Stage, blend
+from sparkle.generation.scenes.stage import Element, Stage, blend, bounds, over
 from sparkle.generation.scenes.terrain import MAP_SIDE, Relief, ValleyMist, View, slopes, standing, survey
 
 NEBULAE = (
@@ -96,19 +96,22 @@ class Globe:
         sun = np.asarray(light) / np.linalg.norm(light)
         day = u * sun[0] + v * sun[1] + w * sun[2]
         edge = 1.5 / (radius * stage.height)
-        self._alpha = (1.0 - smoothstep(1.0 - edge, 1.0 + edge, np.sqrt(rho))).astype(np.float32)
-        self._shade = (0.02 + 1.1 * smoothstep(-0.12, 0.85, day)).astype(np.float32)
+        alpha = as_field(1.0 - smoothstep(1.0 - edge, 1.0 + edge, np.sqrt(rho)))
+        shade = as_field(0.02 + 1.1 * smoothstep(-0.12, 0.85, day))
         out = np.sqrt(rho) - 1.0
         rim = np.exp(-np.maximum(out, 0.0) / 0.035 + np.minimum(out, 0.0) / 0.09) * smoothstep(
             -0.25, 0.7, day / np.maximum(np.sqrt(rho), 0.2)
         )
-        self._air = (rim * 0.55)[..., None].astype(np.float32) * (0.6 * colours[1] + 0.4 * rgb(120, 180, 255))
+        air = (rim * 0.55)[..., None].astype(np.float32) * (0.6 * colours[1] + 0.4 * rgb(120, 180, 255))
+        self._part = part = bounds(np.maximum(alpha, air.max(axis=2)) - np.float32(INVISIBLE), 1)
+        self._alpha, self._air = np.ascontiguousarray(alpha[part]), as_field(air[part])
+        self._shade = as_field(cv2.cvtColor(shade[part], cv2.COLOR_GRAY2RGB))
         tilt = float(stage.rng.uniform(-0.35, 0.35))
         a, b = u * np.cos(tilt) + v * np.sin(tilt), -u * np.sin(tilt) + v * np.cos(tilt)
         lon, lat = np.arctan2(a, np.maximum(w, 1e-3)), np.arcsin(np.clip(b, -1, 1))
         land = fractal(stage.rng, 256, 256, cells=4, slope=1.7, stretch=2.2)
         clouds = fractal(stage.rng, 256, 256, cells=6, slope=1.6, stretch=2.8)
-        self._maps = Tile(np.dstack([land, clouds])).lookup(lon * 62.0, lat * 80.0)
+        self._maps = Tile(np.dstack([land, clouds])).lookup(lon[part] * 62.0, lat[part] * 80.0)
         self._colours = [np.asarray(colour, np.float32) for colour in colours]
         self._turn = 5.0 * (0.4 + 0.9 * stage.spec.energy)
 
@@ -116,12 +119,14 @@ class Globe:
         """Puts the planet on the frame."""
         land, clouds = (as_field(part) for part in cv2.split(self._maps.at(self._turn * t, 0.0)))
         ground, white, second = self._colours
-        share = smoothstep(-0.5, 0.8, land)[..., None]
-        cover = smoothstep(0.2, 1.6, clouds + 0.3 * land)[..., None]
-        colour = ground + (second - ground) * share
-        colour = (colour + (white - colour) * np.float32(0.85) * cover) * self._shade[..., None]
-        blend(frame, colour.astype(np.float32), self._alpha)
-        frame += self._air
+        share = smoothstep(-0.5, 0.8, land)
+        cover = smoothstep(0.2, 1.6, clouds + np.float32(0.3) * land)
+        colour = as_field(cv2.transform(share, np.stack([second - ground, ground], axis=1)))
+        blend(colour, white, np.float32(0.85) * cover)
+        cv2.multiply(colour, self._shade, dst=colour)
+        view = frame[self._part]
+        blend(view, colour, self._alpha)
+        cv2.add(view, self._air, dst=view)
 
 
 class Drifters:
@@ -166,11 +171,8 @@ class Drifters:
                 ink = [int(v) for v in np.clip(self._tone[k] * gain * 1.6, 0, 1) * 255]
                 points = np.round(part * self._height * scale * 16).astype(np.int32)
                 cv2.fillPoly(canvas, [points], (*ink, 255), cv2.LINE_8, 4)
-        layer = cv2.resize(canvas, frame.shape[1::-1], interpolation=cv2.INTER_AREA).astype(
-            np.float32
-        ) * np.float32(1 / 255)
-        frame *= np.float32(1.0) - layer[..., 3:]
-        frame += layer[..., :3]
+        layer = cv2.resize(canvas, frame.shape[1::-1], interpolation=cv2.INTER_AREA)
+        over(frame, layer.astype(np.float32) * np.float32(1 / 255))
 
 
 def _orbit(stage: Stage) -> list[Element]:

@@ -68,15 +68,17 @@ def over(frame: Image, layer: Image, top: int = 0, left: int = 0) -> None:
     """Puts a premultiplied (h, w, 4) layer on the frame at (top, left), in place."""
     height, width = layer.shape[:2]
     view = frame[top : top + height, left : left + width]
-    colour, keep = layer[..., :3], np.float32(1.0) - layer[..., 3]
-    view *= cv2.merge([keep, keep, keep])
-    view += colour
+    keep = cv2.cvtColor(np.float32(1.0) - layer[..., 3], cv2.COLOR_GRAY2RGB)
+    cv2.multiply(view, keep, dst=view)
+    cv2.add(view, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), dst=view)
 
 
 def blend(frame: Image, colour: Image, alpha: Image) -> None:
     """Mixes the frame towards a colour, (3,) or (h, w, 3), by alpha (h, w), in place."""
-    cover = cv2.merge([alpha, alpha, alpha])
-    frame += (colour - frame) * cover
+    target = colour if colour.ndim == 3 else np.array([*colour, 0.0], np.float64)  # OpenCV's scalar
+    towards = cv2.subtract(target, frame)
+    cv2.multiply(towards, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB), dst=towards)
+    cv2.add(frame, towards, dst=frame)
 
 
 def bounds(alpha: Image, margin: int) -> tuple[slice, slice]:

@@ -24,14 +24,16 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
         "bookshelf": 3, "bookcase": 3, "curtain": 2, "desk": 2.5, "desk lamp": 1, "lamp": 0.5, "hall": 2,
         "hallway": 3, "attic": 4, "cabin": 2.5, "candle": 1.5, "chandelier": 3, "laboratory": 4, "lab": 3,
         "gym": 3.5, "theater": 3, "theatre": 3, "sofa": 2.5, "couch": 2.5, "armchair": 2.5, "bakery": 3.5,
-        "shelf": 1.5, "conservatory": 3, "window": 0.75,
+        "shelf": 1.5, "conservatory": 3, "window": 0.75, "disco": 5, "nightclub": 5, "dance floor": 4,
+        "ballroom": 4,
     },
     "village": {
-        "village": 5, "medieval": 4, "cottage": 4, "thatched": 3.5, "hamlet": 4, "tavern": 3, "castle": 3.5,
+        "village": 5, "medieval": 4, "cottage": 4, "thatched": 3.5, "hamlet": 4, "tavern": 3, "castle": 5,
         "cobblestone": 2.5, "cobbled": 2.5, "torch": 2, "torchlight": 2, "street cafe": 4.5,
         "european": 2.5, "old town": 4.5, "town": 3, "town square": 2, "market": 2, "bazaar": 3,
         "courtyard": 2.5, "timber": 1.5, "lantern": 1, "street lamp": 1.5, "passerby": 1, "viking": 3,
-        "paris": 3, "parisian": 3, "italian": 2, "venice": 3, "fairytale": 1.5,
+        "paris": 3, "parisian": 3, "italian": 2, "venice": 3, "fairytale": 1.5, "canal": 4.5, "suburban": 4,
+        "victorian": 2, "gaslight": 2, "gas lamp": 2,
     },
     "industrial": {
         "industrial": 4.5, "factory": 4.5, "wasteland": 4, "dystopian": 3.5, "smelter": 3, "steampunk": 4,
@@ -48,7 +50,8 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
     "space": {
         "outer space": 6, "galaxy": 4.5, "planet": 4.5, "nebula": 5, "cosmic": 4, "cosmos": 5, "space": 2.5,
         "space station": 3, "spaceship": 4, "spacecraft": 4, "lunar": 4.5, "moonscape": 5, "mars": 5,
-        "martian": 5, "alien": 3.5, "starfield": 4.5, "asteroid": 4.5, "orbit": 3.5, "interstellar": 5,
+        "martian": 5, "desert planet": 5, "colony": 2,
+        "alien": 3.5, "starfield": 4.5, "asteroid": 4.5, "orbit": 3.5, "interstellar": 5,
         "extraterrestrial": 4,
     },
     "city": {
@@ -57,7 +60,7 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
         "traffic": 2.5, "billboard": 2.5, "alley": 2.5, "alleyway": 2.5, "crosswalk": 3, "high rise": 3.5,
         "building": 1.5, "futuristic": 1.5, "plaza": 2, "bridge": 1.5, "tower": 1, "car": 1,
         "headlight": 1.5, "balcony": 2, "penthouse": 3, "subway": 2, "tokyo": 3.5, "york": 3.5,
-        "manhattan": 4, "shanghai": 4, "hong kong": 4, "times square": 4,
+        "manhattan": 4, "shanghai": 4, "hong kong": 4, "times square": 4, "synthwave": 5, "vaporwave": 5,
     },
     "mountain": {
         "mountain": 4.5, "mountaintop": 4.5, "mountainside": 4.5, "peak": 3.5, "alpine": 3.5, "alps": 4,
@@ -72,7 +75,7 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
         "harbour": 3.5, "pier": 3.5, "dock": 2.5, "surf": 3, "tide": 3, "island": 2.5, "bay": 2,
         "pond": 2.5, "lighthouse": 3, "wave": 1, "sand": 1.5, "sandy": 1.5, "tropical": 1.5, "palm": 2,
         "seagull": 2, "sailboat": 2.5, "boat": 1.5, "yacht": 2.5, "cliff": 1, "river": 2, "riverbank": 3,
-        "water": 0.5, "reflection": 0.5,
+        "water": 0.5, "reflection": 0.5, "salt flat": 6, "mangrove": 4, "headland": 4,
     },
     "forest": {
         "forest": 4, "woodland": 4, "woods": 3.5, "jungle": 4.5, "rainforest": 5, "grove": 3, "bamboo": 4.5,
@@ -81,7 +84,7 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
         "oak": 2,
         "redwood": 3, "willow": 2, "canopy": 1.0, "undergrowth": 2, "fern": 2, "moss": 1.5, "mossy": 1.5,
         "trunk": 1.5, "clearing": 2, "glade": 3, "enchanted": 1.5, "forested": 1.5, "trail": 1, "tree": 1,
-        "foliage": 1, "leaf": 0.5, "waterfall": 2, "path": 0.25,
+        "foliage": 1, "leaf": 0.5, "waterfall": 2, "path": 0.25, "glasshouse": 6, "greenhouse": 4,
     },
     "meadow": {
         "meadow": 4, "prairie": 5, "vineyard": 5, "grassland": 4, "field": 3, "farmland": 4, "farm": 3,
@@ -89,7 +92,9 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
         "sahara": 4.5, "steppe": 4, "tundra": 3, "lavender": 3.5, "sunflower": 3, "wildflower": 2.5,
         "tulip": 3, "wheat": 3, "grapevine": 2, "vine": 1.5, "hillside": 2.5, "rolling hill": 2,
         "hill": 1.5, "grass": 1.5, "grassy": 1.5, "plain": 2, "flower": 1, "barn": 2, "windmill": 2,
-        "stream": 1, "landscape": 1.5, "horizon": 0.75, "sky": 0.25,
+        "stream": 1, "landscape": 1.5, "horizon": 0.75, "sky": 0.25, "moor": 5, "moorland": 5, "heath": 4,
+        "heather": 3.5, "rice terrace": 6, "rice paddy": 5, "terrace": 1.5, "snowfield": 5.5, "arctic": 3,
+        "cacti": 3, "cactus": 3, "saguaro": 3.5, "hilltop": 2.5,
     },
 }  # fmt: skip
 
@@ -97,37 +102,46 @@ FAMILY_TERMS: Final[dict[str, dict[str, float]]] = {
 KIND_TERMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "shore": {
         "beach": ("beach", "sand", "sandy", "surf", "seaside"),
-        "tropical": ("tropical", "palm", "lagoon", "island", "caribbean", "hawaii"),
+        "tropical": (
+            "tropical", "palm", "palm frond", "lagoon", "island", "caribbean", "hawaii", "coconut",
+        ),
         "lake": (
             "lake", "lakeside", "lakeshore", "pond", "river", "riverbank", "dock", "harbor", "harbour",
-            "fjord",
+            "fjord", "salt flat", "mangrove", "channel",
         ),
-        "coast": ("cliff", "rocky", "rock", "lighthouse", "crashing", "coast", "coastal"),
+        "coast": ("cliff", "rocky", "rock", "lighthouse", "crashing", "coast", "coastal", "headland"),
     },
     "forest": {
-        "woods": ("woodland", "oak", "birch", "maple", "enchanted", "clearing", "glade", "grove"),
+        "woods": ("woodland", "oak", "birch", "maple", "enchanted"),
         "conifer": (
             "pine", "conifer", "evergreen", "redwood", "fir", "spruce", "snow", "snowy", "winter", "frost",
         ),
-        "jungle": ("jungle", "rainforest", "tropical", "vine", "fern", "exotic"),
+        "jungle": (
+            "jungle", "rainforest", "tropical", "vine", "fern", "exotic", "glasshouse", "greenhouse",
+        ),
         "bamboo": ("bamboo",),
         "park": ("park", "garden", "orchard", "tree lined"),
         "blossom": ("blossom", "sakura", "cherry", "cherry blossom", "petal", "magnolia"),
     },
     "meadow": {
-        "meadow": ("meadow", "stream", "brook", "pasture", "countryside"),
+        "meadow": (
+            "meadow", "stream", "brook", "pasture", "countryside", "rice terrace", "snowfield", "arctic",
+        ),
         "prairie": (
             "prairie", "wheat", "grassland", "savanna", "savannah", "steppe", "tall grass", "plain",
             "barley",
         ),
-        "flowers": ("wildflower", "flower", "lavender", "sunflower", "tulip", "poppy", "daisy"),
+        "flowers": (
+            "wildflower", "flower", "lavender", "sunflower", "tulip", "poppy", "daisy", "heather", "moor",
+        ),
         "vineyard": ("vineyard", "grapevine", "vine", "grape", "orchard"),
-        "dunes": ("desert", "dune", "sahara", "sand", "sandy", "cactus"),
-        "landscape": ("silhouette", "landscape", "horizon"),
+        "dunes": ("desert", "dune", "sahara", "sand", "sandy", "cactus", "cacti", "saguaro"),
+        "landscape": ("silhouette", "landscape", "horizon", "hilltop"),
     },
     "city": {
         "skyline": (
             "skyline", "cityscape", "metropolis", "city", "skyscraper", "rooftop", "balcony", "river",
+            "synthwave", "vaporwave", "horizon",
         ),
         "neon": (
             "neon", "cyberpunk", "alley", "alleyway", "street", "avenue", "billboard", "tokyo", "crosswalk",
@@ -144,6 +158,7 @@ KIND_TERMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "library": ("library", "study", "book", "bookshelf", "bookcase", "bookstore", "bookshop", "office"),
         "cafe": (
             "cafe", "coffee shop", "coffee", "restaurant", "bar", "bakery", "lounge", "kitchen", "diner",
+            "disco", "nightclub", "dance floor", "ballroom",
         ),
         "workshop": ("workshop", "garage", "studio", "tool", "lab", "laboratory", "attic", "blacksmith"),
     },
@@ -153,7 +168,7 @@ KIND_TERMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         ),
         "european": (
             "street cafe", "european", "cafe", "paris", "parisian", "italian", "venice", "street lamp",
-            "boulevard", "old town", "town", "vintage",
+            "boulevard", "old town", "town", "vintage", "canal", "suburban", "victorian", "gaslight",
         ),
     },
     "industrial": {
@@ -161,8 +176,11 @@ KIND_TERMS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "factory": ("factory", "steampunk", "foundry"),
     },
     "space": {
-        "planet": ("planet", "orbit", "galaxy", "nebula", "outer space", "cosmos"),
-        "ground": ("surface", "mars", "martian", "lunar", "moonscape", "alien", "crater"),
+        "planet": ("outer space", "planet", "orbit", "galaxy", "nebula", "cosmos"),
+        "ground": (
+            "mars", "desert planet", "red planet", "desert", "colony", "surface", "martian", "lunar",
+            "moonscape", "alien", "crater",
+        ),
     },
     "underwater": {
         "reef": ("reef", "coral"),
@@ -191,7 +209,8 @@ SEASON_TERMS: Final[dict[str, dict[str, float]]] = {
 TIME_TERMS: Final[dict[str, dict[str, float]]] = {
     "night": {
         "night": 3, "nighttime": 3, "midnight": 3, "moonlight": 2.5, "moonlit": 3, "moon": 1, "starry": 2.5,
-        "star": 1, "nocturnal": 3, "aurora": 2.5, "northern light": 2.5, "cyberpunk": 1.5,
+        "star": 1, "nocturnal": 3, "disco": 2, "nightclub": 2, "dance floor": 1,
+        "aurora": 2.5, "northern light": 2.5, "cyberpunk": 1.5,
         "firefly": 1.5, "bonfire": 1, "campfire": 1,
     },
     "twilight": {
@@ -246,7 +265,9 @@ STYLE_TERMS: Final[dict[str, dict[str, float]]] = {
         "noir": 4, "black and white": 4, "monochrome": 3.5, "monochromatic": 3.5, "grayscale": 4,
         "silent film": 4,
     },
-    "cyberpunk": {"cyberpunk": 4, "synthwave": 4, "vaporwave": 4, "neon": 1.5, "tron": 3, "futuristic": 1},
+    "cyberpunk": {
+        "cyberpunk": 4, "synthwave": 4, "vaporwave": 4, "neon": 1.5, "tron": 3, "futuristic": 1, "disco": 3,
+    },
     "vintage": {
         "vintage": 3, "retro": 3, "sepia": 4, "nostalgic": 2.5, "old film": 4, "antique": 2, "1920s": 3,
         "victorian": 2, "western": 1.5, "polaroid": 4,
@@ -302,7 +323,7 @@ FEATURE_TERMS: Final[dict[str, tuple[str, ...]]] = {
     "people": ("passerby", "pedestrian", "people", "crowd", "bustling", "stroll", "townsfolk"),
     "fog": ("fog", "mist", "haze", "misty", "foggy", "hazy", "steam", "vapor"),
     "stream": ("stream", "brook", "creek", "flowing water", "rivulet"),
-    "lavender": ("lavender",),
+    "lavender": ("lavender", "heather"),
     "sunflowers": ("sunflower",),
     "melting": ("melting", "melting snow", "snow patch", "patch of snow", "thaw"),
     "aurora": ("aurora", "northern light"),

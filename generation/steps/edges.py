@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.edges import EDGE_ENCODING_CRF, decoupled_edges
+from sparkle.generation.edges import LINE_WIDTH, decoupled_edges, edge_encoding, edge_view, fit_thresholds
 from sparkle.generation.step import Step, Work
 from sparkle.media.decode import iter_frames, next_frame
-from sparkle.media.encode import Encoding, encode
+from sparkle.media.encode import encode
+from sparkle.media.frames import resize
 from sparkle.media.mask import load_mask
 from sparkle.schemas import records as r
 from sparkle.schemas.layout import BACKGROUND_VIDEO, SOURCE_VIDEO, SOURCE_VIDEO_MASK, VIDEO_CANNY
@@ -24,31 +27,41 @@ class Edges(Step):
     """source_video, source_video_mask, edited_background_video -> edited_video_canny."""
 
     name: ClassVar[str] = "edges"
+    version: ClassVar[int] = 2
     reads = (SOURCE_VIDEO, SOURCE_VIDEO_MASK, BACKGROUND_VIDEO)
 
-    @property
-    def encoding(self) -> Encoding:
-        """White lines on black keep at a stronger compression than pictures."""
-        return Encoding(crf=EDGE_ENCODING_CRF, preset=self.config.encoding.preset)
-
     def settings(self) -> dict[str, Any]:
-        """The encoding."""
-        return {"encoding": dump_fields(self.encoding)}
+        """What the edges speak of, and the encoding."""
+        encoding = edge_encoding(self.config.encoding.preset)
+        return {"guidance": dump_fields(self.config.guidance), "encoding": dump_fields(encoding)}
 
     def measure(self, work: Work) -> r.EdgesRecord:
-        """Draw the edges."""
+        """Fit the thresholds and draw the edges."""
+        masks = load_mask(work.read(SOURCE_VIDEO_MASK))
+        count, height, width = masks.shape
+        masks = resize(masks, (width // LINE_WIDTH, height // LINE_WIDTH))
+        sources = [edge_view(frame) for frame in iter_frames(work.read(SOURCE_VIDEO))]
+        backgrounds = None
+        if not self.config.guidance.foreground_only:
+            backgrounds = _views(work.read(BACKGROUND_VIDEO), count)
+        thresholds = fit_thresholds(sources, backgrounds, masks)
         densities: list[float] = []
 
         def frames() -> Iterator[npt.NDArray[np.uint8]]:
-            sources, masks = iter_frames(work.read(SOURCE_VIDEO)), load_mask(work.read(SOURCE_VIDEO_MASK))
-            # An imported background may be longer than the source: its first frames count.
-            backgrounds = iter_frames(work.read(BACKGROUND_VIDEO))
-            for source, mask in zip(sources, masks, strict=True):
-                background = next_frame(backgrounds, work.read(BACKGROUND_VIDEO))
-                edges = decoupled_edges(source, background, mask)
+            outside = repeat(None, count) if backgrounds is None else backgrounds
+            for source, background, mask in zip(sources, outside, masks, strict=True):
+                edges = decoupled_edges(source, background, mask, thresholds)
                 densities.append(float(np.count_nonzero(edges)) / edges.size)
                 yield edges
 
+        encoding = edge_encoding(self.config.encoding.preset)
         with work.write(VIDEO_CANNY) as path:
-            encode(frames(), path, fps=self.config.source.fps, encoding=self.encoding)
-        return r.EdgesRecord(round(sum(densities) / len(densities), 6))
+            encode(frames(), path, fps=self.config.source.fps, encoding=encoding)
+        density = round(sum(densities) / count, 6)
+        return r.EdgesRecord(density, thresholds.foreground, thresholds.background)
+
+
+def _views(background: Path, count: int) -> list[npt.NDArray[np.uint8]]:
+    """What Canny sees of the first frames: an imported background may be longer than the source."""
+    frames = iter_frames(background)
+    return [edge_view(next_frame(frames, background)) for _ in range(count)]

@@ -26,6 +26,7 @@ class Normalise(Step):
     """Source file -> source_video, source_frame0."""
 
     name: ClassVar[str] = "normalise"
+    version: ClassVar[int] = 2
 
     def settings(self) -> dict[str, Any]:
         """The form of a source and the encoding."""

@@ -26,20 +26,26 @@ class Synthesize(Step):
         layout.BACKGROUND_VIDEO,
         layout.VIDEO_CANNY,
         layout.EDITED_FRAME0,
+        layout.FOREGROUND_REMOVED,
     )
 
     def settings(self) -> dict[str, Any]:
-        """The encoding."""
-        return {"encoding": dump_fields(self.config.encoding)}
+        """What the guidance speaks of, and the encoding."""
+        return {
+            "guidance": dump_fields(self.config.guidance),
+            "encoding": dump_fields(self.config.encoding),
+        }
 
     def measure(self, work: Work) -> r.MadeRecord:
         """Synthesise the edited video."""
+        silent = self.config.guidance.foreground_only
         guidance = Guidance(
             source=work.read(layout.SOURCE_VIDEO),
             mask=work.read(layout.SOURCE_VIDEO_MASK),
-            background=work.read(layout.BACKGROUND_VIDEO),
+            background=None if silent else work.read(layout.BACKGROUND_VIDEO),
             edges=work.read(layout.VIDEO_CANNY),
             edited_frame0=work.read(layout.EDITED_FRAME0),
+            empty_frame0=work.read(layout.FOREGROUND_REMOVED),
             prompt=work.prompt,
         )
         frames = self.backend.synthesize(guidance, work.seed)

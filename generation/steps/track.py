@@ -1,16 +1,27 @@
-"""Stage 4: BAIT. One pass an anchor frame, both directions, then the pixel majority vote."""
+"""Stage 4: BAIT. One pass an anchor frame, both directions, then the pixel majority vote.
+
+- An anchor abstains when it has no box, or when its pass finds nothing on any frame.
+- Ablation `[track] passes = "first"`: the vote is of the first pass that finds something alone, and no anchor
+  behind it is looked at.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
 
 from sparkle.generation.anchors import anchors_of
 from sparkle.generation.bait import majority_vote
+from sparkle.generation.capabilities import Anchors, Masks
+from sparkle.generation.config import FIRST_PASS
 from sparkle.generation.step import Step, Work
 from sparkle.media.mask import save_mask
 from sparkle.schemas import records as r
 from sparkle.schemas.layout import SOURCE_VIDEO, SOURCE_VIDEO_MASK
+from sparkle.schemas.record import dump_fields
 
 
 @dataclass
@@ -22,19 +33,43 @@ class Track(Step):
     needs = ("normalise", "ground2")
     reads = (SOURCE_VIDEO,)
 
+    def settings(self) -> dict[str, Any]:
+        """Which passes vote."""
+        return dump_fields(self.config.track)
+
     def measure(self, work: Work) -> r.TrackRecord:
         """Track from every anchor that has a box, and vote."""
         clip = work.read(SOURCE_VIDEO)
         indices = anchors_of(work.record(r.NormaliseRecord))
-        found = zip(indices, work.record(r.Ground2Record).frame_objects, strict=True)
-        anchors = [(index, tuple(item for item in objects if item.bbox_2d)) for index, objects in found]
-        speaking = [(index, objects) for index, objects in anchors if objects]
-        masks = self.backend.finish(clip, majority_vote(self.backend.passes(clip, speaking)))
+        boxed = work.record(r.Ground2Record).frame_objects
+        anchors = [
+            (index, tuple(item for item in objects if item.bbox_2d))
+            for index, objects in zip(indices, boxed, strict=True)
+        ]
+        voted, spoke = self._vote(clip, [anchor for anchor in anchors if anchor[1]])
+        masks = self.backend.finish(clip, voted)
         with work.write(SOURCE_VIDEO_MASK) as path:
             save_mask(path, masks)
+        last = spoke[-1] if self._first_only else indices[-1]
         return r.TrackRecord(
-            anchors=tuple(index for index, _ in speaking),
-            abstained=tuple(index for index, objects in anchors if not objects),
+            anchors=tuple(spoke),
+            abstained=tuple(index for index in indices if index <= last and index not in spoke),
             coverage=round(float(masks.mean()), 6),
             empty_frames=int((~masks.any(axis=(1, 2))).sum()),
         )
+
+    @property
+    def _first_only(self) -> bool:
+        return self.config.track.passes == FIRST_PASS
+
+    def _vote(self, clip: Path, anchors: Anchors) -> tuple[Masks, list[int]]:
+        """The majority at working size, and the anchors whose passes it is of."""
+        spoke: list[int] = []
+
+        def passes() -> Iterator[Masks]:
+            for (index, _), masks in zip(anchors, self.backend.passes(clip, anchors), strict=True):
+                if masks.any():
+                    spoke.append(index)
+                    yield masks
+
+        return majority_vote(islice(passes(), 1) if self._first_only else passes()), spoke

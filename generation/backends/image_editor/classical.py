@@ -28,7 +28,7 @@ _BOX_MARGIN = 0.02  # of the frame's sides: soft edges and light wrap reach over
 class Backend:
     """The classical `image_editor`."""
 
-    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "1", "drawn, not generated")
+    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "2", "drawn, not generated")
 
     def setup(self) -> None:
         """Nothing to load."""

@@ -12,13 +12,15 @@ import numpy.typing as npt
 
 from sparkle.generation.capabilities import Identity
 from sparkle.generation.classical.first_frame import first_frame_mask
-from sparkle.generation.classical.score import score_edit, score_frames, score_removal
+from sparkle.generation.classical.quality import later_index
+from sparkle.generation.classical.score import ScoredFrame, score_edit, score_frame, score_removal
 from sparkle.generation.classical.upsample import hard_mask
 from sparkle.generation.classical.working import read_working, to_pixel_box
-from sparkle.media.decode import iter_frames
+from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
 from sparkle.schemas import records as r
+from sparkle.schemas.errors import MediaError
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Backend:
     """The classical `image_scorer`."""
 
     identity: ClassVar[Identity] = Identity(
-        "sparkle/classical-score", "1", "measured properties on a scale of their own, not EditScore's"
+        "sparkle/classical-score", "2", "measured, not judged: on a scale of its own, not EditScore's"
     )
 
     def setup(self) -> None:
@@ -53,11 +55,24 @@ class Backend:
     def score_frames(
         self, source: Path, edited: Path, mask: Path, prompt: str, indices: Sequence[int]
     ) -> tuple[r.FrameScore, ...]:
-        """Score four frames together: a frozen background shows between them."""
-        masks = load_mask(mask)[list(indices)]
-        return score_frames(_pick(source, indices), _pick(edited, indices), masks, prompt)
+        """Score some frames, each beside one that shows whether the scene behind it lives."""
+        masks = load_mask(mask)
+        if max(indices) >= len(masks):
+            raise MediaError("the clip has no such frame", got=max(indices), wanted=len(masks), where=mask)
+        later = {index: later_index(index, len(masks)) for index in indices}
+        sources, edits = _pick(source, indices), _pick(edited, (*indices, *later.values()))
+        return tuple(
+            score_frame(ScoredFrame(sources[t], edits[t], masks[t], edits[k], masks[k]), prompt)
+            for t, k in later.items()
+        )
 
 
-def _pick(clip: Path, indices: Sequence[int]) -> npt.NDArray[np.uint8]:
-    wanted = set(indices)
-    return np.stack([frame for index, frame in enumerate(iter_frames(clip)) if index in wanted])
+def _pick(clip: Path, indices: Sequence[int]) -> dict[int, npt.NDArray[np.uint8]]:
+    """The frames of these indices; raises MediaError where the clip ends before."""
+    frames = iter_frames(clip)
+    found = {}
+    for index in range(max(indices) + 1):
+        frame = next_frame(frames, clip)
+        if index in indices:
+            found[index] = frame
+    return found

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import cv2
 import numpy as np
 
 from sparkle.generation.capabilities import Identity, Image
+from sparkle.generation.classical.threads import map_in_threads
 from sparkle.generation.scenes.render import Scene
 from sparkle.media.images import read_png
 
@@ -23,7 +25,7 @@ _SAME = 8  # levels a channel: the picture and the scene's first frame are the s
 class Backend:
     """The classical `image_to_video`."""
 
-    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "1", "drawn, not generated")
+    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "2", "drawn, not generated")
 
     def setup(self) -> None:
         """Nothing to load."""
@@ -34,7 +36,9 @@ class Backend:
         height, width = picture.shape[:2]
         scene = Scene.from_prompt(prompt, seed=seed, width=width, height=height)
         first = scene.frame(0.0)
-        remnant = (np.abs(picture.astype(np.int16) - first) > _SAME).any(axis=2, keepdims=True)
-        for index in range(frames):
-            frame = scene.frame(index / fps)
-            yield np.where(remnant, picture, frame) if remnant.any() else frame
+        remnant = np.asarray((cv2.absdiff(picture, first) > _SAME).any(axis=2)).view(np.uint8)
+
+        def draw(index: int) -> Image:
+            return np.asarray(cv2.copyTo(picture, remnant, scene.frame(index / fps)), np.uint8)
+
+        yield from map_in_threads(draw, range(frames))

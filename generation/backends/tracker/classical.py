@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import cv2
 import numpy as np
 
-from sparkle.generation.capabilities import Anchors, Identity, Masks
+from sparkle.generation.capabilities import Anchors, Identity, Image, Masks
 from sparkle.generation.classical.activity import measure_activity
-from sparkle.generation.classical.propagate import compute_flows, propagate, refine
-from sparkle.generation.classical.segment import segment_in_box
+from sparkle.generation.classical.follow import follow
+from sparkle.generation.classical.propagate import compute_flows, refine_frame
+from sparkle.generation.classical.threads import map_in_threads
 from sparkle.generation.classical.upsample import hard_mask
 from sparkle.generation.classical.working import read_working, to_pixel_box
 from sparkle.media.decode import iter_frames
+from sparkle.schemas import records as r
 
 
 @dataclass
@@ -28,28 +31,31 @@ class Backend:
 
     trusted_boxes: bool = False
 
-    identity: ClassVar[Identity] = Identity("opencv/GrabCut+DIS", "1")
+    identity: ClassVar[Identity] = Identity("opencv/GrabCut+DIS", "2")
 
     def setup(self) -> None:
         """Nothing to load."""
 
     def passes(self, clip: Path, anchors: Anchors) -> Iterator[Masks]:
-        """Yield one pass an anchor at working size; an anchor whose boxes hold nothing abstains."""
+        """Yield one pass an anchor at working size, empty where its boxes hold nothing."""
         frames = read_working(clip)
         shape = (frames.shape[1], frames.shape[2])
         activity = measure_activity(frames)
         flows = compute_flows(frames)
-        for t, objects in anchors:
-            mask = np.zeros(shape, bool)
-            for item in objects:
-                box = to_pixel_box(item.bbox_2d, shape)
-                mask |= segment_in_box(frames[t], box, activity, t, trusted=self.trusted_boxes)
-            if mask.any():
-                yield propagate(frames, flows, t, mask)
+
+        def one(anchor: tuple[int, Sequence[r.GroundedObject]]) -> Masks:
+            t, objects = anchor
+            boxes = [to_pixel_box(item.bbox_2d, shape) for item in objects]
+            return follow(frames, activity, flows, t, boxes, trusted=self.trusted_boxes)
+
+        yield from map_in_threads(one, anchors)
 
     def finish(self, clip: Path, voted: Masks) -> Masks:
         """Refine the voted masks and bring them to the clip's size along its edges."""
-        refined = refine(read_working(clip), voted)
-        return np.stack(
-            [hard_mask(full, mask) for full, mask in zip(iter_frames(clip), refined, strict=True)]
-        )
+
+        def one(pair: tuple[Image, Masks]) -> Masks:
+            full, mask = pair
+            small = cv2.resize(full, mask.shape[::-1], interpolation=cv2.INTER_AREA)
+            return hard_mask(full, refine_frame(np.asarray(small, np.uint8), mask))
+
+        return np.stack(list(map_in_threads(one, zip(iter_frames(clip), voted, strict=True))))

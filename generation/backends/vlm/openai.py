@@ -20,11 +20,14 @@ from urllib.parse import urlsplit
 from sparkle.generation.capabilities import Identity
 from sparkle.generation.options import operational, require_range
 from sparkle.generation.packages import package_versions
+from sparkle.generation.requirements import ESTIMATED, Requirements, card_note, needed
 from sparkle.generation.vlm.answer_cache import AnswerCache
+from sparkle.generation.vlm.costs import VLM_SECONDS
 from sparkle.generation.vlm.endpoint import Endpoint, SchemaRefusedError
 from sparkle.generation.vlm.jobs import AskingVlm
 from sparkle.generation.vlm.question import Answer, Question
 from sparkle.generation.vlm.reading import Rule, answer_error
+from sparkle.generation.weights import Weights
 from sparkle.media.images import encode_png
 from sparkle.schemas.canonical import fingerprint, sha256_bytes
 from sparkle.schemas.errors import ConfigError
@@ -80,7 +83,13 @@ class Backend(AskingVlm):
     @property
     def identity(self) -> Identity:
         """As the configuration says it."""
-        return Identity(self.model, self.revision, self.note)
+        return Identity(self.model, self.revision, card_note(self.model, self.note))
+
+    @property
+    def requirements(self) -> Requirements:
+        """No GPU here; the endpoint's takes the time of Qwen3-VL-32B."""
+        model = needed(Weights(self.model, self.revision), served=True, note=self.note)
+        return Requirements((model,), 0, VLM_SECONDS, ESTIMATED)
 
     def setup(self) -> None:
         """Open the cache and the client; nothing is sent.

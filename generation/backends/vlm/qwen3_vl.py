@@ -16,6 +16,8 @@ from sparkle.generation.capabilities import Identity
 from sparkle.generation.options import operational, require_choice, require_range
 from sparkle.generation.out_of_memory import retry_out_of_memory
 from sparkle.generation.packages import package_versions
+from sparkle.generation.requirements import ESTIMATED, GIGABYTE, Requirements, card_note, needed
+from sparkle.generation.vlm.costs import VLM_SECONDS
 from sparkle.generation.vlm.jobs import AskingVlm
 from sparkle.generation.vlm.question import Answer, Question
 from sparkle.generation.vlm.reading import answer_error
@@ -24,6 +26,7 @@ from sparkle.schemas.errors import ConfigError
 
 _DTYPES = ("bfloat16", "float16", "float32")
 _ATTENTION = ("sdpa", "eager", "flash_attention_2")
+_WORKING_MEMORY = 8 * GIGABYTE  # pictures, keys and values of a question: estimate
 
 
 @dataclass(kw_only=True)
@@ -61,7 +64,15 @@ class Backend(AskingVlm):
     @property
     def identity(self) -> Identity:
         """The repository and its commit, or the folder's name and the hash of its content."""
-        return Identity(self._weights.name, self._weights.commit, self.note)
+        return Identity(self._weights.name, self._weights.commit, card_note(self.model, self.note))
+
+    @property
+    def requirements(self) -> Requirements:
+        """The model, and the time of Qwen3-VL-32B."""
+        model = needed(self._weights, note=self.note)
+        if self.device == "cpu":
+            return Requirements((model,))  # what runs there is a tiny model
+        return Requirements((model,), (model.bytes or 0) + _WORKING_MEMORY, VLM_SECONDS, ESTIMATED)
 
     def pinned(self) -> dict[str, Any]:
         """The revision as a commit."""
