@@ -6,19 +6,30 @@ CLIPS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Asks for torchvision, which nothing here needs: installed without what it asks for.
+EDITSCORE := editscore==0.2 json-repair regex
+# Beside it, for tests: other versions of what reads a release. `make test` makes the first; torchcodec needs
+# FFmpeg's libraries, and torch weighs a gigabyte, so that one is made by `make .venv-torchcodec/.ready`.
+PEERS := .venv-datasets36/.ready
 
 .PHONY: demo test lint clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,vlm]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(EDITSCORE)
+	touch $@
+
+.venv-%/.ready: tests/peers/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 # Clips in, a run and a release out, loaded with stock `datasets`. CLIPS=folder takes your own clips.
 demo: $(READY)
 	$(BIN)/python examples/demo.py --out "$(OUT)" $(if $(CLIPS),--clips "$(CLIPS)")
 
-test: $(READY) lint
+test: $(READY) $(PEERS) lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # Checkers cannot follow the mapping of root folders to sparkle.*: types are checked as installed in a wheel.

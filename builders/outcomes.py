@@ -68,14 +68,14 @@ def outcome_reader(step: str) -> OutcomeReader:
 
     def read(line: bytes, where: Callable[[], str]) -> Told:
         try:
-            found = decode(line)
+            found: _Line[Record] = decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return _read_slowly(line, kind, where())
         if not (_is_whole(found) and _is_strict(line, encode(found))):
             return _read_slowly(line, kind, where())
-        if isinstance(found.error, UnsetType):
-            return Told(found.id, found.artifacts, found.record, None)
-        return Told(found.id, found.artifacts, None, found.error["problem"])
+        record = None if isinstance(found.record, UnsetType) else found.record
+        problem = None if isinstance(found.error, UnsetType) else found.error["problem"]
+        return Told(found.id, found.artifacts, record, problem)
 
     return read
 

@@ -13,29 +13,26 @@ How it works
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from sparkle.builders.collector import collector_off
 from sparkle.builders.core import core_set
-from sparkle.builders.outcomes import Told, outcome_reader
 from sparkle.builders.run_folder import Run
 from sparkle.builders.sample import SCORES, STREAMED, Sample
 from sparkle.builders.selection import Selection
+from sparkle.builders.verdicts import Verdicts, judge_steps
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import RecordError, ReleaseError, RunError
 from sparkle.schemas.layout import KINDS, Kind
-from sparkle.schemas.record import Record
-from sparkle.schemas.rules import Thresholds, judge, video_score
-from sparkle.schemas.stages import STEPS, StepInfo
+from sparkle.schemas.rules import Thresholds
+from sparkle.schemas.stages import STEP_NAMES
 
 
 @dataclass
@@ -81,17 +78,6 @@ class Replay:
     measured: Mapping[str, Sequence[float]]
 
 
-class _Verdict(msgspec.Struct, gc=False):
-    """The last outcome of a sample in a step, judged: `reason` and `error` are None when it passes."""
-
-    offset: int
-    artifacts: Mapping[str, r.ArtifactRef]
-    record: Record | None = None
-    numbers: Mapping[str, float] | None = None
-    reason: str | None = None
-    error: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class _Trail:
     """What a sample gathers from step to step."""
@@ -101,20 +87,16 @@ class _Trail:
     artifacts: dict[str, r.ArtifactRef] = field(default_factory=dict)
     offsets: dict[str, int] = field(default_factory=dict)
 
-    def add(self, step: str, verdict: _Verdict) -> None:
+    def add(self, step: str, verdicts: Verdicts, index: int) -> None:
         """Take what a step that was passed leaves."""
-        self.artifacts.update(verdict.artifacts)
+        if verdicts.artifacts:
+            self.artifacts.update(verdicts.artifacts[index])
+        if verdicts.records:
+            self.records[step] = verdicts.records[index]
         if step in SCORES:
-            self.scores.update(verdict.numbers or {})
+            self.scores[SCORES[step]] = verdicts.numbers[SCORES[step]][index]
         if step in STREAMED:
-            self.offsets[step] = verdict.offset
-        if verdict.record is not None:
-            self.records[step] = verdict.record
-
-
-# Steps whose records every table needs: they stay in memory.
-_HELD = ("normalise", "compose", "measure")
-_NUMBERED = (*SCORES, "measure")
+            self.offsets[step] = verdicts.offsets[index]
 
 
 @collector_off()
@@ -132,26 +114,43 @@ def replay(run: Run, limits: Mapping[str, float] | None = None) -> Replay:
     alive = {sample_id: _Trail() for sample_id in run.candidates}
     measured: dict[str, array[float]] = {}
     funnel, pending = [], 0
-    for step in STEPS:
-        count = StepCount(step.name)
-        verdicts = _judge_step(run, step, alive, thresholds)
-        pending += len(alive) - len(verdicts)
+    for step, verdicts in zip(
+        STEP_NAMES, judge_steps(run.folder, len(run.candidates), thresholds), strict=True
+    ):
+        count = StepCount(step)
+        last = _last_lines(run, step, verdicts, alive)
+        for name, values in verdicts.numbers.items():
+            known = (values[index] for index in last.values() if index < len(values))
+            measured[name] = array("d", (value for value in known if not math.isnan(value)))
+        pending += len(alive) - len(last)
         going_on = {}
-        for sample_id, verdict in verdicts.items():
-            for name, number in (verdict.numbers or {}).items():
-                measured.setdefault(name, array("d")).append(number)
-            if verdict.error is not None:
-                count.failed[verdict.error] += 1
-            elif verdict.reason is not None:
-                count.rejected[verdict.reason.partition(":")[0]] += 1
+        for sample_id, index in last.items():
+            if index in verdicts.failed:
+                count.failed[verdicts.failed[index]] += 1
+            elif index in verdicts.rejected:
+                count.rejected[verdicts.rejected[index].partition(":")[0]] += 1
             else:
-                alive[sample_id].add(step.name, verdict)
-                going_on[sample_id] = alive[sample_id]
+                trail = going_on[sample_id] = alive[sample_id]
+                trail.add(step, verdicts, index)
         alive = going_on
-        count.reached, count.kept = len(verdicts), len(alive)
+        count.reached, count.kept = len(last), len(alive)
         funnel.append(count)
     samples = tuple(_sample(run, sample_id, alive[sample_id]) for sample_id in sorted(alive))
     return Replay(run, thresholds, samples, tuple(funnel), pending, measured)
+
+
+def _last_lines(run: Run, step: str, verdicts: Verdicts, alive: Mapping[str, Any]) -> dict[str, int]:
+    """The index of the last line of each sample that is still there."""
+    last = {}
+    for index, sample_id in enumerate(verdicts.ids):
+        if sample_id not in run.candidates:
+            where = f"{run.folder / layout.outcomes(step)}:{index + 1}"
+            raise RecordError(
+                "an outcome of an unknown id", got=sample_id, wanted="a candidate's", where=where
+            )
+        if sample_id in alive:
+            last[sample_id] = index
+    return last
 
 
 def kept_samples(replays: Sequence[Replay], selection: Selection | None = None) -> list[Sample]:
@@ -226,67 +225,6 @@ def _is_held(sample: Sample, kind: Kind) -> bool:
         return content.path.stat().st_size >= content.offset + content.ref.size
     except FileNotFoundError:
         return False
-
-
-def _judge_step(
-    run: Run, step: StepInfo, alive: Mapping[str, Any], thresholds: Thresholds
-) -> dict[str, _Verdict]:
-    """The last verdict of each sample that is still there, by id."""
-    verdicts: dict[str, _Verdict] = {}
-    path, read = run.folder / layout.outcomes(step.name), outcome_reader(step.name)
-    for number, offset, line in _lines(path):
-
-        def where(number: int = number) -> str:
-            return f"{path}:{number}"
-
-        told = read(line, where)
-        if told.id not in run.candidates:
-            raise RecordError(
-                "an outcome of an unknown id", got=told.id, wanted="a candidate's", where=where()
-            )
-        if told.id in alive:
-            verdicts[told.id] = _judge(step, told, offset, where, thresholds)
-    return verdicts
-
-
-def _lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (line number, byte offset, line); nothing when no sample came as far as this step."""
-    if not path.is_file():
-        return
-    with path.open("rb") as lines:
-        offset = 0
-        for number, line in enumerate(lines, 1):
-            yield number, offset, line
-            offset += len(line)
-
-
-def _judge(
-    step: StepInfo, told: Told, offset: int, where: Callable[[], str], thresholds: Thresholds
-) -> _Verdict:
-    record = told.record
-    if record is None:
-        return _Verdict(offset, {}, error=told.problem)
-    name = step.name
-    reason = judge(name, record, thresholds)
-    made: dict[str, r.ArtifactRef] = {}
-    for kind in step.makes if reason is None else ():
-        if kind.name not in told.artifacts:
-            raise RecordError("an outcome lacks an artifact", wanted=kind.name, where=where())
-        made[kind.name] = told.artifacts[kind.name]
-    numbers = _numbers(name, record) if name in _NUMBERED else None
-    return _Verdict(offset, made, record if name in _HELD else None, numbers, reason)
-
-
-def _numbers(step: str, record: Record) -> dict[str, float]:
-    """The score or the measures that a step recorded, by name."""
-    match record:
-        case r.ImageScore():
-            return {SCORES[step]: record.overall}
-        case r.VideoScore():
-            return {SCORES[step]: video_score(record)}
-        case r.MeasureRecord():
-            return {name: value for name, value in record.to_json().items() if not isinstance(value, str)}
-    return {}
 
 
 def _sample(run: Run, sample_id: str, trail: _Trail) -> Sample:

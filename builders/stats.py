@@ -186,7 +186,7 @@ def _summarise(
     return Stats(
         kind=kind,
         pairs={theme: counts[theme] for theme in THEMES if theme in counts},
-        frames=sum(columns["frames"]),
+        frames=_total(columns["frames"]),
         funnel=merge_funnels(funnels),
         numbers=[
             _distribution(name, np.array(numbers[name]), _agreed(limits, name))
@@ -194,8 +194,13 @@ def _summarise(
             if len(numbers.get(name, ()))
         ],
         scenes=_scenes(zip(themes, columns["subtheme"], columns["scene"], strict=True)),
-        sizes={found.name: sum(columns[f"{found.name}_size"]) for found in KINDS},
+        sizes={found.name: _total(columns[f"{found.name}_size"]) for found in KINDS},
     )
+
+
+def _total(values: Sequence[int | None]) -> int:
+    """The sum of what is known: an imported release may lack artifacts."""
+    return sum(value for value in values if value is not None)
 
 
 def _agreed(limits: Sequence[Mapping[str, float]], name: str) -> float | None:

@@ -25,14 +25,12 @@ from sparkle.builders.check_pool import pool_of
 from sparkle.builders.collector import collector_off
 from sparkle.builders.manifest import FileEntry
 from sparkle.builders.sample import STREAMED, Sample, Words, read_records
+from sparkle.builders.verdicts import MANY
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.fsio import atomic_path
 
-# Samples from which on processes are worth their start: some two seconds each, a sample takes a third of a
-# millisecond.
-MANY = 10_000
 _AHEAD = 8  # batches a process that may wait to be written: some 7 MB each
 
 

@@ -19,9 +19,9 @@ KEPT, REJECTED, FAILED = "kept", "rejected", "failed"
 # --- what goes in -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceRecord(Record):
-    """A source file: content hash, where it was first seen, and what it is (absent: unreadable)."""
+    """A source file: content hash, where it was first seen, what it is (absent: unreadable), its licence."""
 
     sha256: str
     path: str
@@ -31,10 +31,11 @@ class SourceRecord(Record):
     frames: int | None = None
     fps: float | None = None
     perceptual_hash: str | None = None
+    licence: str | None = None
     problem: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate(Record):
     """A sample before any filter: one source to be edited in one theme, with its prompt if given."""
 
@@ -47,7 +48,7 @@ class Candidate(Record):
 # --- outcomes ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ArtifactRef(Record):
     """Content hash and size in bytes of an artifact."""
 
@@ -75,7 +76,7 @@ class Outcome(Record):
 # --- records of the steps ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NormaliseRecord(Record):
     """The normalised clip (px, frames, frames a second), its source, and the fewest frames wanted."""
 
@@ -100,11 +101,27 @@ class FlowRecord(Record):
 
 
 @dataclass(frozen=True)
-class CameraRecord(Record):
+class AnsweredRecord(Record):
+    """A record that is read from a model's answer.
+
+    `repairs` of a subclass says by which rules the answer was repaired, and where; it is absent where
+    none was. It stays in the run's outcome: published lines and later fingerprints are without it.
+    """
+
+    def to_json(self) -> dict[str, Any]:
+        """The record without its repairs."""
+        found = super().to_json()
+        found.pop("repairs", None)
+        return found
+
+
+@dataclass(frozen=True)
+class CameraRecord(AnsweredRecord):
     """Whether the camera is fixed, and why."""
 
     fixed: bool
     reasoning: str
+    repairs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,11 +139,12 @@ class SceneMetadata(Record):
 
 
 @dataclass(frozen=True)
-class ComposeRecord(Record):
+class ComposeRecord(AnsweredRecord):
     """The instruction and its metadata."""
 
     prompt: str
     metadata: SceneMetadata
+    repairs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -178,18 +196,20 @@ class GroundedObject(Record):
 
 
 @dataclass(frozen=True)
-class Ground1Record(Record):
+class Ground1Record(AnsweredRecord):
     """Labels and boxes of the foreground, from the first-frame pair."""
 
     round1_labels: tuple[str, ...]
     round1_objects: tuple[GroundedObject, ...]
+    repairs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
-class Ground2Record(Record):
+class Ground2Record(AnsweredRecord):
     """Every round-1 label on each anchor frame (2 FPS), in the order of round 1."""
 
     frame_objects: tuple[tuple[GroundedObject, ...], ...]
+    repairs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -204,20 +224,31 @@ class TrackRecord(Record):
 
 @dataclass(frozen=True)
 class EdgesRecord(Record):
-    """Mean share of edge pixels in a frame."""
+    """Mean share of edge pixels in a frame, and the thresholds that were fitted on either side of the mask."""
 
     density: float
+    foreground_threshold: int
+    background_threshold: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MeasureRecord(Record):
-    """Measures of the edited video; see `sparkle.media.measures` for units."""
+    """Measures of the edited video; see `sparkle.media.measures` for units.
+
+    `background_motion_inside` and `_outside` of what the prompt implies to move are absent where they could
+    not be told (`sparkle.media.prompted_motion`); `implied_motion` lists what it implies, separated by
+    commas, and `implied_motion_found` what of that was found in the picture. Absent: nothing.
+    """
 
     background_motion: float
     foreground_psnr: float
     flicker: float
     mask_stability: float
     sharpness: float
+    background_motion_inside: float | None = None
+    background_motion_outside: float | None = None
+    implied_motion: str | None = None
+    implied_motion_found: str | None = None
 
 
 STEP_RECORDS: dict[str, type[Record]] = {

@@ -152,6 +152,7 @@ def _source(candidate: r.Candidate) -> r.SourceRecord:
         frames=FRAMES,
         fps=float(FPS),
         perceptual_hash="0" * 16,
+        licence="cc0-1.0",
     )
 
 
@@ -229,10 +230,12 @@ _RECORDS: dict[str, Callable[[SampleSpec], Record]] = {
     "animate": lambda spec: _MADE,
     "ground2": lambda spec: r.Ground2Record(((_SQUARE,), (r.GroundedObject((), "red square"),))),
     "track": lambda spec: r.TrackRecord((0,), (8,), 0.15, 0),
-    "edges": lambda spec: r.EdgesRecord(0.06),
+    "edges": lambda spec: r.EdgesRecord(0.06, 120, 90),
     "synthesize": lambda spec: _MADE,
     "video_score": _video_score,
-    "measure": lambda spec: r.MeasureRecord(1.5, 30.0, 0.01, 0.98, 120.0),
+    "measure": lambda spec: r.MeasureRecord(
+        1.5, 30.0, 0.01, 0.98, 120.0, 2.5, 0.1, "foliage, passers", "foliage"
+    ),
 }
 assert tuple(_RECORDS) == STEP_NAMES
 

@@ -233,3 +233,23 @@ def test_when_nothing_is_kept_the_funnel_is_named(factories: ModuleType, tmp_pat
     with pytest.raises(ReleaseError, match="no sample is kept") as caught:
         kept_samples([replayed(run)])
     assert re.search(r"run/funnel\.json$", str(caught.value.where))
+
+
+def test_several_processes_judge_as_one_does(shared_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = replayed(shared_run)
+    monkeypatch.setattr("sparkle.builders.verdicts.MANY", 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    together = replayed(shared_run)
+    assert (ids(together), together.funnel, together.measured) == (ids(alone), alone.funnel, alone.measured)
+    for one, other in zip(alone.samples, together.samples, strict=True):
+        assert (one.scores, one.offsets, one.artifacts) == (other.scores, other.offsets, other.artifacts)
+
+
+def test_another_process_names_the_bad_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = run / layout.outcomes("video_score")
+    edit_line(path, 3, "{")
+    monkeypatch.setattr("sparkle.builders.verdicts.MANY", 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    with pytest.raises(RecordError, match="not JSON") as caught:
+        replayed(run)
+    assert caught.value.where == f"{path}:3"
