@@ -10,6 +10,8 @@ from sparkle.schemas.version import __version__
 
 # Verb -> (module, its click command).
 _VERBS: dict[str, tuple[str, str]] = {
+    "models": ("sparkle.generation.cli_plan", "models"),
+    "plan": ("sparkle.generation.cli_plan", "plan"),
     "generate": ("sparkle.generation.cli", "generate"),
     "build": ("sparkle.builders.cli", "build"),
     "validate": ("sparkle.builders.cli", "validate"),

@@ -1,8 +1,9 @@
 """When may an outcome be used again? Only when everything that decides it is the same.
 
 A fingerprint covers the step and its version, the configuration that it reads, the seed, the
-backend's identity and options, the sample's prompt and the records of earlier steps that it needs, the
-sha256 of its input artifacts, and the versions of the libraries that decide pixels and bytes.
+backend's identity, decisive options, prompt texts and libraries, the sample's prompt and the records of
+earlier steps that it needs, the sha256 of its input artifacts, and the versions of the libraries that
+decide pixels and bytes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from sparkle.generation.capabilities import Packaged, Prompted
+from sparkle.generation.config import CAPABILITIES, RunConfig
+from sparkle.generation.options import decisive_options
+from sparkle.generation.registry import make_backend
 from sparkle.generation.step import Sample, Step, step_seed
 from sparkle.media.encode import encoder_versions
 from sparkle.schemas.canonical import fingerprint
@@ -23,17 +28,34 @@ def library_versions() -> dict[str, str]:
 
 def step_identity(step: Step) -> dict[str, Any]:
     """The part of the fingerprint that is the same for every sample."""
-    backend = None
-    if step.capability is not None:
-        table = step.config.backend_table(step.capability)
-        backend = {"table": table, **step.backend.identity.to_json()}
     return {
         "step": step.name,
         "version": step.version,
         "settings": step.settings(),
-        "backend": backend,
+        "backend": None if step.capability is None else _backend_identity(step, step.capability),
         "libraries": library_versions(),
     }
+
+
+def _backend_identity(step: Step, capability: str) -> dict[str, Any]:
+    backend = step.backend
+    table = decisive_options(backend, step.config.backend_table(capability))
+    parts: dict[str, Any] = {"table": table, **backend.identity.to_json()}
+    if isinstance(backend, Prompted):
+        parts["prompts"] = backend.prompts(step.name)
+    if isinstance(backend, Packaged):
+        parts["packages"] = backend.packages()
+    return parts
+
+
+def run_packages(config: RunConfig) -> dict[str, str]:
+    """Versions of every library that decides what a run makes, for run.toml and the provenance."""
+    found = dict(library_versions())
+    for capability in CAPABILITIES:
+        backend = make_backend(config, capability)
+        if isinstance(backend, Packaged):
+            found.update(backend.packages())
+    return dict(sorted(found.items()))
 
 
 def sample_fingerprint(step: Step, identity: dict[str, Any], sample: Sample) -> str:

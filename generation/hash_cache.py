@@ -2,9 +2,7 @@
 
 - A finished run started again must say so in seconds, yet an artifact that was changed behind its back
   must be found. Hashing is skipped only when size, mtime in nanoseconds and inode are as they were.
-- The cache stands outside the run, so a run folder holds nothing that depends on time or host:
-  `$SPARKLE_CACHE`, else `$XDG_CACHE_HOME/sparkle`, else `~/.cache/sparkle`.
-- Losing it costs a hash pass and nothing else; where it cannot be written, every file is hashed.
+- Losing the cache costs a hash pass and nothing else; where it cannot be written, every file is hashed.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from sparkle.generation.user_cache import open_database
 from sparkle.schemas.canonical import sha256_file
 
 _SCHEMA = """
@@ -20,22 +19,13 @@ CREATE TABLE IF NOT EXISTS hashes (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, inode INTEGER, sha256 TEXT
 ) WITHOUT ROWID
 """
-_BUSY = 2.0  # seconds to wait for another process that writes the cache
-
-
-def cache_folder() -> Path:
-    """The user's cache folder of this package."""
-    if named := os.environ.get("SPARKLE_CACHE"):
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "sparkle"
 
 
 class HashCache:
     """sha256 of files, remembered between runs; what the cache cannot tell is hashed."""
 
     def __init__(self) -> None:
-        self._database = _open(cache_folder() / "hashes.sqlite")
+        self._database = open_database("hashes.sqlite", _SCHEMA)
 
     def sha256(self, path: Path) -> str:
         """The hexadecimal sha256 of a file's content."""
@@ -67,18 +57,3 @@ class HashCache:
         except sqlite3.Error:  # locked for long, read-only, full: a cache never stops a run
             return None
         return None if row is None else str(row[0])
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return _connect(str(path))
-    except (OSError, sqlite3.Error):  # no home, read-only, or not a database: hash everything once
-        return _connect(":memory:")
-
-
-def _connect(place: str) -> sqlite3.Connection:
-    # Every statement is a transaction of its own: two runs of one user never wait for each other's end.
-    database = sqlite3.connect(place, timeout=_BUSY, isolation_level=None)
-    database.execute(_SCHEMA)
-    return database

@@ -6,12 +6,23 @@ A second time is the sample's failure, and the run goes on.
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
 from sparkle.schemas.errors import SampleError
 
 T = TypeVar("T")
+
+
+def free_device_memory() -> None:
+    """Give back what this process holds of a device and no longer uses; nothing where torch is not loaded."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def retry_out_of_memory(call: Callable[[], T], *, what: str) -> T:
@@ -30,9 +41,7 @@ def retry_out_of_memory(call: Callable[[], T], *, what: str) -> T:
         return call()
     except torch.OutOfMemoryError:
         pass  # outside this block the traceback is gone, and with it what it held
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    free_device_memory()
     try:
         return call()
     except torch.OutOfMemoryError as error:

@@ -20,16 +20,21 @@ from typing import Any
 
 from sparkle.generation.config import RunConfig
 from sparkle.generation.executors.local import LocalExecutor
-from sparkle.generation.fingerprints import library_versions, sample_fingerprint, step_identity
+from sparkle.generation.fingerprints import run_packages, sample_fingerprint, step_identity
 from sparkle.generation.funnel import make_funnel
 from sparkle.generation.hash_cache import HashCache
-from sparkle.generation.registry import list_models
+from sparkle.generation.held import HeldArtifacts, taken_out
+from sparkle.generation.out_of_memory import free_device_memory
+from sparkle.generation.registry import list_models, pin_models
 from sparkle.generation.run import Run, open_run
 from sparkle.generation.sources import Listed, inspect_source, new_candidates
 from sparkle.generation.step import Failed, Kept, Rejected, Sample, Step, Work, verdict
 from sparkle.generation.steps import make_step
 from sparkle.schemas import records as r
-from sparkle.schemas.errors import SourceGoneError
+from sparkle.schemas.errors import ServiceError, SourceGoneError
+from sparkle.schemas.layout import Kind
+from sparkle.schemas.reclaimed import Held
+from sparkle.schemas.record import dump_fields
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 from sparkle.schemas.terminal import Terminal
 
@@ -58,6 +63,7 @@ class Process:
     step: str
     sample: Sample
     fingerprint: str
+    held: dict[Kind, Held]
 
     def __str__(self) -> str:
         return f"{self.step} of {self.sample.id}"
@@ -67,7 +73,8 @@ class Process:
         step = _set_up(self.step, self.config)
         work = Work(self.root, self.config, step, self.sample)
         try:
-            answer = step.process(work)
+            with taken_out(self.root, self.sample.id, self.held):
+                answer = step.process(work)
         except BaseException as error:
             error.add_note(f"in {self}, source {self.sample.source.path}")
             raise
@@ -77,12 +84,16 @@ class Process:
         return _outcome(self.sample.id, self.fingerprint, answer, work.committed)
 
 
+# Failures that may be gone the next time: a source may be back, a service may answer.
+_MAY_PASS = (SourceGoneError.__name__, ServiceError.__name__)
+
 _ready: list[Step] = []  # this process's step: one at a time, so that one model is in memory
 
 
 def _set_up(name: str, config: RunConfig) -> Step:
     if not (_ready and _ready[0].name == name and _ready[0].config == config):
         _ready.clear()
+        free_device_memory()
         step = make_step(name, config)
         step.setup()
         _ready.append(step)
@@ -100,7 +111,7 @@ def _outcome(
         fingerprint,
         r.KEPT if kept else r.REJECTED,
         reason=None if isinstance(answer, Kept) else answer.reason,
-        record=answer.record.to_json(),
+        record=dump_fields(answer.record),
         artifacts=dict(sorted(artifacts.items())),
     )
 
@@ -127,6 +138,7 @@ class Driver:
         self.terminal = terminal
         self.hashes = hashes
         self.places: dict[str, Path] = {}
+        self.held = HeldArtifacts(run.reclaimed, hashes)
         self.processed = 0
         self.judged_again = 0
 
@@ -143,7 +155,7 @@ class Driver:
             for source in self.executor.map(jobs):
                 found[source.sha256] = source
                 advance()
-        extra = {"packages": library_versions(), "models": list_models(self.config)}
+        extra = {"packages": run_packages(self.config), "models": list_models(self.config)}
         self.run.configure(self.config, shard=shard, extra=extra)
         if candidates:
             self.run.start_work()
@@ -196,13 +208,18 @@ class Driver:
         by_id = {group[0].id: group for group in groups}
         jobs = (
             Process(
-                self.run.root, self.config, step.name, group[0], sample_fingerprint(step, identity, group[0])
+                self.run.root,
+                self.config,
+                step.name,
+                group[0],
+                sample_fingerprint(step, identity, group[0]),
+                self.held.inputs(step, group[0]),
             )
             for group in groups
         )
         out = []
         with self.terminal.progress(step.name, len(groups)) as advance:
-            for outcome in self.executor.map(jobs):
+            for outcome in self.executor.map(jobs, on_gpu=step.on_gpu):
                 for sample in by_id[outcome.id]:
                     self.run.append_outcome(step.name, replace(outcome, id=sample.id))
                     self.processed += 1
@@ -222,8 +239,8 @@ class Driver:
         found = self.run.outcomes[step.name].get(sample.id)
         if found is None or found.fingerprint != fingerprint or not self._intact(step, found):
             return False
-        if found.error is not None and found.error.get("kind") == SourceGoneError.__name__:
-            return False  # it may be back
+        if found.error is not None and found.error.get("kind") in _MAY_PASS:
+            return False
         if found.status != r.FAILED:
             record = r.STEP_RECORDS[step.name].from_json(found.record)
             answer = verdict(step.name, record, self.config.thresholds)
@@ -238,7 +255,7 @@ class Driver:
         for kind in STEP_BY_NAME[step.name].makes:
             reference = outcome.artifacts.get(kind.name)
             path = self.run.root / kind.path(outcome.id)
-            if reference is None:
+            if reference is None or self.held.has(kind, outcome.id, reference):
                 continue
             if not path.is_file() or path.stat().st_size != reference.size:
                 return False
@@ -272,12 +289,19 @@ def generate(
     Raises:
         RunError: the folder cannot be used, or a worker died; a rerun continues.
     """
-    list_models(config)  # an unknown backend or option is found before anything starts
+    # What is unknown or missing (a backend, an option, a model, a package) is found before anything starts.
+    config = pin_models(config)
+    run_packages(config)
     with (
         open_run(out, shard=shard) as run,
         closing(HashCache()) as hashes,
         LocalExecutor(workers) as executor,
     ):
+        if len(run.reclaimed):
+            terminal.say(
+                f"note: {len(run.reclaimed)} artifacts of this run stand in tars of a release and count as "
+                "made; what a step reads of them is taken out while it works"
+            )
         driver = Driver(run, config, executor, hashes, terminal)
         driver.ingest(listed, shard)
         return driver.work()

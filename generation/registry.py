@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 from typing import Any
 
+from sparkle.generation.capabilities import Pinnable
 from sparkle.generation.config import CAPABILITIES, RunConfig
 from sparkle.schemas.errors import ConfigError, RecordError
 from sparkle.schemas.record import load_fields
@@ -34,7 +35,26 @@ def make_backend(config: RunConfig, capability: str) -> Any:
         return load_fields(module.Backend, table)
     except RecordError as error:
         wanted = ", ".join(field.name for field in dataclasses.fields(module.Backend)) or "no options"
-        raise ConfigError(error.problem, got=error.got, wanted=wanted, where=where) from None
+        got = error.got or f"no {error.wanted}"  # a missing key is named by what was wanted
+        raise ConfigError(error.problem, got=got, wanted=wanted, where=f"{where} {error.where}") from None
+    except ConfigError as error:
+        raise ConfigError(error.problem, got=error.got, wanted=error.wanted, where=where) from None
+
+
+def pin_models(config: RunConfig) -> RunConfig:
+    """The configuration with branches and tags of models as the commits that they name now.
+
+    What a run's workers load, its fingerprints and what is recorded to make it again are then the same.
+
+    Raises:
+        ConfigError: no such backend or option, or a model that cannot be had.
+    """
+    tables = dict(config.backends)
+    for capability in CAPABILITIES:
+        backend = make_backend(config, capability)
+        if isinstance(backend, Pinnable):
+            tables[capability] = {**tables[capability], **backend.pinned()}
+    return dataclasses.replace(config, backends=tables)
 
 
 def list_models(config: RunConfig) -> list[dict[str, str]]:

@@ -31,6 +31,7 @@ from sparkle.schemas.fsio import (
     write_atomic,
     write_jsonl,
 )
+from sparkle.schemas.reclaimed import Reclaimed
 from sparkle.schemas.records import Candidate, Outcome, SourceRecord
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 from sparkle.schemas.validate import check
@@ -46,6 +47,7 @@ class Run:
         self.sources: dict[str, SourceRecord] = {}
         self.candidates: list[Candidate] = []
         self.outcomes: dict[str, dict[str, Outcome]] = {}
+        self.reclaimed = Reclaimed(root)
 
     def load(self) -> None:
         """Read what is there; the last line of an id counts."""

@@ -24,6 +24,7 @@ import numpy as np
 
 from sparkle.generation.config import RunConfig
 from sparkle.generation.registry import make_backend
+from sparkle.generation.requirements import Demanding
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import RunError, SampleError
@@ -138,6 +139,11 @@ class Step(ABC):
     def __post_init__(self) -> None:
         if self.capability is not None:
             self.backend = make_backend(self.config, self.capability)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the backend loads a model into a GPU of this machine."""
+        return isinstance(self.backend, Demanding) and self.backend.requirements.vram_bytes > 0
 
     def setup(self) -> None:
         """Load the backend, once in the process that works."""

@@ -16,7 +16,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "build" / "typecheck"
 FLOORS = ("schemas", "media", "generation", "builders", "hub")
-DATA = ("schemas/json/*.json", "schemas/*.toml", "configs/*.toml", "builders/*.md")
+DATA = (
+    "schemas/json/*.json",
+    "schemas/*.toml",
+    "configs/*.toml",
+    "builders/*.md",
+    "generation/vlm/prompts/*.txt",
+)
 
 
 def main() -> int:

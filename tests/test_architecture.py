@@ -94,7 +94,10 @@ def test_folders_are_never_imported_by_their_own_name(folder):
             assert name.split(".")[0] not in FLOORS, f"{file} imports {name}: write sparkle.{name}"
 
 
-@pytest.mark.parametrize("command", [["--help"], ["generate", "--help"], ["build", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "command",
+    [["--help"], ["generate", "--help"], ["build", "--help"], ["import", "--help"], ["--version"]],
+)
 def test_help_imports_nothing_heavy(command):
     code = (
         "import sys\nfrom sparkle.cli import main\n"

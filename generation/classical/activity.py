@@ -9,12 +9,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from sparkle.generation.classical.filters import FloatImage, gray_frames
+from sparkle.generation.classical.uncovered import Evidence, weigh
 
 SMOOTHING_SIGMA = 1.2
 """Gaussian before measuring, in working pixels: below it, compression noise."""
@@ -24,6 +26,9 @@ MEDIAN_STEP = 4
 
 FIT_ROUNDS = 3
 """Rounds of the robust fit; it settles in two on the shared clips."""
+
+FIT_STEP = 2
+"""Every how many rows and columns enter the fit: neighbours are alike after the Gaussian."""
 
 FIT_TOLERANCE = 4.0
 """Gray levels: a pixel this near the fit is always part of the next round."""
@@ -48,6 +53,11 @@ class Activity:
         window = self.luma[max(0, first) : last + 1]
         return np.asarray(window.std(axis=0), np.float32)
 
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What every frame shows for certain, given a subject that roams."""
+        return weigh(self.luma)
+
 
 def measure_activity(frames: npt.NDArray[np.uint8]) -> Activity:
     """Correct the light and measure how every pixel varies.
@@ -59,8 +69,9 @@ def measure_activity(frames: npt.NDArray[np.uint8]) -> Activity:
         np.float32
     )
     median = np.asarray(np.median(luma[::MEDIAN_STEP], axis=0), np.float32)
+    sampled = median[::FIT_STEP, ::FIT_STEP].ravel()
     for frame in luma:
-        gain, offset = _fit(frame.ravel(), median.ravel())
+        gain, offset = _fit(frame[::FIT_STEP, ::FIT_STEP].ravel(), sampled)
         np.multiply(frame, gain, out=frame)
         np.add(frame, offset, out=frame)
     return Activity(luma=luma, median=median, std=np.asarray(luma.std(axis=0), np.float32))

@@ -133,11 +133,13 @@ class ColourGuide:
 
     Attributes:
         radius: Of the square window, in pixels.
-        mean: float32 (h, w, 3), the guide's mean in the window.
+        planes: float32 (3, h, w), the guide, 0 to 1.
+        mean: float32 (3, h, w), its mean in the window.
         inverse: float32 (6, h, w), the upper triangle of the inverse covariance of its channels, by rows.
     """
 
     radius: int
+    planes: FloatImage
     mean: FloatImage
     inverse: FloatImage
 
@@ -151,51 +153,70 @@ class ColourGuide:
             eps: Regularisation, in squared units of an image from 0 to 1: edges weaker than sqrt(eps) are
                 smoothed over.
         """
-        unit = _unit(image)
-        mean = box_mean(unit, radius)
-        red, green, blue = (np.ascontiguousarray(unit[..., channel]) for channel in range(3))
-        mean_red, mean_green, mean_blue = (np.ascontiguousarray(mean[..., channel]) for channel in range(3))
-        rr = box_mean(red * red, radius) - mean_red * mean_red + np.float32(eps)
-        rg = box_mean(red * green, radius) - mean_red * mean_green
-        rb = box_mean(red * blue, radius) - mean_red * mean_blue
-        gg = box_mean(green * green, radius) - mean_green * mean_green + np.float32(eps)
-        gb = box_mean(green * blue, radius) - mean_green * mean_blue
-        bb = box_mean(blue * blue, radius) - mean_blue * mean_blue + np.float32(eps)
-        cofactors = [gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg]
-        determinant = rr * cofactors[0] + rg * cofactors[1] + rb * cofactors[2]
-        cofactors += [rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg]
-        return cls(radius=radius, mean=mean, inverse=np.stack(cofactors) / determinant)
+        planes = _unit_planes(image)
+        mean = _plane_means(planes, radius)
 
-    def coefficients(self, guide: npt.NDArray[np.uint8], image: FloatImage) -> FloatImage:
-        """The averaged linear model: float32 (h, w, 4), three slopes and an offset.
+        def covariance(i: int, j: int) -> FloatImage:
+            return np.asarray(box_mean(planes[i] * planes[j], radius) - mean[i] * mean[j], np.float32)
 
-        Args:
-            guide: uint8 RGB (h, w, 3), the image that this was made of.
-            image: float32 (h, w), what to filter.
+        rr, rg, rb = covariance(0, 0) + np.float32(eps), covariance(0, 1), covariance(0, 2)
+        gg, gb = covariance(1, 1) + np.float32(eps), covariance(1, 2)
+        bb = covariance(2, 2) + np.float32(eps)
+        inverse = np.stack(
+            (
+                gg * bb - gb * gb,
+                rb * gb - rg * bb,
+                rg * gb - rb * gg,
+                rr * bb - rb * rb,
+                rb * rg - rr * gb,
+                rr * gg - rg * rg,
+            )
+        )
+        inverse /= rr * inverse[0] + rg * inverse[1] + rb * inverse[2]
+        return cls(radius, planes, mean, inverse)
+
+    def within(self, box: Box) -> ColourGuide:
+        """The part of the guide in a box: views, no copies."""
+        x0, y0, x1, y1 = box
+        here = np.s_[:, y0:y1, x0:x1]
+        return ColourGuide(self.radius, self.planes[here], self.mean[here], self.inverse[here])
+
+    def coefficients(self, image: FloatImage) -> FloatImage:
+        """The averaged linear model of an image: three slopes and an offset, float32 (4, h, w).
+
+        `image` is float32 (h, w). The model is zero where the image is zero within twice the radius.
         """
         mean = box_mean(image, self.radius)
-        shared = box_mean(_unit(guide) * image[..., None], self.radius) - self.mean * mean[..., None]
-        red, green, blue = (shared[..., channel] for channel in range(3))
+        red, green, blue = _plane_means(self.planes * image, self.radius) - self.mean * mean
         rr, rg, rb, gg, gb, bb = self.inverse
-        model = np.empty((*image.shape, 4), np.float32)
-        model[..., 0] = rr * red + rg * green + rb * blue
-        model[..., 1] = rg * red + gg * green + gb * blue
-        model[..., 2] = rb * red + gb * green + bb * blue
-        model[..., 3] = mean - np.einsum("hwc,hwc->hw", model[..., :3], self.mean)
-        return box_mean(model, self.radius)
+        model = np.empty((4, *image.shape), np.float32)
+        model[0] = rr * red + rg * green + rb * blue
+        model[1] = rg * red + gg * green + gb * blue
+        model[2] = rb * red + gb * green + bb * blue
+        model[3] = mean - (model[:3] * self.mean).sum(axis=0)
+        return _plane_means(model, self.radius)
 
-    def filter(self, guide: npt.NDArray[np.uint8], image: FloatImage) -> FloatImage:
-        """The image smoothed along the guide's edges, float32 (h, w); arguments as `coefficients`."""
-        return apply_model(self.coefficients(guide, image), guide)
-
-
-def apply_model(model: FloatImage, guide: npt.NDArray[np.uint8]) -> FloatImage:
-    """A linear model (h, w, 4) of `ColourGuide.coefficients` on a uint8 RGB (h, w, 3) guide."""
-    return np.asarray(np.einsum("hwc,hwc->hw", model[..., :3], _unit(guide)) + model[..., 3], np.float32)
+    def filter(self, image: FloatImage) -> FloatImage:
+        """An image float32 (h, w) smoothed along the guide's edges, float32 (h, w)."""
+        model = self.coefficients(image)
+        model[:3] *= self.planes
+        return np.asarray(model.sum(axis=0))
 
 
-def _unit(image: npt.NDArray[np.uint8]) -> FloatImage:
-    return image.astype(np.float32) / np.float32(255)
+def _unit_planes(image: npt.NDArray[np.uint8]) -> FloatImage:
+    """The channels of an image uint8 (h, w, 3), float32 (3, h, w) from 0 to 1."""
+    planes = np.empty((3, *image.shape[:2]), np.float32)
+    for plane, channel in zip(planes, cv2.split(image), strict=True):
+        np.multiply(channel, np.float32(1 / 255), out=plane)
+    return planes
+
+
+def _plane_means(planes: FloatImage, radius: int) -> FloatImage:
+    """`box_mean` of each of (n, h, w) planes."""
+    means = np.empty_like(planes)
+    for plane, mean in zip(planes, means, strict=True):
+        mean[:] = box_mean(plane, radius)
+    return means
 
 
 def box_mean(values: FloatImage, radius: int) -> FloatImage:

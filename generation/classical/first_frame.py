@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from sparkle.generation.bait import majority_vote
 from sparkle.generation.classical.activity import measure_activity
-from sparkle.generation.classical.propagate import compute_flows, propagate, refine
-from sparkle.generation.classical.segment import segment_in_box
+from sparkle.generation.classical.follow import follow
+from sparkle.generation.classical.propagate import compute_flows, refine
 from sparkle.generation.classical.subject import find_subjects
 from sparkle.generation.classical.upsample import soft_alpha
 
@@ -31,13 +31,10 @@ def first_frame_mask(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     flows = compute_flows(start)
     passes = []
     for position, t in enumerate(anchors):
-        mask = np.zeros(frames.shape[1:3], bool)
-        for subject in subjects:
-            box = subject.boxes[position]
-            if box is not None:
-                mask |= segment_in_box(frames[t], box, activity, t, trusted=False)
-        if mask.any():
-            passes.append(propagate(start, flows, t, mask))
+        boxes = [box for subject in subjects if (box := subject.boxes[position]) is not None]
+        masks = follow(start, activity, flows, t, boxes, trusted=False)
+        if masks.any():
+            passes.append(masks)
     if not passes:
         return np.zeros(frames.shape[1:3], bool)
     return np.asarray(refine(frames[:1], majority_vote(passes)[:1])[0])

@@ -5,6 +5,8 @@
 - A pass pulls the soft mask from the frame before (or after) along the flow. Where the flow leads to another
   colour the pixel was hidden there (background that the subject uncovers): such pixels take the mask of the
   pixels around them instead of a stray piece of it.
+- Of a subject that roams, it is known where the background is seen and where it is covered: covered pixels
+  next to the mask are part of it, which brings back what the flow lost, and seen background is not.
 - A guided filter then snaps the mask to the frame's edges, and it is sharpened, so that it does not dissolve.
 """
 
@@ -17,8 +19,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.classical.filters import BoolImage, ColourGuide, FloatImage, box_mean, gray_frames
+from sparkle.generation.classical.filters import (
+    BoolImage,
+    ColourGuide,
+    FloatImage,
+    bounding_box,
+    box_mean,
+    dilate,
+    gray_frames,
+    grow_box,
+)
 from sparkle.generation.classical.flow import DenseFlow
+from sparkle.generation.classical.threads import map_in_threads
+from sparkle.generation.classical.uncovered import Evidence
 
 GUIDE_RADIUS = 4
 GUIDE_EPS = 4e-4
@@ -30,6 +43,9 @@ alike."""
 
 FILL_FLOOR = np.float32(0.01)
 """Weight of an unexplained pixel among the pixels around it: it decides where there are no others."""
+
+COVERED_REACH = 6
+"""Pixels around a mask in which covered background is taken for a part of the subject."""
 
 SHARPENING = np.float32(2)
 """Gain around one half that a soft mask gets per step."""
@@ -74,20 +90,30 @@ def compute_flows(frames: npt.NDArray[np.uint8]) -> Flows:
         frames: uint8 RGB (T, h, w, 3) at the working size.
     """
     gray = gray_frames(frames)
-    flow = DenseFlow(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
-    def pull(t: int, neighbour: int) -> Pull:
-        displacement = flow.between(gray[t], gray[neighbour])
-        return Pull(displacement, _explained(frames[t], frames[neighbour], displacement))
+    def pull(pair: tuple[int, int]) -> Pull:
+        t, neighbour = pair
+        flow = DenseFlow(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).between(gray[t], gray[neighbour])
+        return Pull(flow, _explained(frames[t], frames[neighbour], flow))
 
+    def guide(frame: npt.NDArray[np.uint8]) -> ColourGuide:
+        return ColourGuide.of(frame, GUIDE_RADIUS, GUIDE_EPS)
+
+    later = range(1, len(frames))
     return Flows(
-        backward=tuple(pull(t, t - 1) for t in range(1, len(frames))),
-        forward=tuple(pull(t, t + 1) for t in range(len(frames) - 1)),
-        guides=tuple(ColourGuide.of(frame, GUIDE_RADIUS, GUIDE_EPS) for frame in frames),
+        backward=tuple(map_in_threads(pull, ((t, t - 1) for t in later))),
+        forward=tuple(map_in_threads(pull, ((t - 1, t) for t in later))),
+        guides=tuple(map_in_threads(guide, frames)),
     )
 
 
-def propagate(frames: npt.NDArray[np.uint8], flows: Flows, anchor: int, mask: BoolImage) -> BoolClip:
+def propagate(
+    frames: npt.NDArray[np.uint8],
+    flows: Flows,
+    anchor: int,
+    mask: BoolImage,
+    evidence: Evidence | None = None,
+) -> BoolClip:
     """Carry the mask of frame `anchor` to the clip's both ends: one pass of the vote.
 
     Args:
@@ -95,6 +121,7 @@ def propagate(frames: npt.NDArray[np.uint8], flows: Flows, anchor: int, mask: Bo
         flows: Of `frames`.
         anchor: The frame that `mask` belongs to.
         mask: bool (h, w).
+        evidence: What is known of a subject that roams; None for one that stays in its place.
 
     Returns:
         bool (T, h, w); frame `anchor` is `mask` itself.
@@ -106,8 +133,8 @@ def propagate(frames: npt.NDArray[np.uint8], flows: Flows, anchor: int, mask: Bo
     for steps in (after, before):
         soft = mask.astype(np.float32)
         for t, pull in steps:
-            soft = flows.guides[t].filter(frames[t], _pulled(soft, pull))
-            soft = np.clip((soft - np.float32(0.5)) * SHARPENING + np.float32(0.5), 0, 1)
+            known = None if evidence is None else (evidence.visible[t], evidence.covered[t])
+            soft = _step(soft, pull, flows.guides[t], known)
             tracked[t] = soft > 0.5
     return tracked
 
@@ -125,10 +152,20 @@ def refine(frames: npt.NDArray[np.uint8], masks: BoolClip) -> BoolClip:
     Returns:
         bool (T, h, w).
     """
-    refined = np.empty_like(masks)
-    for t, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
-        guide = ColourGuide.of(frame, GUIDE_RADIUS, GUIDE_EPS)
-        refined[t] = guide.filter(frame, mask.astype(np.float32)) > 0.5
+    return np.stack([refine_frame(frame, mask) for frame, mask in zip(frames, masks, strict=True)])
+
+
+def refine_frame(frame: npt.NDArray[np.uint8], mask: BoolImage) -> BoolImage:
+    """One frame of `refine`: uint8 RGB (h, w, 3) and bool (h, w) to bool (h, w)."""
+    refined = np.zeros_like(mask)
+    box = bounding_box(mask)
+    if box is None:
+        return refined
+    margin = 3 * GUIDE_RADIUS  # the guide's window and the filter's two: beyond it, the answer is zero
+    x0, y0, x1, y1 = grow_box(box, (mask.shape[0], mask.shape[1]), margin, margin)
+    here = np.s_[y0:y1, x0:x1]
+    guide = ColourGuide.of(frame[here], GUIDE_RADIUS, GUIDE_EPS)
+    refined[here] = guide.filter(mask[here].astype(np.float32)) > 0.5
     return refined
 
 
@@ -139,12 +176,38 @@ def _explained(
     return np.asarray(difference.max(axis=2) < EXPLAINED_LEVELS)
 
 
-def _pulled(soft: FloatImage, pull: Pull) -> FloatImage:
-    """The neighbour's soft mask on this frame, float32 (h, w)."""
+def _step(
+    soft: FloatImage, pull: Pull, guide: ColourGuide, known: tuple[BoolImage, BoolImage] | None
+) -> FloatImage:
+    """The neighbour's soft mask brought to this frame, float32 (h, w), 0 to 1; computed around it only.
+
+    `known`: where this frame is seen to show the background, and something before it.
+    """
     pulled = _warped(soft, pull.flow)
-    weights = np.where(pull.explained, np.float32(1), FILL_FLOOR)
+    moved = np.zeros_like(soft)
+    box = bounding_box(pulled > 0)
+    if box is None:
+        return moved
+    margin = COVERED_REACH + 3 * GUIDE_RADIUS  # the fill and the filter's windows: beyond it, all give zero
+    x0, y0, x1, y1 = grow_box(box, (soft.shape[0], soft.shape[1]), margin, margin)
+    here = np.s_[y0:y1, x0:x1]
+    filled = _filled(pulled[here], pull.explained[here])
+    if known is not None:
+        visible, covered = (part[here] for part in known)
+        filled[covered & dilate(filled > 0.5, COVERED_REACH)] = 1
+        filled[visible] = 0
+    filtered = guide.within((x0, y0, x1, y1)).filter(filled)
+    moved[here] = np.clip((filtered - np.float32(0.5)) * SHARPENING + np.float32(0.5), 0, 1)
+    if known is not None:
+        moved[known[0]] = 0
+    return moved
+
+
+def _filled(pulled: FloatImage, explained: BoolImage) -> FloatImage:
+    """A pulled mask whose unexplained pixels take the mean of the explained ones around them."""
+    weights = np.where(explained, np.float32(1), FILL_FLOOR)
     around = box_mean(pulled * weights, GUIDE_RADIUS) / box_mean(weights, GUIDE_RADIUS)
-    return np.where(pull.explained, pulled, around)
+    return np.where(explained, pulled, around)
 
 
 def _warped(image: npt.NDArray[Any], flow: npt.NDArray[np.float32]) -> npt.NDArray[Any]:

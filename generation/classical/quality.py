@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -45,6 +44,9 @@ LOST_BELOW = 0.4
 CHANGED_COLOUR = 20.0
 """Lab distance from which a background pixel has a new colour."""
 
+MOTION_GAP = 4
+"""Frames between those that motion is seen in: a quarter of a second at 16 fps, as in the measures."""
+
 MOTION_MARGIN = 8
 MOTION_SIGMA = 2.0
 MOTION_FLOOR, MOTION_CAP = 1.5, 10.0
@@ -70,6 +72,7 @@ class EditMeasures:
         drift: How far the subject's colours (a and b, no lightness) moved, in Lab units; what takes them
             towards the new scene counts half.
         sharpness: Log of the ratio of fine to coarse contrast in the subject, edited less source.
+        scene_sharpness: Log of the ratio of fine to coarse contrast in the new background.
         noise: Standard deviation of L in the flat half of the frame, 0 to 100.
         clipped: Share of the frame that is black or white, 0 to 1.
         tonal_range: Between the 2nd and the 98th percentile of L, 0 to 100.
@@ -84,6 +87,7 @@ class EditMeasures:
     remnants: float
     drift: float
     sharpness: float
+    scene_sharpness: float
     noise: float
     clipped: float
     tonal_range: float
@@ -121,32 +125,48 @@ def measure_edit(source: Image, edited: Image, mask: BoolImage) -> EditMeasures:
         remnants=outline.remnants,
         drift=_drift(pair, core, background),
         sharpness=fine_contrast(fine_after, core) - fine_contrast(fine_before, core),
+        scene_sharpness=fine_contrast(fine_after, background),
         noise=noise_level(fine_after),
         clipped=_clipped_share(after),
         tonal_range=float(high - low),
     )
 
 
-def scene_motion(frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]) -> float:
-    """How much the scene behind the subject changes between neighbouring frames of a few.
+def later_index(index: int, frames: int) -> int:
+    """The frame that shows how the scene behind frame `index` moves: `MOTION_GAP` later, or before.
 
-    Unlike `sparkle.media.measures.background_motion`, this is for frames seconds apart: what a gain and an
-    offset a channel explain over the whole scene is a change of light, no motion.
+    It lies in the clip however short that is, so that the same motion measures the same at any length.
+    """
+    after, before = frames - 1 - index, index
+    gap = min(MOTION_GAP, max(after, before))
+    return index + gap if after >= gap else index - gap
+
+
+def scene_motion(frame: Image, later: Image, mask: BoolImage, later_mask: BoolImage) -> float:
+    """How much the scene behind the subject changes between two frames a quarter of a second apart.
+
+    Unlike `sparkle.media.measures.background_motion` it sees colours, and what a gain and an offset a channel
+    explain over the whole scene is a change of light, no motion.
 
     Args:
-        frames: uint8 RGB (T, H, W, 3), T >= 2.
-        masks: bool (T, H, W), the subject.
+        frame: uint8 RGB (H, W, 3).
+        later: uint8 RGB (H, W, 3), the other frame.
+        mask: bool (H, W), the subject.
+        later_mask: bool (H, W), likewise.
 
     Returns:
-        Mean Lab distance of the blurred frames outside all masks, 0 where it is below 1.5 (grain) and at most
-        10 a pixel, mean over the neighbours; 0 where there is no such place.
+        Mean Lab distance of the blurred frames outside both masks, 0 where it is below 1.5 (grain) and at
+        most 10 a pixel; 0 where there is no such place.
+
+    Raises:
+        MediaError: The four do not have one size.
     """
-    scene = ~dilate(np.logical_or.reduce([reduced_mask(mask) for mask in masks]), MOTION_MARGIN)
+    require_one_size(frame, later, mask, later_mask)
+    scene = ~dilate(reduced_mask(mask) | reduced_mask(later_mask), MOTION_MARGIN)
     if not scene.any():
         return 0.0
-    colours = [smooth(to_lab(reduced(frame)), MOTION_SIGMA)[scene] for frame in frames]
-    changes = [_mean(_motion(first, second)) for first, second in pairwise(colours)]
-    return float(np.mean(changes))
+    first, second = (smooth(to_lab(reduced(image)), MOTION_SIGMA)[scene] for image in (frame, later))
+    return _mean(_motion(first, second))
 
 
 def _motion(first: FloatImage, second: FloatImage) -> FloatImage:

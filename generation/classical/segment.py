@@ -3,6 +3,7 @@
 - Background seeds: strong edges of the median frame that never change belong to the background, so a
   textured wall inside the box is not taken for the subject.
 - Foreground hints: what changes both before and after the frame is subject, not what it uncovered.
+- What a roaming subject uncovered is background again.
 - Self-check, for trusted boxes only: a silhouette that does not fill its box is cut again with the
   background seeds as mere hints, then without them, and the one that fits best is kept.
 - A box from motion alone is uncertain, so it gets a ring around it that may be foreground too.
@@ -31,8 +32,15 @@ from sparkle.generation.classical.filters import (
     keep_components,
     opened,
 )
+from sparkle.generation.classical.uncovered import roams
 
-GRABCUT_ITERATIONS = 4
+GRABCUT_ITERATIONS = 2
+"""With the surroundings below, 2 measure as 4 do on the shared and the drawn clips, in half the time."""
+
+SURROUNDINGS_SHARE = 0.25
+SURROUNDINGS_PIXELS = 8
+"""What lies around the uncertain part and is shown to GrabCut: a share of its sides and so many pixels more.
+The background there is what the subject must be told from; what is farther away only takes time."""
 
 UNTRUSTED_RING = 0.15
 """Share of an untrusted box's sides that is added around it as possible foreground."""
@@ -98,6 +106,8 @@ def segment_in_box(
     if box[0] >= box[2] or box[1] >= box[3]:
         return np.zeros(shape, bool)
     static = static_edges(activity)
+    if roams(activity.luma, t, box):
+        static |= activity.evidence.visible[t]
     hints = _foreground_hints(activity, t, static, box_mask(shape, box))
     if not trusted:
         return _cut(frame, box, static, hints, ring=UNTRUSTED_RING, hard=True)
@@ -181,12 +191,23 @@ def grab_cut(frame: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], iterat
     foreground = (labels & 1).astype(bool)
     if foreground.all() or not foreground.any():
         return foreground
-    cut = labels.copy()
-    bgr = np.ascontiguousarray(frame[..., ::-1])
-    cv2.setRNGSeed(0)  # GrabCut's k-means draws from OpenCV's global generator
+    x0, y0, x1, y1 = _surroundings(labels)
+    here = np.s_[y0:y1, x0:x1]
+    bgr, cut = np.ascontiguousarray(frame[here][..., ::-1]), labels[here].copy()
+    cv2.setRNGSeed(0)  # GrabCut's k-means draws from the thread's generator
     no_box, models = (0, 0, 0, 0), np.zeros((2, 1, 65))
     cv2.grabCut(bgr, cut, no_box, models[0], models[1], iterations, cv2.GC_INIT_WITH_MASK)
-    return (cut & 1).astype(bool)
+    whole = np.zeros(labels.shape, bool)
+    whole[here] = cut & 1
+    return whole
+
+
+def _surroundings(labels: npt.NDArray[np.uint8]) -> Box:
+    """The box around everything that is not certain background, with some of that around it."""
+    shape = labels.shape[0], labels.shape[1]
+    x0, y0, x1, y1 = bounding_box(labels != cv2.GC_BGD) or (0, 0, shape[1], shape[0])
+    dx, dy = (int(side * SURROUNDINGS_SHARE) + SURROUNDINGS_PIXELS for side in (x1 - x0, y1 - y0))
+    return grow_box((x0, y0, x1, y1), shape, dx, dy)
 
 
 def _clean(mask: BoolImage) -> BoolImage:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.classical.filters import BoolImage, ColourGuide, FloatImage, apply_model
+from sparkle.generation.classical.filters import BoolImage, ColourGuide, FloatImage, bounding_box, grow_box
 
 MASK_SIGMA = 0.7
 """Gaussian that takes the staircase off the working-size mask, in its pixels."""
@@ -47,7 +47,23 @@ def hard_mask(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> BoolI
 def _upsampled(frame: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
     height, width = frame.shape[:2]
     small = np.asarray(cv2.resize(frame, mask.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+    model = _model(small, mask)
+    *slopes, applied = (cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in model)
+    for slope, channel in zip(slopes, cv2.split(frame), strict=True):
+        slope *= np.float32(1 / 255)
+        slope *= channel
+        applied += slope
+    return np.asarray(applied, np.float32)
+
+
+def _model(small: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
+    """The linear model of the smoothed mask, float32 (4, h, w); computed around it only."""
+    model = np.zeros((4, *mask.shape), np.float32)
     smooth = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), MASK_SIGMA), np.float32)
-    model = ColourGuide.of(small, GUIDE_RADIUS, GUIDE_EPS).coefficients(small, smooth)
-    model = np.asarray(cv2.resize(model, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-    return apply_model(model, frame)
+    box = bounding_box(smooth > 0)
+    if box is not None:
+        margin = 3 * GUIDE_RADIUS  # the guide's window and the filter's two: beyond it, the model is zero
+        x0, y0, x1, y1 = grow_box(box, (mask.shape[0], mask.shape[1]), margin, margin)
+        guide = ColourGuide.of(small[y0:y1, x0:x1], GUIDE_RADIUS, GUIDE_EPS)
+        model[:, y0:y1, x0:x1] = guide.coefficients(smooth[y0:y1, x0:x1])
+    return model

@@ -2,6 +2,8 @@
 
 - Workers are spawned, never forked: codecs and OpenCV hold threads.
 - A worker keeps one step set up at a time, so a step's memory is freed when the next one starts.
+- A step on GPUs has workers of its own: one where there is one GPU, else one for each, which sees that GPU
+  alone as `cuda`. They end with the step, and with them everything that it held.
 - Workers end when the driver is gone, however it went: no orphan goes on writing.
 - Answers come back as they are ready; nothing may depend on their order.
 """
@@ -11,16 +13,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing.connection import wait as wait_for_sentinel
+from multiprocessing.queues import SimpleQueue
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import cv2
 
+from sparkle.generation.executors.gpus import VISIBLE, visible_gpus
 from sparkle.schemas.errors import RunError
 
 _QUEUED_A_WORKER = 2  # jobs handed out ahead, so that no worker waits for the driver's fsync
@@ -38,11 +42,12 @@ class Job(Protocol[Answer_co]):
 
 
 class LocalExecutor:
-    """A pool of worker processes; a context manager."""
+    """Worker processes, in one pool for processors and one for GPUs; a context manager."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._gpu_pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
         if self.workers == 1:
@@ -50,15 +55,20 @@ class LocalExecutor:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        if self._pool is None:
-            return
-        if kind is not None:  # nobody may go on writing when the run's lock is let go
-            for process in list((self._pool._processes or {}).values()):
-                process.kill()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._gpu_pool):
+            if pool is None:
+                continue
+            if kind is not None:  # nobody may go on writing when the run's lock is let go
+                for process in list((pool._processes or {}).values()):
+                    process.kill()
+            pool.shutdown(wait=True, cancel_futures=True)
 
-    def map(self, jobs: Iterable[Job[Answer]]) -> Iterator[Answer]:
+    def map(self, jobs: Iterable[Job[Answer]], *, on_gpu: bool = False) -> Iterator[Answer]:
         """Yield the answer of every job, in the order in which they are ready.
+
+        Args:
+            jobs: What is to be done. With one worker it is done in this process.
+            on_gpu: The jobs load a model into a GPU: no more workers than there are GPUs.
 
         Raises:
             RunError: a worker process died (killed, or out of memory).
@@ -66,12 +76,35 @@ class LocalExecutor:
         if self.workers == 1:
             for job in jobs:
                 yield job()
-            return
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
-            )
-        yield from _Flight(self._pool, iter(jobs), self.workers * _QUEUED_A_WORKER)
+        elif on_gpu:
+            yield from self._map_on_gpus(jobs)
+        else:
+            if self._pool is None:
+                self._pool = _make_pool(self.workers, _start_worker)
+            yield from _Flight(self._pool, iter(jobs), self.workers * _QUEUED_A_WORKER)
+
+    def _map_on_gpus(self, jobs: Iterable[Job[Answer]]) -> Iterator[Answer]:
+        gpus = visible_gpus()[: self.workers]
+        workers = max(1, len(gpus))
+        if workers == 1:  # it sees what the driver sees: a configuration may name `cuda:1`
+            self._gpu_pool = _make_pool(1, _start_worker)
+        else:
+            own = multiprocessing.get_context("spawn").SimpleQueue()
+            for gpu in gpus:
+                own.put(gpu)
+            self._gpu_pool = _make_pool(workers, _start_gpu_worker, own)
+        yield from _Flight(self._gpu_pool, iter(jobs), workers * _QUEUED_A_WORKER)
+        self._gpu_pool.shutdown(wait=True)
+        self._gpu_pool = None
+
+
+def _make_pool(workers: int, start: Callable[..., None], *arguments: object) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=start,
+        initargs=arguments,
+    )
 
 
 class _Flight(Generic[Answer]):
@@ -104,6 +137,11 @@ class _Flight(Generic[Answer]):
 def _start_worker() -> None:
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_driver, daemon=True).start()
+
+
+def _start_gpu_worker(own: SimpleQueue[str]) -> None:
+    os.environ[VISIBLE] = own.get()  # before anything opens a GPU
+    _start_worker()
 
 
 def _end_with_driver() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +29,62 @@ class Clip:
 def draw(folder: Path, name: str, seed: int, camera: str = "fixed", frames: int = FRAMES) -> Clip:
     path = folder / f"{name}.mp4"
     return Clip(path, draw_clip(path, seed=seed, width=WIDTH, height=HEIGHT, frames=frames, camera=camera))
+
+
+def load_beside(name: str) -> ModuleType:
+    """The module of that name beside this file: tests are no package."""
+    spec = importlib.util.spec_from_file_location(
+        f"sparkle_test_{name}", Path(__file__).with_name(f"{name}.py")
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def build_qwen3_vl(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Build a tiny Qwen3-VL in a folder of its own; takes the arguments of `tiny_qwen3_vl.build`."""
+    for package in ("torch", "transformers", "accelerate", "PIL"):
+        pytest.importorskip(package, reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
+    module = load_beside("tiny_qwen3_vl")
+
+    def build(**arguments: Any) -> Path:
+        return Path(module.build(tmp_path_factory.mktemp("models") / "tiny-qwen3-vl", **arguments))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def build_sam3(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Build a tiny SAM3 in a folder of its own; takes the arguments of `tiny_sam3.build`."""
+    for package in ("torch", "transformers"):
+        pytest.importorskip(package, reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
+    module = load_beside("tiny_sam3")
+
+    def build(**arguments: Any) -> Path:
+        return Path(module.build(tmp_path_factory.mktemp("models") / "tiny-sam3", **arguments))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def build_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Build a tiny diffusion model: the name of a function of `tiny_diffusion`, and its arguments."""
+    for package in ("torch", "diffusers", "transformers", "accelerate", "peft", "ftfy", "PIL"):
+        pytest.importorskip(package, reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
+    module = load_beside("tiny_diffusion")
+    built: dict[tuple[Any, ...], Path] = {}
+
+    def build(name: str, **arguments: Any) -> Path:
+        key = (name, *sorted(arguments.items()))
+        if key not in built:
+            folder = tmp_path_factory.mktemp("models") / f"tiny-{name.replace('_', '-')}"
+            built[key] = Path(getattr(module, name)(folder, **arguments))
+        return built[key]
+
+    return build
 
 
 @pytest.fixture(scope="session")

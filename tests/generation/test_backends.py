@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from sparkle.generation.backends.control_to_video.copy_paste import Backend as CopyPaste
 from sparkle.generation.capabilities import Guidance
 from sparkle.generation.config import CAPABILITIES, load_config
 from sparkle.generation.registry import make_backend
@@ -17,6 +19,7 @@ from sparkle.media.frames import anchor_indices
 from sparkle.media.images import read_png, write_png
 from sparkle.media.mask import save_mask
 from sparkle.schemas import records as r
+from sparkle.schemas.errors import MediaError
 from sparkle.schemas.rules import Thresholds, judge
 from sparkle.schemas.taxonomy import load_taxonomy
 
@@ -229,18 +232,29 @@ def test_tracking_follows_the_boxed_subject(backends, clips):
 # --- control_to_video -------------------------------------------------------------------------
 
 
+def guidance(clip, folder, background):
+    """Guidance over a background video (T, H, W, 3), whose first frame is the edited one."""
+    save_mask(folder / "mask.npz", clip.masks)
+    encode(background, folder / "background.mp4")
+    write_png(folder / "empty.png", background[0])
+    return Guidance(
+        source=clip.path,
+        mask=folder / "mask.npz",
+        background=folder / "background.mp4",
+        edges=clip.path,
+        edited_frame0=folder / "empty.png",
+        empty_frame0=folder / "empty.png",
+        prompt=BEACH,
+    )
+
+
 def test_synthesis_shows_the_subject_before_the_background(backends, clips, tmp_path):
     clip = clips["first"]
     source = decode(clip.path)
-    save_mask(tmp_path / "mask.npz", clip.masks)
     backgrounds = {}
     for name, level in (("dark", 40), ("bright", 220)):
-        frames = np.full_like(source, level)
-        encode(frames, tmp_path / f"{name}.mp4")
-        guidance = Guidance(
-            clip.path, tmp_path / "mask.npz", tmp_path / f"{name}.mp4", clip.path, clip.path, BEACH
-        )
-        backgrounds[name] = np.stack(list(backends["control_to_video"].synthesize(guidance, 1)))
+        given = guidance(clip, tmp_path, np.full_like(source, level))
+        backgrounds[name] = np.stack(list(backends["control_to_video"].synthesize(given, 1)))
     for name, level in (("dark", 40), ("bright", 220)):
         made = backgrounds[name]
         assert made.shape == source.shape
@@ -252,9 +266,28 @@ def test_synthesis_shows_the_subject_before_the_background(backends, clips, tmp_
 
 def test_a_background_that_is_too_short_is_an_error(backends, clips, tmp_path):
     clip = clips["first"]
-    save_mask(tmp_path / "mask.npz", clip.masks)
-    encode(np.full((5, *decode(clip.path, limit=1).shape[1:]), 99, np.uint8), tmp_path / "short.mp4")
-    short: Path = tmp_path / "short.mp4"
-    guidance = Guidance(clip.path, tmp_path / "mask.npz", short, clip.path, clip.path, BEACH)
-    with pytest.raises(Exception, match="shorter than the source"):
-        list(backends["control_to_video"].synthesize(guidance, 1))
+    given = guidance(clip, tmp_path, np.full((5, *decode(clip.path, limit=1).shape[1:]), 99, np.uint8))
+    with pytest.raises(MediaError, match="shorter than the source"):
+        list(backends["control_to_video"].synthesize(given, 1))
+
+
+def test_the_ablation_pastes_the_very_pixels_of_source_and_background(clips, tmp_path):
+    clip = clips["first"]
+    source = decode(clip.path)
+    given = guidance(clip, tmp_path, np.full_like(source, 220))
+    pasted = np.stack(list(CopyPaste().synthesize(given, 1)))
+    assert np.array_equal(pasted[clip.masks], source[clip.masks])
+    assert np.array_equal(pasted[~clip.masks], decode(tmp_path / "background.mp4")[~clip.masks])
+
+
+def test_guidance_that_is_silent_about_the_background_leaves_it_still(backends, clips, tmp_path):
+    clip = clips["first"]
+    moving = np.random.default_rng(0).integers(0, 256, decode(clip.path).shape, np.uint8)
+    silent = replace(guidance(clip, tmp_path, moving), background=None)
+    seen = clip.masks.any(axis=0).view(np.uint8)
+    far = cv2.dilate(seen, np.ones((25, 25), np.uint8)) == 0  # where no soft edge reaches
+    for backend in (backends["control_to_video"], CopyPaste()):
+        made = np.stack(list(backend.synthesize(silent, 1)))
+        assert made.shape == moving.shape
+        assert np.array_equal(made[0][far], moving[0][far])
+        assert not np.diff(made[:, far].astype(int), axis=0).any()

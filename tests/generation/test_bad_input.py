@@ -204,6 +204,7 @@ CAPABILITIES = "".join(
         ('name = "x"\n' + CAPABILITIES + "[source]\nfps = 0\n", "fps = 0"),
         ('name = "x"\n' + CAPABILITIES + "[source]\nmax_frames = 80\n", "80"),
         ('name = "x"\n' + CAPABILITIES + "[source]\nmin_frames = 9\nmax_frames = 5\n", "min_frames = 9"),
+        ('name = "x"\n' + CAPABILITIES + '[guidance]\nscope = "background"\n', "background"),
         ('name = "x"\n' + CAPABILITIES + '[backends.oracle]\nname = "x"\n', "oracle"),
         ('name = "x"\n', "missing"),
         ("name = \n", "not TOML"),

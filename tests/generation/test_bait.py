@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkle.generation.bait import VoteError, majority_vote
-from sparkle.generation.edges import decoupled_edges
+from sparkle.generation.bait import PackedVote, VoteError, majority_vote
 
 
 @settings(max_examples=60, deadline=None)
@@ -34,14 +33,37 @@ def test_a_vote_without_passes_or_with_unlike_ones_is_an_error():
         majority_vote([np.ones((2, 3, 5), bool), np.ones((2, 3, 4), bool)])
 
 
-def test_edges_come_from_the_source_inside_the_mask_and_from_the_background_outside():
-    source, background = np.zeros((96, 96, 3), np.uint8), np.zeros((96, 96, 3), np.uint8)
-    source[:, 40:] = 255
-    background[48:] = 255
-    mask = np.zeros((96, 96), bool)
-    mask[:, 20:60] = True
-    edges = decoupled_edges(source, background, mask)
-    assert set(np.unique(edges)) == {0, 255}
-    inside, outside = np.argwhere((edges > 0) & mask), np.argwhere((edges > 0) & ~mask)
-    assert np.abs(inside[:, 1] - 40).max() <= 2
-    assert np.abs(outside[:, 0] - 48).max() <= 2
+@settings(max_examples=30, deadline=None)
+@given(count=st.integers(1, 12), width=st.integers(1, 70), seed=st.integers(0, 2**32))
+def test_packed_passes_vote_as_the_passes_do(count, width, seed):
+    passes = np.random.default_rng(seed).random((count, 3, 5, width)) < 0.5
+    vote = PackedVote((3, 5, width))
+    for mask in passes:
+        vote.add_packed(np.packbits(mask))
+    assert len(vote) == count
+    assert np.array_equal(vote.majority(), majority_vote(passes))
+    assert np.array_equal(vote.majority_packed(), np.packbits(vote.majority()))
+
+
+def test_a_vote_over_many_blocks_is_the_naive_sum():
+    passes = np.random.default_rng(0).random((4, 9, 360, 641)) < 0.5  # more than one block of 64 KB of bits
+    assert np.array_equal(majority_vote(passes), passes.sum(axis=0) * 2 > 4)
+
+
+def test_an_anchor_that_abstains_is_not_counted_and_an_empty_mask_is():
+    yes, no = np.ones((2, 3, 5), bool), np.zeros((2, 3, 5), bool)
+    assert majority_vote([yes]).all()
+    assert not majority_vote([yes, no]).any()
+
+
+def test_a_pass_may_be_reused_by_its_owner():
+    bits = np.packbits(np.ones((2, 3, 8), bool))
+    vote = PackedVote((2, 3, 8))
+    vote.add_packed(bits)
+    bits[:] = 0
+    assert vote.majority().all()
+
+
+def test_a_packed_pass_of_another_size_is_an_error():
+    with pytest.raises(VoteError, match="size"):
+        PackedVote((2, 3, 8)).add_packed(np.zeros(7, np.uint8))

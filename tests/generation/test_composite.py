@@ -13,7 +13,7 @@ from sparkle.generation.classical.composite import Harmony, composite_frame, fit
 from sparkle.schemas.errors import MediaError
 
 Image = npt.NDArray[np.uint8]
-NEUTRAL = Harmony(mean=(50.0, 0.0, 0.0), contrast=(1.0, 1.0, 1.0), level=1.0, shift=(0.0, 0.0))
+NEUTRAL = Harmony(gains=(1.0, 1.0, 1.0))
 WIDTH, HEIGHT = 320, 192
 
 

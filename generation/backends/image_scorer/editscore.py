@@ -17,7 +17,6 @@ from sparkle.generation.requirements import (
     ESTIMATED,
     GIGABYTE,
     Requirements,
-    Span,
     card_note,
     needed,
 )
@@ -28,9 +27,6 @@ from sparkle.schemas.errors import ConfigError
 _DTYPES = ("bfloat16", "float16", "float32")
 _ATTENTION = ("sdpa", "eager", "flash_attention_2")
 _WORKING_MEMORY = 4 * GIGABYTE  # pictures, keys and values of a question: estimate
-_IMAGE_SECONDS = Span(0.63, 0.63)  # four passes of two questions
-_FRAMES = 4  # of a video are scored, each like an image
-_NOTED_PASSES = 4
 
 
 @dataclass(kw_only=True)
@@ -85,18 +81,8 @@ class Backend(EditScoring):
             models.append(needed(self._lora))
         if self.device == "cpu":
             return Requirements(tuple(models))  # what runs there is a tiny model
-        share = self.passes / _NOTED_PASSES
-        image = _IMAGE_SECONDS.times(share)
-        return Requirements(
-            models=tuple(models),
-            vram_bytes=(models[0].bytes or 0) + _WORKING_MEMORY,
-            seconds={
-                "edit_score": image,
-                "remove_score": image,
-                "video_score": image.times(_FRAMES),
-            },
-            source=ESTIMATED,
-        )
+        vram = (models[0].bytes or 0) + _WORKING_MEMORY
+        return Requirements(tuple(models), vram, self.seconds(), ESTIMATED)
 
     def pinned(self) -> dict[str, Any]:
         """The revisions as commits."""

@@ -1,0 +1,1 @@
+"""Camera motion from a learned dense flow."""

@@ -1,0 +1,175 @@
+"""What a backend needs before it can work: models with size and licence, memory, time.
+
+- A backend says it as its property `requirements`, from its options and without loading anything or asking
+  the Hub, so that `sparkle models` and `sparkle plan` answer anywhere and before a licence is accepted.
+- A repository that is in `KNOWN_MODELS` comes with size, licence and gating; of another nothing is known but
+  its name, and it is said so. A folder's size is that of its files.
+- Figures of time and memory are estimates, and say where they come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from sparkle.generation.weights import Weights
+from sparkle.schemas.record import Record
+
+GIGABYTE = 10**9
+
+APACHE = "Apache-2.0"
+UNKNOWN_LICENCE = "unknown"
+NON_COMMERCIAL = "non-commercial"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a published model.
+
+    Args:
+        bytes: Of its files that are loaded, as published.
+        licence: Its SPDX name, or the name that it gives itself.
+        gated: Whether the licence must be accepted before it can be fetched.
+        note: What a reader of a card must know; empty for a permissive licence.
+    """
+
+    bytes: int
+    licence: str
+    gated: bool = False
+    note: str = ""
+
+
+# Sizes: bfloat16 parameters x 2 bytes from the models' cards, where no other dtype is said.
+KNOWN_MODELS: dict[str, ModelFacts] = {
+    "black-forest-labs/FLUX.2-klein-9B": ModelFacts(  # transformer 18, text encoder 16
+        34 * GIGABYTE,
+        "FLUX Non-Commercial License",
+        gated=True,
+        note="FLUX Non-Commercial License: what the model makes is for non-commercial use",
+    ),
+    "black-forest-labs/FLUX.2-klein-4B": ModelFacts(16 * GIGABYTE, APACHE),  # transformer 8, text encoder 8
+    # Two transformers of 14B (57 together) and the text encoder UMT5 (13.5).
+    "Wan-AI/Wan2.2-I2V-A14B-Diffusers": ModelFacts(71 * GIGABYTE, APACHE),
+    "alibaba-pai/Wan2.2-Fun-A14B-Control": ModelFacts(71 * GIGABYTE, APACHE),
+    "alibaba-pai/Wan2.2-VACE-Fun-A14B": ModelFacts(84 * GIGABYTE, APACHE),  # VACE's blocks: 35 each
+    "linoyts/Wan2.2-VACE-Fun-14B-diffusers": ModelFacts(84 * GIGABYTE, APACHE),
+    "lightx2v/Wan2.2-Lightning": ModelFacts(5 * GIGABYTE, APACHE),  # rank 64, a pair for each task
+    "facebook/sam3": ModelFacts(  # 848M parameters in float32
+        int(3.4 * GIGABYTE), "SAM License", gated=True, note="SAM License: see its terms of use"
+    ),
+    "Qwen/Qwen3-VL-32B-Instruct": ModelFacts(66 * GIGABYTE, APACHE),
+    "Qwen/Qwen3-VL-8B-Instruct": ModelFacts(int(17.5 * GIGABYTE), APACHE),
+    "EditScore/EditScore-Qwen3-VL-8B-Instruct": ModelFacts(int(0.4 * GIGABYTE), APACHE),  # a LoRA
+}
+
+
+@dataclass(frozen=True)
+class ModelNeed(Record):
+    """A model that a backend loads, or that an endpoint serves to it.
+
+    Args:
+        model: The repository, or the folder's path.
+        revision: As it is configured; None is a repository's default branch, or a folder.
+        licence: Its name; "unknown" for a repository or folder that nothing is known of.
+        gated: Whether the licence must be accepted before it can be fetched.
+        bytes: What is fetched, or what the folder holds; None where nothing is known.
+        page: Where its licence stands; None for a folder.
+        served: By an endpoint: nothing is fetched, and no GPU of this machine holds it.
+        note: What a reader of a card must know.
+    """
+
+    model: str
+    revision: str | None = None
+    licence: str = UNKNOWN_LICENCE
+    gated: bool = False
+    bytes: int | None = None
+    page: str | None = None
+    served: bool = False
+    note: str = ""
+
+    @property
+    def non_commercial(self) -> bool:
+        """Whether its licence forbids commercial use."""
+        return NON_COMMERCIAL in self.licence.lower()
+
+
+@dataclass(frozen=True)
+class Span(Record):
+    """An estimate: a low and a high figure."""
+
+    low: float
+    high: float
+
+    def times(self, factor: float) -> Span:
+        """The span scaled."""
+        return Span(self.low * factor, self.high * factor)
+
+    def plus(self, other: Span) -> Span:
+        """The sum of two."""
+        return Span(self.low + other.low, self.high + other.high)
+
+
+@dataclass(frozen=True)
+class Requirements(Record):
+    """What a backend needs, with its options as they are.
+
+    Args:
+        models: Everything that it loads or asks.
+        vram_bytes: Peak memory of one GPU at 720p and 81 frames; 0 where it needs no GPU here.
+        seconds: For each of its steps, seconds a sample (720p, 81 frames) on one H200, or of one CPU core
+            where it needs no GPU. A step that is not named costs nothing worth counting.
+        source: Where the figures come from.
+    """
+
+    models: tuple[ModelNeed, ...] = ()
+    vram_bytes: int = 0
+    seconds: dict[str, Span] = field(default_factory=dict)
+    source: str = ""
+
+
+@runtime_checkable
+class Demanding(Protocol):
+    """A backend that says what it needs."""
+
+    @property
+    def requirements(self) -> Requirements:
+        """Known without loading anything, and without a network."""
+        ...
+
+
+ESTIMATED = "estimate: the model's FLOPs over 350 to 645 TFLOP/s that an H200 reaches in bfloat16"
+
+
+def needed(weights: Weights, *, served: bool = False, note: str = "") -> ModelNeed:
+    """A model of a configuration with what is known of it.
+
+    Args:
+        weights: Where it is.
+        served: An endpoint serves it.
+        note: The configuration's own words about it, in place of those that are known.
+    """
+    folder = Path(weights.model).expanduser()
+    if not served and folder.is_dir():
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return ModelNeed(weights.model, bytes=size, note=note)
+    facts = KNOWN_MODELS.get(weights.model)
+    page = None if "/" not in weights.model else f"https://huggingface.co/{weights.model}"
+    if facts is None:
+        return ModelNeed(weights.model, weights.revision, page=page, served=served, note=note)
+    return ModelNeed(
+        weights.model,
+        weights.revision,
+        facts.licence,
+        facts.gated,
+        facts.bytes,
+        page,
+        served,
+        note or facts.note,
+    )
+
+
+def card_note(model: str, note: str) -> str:
+    """A backend's note for the card: the configuration's, else what the model's licence asks to be said."""
+    facts = KNOWN_MODELS.get(model)
+    return note or ("" if facts is None else facts.note)
