@@ -1,4 +1,5 @@
-# Two commands: `make demo` and `make test`. Each sets itself up in .venv on a fresh machine, without root.
+# `make demo`, `make test`, and `make test-models` for the models that need torch.
+# Each sets itself up in .venv on a fresh machine, without root.
 
 PYTHON ?= python3
 OUT ?= build/demo
@@ -11,13 +12,14 @@ EDITSCORE := editscore==0.2 json-repair regex
 # Beside it, for tests: other versions of what reads a release. `make test` makes the first; torchcodec needs
 # FFmpeg's libraries, and torch weighs a gigabyte, so that one is made by `make .venv-torchcodec/.ready`.
 PEERS := .venv-datasets36/.ready
+MODEL_TESTS := tests/generation/diffusion tests/generation/vlm $(wildcard $(addprefix tests/generation/test_, \
+	all_tiny.py editscore.py gpu_workers.py raft.py requirements.py sam3.py))
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-models lint clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,vlm]"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(EDITSCORE)
 	touch $@
 
 .venv-%/.ready: tests/peers/%.txt
@@ -31,6 +33,15 @@ demo: $(READY)
 
 test: $(READY) $(PEERS) lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# The paper's models, on tiny random weights of the same classes: these tests are skipped without torch.
+$(VENV)/.ready-models: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,vlm,gpu]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(EDITSCORE)
+	touch $@
+
+test-models: $(VENV)/.ready-models
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu" $(MODEL_TESTS)
 
 # Checkers cannot follow the mapping of root folders to sparkle.*: types are checked as installed in a wheel.
 lint: $(READY)

@@ -16,12 +16,10 @@ T = TypeVar("T")
 
 
 def free_device_memory() -> None:
-    """Give back what this process holds of a device and no longer uses; nothing where torch is not loaded."""
+    """Give back what this process holds of a device and no longer uses; nothing where it uses none."""
     torch = sys.modules.get("torch")
-    if torch is None:
-        return
-    gc.collect()
-    if torch.cuda.is_available():
+    if torch is not None and torch.cuda.is_initialized():
+        gc.collect()
         torch.cuda.empty_cache()
 
 

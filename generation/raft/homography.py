@@ -56,5 +56,5 @@ def homography_displacement(flow: npt.NDArray[np.float32]) -> float | None:
     if not (placed[:, 2] > 0).all():  # a corner behind the camera: no motion of a camera between two frames
         return None
     displaced = placed[:, :2] / placed[:, 2:] - points
-    unit = REPORTED_SHORT_SIDE / min(height, width)
+    unit: float = REPORTED_SHORT_SIDE / min(height, width)
     return float(np.linalg.norm(displaced, axis=1).mean()) * unit

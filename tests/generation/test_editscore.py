@@ -295,7 +295,7 @@ def raw_answers(backend, pair, seeds=(42, 43)) -> list[str]:
 
 
 def test_a_good_answer_comes_through_the_real_model(load, build_qwen3_vl, pair, clips):
-    backend = load(build_qwen3_vl(says=says((22, 20))), passes=2)
+    backend = load(build_qwen3_vl(says=says((22, 20))), passes=2, batch_size=3)
     clip, source, edited = pair
     score = backend.score_edit(source, edited, INSTRUCTION, clip=clip)
     assert score == r.ImageScore(8.8, 8.0, 8.0, 8.0, "It fits.", "It fits.")

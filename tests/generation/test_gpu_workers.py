@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from sparkle.generation.config import load_config
+from sparkle.generation.devices import require_device
 from sparkle.generation.executors.gpus import VISIBLE, visible_gpus
 from sparkle.generation.executors.local import LocalExecutor
 from sparkle.generation.steps import make_step
-from sparkle.schemas.errors import RunError
+from sparkle.schemas.errors import ConfigError, RunError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -115,3 +116,23 @@ def test_a_step_is_on_a_gpu_where_its_backend_loads_a_model_there():
     assert not make_step("edges", paper).on_gpu
     tables = {**paper.backends, "tracker": {**paper.backends["tracker"], "device": "cpu"}}
     assert not make_step("track", type(paper)(name="test", backends=tables)).on_gpu
+
+
+@pytest.mark.parametrize(
+    ("device", "seen", "fix"),
+    [("cuda", 0, "cpu"), ("cuda:1", 1, "--workers 1"), ("cuda:8", 8, "--workers 1")],
+)
+def test_a_gpu_that_this_process_does_not_see_is_an_error(monkeypatch, device, seen, fix):
+    torch = pytest.importorskip("torch", reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: seen)
+    with pytest.raises(ConfigError, match="no such device") as caught:
+        require_device(device, table="[backends.tracker]")
+    assert fix in caught.value.fix
+    assert caught.value.where == "[backends.tracker]"
+
+
+def test_devices_that_are_there_pass(monkeypatch):
+    torch = pytest.importorskip("torch", reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for device in ("cpu", "auto", "cuda", "cuda:0", "cuda:1"):
+        require_device(device, table="[backends.tracker]")

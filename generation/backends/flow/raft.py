@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from sparkle.generation.capabilities import Identity
 from sparkle.generation.classical.camera import LONG_GAP, SHORT_GAP
+from sparkle.generation.devices import require_device
 from sparkle.generation.options import operational, require_range
 from sparkle.generation.out_of_memory import retry_out_of_memory
 from sparkle.generation.packages import package_versions
@@ -107,12 +108,10 @@ class Backend:
             ConfigError: a package or the device is missing, or the weights cannot be had.
         """
         self.packages()
-        import torch
         from torchvision.models import optical_flow
 
         where = "[backends.flow]"
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            raise ConfigError("there is no such device", got=self.device, where=where, fix='device = "cpu"')
+        require_device(self.device, table=where)
         try:
             weights = optical_flow.Raft_Large_Weights[_WEIGHTS]
             model = optical_flow.raft_large(weights=weights, progress=False)

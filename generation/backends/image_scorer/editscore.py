@@ -8,18 +8,13 @@ from functools import partial
 from typing import Any
 
 from sparkle.generation.capabilities import Identity
+from sparkle.generation.devices import require_device
 from sparkle.generation.editscore import package
 from sparkle.generation.editscore.scoring import EditScoring
 from sparkle.generation.options import operational, require_choice, require_range
 from sparkle.generation.out_of_memory import retry_out_of_memory
 from sparkle.generation.packages import package_versions
-from sparkle.generation.requirements import (
-    ESTIMATED,
-    GIGABYTE,
-    Requirements,
-    card_note,
-    needed,
-)
+from sparkle.generation.requirements import ESTIMATED, GIGABYTE, Requirements, card_note, needed
 from sparkle.generation.vlm.question import Answer, Question
 from sparkle.generation.weights import Weights
 from sparkle.schemas.errors import ConfigError
@@ -101,13 +96,10 @@ class Backend(EditScoring):
             ConfigError: a package or the device is missing, or a model cannot be had.
         """
         self.packages()
-        import torch
 
         from sparkle.generation.editscore.qwen import SamplingQwen
 
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            where = "[backends.image_scorer]"
-            raise ConfigError("there is no such device", got=self.device, where=where, fix='device = "cpu"')
+        require_device(self.device, table="[backends.image_scorer]")
         self._model = SamplingQwen(
             self._weights,
             self._lora,

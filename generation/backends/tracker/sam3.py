@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkle.generation.capabilities import Anchors, Identity, Masks
+from sparkle.generation.devices import require_device
 from sparkle.generation.options import operational, require_choice
 from sparkle.generation.out_of_memory import retry_out_of_memory
 from sparkle.generation.packages import package_versions
@@ -96,9 +97,7 @@ class Backend:
         import torch
         from transformers import AutoConfig, Sam3TrackerVideoModel
 
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            where = "[backends.tracker]"
-            raise ConfigError("there is no such device", got=self.device, where=where, fix='device = "cpu"')
+        require_device(self.device, table="[backends.tracker]")
         # Without this the class would make a model of its default size from nothing.
         kind = self._weights.load(AutoConfig.from_pretrained).model_type
         if kind not in _KINDS:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from sparkle.generation.capabilities import Identity
+from sparkle.generation.devices import require_device
 from sparkle.generation.options import operational, require_choice, require_range
 from sparkle.generation.out_of_memory import retry_out_of_memory
 from sparkle.generation.packages import package_versions
@@ -94,10 +95,7 @@ class Backend(AskingVlm):
 
         from sparkle.generation.vlm.qwen_processor import load_processor
 
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            raise ConfigError(
-                "there is no such device", got=self.device, where="[backends.vlm]", fix='device = "cpu"'
-            )
+        require_device(self.device, table="[backends.vlm]")
         # Without a config the class would make a model of its default size, of 18 GB, from nothing.
         config = self._weights.load(AutoConfig.from_pretrained)
         if not isinstance(config, Qwen3VLConfig):
