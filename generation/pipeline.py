@@ -27,7 +27,7 @@ from sparkle.generation.held import HeldArtifacts, taken_out
 from sparkle.generation.out_of_memory import free_device_memory
 from sparkle.generation.registry import list_models, pin_models
 from sparkle.generation.run import Run, open_run
-from sparkle.generation.sources import Listed, inspect_source, new_candidates
+from sparkle.generation.sources import Listed, inspect_source, licences, new_candidates
 from sparkle.generation.step import Failed, Kept, Rejected, Sample, Step, Work, verdict
 from sparkle.generation.steps import make_step
 from sparkle.schemas import records as r
@@ -45,13 +45,14 @@ class Inspect:
 
     path: Path
     sha256: str
+    licence: str | None
 
     def __str__(self) -> str:
         return str(self.path)
 
     def __call__(self) -> r.SourceRecord:
         """Probe it."""
-        return inspect_source(self.path, self.sha256)
+        return inspect_source(self.path, self.sha256, self.licence)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,12 @@ class Driver:
             self.places.setdefault(sha256, item.path)
         candidates = new_candidates(self.run.candidates, hashed, shard)
         unknown = dict.fromkeys(candidate.source for candidate in candidates)  # in the list's order
-        jobs = [Inspect(self.places[sha256], sha256) for sha256 in unknown if sha256 not in self.run.sources]
+        licence = licences(self.run.sources, hashed)
+        jobs = [
+            Inspect(self.places[sha256], sha256, licence[sha256])
+            for sha256 in unknown
+            if sha256 not in self.run.sources
+        ]
         found = {}
         with self.terminal.progress("sources", len(jobs)) as advance:
             for source in self.executor.map(jobs):

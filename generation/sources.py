@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,18 +21,27 @@ from sparkle.schemas.ids import TAXONOMY_THEMES, format_id, parse_id
 from sparkle.schemas.records import Candidate, SourceRecord
 from sparkle.schemas.validate import check
 
-Named = tuple[Path, str | None, str | None]  # file, and theme and prompt where its line has them
-
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A source as it was listed: where it is, in which theme, with which prompt (None: to compose)."""
+    """A source as it was listed: where it is, its theme, its prompt (None: to compose) and its licence."""
 
     path: Path
     theme: str
     prompt: str | None
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A file, and what its line says of it."""
+
+    path: Path
+    theme: str | None = None
+    prompt: str | None = None
+    licence: str | None = None
 
 
 def list_sources(
@@ -52,7 +61,7 @@ def list_sources(
     """
     if sources.is_dir():
         _refuse_overlap(sources, out)
-        named: list[Named] = [(path, None, None) for path in _video_files(sources)]
+        named = [_Named(path) for path in _video_files(sources)]
     elif sources.is_file() and sources.suffix == ".jsonl":
         named = list(_read_list(sources))
     else:
@@ -67,9 +76,9 @@ def list_sources(
         wanted = f"files ending in {endings}" if sources.is_dir() else "a line or more"
         raise SourceListError("no sources", got=sources, wanted=wanted)
     listed = [
-        Listed(path, chosen, prompt)
-        for path, theme, prompt in named[:limit]
-        for chosen in ([theme] if theme else themes)
+        Listed(item.path, theme, item.prompt, item.licence)
+        for item in named[:limit]
+        for theme in ([item.theme] if item.theme else themes)
     ]
     for item in listed:
         if item.prompt is None and item.theme not in TAXONOMY_THEMES:
@@ -104,7 +113,7 @@ def _refuse_overlap(sources: Path, out: Path | None) -> None:
         )
 
 
-def _read_list(path: Path) -> Iterator[Named]:
+def _read_list(path: Path) -> Iterator[_Named]:
     try:
         for number, value in read_jsonl(path):
             where = f"{path}:{number}"
@@ -112,12 +121,12 @@ def _read_list(path: Path) -> Iterator[Named]:
             file = path.parent / value["path"]
             if not _is_file(file):
                 raise RecordError("no such file", got=str(file), where=where)
-            yield file, value.get("theme"), value.get("prompt")
+            yield _Named(file, value.get("theme"), value.get("prompt"), value.get("licence"))
     except RecordError as error:
         raise SourceListError(
             f"the source list has a bad line: {error.problem}",
             got=error.got,
-            wanted=error.wanted or '{"path": ..., "theme"?: ..., "prompt"?: ...}',
+            wanted=error.wanted or '{"path": ..., "theme"?: ..., "prompt"?: ..., "licence"?: ...}',
             where=error.where,
             fix="mend the line; nothing was started",
         ) from None
@@ -130,12 +139,12 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def inspect_source(path: Path, sha256: str) -> SourceRecord:
+def inspect_source(path: Path, sha256: str, licence: str | None = None) -> SourceRecord:
     """What a source file is; an unreadable one has a `problem`."""
     from sparkle.media.phash import perceptual_hash
     from sparkle.media.probe import probe
 
-    known = SourceRecord(sha256, str(path), path.stat().st_size)
+    known = SourceRecord(sha256, str(path), path.stat().st_size, licence=licence)
     try:
         info = probe(path)
         seen = perceptual_hash(path)
@@ -144,6 +153,27 @@ def inspect_source(path: Path, sha256: str) -> SourceRecord:
     return replace(
         known, width=info.width, height=info.height, frames=info.frames, fps=info.fps, perceptual_hash=seen
     )
+
+
+def licences(
+    known: Mapping[str, SourceRecord], listed: Sequence[tuple[str, Listed]]
+) -> dict[str, str | None]:
+    """The licence of every listed source by its content; None where no line names one.
+
+    Raises:
+        SourceListError: two lines, or a line and the run, name different licences for the same content.
+    """
+    named: dict[str, str | None] = {sha256: known[sha256].licence for sha256, _ in listed if sha256 in known}
+    for sha256, item in listed:
+        if item.licence is not None and named.setdefault(sha256, item.licence) != item.licence:
+            raise SourceListError(
+                "a source has two licences",
+                got=item.licence,
+                wanted=named[sha256] or "none, as the run was started with",
+                where=item.path,
+                fix="give one licence to all lines of a file; a run keeps the one that it was started with",
+            )
+    return {sha256: named.get(sha256) for sha256, _ in listed}
 
 
 def new_candidates(

@@ -48,8 +48,9 @@ _TERMS: Final[dict[str, str]] = {
         woods
     """,
     HAZE: """
-        blizzard blowing-snow downpour drizzle dry-ice dust-storm fog foggy fume haze mist misty rain sandstorm
-        smog smoke smoky snowstorm steam swirling-snow undersea underwater vapor vapour whirling-snow
+        blizzard blowing-snow downpour drizzle dry-ice dust-storm fog foggy fume haze mist misty rain
+        sandstorm smog smoke smoky snowstorm steam swirling-snow undersea underwater vapor vapour
+        whirling-snow
     """,
     LIGHTS: """
         beacon bonfire bulb campfire candle candlelight fire firelight fireplace flame headlight hearth

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from sparkle.media import measures
@@ -46,7 +48,9 @@ def measure_clip(source: Path, edited: Path, mask: Path, prompt: str) -> Measure
             )
     scale = min(1.0, _WORKING_HEIGHT / height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    before, after, small = decode(source, size=size), decode(edited, size=size), resize(masks, size)
+    small = resize(masks, size)
+    with ThreadPoolExecutor(2) as pool:  # decoding lets go of Python's lock
+        before, after = pool.map(partial(decode, size=size), (source, edited))
     prompted = prompted_motion(after, small, prompt)
     return MeasureRecord(
         background_motion=_rounded(measures.background_motion(after, small)),

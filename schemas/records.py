@@ -224,7 +224,7 @@ class TrackRecord(Record):
 
 @dataclass(frozen=True)
 class EdgesRecord(Record):
-    """Mean share of edge pixels in a frame, and the thresholds that were fitted on either side of the mask."""
+    """Mean share of edge pixels in a frame, and the thresholds fitted on either side of the mask."""
 
     density: float
     foreground_threshold: int

@@ -46,16 +46,16 @@ SUBJECT: Grades = {
     "identity": (-0.3, 0.5, 0.5),
     "lost": (0.6, 0.05, 1),
     "contour": (-0.1, 0.6, 1),
-    "gaps": (0.4, 0.05, 1.5),
+    "gaps": (0.55, 0.08, 1),
     "drift": (36.0, 3.0, 2),
     "remnants": (0.4, 0.0, 1),
 }
 """Re-synthesised subjects: identity 0.3 to 0.9, lost to 0.38, contour 0.4 to 0.7, drift 4 to 25. Composites:
 0.9 and more, 0, 0.6 and more, at most 8. Most best values lie in the better half of the former."""
 
-CLEAN: Grades = {"remnants": (0.35, 0.1, 1)}
-"""Good edits 0 to 0.1 (to 0.13 with a bench that was kept); the source pasted by a mask that is shifted by 20
-pixels at 720p 0.3 and more. It stands alone, for such a subject is kept to perfection."""
+CLEAN: Grades = {"remnants": (0.5, 0.06, 1)}
+"""Good edits 0 to 0.06; the source pasted by a mask that is shifted by 20 pixels at 720p 0.3 and more. It
+stands alone, for such a subject is kept to perfection."""
 
 QUALITY: Grades = {
     "edge": (0.25, 0.55, 1.5),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -11,7 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.edges import LINE_WIDTH, decoupled_edges, edge_encoding, edge_view, fit_thresholds
+from sparkle.generation.edges import (
+    LINE_WIDTH,
+    View,
+    decoupled_edges,
+    edge_encoding,
+    edge_view,
+    fit_thresholds,
+)
 from sparkle.generation.step import Step, Work
 from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.encode import encode
@@ -40,10 +48,7 @@ class Edges(Step):
         masks = load_mask(work.read(SOURCE_VIDEO_MASK))
         count, height, width = masks.shape
         masks = resize(masks, (width // LINE_WIDTH, height // LINE_WIDTH))
-        sources = [edge_view(frame) for frame in iter_frames(work.read(SOURCE_VIDEO))]
-        backgrounds = None
-        if not self.config.guidance.foreground_only:
-            backgrounds = _views(work.read(BACKGROUND_VIDEO), count)
+        sources, backgrounds = self._views(work, count)
         thresholds = fit_thresholds(sources, backgrounds, masks)
         densities: list[float] = []
 
@@ -60,8 +65,18 @@ class Edges(Step):
         density = round(sum(densities) / count, 6)
         return r.EdgesRecord(density, thresholds.foreground, thresholds.background)
 
+    def _views(self, work: Work, count: int) -> tuple[list[View], list[View] | None]:
+        """What Canny sees of the source and of the background, which foreground-only guidance has not."""
+        source, background = work.read(SOURCE_VIDEO), work.read(BACKGROUND_VIDEO)
+        with ThreadPoolExecutor(1) as other:  # decoding lets go of Python's lock
+            backgrounds = None
+            if not self.config.guidance.foreground_only:
+                backgrounds = other.submit(_first_views, background, count)
+            sources = [edge_view(frame) for frame in iter_frames(source)]
+            return sources, backgrounds and backgrounds.result()
 
-def _views(background: Path, count: int) -> list[npt.NDArray[np.uint8]]:
-    """What Canny sees of the first frames: an imported background may be longer than the source."""
+
+def _first_views(background: Path, count: int) -> list[View]:
+    """An imported background may be longer than the source."""
     frames = iter_frames(background)
     return [edge_view(next_frame(frames, background)) for _ in range(count)]

@@ -16,13 +16,13 @@ import pytest
 
 from sparkle.generation.config import parse_config
 from sparkle.generation.hash_cache import HashCache
-from sparkle.generation.sources import Listed, list_sources, new_candidates
+from sparkle.generation.sources import Listed, licences, list_sources, new_candidates
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ConfigError, SourceListError
-from sparkle.schemas.records import Candidate
+from sparkle.schemas.records import Candidate, SourceRecord
 from sparkle.schemas.terminal import Terminal
 
 NAMES = "naïve clip ☃ (1).mp4"  # spaces and unicode
@@ -129,12 +129,13 @@ def test_a_list_carries_themes_and_prompts(clips, tmp_path):
     shutil.copy(clips["first"].path, tmp_path / "first.mp4")
     listing = tmp_path / "sources.jsonl"
     listing.write_text(
-        '{"path": "first.mp4", "theme": "openve3m", "prompt": "Put a beach behind."}\n{"path": "first.mp4"}\n'
+        '{"path": "first.mp4", "theme": "openve3m", "prompt": "Put a beach behind.", '
+        '"licence": "CC-BY-4.0"}\n{"path": "first.mp4"}\n'
     )
     listed = list_sources(listing, ["time"], None)
-    assert [(item.theme, item.prompt) for item in listed] == [
-        ("openve3m", "Put a beach behind."),
-        ("time", None),
+    assert [(item.theme, item.prompt, item.licence) for item in listed] == [
+        ("openve3m", "Put a beach behind.", "CC-BY-4.0"),
+        ("time", None, None),
     ]
     with pytest.raises(SourceListError, match="no taxonomy"):
         list_sources(listing, ["openve3m"], None)
@@ -167,6 +168,19 @@ def test_shards_refuse_a_list_that_changed(tmp_path):
     assert new_candidates(first, listed("a", "b", "c"), (0, 2)) == []
     with pytest.raises(SourceListError, match="changed since"):
         new_candidates(first, listed("z", "a", "b", "c"), (0, 2))
+
+
+def test_a_source_has_one_licence(tmp_path):
+    def listed(*names):
+        return [("a" * 64, Listed(tmp_path / "x.mp4", "location", None, name)) for name in names]
+
+    assert licences({}, listed(None, "CC-BY-4.0")) == {"a" * 64: "CC-BY-4.0"}
+    assert licences({}, listed(None)) == {"a" * 64: None}
+    with pytest.raises(SourceListError, match="two licences"):
+        licences({}, listed("CC-BY-4.0", "CC0-1.0"))
+    known = {"a" * 64: SourceRecord("a" * 64, "x.mp4", 1)}
+    with pytest.raises(SourceListError, match="two licences"):
+        licences(known, listed("CC0-1.0"))
 
 
 def test_an_id_is_never_given_twice(tmp_path):

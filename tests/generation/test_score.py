@@ -80,7 +80,7 @@ def on_all(change: Callable[[Image], npt.NDArray[np.generic]], frames: Image = G
 
 
 def shifted(strength: float) -> Image:
-    return edit_with(np.stack([moved(alpha, 5 * strength, 2 * strength) for alpha in ALPHAS]))
+    return edit_with(np.stack([moved(alpha, 3 * strength, strength) for alpha in ALPHAS]))
 
 
 def without_arm(strength: float) -> Image:
