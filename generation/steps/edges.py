@@ -73,7 +73,7 @@ class Edges(Step):
             if not self.config.guidance.foreground_only:
                 backgrounds = other.submit(_first_views, background, count)
             sources = [edge_view(frame) for frame in iter_frames(source)]
-            return sources, backgrounds and backgrounds.result()
+            return sources, None if backgrounds is None else backgrounds.result()
 
 
 def _first_views(background: Path, count: int) -> list[View]:
