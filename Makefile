@@ -13,7 +13,7 @@ EDITSCORE := editscore==0.2 json-repair regex
 # FFmpeg's libraries, and torch weighs a gigabyte, so that one is made by `make .venv-torchcodec/.ready`.
 PEERS := .venv-datasets36/.ready
 MODEL_TESTS := tests/generation/diffusion tests/generation/vlm $(wildcard $(addprefix tests/generation/test_, \
-	all_tiny.py editscore.py gpu_workers.py raft.py requirements.py sam3.py))
+	all_tiny.py editscore.py gpu_workers.py perception_command_line.py raft.py requirements.py sam3.py))
 
 .PHONY: demo test test-models lint clean
 

@@ -109,6 +109,7 @@ def read(options: str = ""):
 
 @pytest.mark.skipif(importlib.util.find_spec("torchvision") is not None, reason="torchvision is installed")
 def test_a_missing_torchvision_is_named():
+    pytest.importorskip("torch", reason="without torch, that is what is named")
     backend = make_backend(read(), "flow")
     for call in (backend.packages, backend.setup):
         with pytest.raises(ConfigError, match="not installed") as caught:
