@@ -19,7 +19,7 @@ MODEL_TESTS := tests/generation/diffusion tests/generation/vlm $(wildcard $(addp
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,vlm]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,vlm,serve]"
 	touch $@
 
 .venv-%/.ready: tests/peers/%.txt
@@ -36,7 +36,7 @@ test: $(READY) $(PEERS) lint
 
 # The paper's models, on tiny random weights of the same classes: these tests are skipped without torch.
 $(VENV)/.ready-models: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,vlm,gpu]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,vlm,serve,gpu,train]" torchdata
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(EDITSCORE)
 	touch $@
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from sparkle.media.mask import MAX_MASK_PIXELS
+from sparkle.media.mask import MAX_MASK_PIXELS, UNREADABLE
 from sparkle.schemas.errors import MediaError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -73,7 +72,7 @@ def _npz(data: bytes) -> Shape:
                 raise MediaError("the mask's shape is no three numbers", got=f"{types} {sides}")
             shape = [int(side) for side in np.frombuffer(start, types, 3)]
             (bits,), types, _ = _npy(archive, "mask.npy")
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise MediaError("the mask cannot be read", got=error) from None
     pixels = math.prod(shape)
     if min(shape) < 1 or pixels > MAX_MASK_PIXELS:

@@ -63,7 +63,7 @@ def outcome_reader(step: str) -> OutcomeReader:
     `outcome` schema and the step's record.
     """
     kind = r.STEP_RECORDS[step]
-    decode = msgspec.json.Decoder(_Line[kind]).decode  # type: ignore[valid-type]
+    decode = msgspec.json.Decoder(_Line[kind]).decode  # type: ignore[valid-type]  # known when it runs
     encode = msgspec.json.Encoder().encode
 
     def read(line: bytes, where: Callable[[], str]) -> Told:
@@ -86,7 +86,7 @@ def record_reader(step: str) -> Callable[[bytes], tuple[str, Record | None]]:
     It raises `msgspec.MsgspecError` for a line that it has not.
     """
     kind = r.STEP_RECORDS[step]
-    decode = msgspec.json.Decoder(_Line[kind]).decode  # type: ignore[valid-type]
+    decode = msgspec.json.Decoder(_Line[kind]).decode  # type: ignore[valid-type]  # known when it runs
 
     def read(line: bytes) -> tuple[str, Record | None]:
         found = decode(line)

@@ -168,5 +168,8 @@ def _every(count: int, advance: Advance) -> Advance:
 
 def make_options(streams: tuple[str, ...] | None, shard_size: int | None) -> WebDatasetOptions:
     """The options as a command line says them; None takes the default."""
-    given = {"streams": streams, "shard_size": shard_size}
-    return WebDatasetOptions(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    default = WebDatasetOptions()
+    return WebDatasetOptions(
+        default.streams if streams is None else streams,
+        default.shard_size if shard_size is None else shard_size,
+    )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
+from sparkle.schemas.lazy_group import LazyGroup
 from sparkle.schemas.version import __version__
 
 # Verb -> (module, its click command).
@@ -20,19 +19,7 @@ _VERBS: dict[str, tuple[str, str]] = {
 }
 
 
-class _Floors(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _VERBS:
-            return None
-        module, name = _VERBS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
-
-
-@click.command(cls=_Floors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, verbs=_VERBS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sparkle")
 def main() -> None:
     """Make and check datasets of background-replacement video pairs.

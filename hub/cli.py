@@ -1,55 +1,22 @@
-"""The `sparkle-hub` command: compare releases, in folders or on a Hub.
-
-Only click and the contract are imported here; what does the work is imported by the verb that needs it.
-"""
+"""The `sparkle-hub` command: each verb stands in a file of its own, imported when it is asked for."""
 
 from __future__ import annotations
 
 import click
 
-from sparkle.schemas.terminal import Terminal
+from sparkle.schemas.lazy_group import LazyGroup
 from sparkle.schemas.version import __version__
 
-_HELP = {"help_option_names": ["-h", "--help"]}
+# Verb -> (module, its click command).
+_VERBS: dict[str, tuple[str, str]] = {
+    "diff": ("sparkle.hub.cli_diff", "diff"),
+}
 
 
-@click.group(context_settings=_HELP)
+@click.command(cls=LazyGroup, verbs=_VERBS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sparkle-hub")
 def main() -> None:
     """Publish and prove releases of background-replacement video pairs.
 
     Exit code 0 when all is well, 1 when something is wrong with a release, 2 for wrong usage.
     """
-
-
-@main.command()
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every id and shard.")
-@click.option("--changelog", "as_changelog", is_flag=True, help="Print a section for a CHANGELOG.md.")
-def diff(before: str, after: str, as_json: bool, as_changelog: bool) -> None:
-    """Say how release B differs from release A.
-
-    A and B are folders, or datasets on the Hub as owner/name or owner/name@revision. Manifests and Parquet
-    tables are all that is read, never a tar: pairs that were added, removed or changed and in what, scores
-    that shifted, shards that were touched, and bytes to upload.
-
-    The exit code is 0 whether they differ or not: a difference is nothing wrong.
-
-    Example: sparkle-hub diff stdKonjac/Sparkle@v1.0 releases/next
-    """
-    if as_json and as_changelog:
-        raise click.UsageError("--json and --changelog are two forms of the same answer: give one")
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        from sparkle.hub import diff_report
-        from sparkle.hub.diff import compare_releases
-        from sparkle.hub.remotes.opening import open_remote
-
-        found = compare_releases(open_remote(before), open_remote(after), terminal.progress)
-    if as_changelog:
-        print(diff_report.changelog(found))
-        return
-    if not found.same:
-        diff_report.print_tables(found, terminal)
-    terminal.result(diff_report.summary(found), diff_report.to_json(found))

@@ -24,6 +24,17 @@ from sparkle.schemas.errors import MediaError
 # Pixels of all masks of a clip: 81 frames of 4K UHD are 6.7e8.
 MAX_MASK_PIXELS = 2**30
 
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,  # a compression or a zip version that zipfile does not know
+    RuntimeError,  # an encrypted member
+)
+"""What `zipfile` and numpy's header readers raise for a damaged or foreign file: none of it is our bug."""
+
 # numpy's names of the types that upstream's two arrays may have.
 _BYTES = frozenset({"|u1"})
 _INTEGERS = frozenset({"<i8", "<i4"})
@@ -75,15 +86,7 @@ def load_mask(path: Path) -> npt.NDArray[np.bool_]:
                 )
             shape = _read_shape(archive, path)
             bits = _read_vector(archive, "mask.npy", _BYTES, (math.prod(shape) + 7) // 8, path)
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        ValueError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    except UNREADABLE as error:
         raise MediaError("the mask cannot be read", got=error, where=path) from error
     return np.unpackbits(bits, count=math.prod(shape)).reshape(shape).view(np.bool_)
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -28,7 +29,7 @@ ATTENTIONS = ("native", "_native_flash", "_native_cudnn", "_native_math", "flash
 
 
 @dataclass(kw_only=True)
-class DiffusionBackend:
+class DiffusionBackend(ABC):
     """Base of the diffusion backends.
 
     Args:
@@ -121,9 +122,9 @@ class DiffusionBackend:
         self._place(pipeline)
         self._pipeline = pipeline
 
+    @abstractmethod
     def load(self) -> Any:
         """The pipeline, on the CPU; raises ConfigError as `setup` does."""
-        raise NotImplementedError
 
     def fetch_pipeline(self, wanted: str, parts: Sequence[str]) -> Checkpoint:
         """The model's folder; raises ConfigError unless it is a pipeline of a class."""

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -103,9 +104,9 @@ class WanBackend(DiffusionBackend):
             self._fuse_loras(pipeline, self._lora, self.lora_high, self.lora_low)
         return pipeline
 
+    @abstractmethod
     def load_pipeline(self) -> Any:
         """The pipeline as it is published; raises ConfigError as `setup` does."""
-        raise NotImplementedError
 
     def load_autoencoder(self, checkpoint: Checkpoint) -> Any:
         """Wan's video autoencoder in float32."""

@@ -132,4 +132,5 @@ def _ink(colour: Colour) -> tuple[int, int, int, int]:
 
 def _inks(colours: Colour) -> list[list[int]]:
     levels = np.clip(np.asarray(colours) * 255.0 + 0.5, 0, 255).astype(np.int64)
-    return np.concatenate([levels, np.full((len(levels), 1), 255)], axis=1).tolist()  # type: ignore[no-any-return]
+    inks: list[list[int]] = np.concatenate([levels, np.full((len(levels), 1), 255)], axis=1).tolist()
+    return inks

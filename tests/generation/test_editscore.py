@@ -394,7 +394,7 @@ def test_full_memory_is_tried_once_more_and_then_fails_the_sample(load, build_qw
             left -= 1
             raise one_thread.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB.")
 
-    backend._model._model.register_forward_pre_hook(fill)
+    backend._model.model.register_forward_pre_hook(fill)
     assert backend.score_edit(source, edited, INSTRUCTION, clip=clip).overall == 8.0
     left = 2
     with pytest.raises(SampleError, match="memory"):

@@ -21,6 +21,7 @@ from sparkle.schemas.errors import ConfigError
 
 _DTYPES = ("bfloat16", "float16", "float32")
 _ATTENTION = ("sdpa", "eager", "flash_attention_2")
+_TOP_P, _TOP_K = 0.9, 20  # EditScore's own sampling settings (package `editscore`)
 _WORKING_MEMORY = 4 * GIGABYTE  # pictures, keys and values of a question: estimate
 
 
@@ -97,17 +98,18 @@ class Backend(EditScoring):
         """
         self.packages()
 
-        from sparkle.generation.editscore.qwen import SamplingQwen
+        from sparkle.generation.vlm.qwen import GREEDY, Qwen
 
         require_device(self.device, table="[backends.image_scorer]")
-        self._model = SamplingQwen(
+        drawn = {"do_sample": True, "temperature": self.temperature, "top_p": _TOP_P, "top_k": _TOP_K}
+        self._model = Qwen(
             self._weights,
-            self._lora,
+            lora=self._lora,
             dtype=self.dtype,
             attention=self.attention,
             device=self.device,
-            temperature=self.temperature,
             max_tokens=self.max_tokens,
+            drawing=drawn if self.temperature else GREEDY,
         )
         super().setup()
 
@@ -117,5 +119,5 @@ class Backend(EditScoring):
         for start in range(0, len(questions), self.batch_size):
             batch = questions[start : start + self.batch_size]
             texts = retry_out_of_memory(partial(self._model.answer, batch), what=batch[0].name)
-            answers += (Answer(text) for text in texts)
+            answers += (Answer(text.strip()) for text in texts)
         return answers

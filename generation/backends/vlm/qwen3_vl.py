@@ -21,9 +21,8 @@ from sparkle.generation.requirements import ESTIMATED, GIGABYTE, Requirements, c
 from sparkle.generation.vlm.costs import VLM_SECONDS
 from sparkle.generation.vlm.jobs import AskingVlm
 from sparkle.generation.vlm.question import Answer, Question
-from sparkle.generation.vlm.reading import answer_error
+from sparkle.generation.vlm.qwen import Qwen
 from sparkle.generation.weights import Weights
-from sparkle.schemas.errors import ConfigError
 
 _DTYPES = ("bfloat16", "float16", "float32")
 _ATTENTION = ("sdpa", "eager", "flash_attention_2")
@@ -59,8 +58,6 @@ class Backend(AskingVlm):
         require_range(self, "batch_size", 1, 256)
         self._weights = Weights(self.model, self.revision)
         self._model: Any = None
-        self._processor: Any = None
-        self._generation: Any = None
 
     @property
     def identity(self) -> Identity:
@@ -90,75 +87,20 @@ class Backend(AskingVlm):
             ConfigError: a package is missing, or the model cannot be had.
         """
         self.packages()
-        import torch
-        from transformers import AutoConfig, GenerationConfig, Qwen3VLConfig, Qwen3VLForConditionalGeneration
-
-        from sparkle.generation.vlm.qwen_processor import load_processor
-
         require_device(self.device, table="[backends.vlm]")
-        # Without a config the class would make a model of its default size, of 18 GB, from nothing.
-        config = self._weights.load(AutoConfig.from_pretrained)
-        if not isinstance(config, Qwen3VLConfig):
-            got = config.model_type
-            raise ConfigError("another kind of model", got=got, wanted="qwen3_vl", where=self.model)
-        self._processor = load_processor(self._weights, image_token_id=config.image_token_id)
-        self._model = self._weights.load(
-            Qwen3VLForConditionalGeneration.from_pretrained,
-            config=config,
-            dtype=getattr(torch, self.dtype),
-            attn_implementation=self.attention,
-            device_map=self.device,
-        ).eval()
-        # The checkpoint's own settings sample: only its token ids are taken over.
-        own = self._model.generation_config
-        self._generation = GenerationConfig(
-            do_sample=False,
-            max_new_tokens=self.max_tokens,
-            eos_token_id=own.eos_token_id,
-            pad_token_id=own.pad_token_id,
+        self._model = Qwen(
+            self._weights,
+            dtype=self.dtype,
+            attention=self.attention,
+            device=self.device,
+            max_tokens=self.max_tokens,
         )
-        self._model.generation_config = self._generation
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """The answers, `batch_size` at a time."""
         answers: list[Answer] = []
         for start in range(0, len(questions), self.batch_size):
             batch = questions[start : start + self.batch_size]
-            texts = retry_out_of_memory(partial(self._generate, batch), what=batch[0].name)
+            texts = retry_out_of_memory(partial(self._model.answer, batch), what=batch[0].name)
             answers += (Answer(text) for text in texts)
         return answers
-
-    def _generate(self, questions: Sequence[Question]) -> list[str]:
-        import torch
-
-        inputs = self._processor.apply_chat_template(
-            [_conversation(question) for question in questions],
-            tokenize=True,
-            add_generation_prompt=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True, "padding_side": "left"},
-        ).to(self._model.device)
-        with torch.inference_mode():
-            output = self._model.generate(**inputs, generation_config=self._generation)
-        made = output[:, inputs["input_ids"].shape[1] :]
-        texts = self._processor.batch_decode(made, skip_special_tokens=True)
-        ends = torch.isin(made, torch.tensor(self._generation.eos_token_id, device=made.device)).any(dim=1)
-        for question, text, ended in zip(questions, texts, ends.tolist(), strict=True):
-            if not ended:
-                raise answer_error(
-                    "the model's answer was cut short",
-                    text,
-                    wanted=f"{self.max_tokens} tokens",
-                    where=question.name,
-                    fix="raise max_tokens if the answer was on its way",
-                )
-        return list(texts)
-
-
-def _conversation(question: Question) -> list[dict[str, Any]]:
-    """One turn of the user: pictures, then words."""
-    from PIL import Image
-
-    content = [{"type": "image", "image": Image.fromarray(image)} for image in question.images]
-    return [{"role": "user", "content": [*content, {"type": "text", "text": question.text}]}]

@@ -196,7 +196,7 @@ def test_full_memory_is_tried_once_more_and_then_fails_the_sample(load, build_qw
             left -= 1
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB.")
 
-    backend._model.register_forward_pre_hook(fill)
+    backend._model.model.register_forward_pre_hook(fill)
     assert backend.check_camera(pair[0], r.FlowRecord(0, 0)).fixed
     left = 2
     with pytest.raises(SampleError, match="memory") as caught:

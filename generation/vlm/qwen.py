@@ -1,14 +1,16 @@
-"""A Qwen3-VL in this process that samples its answers from a seed, with EditScore's LoRA merged into it.
+"""A Qwen3-VL in this process: weights and processor, and batches of questions.
 
-Sampling settings other than temperature are EditScore's own (top-p 0.9, top-k 20). A batch is drawn from one
-seed, and batches have a fixed size: the same questions give the same answers on the same device and
-libraries. The generator of this process is left as it was.
+- Of the checkpoint's own settings, which sample, only the token ids are taken over; the caller says how words
+  are drawn. A batch that draws does so from the seed of its first question, and the generator of this process
+  is left as it was: the same batch gives the same answers on the same device and libraries.
+- An answer that ends for want of tokens is an error, never an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from sparkle.generation.vlm.question import Question
@@ -17,20 +19,24 @@ from sparkle.generation.vlm.reading import answer_error
 from sparkle.generation.weights import Weights
 from sparkle.schemas.errors import ConfigError
 
-_TOP_P, _TOP_K = 0.9, 20
+GREEDY: Mapping[str, Any] = MappingProxyType({"do_sample": False})
+"""Takes the likeliest words."""
 
 
-class SamplingQwen:
+class Qwen:
     """The model, loaded.
 
     Args:
         weights: The model's.
-        lora: EditScore's; None for a model that holds them.
         dtype: Of the weights.
         attention: transformers' implementation.
         device: Where the weights go.
-        temperature: 0 takes the likeliest words.
         max_tokens: The longest answer.
+        drawing: How words are drawn, in transformers' names.
+        lora: Of a LoRA that is merged into the weights; None for none.
+
+    Attributes:
+        model: transformers' model.
 
     Raises:
         ConfigError: a model cannot be had, or is another kind of model.
@@ -39,17 +45,18 @@ class SamplingQwen:
     def __init__(
         self,
         weights: Weights,
-        lora: Weights | None,
         *,
         dtype: str,
         attention: str,
         device: str,
-        temperature: float,
         max_tokens: int,
+        drawing: Mapping[str, Any] = GREEDY,
+        lora: Weights | None = None,
     ) -> None:
         import torch
-        from transformers import AutoConfig, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+        from transformers import AutoConfig, GenerationConfig, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
+        # Without a config the class would make a model of its default size, of 18 GB, from nothing.
         config = weights.load(AutoConfig.from_pretrained)
         if not isinstance(config, Qwen3VLConfig):
             got = config.model_type
@@ -64,13 +71,18 @@ class SamplingQwen:
         )
         if lora is not None:
             model = _merge_lora(model, lora)
-        self._model = model.eval()
-        self._max_tokens = max_tokens
-        self._settings = _generation_settings(model.generation_config, temperature, max_tokens)
-        self._model.generation_config = self._settings
+        self.model = model.eval()
+        own = model.generation_config
+        self._settings = GenerationConfig(
+            **drawing,
+            max_new_tokens=max_tokens,
+            eos_token_id=own.eos_token_id,
+            pad_token_id=own.pad_token_id,
+        )
+        self.model.generation_config = self._settings
 
     def answer(self, questions: Sequence[Question]) -> list[str]:
-        """The answers to a batch, drawn from the seed of its first question.
+        """The answers to a batch.
 
         Raises:
             AnswerError: one was cut short.
@@ -84,11 +96,11 @@ class SamplingQwen:
             return_dict=True,
             return_tensors="pt",
             processor_kwargs={"padding": True, "padding_side": "left"},
-        ).to(self._model.device)
-        devices = [self._model.device] if self._model.device.type == "cuda" else []
+        ).to(self.model.device)
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), torch.inference_mode():
             torch.manual_seed(questions[0].seed)
-            output = self._model.generate(**inputs, generation_config=self._settings)
+            output = self.model.generate(**inputs, generation_config=self._settings)
         made = output[:, inputs["input_ids"].shape[1] :]
         ends = torch.isin(made, torch.tensor(self._settings.eos_token_id, device=made.device)).any(dim=1)
         texts = self._processor.batch_decode(made, skip_special_tokens=True)
@@ -97,11 +109,11 @@ class SamplingQwen:
                 raise answer_error(
                     "the model's answer was cut short",
                     text,
-                    wanted=f"{self._max_tokens} tokens",
+                    wanted=f"{self._settings.max_new_tokens} tokens",
                     where=question.name,
                     fix="raise max_tokens if the answer was on its way",
                 )
-        return [text.strip() for text in texts]
+        return list(texts)
 
 
 def _merge_lora(model: Any, lora: Weights) -> Any:
@@ -109,19 +121,6 @@ def _merge_lora(model: Any, lora: Weights) -> Any:
     from peft import PeftModel
 
     return lora.load(partial(PeftModel.from_pretrained, model)).merge_and_unload()
-
-
-def _generation_settings(own: Any, temperature: float, max_tokens: int) -> Any:
-    """How words are drawn; of the checkpoint's own settings only the token ids are taken over."""
-    from transformers import GenerationConfig
-
-    drawn = {"do_sample": True, "temperature": temperature, "top_p": _TOP_P, "top_k": _TOP_K}
-    return GenerationConfig(
-        **(drawn if temperature else {"do_sample": False}),
-        max_new_tokens=max_tokens,
-        eos_token_id=own.eos_token_id,
-        pad_token_id=own.pad_token_id,
-    )
 
 
 def _conversation(question: Question) -> list[dict[str, Any]]:

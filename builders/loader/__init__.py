@@ -1,0 +1,1 @@
+"""Decoded pairs for a training loop: order, windows, torch datasets."""

@@ -1,0 +1,1 @@
+"""A static page for looking through a release."""

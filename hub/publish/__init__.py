@@ -1,0 +1,1 @@
+"""Put a release where readers find it: plan, journal, upload, one last commit."""

@@ -1,0 +1,1 @@
+"""Bring chosen samples of a release to this machine."""

@@ -1,0 +1,1 @@
+"""A Hub-compatible server for rehearsal, air-gapped clusters and tests."""

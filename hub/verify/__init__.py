@@ -1,0 +1,1 @@
+"""Prove a release, level by level."""
