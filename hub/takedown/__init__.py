@@ -1,0 +1,1 @@
+"""Take samples back from a published release."""
