@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from sparkle.builders.removal import Removed
 from sparkle.builders.select import Replay
 from sparkle.builders.selection import Selection
 from sparkle.builders.webdataset import WebDatasetOptions
@@ -58,7 +59,10 @@ def ordered(replays: Sequence[Replay]) -> list[Replay]:
 
 
 def provenance(
-    replays: Sequence[Replay], options: ReleaseOptions, next_parts: Mapping[str, Mapping[str, int]]
+    replays: Sequence[Replay],
+    options: ReleaseOptions,
+    next_parts: Mapping[str, Mapping[str, int]],
+    removed: Removed | None = None,
 ) -> dict[str, Any]:
     """The document; raises RecordError when it does not follow its schema.
 
@@ -66,10 +70,11 @@ def provenance(
         replays: The runs.
         options: What the build was told.
         next_parts: The first number that no tar ever had, by theme and kind.
+        removed: What was taken down of the release before.
     """
     writers = (*_WRITERS, _PLOTTER) if options.plots else _WRITERS
     packages = {name: version(name) for name in writers} | encoder_versions()
-    document = {
+    document: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "code": {"name": _DISTRIBUTION, "version": version(_DISTRIBUTION)},
@@ -78,6 +83,7 @@ def provenance(
         "packages": dict(sorted(packages.items())),
         "runs": [_run(found) for found in ordered(replays)],
     }
+    document = (removed or Removed()).record(document)
     check("provenance", document, where=layout.PROVENANCE)
     return document
 

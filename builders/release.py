@@ -5,7 +5,8 @@ How it works
   target, which takes the target's place at the end (`staging`): a build that fails or is killed leaves
   the release that was there. A rerun goes on with the tars that were finished, and gives the same bytes.
 - A release is a function of its runs, its options and the release before, whose tars stay as they are as
-  far as they can (`plan`). Nothing in it knows paths, hosts or times.
+  far as they can (`plan`), and whose samples that were taken down stay out (`removal`). Nothing in it knows
+  paths, hosts or times.
 - Every artifact is hashed while it is packed and compared with what its run recorded (`pack`).
 - The first samples of a theme stand loose as well (`loose`), and have a preview in its table.
 - With `reclaim`, a run's files are deleted as their tars become durable (`reclaim`).
@@ -36,6 +37,7 @@ from sparkle.builders.previous import Previous, read_previous
 from sparkle.builders.progress import Progress, silent
 from sparkle.builders.provenance import ReleaseOptions, provenance
 from sparkle.builders.reclaim import Reclaimer, let_go, locked, refuse_unlinkable
+from sparkle.builders.removal import Past, read_past
 from sparkle.builders.run_folder import read_run
 from sparkle.builders.sample import Sample
 from sparkle.builders.select import Replay, check_artifacts, kept_samples, replay
@@ -127,9 +129,11 @@ def build_release(
                 replays.append(replay(read_run(folder), limits))
                 advance()
         samples = kept_samples(replays, selection)
-        check_artifacts(samples)
         with staged(out, lambda: refuse_foreign(out)) as folder, _explained(folder, out, mode.say):
-            writer = _Writer(folder, out, options, progress, mode)
+            past = read_past(mode.previous or out)
+            samples = past.keep_out(samples, mode.say)
+            check_artifacts(samples)
+            writer = _Writer(folder, out, options, progress, mode, past)
             writer.write(replays, samples)
         if mode.reclaim:
             for found in replays:
@@ -174,13 +178,20 @@ class _Writer:
     space: Space
 
     def __init__(
-        self, folder: Path, out: Path, options: ReleaseOptions, progress: Progress, mode: BuildMode
+        self,
+        folder: Path,
+        out: Path,
+        options: ReleaseOptions,
+        progress: Progress,
+        mode: BuildMode,
+        past: Past,
     ) -> None:
         self.folder = folder
         self.out = out
         self.options = options
         self.progress = progress
         self.mode = mode
+        self.past = past
         self.entries: list[FileEntry] = []
 
     def write(self, replays: Sequence[Replay], samples: Sequence[Sample]) -> None:
@@ -194,10 +205,12 @@ class _Writer:
             self.entries += write_text(self.folder, theme, found)
             self._catalog(theme, found, placements)
         self._pair(themes, placements)
-        document = provenance(replays, self.options, next_parts)
+        document = provenance(replays, self.options, next_parts, self.past.removed)
         self._write(layout.PROVENANCE, [dump_document(document)])
         plots = self._plot(replays, samples)
         self._write(layout.CARD, [render_card(document, themes, plots).encode()])
+        if self.past.changelog is not None:
+            self._write(layout.CHANGELOG, [self.past.changelog])
         self._write(layout.MANIFEST, [dump_manifest(self.entries)])
 
     def _previous(self) -> Previous:

@@ -26,6 +26,7 @@ A release (upstream's layout, ours below it)::
       data/<theme>/*.parquet       records/<theme>.parquet
       webdataset/<theme>-NNNNNN.tar   paired shards, where they are asked for; members ID.<field>
       assets/*.png                 plots of the card, where they are asked for
+      CHANGELOG.md                 there when pairs were taken down
       manifest.json                provenance.json
 """
 
@@ -113,6 +114,7 @@ def held_shard(sha256: str) -> str:
 
 # --- a release ---
 CARD = "README.md"
+CHANGELOG = "CHANGELOG.md"  # of a release that pairs were taken down of: a section a takedown
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
 IMPORT_REPORT = "import_report.jsonl"  # of a release that was imported: what is not as it should be
