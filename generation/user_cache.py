@@ -8,19 +8,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from pathlib import Path
+
+from sparkle.schemas.cache_folder import cache_folder
 
 _BUSY = 2.0  # seconds to wait for another process that writes the cache
-
-
-def cache_folder() -> Path:
-    """The user's cache folder of this package."""
-    if named := os.environ.get("SPARKLE_CACHE"):
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "sparkle"
 
 
 def open_database(name: str, schema: str) -> sqlite3.Connection:

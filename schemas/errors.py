@@ -73,6 +73,14 @@ class ReleaseError(SparkleError):
     """A release that cannot be written or read."""
 
 
+class ArtifactError(ReleaseError):
+    """An artifact that is not what its table says, or not there: others can be read."""
+
+
+class UnreachableError(ReleaseError):
+    """A Hub that did not answer, however often it was asked: a later try may work."""
+
+
 class RecordError(SparkleError):
     """A record that does not follow its schema."""
 
