@@ -7,8 +7,8 @@ How it works
 - A build reads that of the release before and leaves those samples out, whatever its runs hold; a source that
   was taken down stays out under any id. Only a build into a new folder, without a release before, starts
   afresh.
-- `CHANGELOG.md` has a section a takedown, newest first, and goes from a release to the next as it is. It names
-  no ids either: who has an old copy is not told what to look at.
+- `CHANGELOG.md` has a section a takedown, newest first, and goes from a release to the next as it is. It
+  names no ids either: who has an old copy is not told what to look at.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class Past:
         gone = self.removed.holds()
         left = [sample for sample in samples if not gone(sample.id, sample.source.sha256)]
         if len(left) < len(samples):
-            say(f"note: {len(samples) - len(left)} samples were taken down of the release before and stay out")
+            count = len(samples) - len(left)
+            say(f"note: {count:,} samples were taken down of the release before and stay out")
         if samples and not left:
             raise ReleaseError(
                 "every sample was taken down of the release before, so there is nothing to release",
@@ -127,9 +128,7 @@ def read_past(folder: Path) -> Past:
     if not (folder / layout.MANIFEST).exists():
         return Past()
     changelog = folder / layout.CHANGELOG
-    return Past(
-        Removed.of(read_provenance(folder)), changelog.read_bytes() if changelog.is_file() else None
-    )
+    return Past(Removed.of(read_provenance(folder)), changelog.read_bytes() if changelog.is_file() else None)
 
 
 def read_provenance(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""The Parquet tables of a theme without some samples, as a build would write them of those that stay.
+
+- Row groups, encodings and files are those of `catalog`: a release that is edited and one that is built of the
+  same samples have the same tables.
+- Previews that were there are taken over; those of samples that move up are made (`preview`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sparkle.builders.catalog import (
+    ENCODING,
+    PREVIEW_GROUP,
+    RECORDS_GROUP,
+    RECORDS_SCHEMA,
+    ROW_GROUP,
+    pairs_schema_for_datasets,
+    table_writer,
+)
+from sparkle.builders.removal_plan import Held, ThemeCut
+from sparkle.schemas.errors import ReleaseError
+
+
+def rows_left(cut: ThemeCut) -> pa.Table:
+    """The rows that stay, with the places that their artifacts have once the tars are cut; no previews."""
+    table = cut.rows.filter(cut.stays)
+    for found in cut.cuts:
+        if found.left:
+            table = _shift(table, found.left, found.offsets())
+    return table.combine_chunks()
+
+
+def _shift(table: pa.Table, members: Sequence[Held], offsets: Sequence[int]) -> pa.Table:
+    """A table with other offsets of one kind for some samples."""
+    name = f"{members[0].kind.name}_offset"
+    rows = pc.index_in(pa.array([held.id for held in members]), table["task"].combine_chunks())
+    values = np.array(table[name].to_numpy())
+    values[rows.to_numpy()] = offsets
+    return table.set_column(table.schema.get_field_index(name), table.schema.field(name), pa.array(values))
+
+
+def read_previews(paths: Sequence[Path]) -> dict[str, bytes]:
+    """Every preview of a theme's files by the id of its row."""
+    found = {}
+    for path in paths:
+        for batch in pq.ParquetFile(path).iter_batches(PREVIEW_GROUP, columns=["task", "preview.bytes"]):
+            values = batch.column("preview").field("bytes").to_pylist()
+            found.update(
+                (sample_id, data)
+                for sample_id, data in zip(batch.column("task").to_pylist(), values, strict=True)
+                if data is not None
+            )
+    return found
+
+
+def write_rows(paths: Sequence[Path], table: pa.Table, previews: Mapping[str, bytes]) -> None:
+    """Write a theme's rows; one path, or two where there are rows both with and without a preview.
+
+    Args:
+        paths: The files.
+        table: All rows, without previews, sorted by id.
+        previews: Previews of the first rows, by id.
+    """
+    schema = pairs_schema_for_datasets()
+    shown = len(previews)
+    files = [(table.slice(0, shown), PREVIEW_GROUP)] if shown else []
+    files += [(table.slice(shown), ROW_GROUP)] if shown < table.num_rows else []
+    for path, (rows, size) in zip(paths, files, strict=True):
+        with table_writer(path, schema, **ENCODING) as writer:
+            for start in range(0, rows.num_rows, size):
+                group = rows.slice(start, size)
+                videos = [_video(sample_id, previews) for sample_id in group["task"].to_pylist()]
+                columns = {name: group[name] for name in group.schema.names}
+                columns["preview"] = pa.array(videos, schema.field("preview").type)
+                writer.write_table(
+                    pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+                )
+
+
+def _video(sample_id: str, previews: Mapping[str, bytes]) -> dict[str, object] | None:
+    data = previews.get(sample_id)
+    return None if data is None else {"bytes": data, "path": f"{sample_id}.mp4"}
+
+
+def cut_records(source: Path, target: Path, ids: Set[str]) -> None:
+    """Write a table of records without some samples.
+
+    Raises:
+        ReleaseError: it is no such table.
+    """
+    try:
+        file = pq.ParquetFile(source)
+        if file.schema_arrow.remove_metadata() != RECORDS_SCHEMA:
+            raise ReleaseError("not the columns of a table of records", where=source)
+        with table_writer(target, RECORDS_SCHEMA) as writer:
+            for table in _regrouped(file, ids):
+                writer.write_table(table)
+    except (pa.ArrowException, OSError) as error:
+        raise ReleaseError("a table of records cannot be read", got=error, where=source) from None
+
+
+def _regrouped(file: pq.ParquetFile, ids: Set[str]) -> Iterator[pa.Table]:
+    """The rows that stay, in full groups."""
+    gone = pa.array(sorted(ids), pa.string())
+    held = RECORDS_SCHEMA.empty_table()
+    for batch in file.iter_batches(RECORDS_GROUP):
+        rows = pa.Table.from_batches([batch]).replace_schema_metadata(None)
+        held = pa.concat_tables([held, rows.filter(pc.invert(pc.is_in(rows["task"], gone)))])
+        while held.num_rows >= RECORDS_GROUP:
+            yield held.slice(0, RECORDS_GROUP).combine_chunks()
+            held = held.slice(RECORDS_GROUP)
+    if held.num_rows:
+        yield held.combine_chunks()
