@@ -25,7 +25,7 @@ A release (upstream's layout, ours below it)::
       intermediate_data/<theme>_<kind>_partXX.tar
       data/<theme>/*.parquet       records/<theme>.parquet
       webdataset/<theme>-NNNNNN.tar   paired shards, where they are asked for; members ID.<field>
-      assets/*.png                 plots of the card, where they are asked for
+      assets/*                     plots and strips of the card, where they are asked for
       CHANGELOG.md                 there when pairs were taken down
       manifest.json                provenance.json
 """
@@ -118,6 +118,7 @@ CHANGELOG = "CHANGELOG.md"  # of a release that pairs were taken down of: a sect
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
 IMPORT_REPORT = "import_report.jsonl"  # of a release that was imported: what is not as it should be
+INDEX = "index.json"  # of an index: what its tables speak of, in place of a manifest
 UPSTREAM_CARD = "upstream_card.md"  # of a release that was imported: the card that it came with
 
 # Step whose record it is -> file name below intermediate_data/<theme>/ (upstream's names).
@@ -168,3 +169,8 @@ def webdataset_member(sample_id: str, field: str) -> str:
 def plot(name: str) -> str:
     """A plot that the card shows."""
     return f"assets/{name}"
+
+
+def strip(theme: str) -> str:
+    """An animated strip that the card shows: sources of a theme, and what they became."""
+    return f"assets/strip_{theme}.webp"
