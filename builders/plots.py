@@ -51,6 +51,8 @@ _STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
 }
 
+PLOTS = ("funnel.png", "scores.png", "measures.png", "scenes.png")  # in the order of a card
+
 
 def draw_plots(stats: Stats) -> dict[str, bytes]:
     """The plots as PNG by file name; those that there is nothing to draw for are left out.
@@ -68,14 +70,14 @@ def draw_plots(stats: Stats) -> dict[str, bytes]:
         ) from None
     scores = [found for found in stats.numbers if found.name in SCORES.values()]
     measures = [found for found in stats.numbers if found.name not in SCORES.values()]
-    wanted: dict[str, tuple[bool, Callable[[], Figure]]] = {
-        "funnel.png": (bool(stats.funnel), lambda: _funnel(stats)),
-        "scores.png": (bool(scores), lambda: _distributions(scores)),
-        "measures.png": (bool(measures), lambda: _distributions(measures)),
-        "scenes.png": (bool(stats.scenes), lambda: _scenes(stats)),
-    }
+    wanted: list[tuple[bool, Callable[[], Figure]]] = [
+        (bool(stats.funnel), lambda: _funnel(stats)),
+        (bool(scores), lambda: _distributions(scores)),
+        (bool(measures), lambda: _distributions(measures)),
+        (bool(stats.scenes), lambda: _scenes(stats)),
+    ]
     with rc_context(rc=_STYLE):
-        return {name: _png(draw()) for name, (there, draw) in wanted.items() if there}
+        return {name: _png(draw()) for name, (there, draw) in zip(PLOTS, wanted, strict=True) if there}
 
 
 def _figure(height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:

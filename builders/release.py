@@ -207,8 +207,8 @@ class _Writer:
         self._pair(themes, placements)
         document = provenance(replays, self.options, next_parts, self.past.removed)
         self._write(layout.PROVENANCE, [dump_document(document)])
-        plots = self._plot(replays, samples)
-        self._write(layout.CARD, [render_card(document, themes, plots).encode()])
+        self._plot(replays, samples)
+        self._write(layout.CARD, [render_card(self.folder).encode()])
         if self.past.changelog is not None:
             self._write(layout.CHANGELOG, [self.past.changelog])
         self._write(layout.MANIFEST, [dump_manifest(self.entries)])
@@ -297,13 +297,11 @@ class _Writer:
             for theme, samples in themes.items():
                 self.entries += write_webdataset(self.folder, theme, samples, placements, options, advance)
 
-    def _plot(self, replays: Sequence[Replay], samples: Sequence[Sample]) -> list[str]:
+    def _plot(self, replays: Sequence[Replay], samples: Sequence[Sample]) -> None:
         if not self.options.plots:
-            return []
-        drawn = {layout.plot(name): data for name, data in draw_plots(stats_of(replays, samples)).items()}
-        for path, data in drawn.items():
-            self._write(path, [data])
-        return list(drawn)
+            return
+        for name, data in draw_plots(stats_of(replays, samples)).items():
+            self._write(layout.plot(name), [data])
 
     def _write(self, path: str, lines: Iterable[bytes]) -> None:
         with atomic_path(self.folder / path) as temporary, temporary.open("wb") as file:

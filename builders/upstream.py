@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sparkle.builders.card import render_card
 from sparkle.builders.manifest import FileEntry, dump_manifest
 from sparkle.builders.out_folder import refuse_foreign
 from sparkle.builders.progress import Progress, silent
@@ -29,7 +30,7 @@ from sparkle.builders.upstream_csv import read_pairs
 from sparkle.builders.upstream_files import UpstreamFiles, UpstreamTar, list_upstream
 from sparkle.builders.upstream_index import Index
 from sparkle.builders.upstream_lines import read_lines
-from sparkle.builders.upstream_pages import imported_card, imported_provenance
+from sparkle.builders.upstream_pages import imported_provenance
 from sparkle.builders.upstream_places import place_artifacts
 from sparkle.builders.upstream_tables import write_pairs, write_records
 from sparkle.schemas import layout
@@ -132,7 +133,7 @@ class _Import:
             ("a link to no file of the folder, and left out", self.files.links),
         ):
             self.findings += (Finding(path, 0, "", problem) for path in paths)
-        self._pages(samples)
+        self._pages()
         return ImportSummary(
             out=self.out,
             files=len(self.entries),
@@ -177,7 +178,7 @@ class _Import:
             _link(self.files.folder / path, self.target / name)
             self._list(name)
 
-    def _pages(self, samples: dict[str, int]) -> None:
+    def _pages(self) -> None:
         """Write report, provenance, card and manifest."""
         lines = (json.dumps(asdict(finding), ensure_ascii=False) + "\n" for finding in self.findings)
         self._write(layout.IMPORT_REPORT, "".join(lines).encode())
@@ -186,8 +187,7 @@ class _Import:
         loose = sum(len(found.names) for found in self.files.loose)
         document = imported_provenance(tars, loose, problems)
         self._write(layout.PROVENANCE, dump_document(document))
-        upstream = self.files.folder / layout.CARD if self.files.card else None
-        self._write(layout.CARD, imported_card(samples, problems, upstream).encode())
+        self._write(layout.CARD, render_card(self.target).encode())
         self._write(layout.MANIFEST, dump_manifest(self.entries))
 
     def _write(self, path: str, data: bytes) -> None:

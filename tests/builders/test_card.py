@@ -1,14 +1,33 @@
+"""The card: its YAML, what it says of a release, and every line of code in it.
+
+Code that needs a Hub is run in tests/hub/test_card_yaml.py, with the rest of it.
+"""
+
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from sparkle.builders.card import size_category
+from sparkle.builders.card import render_card, size_category
+from sparkle.builders.card_facts import read_facts, terms_of
 from sparkle.builders.provenance import ReleaseOptions
 from sparkle.builders.release import build_release
+from sparkle.builders.webdataset import WebDatasetOptions
+from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.fsio import read_jsonl, write_jsonl
+
+HUB = ("HfFileSystem", "hf download")  # what code that needs a Hub has in it
 
 
 def split(card: str) -> tuple[dict[str, object], str]:
@@ -20,7 +39,7 @@ def test_configs_are_a_default_then_themes_then_records(shared_release: Path) ->
     front, _ = split((shared_release / "README.md").read_text())
     themes = ["location", "openve3m"]
     assert front["license"] == "cc-by-4.0"
-    assert front["task_categories"] == ["text-to-video"]
+    assert front["task_categories"] == ["text-to-video", "video-to-video"]
     assert front["size_categories"] == ["n<1K"]
     assert front["configs"] == [
         {
@@ -77,3 +96,124 @@ def test_shards_of_a_run_are_told_as_one(factories: ModuleType, tmp_path: Path) 
 )
 def test_size_categories_are_the_hubs(count: int, name: str) -> None:
     assert size_category(count) == name
+
+
+# --- what it says in numbers ------------------------------------------------------------------
+
+
+def test_scores_are_those_of_the_tables(shared_release: Path) -> None:
+    theme = read_facts(shared_release).themes[0]
+    values = sorted(pq.read_table(shared_release / "data" / theme.name)["edited_video_score"].to_pylist())
+    (score,) = (score for score in theme.scores if score.name == "edited_video")
+    assert (score.count, score.low, score.high) == (len(values), values[0], values[-1])
+    assert score.mean == pytest.approx(sum(values) / len(values))
+    assert score.percentiles[2] == (values[2] + values[3]) / 2
+    assert list(score.percentiles) == sorted(score.percentiles)
+    _, text = split((shared_release / "README.md").read_text())
+    assert f"| `location` | `edited_video` | 6 | {values[0]:.2f} |" in text
+
+
+@pytest.fixture
+def licensed(factories: ModuleType, tmp_path: Path) -> Callable[..., str]:
+    """Builds a release whose sources have these licences, and gives its card."""
+
+    def build(*licences: str | None) -> str:
+        run = factories.write_run(tmp_path / "run", factories.specs("season", len(licences)))
+        sources = [value for _, value in read_jsonl(run / layout.SOURCES)]
+        for source, licence in zip(sources, licences, strict=True):
+            del source["licence"]
+            source.update({"licence": licence} if licence else {})
+        write_jsonl(run / layout.SOURCES, sources)
+        build_release([run], tmp_path / "release", ReleaseOptions(preview=0))
+        return (tmp_path / "release/README.md").read_text()
+
+    return build
+
+
+def test_licences_of_sources_are_counted(licensed: Callable[..., str]) -> None:
+    front, text = split(licensed("cc-by-4.0", "cc-by-4.0", None))
+    assert front["license"] == "cc-by-4.0"
+    assert "| `season` | cc-by-4.0 | 2 | 2 |  |" in text
+    assert "| `season` | not recorded | 1 | 1 |  |" in text
+    assert "Of 1 pairs no licence of the source was recorded" in text
+    assert "offered under CC BY 4.0" in text
+
+
+def test_terms_of_a_source_that_reach_edited_videos_are_said_and_reach_the_hub(
+    licensed: Callable[..., str],
+) -> None:
+    front, text = split(licensed("cc-by-4.0", "CC BY-NC-SA 4.0"))
+    assert (front["license"], front["license_name"]) == ("other", "terms-of-the-sources")
+    asked = "no commercial use, edited versions under the same terms"
+    assert f"| `season` | CC BY-NC-SA 4.0 | 1 | 1 | {asked} |" in text
+    assert "The annotations and edited videos are offered under CC BY 4.0" not in text
+
+
+@pytest.mark.parametrize("name", [None, "cc-by-4.0", "cc0-1.0", "CC BY 3.0", "pexels", "nc-nd"])
+def test_other_licences_ask_nothing_that_a_name_tells(name: str | None) -> None:
+    assert terms_of(name) == ()
+
+
+def test_pairs_of_one_source_are_told(factories: ModuleType, tmp_path: Path) -> None:
+    run = factories.write_run(tmp_path / "run", [*factories.specs("season", 2), *factories.specs("time", 2)])
+    candidates = [value for _, value in read_jsonl(run / layout.CANDIDATES)]
+    candidates[3]["source"] = candidates[0]["source"]  # a clip in two themes
+    write_jsonl(run / layout.CANDIDATES, candidates)
+    build_release([run], tmp_path / "release", ReleaseOptions(preview=0))
+    assert "- 2 pairs have a source that another pair has as well" in render_card(tmp_path / "release")
+
+
+def test_it_follows_from_the_other_files(release: Path) -> None:
+    card = (release / "README.md").read_text()
+    (release / "README.md").unlink()
+    assert render_card(release) == card
+
+
+@pytest.mark.parametrize("path", [layout.PROVENANCE, "data/location/train-00000-of-00002.parquet"])
+def test_files_that_cannot_be_read_are_named(release: Path, path: str) -> None:
+    (release / path).write_bytes(b"{}")
+    with pytest.raises(ReleaseError) as caught:
+        render_card(release)
+    assert str(release / path) in str(caught.value)
+
+
+# --- its code ---------------------------------------------------------------------------------
+
+
+def code_of(card: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", card, re.DOTALL | re.MULTILINE)
+
+
+def test_every_line_of_code_runs_on_a_folder(shared_run: Path, factories: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "release"
+    options = ReleaseOptions(max_shard_size=6000, preview=2, webdataset=WebDatasetOptions())
+    build_release([shared_run], folder, options)
+    card = (folder / "README.md").read_text()
+    home = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, **home, "FOLDER": str(folder)}
+    python = [block for block in code_of(card, "python") if not any(word in block for word in HUB)]
+    assert len(python) == 3  # loading, reading, webdataset
+    told = """
+import json
+counts = [len(pairs), len(best), len(records), len(list(samples))]
+print(json.dumps([*counts, len(video), len(pixels), *masks.shape]))
+"""
+    script = "\n".join([f"REPO = FOLDER = {str(folder)!r}", *python, told])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    row = pq.read_table(folder / "data/location").to_pylist()[0]
+    shape = [factories.FRAMES, factories.HEIGHT, factories.WIDTH]
+    assert json.loads(done.stdout) == [6, 5, 6, 6, row["edited_video_size"], 4, *shape]
+    (unpack,) = [block for block in code_of(card, "bash") if not any(word in block for word in HUB)]
+    subprocess.run(["bash", "-euo", "pipefail", "-c", unpack], env=environment, check=True)
+    for row in pq.read_table(folder / "data/location").to_pylist():
+        assert (folder / row["src_video"]).stat().st_size == row["source_video_size"]
+        mask = folder / layout.SOURCE_VIDEO_MASK.path(row["task"])
+        assert mask.stat().st_size == row["source_video_mask_size"]
