@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -29,6 +31,9 @@ from sparkle.schemas.validate import Finding
 # clips of the dataset are near 0.5 MB, masks that are not compressed 9.3 MB.
 _WHOLE_BYTES = 64 << 20
 _READ_BYTES = 1 << 20
+
+# What opens a tar that is somewhere else; picklable, so that a worker can.
+OpenTar = Callable[[], AbstractContextManager[BinaryIO]]
 
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _KINDS_OF_MEMBER = {
@@ -76,6 +81,8 @@ class TarJob:
         theme: The theme of its members.
         kind: The kind of its members.
         contents: Whether to read their data.
+        elsewhere: What opens the tar where it is not at `path`, where an empty file has its size. With
+            contents it is read from front to back and never sought.
     """
 
     path: Path
@@ -83,10 +90,11 @@ class TarJob:
     theme: str
     kind: str
     contents: bool
+    elsewhere: OpenTar | None = None
 
     def __call__(self) -> Members:
         """Read it."""
-        with self.path.open("rb") as file:
+        with self.path.open("rb") if self.elsewhere is None else self.elsewhere() as file:
             reader = _Reader(self, file, self.path.stat().st_size)
             while reader.next():
                 pass
@@ -147,7 +155,8 @@ class _Reader:
             return False
         self._take(info)
         self.position += padded
-        self.file.seek(self.position)
+        if not self.job.contents:  # else everything up to there was read: a stream cannot be sought
+            self.file.seek(self.position)
         return True
 
     def _check_end(self) -> None:

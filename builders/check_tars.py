@@ -9,12 +9,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from sparkle.builders.census import Place, Segment, id_of, matches
-from sparkle.builders.check_members import Members, TarJob, join_members
+from sparkle.builders.check_members import Members, OpenTar, TarJob, join_members
 from sparkle.builders.check_shapes import Shape
 from sparkle.builders.survey import Survey
 from sparkle.builders.upstream_check import UpstreamTarJob
@@ -37,8 +37,16 @@ _FITS: dict[Kind, tuple[int, ...]] = {
 }
 
 
-def tar_jobs(survey: Survey, *, contents: bool) -> list[TarJob | UpstreamTarJob]:
-    """The tars to read; parts that are missing are findings."""
+def tar_jobs(
+    survey: Survey, *, contents: bool, open_tar: Callable[[str], OpenTar] | None = None
+) -> list[TarJob | UpstreamTarJob]:
+    """The tars to read; parts that are missing are findings.
+
+    Args:
+        survey: The theme.
+        contents: Whether to read the data of members.
+        open_tar: What opens a tar that is not in the folder, by its path in the release.
+    """
     jobs: list[TarJob | UpstreamTarJob] = []
     for kind in KINDS:
         pattern = re.escape(kind.shard(survey.theme, 0)).replace("part00", "part([0-9]{2,})")
@@ -53,7 +61,8 @@ def tar_jobs(survey: Survey, *, contents: bool) -> list[TarJob | UpstreamTarJob]
             if survey.imported:
                 jobs.append(UpstreamTarJob(survey.folder, tar, survey.theme, kind.name, contents))
             else:
-                jobs.append(TarJob(survey.folder / tar, tar, survey.theme, kind.name, contents))
+                elsewhere = None if open_tar is None else open_tar(tar)
+                jobs.append(TarJob(survey.folder / tar, tar, survey.theme, kind.name, contents, elsewhere))
     return jobs
 
 

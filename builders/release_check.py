@@ -15,7 +15,7 @@ How it works
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -27,6 +27,7 @@ from sparkle.builders.check_bench import bench_jobs, check_bench
 from sparkle.builders.check_files import check_document, check_files, hash_jobs
 from sparkle.builders.check_loose import check_contents, check_loose
 from sparkle.builders.check_media import ALL, NONE, SAMPLE, media_jobs
+from sparkle.builders.check_members import OpenTar
 from sparkle.builders.check_pool import Job, Pool, pool_of
 from sparkle.builders.check_records import records_jobs, take_records
 from sparkle.builders.check_rows import check_rows
@@ -58,12 +59,16 @@ class CheckOptions:
         bench: A bench that must share no source with the release; None for none.
         workers: How many processes read. More than one are spawned, which a script must allow for by
             `if __name__ == "__main__"`.
+        files: Whether to compare files with the manifest, tars aside; `sparkle-hub verify` has done so.
+        open_tar: What opens a tar by its path in the release where it is not in the folder; None where it is.
     """
 
     contents: bool = True
     media: str = NONE
     bench: Path | None = None
     workers: int = 1
+    files: bool = True
+    open_tar: Callable[[str], OpenTar] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ class _Check:
         self.findings += wrong
         entries = [FileEntry.from_json(value) for value in manifest["files"]] if manifest else []
         self.listed = {entry.path: entry for entry in entries}
-        if manifest:
+        if manifest and self.options.files:
             self.findings += check_files(self.folder, entries)
         surveys = self._surveys()
         self._read_text(entries, surveys)
@@ -167,7 +172,8 @@ class _Check:
         """Read text files and tables of records, and hash everything but tars, all at once."""
         text = [text_jobs(survey) for survey in surveys]
         records = [records_jobs(survey) for survey in surveys]
-        hashes = hash_jobs(self.folder, entries, self.findings, contents=self.options.contents)
+        hashed = entries if self.options.files else ()
+        hashes = hash_jobs(self.folder, hashed, self.findings, contents=self.options.contents)
         jobs: list[Job[Any]] = [*chain.from_iterable(text), *chain.from_iterable(records), *hashes]
         with self._run("reading text and tables", jobs) as answers:
             for survey, found in zip(surveys, text, strict=True):
@@ -178,7 +184,8 @@ class _Check:
                 self.findings += findings
 
     def _read_tars(self, surveys: Sequence[Survey]) -> None:
-        tars = [tar_jobs(survey, contents=self.options.contents) for survey in surveys]
+        opened = self.options.open_tar
+        tars = [tar_jobs(survey, contents=self.options.contents, open_tar=opened) for survey in surveys]
         with self._run("reading tars", [job for found in tars for job in found]) as answers:
             for survey, found in zip(surveys, tars, strict=True):
                 take_tars(survey, found, islice(answers, len(found)))

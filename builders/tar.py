@@ -10,6 +10,7 @@ How it works
   outside Python's lock, so that a single tar keeps two processors busy.
 - `check_tar` reads a tar that should be there already and says whether it is byte for byte what
   `write_tar` would write: an old tar is never trusted by its name.
+- `hash_tar` says what would be written of members that come from anywhere, without writing it.
 - `list_tar` reads headers only and accepts no other layout than the one that `write_tar` writes.
 """
 
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from sparkle.builders.assign import BLOCK, END_BYTES
+from sparkle.builders.assign import BLOCK, END_BYTES, member_bytes
 from sparkle.builders.content import Content, read_blocks
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.fsio import atomic_path
@@ -172,6 +173,31 @@ def write_tar(target: Path, contents: Iterable[Content], advance: Advance, *, th
             advance()
         output.put(bytes(END_BYTES))
         return output.finish()
+
+
+def hash_tar(members: Iterable[tuple[str, int, Iterable[bytes]]]) -> Shard:
+    """What `write_tar` would write of members, which are nowhere stored.
+
+    Args:
+        members: Name, size in bytes and data of each, in order; each one's data is read before the next
+            member is asked for.
+
+    Raises:
+        ReleaseError: a member has more or fewer bytes than its size.
+    """
+    digest, total = hashlib.sha256(), 0
+    for name, size, blocks in members:
+        digest.update(header(name, size))
+        found = 0
+        for block in blocks:
+            digest.update(block)
+            found += len(block)
+        if found != size:
+            raise ReleaseError("a member is not as long as it should be", got=found, wanted=size, where=name)
+        digest.update(bytes(-size % BLOCK))
+        total += member_bytes(size)
+    digest.update(bytes(END_BYTES))
+    return Shard(total + END_BYTES, digest.hexdigest())
 
 
 def check_tar(path: Path, contents: Iterable[Content], advance: Advance) -> Shard | None:

@@ -10,6 +10,8 @@ from sparkle.schemas.version import __version__
 # Verb -> (module, its click command).
 _VERBS: dict[str, tuple[str, str]] = {
     "diff": ("sparkle.hub.cli_diff", "diff"),
+    "preview": ("sparkle.hub.cli_preview", "preview"),
+    "verify": ("sparkle.hub.cli_verify", "verify"),
 }
 
 

@@ -45,7 +45,7 @@ class HubRemote:
     def __init__(self, repo: str, revision: str | None = None) -> None:
         self.repo = repo
         self.revision = revision
-        with _client_errors(self.name):
+        with client_errors(self.name):
             commit = HfApi().dataset_info(repo, revision=revision).sha
         if commit is None:
             raise ReleaseError("the Hub names no commit of this repository", where=self.name)
@@ -58,12 +58,12 @@ class HubRemote:
 
     def fetch(self, path: str) -> Path:
         """The file in the client's cache, downloaded if need be; raises ReleaseError."""
-        with _client_errors(f"{self.name} {path}"):
+        with client_errors(f"{self.name} {path}"):
             return Path(hf_hub_download(self.repo, path, repo_type="dataset", revision=self.commit))
 
 
 @contextmanager
-def _client_errors(where: str) -> Iterator[None]:
+def client_errors(where: str) -> Iterator[None]:
     """Turn the client's errors into a `ReleaseError`."""
     try:
         yield

@@ -1,0 +1,54 @@
+"""What is in a place, without reading it: every file with its size, and its sha256 where the place knows it.
+
+- A Hub knows the sha256 of what it keeps as large files (LFS or Xet): of tars, media, tables and every file
+  over some 10 MB. Of the small text files it knows a git hash alone.
+- A folder knows sizes only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sparkle.builders.manifest import list_files
+from sparkle.hub.remotes.folder import FolderRemote
+
+if TYPE_CHECKING:
+    from sparkle.hub.remotes.hub import HubRemote
+
+_HUBS_OWN = ".gitattributes"  # written by the Hub itself when a repository is created
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """A file of a place: path from its root, size in bytes, hexadecimal sha256 where the place knows it."""
+
+    path: str
+    size: int
+    sha256: str | None = None
+
+
+def list_remote(remote: FolderRemote | HubRemote) -> dict[str, ListedFile]:
+    """Every file of a place by its path, without what the Hub puts there itself.
+
+    Raises:
+        ReleaseError: the Hub does not answer.
+    """
+    if isinstance(remote, FolderRemote):
+        folder = remote.folder
+        return {path: ListedFile(path, (folder / path).lstat().st_size) for path in list_files(folder)}
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+    from sparkle.hub.remotes.hub import client_errors
+
+    found = {}
+    with client_errors(remote.name):
+        tree = HfApi().list_repo_tree(
+            remote.repo, recursive=True, revision=remote.commit, repo_type="dataset"
+        )
+        for item in tree:
+            if isinstance(item, RepoFile) and item.path != _HUBS_OWN:
+                sha256 = None if item.lfs is None else item.lfs.sha256
+                found[item.path] = ListedFile(item.path, item.size, sha256)
+    return dict(sorted(found.items()))

@@ -1,0 +1,111 @@
+"""Level 1: every byte of the release is the one that its manifest lists.
+
+How it works
+- In a folder every file is hashed, tars too.
+- Of a Hub the sha256 that it keeps of every large file is compared, which was computed when the file was
+  taken in: nothing of it is downloaded. Small text files, of which a Hub knows no sha256, are.
+- Files that are missing, too many or links are findings, except for what a Hub and its client put there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkle.builders.check_files import HashJob, check_files
+from sparkle.builders.check_pool import pool_of
+from sparkle.builders.manifest import FileEntry
+from sparkle.builders.progress import Progress
+from sparkle.hub.verify.options import VerifyOptions
+from sparkle.hub.verify.place import CLIENTS_OWN, Place
+from sparkle.hub.verify.report import LevelReport
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_file
+
+_OTHER = "another content than in the manifest"
+_JOB_BYTES, _JOB_FILES = 256 << 20, 500  # of a job; tars are larger and stand alone
+
+
+def verify_integrity(
+    place: Place, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
+) -> None:
+    """Compare every file with the manifest; findings go to the report."""
+    report.findings += place.manifest_findings
+    if place.manifest_findings:
+        return
+    report.files = len(place.entries)
+    if place.local:
+        _check_folder(place, report, progress, workers)
+        report.bytes = sum(entry.size for entry in place.listed)
+        report.claim = "every file has the bytes that the manifest lists, and there is no other file"
+    else:
+        _check_hub(place, report, options, progress)
+        report.claim = "by the Hub's own sha256, every file is the one that the manifest lists"
+
+
+def _check_folder(place: Place, report: LevelReport, progress: Progress, workers: int) -> None:
+    found = [
+        finding
+        for finding in check_files(place.folder, place.listed)
+        if not finding.file.startswith(CLIENTS_OWN)
+    ]
+    report.findings += found
+    wrong = {finding.file for finding in found}
+    jobs = _jobs(place, [entry for entry in place.listed if entry.path not in wrong])
+    with progress("hashing files", len(jobs)) as advance, pool_of(workers) as pool:
+        for findings in pool(jobs):
+            report.findings += findings
+            advance()
+
+
+def _jobs(place: Place, entries: Sequence[FileEntry]) -> list[HashJob]:
+    """What is hashed at a time, large files first: the last job is then a short one."""
+    jobs: list[HashJob] = []
+    batch: list[FileEntry] = []
+    size = 0
+    for entry in sorted(entries, key=lambda entry: (-entry.size, entry.path)):
+        batch.append(entry)
+        size += entry.size
+        if size >= _JOB_BYTES or len(batch) >= _JOB_FILES:
+            jobs.append(HashJob(place.folder, tuple(batch)))
+            batch, size = [], 0
+    return [*jobs, HashJob(place.folder, tuple(batch))] if batch else jobs
+
+
+def _check_hub(place: Place, report: LevelReport, options: VerifyOptions, progress: Progress) -> None:
+    _check_names(place, report)
+    unknown = []
+    for entry in place.listed:
+        file = place.files.get(entry.path)
+        if file is None:
+            continue
+        if file.size != entry.size:
+            problem = "another size than in the manifest"
+            report.note(entry.path, problem, got=file.size, wanted=entry.size)
+        elif file.sha256 is None:
+            unknown.append(entry)
+        else:
+            report.bytes += entry.size
+            if file.sha256 != entry.sha256:
+                report.note(entry.path, _OTHER, got=file.sha256, wanted=entry.sha256)
+    paths = [entry.path for entry in unknown]
+    options.say(
+        f"integrity: {len(place.files):,} files by the Hub's hashes; {len(paths):,} small text files "
+        f"({place.sizes(paths):,} bytes) are fetched"
+    )
+    place.need(paths, progress, "fetching text")
+    for entry in unknown:
+        report.bytes += entry.size
+        if (sha256 := sha256_file(place.folder / entry.path)) != entry.sha256:
+            report.note(entry.path, _OTHER, got=sha256, wanted=entry.sha256)
+
+
+def _check_names(place: Place, report: LevelReport) -> None:
+    for path in sorted(place.files.keys() - place.entries.keys() - {layout.MANIFEST}):
+        report.note(path, "the manifest does not list this file")
+    for path in sorted(place.entries.keys() - place.files.keys()):
+        report.note(path, "the manifest lists this file", got="nothing", wanted="a file")
+    for name in (layout.CARD, layout.PROVENANCE):
+        if name not in place.entries:
+            report.note(
+                layout.MANIFEST, "a file of every release is not listed", pointer="/files", wanted=name
+            )

@@ -1,0 +1,157 @@
+"""The release that is verified: where it is, what its manifest lists, and how its bytes are read.
+
+How it works
+- A folder is read where it is. Of a Hub, `Place.folder` is a copy that holds what was asked for (`need`):
+  text and tables come whole through the client's cache, everything else stands there as an empty file of the
+  right size (`outline`), without taking room on the disk, so that a check of names and sizes works on it.
+- Artifacts come by their place in a tar, by range; whole tars are streamed and never stored.
+- Every byte that is asked of a Hub is counted.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from sparkle.builders.check_files import check_document
+from sparkle.builders.manifest import FileEntry
+from sparkle.builders.progress import Progress, silent
+from sparkle.hub.remotes.folder import FolderRemote
+from sparkle.hub.remotes.listing import ListedFile, list_remote
+from sparkle.hub.remotes.ranges import open_stream, read_range
+from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.fsio import safe_join
+from sparkle.schemas.validate import Finding
+
+if TYPE_CHECKING:
+    from sparkle.hub.remotes.hub import HubRemote
+
+# What a Hub's client leaves in a folder that it downloaded to (`hf download --local-dir`).
+CLIENTS_OWN = (".gitattributes", ".cache/huggingface/")
+_TEXT_OR_TABLE = (".csv", ".jsonl", ".json", ".md", ".parquet")
+
+
+@dataclass(frozen=True)
+class Opener:
+    """A file of a release that a worker process can open for itself."""
+
+    remote: FolderRemote | HubRemote
+    path: str
+
+    def __call__(self) -> AbstractContextManager[BinaryIO]:
+        """Open it for reading once, from front to back."""
+        return open_stream(self.remote, self.path)
+
+
+class Place:
+    """A release, opened.
+
+    Args:
+        remote: Where it is.
+        scratch: An empty folder for what is fetched of a Hub.
+
+    Raises:
+        ReleaseError: there is no manifest, or the place cannot be read.
+    """
+
+    def __init__(self, remote: FolderRemote | HubRemote, scratch: Path) -> None:
+        self.remote = remote
+        self.local = isinstance(remote, FolderRemote)
+        self.folder = remote.folder if isinstance(remote, FolderRemote) else scratch / "release"
+        self.downloaded = 0
+        self._fetched: set[str] = set()
+        self.files: Mapping[str, ListedFile] = {
+            path: file for path, file in list_remote(remote).items() if not path.startswith(CLIENTS_OWN)
+        }
+        if layout.MANIFEST not in self.files:
+            raise ReleaseError(
+                "not a release",
+                got=remote.name,
+                wanted=f"a place with {layout.MANIFEST}",
+                fix="`sparkle build RUN --out RELEASE` makes one",
+            )
+        self.need([layout.MANIFEST])
+        manifest, wrong = check_document(self.folder, layout.MANIFEST, "manifest")
+        self.manifest_findings: tuple[Finding, ...] = tuple(wrong)
+        listed = [FileEntry.from_json(value) for value in manifest["files"]] if manifest else []
+        self.entries: Mapping[str, FileEntry] = {entry.path: entry for entry in listed}
+        self.listed = listed
+
+    @property
+    def name(self) -> str:
+        """How the release is called in messages."""
+        return self.remote.name
+
+    @property
+    def commit(self) -> str | None:
+        """The commit that is read; None for a folder."""
+        return None if isinstance(self.remote, FolderRemote) else self.remote.commit
+
+    def sizes(self, paths: Iterable[str]) -> int:
+        """Bytes of files, as the place says."""
+        return sum(self.files[path].size for path in paths)
+
+    def text_and_tables(self) -> list[str]:
+        """The files that are read whole at every level but integrity, sorted."""
+        return [path for path in self.files if path.endswith(_TEXT_OR_TABLE)]
+
+    def need(self, paths: Iterable[str], progress: Progress = silent, title: str = "fetching") -> None:
+        """Have files in `folder`; those of a Hub that are not there yet are fetched.
+
+        Raises:
+            ReleaseError: the place has no such file, or cannot be reached.
+        """
+        if self.local:
+            return
+        missing = [path for path in paths if path not in self._fetched]
+        with progress(title, len(missing)) as advance:
+            for path in missing:
+                target = self._target(path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                found = self.remote.fetch(path)
+                self.downloaded += found.stat().st_size
+                shutil.copyfile(found, target)
+                self._fetched.add(path)
+                advance()
+
+    def outline(self) -> None:
+        """Let every file of a Hub that was not fetched stand in `folder` by its name and size alone."""
+        for path, file in self.files.items():
+            target = self._target(path)
+            if not self.local and path not in self._fetched:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as empty:
+                    empty.truncate(file.size)
+
+    def read(self, path: str, start: int, size: int) -> bytes:
+        """Some bytes of a file, as many as asked for; raises ReleaseError."""
+        if not self.local:
+            self.downloaded += size
+        return read_range(self.remote, path, start, size)
+
+    def opener(self, path: str) -> Opener:
+        """What opens a file to be read once; its size is counted as downloaded by whoever uses it."""
+        return Opener(self.remote, path)
+
+    def document(self, name: str, schema: str) -> Any:
+        """A JSON document of the release that follows its schema.
+
+        Raises:
+            ReleaseError: it does not, or is not there.
+        """
+        self.need([name])
+        value, wrong = check_document(self.folder, name, schema)
+        if value is None:
+            problem = wrong[0].problem if wrong else "nothing in it"
+            raise ReleaseError(
+                "a file of the release cannot be used", got=problem, where=f"{self.name} {name}"
+            )
+        return value
+
+    def _target(self, path: str) -> Path:
+        return safe_join(self.folder, path)

@@ -1,0 +1,72 @@
+"""Verify a release: repair it first where that was asked for, then run the levels one after another.
+
+- A level never stops the next: each says what it found, or why it cannot say anything.
+- Nothing is written but what a repair mends and a scratch folder, which is gone at the end. A rerun reads
+  again; files of a Hub stay in its client's cache.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from sparkle.builders.progress import Progress, silent
+from sparkle.hub.remotes.folder import FolderRemote
+from sparkle.hub.remotes.opening import open_remote
+from sparkle.hub.verify.options import VerifyOptions
+from sparkle.hub.verify.place import Place
+from sparkle.hub.verify.repair import repair_folder
+from sparkle.hub.verify.report import LevelReport, VerifyReport, order, timed
+from sparkle.schemas.errors import ReleaseError
+
+_ALONE_BYTES = 32 << 20  # what one process has read before another one would have started
+
+_Level = Callable[[Place, LevelReport, VerifyOptions, Progress, int], None]
+
+
+def verify_release(
+    where: str | Path, options: VerifyOptions | None = None, progress: Progress = silent
+) -> VerifyReport:
+    """Verify a release in a folder or on a Hub.
+
+    Args:
+        where: A folder, or `owner/name[@revision]` of a dataset on a Hub.
+        options: What to look at; everything, without a repair, when None.
+        progress: Told how the work goes on.
+
+    Raises:
+        ReleaseError: it is no release, its place cannot be read, or a level that was asked for by name cannot
+            be tried.
+    """
+    options = options or VerifyOptions()
+    remote = open_remote(str(where))
+    repaired: tuple[str, ...] = ()
+    if options.origin is not None:
+        if not isinstance(remote, FolderRemote):
+            raise ReleaseError("only a folder can be repaired", got=remote.name, wanted="a release's folder")
+        repaired = repair_folder(remote.folder, open_remote(options.origin), progress, options.say)
+    with tempfile.TemporaryDirectory(prefix="sparkle-verify-") as scratch:
+        place = Place(remote, Path(scratch))  # type: ignore[arg-type]  # open_remote knows no third kind
+        workers = options.workers or _useful_workers(place)
+        reports = [_run(level, place, options, progress, workers) for level in order(options.levels)]
+    return VerifyReport(place.name, place.commit, tuple(reports), repaired)
+
+
+def _run(level: str, place: Place, options: VerifyOptions, progress: Progress, workers: int) -> LevelReport:
+    before = place.downloaded
+    with timed(LevelReport(level)) as report:
+        run: _Level = getattr(import_module(f"sparkle.hub.verify.{level}"), f"verify_{level}")
+        run(place, report, options, progress, workers)
+    report.downloaded = place.downloaded - before
+    if report.missing is not None and options.required:
+        raise ReleaseError(f"level {level} cannot be tried", got=report.missing, where=place.name)
+    return report
+
+
+def _useful_workers(place: Place) -> int:
+    """One process a processor, where there is enough to read."""
+    size = place.sizes(place.files)
+    return len(os.sched_getaffinity(0)) if size > _ALONE_BYTES else 1
