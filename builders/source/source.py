@@ -11,6 +11,7 @@ How it works
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from sparkle.builders.source.artifact import Artifact
 from sparkle.builders.source.folder import FolderFiles
 from sparkle.builders.source.place import Place, open_place
+from sparkle.builders.source.spans import GAP_BYTES
 from sparkle.schemas.errors import ArtifactError, ReleaseError
 
 CACHE_BYTES = 10 * 10**9  # of artifacts of a Hub: some 10,000 pairs of upstream's mean size
@@ -26,14 +28,21 @@ CACHE_BYTES = 10 * 10**9  # of artifacts of a Hub: some 10,000 pairs of upstream
 class Reader(Protocol):
     """Reads artifacts of a place, in whatever way suits it."""
 
-    requests: int
-    bytes_read: int
+    @property
+    def requests(self) -> int:
+        """How many requests were made."""
+        ...
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes were read."""
+        ...
 
     def read(self, artifact: Artifact) -> bytes:
         """The artifact's bytes, as many as it has."""
         ...
 
-    def read_many(self, artifacts: Iterable[Artifact]) -> Iterator[bytes]:
+    def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
         """The same for many, in order."""
         ...
 
@@ -83,7 +92,7 @@ class Source:
 
     @property
     def requests(self) -> int:
-        """How many requests this process has made; reads of files count as none."""
+        """How many requests this process has made of the Hub, redirects and repetitions included."""
         return self._reader.requests
 
     @property
@@ -101,20 +110,24 @@ class Source:
         """
         return self._checked(artifact, self._reader.read(artifact))
 
-    def read_many(self, artifacts: Iterable[Artifact]) -> Iterator[bytes]:
+    def read_many(self, artifacts: Iterable[Artifact], *, gap: int = GAP_BYTES) -> Iterator[bytes]:
         """The bytes of artifacts, in order; neighbours in a tar on a Hub are read in one request.
 
-        Memory holds a window of them, however many there are. Raises what `read` does.
+        Memory holds two windows of 32 MB of them, however many there are. Raises what `read` does.
+
+        Args:
+            artifacts: What to read, in any order; best in that of their tars.
+            gap: Bytes between two of them that are read with them rather than making another request.
         """
-        asked: list[Artifact] = []
+        asked: deque[Artifact] = deque()
 
         def noted() -> Iterator[Artifact]:
             for artifact in artifacts:
                 asked.append(artifact)
                 yield artifact
 
-        for data in self._reader.read_many(noted()):
-            yield self._checked(asked.pop(0), data)
+        for data in self._reader.read_many(noted(), gap):
+            yield self._checked(asked.popleft(), data)
 
     def _checked(self, artifact: Artifact, data: bytes) -> bytes:
         if self._is_right(artifact, data):
@@ -172,7 +185,7 @@ class FolderReader:
         self.bytes_read += len(data)
         return data
 
-    def read_many(self, artifacts: Iterable[Artifact]) -> Iterator[bytes]:
+    def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
         """The same for many; nothing is gained by reading ahead of a page cache."""
         return map(self.read, artifacts)
 
