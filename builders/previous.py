@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,23 +48,33 @@ def read_previous(folder: Path) -> Previous:
         ReleaseError: it is no release, or its manifest, provenance or tables cannot be read.
     """
     listed = [entry.path for entry in read_manifest(folder)]
-    tars = [path for path in listed if path.endswith(".tar")]
-    recorded = _next_numbers(folder)
+    numbers = next_numbers(listed, _recorded_numbers(folder))
     parts: dict[tuple[str, str], dict[int, tuple[str, ...]]] = {}
-    numbers: dict[str, dict[str, int]] = {theme: dict(found) for theme, found in recorded.items()}
     for theme in THEMES:
-        for kind in KINDS:
-            used = [number for path in tars if (number := kind.part(theme, path)) is not None]
-            if used:
-                known = numbers.setdefault(theme, {})
-                known[kind.name] = max(known.get(kind.name, 0), 1 + max(used))
         tables = sorted(path for path in listed if path.startswith(f"data/{theme}/"))
         if tables:
             parts |= _read_parts(folder, theme, tables)
     return Previous(folder, parts, numbers)
 
 
-def _next_numbers(folder: Path) -> NextNumbers:
+def next_numbers(paths: Sequence[str], recorded: NextNumbers) -> dict[str, dict[str, int]]:
+    """The first number that no tar ever had, by theme and kind.
+
+    Args:
+        paths: The files of a release.
+        recorded: What its provenance says.
+    """
+    tars = [path for path in paths if path.endswith(".tar")]
+    numbers = {theme: dict(recorded.get(theme, {})) for theme in THEMES}
+    for theme, known in numbers.items():
+        for kind in KINDS:
+            used = [number for path in tars if (number := kind.part(theme, path)) is not None]
+            if used:
+                known[kind.name] = max(known.get(kind.name, 0), 1 + max(used))
+    return {theme: known for theme, known in numbers.items() if known}
+
+
+def _recorded_numbers(folder: Path) -> NextNumbers:
     path = folder / layout.PROVENANCE
     try:
         document = parse_strict(path.read_bytes())

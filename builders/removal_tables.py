@@ -1,7 +1,7 @@
 """The Parquet tables of a theme without some samples, as a build would write them of those that stay.
 
-- Row groups, encodings and files are those of `catalog`: a release that is edited and one that is built of the
-  same samples have the same tables.
+- Row groups, encodings and files are those of `catalog`: a release that is edited and one that is built of
+  the same samples have the same tables.
 - Previews that were there are taken over; those of samples that move up are made (`preview`).
 """
 

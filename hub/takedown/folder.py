@@ -1,0 +1,122 @@
+"""Samples leave a release in a folder, which is replaced in one go.
+
+How it works
+- What changes is written into a folder beside the release (`removal_write`); the rest is linked there, so that
+  no tar that stays is copied; then it takes the release's place (`staging`). A kill at any moment leaves the old
+  release or the new one, and a rerun does what was not done.
+- The same samples taken down twice: the second time there is nothing left to do.
+- Links to the old release's files are all that goes: a run that made the samples, or another folder that shares
+  files with the release, still has them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkle.builders.out_folder import refuse_foreign
+from sparkle.builders.progress import Progress, silent
+from sparkle.builders.removal_plan import Removal, check_asked, plan_removal
+from sparkle.builders.removal_write import Edited, write_removal
+from sparkle.builders.staging import remove_others, staged
+from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.fsio import atomic_path, safe_join
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class FolderStore:
+    """A release in a folder, as a removal reads it."""
+
+    folder: Path
+
+    def file(self, path: str) -> Path:
+        """The file itself; raises ReleaseError when it is not there, UnsafePathError for one outside."""
+        file = safe_join(self.folder, path)
+        if not file.is_file():
+            problem = "not a release" if path == layout.MANIFEST else "the release has no such file"
+            raise ReleaseError(problem, wanted=path, where=self.folder)
+        return file
+
+    def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
+        """Yield some bytes of a file in blocks, fewer where it ends."""
+        with self.file(path).open("rb") as file:
+            file.seek(start)
+            while size and (block := file.read(min(size, _READ_BYTES))):
+                yield block
+                size -= len(block)
+
+
+@dataclass(frozen=True)
+class FolderTakedown:
+    """What a takedown in a folder did.
+
+    Attributes:
+        removal: What left.
+        edited: What was written; None when there was nothing to do, or it was planned only.
+    """
+
+    removal: Removal
+    edited: Edited | None
+
+
+class _NothingToDo(Exception):  # noqa: N818
+    """Everything was taken down before: the release stays as it is."""
+
+
+def take_down(
+    folder: Path,
+    ids: Sequence[str],
+    sources: Sequence[str],
+    progress: Progress = silent,
+    *,
+    dry: bool = False,
+) -> FolderTakedown:
+    """Take samples out of a release in a folder.
+
+    Args:
+        folder: The release.
+        ids: Ids to take down.
+        sources: Sources of which every sample is taken down, as the release's tables have them.
+        progress: Told how the work goes on.
+        dry: Whether to plan only.
+
+    Raises:
+        ReleaseError: it is no release, has no such id or source and never had, is not whole where it has to be
+            read, or another process works on it. The folder is as it was.
+    """
+    check_asked(ids, sources)
+    folder = folder.resolve()
+    if dry:
+        return FolderTakedown(plan_removal(FolderStore(folder), ids, sources), None)
+    removal: Removal | None = None
+    try:
+        with staged(folder, lambda: refuse_foreign(folder)) as target:
+            store = FolderStore(folder)
+            removal = plan_removal(store, ids, sources)
+            if not removal.ids:
+                raise _NothingToDo
+            remove_others(target, ())
+            edited = write_removal(removal, store, target, progress)
+            _link_rest(store, target, edited)
+    except _NothingToDo:
+        assert removal is not None
+        return FolderTakedown(removal, None)
+    return FolderTakedown(removal, edited)
+
+
+def _link_rest(store: FolderStore, target: Path, edited: Edited) -> None:
+    """Give every file that stays as it is a second name beside those that were written."""
+    for path in edited.entries.keys() - set(edited.changed):
+        source, link = store.file(path), safe_join(target, path)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, link)
+        except OSError:  # no links there, or too many of them
+            with atomic_path(link) as temporary:
+                shutil.copyfile(source, temporary)
