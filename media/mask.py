@@ -10,6 +10,7 @@ How it works
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
 import zlib
@@ -34,6 +35,9 @@ UNREADABLE = (
     RuntimeError,  # an encrypted member
 )
 """What `zipfile` and numpy's header readers raise for a damaged or foreign file: none of it is our bug."""
+
+IN_MEMORY = "a mask in memory"
+"""What errors call bytes; whoever has them knows where they are from."""
 
 # numpy's names of the types that upstream's two arrays may have.
 _BYTES = frozenset({"|u1"})
@@ -60,11 +64,11 @@ def save_mask(path: Path, masks: npt.NDArray[np.bool_]) -> None:
         np.savez_compressed(file, mask=np.packbits(masks), shape=np.array(masks.shape, np.int64))
 
 
-def load_mask(path: Path) -> npt.NDArray[np.bool_]:
+def load_mask(source: str | Path | bytes) -> npt.NDArray[np.bool_]:
     """Reads the masks of a clip, upstream's or ours.
 
     Args:
-        path: The npz file.
+        source: The npz file, or its bytes.
 
     Returns:
         bool (T, H, W).
@@ -73,50 +77,51 @@ def load_mask(path: Path) -> npt.NDArray[np.bool_]:
         MediaError: The file is missing, damaged, holds other members, types or shapes, claims more than
             `MAX_MASK_PIXELS`, or its shape does not fit its bits.
     """
-    if not path.is_file():
-        raise MediaError("there is no such mask", where=path)
+    where = IN_MEMORY if isinstance(source, bytes) else Path(source)
+    if isinstance(where, Path) and not where.is_file():
+        raise MediaError("there is no such mask", where=where)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
             if sorted(archive.namelist()) != ["mask.npy", "shape.npy"]:
                 raise MediaError(
                     "not a mask file",
                     got=sorted(archive.namelist()),
                     wanted="mask.npy and shape.npy",
-                    where=path,
+                    where=where,
                 )
-            shape = _read_shape(archive, path)
-            bits = _read_vector(archive, "mask.npy", _BYTES, (math.prod(shape) + 7) // 8, path)
+            shape = _read_shape(archive, where)
+            bits = _read_vector(archive, "mask.npy", _BYTES, (math.prod(shape) + 7) // 8, where)
     except UNREADABLE as error:
-        raise MediaError("the mask cannot be read", got=error, where=path) from error
+        raise MediaError("the mask cannot be read", got=error, where=where) from error
     return np.unpackbits(bits, count=math.prod(shape)).reshape(shape).view(np.bool_)
 
 
-def _read_shape(archive: zipfile.ZipFile, path: Path) -> tuple[int, int, int]:
-    frames, height, width = (int(side) for side in _read_vector(archive, "shape.npy", _INTEGERS, 3, path))
+def _read_shape(archive: zipfile.ZipFile, where: Path | str) -> tuple[int, int, int]:
+    frames, height, width = (int(side) for side in _read_vector(archive, "shape.npy", _INTEGERS, 3, where))
     if min(frames, height, width) < 1 or frames * height * width > MAX_MASK_PIXELS:
         raise MediaError(
             "the mask has an impossible shape",
             got=(frames, height, width),
             wanted=f"positive sides, at most {MAX_MASK_PIXELS} pixels in all",
-            where=path,
+            where=where,
         )
     return frames, height, width
 
 
 def _read_vector(
-    archive: zipfile.ZipFile, name: str, types: frozenset[str], length: int, path: Path
+    archive: zipfile.ZipFile, name: str, types: frozenset[str], length: int, where: Path | str
 ) -> npt.NDArray[Any]:
     """Reads an npy member that must be one-dimensional, of `length` items and one of `types`."""
     with archive.open(name) as member:
         version = np.lib.format.read_magic(member)
         if version not in _HEADER_READERS:
-            raise MediaError("the mask has an unknown npy version", got=version, where=f"{path}: {name}")
+            raise MediaError("the mask has an unknown npy version", got=version, where=f"{where}: {name}")
         shape, _, dtype = _HEADER_READERS[version](member)
         if dtype.str not in types or shape != (length,):
             raise MediaError(
                 "the mask's shape and bits do not fit each other",
                 got=f"{dtype.str} {shape}",
                 wanted=f"{' or '.join(sorted(types))} {(length,)}",
-                where=f"{path}: {name}",
+                where=f"{where}: {name}",
             )
         return np.frombuffer(member.read(length * dtype.itemsize), dtype, length)

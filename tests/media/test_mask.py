@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import sparkle
 from sparkle.media.mask import MAX_MASK_PIXELS, load_mask, save_mask
 from sparkle.schemas.errors import MediaError
 
@@ -141,3 +142,23 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
     for path in (tmp_path / "missing.npz", tmp_path, tmp_path / "text.npz"):
         with pytest.raises(MediaError):
             load_mask(path)
+
+
+def test_bytes_and_names_give_what_the_snippet_on_upstreams_card_gives(tmp_path):
+    path = tmp_path / "mask.npz"
+    np.savez(path, mask=np.packbits(MASKS), shape=np.array(MASKS.shape))  # as upstream writes them
+    data = np.load(path)
+    frames, height, width = (int(side) for side in data["shape"])
+    bits = np.unpackbits(data["mask"])[: frames * height * width]
+    wanted = bits.reshape(frames, height, width).astype(bool)
+    for source in (path, str(path), path.read_bytes()):
+        loaded = sparkle.load_mask(source)
+        assert loaded.dtype == wanted.dtype
+        assert np.array_equal(loaded, wanted)
+
+
+def test_bad_bytes_are_refused_with_a_word_on_where():
+    for data in (b"", b"masks"):
+        with pytest.raises(MediaError) as caught:
+            load_mask(data)
+        assert caught.value.where == "a mask in memory"
