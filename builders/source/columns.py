@@ -13,11 +13,16 @@ How it works
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -28,7 +33,7 @@ from sparkle.builders.manifest import FileEntry
 from sparkle.builders.source.folder import FolderFiles
 from sparkle.schemas.cache_folder import cache_folder
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.fsio import atomic_path
+from sparkle.schemas.fsio import TEMPORARY_MARK, commit
 from sparkle.schemas.layout import KINDS, Kind
 
 if TYPE_CHECKING:
@@ -55,8 +60,6 @@ _TYPES = {
     **{f"{kind.name}_sha256": pa.binary(_SHA256_BYTES) for kind in KINDS},
 }
 
-Files = "FolderFiles | HubFiles"
-
 
 def group_of(column: str) -> str:
     """The group that has a column; raises ReleaseError for one that none has."""
@@ -70,6 +73,20 @@ def group_of(column: str) -> str:
 def kind_group(kind: Kind) -> str:
     """The group of a kind of artifact."""
     return kind.name
+
+
+def numbers(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """A column of numbers or flags without nulls as numpy, read-only.
+
+    pyarrow's own way imports pandas where it is installed, which takes as long as everything else here.
+    """
+    flags = pa.types.is_boolean(column.type)
+    array = (column.cast(pa.uint8()) if flags else column).combine_chunks()
+    dtype = np.dtype(array.type.to_pandas_dtype())
+    if not len(array):
+        return np.empty(0, bool if flags else dtype)
+    values = np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
+    return values.view(bool) if flags else values
 
 
 def open_groups(
@@ -129,10 +146,16 @@ def _keep(path: Path | None, table: pa.Table) -> pa.Table:
     """Write a group and map it; the table itself where it cannot be written."""
     if path is None:
         return table
+    # Named by the thread as well: two that fill it at once do not write into one file.
+    temporary = path.with_name(f"{TEMPORARY_MARK}{os.getpid()}-{get_ident()}-{path.name}")
     try:
-        with atomic_path(path) as temporary, pa.ipc.new_file(str(temporary), table.schema) as writer:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pa.ipc.new_file(str(temporary), table.schema) as writer:
             writer.write_table(table)
+        commit(temporary, path)
     except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         warnings.warn(
             f"the cache of tables cannot be written, so every process holds its own: {error}",
             RuntimeWarning,

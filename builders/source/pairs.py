@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from sparkle.builders.catalog import SCORE_COLUMNS
 from sparkle.builders.source.artifact import Artifact
-from sparkle.builders.source.columns import BASE, group_of, kind_group, open_groups
+from sparkle.builders.source.columns import BASE, group_of, kind_group, numbers, open_groups
 from sparkle.builders.source.place import Place, open_place
 from sparkle.schemas.errors import ConfigError, ReleaseError
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO, Kind
@@ -72,7 +72,7 @@ def open_pairs(
             raise ConfigError("there is no such score", got=name, wanted=f"one of {', '.join(SCORES)}")
         score = pairs.column(SCORES[name])
         passes = pc.fill_null(pc.greater_equal(score, pa.scalar(least, score.type)), False)
-        rows = rows[passes.to_numpy()[rows]]
+        rows = rows[numbers(passes)[rows]]
     rows, missing = _complete(pairs, rows, kinds)
     rows = rows[:limit]
     return Pairs(place, pairs.themes, None if len(rows) == len(pairs) else rows, missing)
@@ -186,7 +186,7 @@ class Pairs:
         return self._groups[group]
 
     def _sizes(self, name: str) -> npt.NDArray[np.int32]:
-        values = pc.fill_null(self._group(BASE)[name], _UNKNOWN).to_numpy()
+        values = numbers(pc.fill_null(self._group(BASE)[name], _UNKNOWN))
         return np.asarray(values[self._rows], np.int32)
 
 
@@ -231,7 +231,7 @@ def _among(pairs: Pairs, ids: Collection[str]) -> npt.NDArray[np.bool_]:
     if len(unknown):
         shown = ", ".join(unknown[:_SHOWN].to_pylist())
         raise ReleaseError("it has no such sample", got=f"{len(unknown)}: {shown}", where=pairs.name)
-    return np.asarray(pc.is_in(column, value_set=wanted).to_numpy(), bool)
+    return numbers(pc.is_in(column, value_set=wanted))
 
 
 def _complete(pairs: Pairs, rows: Rows, kinds: Sequence[Kind]) -> tuple[Rows, Mapping[str, tuple[str, ...]]]:
@@ -239,7 +239,7 @@ def _complete(pairs: Pairs, rows: Rows, kinds: Sequence[Kind]) -> tuple[Rows, Ma
     missing: dict[str, tuple[str, ...]] = {}
     complete = np.ones(len(pairs), bool)
     for kind in kinds:
-        there = pc.is_valid(pairs.column(f"{kind.name}_shard")).to_numpy()
+        there = numbers(pc.is_valid(pairs.column(f"{kind.name}_shard")))
         if not there[rows].all():
             missing[kind.name] = tuple(_Strings(pairs.column("task"), rows[~there[rows]]))
             complete &= there
