@@ -1,13 +1,14 @@
-"""The demo: clips in, a run and a release out, loaded with stock `datasets`.
+"""The demo: clips in, a run and a release out, loaded with stock `datasets`, then published and proved.
 
     make demo                    # draws its own clips
     make demo CLIPS=folder       # takes yours
-    make demo OUT=somewhere      # writes somewhere/run, somewhere/release, somewhere/sheets
+    make demo OUT=somewhere      # writes somewhere/run, somewhere/release, somewhere/preview, ...
 
 - Without clips it draws a few: moving subjects before still scenes with sensor noise, one clip whose
   camera moves and one broken file, so that a rejection and a failure show.
 - A folder with a `clips.jsonl` (lines with `source`, `theme`, `prompt`) is read by it; any other folder is
   taken as it is, in theme location.
+- The release is published to a hub of this machine, read there and proved (`rehearsal.py`).
 - It runs the same commands that you would type and prints each. Run again, it continues.
 """
 
@@ -20,6 +21,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from rehearsal import rehearse, run  # it stands beside this file
 
 from sparkle.media.images import write_png
 from sparkle.media.sheet import contact_sheet
@@ -59,28 +62,24 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     _start_afresh_for_other_clips(out, str(options.clips.resolve()) if options.clips else "drawn")
     sources = _listed(options.clips, out) if options.clips else _drawn(out / "clips")
-    run, release = out / "run", out / "release"
-    _sparkle("generate", "--sources", sources, "--out", run)
-    _sparkle("build", run, "--out", release)
-    _sparkle("validate", release)
-    _draw_sheets(run, release, out / "sheets")
+    folder, release = out / "run", out / "release"
+    environment = dict(os.environ)
+    run(environment, "sparkle", "generate", "--sources", sources, "--out", folder)
+    run(environment, "sparkle", "build", folder, "--out", release)
+    run(environment, "sparkle", "validate", release)
+    _draw_sheets(folder, release, out / "sheets")
     _load(release)
+    run(environment, "sparkle-hub", "preview", release, "--out", out / "preview")
+    rehearse(release, out)
 
 
 def _start_afresh_for_other_clips(out: Path, clips: str) -> None:
     """Remove what the demo made of other clips: a run continues, and would hold both."""
     note = out / ".clips"
     if note.exists() and note.read_text("utf-8") != clips:
-        for name in ("run", "release", "sheets"):
+        for name in ("run", "release", "sheets", "preview", "hub"):
             shutil.rmtree(out / name, ignore_errors=True)
     note.write_text(clips, "utf-8")
-
-
-def _sparkle(*words: str | Path) -> None:
-    command = [str(word) for word in words]
-    print(f"\n$ sparkle {' '.join(command)}", flush=True)
-    if code := subprocess.run([sys.executable, "-m", "sparkle", *command], check=False).returncode:
-        raise SystemExit(code)
 
 
 def _drawn(folder: Path) -> Path:
