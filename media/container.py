@@ -8,15 +8,18 @@ How it works
 - The decoder stops at the first error instead of painting over it: a concealed frame is a silent repair.
 - A path is never parsed as a URL or a pattern, playlists are no videos, and only the file protocol is
   allowed, so a hostile "video" cannot make the decoder read other files or the network.
+- Bytes in memory (a member of a tar, a range of a file on a Hub) are opened as a file is, without one.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.container import InputContainer
@@ -40,18 +43,21 @@ _DEMUXERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,h264,hev
 # stray bytes after the last one are common in good files.
 _BOXES_THAT_MATTER = frozenset({b"moov", b"moof", b"mdat"})
 
+IN_MEMORY = "a video in memory"
+"""What errors call bytes; whoever has them knows where they are from."""
+
 
 @dataclass(frozen=True)
 class OpenVideo:
     """An open video file.
 
     Attributes:
-        path: The file.
+        where: The file, or words for bytes in memory.
         container: PyAV's container.
         stream: Its first video stream.
     """
 
-    path: Path
+    where: Path | str
     container: InputContainer
     stream: VideoStream
 
@@ -59,6 +65,22 @@ class OpenVideo:
     def time_base(self) -> Fraction:
         """Seconds that one unit of a timestamp stands for."""
         return self.stream.time_base or Fraction(1, av.time_base)
+
+    @property
+    def length(self) -> int:
+        """How many frames the container says that there are; to be asked before anything is decoded.
+
+        Containers that do not say are read through once, without decoding.
+
+        Raises:
+            MediaError: As `packet_count`.
+        """
+        if self.stream.frames > 0:
+            return self.stream.frames
+        count = self.packet_count()
+        with _media_errors(self.where):
+            self.container.seek(0)
+        return count
 
     def frames(self) -> Iterator[VideoFrame]:
         """Decodes every frame in presentation order, as stored (not rotated).
@@ -68,7 +90,7 @@ class OpenVideo:
                 than `MAX_FRAMES`.
         """
         size: tuple[int, int] | None = None
-        with _media_errors(self.path):
+        with _media_errors(self.where):
             for index, frame in enumerate(self.container.decode(self.stream)):
                 size = size or (frame.width, frame.height)
                 if (frame.width, frame.height) != size:
@@ -76,17 +98,17 @@ class OpenVideo:
                         "the frame size changes inside the video",
                         got=f"{frame.width}x{frame.height} at frame {index}",
                         wanted=f"{size[0]}x{size[1]}, as in frame 0",
-                        where=self.path,
+                        where=self.where,
                     )
                 if frame.is_corrupt:
-                    raise MediaError("a frame is corrupt", got=f"frame {index}", where=self.path)
+                    raise MediaError("a frame is corrupt", got=f"frame {index}", where=self.where)
                 if index >= MAX_FRAMES:
                     raise MediaError(
-                        "the video is too long", wanted=f"at most {MAX_FRAMES} frames", where=self.path
+                        "the video is too long", wanted=f"at most {MAX_FRAMES} frames", where=self.where
                     )
                 yield frame
         if size is None:
-            raise MediaError("the video has no frames", where=self.path)
+            raise MediaError("the video has no frames", where=self.where)
 
     def packet_count(self) -> int:
         """Counts the stream's packets from here on without decoding them.
@@ -95,88 +117,92 @@ class OpenVideo:
             MediaError: The container cannot be read, or holds more than `MAX_FRAMES`.
         """
         count = 0
-        with _media_errors(self.path):
+        with _media_errors(self.where):
             for packet in self.container.demux(self.stream):
                 count += packet.size > 0
                 if count > MAX_FRAMES:
                     raise MediaError(
-                        "the video is too long", wanted=f"at most {MAX_FRAMES} frames", where=self.path
+                        "the video is too long", wanted=f"at most {MAX_FRAMES} frames", where=self.where
                     )
         return count
 
 
 @contextmanager
-def open_video(path: Path) -> Iterator[OpenVideo]:
-    """Opens a video for decoding with as many threads as there are cores (decoding is exact).
+def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]:
+    """Opens a video for decoding.
 
     Args:
-        path: A video file of a common container (mp4, mov, mkv, webm, avi, ts, ...).
+        source: A video of a common container (mp4, mov, mkv, webm, avi, ts, ...): its file or its bytes.
+        threads: How many threads decode; 0 is as many as there are cores. Pixels are the same with any.
 
     Raises:
         MediaError: The file is missing, empty, cut short, no video, has no video stream, or has a side over
             `MAX_SIDE`.
     """
-    if not path.is_file():
-        raise MediaError("there is no such video", where=path)
-    if path.stat().st_size == 0:
-        raise MediaError("the video is empty", got="0 bytes", where=path)
+    where = IN_MEMORY if isinstance(source, bytes) else source
+    if isinstance(source, Path) and not source.is_file():
+        raise MediaError("there is no such video", where=where)
+    if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
+        raise MediaError("the video is empty", got="0 bytes", where=where)
+    file = io.BytesIO(source) if isinstance(source, bytes) else f"file:{source}"
     options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
     with (
-        _media_errors(path),
-        av.open(f"file:{path}", options=options, metadata_errors="replace") as container,
+        _media_errors(where),
+        av.open(file, options=options, metadata_errors="replace") as container,
     ):
         if "mov" in container.format.name.split(","):
-            _require_whole_boxes(path)
-        stream = _first_video_stream(container, path)
+            with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as boxes:
+                _require_whole_boxes(boxes, where)
+        stream = _first_video_stream(container, where)
         context = stream.codec_context
         if not (0 < context.width <= MAX_SIDE and 0 < context.height <= MAX_SIDE):
             raise MediaError(
                 "the video has an impossible size",
                 got=f"{context.width}x{context.height}",
                 wanted=f"sides from 1 to {MAX_SIDE} pixels",
-                where=path,
+                where=where,
             )
         context.options = {"err_detect": "explode", "max_pixels": str(MAX_SIDE * MAX_SIDE)}
         context.thread_type = "FRAME"
-        yield OpenVideo(path, container, stream)
+        context.thread_count = threads
+        yield OpenVideo(where, container, stream)
 
 
-def _first_video_stream(container: InputContainer, path: Path) -> VideoStream:
+def _first_video_stream(container: InputContainer, where: Path | str) -> VideoStream:
     for stream in container.streams.video:
         if stream.disposition & Disposition.attached_pic:
             continue
         if not stream.codec_context:  # None, which PyAV's stubs leave out
-            raise MediaError("there is no decoder for the video's codec", where=path)
+            raise MediaError("there is no decoder for the video's codec", where=where)
         return stream
     kinds = sorted({stream.type for stream in container.streams})
-    raise MediaError("the file has no video stream", got=", ".join(kinds) or "no stream at all", where=path)
+    raise MediaError("the file has no video stream", got=", ".join(kinds) or "no stream at all", where=where)
 
 
-def _require_whole_boxes(path: Path) -> None:
+def _require_whole_boxes(file: BinaryIO, where: Path | str) -> None:
     """Refuses an MP4 or MOV with a box that ends beyond the file: the decoder would just stop early."""
-    end = path.stat().st_size
-    with path.open("rb") as file:
-        position = 0
-        while position + 8 <= end:
-            file.seek(position)
-            header = file.read(16)
-            size, kind = int.from_bytes(header[:4], "big"), header[4:8]
-            if size == 1:
-                size = int.from_bytes(header[8:16], "big")
-            if kind in _BOXES_THAT_MATTER and position + size > end:
-                raise MediaError(
-                    "the video is cut short",
-                    got=f"{end} bytes",
-                    wanted=f"{position + size} bytes",
-                    where=path,
-                )
-            if size < 8:  # 0: "to the end of the file"; anything else is not a box
-                return
-            position += size
+    end = file.seek(0, io.SEEK_END)
+    position = 0
+    while position + 8 <= end:
+        file.seek(position)
+        header = file.read(16)
+        size, kind = int.from_bytes(header[:4], "big"), header[4:8]
+        if size == 1:
+            size = int.from_bytes(header[8:16], "big")
+        if kind in _BOXES_THAT_MATTER and position + size > end:
+            raise MediaError(
+                "the video is cut short",
+                got=f"{end} bytes",
+                wanted=f"{position + size} bytes",
+                where=where,
+            )
+        if size < 8:  # 0: "to the end of the file"; anything else is not a box
+            return
+        position += size
 
 
 @contextmanager
-def _media_errors(path: Path) -> Iterator[None]:
+def _media_errors(where: Path | str) -> Iterator[None]:
     """Turns libav's errors into `MediaError`."""
     try:
         yield
@@ -185,6 +211,6 @@ def _media_errors(path: Path) -> Iterator[None]:
             "the video cannot be decoded",
             got=error.strerror,
             wanted="a file whose every frame decodes",
-            where=path,
-            fix=f"look at it with: ffmpeg -v error -i {path} -f null -",
+            where=where,
+            fix=f"look at it with: ffmpeg -v error -i {where} -f null -",
         ) from error

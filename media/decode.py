@@ -130,6 +130,26 @@ def to_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     return image
 
 
+def draw_part(frame: VideoFrame, image: npt.NDArray[np.uint8], corner: tuple[int, int] = (0, 0)) -> None:
+    """Writes a part of a frame, upright, without drawing the rest where that can be.
+
+    Args:
+        frame: A frame of any pixel format, with its display matrix as side data.
+        image: uint8 (H, W, 3) contiguous, becomes RGB; as large as the part.
+        corner: (left, top) of the part in pixels of the upright frame.
+
+    Raises:
+        MediaError: The display matrix is not made of quarter turns and mirror images.
+    """
+    height, width = image.shape[:2]
+    left, top = corner
+    odd = (left | top | width | height) % 2
+    if odd or not _is_plain(frame):
+        image[:] = to_rgb(frame)[top : top + height, left : left + width]
+    else:
+        cv2.cvtColor(_i420(frame, (left, top, width, height)), cv2.COLOR_YUV2RGB_I420, dst=image)
+
+
 def upright_size(frame: VideoFrame) -> tuple[int, int]:
     """Width and height in pixels of a frame as it is displayed.
 
@@ -157,8 +177,7 @@ def _draw(frame: VideoFrame, image: npt.NDArray[np.uint8]) -> None:
     Fresh memory for each frame would take longer than the conversion, so that OpenCV writes in place.
     """
     matrix = _display_matrix(frame)
-    tagged_otherwise = frame.colorspace not in _AS_BT601 or frame.color_range == ColorRange.JPEG
-    if frame.format.name != "yuv420p" or tagged_otherwise:
+    if not _is_limited_bt601(frame):
         frame = _to_limited_bt601(frame)
     planes = _i420(frame)
     if matrix is None and image.shape[:2] == (frame.height, frame.width) == (
@@ -175,6 +194,16 @@ def _draw(frame: VideoFrame, image: npt.NDArray[np.uint8]) -> None:
         cv2.resize(upright, (image.shape[1], image.shape[0]), dst=image, interpolation=cv2.INTER_AREA)
 
 
+def _is_limited_bt601(frame: VideoFrame) -> bool:
+    tagged_otherwise = frame.colorspace not in _AS_BT601 or frame.color_range == ColorRange.JPEG
+    return frame.format.name == "yuv420p" and not tagged_otherwise
+
+
+def _is_plain(frame: VideoFrame) -> bool:
+    """Whether OpenCV's conversion alone draws it."""
+    return _is_limited_bt601(frame) and _display_matrix(frame) is None
+
+
 def _to_limited_bt601(frame: VideoFrame) -> VideoFrame:
     return frame.reformat(
         format="yuv420p",
@@ -185,24 +214,32 @@ def _to_limited_bt601(frame: VideoFrame) -> VideoFrame:
     )
 
 
-def _i420(frame: VideoFrame) -> npt.NDArray[np.uint8]:
-    """A yuv420p frame as OpenCV wants it: one buffer, even sides (an odd side is rounded up)."""
-    width, height = frame.width + frame.width % 2, frame.height + frame.height % 2
+def _i420(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> npt.NDArray[np.uint8]:
+    """A yuv420p frame as OpenCV wants it: one buffer, even sides (an odd side is rounded up).
+
+    Args:
+        frame: The frame.
+        part: left, top, width, height, all even; None is the whole.
+    """
+    left, top, seen_width, seen_height = part or (0, 0, frame.width, frame.height)
+    width, height = seen_width + seen_width % 2, seen_height + seen_height % 2
     buffer = np.empty(width * height * 3 // 2, np.uint8)
     luma = buffer[: width * height].reshape(height, width)
-    luma[: frame.height, : frame.width] = _plane(frame, 0, frame.width, frame.height)
-    luma[frame.height :] = 0  # cropped away again; only there so that the buffer holds nothing undefined
-    luma[:, frame.width :] = 0
+    luma[:seen_height, :seen_width] = _plane(frame, 0, left, top, seen_width, seen_height)
+    luma[seen_height:] = 0  # cropped away again; only there so that the buffer holds nothing undefined
+    luma[:, seen_width:] = 0
     chroma = buffer[width * height :].reshape(2, height // 2, width // 2)
-    chroma[0] = _plane(frame, 1, width // 2, height // 2)
-    chroma[1] = _plane(frame, 2, width // 2, height // 2)
+    for index, plane in enumerate(chroma, start=1):
+        plane[:] = _plane(frame, index, left // 2, top // 2, width // 2, height // 2)
     return buffer.reshape(height * 3 // 2, width)
 
 
-def _plane(frame: VideoFrame, index: int, width: int, height: int) -> npt.NDArray[np.uint8]:
+def _plane(
+    frame: VideoFrame, index: int, left: int, top: int, width: int, height: int
+) -> npt.NDArray[np.uint8]:
     plane = frame.planes[index]
-    rows = np.frombuffer(memoryview(plane), np.uint8)[: height * plane.line_size]
-    return rows.reshape(height, plane.line_size)[:, :width]
+    rows = np.frombuffer(memoryview(plane), np.uint8)[: (top + height) * plane.line_size]
+    return rows.reshape(top + height, plane.line_size)[top:, left : left + width]
 
 
 def _display_matrix(frame: VideoFrame) -> npt.NDArray[np.int32] | None:

@@ -154,7 +154,7 @@ def _clip_size(video: OpenVideo, first: VideoFrame, spec: SourceSpec) -> tuple[i
             "the video is too thin",
             got=f"{first.width}x{first.height}, which makes a clip of {size[0]}x{size[1]}",
             wanted=f"sides of at least {MIN_SIDE} pixels",
-            where=video.path,
+            where=video.where,
         )
     return size
 
@@ -200,12 +200,12 @@ def _on_screen(video: OpenVideo, fps: int) -> Iterator[VideoFrame]:
     tick = 0
     for index, frame in enumerate(video.frames()):
         if frame.pts is None:
-            raise MediaError("a frame has no timestamp", got=f"frame {index}", where=video.path)
+            raise MediaError("a frame has no timestamp", got=f"frame {index}", where=video.where)
         now = frame.pts * video.time_base
         if shown is None:
             start = previous = now
         elif now < previous:
-            raise MediaError("timestamps go back", got=f"{now} s after {previous} s", where=video.path)
+            raise MediaError("timestamps go back", got=f"{now} s after {previous} s", where=video.where)
         while shown is not None and start + Fraction(tick, fps) < now - rounding:
             yield shown
             tick += 1

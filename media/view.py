@@ -1,0 +1,157 @@
+"""What part of a video a model sees: how frames are resized, which box is cut out, whether it is mirrored.
+
+How it works
+- A `View` is decided once for a sample and applied to all of its streams, so that they stay aligned.
+- `fit` has the size rules of Kiwi-Edit's training script (`ImageCropAndResize` of its unified_dataset.py):
+  frames over `max_pixels` shrink, both sides are cut down to a multiple, and what is over is cropped.
+- Masks take the nearest pixel; nothing is ever mixed into a third value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.schemas.errors import MediaError
+
+
+@dataclass(frozen=True)
+class SizeRules:
+    """How large frames become.
+
+    Attributes:
+        max_pixels: The most pixels of a frame, before sides are cut to the multiple. Kiwi-Edit's scripts have
+            921,600 (720p, becomes 704 rows) and 360,000 (600x600).
+        height: Of every frame, in pixels; only together with `width`, and then nothing else counts.
+        width: Of every frame, in pixels.
+        multiple_of: What both sides are a multiple of; Kiwi-Edit trains with 32.
+    """
+
+    max_pixels: int = 921_600
+    height: int | None = None
+    width: int | None = None
+    multiple_of: int = 32
+
+    def target(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) that a frame of some size becomes.
+
+        Raises:
+            MediaError: the frame is smaller than the multiple.
+        """
+        if self.height is not None and self.width is not None:
+            return self.width, self.height
+        target_width, target_height = width, height
+        if width * height > self.max_pixels:
+            scale = (width * height / self.max_pixels) ** 0.5
+            target_width, target_height = int(width / scale), int(height / scale)
+        target_width -= target_width % self.multiple_of
+        target_height -= target_height % self.multiple_of
+        if min(target_width, target_height) < 1:
+            raise MediaError(
+                "the frames are too small for the size rules",
+                got=f"{width}x{height}",
+                wanted=f"sides that leave at least {self.multiple_of} pixels in {self.max_pixels}",
+            )
+        return target_width, target_height
+
+
+@dataclass(frozen=True)
+class View:
+    """Where in a video's frames a sample looks; all in pixels of the upright frame.
+
+    Attributes:
+        frame_width: Width of the video.
+        frame_height: Height of the video.
+        scaled_width: Width that frames are resized to before the box is cut out.
+        scaled_height: Height that they are resized to.
+        left: Of the box, in the resized frame.
+        top: Of the box.
+        width: Of the box.
+        height: Of the box.
+        mirrored: Whether left and right change places afterwards.
+    """
+
+    frame_width: int
+    frame_height: int
+    scaled_width: int
+    scaled_height: int
+    left: int
+    top: int
+    width: int
+    height: int
+    mirrored: bool = False
+
+    @property
+    def resizes(self) -> bool:
+        """Whether frames change their size before the box is cut out."""
+        return (self.scaled_width, self.scaled_height) != (self.frame_width, self.frame_height)
+
+
+def fit(
+    width: int,
+    height: int,
+    rules: SizeRules,
+    *,
+    place: tuple[float, float] | None = None,
+    mirrored: bool = False,
+) -> View:
+    """The view of frames of some size.
+
+    Args:
+        width: Of the frames, in pixels.
+        height: Of the frames, in pixels.
+        rules: How large they become.
+        place: Where the box lies: (from left to right, from top to bottom), each in [0, 1); None is
+            the middle, rounded as torchvision's `center_crop` rounds.
+        mirrored: Whether left and right change places.
+
+    Raises:
+        MediaError: the frames are too small.
+    """
+    target_width, target_height = rules.target(width, height)
+    scale = max(target_width / width, target_height / height)
+    scaled_width, scaled_height = round(width * scale), round(height * scale)
+    over = (scaled_width - target_width, scaled_height - target_height)
+    left, top = (
+        (round(side / 2) for side in over)
+        if place is None
+        else (int(at * (side + 1)) for at, side in zip(place, over, strict=True))
+    )
+    return View(width, height, scaled_width, scaled_height, left, top, target_width, target_height, mirrored)
+
+
+def look(masks: npt.NDArray[np.bool_], view: View) -> npt.NDArray[np.bool_]:
+    """Masks as a view has them, by the nearest pixel.
+
+    Args:
+        masks: bool (T, H, W), as large as the view's frames.
+        view: What is seen.
+
+    Returns:
+        bool (T, view.height, view.width).
+
+    Raises:
+        MediaError: the masks have another size than the video.
+    """
+    frames, height, width = masks.shape
+    if (width, height) != (view.frame_width, view.frame_height):
+        raise MediaError(
+            "the masks do not fit their video",
+            got=f"{width}x{height}",
+            wanted=f"{view.frame_width}x{view.frame_height}",
+        )
+    rows = _nearest(view.top, view.height, height, view.scaled_height)
+    columns = _nearest(view.left, view.width, width, view.scaled_width)
+    if view.mirrored:
+        columns = columns[::-1]
+    seen = np.empty((frames, view.height, view.width), np.bool_)
+    for mask, image in zip(masks, seen, strict=True):
+        np.take(np.take(mask, rows, axis=0), columns, axis=1, out=image)
+    return seen
+
+
+def _nearest(start: int, count: int, side: int, scaled: int) -> npt.NDArray[np.intp]:
+    """For each pixel of the box, the pixel of the frame that its middle falls on."""
+    return (2 * np.arange(start, start + count) + 1) * side // (2 * scaled)
