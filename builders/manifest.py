@@ -46,12 +46,19 @@ def read_manifest(folder: Path) -> list[FileEntry]:
     """
     path = folder / layout.MANIFEST
     try:
-        document = parse_strict(path.read_bytes())
-        check("manifest", document, where=str(path))
+        data = path.read_bytes()
     except FileNotFoundError:
         raise ReleaseError("not a release", got=folder, wanted=f"a folder with {layout.MANIFEST}") from None
+    return parse_manifest(data, path)
+
+
+def parse_manifest(data: bytes, where: object) -> list[FileEntry]:
+    """The files that the bytes of a manifest list; raises ReleaseError, which names `where`."""
+    try:
+        document = parse_strict(data)
+        check("manifest", document, where=str(where))
     except RecordError as error:
-        raise ReleaseError(error.problem, got=error.got, wanted=error.wanted, where=path) from None
+        raise ReleaseError(error.problem, got=error.got, wanted=error.wanted, where=where) from None
     return [FileEntry.from_json(value) for value in document["files"]]
 
 

@@ -1,0 +1,65 @@
+"""`sparkle-hub publish`: a release goes to a Hub or a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sparkle.builders.build_options import Size
+from sparkle.schemas.terminal import Terminal
+
+
+@click.command()
+@click.argument("release", metavar="RELEASE", type=click.Path(path_type=Path))
+@click.argument("repo", metavar="REPO")
+@click.option(
+    "--remote",
+    type=click.Choice(["hub", "folder"]),
+    help="What REPO is. Without it: a folder when it is there or begins with /, . or ~, else owner/name.",
+)
+@click.option("--revision", help="The branch, or the revision of a folder; made when it is not there.")
+@click.option("--tag", help="The name of the result, such as v1.0. Tags stay.")
+@click.option("--private", is_flag=True, help="Make the repository private; refuse one that is public.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and send nothing.")
+@click.option(
+    "--checkpoint",
+    type=Size(),
+    help="Send large files in steps of this size, such as 8MB, so that a kill costs no more: for bad lines.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def publish(
+    release: Path,
+    repo: str,
+    remote: str | None,
+    revision: str | None,
+    tag: str | None,
+    private: bool,
+    dry_run: bool,
+    checkpoint: int | None,
+    as_json: bool,
+) -> None:
+    """Publish RELEASE to REPO: owner/name on a Hub, or a folder.
+
+    The release is checked first and never touched. Data is sent before anything becomes visible; then card,
+    tables and manifest change at once. When it is killed, the same command goes on: nothing is sent twice and
+    no commit is made twice. Outages and quotas are waited out.
+
+    Which Hub it is and who you are is the client's business: HF_ENDPOINT, HF_TOKEN, `hf auth login`.
+
+    Example: sparkle-hub publish releases/demo owner/demo --tag v1.0
+
+    Example: sparkle-hub publish releases/demo /mnt/share/demo
+    """
+    terminal = Terminal(as_json=as_json)
+    with terminal.guard():
+        from sparkle.hub.publish import report
+        from sparkle.hub.publish.publishing import PublishOptions, publish_release
+        from sparkle.hub.remotes.opening_target import open_target
+
+        target = open_target(
+            repo, remote, revision=revision, private=private, checkpoint=checkpoint, say=terminal.say
+        )
+        options = PublishOptions(tag, dry_run=dry_run)
+        found = publish_release(release, target, options, terminal.progress, terminal.say)
+    terminal.result(report.summary(found), report.to_json(found))
