@@ -1,0 +1,136 @@
+"""The application: which path leads to which route.
+
+Names of routes are what the counters count by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, unquote
+
+from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sparkle.hub.staging import api_files, api_lfs, api_read, api_repos, api_write, api_xet
+from sparkle.hub.staging.failures import answer_failure
+from sparkle.hub.staging.refusal import Refusal
+from sparkle.hub.staging.web import SLASH, Hub
+
+
+class _Kinds(Convertor[str]):
+    """The kinds of repositories in a path."""
+
+    regex = "models|datasets|spaces"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("kinds", _Kinds())
+
+_SLASH = quote(SLASH)
+Endpoint = Callable[..., Any]
+
+
+def _route(method: str, path: str, endpoint: Endpoint, name: str) -> Route:
+    return Route(path, endpoint, methods=[method], name=name)
+
+
+def _of_repository(method: str, path: str, endpoint: Endpoint, name: str) -> Route:
+    return _route(method, "/api/{kinds:kinds}/{owner}/{name}" + path, endpoint, name)
+
+
+def _outside(method: str, path: str, endpoint: Endpoint, name: str) -> list[Route]:
+    """A route of repositories outside the API, where models have no prefix."""
+    return [
+        _route(method, prefix + "/{owner}/{name}" + path, endpoint, name) for prefix in ("/{kinds:kinds}", "")
+    ]
+
+
+_ROUTES = [
+    _route("GET", "/api/whoami-v2", api_repos.whoami, "whoami"),
+    _route("POST", "/api/repos/create", api_repos.create, "create_repo"),
+    _route("POST", "/api/repos/move", api_repos.move, "move_repo"),
+    _route("DELETE", "/api/repos/delete", api_repos.delete, "delete_repo"),
+    _route("POST", "/api/validate-yaml", api_repos.validate_yaml, "validate_yaml"),
+    _route("GET", "/api/{kinds:kinds}", api_repos.listing, "list_repos"),
+    _of_repository("GET", "", api_read.info, "info"),
+    _of_repository("GET", "/revision/{revision}", api_read.info, "info"),
+    _of_repository("GET", "/tree/{revision}", api_read.tree, "tree"),
+    _of_repository("GET", "/tree/{revision}/{path:path}", api_read.tree, "tree"),
+    _of_repository("POST", "/paths-info/{revision}", api_read.paths_info, "paths_info"),
+    _of_repository("GET", "/commits/{revision}", api_read.commits, "commits"),
+    _of_repository("GET", "/refs", api_read.refs, "refs"),
+    _of_repository("GET", "/lfs-files", api_read.lfs_files, "lfs_files"),
+    _of_repository("POST", "/lfs-files/batch", api_write.purge_lfs_files, "purge_lfs_files"),
+    _of_repository("POST", "/preupload/{revision}", api_write.preupload, "preupload"),
+    _of_repository("POST", "/commit/{revision}", api_write.commit, "commit"),
+    _of_repository("POST", "/branch/{revision}", api_write.create_branch, "create_branch"),
+    _of_repository("DELETE", "/branch/{revision}", api_write.delete_branch, "delete_branch"),
+    _of_repository("POST", "/tag/{revision}", api_write.create_tag, "create_tag"),
+    _of_repository("DELETE", "/tag/{revision}", api_write.delete_tag, "delete_tag"),
+    _of_repository("POST", "/super-squash/{revision}", api_write.super_squash, "super_squash"),
+    _of_repository("PUT", "/settings", api_repos.settings, "settings"),
+    _of_repository("GET", "/auth-check", api_repos.auth_check, "auth_check"),
+    _of_repository("GET", "/auth-check/write", api_repos.auth_check, "auth_check"),
+    _of_repository("GET", "/xet-read-token/{revision}", api_xet.xet_token, "xet_token"),
+    _of_repository("GET", "/xet-write-token/{revision}", api_xet.xet_token, "xet_token"),
+    *_outside("GET", "/resolve/{revision}/{path:path}", api_files.resolve_file, "resolve"),
+    *_outside("POST", ".git/info/lfs/objects/batch", api_lfs.batch, "lfs_batch"),
+    *_outside("POST", ".git/info/lfs/objects/verify", api_lfs.verify, "lfs_verify"),
+    _route("GET", "/_blobs/{sha256}", api_files.send_blob, "blob"),
+    _route("PUT", "/_uploads/{sha256}/{size:int}", api_lfs.put_whole, "lfs_put"),
+    _route("PUT", "/_uploads/{sha256}/{size:int}/{number:int}", api_lfs.put_part, "lfs_part"),
+    _route("POST", "/_uploads/{sha256}/{size:int}/complete", api_lfs.complete, "lfs_complete"),
+    Route("/v1/xorbs/default/{hash}", api_xet.head_xorb, methods=["HEAD"], name="xorb_head"),
+    _route("POST", "/v1/xorbs/default/{hash}", api_xet.put_xorb, "xorb"),
+    _route("POST", "/v1/shards", api_xet.put_shard, "shard"),
+    _route("POST", "/v2/shards", api_xet.stream_shard, "shard"),
+    _route("POST", "/v1/xorb-grants/default/{hash}", api_xet.no_grant, "xorb_grant"),
+    _route("GET", "/v1/chunks/{prefix}/{hash}", api_xet.no_grant, "chunk"),
+]
+
+
+def make_app(hub: Hub, extra: list[Route]) -> ASGIApp:
+    """The application of a hub; `extra` are routes of its operator."""
+    failures = (Refusal, OSError, ClientDisconnect, Exception, 405)
+    handlers: dict[Any, Any] = dict.fromkeys(failures, answer_failure)
+    handlers[404] = _no_route
+    app = Starlette(routes=[*_ROUTES, *extra], exception_handlers=handlers)
+    app.state.hub = hub
+    return keep_slashes(app)
+
+
+def keep_slashes(app: ASGIApp) -> ASGIApp:
+    """Let a slash that was encoded inside a part of the path pass for a letter, until the route asks.
+
+    Revisions (`refs/convert/parquet`) and folders come with theirs encoded; decoded before routing, nobody
+    could tell where the revision ends.
+    """
+
+    async def keeping(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            raw = scope["raw_path"].decode("ascii", "replace")
+            scope["path"] = unquote(raw.replace("%2F", _SLASH).replace("%2f", _SLASH))
+        await app(scope, receive, send)
+
+    return keeping
+
+
+def _no_route(request: Request, error: Exception) -> Response:
+    """Names that could be a repository are told so in the Hub's words."""
+    if request.url.path.startswith(("/api/models/", "/api/datasets/", "/api/spaces/")):
+        anonymous = "authorization" not in request.headers
+        return answer_failure(
+            request, Refusal(401 if anonymous else 404, "RepoNotFound", "Repository not found")
+        )
+    message = f"This staging hub has no {request.method} {request.url.path}"
+    return answer_failure(request, Refusal(404, "NotFound", message))

@@ -1,0 +1,173 @@
+"""Faults on demand, for rehearsals of a bad day and for tests; only where the hub was started with them.
+
+Rules are tried in order; the first whose pattern is found in `METHOD /path?query` and whose turn it is acts:
+
+    {"match": "POST .*/commit/", "next": 1, "action": "lose"}
+
+- match: a regular expression, searched; everything where it is left out.
+- every: it acts on every Nth request that matches.
+- next: it acts on the next N that match, after `skip` others, and then never again.
+- seconds: it acts for so long from when it was set.
+- action: what it does:
+  - status: answer with `status` (503), and `retry_after` seconds where they are given;
+  - drop: hang up without doing anything;
+  - lose: do what was asked, and hang up instead of answering;
+  - cut: hang up after `bytes` (0) of the answer's body;
+  - change: answer with the lowest bit of the body's byte number `bytes` flipped;
+  - delay: wait `wait` seconds first.
+
+A drop reads nothing of the body, so that an upload that is dropped has cost nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+import msgspec
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sparkle.hub.staging.counters import OPERATOR
+from sparkle.hub.staging.refusal import bad_request
+
+_GONE_IN = 0.05  # seconds in which what was sent leaves before the connection goes
+ACTIONS = ("status", "drop", "lose", "cut", "delay", "change")
+
+
+class Rule(msgspec.Struct, forbid_unknown_fields=True):
+    """One rule; see the module."""
+
+    action: str
+    match: str = ""
+    every: int | None = None
+    next: int | None = None
+    skip: int = 0
+    seconds: float | None = None
+    status: int = 503
+    retry_after: float | None = None
+    bytes: int = 0
+    wait: float = 0.0
+
+
+class Faults:
+    """The rules, and what they did: `acted` counts by action."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._rules: list[tuple[Rule, re.Pattern[str], float, list[int]]] = []
+        self.acted: Counter[str] = Counter()
+
+    def set_rules(self, rules: object) -> None:
+        """Replace the rules; raises Refusal for what is none."""
+        try:
+            read = msgspec.convert(rules, list[Rule])
+            patterns = [re.compile(rule.match) for rule in read]
+        except (msgspec.ValidationError, re.error) as error:
+            raise bad_request(f"not rules for faults: {error}") from None
+        if wrong := [rule.action for rule in read if rule.action not in ACTIONS]:
+            raise bad_request(f"no such action: {wrong[0]!r}; there are {', '.join(ACTIONS)}")
+        now = time.monotonic()
+        with self._turn:
+            self._rules = [(rule, pattern, now, [0]) for rule, pattern in zip(read, patterns, strict=True)]
+
+    def _choose(self, scope: Scope) -> Rule | None:
+        """The rule whose turn it is for a request."""
+        query = scope["query_string"].decode("latin-1")
+        line = f"{scope['method']} {scope['raw_path'].decode('latin-1')}" + (f"?{query}" if query else "")
+        with self._turn:
+            for rule, pattern, since, seen in self._rules:
+                if not pattern.search(line):
+                    continue
+                seen[0] += 1
+                number = seen[0] - rule.skip
+                if number < 1 or (rule.next is not None and number > rule.next):
+                    continue
+                if rule.every is not None and number % rule.every:
+                    continue
+                if rule.seconds is not None and time.monotonic() - since > rule.seconds:
+                    continue
+                return rule
+        return None
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """An application whose requests fail by the rules; nothing may stand between it and the server."""
+
+        async def failing(scope: Scope, receive: Receive, send: Send) -> None:
+            served = scope["type"] == "http" and not scope["path"].startswith(OPERATOR)
+            rule = self._choose(scope) if served else None
+            if rule is None:
+                await app(scope, receive, send)
+            else:
+                self.acted[rule.action] += 1
+                await _act(rule, app, scope, receive, send)
+
+        return failing
+
+
+async def _act(rule: Rule, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Do to a request what a rule says."""
+    match rule.action:
+        case "status":
+            await _refusal(rule)(scope, receive, send)
+        case "drop":
+            _hang_up(receive)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        case "delay":
+            await asyncio.sleep(rule.wait)
+            await app(scope, receive, send)
+        case _:
+            await app(scope, receive, _Spoiled(rule, receive, send))
+
+
+class _Spoiled:
+    """A `send` that loses, cuts or changes an answer."""
+
+    def __init__(self, rule: Rule, receive: Receive, send: Send) -> None:
+        self._rule = rule
+        self._receive = receive
+        self._send = send
+        self._left = rule.bytes  # bytes of the body before the one that is meant
+        self._over = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message of the answer, or what is left of it."""
+        body: bytes = message.get("body", b"")
+        at, self._left = self._left, self._left - len(body)
+        if self._rule.action == "lose":
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                _hang_up(self._receive)
+        elif self._rule.action == "change":
+            if 0 <= at < len(body):
+                message = {**message, "body": body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]}
+            await self._send(message)
+        elif message["type"] == "http.response.body" and at <= len(body):
+            if not self._over:
+                await self._send({"type": message["type"], "body": body[:at], "more_body": True})
+                await asyncio.sleep(_GONE_IN)
+                _hang_up(self._receive)
+            self._over = True
+        else:
+            await self._send(message)
+
+
+def _refusal(rule: Rule) -> JSONResponse:
+    headers = {"X-Error-Code": "Fault", "X-Error-Message": "a fault that was asked for"}
+    if rule.retry_after is not None:
+        headers["Retry-After"] = f"{rule.retry_after:g}"
+    return JSONResponse({"error": headers["X-Error-Message"]}, rule.status, headers)
+
+
+def _hang_up(receive: Receive) -> None:
+    """Close a connection without another word.
+
+    ASGI has no way to say it; in uvicorn `receive` is a method of the request's cycle, which has
+    the transport.
+    """
+    cycle: Any = receive
+    cycle.__self__.transport.abort()

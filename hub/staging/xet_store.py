@@ -1,0 +1,202 @@
+"""Xet uploads become plain contents, and their chunks are found again in them.
+
+How it works
+- A xorb is kept as it came until its chunks stand in contents. A shard then says which chunks make a file: it
+  is put together, held against its sha256, and becomes a content like one that came by LFS.
+- Of each term it is noted where its chunks stand in the content (`spans`). A xorb whose every chunk is noted
+  is deleted: nothing is kept twice, and a later file that shares chunks reads them from the content.
+- Deleting a content for good therefore deletes its chunks too, and those of others stay.
+- Clients keep their own list of xorbs that the server has. One that is lost (the hub's folder was wiped)
+  makes their uploads fail until their cache (`$HF_HOME/xet`) is cleared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import sqlite3
+from array import array
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from sparkle.hub.staging.blobs import BlobStore
+from sparkle.hub.staging.database import Database
+from sparkle.hub.staging.refusal import Refusal, bad_request
+from sparkle.hub.staging.xet_format import ShardFile, Term, read_chunks, read_shard, unpack
+
+_BLOCK = 4 * 1024 * 1024
+
+Verified = Callable[[int, int], None]  # told (files done, files in all)
+
+
+def has_xorb(database: Database, name: str) -> bool:
+    """Whether a xorb's chunks are all at hand, in the xorb or in contents."""
+    sizes = _sizes(database.read(), name)
+    return sizes is not None
+
+
+def add_xorb(database: Database, blobs: BlobStore, name: str, received: Path) -> bool:
+    """Keep a received xorb; False when it was there. Raises Refusal when it is none."""
+    if has_xorb(database, name):
+        return False
+    if received.stat().st_size == 0:
+        raise bad_request("the xorb is empty")
+    with (
+        received.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as data,
+    ):
+        sizes = array("I", [chunk.size for chunk in read_chunks(data)]).tobytes()
+    blobs.place(received, blobs.xorb(name))
+    with database.write() as connection:
+        connection.execute("INSERT OR REPLACE INTO xorbs VALUES(?,?)", (name, sizes))
+    return True
+
+
+def add_shard(database: Database, blobs: BlobStore, shard: bytes, verified: Verified) -> None:
+    """Make the contents of every file that a shard describes; durable when it returns.
+
+    Raises:
+        Refusal: it is no shard, a xorb is missing, or a file is not what its sha256 says.
+    """
+    files = read_shard(shard)
+    used: set[str] = set()
+    for number, file in enumerate(files):
+        verified(number, len(files))
+        if blobs.size(file.sha256) is None:
+            _rebuild(database, blobs, file)
+            used |= {term.xorb for term in file.terms}
+    with database.write() as connection:
+        done = [name for name in sorted(used) if _is_covered(connection, name)]
+    for name in done:
+        blobs.xorb(name).unlink(missing_ok=True)
+
+
+def _rebuild(database: Database, blobs: BlobStore, file: ShardFile) -> None:
+    """Put a file together, verify it, give it its name and note where its chunks stand."""
+    digest, temporary = hashlib.sha256(), blobs.temporary()
+    spans, offset = [], 0
+    try:
+        with ExitStack() as opened, temporary.open("wb") as target:
+            reader = _Reader(database.read(), blobs, opened)
+            for term in file.terms:
+                start = offset
+                for data in reader.read(term):
+                    digest.update(data)
+                    target.write(data)
+                    offset += len(data)
+                if offset - start != term.size:
+                    raise bad_request(
+                        f"a term has {offset - start} bytes, not the {term.size} that it claims"
+                    )
+                spans.append((term.xorb, term.start, term.stop, file.sha256, start))
+        if digest.digest() != file.sha256:
+            # A xorb that is not what its hash says would fail every upload that shares it.
+            raise bad_request(
+                f"a file has sha256 {digest.hexdigest()}, not the {file.sha256.hex()} that it claims"
+            )
+        blobs.place(temporary, blobs.blob(file.sha256))
+    finally:
+        temporary.unlink(missing_ok=True)
+    with database.write() as connection:
+        connection.executemany("INSERT OR IGNORE INTO spans VALUES(?,?,?,?,?)", spans)
+
+
+class _Reader:
+    """Chunks, from xorbs that are there and from contents that hold them.
+
+    Args:
+        connection: Where spans are looked up.
+        blobs: Where xorbs and contents are.
+        opened: Closes what was opened when the file is done.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, blobs: BlobStore, opened: ExitStack) -> None:
+        self._connection = connection
+        self._blobs = blobs
+        self._opened = opened
+        self._xorbs: dict[str, memoryview | None] = {}
+
+    def read(self, term: Term) -> Iterator[bytes]:
+        """The bytes of a term, piece by piece; raises Refusal when a chunk is missing."""
+        sizes = _sizes(self._connection, term.xorb)
+        if sizes is None or term.stop > len(sizes):
+            raise _missing(term)
+        xorb = self._open(term.xorb)
+        if xorb is not None:
+            for chunk in read_chunks(xorb)[term.start : term.stop]:
+                yield unpack(xorb, chunk)
+            return
+        at = term.start
+        while at < term.stop:
+            span = self._connection.execute(
+                "SELECT * FROM spans WHERE xorb=? AND start<=? AND stop>? ORDER BY stop DESC LIMIT 1",
+                (term.xorb, at, at),
+            ).fetchone()
+            if span is None:
+                raise _missing(term)
+            stop = min(span["stop"], term.stop)
+            offset = span["offset"] + sum(sizes[span["start"] : at])
+            yield from self._slice(self._blobs.blob(span["sha256"]), offset, sum(sizes[at:stop]))
+            at = stop
+
+    def _open(self, name: str) -> memoryview | None:
+        if name not in self._xorbs:
+            try:
+                file = self._opened.enter_context(self._blobs.xorb(name).open("rb"))
+            except FileNotFoundError:
+                self._xorbs[name] = None
+            else:
+                mapped = self._opened.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+                self._xorbs[name] = self._opened.enter_context(memoryview(mapped))
+        return self._xorbs[name]
+
+    def _slice(self, path: Path, offset: int, size: int) -> Iterator[bytes]:
+        with path.open("rb") as file:
+            file.seek(offset)
+            while size > 0:
+                data = file.read(min(size, _BLOCK))
+                if not data:
+                    raise Refusal(500, "InternalError", f"{path.name} is shorter than it was")
+                size -= len(data)
+                yield data
+
+
+def forget_spans(connection: sqlite3.Connection, blobs: BlobStore, gone: Collection[bytes]) -> list[Path]:
+    """Forget where chunks stood in contents that go; returns the xorbs that hold any, to be deleted too."""
+    xorbs: set[str] = set()
+    for sha256 in gone:
+        rows = connection.execute("SELECT DISTINCT xorb FROM spans WHERE sha256=?", (sha256,)).fetchall()
+        xorbs |= {row["xorb"] for row in rows}
+        connection.execute("DELETE FROM spans WHERE sha256=?", (sha256,))
+    for name in xorbs:
+        # Whole by the contents that are left, or else not there any more for clients.
+        if not _is_covered(connection, name):
+            connection.execute("DELETE FROM xorbs WHERE hash=?", (name,))
+    return [blobs.xorb(name) for name in sorted(xorbs)]
+
+
+def _sizes(connection: sqlite3.Connection, name: str) -> array[int] | None:
+    """Bytes of each chunk of a xorb; None when it is not known."""
+    row = connection.execute("SELECT sizes FROM xorbs WHERE hash=?", (name,)).fetchone()
+    return None if row is None else array("I", row["sizes"])
+
+
+def _is_covered(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether every chunk of a xorb stands in a content."""
+    sizes = _sizes(connection, name)
+    rows = connection.execute("SELECT start, stop FROM spans WHERE xorb=? ORDER BY start", (name,))
+    reached = 0
+    for row in rows:
+        if row["start"] > reached:
+            return False
+        reached = max(reached, row["stop"])
+    return sizes is not None and reached >= len(sizes)
+
+
+def _missing(term: Term) -> Refusal:
+    return bad_request(
+        f"chunks {term.start} to {term.stop} of xorb {term.xorb} are not here: the client's cache "
+        "($HF_HOME/xet) is older than this hub; remove it and upload again"
+    )
