@@ -11,6 +11,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import cv2
+
 from sparkle.generation.capabilities import Packaged, Prompted
 from sparkle.generation.config import CAPABILITIES, RunConfig
 from sparkle.generation.options import decisive_options
@@ -24,6 +26,16 @@ from sparkle.schemas.canonical import fingerprint
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that decide pixels and bytes."""
     return dict(sorted(encoder_versions().items()))
+
+
+def processor() -> dict[str, str]:
+    """The widest instructions that OpenCV uses on this processor.
+
+    They decide the last bit of what optical flow and remap compute, so they are recorded beside the
+    libraries. They are in no fingerprint: a run may go on on another machine.
+    """
+    usable = [name.strip("*") for name in cv2.getCPUFeaturesLine().split() if not name.endswith("?")]
+    return {"opencv-instructions": usable[-1] if usable else "baseline"}
 
 
 def step_identity(step: Step) -> dict[str, Any]:
@@ -49,8 +61,8 @@ def _backend_identity(step: Step, capability: str) -> dict[str, Any]:
 
 
 def run_packages(config: RunConfig) -> dict[str, str]:
-    """Versions of every library that decides what a run makes, for run.toml and the provenance."""
-    found = dict(library_versions())
+    """Versions of everything that decides what a run makes, for run.toml and the provenance."""
+    found = {**library_versions(), **processor()}
     for capability in CAPABILITIES:
         backend = make_backend(config, capability)
         if isinstance(backend, Packaged):
