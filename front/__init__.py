@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 from sparkle.schemas.version import __version__
 
 if TYPE_CHECKING:
+    from sparkle.builders.hf_builder import load
     from sparkle.media.mask import load_mask
     from sparkle.schemas.boxes import bbox_to_pixels
 
-__all__ = ["__version__", "bbox_to_pixels", "load_mask"]
+__all__ = ["__version__", "bbox_to_pixels", "load", "load_mask"]
 
 # Name -> the module that has it.
 _PUBLIC = {
     "bbox_to_pixels": "sparkle.schemas.boxes",
+    "load": "sparkle.builders.hf_builder",
     "load_mask": "sparkle.media.mask",
 }
 
