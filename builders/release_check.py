@@ -22,7 +22,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sparkle.builders.census import compare, expected_keys
+from sparkle.builders.census import compare, expected_keys, id_of
 from sparkle.builders.check_bench import bench_jobs, check_bench
 from sparkle.builders.check_files import check_document, check_files, hash_jobs
 from sparkle.builders.check_loose import check_contents, check_loose
@@ -35,6 +35,7 @@ from sparkle.builders.check_tars import compare_shapes, take_tars, tar_jobs
 from sparkle.builders.check_text import take_text, text_jobs
 from sparkle.builders.manifest import FileEntry, list_files
 from sparkle.builders.progress import Progress, silent
+from sparkle.builders.removal import Removed
 from sparkle.builders.survey import Survey
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError
@@ -124,6 +125,7 @@ class _Check:
         self.findings: list[Finding] = []
         self.listed: Mapping[str, FileEntry] = {}
         self.preview: int | None = None
+        self.removed = Removed()
 
     def run(self) -> ReleaseReport:
         """Check everything."""
@@ -160,6 +162,7 @@ class _Check:
                 pointer = f"/runs/{number}/config/thresholds{error.where or ''}"
                 self.findings.append(Finding(layout.PROVENANCE, 0, pointer, error.problem, error.got))
         self.preview = origin["options"]["preview"] if origin else None
+        self.removed = Removed.of(origin or {})
         themes = [theme for theme in THEMES if _has_theme(self.files, theme)]
         if not themes:
             wanted = f"one of {', '.join(THEMES)}"
@@ -197,6 +200,10 @@ class _Check:
             check_contents(survey)
             compare_shapes(survey)
         expected = expected_keys(survey.places)
+        if self.removed.ids:
+            for sample_id in (id_of(survey.theme, key) for key in expected.tolist()):
+                if self.removed.has_id(sample_id):
+                    survey.note(survey.places[0].file, 0, "", "a sample that was taken down", got=sample_id)
         reported = {(finding.file, finding.line) for finding in survey.findings}
         survey.findings.extend(compare(survey.theme, survey.places, expected, reported))
         if self.preview is not None:

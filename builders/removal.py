@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,21 @@ class Removed(Record):
             sources=tuple(sorted({*self.sources, *map(source_mark, sources)})),
         )
 
-    def holds(self) -> Callable[[str, str | None], bool]:
-        """A function from an id and its source, where that is known, to whether it was taken down."""
-        ids, sources = frozenset(self.ids), frozenset(self.sources)
-        if not ids and not sources:
-            return lambda sample_id, source: False
-        return lambda sample_id, source: (
-            id_mark(sample_id) in ids or (source is not None and source_mark(source) in sources)
-        )
+    def has_id(self, sample_id: str) -> bool:
+        """Whether an id was taken down."""
+        return bool(self.ids) and id_mark(sample_id) in self._ids
+
+    def has_source(self, sha256: str) -> bool:
+        """Whether a source was taken down."""
+        return bool(self.sources) and source_mark(sha256) in self._sources
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(self.ids)
+
+    @cached_property
+    def _sources(self) -> frozenset[str]:
+        return frozenset(self.sources)
 
 
 @dataclass(frozen=True)
@@ -105,8 +113,12 @@ class Past:
         Raises:
             ReleaseError: none is left.
         """
-        gone = self.removed.holds()
-        left = [sample for sample in samples if not gone(sample.id, sample.source.sha256)]
+        gone = self.removed
+        left = [
+            sample
+            for sample in samples
+            if not gone.has_id(sample.id) and not gone.has_source(sample.source.sha256)
+        ]
         if len(left) < len(samples):
             count = len(samples) - len(left)
             say(f"note: {count:,} samples were taken down of the release before and stay out")

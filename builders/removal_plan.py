@@ -11,10 +11,7 @@ How it works
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +22,9 @@ from sparkle.builders.assign import BLOCK, END_BYTES, data_offsets, member_bytes
 from sparkle.builders.catalog import pairs_schema
 from sparkle.builders.manifest import FileEntry, read_manifest
 from sparkle.builders.removal import Removed, id_mark, read_provenance, source_mark
+from sparkle.builders.removal_model import Cut, Held, Removal, ThemeCut
+from sparkle.builders.removal_paired import shards_with
+from sparkle.builders.removal_store import Store
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES, parse_id, theme_of
@@ -32,114 +32,6 @@ from sparkle.schemas.layout import KINDS, Kind
 from sparkle.schemas.records import ArtifactRef
 
 _SHOWN = 3  # ids in a message
-
-
-class Store(Protocol):
-    """Where a release is read from: its small files whole, its tars by ranges."""
-
-    def file(self, path: str) -> Path:
-        """A local file with the content of a file of the release; raises ReleaseError."""
-        ...
-
-    def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
-        """Yield `size` bytes of a file from byte `start`, in blocks; raises ReleaseError."""
-        ...
-
-
-@dataclass(frozen=True)
-class Held:
-    """An artifact in a release: its sample and kind, what it is, the tar that holds it and where in it."""
-
-    id: str
-    kind: Kind
-    ref: ArtifactRef
-    shard: str
-    offset: int
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A tar that loses members.
-
-    Attributes:
-        path: Its path in the release.
-        gone: The members that leave.
-        left: Those that stay, in their order; none when the tar disappears.
-        runs: Byte ranges (start, end) of the tar that stay, in order; the two zero blocks behind are none.
-    """
-
-    path: str
-    gone: tuple[Held, ...]
-    left: tuple[Held, ...]
-    runs: tuple[tuple[int, int], ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the tar to be, 0 when it disappears."""
-        return sum(end - start for start, end in self.runs) + END_BYTES if self.left else 0
-
-    def offsets(self) -> list[int]:
-        """Where the data of each member that stays begins in the tar to be."""
-        return list(data_offsets([held.ref.size for held in self.left]))
-
-
-@dataclass(frozen=True)
-class ThemeCut:
-    """What a theme loses.
-
-    Attributes:
-        theme: The theme.
-        rows: Its table as it was, without previews, sorted by id.
-        stays: bool (rows,), which of them stay.
-        ids: The ids that leave, sorted.
-        moving: Artifacts of the samples that stand loose from now on.
-        cuts: Its tars that lose members.
-    """
-
-    theme: str
-    rows: pa.Table
-    stays: pa.Array
-    ids: tuple[str, ...]
-    moving: tuple[Held, ...]
-    cuts: tuple[Cut, ...]
-
-    @property
-    def left(self) -> int:
-        """How many samples stay."""
-        return int(self.rows.num_rows) - len(self.ids)
-
-
-@dataclass(frozen=True)
-class Removal:
-    """What a takedown does.
-
-    Attributes:
-        entries: The release's files by path, the manifest aside.
-        document: Its provenance.
-        rows: The table of every theme, without previews.
-        themes: What the themes lose that lose anything.
-        sources: Sources whose every sample leaves because the source was asked for.
-        done: What was asked for and was taken down before: ids and sources.
-        shared: Ids that stay though they have the source of one that leaves.
-    """
-
-    entries: Mapping[str, FileEntry]
-    document: Mapping[str, Any]
-    rows: Mapping[str, pa.Table]
-    themes: tuple[ThemeCut, ...]
-    sources: tuple[str, ...]
-    done: tuple[str, ...]
-    shared: tuple[str, ...]
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Every id that leaves."""
-        return tuple(sample_id for found in self.themes for sample_id in found.ids)
-
-    @property
-    def removed(self) -> Removed:
-        """Everything that was taken down once this is done."""
-        return Removed.of(self.document).with_more(self.ids, self.sources)
 
 
 def plan_removal(store: Store, ids: Sequence[str], sources: Sequence[str]) -> Removal:
@@ -166,7 +58,7 @@ def plan_removal(store: Store, ids: Sequence[str], sources: Sequence[str]) -> Re
     }
     preview = document["options"]["preview"]
     themes = tuple(
-        _cut_theme(theme, rows[theme], gone, preview, entries)
+        _cut_theme(store, theme, rows[theme], gone, preview, entries)
         for theme, gone in leaving.items()
         if pc.any(gone).as_py()
     )
@@ -257,6 +149,7 @@ def _shared(rows: Mapping[str, pa.Table], leaving: Mapping[str, pa.ChunkedArray]
 
 
 def _cut_theme(
+    store: Store,
     theme: str,
     table: pa.Table,
     gone: pa.ChunkedArray,
@@ -276,7 +169,8 @@ def _cut_theme(
         for shard in touched:
             cuts.append(_cut(shard, _held(table, kind, pc.equal(shards, shard)), set(ids), entries))
         moved += _held(table, kind, _is_in(table["task"], sorted(moving)))
-    return ThemeCut(theme, table, stays, ids, tuple(moved), tuple(cuts))
+    paired = tuple(shards_with(store, theme, entries, ids))
+    return ThemeCut(theme, table, stays, ids, tuple(moved), tuple(cuts), paired)
 
 
 def _held(table: pa.Table, kind: Kind, rows: pa.ChunkedArray) -> list[Held]:

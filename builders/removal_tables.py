@@ -24,7 +24,7 @@ from sparkle.builders.catalog import (
     pairs_schema_for_datasets,
     table_writer,
 )
-from sparkle.builders.removal_plan import Held, ThemeCut
+from sparkle.builders.removal_model import Held, ThemeCut
 from sparkle.schemas.errors import ReleaseError
 
 

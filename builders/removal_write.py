@@ -27,8 +27,11 @@ from sparkle.builders.preview import side_by_side
 from sparkle.builders.previous import next_numbers
 from sparkle.builders.progress import Progress, silent
 from sparkle.builders.removal import add_section
-from sparkle.builders.removal_plan import Removal, Store, ThemeCut, table_paths, themes_of
-from sparkle.builders.removal_tars import cut_paired, cut_tar, shards_with, take_out
+from sparkle.builders.removal_model import Removal, ThemeCut
+from sparkle.builders.removal_paired import cut_paired
+from sparkle.builders.removal_plan import table_paths, themes_of
+from sparkle.builders.removal_store import Store
+from sparkle.builders.removal_tars import cut_tar, take_out
 from sparkle.builders.removal_text import cut_csv, cut_lines
 from sparkle.builders.stats import read_stats
 from sparkle.schemas import layout
@@ -169,9 +172,7 @@ class _Writer:
         return side_by_side(source, edited, width=shape.width, height=shape.height, fps=shape.fps)
 
     def _paired(self, cut: ThemeCut) -> None:
-        start = layout.webdataset_shard(cut.theme, 0).removesuffix("000000.tar")
-        paths = sorted(path for path in self.entries if path.startswith(start))
-        for path in shards_with(self.store, paths, cut.ids) if paths else ():
+        for path in cut.paired:
             if cut_paired(self.store, self.entries[path], frozenset(cut.ids), self.target / path):
                 self._list(path)
             else:

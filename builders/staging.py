@@ -30,6 +30,11 @@ def building_folder(target: Path) -> Path:
     return target.with_name(f".{target.name}.building")
 
 
+def aside_folder(target: Path) -> Path:
+    """Where the release that was at `target` stands while another one takes its place."""
+    return target.with_name(f".{target.name}.old")
+
+
 def journal_path(target: Path) -> Path:
     """Where the finished tars of a release under way are listed."""
     return target.with_name(f".{target.name}.packed.jsonl")
@@ -49,11 +54,7 @@ def staged(target: Path, check_target: Callable[[], None]) -> Iterator[Path]:
     Raises:
         ReleaseError: another process is at it.
     """
-    staging, aside, journal = (
-        building_folder(target),
-        target.with_name(f".{target.name}.old"),
-        journal_path(target),
-    )
+    staging, aside, journal = building_folder(target), aside_folder(target), journal_path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(staging):
         try:

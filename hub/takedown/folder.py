@@ -1,27 +1,28 @@
 """Samples leave a release in a folder, which is replaced in one go.
 
 How it works
-- What changes is written into a folder beside the release (`removal_write`); the rest is linked there, so that
-  no tar that stays is copied; then it takes the release's place (`staging`). A kill at any moment leaves the old
-  release or the new one, and a rerun does what was not done.
+- What changes is written into a folder beside the release (`removal_write`); the rest is linked there, so
+  that no tar that stays is copied; then it takes the release's place (`staging`). A kill at any moment leaves
+  the old release or the new one, and a rerun does what was not done.
 - The same samples taken down twice: the second time there is nothing left to do.
-- Links to the old release's files are all that goes: a run that made the samples, or another folder that shares
-  files with the release, still has them.
+- Links to the old release's files are all that goes: a run that made the samples, or another folder that
+  shares files with the release, still has them.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle.builders.out_folder import refuse_foreign
 from sparkle.builders.progress import Progress, silent
-from sparkle.builders.removal_plan import Removal, check_asked, plan_removal
+from sparkle.builders.removal_model import Removal
+from sparkle.builders.removal_plan import check_asked, plan_removal
 from sparkle.builders.removal_write import Edited, write_removal
-from sparkle.builders.staging import remove_others, staged
+from sparkle.builders.staging import aside_folder, remove_others, staged
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.fsio import atomic_path, safe_join
@@ -58,15 +59,25 @@ class FolderTakedown:
 
     Attributes:
         removal: What left.
-        edited: What was written; None when there was nothing to do, or it was planned only.
+        edited: What was written; None when there was nothing left to do.
     """
 
     removal: Removal
     edited: Edited | None
 
 
-class _NothingToDo(Exception):  # noqa: N818
+def folder_of(name: str) -> Path | None:
+    """The folder that a name means, also when a kill left its release aside; None for a repository."""
+    folder = Path(name)
+    return folder if folder.is_dir() or (folder.name and aside_folder(folder.absolute()).is_dir()) else None
+
+
+class _NothingToDoError(Exception):
     """Everything was taken down before: the release stays as it is."""
+
+    def __init__(self, removal: Removal) -> None:
+        super().__init__()
+        self.removal = removal
 
 
 def take_down(
@@ -75,7 +86,7 @@ def take_down(
     sources: Sequence[str],
     progress: Progress = silent,
     *,
-    dry: bool = False,
+    say: Callable[[Removal], None] = lambda removal: None,
 ) -> FolderTakedown:
     """Take samples out of a release in a folder.
 
@@ -84,30 +95,33 @@ def take_down(
         ids: Ids to take down.
         sources: Sources of which every sample is taken down, as the release's tables have them.
         progress: Told how the work goes on.
-        dry: Whether to plan only.
+        say: Told what is going to be done, before anything is written.
 
     Raises:
-        ReleaseError: it is no release, has no such id or source and never had, is not whole where it has to be
-            read, or another process works on it. The folder is as it was.
+        ReleaseError: it is no release, has no such id or source and never had, is not whole where it has to
+            be read, or another process works on it. The folder is as it was.
     """
     check_asked(ids, sources)
     folder = folder.resolve()
-    if dry:
-        return FolderTakedown(plan_removal(FolderStore(folder), ids, sources), None)
-    removal: Removal | None = None
     try:
         with staged(folder, lambda: refuse_foreign(folder)) as target:
             store = FolderStore(folder)
             removal = plan_removal(store, ids, sources)
             if not removal.ids:
-                raise _NothingToDo
+                raise _NothingToDoError(removal)
+            say(removal)
             remove_others(target, ())
             edited = write_removal(removal, store, target, progress)
             _link_rest(store, target, edited)
-    except _NothingToDo:
-        assert removal is not None
-        return FolderTakedown(removal, None)
+    except _NothingToDoError as nothing:
+        return FolderTakedown(nothing.removal, None)
     return FolderTakedown(removal, edited)
+
+
+def plan(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> Removal:
+    """What `take_down` would do; raises what it would raise of what was asked for."""
+    check_asked(ids, sources)
+    return plan_removal(FolderStore(folder.resolve()), ids, sources)
 
 
 def _link_rest(store: FolderStore, target: Path, edited: Edited) -> None:
