@@ -1,4 +1,4 @@
-"""PNG files of RGB images, written with the same bytes every time.
+"""PNG files (and WebP, for pages) of RGB images, written with the same bytes every time.
 
 - Writing fixes the compression level. Reading checks the header before any pixel is allocated and every
   chunk's checksum (the decoder would return the upper half of a damaged image without a word).
@@ -51,13 +51,23 @@ def encode_png(image: npt.NDArray[np.uint8], *, where: Path | None = None) -> by
     Raises:
         MediaError: The array is no such image.
     """
-    fits = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
-    if not fits or not all(0 < side <= MAX_SIDE for side in image.shape[:2]):
-        raise MediaError(
-            "not an RGB image", got=f"{image.dtype} {image.shape}", wanted="uint8 (H, W, 3)", where=where
-        )
-    bgr = np.ascontiguousarray(image[..., ::-1])
+    bgr = np.ascontiguousarray(_checked(image, where)[..., ::-1])
     _, data = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, _COMPRESSION])
+    return data.tobytes()
+
+
+def encode_webp(image: npt.NDArray[np.uint8], *, quality: int) -> bytes:
+    """An image as the bytes of a lossy WebP file, as browsers show it.
+
+    Args:
+        image: uint8 (H, W, 3) RGB, sides from 1 to `MAX_SIDE`.
+        quality: 1 to 100.
+
+    Raises:
+        MediaError: The array is no such image.
+    """
+    bgr = np.ascontiguousarray(_checked(image, None)[..., ::-1])
+    _, data = cv2.imencode(".webp", bgr, [cv2.IMWRITE_WEBP_QUALITY, quality])
     return data.tobytes()
 
 
@@ -84,6 +94,15 @@ def read_png(path: Path) -> npt.NDArray[np.uint8]:
     if image is None:
         raise MediaError("the image cannot be decoded", where=path)
     return np.ascontiguousarray(image[..., ::-1], np.uint8)
+
+
+def _checked(image: npt.NDArray[np.uint8], where: Path | None) -> npt.NDArray[np.uint8]:
+    fits = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+    if not fits or not all(0 < side <= MAX_SIDE for side in image.shape[:2]):
+        raise MediaError(
+            "not an RGB image", got=f"{image.dtype} {image.shape}", wanted="uint8 (H, W, 3)", where=where
+        )
+    return image
 
 
 def _require_sound_png(data: bytes, path: Path) -> None:

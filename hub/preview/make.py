@@ -1,0 +1,218 @@
+"""Makes the page of a release, or brings it up to date.
+
+How it works
+- The media of a sample carry in their names a fingerprint of what they were made from (the artifacts' hashes,
+  the way of drawing, the encoders). What is there under the right name is taken as it is: a rerun makes what
+  is missing, after a kill as well as for a release that changed.
+- `ID-FINGERPRINT.json` is written last and says what was made, so a sample is there whole or made again.
+- Media first, then data, then what an earlier page had is removed: an open page stays whole meanwhile.
+- What is wrong with an artifact is shown on the page and does not stop the others.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sparkle.builders.progress import Progress, silent
+from sparkle.builders.source.artifact import Artifact
+from sparkle.builders.source.source import Source, open_source
+from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, Clip, Places, make_clip
+from sparkle.hub.preview.page import (
+    MEDIA,
+    Shown,
+    refuse_foreign,
+    remove_others,
+    write_data,
+    write_page,
+)
+from sparkle.hub.preview.rows import Rows
+from sparkle.media.encode import encoder_versions
+from sparkle.schemas.canonical import dump_line, fingerprint
+from sparkle.schemas.errors import ArtifactError, RecordError, ReleaseError
+from sparkle.schemas.fsio import remove_leftovers, write_atomic
+from sparkle.schemas.ids import theme_of
+from sparkle.schemas.layout import Kind
+from sparkle.schemas.strict_json import parse_strict
+
+_MOST_WORKERS = 8  # a sample takes up to 300 MB while it is drawn: masks and frames of 720p
+_MARK_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class PageSummary:
+    """What a page has.
+
+    Attributes:
+        out: Its folder.
+        samples: How many samples it shows.
+        made: How many of them were drawn now; the others were there.
+        bytes: Size of everything in the folder.
+        problems: Id -> what is wrong with its artifacts.
+    """
+
+    out: Path
+    samples: int
+    made: int
+    bytes: int
+    problems: dict[str, tuple[str, ...]]
+
+
+def make_page(
+    where: str,
+    out: Path,
+    *,
+    themes: Sequence[str] = (),
+    ids: Collection[str] | None = None,
+    limit: int | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> PageSummary:
+    """Make the page of a release.
+
+    Args:
+        where: A release's folder, an index's folder, or `owner/name[@revision]` of either on a Hub.
+        out: Where the page goes: an empty or new folder, or a page that is brought up to date.
+        themes: The themes; none given is all.
+        ids: The samples to choose from; None is all.
+        limit: How many samples of each theme; None is all.
+        workers: How many samples are drawn at a time; None is one a processor.
+        progress: Told how the work goes on.
+
+    Raises:
+        ReleaseError: the release cannot be read, has no such theme or id, or `out` holds something else.
+        UnreachableError: a Hub does not answer.
+    """
+    out = out.resolve()
+    rows = Rows(where, themes, ids, limit)
+    _refuse_inside(where, out)
+    refuse_foreign(out)
+    write_page(out)
+    remove_leftovers(out)
+    drawer = _Drawer(rows, open_source(rows.place), out)
+    drawn = _each(drawer.draw, len(rows), workers, progress)
+    media = [name for sample in drawn for name in sample.files]
+    data = write_data(out, rows, [sample.shown for sample in drawn])
+    remove_others(out, [*media, *data])
+    return PageSummary(
+        out=out,
+        samples=len(rows),
+        made=sum(sample.fresh for sample in drawn),
+        bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+        problems={
+            sample_id: sample.shown.clip.problems
+            for sample_id, sample in zip(rows.ids, drawn, strict=True)
+            if sample.shown.clip.problems
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A sample's part of the page, the paths of its files, and whether it was drawn now."""
+
+    shown: Shown
+    files: tuple[str, ...]
+    fresh: bool
+
+
+class _Drawer:
+    """Draws samples, or finds that they are there."""
+
+    def __init__(self, rows: Rows, source: Source, out: Path) -> None:
+        self._rows = rows
+        self._source = source
+        self._out = out
+
+    def draw(self, row: int) -> _Drawn:
+        """A sample's media, made where they are not there."""
+        sample_id = self._rows.ids[row]
+        artifacts = self._rows.artifacts(row, (*TRACKS, *STILLS))
+        stem = f"{MEDIA}/{theme_of(sample_id)}/{sample_id}-{_mark(artifacts)}"
+        clip = self._found(stem)
+        if clip is not None:
+            return _Drawn(Shown(clip, stem), _files(stem, clip), fresh=False)
+        clip, whole = self._make(artifacts, stem)
+        if whole:  # what could not be read now may be there next time
+            write_atomic(self._out / f"{stem}.json", dump_line(clip.to_json()))
+        return _Drawn(Shown(clip, stem), _files(stem, clip), fresh=True)
+
+    def _found(self, stem: str) -> Clip | None:
+        """What was made of a sample before; None where a file of it is missing."""
+        try:
+            clip = Clip.from_json(parse_strict((self._out / f"{stem}.json").read_bytes()))
+        except (FileNotFoundError, RecordError):
+            return None
+        return clip if all((self._out / name).is_file() for name in _files(stem, clip)) else None
+
+    def _make(self, artifacts: dict[Kind, Artifact], stem: str) -> tuple[Clip, bool]:
+        """Draw a sample; gives also whether all of its artifacts could be read."""
+        problems = []
+        with tempfile.TemporaryDirectory(prefix="sparkle-preview-") as folder:
+            files = {}
+            for kind, artifact in artifacts.items():
+                path = Path(folder) / f"{kind.name}{kind.suffix}"
+                try:
+                    path.write_bytes(self._source.read(artifact))
+                except ArtifactError as error:
+                    problems.append(f"{kind.name}: {error.problem}")
+                else:
+                    files[kind] = path
+            (self._out / stem).parent.mkdir(parents=True, exist_ok=True)
+            clip = make_clip(files, _places(self._out / stem))
+        return replace(clip, problems=(*problems, *clip.problems)), not problems
+
+
+def _refuse_inside(where: str, out: Path) -> None:
+    if Path(where).is_dir() and out.is_relative_to(Path(where).resolve()):
+        raise ReleaseError(
+            "a preview cannot stand inside its release, which would no longer be what its manifest lists",
+            got=out,
+            where=where,
+            fix="choose another --out",
+        )
+
+
+def _mark(artifacts: dict[Kind, Artifact]) -> str:
+    """A fingerprint of what a sample's media are made from."""
+    made_from = {
+        kind.name: [artifact.shard, artifact.offset, artifact.size]
+        if artifact.sha256 is None
+        else artifact.sha256.hex()
+        for kind, artifact in artifacts.items()
+    }
+    return fingerprint([VERSION, encoder_versions(), made_from])[:_MARK_DIGITS]
+
+
+def _places(stem: Path) -> Places:
+    return Places(
+        *(stem.with_name(f"{stem.name}{suffix}") for suffix in (".mp4", ".card.mp4", ".webp", ".stills.webp"))
+    )
+
+
+def _files(stem: str, clip: Clip) -> tuple[str, ...]:
+    """The paths of a sample's files, the one that says what was made among them."""
+    names = [".json"]
+    names += [".mp4", ".card.mp4", ".webp"] if clip.frames else []
+    names += [".stills.webp"] if clip.stills else []
+    return tuple(f"{stem}{name}" for name in names)
+
+
+def _each(draw: Callable[[int], _Drawn], count: int, workers: int | None, progress: Progress) -> list[_Drawn]:
+    """Draw every sample, several at a time: decoding and encoding let go of Python's lock."""
+    threads = workers or min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
+    found = []
+    with progress("drawing samples", count) as advance, ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(draw, row) for row in range(count)]
+        try:
+            for future in futures:
+                found.append(future.result())
+                advance()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return found

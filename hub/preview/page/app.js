@@ -1,0 +1,166 @@
+/* Puts the page together: header, keys, links, the dialog of keys. */
+'use strict';
+
+{
+  const { $, h, data, filters, verdicts, grid, detail, theme, nextTheme, toast } = SPARKLE;
+
+  const KEYS = [
+    ['← →', 'previous and next sample (arrows move in the grid as well)'], ['Enter', 'open a sample'], ['Esc', 'back to all samples'],
+    ['space', 'play and pause'], [', .', 'one frame back and on'], ['s w x', 'side by side, wipe, difference'], ['[ ]', 'move the wipe'],
+    ['m', 'mask'], ['b', 'boxes: round 2, round 1, none'], ['1 … 8', 'what is shown on the right; with Alt on the left'],
+    ['k d u', 'keep, drop, undecided'], ['n', 'write a note; Esc leaves it'], ['/', 'search'], ['t', 'light, dark, as the system'], ['?', 'this list'],
+  ];
+
+  /** The hash of a sample under the present filters; of the grid without an id. */
+  SPARKLE.linkTo = (id) => {
+    const query = filters.toQuery();
+    return `#${id}${query ? `?${query}` : ''}`;
+  };
+
+  function follow() {
+    const [id, query] = location.hash.slice(1).split(/\?(.*)/s);
+    if ((query || '') !== filters.toQuery()) filters.fromQuery(query || '');
+    const sample = data.byId.get(id);
+    if (sample) {
+      detail.open(sample, { replace: true });
+      return;
+    }
+    detail.close();
+    if (id && id !== 'grid') toast(`This page does not show ${id.slice(0, 60)}`, 'bad');
+  }
+
+  function showCounts() {
+    const shown = grid.shown().length;
+    const all = data.samples.length;
+    const counts = verdicts.counts();
+    $('count').textContent = `${all.toLocaleString('en')} pair${all === 1 ? '' : 's'}`;
+    $('shown').textContent = shown === all ? `All ${all.toLocaleString('en')}` : `${shown.toLocaleString('en')} of ${all.toLocaleString('en')}`;
+    $('empty').hidden = shown > 0;
+    for (const verdict of ['keep', 'drop', 'note']) {
+      $(`reviewed-${verdict}`).style.width = `${(100 * counts[verdict]) / Math.max(1, all)}%`;
+    }
+    const button = $('save');
+    button.disabled = counts.all === 0;
+    button.classList.toggle('is-saved', !counts.unsaved);
+    $('save-count').hidden = counts.all === 0;
+    $('save-count').textContent = String(counts.all);
+    button.setAttribute('aria-label', `Save ${counts.all} verdict${counts.all === 1 ? '' : 's'}${counts.unsaved ? ', not saved yet' : ''}`);
+  }
+
+  function save() {
+    const name = verdicts.save();
+    const { drop, elsewhere } = verdicts.counts();
+    const more = elsewhere ? `, ${elsewhere} of samples that are not on this page` : '';
+    toast(`Saved ${name}: ${drop} dropped${more}. Next:`, 'plain', h('code', null, `sparkle build RUN --out RELEASE --exclude ${name}`));
+  }
+
+  async function load(file) {
+    try {
+      const { count, differ } = verdicts.load(await file.text());
+      toast(`${count} verdict${count === 1 ? '' : 's'} loaded, ${differ} new or changed`);
+    } catch (error) {
+      toast(`Nothing was loaded from ${file.name}: ${error.message}`, 'bad');
+    }
+  }
+
+  function buildHead() {
+    $('name').textContent = data.name;
+    document.title = `${data.name} · Sparkle preview`;
+    const search = $('search');
+    search.oninput = () => filters.set({ query: search.value.trim() });
+    $('save').onclick = save;
+    $('load').onclick = () => $('file').click();
+    $('file').onchange = (event) => {
+      if (event.target.files[0]) load(event.target.files[0]);
+      event.target.value = '';
+    };
+    $('theme').onclick = () => { nextTheme(); showTheme(); };
+    $('help').onclick = () => $('about').showModal();
+    $('clear').onclick = filters.reset;
+    const sort = $('sort');
+    sort.append(...filters.sorts().map(([value, name]) => h('option', { value }, name)));
+    sort.onchange = () => filters.set({ sort: sort.value });
+    filters.onChange(() => {
+      if (search.value.trim() !== filters.state().query) search.value = filters.state().query;
+      sort.value = filters.state().sort;
+      showCounts();
+      if (!detail.isOpen() && location.hash !== SPARKLE.linkTo('')) history.replaceState(null, '', SPARKLE.linkTo(''));
+    });
+    verdicts.onChange(showCounts);
+    showTheme();
+  }
+
+  function showTheme() {
+    const names = { auto: 'as the system', light: 'light', dark: 'dark' };
+    const label = `Colours: ${names[theme.get()]} (t)`;
+    $('theme').title = label;
+    $('theme').setAttribute('aria-label', label);
+  }
+
+  function buildAbout() {
+    const dialog = $('about');
+    const limits = data.metrics.filter(({ key }) => key in data.thresholds);
+    dialog.append(
+      h('header', null, h('h2', { id: 'about-title' }, 'Keys'), SPARKLE.iconButton('close', 'Close', 'Esc', { onclick: () => dialog.close() })),
+      h('dl', { class: 'keys' }, KEYS.map(([keys, text]) => h('div', null, h('dt', null, keys.split(' ').map((one) => h('kbd', null, one))), h('dd', null, text)))),
+      h('p', null, `${data.name}: ${data.samples.length.toLocaleString('en')} pairs. `,
+        limits.length ? `A sample needed ${limits.map(({ key, name }) => `${name.toLowerCase()} ${data.thresholds[key]}`).join(', ')} or more. ` : '',
+        'Source and edited are tiles of one video, so they are always at the same frame. Verdicts stay in this browser until you save them; the file is what sparkle build --exclude takes.'),
+      h('p', { class: 'dim' }, `Made by sparkle-hub preview ${data.version}.`));
+    dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
+  }
+
+  // --- keys: those of the sample that is open, of the grid, of the page
+  function onKey(event) {
+    const typing = event.target.closest('input:not([type=range], [type=checkbox]), textarea');
+    if (event.key === 'Escape' && typing) {
+      event.preventDefault();
+      if (typing.id === 'search' && typing.value) filters.set({ query: '' });
+      else typing.blur();
+      return;
+    }
+    if (typing || event.ctrlKey || event.metaKey || $('about').open) return;
+    if (ownKey(event)) return;
+    const done = detail.isOpen() ? detail.key(event) : grid.key(event);
+    if (done || pageKey(event)) event.preventDefault();
+  }
+
+  /** Whether a control that has the focus wants the key; a button that was clicked with a pointer does not. */
+  function ownKey(event) {
+    const { target, key } = event;
+    if (target.closest('select')) return true;
+    if (target.closest('input')) return key.length > 1 || (key === ' ' && target.type === 'checkbox');
+    const pressed = target.closest('button, a, summary');
+    if (!pressed || ![' ', 'Enter'].includes(key)) return false;
+    if (key === 'Enter' || pressed.matches(':focus-visible')) return true;
+    pressed.blur(); // or its release would press it
+    return false;
+  }
+
+  function pageKey(event) {
+    if (event.key === '?') $('about').showModal();
+    else if (event.key === 't') { nextTheme(); showTheme(); toast($('theme').title); }
+    else if (event.key === '/' && !detail.isOpen()) $('search').focus();
+    else return false;
+    return true;
+  }
+
+  function start() {
+    if (!data.samples.length) {
+      $('count').textContent = 'This page is not finished: run the same sparkle-hub preview command again.';
+      return;
+    }
+    grid.build();
+    detail.build();
+    SPARKLE.filterPanel.build();
+    buildHead();
+    buildAbout();
+    addEventListener('keydown', onKey);
+    addEventListener('hashchange', follow); // a link, the way back, or the reader's own hand
+    filters.fromQuery(location.hash.split(/\?(.*)/s)[1] || '');
+    if (location.hash.length > 1) follow();
+    document.body.classList.add('is-ready');
+  }
+
+  start();
+}

@@ -1,0 +1,213 @@
+/* Plays one sample. Everything that is compared is a tile of one video, so it is in step by construction:
+   a frame of the video is drawn, whole, whenever the browser shows another one. */
+'use strict';
+
+{
+  const { h, data, picture } = SPARKLE;
+  const GAP = 8; // px between panes
+  const nameOf = (kind) => data.views.find((view) => view.kind === kind).name;
+
+  /**
+   * @param {HTMLElement} place where the stage goes
+   * @param {() => void} onFrame called when another frame is shown, or playing begins or ends
+   */
+  function makeStage(place, onFrame) {
+    const canvas = h('canvas', { class: 'stage__canvas', role: 'img' });
+    const handle = h('div', { class: 'stage__handle', 'aria-hidden': 'true' });
+    const wipe = h('input', { type: 'range', class: 'stage__wipe', min: 0, max: 100, step: 0.5, value: 50, 'aria-label': 'Wipe: how much of the left picture is shown' });
+    const pool = h('div', { class: 'stage__pool', 'aria-hidden': 'true' }); // videos must be in the document to decode
+    const frame = h('div', { class: 'stage__frame' }, canvas, handle, wipe);
+    place.append(frame, pool);
+
+    const stage = {
+      mode: 'side', left: 'source_video', right: 'edited_video', mask: false, boxes: 'off', speed: 1,
+      details: {}, frame: 0, media: null, thumbs: [], video: () => stage.media?.video,
+    };
+    const ready = new Map(); // sample id -> media: the one that is shown and the one that comes next
+    let wanted = null; // frame to seek to once the seek before is done
+    let panes = [];
+
+    // --- media
+    function load(sample) {
+      const found = ready.get(sample.id);
+      if (found) return found;
+      const { clip, media: stem } = sample;
+      const media = { sample, clip, ready: false, poster: new Image(), stills: null };
+      media.poster.src = `${stem}.webp`;
+      media.video = h('video', { muted: true, loop: true, playsInline: true, disablePictureInPicture: true, preload: 'auto', src: `${stem}.mp4`, tabIndex: -1 });
+      pool.append(media.video);
+      if (clip.stills.length) {
+        media.stills = new Image();
+        media.stills.src = `${stem}.stills.webp`;
+      }
+      for (const image of [media.poster, media.stills]) if (image) image.onload = () => stage.media === media && draw();
+      listen(media);
+      ready.set(sample.id, media);
+      return media;
+    }
+
+    function listen(media) {
+      const { video } = media;
+      const shown = (time) => {
+        media.ready = true;
+        if (stage.media !== media) return;
+        stage.frame = Math.max(0, Math.min(media.clip.frames - 1, Math.round(time * media.clip.fps)));
+        draw();
+        onFrame();
+      };
+      if (video.requestVideoFrameCallback) {
+        const next = (_, { mediaTime }) => { shown(mediaTime); video.requestVideoFrameCallback(next); };
+        video.requestVideoFrameCallback(next);
+      } else {
+        const now = () => shown(Math.floor(video.currentTime * media.clip.fps + 1e-3) / media.clip.fps);
+        const tick = () => { if (!video.paused) { now(); requestAnimationFrame(tick); } };
+        video.addEventListener('play', tick);
+        video.addEventListener('seeked', now);
+        video.addEventListener('loadeddata', now);
+      }
+      video.addEventListener('seeked', () => {
+        if (wanted === null || stage.media !== media) return;
+        const target = wanted;
+        wanted = null;
+        seek(target);
+      });
+      for (const name of ['play', 'pause']) video.addEventListener(name, () => stage.media === media && onFrame());
+      video.addEventListener('error', () => {
+        if (stage.media === media && video.getAttribute('src')) SPARKLE.toast(`The video of ${media.sample.id} cannot be played`, 'bad');
+      });
+    }
+
+    function release(media) {
+      media.video.removeAttribute('src');
+      media.video.load();
+      media.video.remove();
+      ready.delete(media.sample.id);
+    }
+
+    /** Show a sample, and get the next one ready. */
+    function open(sample, next, play) {
+      const media = sample.media ? load(sample) : null;
+      stage.media?.video.pause();
+      [stage.media, stage.details, stage.frame, wanted] = [media, {}, 0, null];
+      if (next?.media) load(next);
+      for (const other of [...ready.values()]) if (other !== media && other.sample !== next) release(other);
+      if (!media) return;
+      media.video.playbackRate = stage.speed;
+      if (play) media.video.play().catch(() => {});
+      resize();
+      onFrame();
+    }
+
+    function close() {
+      stage.media = null;
+      for (const media of [...ready.values()]) release(media);
+    }
+
+    // --- time
+    function seek(target) {
+      const { media } = stage;
+      if (!media) return;
+      const at = Math.max(0, Math.min(media.clip.frames - 1, target));
+      if (media.video.seeking) { wanted = at; return; }
+      media.video.currentTime = (at + 0.5) / media.clip.fps; // the middle of a frame: no rounding misses it
+    }
+
+    function step(by) {
+      stage.video()?.pause();
+      seek((wanted ?? stage.frame) + by);
+    }
+
+    function toggle() {
+      const video = stage.video();
+      if (video?.paused) video.play().catch(() => {});
+      else video?.pause();
+    }
+
+    function setSpeed(speed) {
+      stage.speed = speed;
+      if (stage.media) stage.media.video.playbackRate = speed;
+    }
+
+    // --- pictures
+    const has = (kind) => Boolean(stage.media) && (stage.media.clip.tracks.includes(kind) || stage.media.clip.stills.includes(kind));
+    const views = () => [stage.left, stage.right].map((kind, index) => (has(kind) ? kind : ['source_video', 'edited_video'][index]));
+
+    function resize() {
+      const { media } = stage;
+      if (!media) return;
+      const room = place.getBoundingClientRect();
+      const limit = Math.max(160, Number.parseFloat(getComputedStyle(place).maxHeight) || innerHeight * 0.6);
+      const found = picture.layOut(room.width, limit, media.clip.width / media.clip.height, stage.mode === 'side', GAP);
+      const scale = Math.min(devicePixelRatio || 1, 2);
+      panes = found.panes;
+      [canvas.width, canvas.height] = found.size.map((length) => Math.max(1, Math.round(length * scale)));
+      [frame.style.width, frame.style.height] = found.size.map((length) => `${length}px`);
+      canvas.getContext('2d').setTransform(scale, 0, 0, scale, 0, 0);
+      draw();
+    }
+
+    function boxesNow() {
+      const { round1 = [], round2 = [] } = stage.details;
+      if (stage.boxes === 'round1') return { boxes: round1, exact: stage.frame === 0 };
+      if (stage.boxes !== 'round2' || !round2.length) return { boxes: [], exact: false };
+      const anchor = Math.min(round2.length - 1, Math.floor(stage.frame / SPARKLE.ANCHOR_EVERY));
+      return { boxes: round2[anchor], exact: stage.frame === anchor * SPARKLE.ANCHOR_EVERY };
+    }
+
+    function drawPane(context, view, box) {
+      picture.drawView(context, stage.media, view, box);
+      if (stage.mask && view !== 'source_video_mask') picture.drawMask(context, stage.media, box);
+      const { boxes, exact } = boxesNow();
+      picture.drawBoxes(context, boxes, (stage.details.round1 || []).map(({ label }) => label), exact, box);
+    }
+
+    function draw() {
+      if (!stage.media || !panes.length) return;
+      const context = canvas.getContext('2d');
+      const [left, right] = views();
+      const [first, second] = panes;
+      context.imageSmoothingQuality = 'high';
+      context.clearRect(0, 0, canvas.width, canvas.height);
+      if (stage.mode === 'side') {
+        drawPane(context, left, first);
+        drawPane(context, right, second);
+        picture.drawName(context, nameOf(left), first[0] + 8, first[1] + 8);
+        picture.drawName(context, nameOf(right), second[0] + 8, second[1] + 8);
+      } else if (stage.mode === 'difference') {
+        picture.drawDifference(context, stage.media, [left, right], first);
+        picture.drawName(context, `${nameOf(left)} − ${nameOf(right)}, ×4`, 8, 8);
+      } else {
+        drawWipe(context, left, right, first);
+      }
+      handle.hidden = wipe.hidden = stage.mode !== 'wipe';
+      for (const { kind, context: thumb } of stage.thumbs) picture.drawView(thumb, stage.media, kind, [0, 0, thumb.canvas.width, thumb.canvas.height]);
+      canvas.setAttribute('aria-label', `${nameOf(left)} and ${nameOf(right)}, frame ${stage.frame + 1} of ${stage.media.clip.frames}`);
+    }
+
+    function drawWipe(context, left, right, box) {
+      const at = (Number(wipe.value) / 100) * box[2];
+      drawPane(context, left, box);
+      context.save();
+      context.beginPath();
+      context.rect(at, 0, box[2] - at, box[3]);
+      context.clip();
+      drawPane(context, right, box);
+      context.restore();
+      picture.drawName(context, nameOf(left), 8, 8);
+      picture.drawName(context, nameOf(right), box[2] - 8, 8, true);
+      handle.style.left = `${at}px`;
+    }
+
+    wipe.oninput = draw;
+    new ResizeObserver(resize).observe(place);
+
+    return Object.assign(stage, {
+      open, close, seek, step, toggle, setSpeed, draw, resize, has, views,
+      setWipe(percent) { wipe.value = percent; draw(); },
+      wipe: () => Number(wipe.value),
+    });
+  }
+
+  SPARKLE.ANCHOR_EVERY = 8; // frames: the second grounding round looks at two a second
+  SPARKLE.makeStage = makeStage;
+}

@@ -1,0 +1,161 @@
+"""Which samples a page shows, and what the tables of their release say of them.
+
+- With a limit, samples are drawn by the hash of their ids: a fair picture of a theme, the same on every
+  machine, and a larger limit keeps what a smaller one showed.
+- Boxes and reasonings are read a chunk at a time: those of a full release are gigabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from sparkle.builders.catalog import MEASURE_COLUMNS, SCORE_COLUMNS
+from sparkle.builders.source.artifact import Artifact
+from sparkle.builders.source.pairs import open_pairs
+from sparkle.builders.source.place import Place, open_place
+from sparkle.hub.diff_rows import Table
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_bytes
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.ids import theme_of
+from sparkle.schemas.layout import Kind
+from sparkle.schemas.strict_json import parse_strict
+
+Fields = dict[str, Any]
+
+_NUMBERS = (*SCORE_COLUMNS, *MEASURE_COLUMNS)
+_FACTS = ("prompt", "subtheme", "scene", "licence", "source_sha256", *_NUMBERS)
+_IMAGE_SCORES = ("edited_frame0", "foreground_removed")
+_RECORD = (
+    "task",
+    "original_scene",
+    "round1_objects",
+    "frame_objects",
+    *(f"{name}_{word}_reasoning" for name in _IMAGE_SCORES for word in ("SC", "PQ")),
+    "frame_indices",
+    "frame_scores",
+)
+
+
+class Rows:
+    """The samples of a page, by theme and id.
+
+    Args:
+        where: A release's folder, an index's folder, or `owner/name[@revision]` of either on a Hub.
+        themes: The themes; none given is all.
+        ids: The samples to choose from; None is all.
+        limit: How many samples of each theme; None is all.
+
+    Raises:
+        ReleaseError: `where` cannot be read, has no such theme or id, or nothing is to be shown.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        themes: Sequence[str] = (),
+        ids: Collection[str] | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self.place: Place = open_place(where)
+        chosen = open_pairs(self.place, themes or None, kinds=(), ids=ids)
+        self._pairs = chosen.take(_drawn(chosen.ids, limit))
+        self.ids: Sequence[str] = list(self._pairs.ids)
+        self._records: dict[str, Table | None] = {}
+        if not self.ids:
+            raise ReleaseError("there is no sample to show", where=self.place.name)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def artifacts(self, row: int, kinds: Sequence[Kind]) -> dict[Kind, Artifact]:
+        """Where the artifacts of a sample are; kinds that it does not have are left out."""
+        there = (kind for kind in kinds if self._there[kind.name][row])
+        return {kind: self._pairs.artifact(row, kind) for kind in there}
+
+    def facts(self, row: int) -> Fields:
+        """What the table of pairs says of a sample; what is null is left out."""
+        return {name: value for name, values in self._facts.items() if (value := values[row]) is not None}
+
+    def details(self, rows: range) -> dict[str, Fields]:
+        """Id -> boxes and reasonings; what is null is left out, as is a sample without any."""
+        found: dict[str, Fields] = {}
+        for theme, ids in groupby(self.ids[rows.start : rows.stop], theme_of):
+            found |= self._theme_details(theme, list(ids))
+        return found
+
+    @cached_property
+    def thresholds(self) -> Mapping[str, float]:
+        """Column of a score -> the least that a sample needed; empty where nothing is recorded."""
+        if not self.place.tables.has(layout.PROVENANCE):
+            return {}
+        document = parse_strict(self.place.tables.fetch(layout.PROVENANCE).read_bytes())
+        limits = [run["config"]["thresholds"] for run in document["runs"]]
+        names = {column: column.removesuffix("_score") for column in SCORE_COLUMNS}
+        return {column: min(limit[name] for limit in limits) for column, name in names.items() if limits}
+
+    @cached_property
+    def _facts(self) -> Mapping[str, list[Any]]:
+        return {name: self._pairs.column(name).to_pylist() for name in _FACTS}
+
+    @cached_property
+    def _there(self) -> Mapping[str, list[bool]]:
+        return {
+            kind.name: self._pairs.column(f"{kind.name}_size").is_valid().to_pylist() for kind in layout.KINDS
+        }
+
+    def _theme_details(self, theme: str, ids: Sequence[str]) -> dict[str, Fields]:
+        if theme not in self._records:
+            path = layout.records_parquet(theme)
+            there = self.place.tables.has(path)
+            name = f"{self.place.name} {path}"
+            self._records[theme] = Table([self.place.tables.fetch(path)], name) if there else None
+        table = self._records[theme]
+        if table is None:
+            return {}
+        known = np.asarray(table.ids.to_numpy())
+        positions = np.searchsorted(known, np.array(ids, object))
+        rows = [at for at, one in zip(positions.tolist(), ids, strict=True) if known[at : at + 1] == [one]]
+        if not rows:
+            return {}
+        taken = table.take(np.array(rows, np.int64), _RECORD).to_pylist()
+        return {record.pop("task"): _told(record) for record in taken}
+
+
+def _drawn(ids: Sequence[str], limit: int | None) -> list[int]:
+    """The rows of some samples of each theme, in the order of rows."""
+    named = list(enumerate(ids))
+    if limit is None:
+        return [row for row, _ in named]
+    found: list[int] = []
+    for _, rows in groupby(named, lambda item: theme_of(item[1])):
+        lots = sorted(rows, key=lambda item: sha256_bytes(item[1].encode()))
+        found += sorted(row for row, _ in lots[:limit])
+    return found
+
+
+def _told(record: Mapping[str, Any]) -> Fields:
+    """A record as the page reads it: boxes as numbers and labels, reasonings by what they are about."""
+    frames = zip(record["frame_indices"] or (), record["frame_scores"] or (), strict=False)
+    told = {
+        "original_scene": record["original_scene"],
+        "round1": _boxes(record["round1_objects"]),
+        "round2": [_boxes(objects) for objects in record["frame_objects"] or ()],
+        "judged": {
+            name: {word: record[f"{name}_{word}_reasoning"] for word in ("SC", "PQ")}
+            for name in _IMAGE_SCORES
+            if record[f"{name}_SC_reasoning"] or record[f"{name}_PQ_reasoning"]
+        },
+        "frames": [{"frame": index, **scores} for index, scores in frames],
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _boxes(objects: Sequence[Mapping[str, Any]] | None) -> list[Fields]:
+    """Labelled boxes; an empty one abstains."""
+    return [{"box": item["bbox_2d"] or [], "label": item["label"]} for item in objects or ()]
