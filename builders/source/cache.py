@@ -26,6 +26,7 @@ from sparkle.schemas.fsio import TEMPORARY_MARK
 
 _KEPT = 0.9  # of the limit, after a clean-up: so that not every write makes one
 _TOTAL = "total"
+_MAX_DIGITS = 20
 
 
 class ArtifactCache:
@@ -93,8 +94,9 @@ class ArtifactCache:
     def _reserve(self, count: int) -> None:
         """Count bytes that are about to be written, after making room for them."""
         with self._locked() as total:
-            count_before = total.read_text() if total.exists() else ""
-            size = int(count_before) if count_before.isdecimal() else self._measure()
+            size = _read_count(total)
+            if size is None:
+                size = self._measure()
             if size + count > self._limit:
                 size = self._clean(int(_KEPT * self._limit) - count)
             total.write_text(str(size + count))
@@ -127,6 +129,16 @@ class ArtifactCache:
             path.unlink(missing_ok=True)
             left -= size
         return left
+
+
+def _read_count(total: Path) -> int | None:
+    """The bytes that are counted; None where there is no count, or a kill left none."""
+    try:
+        with total.open("rb") as file:
+            digits = file.read(_MAX_DIGITS)
+    except FileNotFoundError:
+        return None
+    return int(digits) if digits.isdigit() else None
 
 
 def _is_it(artifact: Artifact, data: bytes) -> bool:

@@ -175,7 +175,7 @@ def _sha256(file: Path) -> str:
 def serve(root: Path) -> Iterator[Hub]:
     """Serve the repositories below a folder on a free port."""
     with Hub(root) as hub:
-        thread = threading.Thread(target=hub.serve_forever, daemon=True)
+        thread = threading.Thread(target=hub.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         try:
             yield hub
