@@ -18,7 +18,7 @@ from sparkle.hub.staging.incoming import received
 from sparkle.hub.staging.names import MAIN, check_path, check_reference
 from sparkle.hub.staging.refusal import Refusal, bad_request, no_revision
 from sparkle.hub.staging.trees import find
-from sparkle.hub.staging.uploads import GITATTRIBUTES_PATH, UploadRules
+from sparkle.hub.staging.uploads import GITATTRIBUTES_PATH, upload_rules
 from sparkle.hub.staging.web import (
     hub_of,
     repository_of,
@@ -39,7 +39,7 @@ def preupload(request: Request, body: dict[str, Any]) -> Response:
     connection = hub_of(request).database.read()
     commit = repos.resolve(connection, repository, revision_of(request))
     ignore = body.get("gitIgnore")
-    rules = UploadRules(
+    rules = upload_rules(
         _text(connection, commit, GITATTRIBUTES_PATH),
         ignore if isinstance(ignore, str) else _text(connection, commit, ".gitignore"),
     )

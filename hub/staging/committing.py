@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sparkle.hub.staging.blobs import BlobStore
+from sparkle.hub.staging.card_rules import check_card_yaml
 from sparkle.hub.staging.commit_stream import AddLarge, AddSmall, Delete, Header, Operation, read_commit
 from sparkle.hub.staging.database import Database
 from sparkle.hub.staging.refusal import Refusal, bad_request, no_revision
@@ -68,6 +69,13 @@ def make_commit(
     return commit
 
 
+def _check_card(content: bytes, kind: str) -> None:
+    """Refuse a card that the Hub refuses when it is pushed."""
+    errors, _ = check_card_yaml(content.decode("utf-8", "replace"), kind)
+    if errors:
+        raise bad_request("Invalid metadata in README.md: " + "; ".join(errors))
+
+
 def _apply(
     connection: sqlite3.Connection,
     blobs: BlobStore,
@@ -77,6 +85,8 @@ def _apply(
 ) -> None:
     match operation:
         case AddSmall(path, content):
+            if path == "README.md":
+                _check_card(content, repository.kind)
             editor.put(path, save_content(connection, content), len(content))
         case AddLarge(path, sha256, size):
             found = blobs.size(sha256)

@@ -97,6 +97,12 @@ class Database:
                     self._writer.execute("ROLLBACK")
                 raise
 
+    def shrink(self) -> None:
+        """Give room that is no longer used back to the disk."""
+        with self._turn:
+            self._writer.execute("VACUUM")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close every connection; the log is put back into the file."""
         for connection in self._opened:

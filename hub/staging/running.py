@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.terminal import Terminal
 
 try:
+    from sparkle.hub.staging.collecting import collect as collect_garbage
     from sparkle.hub.staging.root import open_root
     from sparkle.hub.staging.server import check_address, serve
     from sparkle.hub.staging.tokens import Role, has_tokens, reset_tokens
@@ -25,6 +27,11 @@ def run(
     """Serve the hub in a folder until it is stopped, or collect its garbage."""
     address = check_address(host, port)
     with open_root(root) as opened:
+        if collect:
+            found = asdict(collect_garbage(opened))
+            words = ", ".join(f"{count:,} {name}" for name, count in found.items())
+            terminal.result(f"deleted: {words}", found)
+            return
         tokens: dict[Role, str] = {}
         if reset or not has_tokens(opened.database):
             tokens = reset_tokens(opened.database)

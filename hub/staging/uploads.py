@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import lru_cache
 
 from pathspec import GitIgnoreSpec
 
@@ -16,9 +17,9 @@ GITATTRIBUTES_PATH = ".gitattributes"
 
 # Suffixes in the .gitattributes that a new dataset on the Hub has.
 _LARGE = """
-7z arrow avro bin bz2 ckpt ftz gz h5 joblib lz4 mds mlmodel model msgpack npy npz onnx ot parquet pb pickle pkl
-pt pth rar safetensors tar tflite tgz wasm xz zip zst pcm sam raw aac flac mp3 ogg wav bmp gif png tiff jpg jpeg
-webp mp4 webm
+7z arrow avro bin bz2 ckpt ftz gz h5 joblib lz4 mds mlmodel model msgpack npy npz onnx ot parquet pb pickle
+pkl pt pth rar safetensors tar tflite tgz wasm xz zip zst
+pcm sam raw aac flac mp3 ogg wav bmp gif png tiff jpg jpeg webp mp4 webm
 """
 _LARGE_PATTERNS = [*(f"*.{suffix}" for suffix in _LARGE.split()), "*.tar.*", "saved_model/**/*", "*tfevents*"]
 GITATTRIBUTES = "".join(f"{name} filter=lfs diff=lfs merge=lfs -text\n" for name in _LARGE_PATTERNS).encode()
@@ -57,6 +58,12 @@ class UploadRules:
     def is_ignored(self, path: str) -> bool:
         """Whether a file is left out of commits."""
         return bool(self._ignored.match_file(path))
+
+
+@lru_cache(maxsize=64)
+def upload_rules(attributes: str, ignore: str) -> UploadRules:
+    """The rules of two texts; a client asks by 256 files, and the texts stay."""
+    return UploadRules(attributes, ignore)
 
 
 def _filters(attributes: str) -> list[str]:

@@ -64,7 +64,8 @@ def hash_name(raw: bytes) -> str:
 
 def read_chunks(xorb: memoryview) -> list[Chunk]:
     """The chunks of a serialized xorb; raises Refusal when it is none."""
-    chunks, offset = [], 0
+    chunks: list[Chunk] = []
+    offset = 0
     while offset < len(xorb) and bytes(xorb[offset : offset + 7]) != _XORB_FOOTER:
         header = bytes(xorb[offset : offset + _CHUNK_HEADER])
         if len(header) < _CHUNK_HEADER:
@@ -117,7 +118,8 @@ def read_shard(data: bytes) -> list[ShardFile]:
     shard = memoryview(data)
     if len(shard) < _ENTRY or struct.unpack_from("<Q", shard, 32)[0] != _SHARD_VERSION:
         raise bad_request("not a shard of version 2")
-    offset, found = _ENTRY, []
+    offset = _ENTRY
+    found: list[ShardFile] = []
     while True:
         header = _record(shard, offset)
         if header[:32] == _BOOKEND:
