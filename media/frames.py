@@ -17,6 +17,9 @@ from sparkle.schemas.errors import MediaError
 
 _Pixels = TypeVar("_Pixels", np.uint8, np.bool_)
 
+# A page shows a clip whole: one that is longer than this many times its shorter side gets smaller all over.
+_LONGEST = 4
+
 _FULL = 254  # levels of a mask pixel that is covered wholly: even, so that half is half
 
 
@@ -42,6 +45,22 @@ def resize(frames: npt.NDArray[_Pixels], size: tuple[int, int]) -> npt.NDArray[_
         else:
             target[:] = cv2.resize(frame.astype(np.uint8, copy=False), size, interpolation=cv2.INTER_AREA)
     return resized
+
+
+def fit(width: int, height: int, side: int) -> tuple[int, int]:
+    """The size at which a clip is shown.
+
+    Args:
+        width: Its pixels across.
+        height: Its pixels down.
+        side: The most pixels of its shorter side.
+
+    Returns:
+        (width, height), both even, no larger than it is, of the same proportions.
+    """
+    scale = min(1.0, side / min(width, height), _LONGEST * side / max(width, height))
+    across, down = (max(2, 2 * round(pixels * scale / 2)) for pixels in (width, height))
+    return across, down
 
 
 def side_by_side(

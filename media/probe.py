@@ -2,6 +2,7 @@
 
 - `probe` decodes every frame of a clip, so a `VideoInfo` also says that the clip is whole.
 - Of a long file only the first `DECODED_FRAMES` are decoded; the rest is counted by its packets.
+- `look` decodes one frame only: enough to draw what is known to be a clip.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from sparkle.media.decode import upright_size
 
 # Frames. Clips of the dataset have at most 81; a minute of video at 16 fps is 960.
 DECODED_FRAMES = 1000
+
+_UPSTREAM_FPS = 16  # where a container does not say
 
 
 @dataclass(frozen=True)
@@ -63,3 +66,33 @@ def probe(path: Path) -> VideoInfo:
         with open_video(path) as video:
             count = video.packet_count()
     return VideoInfo(width, height, count, float(rate or 0), codec, pix_fmt, rotation)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a video looks like.
+
+    Attributes:
+        width: Displayed width in pixels.
+        height: Displayed height in pixels.
+        fps: Frames a second, rounded, at least 1.
+    """
+
+    width: int
+    height: int
+    fps: int
+
+
+def look(path: Path) -> Shape:
+    """What a video looks like, by its first frame.
+
+    Args:
+        path: The video file.
+
+    Raises:
+        MediaError: The file is missing, no video, or its first frame does not decode.
+    """
+    with open_video(path) as video:
+        width, height = upright_size(next(video.frames()))
+        rate = video.stream.average_rate or video.stream.guessed_rate
+    return Shape(width, height, max(1, round(rate or _UPSTREAM_FPS)))

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sparkle.hub.preview.panes import Image, Pane, Shape, look, say
+from sparkle.hub.preview.panes import Image, Pane, say
 from sparkle.media.encode import Encoding, VideoWriter
-from sparkle.media.frames import resize
+from sparkle.media.frames import fit, resize
 from sparkle.media.images import encode_webp, read_png
+from sparkle.media.probe import Shape, look
 from sparkle.schemas import layout
 from sparkle.schemas.errors import MediaError
 from sparkle.schemas.fsio import atomic_path, write_atomic
@@ -34,7 +35,6 @@ VERSION = 1  # of what is drawn and how it is encoded: another one makes everyth
 # pixels a point.
 _SHEET_SIDE = 360
 _CARD_SIDE = 160
-_LONGEST = 4  # times that, at most, on the longer side: no film is wider
 _COLUMNS = 2  # tiles in a row: a pair stands side by side, and five tiles of 16:9 stay below 1080 rows
 
 _STILL_QUALITY = 82
@@ -116,7 +116,7 @@ def make_clip(files: Mapping[Kind, Path], places: Places) -> Clip:
     shape = _shape(files, problems)
     if shape is None:
         return Clip(0, 0, 0, 0, (), (), tuple(problems))
-    size = _fitted(shape, _SHEET_SIDE)
+    size = fit(shape.width, shape.height, _SHEET_SIDE)
     panes = [Pane(kind, files[kind], shape, size) for kind in TRACKS if kind in files]
     frames, poster = _write_videos(panes, shape, size, places)
     stills = dict(_stills(files, shape, size, problems))
@@ -147,19 +147,12 @@ def _shape(files: Mapping[Kind, Path], problems: list[str]) -> Shape | None:
     return None
 
 
-def _fitted(shape: Shape, side: int) -> tuple[int, int]:
-    """(width, height) with at most so many pixels on the shorter side, both even."""
-    scale = min(1.0, side / min(shape.width, shape.height), _LONGEST * side / max(shape.width, shape.height))
-    width, height = (max(2, 2 * round(pixels * scale / 2)) for pixels in (shape.width, shape.height))
-    return width, height
-
-
 def _write_videos(
     panes: Sequence[Pane], shape: Shape, size: tuple[int, int], places: Places
 ) -> tuple[int, Image]:
     """Write sheet and card; gives the number of frames and the card's first one."""
     leader = next(pane for pane in panes if pane.kind in PAIR and pane.problem is None)
-    small = _fitted(shape, _CARD_SIDE)
+    small = fit(shape.width, shape.height, _CARD_SIDE)
     rows = -(-len(panes) // _COLUMNS)
     sheet = np.zeros((rows * size[1], _COLUMNS * size[0], 3), np.uint8)
     cells = [_cell(sheet, index, size) for index in range(len(panes))]

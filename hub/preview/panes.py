@@ -7,41 +7,22 @@ dark where frames are missing, and `problem` has the words.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.media.container import open_video
-from sparkle.media.decode import iter_frames, upright_size
+from sparkle.media.decode import iter_frames
 from sparkle.media.frames import resize
 from sparkle.media.mask import load_mask
+from sparkle.media.probe import Shape, look
 from sparkle.schemas.errors import MediaError
 from sparkle.schemas.layout import BACKGROUND_VIDEO, SOURCE_VIDEO_MASK, Kind
 
 Image = npt.NDArray[np.uint8]
 
 _BLANK = 24  # gray level of frames that are not there: dark, yet no black frame of a video
-_DEFAULT_FPS = 16  # upstream's; where a container does not say
 _SET = np.uint8(255)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a video is: pixels across and down as displayed, frames a second."""
-
-    width: int
-    height: int
-    fps: int
-
-
-def look(path: Path) -> Shape:
-    """What a video is, by its first frame; raises MediaError."""
-    with open_video(path) as video:
-        width, height = upright_size(next(video.frames()))
-        rate = video.stream.average_rate or video.stream.guessed_rate
-    return Shape(width, height, max(1, round(rate or _DEFAULT_FPS)))
 
 
 def say(kind: Kind, error: MediaError) -> str:
