@@ -24,7 +24,7 @@ from sparkle.builders.manifest import FileEntry, read_manifest
 from sparkle.builders.removal import Removed, id_mark, read_provenance, source_mark
 from sparkle.builders.removal_model import Cut, Held, Removal, ThemeCut
 from sparkle.builders.removal_paired import shards_with
-from sparkle.builders.removal_store import Store
+from sparkle.builders.removal_store import Store, listed_file
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES, parse_id, theme_of
@@ -85,7 +85,7 @@ def _read_rows(store: Store, theme: str, entries: Mapping[str, FileEntry]) -> pa
     tables = []
     for path in paths:
         try:
-            tables.append(pq.ParquetFile(store.file(path)).read(columns).select(columns))
+            tables.append(pq.ParquetFile(listed_file(store, entries[path])).read(columns).select(columns))
         except (pa.ArrowException, OSError, KeyError) as error:
             raise ReleaseError("a table of the release cannot be read", got=error, where=path) from None
     table = pa.concat_tables(tables).replace_schema_metadata(None).combine_chunks()

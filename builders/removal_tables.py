@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +46,7 @@ def _shift(table: pa.Table, members: Sequence[Held], offsets: Sequence[int]) -> 
     return table.set_column(table.schema.get_field_index(name), table.schema.field(name), pa.array(values))
 
 
-def read_previews(paths: Sequence[Path]) -> dict[str, bytes]:
+def read_previews(paths: Iterable[Path]) -> dict[str, bytes]:
     """Every preview of a theme's files by the id of its row."""
     found = {}
     for path in paths:

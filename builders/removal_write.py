@@ -30,7 +30,7 @@ from sparkle.builders.removal import add_section
 from sparkle.builders.removal_model import Removal, ThemeCut
 from sparkle.builders.removal_paired import cut_paired
 from sparkle.builders.removal_plan import table_paths, themes_of
-from sparkle.builders.removal_store import Store
+from sparkle.builders.removal_store import Store, listed_file
 from sparkle.builders.removal_tars import cut_tar, take_out
 from sparkle.builders.removal_text import cut_csv, cut_lines
 from sparkle.builders.stats import read_stats
@@ -94,7 +94,7 @@ class _Writer:
                 self._rows(cut)
                 self._paired(cut)
             else:
-                self._drop(path for path in self.entries if _is_of_theme(cut.theme, path))
+                self._drop(path for path in self.entries if is_of_theme(cut.theme, path))
         self._pages()
         self._put(layout.MANIFEST, lambda target: write_atomic(target, dump_manifest(self.entries.values())))
         del self.entries[layout.MANIFEST]
@@ -144,13 +144,15 @@ class _Writer:
             *((file.path, cut_lines) for file in jsonl_files(theme)),
             (layout.records_parquet(theme), tables.cut_records),
         ):
-            source = self.store.file(path)
+            if path not in self.removal.entries:  # an import may lack it
+                continue
+            source = listed_file(self.store, self.removal.entries[path])
             self._put(path, lambda target, write=write, source=source: write(source, target, gone))
 
     def _rows(self, cut: ThemeCut) -> None:
         rows, old = tables.rows_left(cut), table_paths(cut.theme, self.entries)
         shown = rows["task"].slice(0, self.removal.document["options"]["preview"] or 0).to_pylist()
-        known = tables.read_previews([self.store.file(path) for path in old])
+        known = tables.read_previews(map(self.store.file, old))
         previews = {}
         with self.progress(f"previews of {cut.theme}", len(shown)) as advance:
             for sample_id in shown:
@@ -185,8 +187,9 @@ class _Writer:
         document = removal.removed.record({**removal.document, "next_parts": numbers})
         check("provenance", document, where=layout.PROVENANCE)
         self._put(layout.PROVENANCE, lambda target: write_atomic(target, dump_document(document)))
-        old = layout.CHANGELOG in removal.entries and self.store.file(layout.CHANGELOG).read_bytes()
-        changelog = add_section(old or None, themes_of(removal.ids))
+        old = removal.entries.get(layout.CHANGELOG)
+        before = None if old is None else listed_file(self.store, old).read_bytes()
+        changelog = add_section(before, themes_of(removal.ids))
         self._put(layout.CHANGELOG, lambda target: write_atomic(target, changelog))
         with self._view() as view:
             if document["options"].get("plots"):
@@ -224,7 +227,7 @@ class _Writer:
             self.entries.pop(path, None)
 
 
-def _is_of_theme(theme: str, path: str) -> bool:
+def is_of_theme(theme: str, path: str) -> bool:
     """Whether a file is of one theme alone."""
     path = path.removeprefix(f"{layout.INTERMEDIATE}/")
     places = (f"data/{theme}/", f"records/{theme}.", f"prompts/{theme}_", f"webdataset/{theme}-")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from sparkle.schemas.terminal import Terminal
 if TYPE_CHECKING:
     from sparkle.builders.removal_model import Removal
 
+_HUB_SCHEME = "hf://datasets/"  # how `datasets` and fsspec write a repository
 _SHOWN_IDS = 5  # of the pairs that share a source; --json has all
 
 
@@ -61,36 +64,114 @@ def takedown(
     """
     if not sources and not ids:
         raise click.UsageError("name what to take down: --source SHA256 or --id ID")
+    if purge_history and not (yes or dry_run or sys.stdin.isatty()):
+        raise click.UsageError("--purge-history cannot be undone: give --yes where nobody can be asked")
     terminal = Terminal(as_json=as_json)
+    asked = _Asked(ids, sources, dry_run, purge_history, yes)
     with terminal.guard():
         from sparkle.hub.takedown.folder import folder_of
 
-        folder = folder_of(release)
+        folder = None if release.startswith(_HUB_SCHEME) else folder_of(release)
         if folder is not None:
             if purge_history:
                 raise click.UsageError("--purge-history is for repositories: a folder keeps no history")
-            _in_folder(terminal, folder, ids, sources, dry_run)
+            _in_folder(terminal, folder, asked)
         else:
-            raise NotImplementedError
+            _in_repository(terminal, release, asked)
 
 
-def _in_folder(
-    terminal: Terminal, folder: Path, ids: tuple[str, ...], sources: tuple[str, ...], dry_run: bool
-) -> None:
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asks for."""
+
+    ids: tuple[str, ...]
+    sources: tuple[str, ...]
+    dry_run: bool
+    purge: bool
+    yes: bool
+
+
+def _in_folder(terminal: Terminal, folder: Path, asked: _Asked) -> None:
     from sparkle.hub.takedown import folder as folders
 
-    if dry_run:
-        removal, edited = folders.plan(folder, ids, sources), None
+    if asked.dry_run:
+        removal, edited = folders.plan(folder, asked.ids, asked.sources), None
         _say_plan(terminal, removal)
     else:
         done = folders.take_down(
-            folder, ids, sources, terminal.progress, say=lambda found: _say_plan(terminal, found)
+            folder, asked.ids, asked.sources, terminal.progress, say=lambda found: _say_plan(terminal, found)
         )
         removal, edited = done.removal, done.edited
-    answer = {"release": str(folder), "dry_run": dry_run, **_removal_json(removal)}
+    answer = {"release": str(folder), "dry_run": asked.dry_run, **_removal_json(removal)}
     if edited is not None:
         answer |= {"changed": edited.changed, "deleted": edited.deleted}
-    terminal.result(_verdict(removal, str(folder), dry_run=dry_run), answer)
+    terminal.result(_verdict(removal, str(folder), dry_run=asked.dry_run), answer)
+
+
+def _in_repository(terminal: Terminal, release: str, asked: _Asked) -> None:
+    from sparkle.hub.remotes.hub_target import HubTarget
+    from sparkle.hub.takedown import repository
+
+    repo, _, branch = release.removeprefix(_HUB_SCHEME).partition("@")
+    done = repository.take_down(
+        HubTarget(repo, branch or None, say=terminal.say),
+        asked.ids,
+        asked.sources,
+        terminal.progress,
+        dry_run=asked.dry_run,
+        plan=lambda found: _say_plan(terminal, found, remote=True),
+        say=terminal.say,
+    )
+    answer = {"release": release, "dry_run": asked.dry_run, **_removal_json(done.removal)}
+    answer |= {"before": done.before, "commit": done.head}
+    if done.edited is not None:
+        answer |= {"changed": done.edited.changed, "deleted": done.edited.deleted}
+    answer |= _history(terminal, repo, branch or "main", asked, done.removal)
+    terminal.result(_verdict(done.removal, release, dry_run=asked.dry_run), answer)
+
+
+def _history(terminal: Terminal, repo: str, branch: str, asked: _Asked, removal: Removal) -> dict[str, Any]:
+    """Say what history still holds; purge it when asked to."""
+    import tempfile
+    from dataclasses import asdict
+
+    from sparkle.hub.takedown.history import History
+    from sparkle.hub.takedown.purge import plan_purge, purge
+
+    with tempfile.TemporaryDirectory() as cache:
+        ids = sorted({*asked.ids, *removal.ids})
+        history = History(repo, Path(cache), ids, asked.sources, terminal.say)
+        if not asked.purge or (asked.dry_run and removal.ids):
+            trace = history.trace(branch, terminal.progress)
+            for line in trace.lines():
+                terminal.say(line)
+            if asked.purge:
+                terminal.say("purge: planned in full once the samples are taken down")
+            elif trace.files:
+                terminal.say("history: --purge-history removes that for good")
+            return {"history": asdict(trace)}
+        plan = plan_purge(history, branch, terminal.progress)
+        for line in (*plan.trace.lines(), *plan.lines()):
+            terminal.say(line)
+        if asked.dry_run:
+            return {"history": asdict(plan.trace), "purge": asdict(plan)}
+        if not asked.yes:
+            _confirm(repo)
+        purged = purge(history, plan, terminal.progress)
+    terminal.say(f"purged: {purged.files:,} contents of {purged.bytes:,} bytes are deleted for good")
+    if purged.text:
+        terminal.say(
+            f"note: {purged.text:,} small text files of old commits are still served to whoever knows the "
+            "commit's name, until the Hub clears up by itself; its support can do it at once"
+        )
+    return {"history": asdict(plan.trace), "purge": asdict(plan), "purged": asdict(purged)}
+
+
+def _confirm(repo: str) -> None:
+    """Have the repository's name typed; anything else ends the command."""
+    text = f"This cannot be undone. Type {repo} to purge its history"
+    if click.prompt(text, err=True, default="", show_default=False) != repo:
+        raise click.ClickException("not confirmed: the history was not purged; what was taken down is")
 
 
 def _verdict(removal: Removal, name: str, *, dry_run: bool) -> str:
@@ -105,13 +186,16 @@ def _verdict(removal: Removal, name: str, *, dry_run: bool) -> str:
     )
 
 
-def _say_plan(terminal: Terminal, removal: Removal) -> None:
+def _say_plan(terminal: Terminal, removal: Removal, *, remote: bool = False) -> None:
     """Tell a person what is going to be done."""
     from sparkle.builders.removal_cost import cost_of
 
     if removal.ids:
-        for line in cost_of(removal).lines():
+        cost = cost_of(removal)
+        for line in cost.lines():
             terminal.say(line)
+        if remote:
+            terminal.say(f"bytes: {cost.read:,} to download, at most {cost.write:,} to upload")
     if removal.done:
         terminal.say(f"note: {len(removal.done):,} of what was asked for was taken down before")
     if removal.shared:

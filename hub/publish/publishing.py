@@ -104,7 +104,9 @@ def publish_release(
         if plan.batches:
             parcels = {entry.path: files.parcel(entry) for entry in entries}
             head = target.prepare(standing, _card(parcels[layout.CARD], target))
-            sent = _send([parcels[entry.path] for entry in sending_order(plan.puts)], files, target, progress)
+            sent = send_files(
+                [parcels[entry.path] for entry in sending_order(plan.puts)], files, target, progress
+            )
             for change in _changes(plan, parcels, options.tag):
                 head = target.commit(head, change)
             _refuse_different(entries, files, target)
@@ -146,7 +148,7 @@ def _card(parcel: Parcel, target: Target) -> bytes:
     return parcel.read() if parcel.file is not None else target.read(layout.CARD)
 
 
-def _send(parcels: Sequence[Parcel], files: LocalFiles, target: Target, progress: Progress) -> int:
+def send_files(parcels: Sequence[Parcel], files: LocalFiles, target: Target, progress: Progress) -> int:
     """Send what was not sent before; returns the bytes of it."""
     todo = [parcel for parcel in parcels if not target.sent(parcel)]
     size = sum(parcel.entry.size for parcel in todo)
@@ -154,8 +156,10 @@ def _send(parcels: Sequence[Parcel], files: LocalFiles, target: Target, progress
         done = 0
         for group in _groups(todo):
             files.refuse_changed(group)
-            target.send(group)
-            files.refuse_changed(group)
+            try:
+                target.send(group)
+            finally:
+                files.refuse_changed(group)  # which says more than what else went wrong by it
             before, done = done, done + sum(parcel.entry.size for parcel in group)
             advance(_units(done) - _units(before))
     return size

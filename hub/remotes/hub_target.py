@@ -64,6 +64,9 @@ class HubTarget:
         checkpoint: Bytes of a large file that are sent in one step when it is sent by Xet; None is the whole
             file. A kill costs what the step under way had sent.
 
+    Attributes:
+        key: A name of the repository and its Hub for files that are kept of them.
+
     Raises:
         ConfigError: `repo` is no `owner/name`.
     """
@@ -90,8 +93,8 @@ class HubTarget:
         self._api = HfApi()
         self._patience = Patience(self.name, say)
         self._additions: dict[str, CommitOperationAdd] = {}
-        key = fingerprint([_host(self._api.endpoint), repo.lower()])[:32]
-        self._notes = cache_folder() / "publish" / key
+        self.key = fingerprint([_host(self._api.endpoint), repo.lower()])[:32]
+        self._notes = cache_folder() / "publish" / self.key
         self._journal = SentJournal(self._notes.with_suffix(".jsonl"))
 
     @property

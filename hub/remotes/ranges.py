@@ -44,20 +44,30 @@ def read_range(remote: FolderRemote | HubRemote, path: str, start: int, size: in
 
 def _ask(remote: HubRemote, path: str, start: int, size: int) -> bytes:
     """What a Hub answers, at most a block more than was asked for."""
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_stream_backoff
-
     from sparkle.hub.remotes.hub import client_errors
 
     where = f"{remote.name} {path}"
-    url = hf_hub_url(remote.repo, path, repo_type="dataset", revision=remote.commit)
+    with client_errors(where):
+        return request_range(remote.repo, remote.commit, path, start, size)
+
+
+def request_range(repo: str, commit: str, path: str, start: int, size: int) -> bytes:
+    """What a Hub answers, at most a block more than was asked for; raises what the client raises."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_stream_backoff
+
+    url = hf_hub_url(repo, path, repo_type="dataset", revision=commit)
     headers = {**build_hf_headers(), "range": f"bytes={start}-{start + size - 1}"}
     found = bytearray()
-    with client_errors(where), http_stream_backoff("GET", url, headers=headers) as answer:
+    with http_stream_backoff("GET", url, headers=headers) as answer:
         hf_raise_for_status(answer)
         if answer.status_code != _PARTIAL:
-            got = f"status {answer.status_code}"
-            raise ReleaseError("the Hub does not answer with a range", got=got, wanted=_PARTIAL, where=where)
+            raise ReleaseError(
+                "the Hub does not answer with a range",
+                got=f"status {answer.status_code}",
+                wanted=_PARTIAL,
+                where=f"{repo} {path}",
+            )
         for block in answer.iter_bytes():
             found += block
             if len(found) > size:

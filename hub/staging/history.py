@@ -40,14 +40,14 @@ class LargeFile:
         path: A path that it had: in the newest commit that has it.
         size: Bytes.
         pushed: When the oldest commit that has it was made.
-        ref: A reference that leads to it.
+        ref: A reference that leads to it; None where none does any more, as after a squash.
     """
 
     sha256: bytes
     path: str
     size: int
     pushed: str
-    ref: str
+    ref: str | None
 
 
 def last_touched(
@@ -83,10 +83,14 @@ def squash(
 
 
 def large_files(connection: sqlite3.Connection, repository: Repository) -> list[LargeFile]:
-    """Every large file that any reference's history holds, sorted by hash."""
+    """Every large file of a repository, sorted by hash: also those that a squash left without a reference."""
     found: dict[bytes, LargeFile] = {}
     seen: dict[str, None] = {}
-    for ref, commit_id in refs_of(connection, repository).items():
+    rows = connection.execute(
+        "SELECT id FROM commits WHERE repo=? ORDER BY date DESC, id", (repository.id,)
+    ).fetchall()
+    heads: list[tuple[str | None, str]] = list(refs_of(connection, repository).items())
+    for ref, commit_id in [*heads, *((None, row["id"]) for row in rows)]:
         for commit in history(connection, repository, load_commit(connection, repository, commit_id)):
             if commit.id in seen:
                 break  # and so are its parents

@@ -1,0 +1,211 @@
+"""What a repository still holds of samples that were taken down: in older commits, tags, pull requests.
+
+How it works
+- Whether a commit shows a sample is read from the tables that it has: a few columns, by range. Tables that
+  several commits have are read once.
+- Which files of such a commit hold it follows from its rows and its manifest: the tars and loose files of the
+  sample, and the text, tables, paired shards and strip of its theme.
+- Commits of a publish that was under way have tars and no table yet: they are older than one that has both,
+  and go with it when history is purged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from huggingface_hub import HfApi, HfFileSystem
+from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub.hf_api import GitRefInfo, RepoFile
+
+from sparkle.builders.manifest import FileEntry, read_manifest
+from sparkle.builders.progress import Progress, silent
+from sparkle.builders.removal_write import is_of_theme
+from sparkle.hub.remotes.patience import Patience
+from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.ids import theme_of
+from sparkle.schemas.layout import KINDS
+
+_COLUMNS = ("task", "source_sha256", *(f"{kind.name}_shard" for kind in KINDS))
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class HeldFile:
+    """A file of a commit that holds samples."""
+
+    commit: str
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where samples still are.
+
+    Attributes:
+        commits: Older commits of the branch that show them, newest first.
+        refs: Other branches, tags and pull requests whose newest commit shows them, in full (`refs/...`).
+        files: Files that hold them, each content once.
+    """
+
+    commits: tuple[str, ...] = ()
+    refs: tuple[str, ...] = ()
+    files: tuple[HeldFile, ...] = ()
+
+    def lines(self) -> list[str]:
+        """It for people."""
+        if not self.files:
+            return ["history: no commit, tag or branch still shows it"]
+        newest = f" (the newest is {self.commits[0][:12]})" if self.commits else ""
+        size = sum(file.size for file in self.files)
+        found = [f"history: {len(self.commits):,} older commits still show it{newest}"]
+        found += [f"history: {ref.removeprefix('refs/')} still shows it" for ref in self.refs]
+        return [*found, f"history: {len(self.files):,} files of {size:,} bytes hold it"]
+
+
+class History:
+    """The commits of a repository, asked about some samples.
+
+    Args:
+        repo: `owner/name`.
+        cache: Where manifests are kept for now.
+        ids: The samples.
+        sources: Sources of samples.
+        say: Told of waits.
+    """
+
+    def __init__(
+        self,
+        repo: str,
+        cache: Path,
+        ids: Sequence[str],
+        sources: Sequence[str],
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.repo = repo
+        self.api = HfApi()
+        self._cache = cache
+        lowered = [source.lower() for source in sources]
+        self._wanted = {"task": pa.array(ids, pa.string()), "source_sha256": pa.array(lowered, pa.string())}
+        self._patience = Patience(repo, say)
+        self._rows: dict[str, list[dict[str, str | None]]] = {}  # a table's hash -> its rows of the samples
+        self._held: dict[str, tuple[HeldFile, ...]] = {}  # commit -> its files that hold them
+
+    def ask(self, action: Callable[[], Answer]) -> Answer:
+        """Ask the Hub something, patiently; raises SparkleError."""
+        return self._patience.run(action)
+
+    def refs(self) -> list[GitRefInfo]:
+        """Every branch, tag and pull request."""
+        refs = self.ask(
+            lambda: self.api.list_repo_refs(self.repo, repo_type="dataset", include_pull_requests=True)
+        )
+        return [*refs.branches, *refs.tags, *(refs.pull_requests or ())]
+
+    def commits(self, revision: str) -> list[str]:
+        """A branch's commits, newest first."""
+        found = self.ask(
+            lambda: self.api.list_repo_commits(self.repo, repo_type="dataset", revision=revision)
+        )
+        return [commit.commit_id for commit in found]
+
+    def trace(self, branch: str, progress: Progress = silent) -> Trace:
+        """Where the samples still are, besides at the head of a branch, whose files hold none of them."""
+        others = [ref for ref in self.refs() if ref.ref != f"refs/heads/{branch}"]
+        head, *older = self.commits(branch)
+        clean = frozenset() if self.held(head) else {entry.sha256 for entry in self._manifest(head).values()}
+        files: dict[str, HeldFile] = {}
+        asked = dict.fromkeys((*older, *(ref.target_commit for ref in others)))
+        with progress("reading history", len(asked)) as advance:
+            for commit in asked:
+                for file in self.held(commit):
+                    if file.sha256 not in clean:
+                        files.setdefault(file.sha256, file)
+                advance()
+        return Trace(
+            commits=tuple(commit for commit in older if self.held(commit)),
+            refs=tuple(ref.ref for ref in others if self.held(ref.target_commit)),
+            files=tuple(files[sha256] for sha256 in sorted(files)),
+        )
+
+    def held(self, commit: str) -> tuple[HeldFile, ...]:
+        """The files of a commit that hold the samples; none when it does not show them."""
+        if commit not in self._held:
+            rows = [row for path, sha in self._tables(commit) for row in self._read(commit, path, sha)]
+            self._held[commit] = tuple(self._files(commit, rows)) if rows else ()
+        return self._held[commit]
+
+    def _tables(self, commit: str) -> list[tuple[str, str]]:
+        """Path and hash of each table of pairs that a commit has."""
+
+        def ask() -> list[tuple[str, str]]:
+            try:
+                tree = self.api.list_repo_tree(
+                    self.repo, "data", recursive=True, revision=commit, repo_type="dataset"
+                )
+                return [
+                    (item.path, item.lfs.sha256 if item.lfs else item.blob_id)
+                    for item in tree
+                    if isinstance(item, RepoFile) and item.path.endswith(".parquet")
+                ]
+            except EntryNotFoundError:
+                return []
+
+        return self.ask(ask)
+
+    def _read(self, commit: str, path: str, sha: str) -> list[dict[str, str | None]]:
+        """The rows of the samples in a table."""
+        if sha not in self._rows:
+            try:
+                self._rows[sha] = self.ask(lambda: self._find(f"datasets/{self.repo}@{commit}/{path}"))
+            except pa.ArrowException as error:
+                raise ReleaseError(
+                    "a table of an older commit cannot be read", got=error, where=f"{commit} {path}"
+                ) from None
+        return self._rows[sha]
+
+    def _find(self, name: str) -> list[dict[str, str | None]]:
+        with HfFileSystem().open(name, "rb") as file:
+            parquet = pq.ParquetFile(file)
+            known = [column for column in _COLUMNS if column in parquet.schema_arrow.names]
+            table = parquet.read(known)
+        found = pa.array([False] * table.num_rows)
+        for column, values in self._wanted.items():
+            if column in known and len(values):
+                found = pc.or_(found, pc.is_in(table[column], values, skip_nulls=True))
+        rows: list[dict[str, str | None]] = table.filter(found).to_pylist()
+        return rows
+
+    def _files(self, commit: str, rows: Sequence[Mapping[str, str | None]]) -> Iterator[HeldFile]:
+        shards = {row.get(f"{kind.name}_shard") for row in rows for kind in KINDS}
+        ids = [str(row["task"]) for row in rows]
+        loose = {kind.path(sample_id) for sample_id in ids for kind in KINDS}
+        themes = {theme_of(sample_id) for sample_id in ids}
+        for path, entry in self._manifest(commit).items():
+            whole = not path.endswith(".tar") or path.startswith("webdataset/")
+            theme = whole and any(is_of_theme(theme, path) for theme in themes)
+            if path in shards or path in loose or (theme and not _is_loose(path)):
+                yield HeldFile(commit, path, entry.size, entry.sha256)
+
+    def _manifest(self, commit: str) -> dict[str, FileEntry]:
+        file = self.ask(
+            lambda: self.api.hf_hub_download(
+                self.repo, layout.MANIFEST, repo_type="dataset", revision=commit, cache_dir=self._cache
+            )
+        )
+        return {entry.path: entry for entry in read_manifest(Path(file).parent)}
+
+
+def _is_loose(path: str) -> bool:
+    """Whether a path is that of an artifact that stands loose."""
+    parts = path.removeprefix(f"{layout.INTERMEDIATE}/").split("/")
+    return len(parts) == 3 and parts[1] in {kind.name for kind in KINDS}

@@ -1,0 +1,144 @@
+"""Samples leave a release in a repository of a Hub, in one commit.
+
+How it works
+- The branch is read at its commit: manifest, tables, the text of the themes that lose something, and of tars
+  the ranges that stay (`hub_store`). What changes is written into a folder in the user's cache, sent, and
+  made visible by one commit on top of the one that was read: readers see the old release or the new one.
+  When somebody else published meanwhile, the Hub refuses it (412) and nothing has changed.
+- A kill at any moment leaves the branch as it was, or done. A rerun goes on with the tars that were cut and
+  the contents that were sent; when the commit was made before the kill, there is nothing left to do.
+- What was fetched and written is deleted when it is published, or when it belongs to another state.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkle.builders.manifest import FileEntry
+from sparkle.builders.progress import Progress, silent
+from sparkle.builders.removal_model import Removal
+from sparkle.builders.removal_plan import check_asked, plan_removal
+from sparkle.builders.removal_write import Edited, write_removal
+from sparkle.hub.publish.files import LocalFiles
+from sparkle.hub.publish.order import sending_order
+from sparkle.hub.publish.publishing import send_files
+from sparkle.hub.remotes.hub_target import HubTarget
+from sparkle.hub.remotes.target import Change, Standing
+from sparkle.hub.takedown.hub_store import HubStore
+from sparkle.schemas import layout
+from sparkle.schemas.cache_folder import cache_folder
+from sparkle.schemas.canonical import fingerprint, sha256_file
+from sparkle.schemas.errors import ReleaseError
+
+
+@dataclass(frozen=True)
+class HubTakedown:
+    """What a takedown in a repository did.
+
+    Attributes:
+        removal: What left.
+        edited: What was written; None when there was nothing left to do, or it was planned only.
+        before: The commit that was read.
+        head: The commit that the branch shows now.
+    """
+
+    removal: Removal
+    edited: Edited | None
+    before: str
+    head: str
+
+
+def take_down(
+    target: HubTarget,
+    ids: Sequence[str],
+    sources: Sequence[str],
+    progress: Progress = silent,
+    *,
+    dry_run: bool = False,
+    plan: Callable[[Removal], None] = lambda removal: None,
+    say: Callable[[str], None] = lambda text: None,
+) -> HubTakedown:
+    """Take samples out of a release in a repository.
+
+    Args:
+        target: The branch of a repository.
+        ids: Ids to take down.
+        sources: Sources of which every sample is taken down, as the release's tables have them.
+        progress: Told how the work goes on.
+        dry_run: Whether to plan only.
+        plan: Told what is going to be done, before anything is transferred for it.
+        say: Told of waits.
+
+    Raises:
+        ConfigError: there is no token, or one that may not write.
+        ReleaseError: it is no release, has no such id or source and never had, is not whole where it has to
+            be read, something was published there meanwhile, or the Hub refuses. The branch is as it was.
+    """
+    check_asked(ids, sources)
+    with target.session():
+        standing = target.look()
+        if standing.head is None or standing.manifest is None:
+            raise ReleaseError(
+                "not a release",
+                got="no such repository or branch" if standing.head is None else "no manifest",
+                wanted=f"a dataset with {layout.MANIFEST}",
+                where=target.name,
+            )
+        with _workplace(target, standing.head, ids, sources) as work:
+            store = HubStore(target.repo, standing.head, work / "old", say)
+            removal = plan_removal(store, ids, sources)
+            plan(removal)
+            if dry_run or not removal.ids:
+                return HubTakedown(removal, None, standing.head, standing.head)
+            edited = write_removal(removal, store, work / "new", progress)
+            head = _publish(target, standing, work / "new", removal, edited, progress)
+    return HubTakedown(removal, edited, standing.head, head)
+
+
+@contextmanager
+def _workplace(target: HubTarget, head: str, ids: Sequence[str], sources: Sequence[str]) -> Iterator[Path]:
+    """A folder for this takedown of this state, which an earlier attempt may have begun to fill.
+
+    What was written stays when the block fails, so that the next attempt goes on.
+    """
+    place = cache_folder() / "takedown" / target.key
+    work = place / fingerprint([head, sorted(set(ids)), sorted(set(sources))])[:32]
+    for other in place.glob("*"):
+        if other != work:
+            shutil.rmtree(other)
+    (work / "new").mkdir(parents=True, exist_ok=True)
+    try:
+        yield work
+    except BaseException:
+        if not any((work / "new").iterdir()):
+            shutil.rmtree(place)
+        raise
+    shutil.rmtree(place)
+
+
+def _publish(
+    target: HubTarget,
+    standing: Standing,
+    folder: Path,
+    removal: Removal,
+    edited: Edited,
+    progress: Progress,
+) -> str:
+    """Send what was written and make it visible in one commit; returns that."""
+    manifest = folder / layout.MANIFEST
+    own = FileEntry(layout.MANIFEST, manifest.stat().st_size, sha256_file(manifest))
+    entries = sending_order([own if path == own.path else edited.entries[path] for path in edited.changed])
+    files = LocalFiles(folder, entries)
+    parcels = [files.parcel(entry) for entry in entries]
+    target.prepare(standing, (folder / layout.CARD).read_bytes())
+    send_files(parcels, files, target, progress)
+    deletes = tuple(path for path in edited.deleted if path in standing.files)
+    count = len(removal.ids)
+    title = f"Take down {count:,} pair{'s' if count > 1 else ''}"
+    head = target.commit(str(standing.head), Change(tuple(parcels), deletes, title))
+    target.finish()
+    return head
