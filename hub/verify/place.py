@@ -26,6 +26,7 @@ from sparkle.hub.remotes.ranges import open_stream, read_range
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.fsio import safe_join
+from sparkle.schemas.layout import Kind
 from sparkle.schemas.validate import Finding
 
 if TYPE_CHECKING:
@@ -34,6 +35,23 @@ if TYPE_CHECKING:
 # What a Hub's client leaves in a folder that it downloaded to (`hf download --local-dir`).
 CLIENTS_OWN = (".gitattributes", ".cache/huggingface/")
 _TEXT_OR_TABLE = (".csv", ".jsonl", ".json", ".md", ".parquet")
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    """An artifact as a row has it: sample, kind, tar, byte offset of its data, bytes, hexadecimal sha256."""
+
+    id: str
+    kind: Kind
+    shard: str
+    offset: int
+    size: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Its name in the tar."""
+        return self.kind.member(self.id)
 
 
 @dataclass(frozen=True)
@@ -133,6 +151,13 @@ class Place:
         if not self.local:
             self.downloaded += size
         return read_range(self.remote, path, start, size)
+
+    def member(self, row: MemberRow) -> bytes | None:
+        """An artifact's bytes; None where its tar is missing or ends before. Raises ReleaseError."""
+        file = self.files.get(row.shard)
+        if file is None or row.offset < 0 or row.size < 0 or row.offset + row.size > file.size:
+            return None
+        return self.read(row.shard, row.offset, row.size)
 
     def opener(self, path: str) -> Opener:
         """What opens a file to be read once; its size is counted as downloaded by whoever uses it."""

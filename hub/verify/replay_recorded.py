@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sparkle.builders.catalog import MEASURE_COLUMNS
-from sparkle.hub.verify.place import Place
-from sparkle.hub.verify.rows import MemberRow, member_rows, read_rows, table_paths
+from sparkle.hub.verify.place import MemberRow, Place
+from sparkle.hub.verify.rows import member_rows, read_rows, table_paths
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_bytes
@@ -84,9 +84,10 @@ def write_artifacts(place: Place, recorded: Recorded, folder: Path) -> list[Memb
     """
     wrong = []
     for member in recorded.members.values():
-        data = place.read(member.shard, member.offset, member.size)
-        if sha256_bytes(data) != member.sha256:
+        data = place.member(member)
+        if data is None or sha256_bytes(data) != member.sha256:
             wrong.append(member)
+            continue
         path = folder / member.kind.path(recorded.id)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

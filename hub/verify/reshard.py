@@ -21,9 +21,9 @@ from sparkle.builders.check_pool import pool_of
 from sparkle.builders.progress import Progress
 from sparkle.builders.tar import hash_tar
 from sparkle.hub.verify.options import VerifyOptions
-from sparkle.hub.verify.place import Opener, Place
+from sparkle.hub.verify.place import MemberRow, Opener, Place
 from sparkle.hub.verify.report import LevelReport, NotProvedError
-from sparkle.hub.verify.rows import MemberRow, member_rows, themes_of
+from sparkle.hub.verify.rows import member_rows, themes_of
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.validate import Finding

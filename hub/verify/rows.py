@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sparkle.builders.progress import Progress, silent
-from sparkle.hub.verify.place import Place
+from sparkle.hub.verify.place import MemberRow, Place
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KINDS, Kind
-
-
-@dataclass(frozen=True)
-class MemberRow:
-    """An artifact as a row has it: sample, kind, tar, byte offset of its data, bytes, hexadecimal sha256."""
-
-    id: str
-    kind: Kind
-    shard: str
-    offset: int
-    size: int
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        """Its name in the tar."""
-        return self.kind.member(self.id)
 
 
 def table_paths(place: Place, theme: str) -> list[str]:

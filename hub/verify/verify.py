@@ -59,7 +59,11 @@ def _run(level: str, place: Place, options: VerifyOptions, progress: Progress, w
     before = place.downloaded
     with timed(LevelReport(level)) as report:
         run: _Level = getattr(import_module(f"sparkle.hub.verify.{level}"), f"verify_{level}")
-        run(place, report, options, progress, workers)
+        try:
+            run(place, report, options, progress, workers)
+        except ReleaseError as error:  # what it stumbled over is what is wrong
+            problem = f"the level cannot go on: {error.problem}"
+            report.note(error.where or ".", problem, got=error.got, wanted=error.wanted)
     report.downloaded = place.downloaded - before
     if report.missing is not None and options.required:
         raise ReleaseError(f"level {level} cannot be tried", got=report.missing, where=place.name)

@@ -1,0 +1,297 @@
+"""Level 5: the readers that people use read the release, and read what it says.
+
+How it works
+- Each reader is the unmodified library in a process of its own (`consumer_runs`), which says what it read;
+  that is compared here with the tables, by sha256 where it is bytes.
+- `datasets`: every theme as a config, map-style and streamed, with `columns=` and `filters=`; all themes as
+  splits; the records. `webdataset`: the tars, and paired shards where there are some. `tar`: lists and
+  extracts. Kiwi-Edit's rules: the csv and both videos. Our own reader: artifacts by their place.
+- A reader that is not installed is not tried, and that is said.
+- Of tars the first members of one a kind and theme are read: what all members are is for other levels.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sparkle.builders.annotate import CSV_COLUMNS
+from sparkle.builders.catalog import SCORE_COLUMNS
+from sparkle.builders.progress import Progress
+from sparkle.hub.remotes.folder import FolderRemote
+from sparkle.hub.verify.consumer_inputs import SampledTar, paired_shards, sample_tars
+from sparkle.hub.verify.consumer_runs import run_consumer
+from sparkle.hub.verify.options import VerifyOptions
+from sparkle.hub.verify.place import MemberRow, Place
+from sparkle.hub.verify.report import LevelReport
+from sparkle.hub.verify.rows import member_rows, read_rows, table_paths, themes_of
+from sparkle.hub.verify.samples import choose_samples
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_bytes, sha256_file
+from sparkle.schemas.ids import theme_of
+from sparkle.schemas.layout import KIND_BY_NAME, KINDS
+
+_FACTS = ("frames", "width", "height", *SCORE_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What every reader is given.
+
+    Attributes:
+        place: The release.
+        report: Where findings go.
+        ids: The chosen samples, by theme.
+        members: Every artifact in a tar, by theme.
+        tars: The tars that are read.
+        count: How many samples of a tar are read.
+        scratch: A folder for their caches.
+    """
+
+    place: Place
+    report: LevelReport
+    ids: Mapping[str, Sequence[str]]
+    members: Mapping[str, Sequence[MemberRow]]
+    tars: Sequence[SampledTar]
+    count: int
+    scratch: Path
+
+    def run(self, name: str, task: dict[str, Any]) -> Any:
+        """What a reader read; None, and a finding, when it failed."""
+        answer = run_consumer(name, task, self.scratch, offline=self.place.local)
+        if answer.failure is not None:
+            self.report.note(".", f"{name} does not read the release", got=answer.failure)
+        return answer.value
+
+    @property
+    def where(self) -> str:
+        """The release as a reader names it."""
+        remote = self.place.remote
+        return str(remote.folder.resolve()) if isinstance(remote, FolderRemote) else remote.repo
+
+    @property
+    def chosen(self) -> list[str]:
+        """The chosen samples of all themes."""
+        return [sample_id for ids in self.ids.values() for sample_id in ids]
+
+    def compare(self, file: str, reader: str, pointer: str, got: object, wanted: object) -> None:
+        """Note what a reader read otherwise than the release says."""
+        if got != wanted:
+            problem = f"{reader} reads something else than the release says"
+            self.report.note(file, problem, pointer=pointer, got=got, wanted=wanted)
+
+
+def verify_consumers(
+    place: Place, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
+) -> None:
+    """Let every reader read the release; what it reads otherwise goes to the report."""
+    chosen = choose_samples(place, options.sample, options.seed)
+    themes = [theme for theme in themes_of(place) if any(theme_of(one) == theme for one in chosen)]
+    ids = {theme: [one for one in chosen if theme_of(one) == theme] for theme in themes}
+    members = {theme: member_rows(place, theme) for theme in themes}
+    if not place.local:
+        tables = [path for theme in themes for path in table_paths(place, theme)]
+        options.say(
+            f"consumers: datasets fetches its tables itself ({place.sizes(tables):,} bytes and more for "
+            f"streams and filters), of {len(themes) * len(KINDS)} tars the first members are fetched"
+        )
+    with tempfile.TemporaryDirectory(prefix="sparkle-consumers-") as folder:
+        tars = list(sample_tars(place, members, options.sample, Path(folder)))
+        readers = Readers(place, report, ids, members, tars, options.sample, Path(folder))
+        done = []
+        with progress("reading with", len(_READERS)) as advance:
+            for name, (needs, read) in _READERS.items():
+                missing = [package for package in needs if find_spec(package) is None]
+                if missing:
+                    report.notes.append(f"{name} was not tried: {', '.join(missing)} is not installed")
+                else:
+                    read(readers)
+                    done.append(name)
+                advance()
+    report.samples = len(chosen)
+    report.files = len(tars) + sum(len(table_paths(place, theme)) for theme in themes)
+    report.claim = f"{', '.join(done)} read what the release says"
+
+
+# --- datasets ---------------------------------------------------------------------------------
+
+
+def _read_with_datasets(readers: Readers) -> None:
+    place = readers.place
+    hashes = [f"{kind.name}_sha256" for kind in KINDS]
+    columns = [*CSV_COLUMNS, *_FACTS, *hashes]
+    records = any(path.startswith("records/") for path in place.files)
+    task = {"where": readers.where, "revision": place.commit, "ids": readers.ids, "columns": columns}
+    answer = readers.run("datasets", {**task, "records": records})
+    if answer is None:
+        return
+    counts = {}
+    for theme in themes_of(place):
+        table = read_rows(place, theme, [*columns, "preview"])
+        counts[theme] = table.num_rows
+        if theme in readers.ids:
+            rows = {row["task"]: _plain(row, columns) for row in table.to_pylist()}
+            _compare_theme(readers, theme, answer["themes"][theme], rows)
+    readers.compare(layout.CARD, "datasets", "config default", answer["default"], counts)
+    if records:
+        found = sum(answer["records"].values())
+        readers.compare(layout.CARD, "datasets", "config records", found, sum(counts.values()))
+
+
+def _compare_theme(
+    readers: Readers, theme: str, found: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]
+) -> None:
+    file = f"data/{theme}"
+
+    def compare(pointer: str, got: object, wanted: object) -> None:
+        readers.compare(file, "datasets", pointer, got, wanted)
+
+    compare("number of rows", found["count"], len(rows))
+    compare("first columns", found["columns"], list(CSV_COLUMNS))
+    for sample_id in readers.ids[theme]:
+        row = found["rows"].get(sample_id, {})
+        for name, wanted in rows[sample_id].items():
+            compare(f"{sample_id} {name}", row.get(name), wanted)
+    first = next(iter(rows))
+    compare("first row", found["first"], first)
+    compare("first row, streamed", found["streamed"], rows[first])
+    compare("columns=", found["few"], ["prompt", "task"])
+    compare("filters=", found["filtered"], sorted(readers.ids[theme]))
+
+
+def _plain(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """A row as the consumer tells it."""
+    plain = {name: value.hex() if isinstance(value := row[name], bytes) else value for name in columns}
+    preview = row["preview"]
+    return {**plain, "preview": None if preview is None else sha256_bytes(preview["bytes"])}
+
+
+# --- tars -------------------------------------------------------------------------------------
+
+
+def _read_with_webdataset(readers: Readers) -> None:
+    wanted = {tar.shard: {row.name: row.sha256 for row in tar.read} for tar in readers.tars}
+    paths = {tar.shard: str(tar.path.resolve()) for tar in readers.tars}
+    if readers.place.local:
+        paired = paired_shards(readers.place, readers.members, readers.count)
+        wanted |= paired
+        paths |= {shard: str((readers.place.folder / shard).resolve()) for shard in paired}
+    answer = readers.run(
+        "webdataset", {"tars": {shard: [path, readers.count] for shard, path in paths.items()}}
+    )
+    for shard, members in wanted.items() if answer is not None else ():
+        for name, sha256 in members.items():
+            readers.compare(shard, "webdataset", name, answer[shard].get(name), sha256)
+
+
+def _read_with_tar(readers: Readers) -> None:
+    if shutil.which("tar") is None:
+        readers.report.notes.append("tar was not tried: there is no such command")
+        return
+    for number, tar in enumerate(readers.tars):
+        listed = _tar(readers, tar, "-tf", str(tar.path))
+        names = [row.name for row in tar.listed]
+        if listed is not None and listed.splitlines() != names:
+            got, wanted = (
+                f"{len(listed.splitlines())} members",
+                f"{len(names)}, those of the rows in their order",
+            )
+            readers.compare(tar.shard, "tar", "list of members", got, wanted)
+        target = readers.scratch / f"tar{number}"
+        target.mkdir()
+        read = [row.name for row in tar.read]
+        if _tar(readers, tar, "-xf", str(tar.path), "-C", str(target), *read) is not None:
+            for row in tar.read:
+                path = target / row.name
+                found = sha256_file(path) if path.is_file() else "nothing"
+                readers.compare(tar.shard, "tar", row.name, found, row.sha256)
+
+
+def _tar(readers: Readers, tar: SampledTar, *words: str) -> str | None:
+    """What the command prints; None, and a finding, when it fails."""
+    done = subprocess.run(["tar", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        readers.report.note(tar.shard, "tar does not read the shard", got=done.stderr.strip()[-200:])
+        return None
+    return done.stdout
+
+
+# --- pairs ------------------------------------------------------------------------------------
+
+
+def _read_with_kiwi(readers: Readers) -> None:
+    place = readers.place
+    for theme, ids in readers.ids.items():
+        folder = readers.scratch / f"kiwi-{theme}"
+        for row in readers.members[theme]:
+            if row.id in ids and row.kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO):
+                path = folder / row.kind.path(row.id)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(place.member(row) or b"")
+        csv = layout.prompts_csv(theme)
+        if csv not in place.files:
+            readers.report.note(csv, "Kiwi-Edit finds no csv")
+            continue
+        place.need([csv])
+        task = {"csv": str((place.folder / csv).resolve()), "folder": str(folder), "ids": ids}
+        answer = readers.run("kiwi", task)
+        if answer is not None:
+            _compare_pairs(readers, theme, ids, answer)
+
+
+def _compare_pairs(
+    readers: Readers, theme: str, ids: Sequence[str], answer: Mapping[str, Mapping[str, Any]]
+) -> None:
+    csv = layout.prompts_csv(theme)
+    table = read_rows(readers.place, theme, ["task", "prompt", "frames", "width", "height"])
+    rows = {row["task"]: row for row in table.to_pylist()}
+    for sample_id in ids:
+        found, row = answer.get(sample_id), rows[sample_id]
+        if found is None:
+            readers.report.note(csv, "Kiwi-Edit finds no row of the sample", wanted=sample_id)
+            continue
+        shape = [row["frames"], row["height"], row["width"]]
+        readers.compare(csv, "Kiwi-Edit", f"{sample_id} prompt", found["prompt"], row["prompt"])
+        for name in ("src_video", "tgt_video"):
+            readers.compare(csv, "Kiwi-Edit", f"{sample_id} {name}", found[name], shape)
+        if row["frames"] % 4 != 1:
+            readers.report.note(csv, "Kiwi-Edit wants 4k + 1 frames", pointer=sample_id, got=row["frames"])
+
+
+def _read_with_ours(readers: Readers) -> None:
+    rows = {
+        (row.id, row.kind.name): row
+        for found in readers.members.values()
+        for row in found
+        if row.id in readers.chosen
+    }
+    whole = [one for one in readers.chosen if all((one, kind.name) in rows for kind in KINDS)]
+    place, commit = readers.where, readers.place.commit
+    task = {
+        "where": place if commit is None else f"{place}@{commit}",
+        "ids": whole,
+        "kinds": list(KIND_BY_NAME),
+        "cache": str(readers.scratch / "cache"),
+    }
+    answer = readers.run("sparkle", task) if whole else {}
+    for sample_id in whole if answer is not None else ():
+        for name in KIND_BY_NAME:
+            row = rows[sample_id, name]
+            got = answer.get(sample_id, {}).get(name)
+            readers.compare(row.shard, "our reader", row.name, got, row.sha256)
+
+
+# Reader -> the packages that it needs, and what reads with it.
+_READERS: dict[str, tuple[tuple[str, ...], Callable[[Readers], None]]] = {
+    "datasets": (("datasets",), _read_with_datasets),
+    "webdataset": (("webdataset",), _read_with_webdataset),
+    "tar": ((), _read_with_tar),
+    "Kiwi-Edit's rules": (("pandas",), _read_with_kiwi),
+    "our reader": ((), _read_with_ours),
+}

@@ -1,0 +1,92 @@
+"""Consumers: stock readers, each in a process of its own, read what the release says, or it is told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from sparkle.builders.provenance import ReleaseOptions
+from sparkle.builders.release import build_release
+from sparkle.builders.webdataset import WebDatasetOptions
+from sparkle.hub.verify.levels import CONSUMERS
+from sparkle.hub.verify.options import VerifyOptions
+from sparkle.hub.verify.report import PROVED, LevelReport
+from sparkle.hub.verify.verify import verify_release
+from sparkle.schemas import layout
+
+FIRST = "Sparkle_location_000000"
+
+
+@pytest.fixture(scope="module")
+def paired(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three samples of location, with paired shards."""
+    folder = tmp_path_factory.mktemp("paired")
+    run = factories.write_run(folder / "run", factories.specs("location", 3))
+    options = ReleaseOptions(preview=1, webdataset=WebDatasetOptions())
+    return build_release([run], folder / "release", options).out
+
+
+@pytest.fixture
+def release(paired: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(paired, tmp_path / "release"))
+
+
+def consume(folder: Path) -> LevelReport:
+    [level] = verify_release(folder, VerifyOptions(levels=(CONSUMERS,), sample=3)).levels
+    return level
+
+
+def test_every_reader_reads_what_the_release_says(paired: Path) -> None:
+    level = consume(paired)
+    assert level.findings == []
+    assert level.status == PROVED
+    assert level.notes == []
+    assert level.claim.startswith("datasets, webdataset, tar, Kiwi-Edit's rules, our reader read")
+
+
+def test_a_changed_member_is_seen_by_every_reader_of_tars(
+    release: Path, flip: Callable[[Path, int], None]
+) -> None:
+    flip(release / "location_source_video_part00.tar", 700)
+    flip(release / layout.webdataset_shard("location", 0), 700)
+    seen = {
+        (finding.file, finding.problem.partition(" reads")[0], finding.pointer)
+        for finding in consume(release).findings
+    }
+    tar, member = "location_source_video_part00.tar", layout.SOURCE_VIDEO.member(FIRST)
+    assert {(tar, reader, member) for reader in ("webdataset", "tar", "our reader")} <= seen
+    shard = layout.webdataset_shard("location", 0)
+    assert (shard, "webdataset", f"{FIRST}.src.mp4") in seen
+
+
+def test_what_trips_one_reader_is_told_of_that_one(
+    release: Path, change_cell: Callable[[Path, int, str, object], None]
+) -> None:
+    """A csv that lacks a row and has another prompt; a tar that is cut; a card without its configs."""
+    csv = release / layout.prompts_csv("location")
+    head, first, _, *rest = csv.read_text("utf-8").splitlines(keepends=True)
+    csv.write_text("".join([head, first.replace("rooftop", "pier"), *rest]), "utf-8")
+    tar = release / "location_edited_video_part00.tar"
+    tar.write_bytes(tar.read_bytes()[:-3000])
+    card = release / layout.CARD
+    card.write_text(card.read_text("utf-8").replace("config_name: location", "config_name: x"), "utf-8")
+    findings = consume(release).findings
+    said = [finding for finding in findings if finding.file == layout.prompts_csv("location")]
+    assert any("no row of the sample" in finding.problem for finding in said)
+    assert any(finding.pointer == f"{FIRST} prompt" and "pier" in (finding.got or "") for finding in said)
+    assert any(finding.problem == "tar does not read the shard" for finding in findings)
+    assert any("datasets does not read" in finding.problem for finding in findings)
+
+
+def test_a_prompt_that_pandas_takes_for_nothing_is_found(factories: ModuleType, tmp_path: Path) -> None:
+    spec = factories.SampleSpec(FIRST, prompt="None")
+    run = factories.write_run(tmp_path / "run", [spec])
+    release = build_release([run], tmp_path / "release", ReleaseOptions(preview=1)).out
+    [finding] = consume(release).findings
+    assert (finding.pointer, finding.wanted) == (f"{FIRST} prompt", "None")
+    assert json.loads((release / layout.metadata_jsonl("location")).read_bytes())["prompt"] == "None"
