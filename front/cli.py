@@ -16,6 +16,7 @@ _VERBS: dict[str, tuple[str, str]] = {
     "validate": ("sparkle.builders.cli", "validate"),
     "stats": ("sparkle.builders.cli_stats", "stats"),
     "import": ("sparkle.builders.cli_import", "import_upstream"),
+    "export": ("sparkle.builders.cli_export", "export"),
 }
 
 
