@@ -2,7 +2,7 @@
 
 How it works
 - Every tar and loose file is read once (`upstream_index`), every text line is checked (`upstream_csv`,
-  `upstream_lines`), and what they say of a sample is put together (`upstream_places`, `upstream_tables`).
+  `upstream_lines`), and what they say of a sample is put together (`upstream_theme`).
 - Nothing is dropped or mended in silence: what is not as the layout has it becomes a finding in the release's
   report. Upstream's files go into the release as they are: hard links where the file system allows it, copies
   elsewhere. The folder is not written to.
@@ -26,13 +26,10 @@ from sparkle.builders.manifest import FileEntry, dump_manifest
 from sparkle.builders.out_folder import refuse_foreign
 from sparkle.builders.progress import Progress, silent
 from sparkle.builders.staging import remove_others, staged
-from sparkle.builders.upstream_csv import read_pairs
-from sparkle.builders.upstream_files import UpstreamFiles, UpstreamTar, list_upstream
+from sparkle.builders.upstream_files import UpstreamFiles, list_upstream
 from sparkle.builders.upstream_index import Index
-from sparkle.builders.upstream_lines import read_lines
 from sparkle.builders.upstream_pages import imported_provenance
-from sparkle.builders.upstream_places import place_artifacts
-from sparkle.builders.upstream_tables import write_pairs, write_records
+from sparkle.builders.upstream_theme import left_out, tables_of, write_theme
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document, sha256_file
 from sparkle.schemas.errors import ReleaseError
@@ -118,8 +115,10 @@ class _Import:
         self._link_all()
         with progress("writing tables", len(self.files.themes)) as advance:
             for theme in self.files.themes:
-                if count := self._theme(theme):
+                if count := write_theme(self.target, self.files, self.index, theme, self.findings):
                     samples[theme] = count
+                    for path in tables_of(theme):
+                        self._list(path)
                 advance()
         if not samples:
             raise ReleaseError(
@@ -127,12 +126,7 @@ class _Import:
                 got="; ".join(map(str, self.findings[:3])),
                 where=self.files.folder,
             )
-        self.findings += self._without_theme()
-        for problem, paths in (
-            ("not a file of the layout, and left out", self.files.others),
-            ("a link to no file of the folder, and left out", self.files.links),
-        ):
-            self.findings += (Finding(path, 0, "", problem) for path in paths)
+        self.findings += left_out(self.files, self.index)
         self._pages()
         return ImportSummary(
             out=self.out,
@@ -141,31 +135,6 @@ class _Import:
             samples=samples,
             findings=tuple(self.findings),
         )
-
-    def _theme(self, theme: str) -> int:
-        """Write a theme's tables; returns how many samples it has."""
-        folder, found = self.files.folder, self.findings
-        pairs = read_pairs(folder, theme, found)
-        if not pairs.ids:
-            found.append(Finding(layout.prompts_csv(theme), 0, "", "no row of the table can be used"))
-            return 0
-        told = read_lines(folder, theme, pairs, frozenset(self.files.text), found)
-        units = ((unit, self.index.load(unit)) for unit in self.index.units if unit.theme == theme)
-        places = place_artifacts(theme, pairs, units, found)
-        data, records = layout.data_parquet(theme, 0, 1), layout.records_parquet(theme)
-        write_pairs(self.target / data, pairs, told, places)
-        write_records(self.target / records, folder, theme, pairs, told)
-        self._list(data)
-        self._list(records)
-        return len(pairs.ids)
-
-    def _without_theme(self) -> Iterable[Finding]:
-        """Files of a theme that has no table of pairs: they stand in no table of ours."""
-        for unit in self.index.units:
-            if unit.theme not in self.files.themes:
-                path = unit.path if isinstance(unit, UpstreamTar) else unit.folder
-                wanted = layout.prompts_csv(unit.theme)
-                yield Finding(path, 0, "", "its theme has no table of pairs", wanted=wanted)
 
     def _link_all(self) -> None:
         for entry in self.index.entries():

@@ -14,7 +14,7 @@ import numpy as np
 from sparkle.builders.census import keys_of
 from sparkle.builders.check_members import Members
 from sparkle.builders.check_shapes import Shape
-from sparkle.builders.upstream_files import UpstreamTar
+from sparkle.builders.upstream_files import LocalFiles, UpstreamTar
 from sparkle.builders.upstream_unit import Found, list_tar, read_unit
 from sparkle.schemas.ids import parse_id
 from sparkle.schemas.layout import KIND_BY_NAME
@@ -42,7 +42,7 @@ class UpstreamTarJob:
         """Read it."""
         tar = UpstreamTar(self.file, self.theme, KIND_BY_NAME[self.kind], part=0)
         if self.contents:
-            indexed = read_unit(self.folder, tar, lambda size: None)
+            indexed = read_unit(LocalFiles(self.folder), tar, lambda size: None)
         else:
             indexed = list_tar(self.folder, tar)
         found, count = indexed.found, len(indexed.found)

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, Protocol
 
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError
@@ -76,43 +78,99 @@ class UpstreamFiles:
         return tuple(theme for theme in THEMES if layout.prompts_csv(theme) in self.text)
 
 
+class Files(Protocol):
+    """Where upstream's files are read: in a folder, or in a repository."""
+
+    def open(self, path: str) -> BinaryIO:
+        """A file, to be read once from front to back."""
+        ...
+
+    def size(self, path: str) -> int:
+        """Its bytes."""
+        ...
+
+    def state(self, path: str) -> list[Any]:
+        """JSON values that are others when the file is another."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalFiles:
+    """The files of a folder."""
+
+    folder: Path
+
+    def open(self, path: str) -> BinaryIO:
+        """A file, to be read once from front to back."""
+        return (self.folder / path).open("rb")
+
+    def size(self, path: str) -> int:
+        """Its bytes."""
+        return (self.folder / path).stat().st_size
+
+    def state(self, path: str) -> list[Any]:
+        """Its path, size, time and inode."""
+        stat = (self.folder / path).stat()
+        return [path, stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
 def list_upstream(folder: Path) -> UpstreamFiles:
     """Find out what stands where; raises OSError when a folder cannot be listed."""
-    tars: list[UpstreamTar] = []
-    loose: list[LooseFiles] = []
-    text: list[str] = []
-    others: list[str] = []
+    paths: list[str] = []
     links: list[str] = []
-    known_text = _text_paths()
     for root, folders, files in os.walk(folder, onerror=_raise):
         below = os.path.relpath(root, folder)
         prefix = "" if below == "." else f"{below}/"
         odd = {name for name in (*folders, *files) if _is_odd_link(Path(root, name), folder)}
         links += [f"{prefix}{name}" for name in odd if not name.startswith(".")]
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found = sorted(name for name in files if not name.startswith(".") and name not in odd)
-        if match := _FOLDER.fullmatch(below):
-            kind = KIND_BY_NAME[match["kind"]]
-            names = [name for name in found if _is_artifact(name, match["theme"], kind)]
-            loose += [LooseFiles(below, match["theme"], kind, tuple(names))] if names else []
-            others += [f"{prefix}{name}" for name in found if name not in set(names)]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [f"{prefix}{name}" for name in files if name not in odd]
+    return sort_upstream(folder, paths, links)
+
+
+def sort_upstream(folder: Path, paths: Iterable[str], links: Iterable[str] = ()) -> UpstreamFiles:
+    """Find out what files are by their paths.
+
+    Args:
+        folder: Where the text files are, or will be.
+        paths: Every file.
+        links: What is left out, see `UpstreamFiles`.
+    """
+    tars: list[UpstreamTar] = []
+    loose: dict[tuple[str, str, str], list[str]] = {}
+    text: list[str] = []
+    others: list[str] = []
+    known_text = _text_paths()
+    card = False
+    for path in sorted(paths):
+        below, _, name = path.rpartition("/")
+        if any(part.startswith(".") for part in path.split("/")):
             continue
-        for path in (f"{prefix}{name}" for name in found):
-            if match := _TAR.fullmatch(path):
-                kind = KIND_BY_NAME[match["kind"]]
-                tars.append(UpstreamTar(path, match["theme"], kind, int(match["part"])))
-            elif path in known_text:
-                text.append(path)
-            elif path != layout.CARD:
+        if match := _FOLDER.fullmatch(below):
+            if _is_artifact(name, match["theme"], KIND_BY_NAME[match["kind"]]):
+                loose.setdefault((below, match["theme"], match["kind"]), []).append(name)
+            else:
                 others.append(path)
+        elif match := _TAR.fullmatch(path):
+            kind = KIND_BY_NAME[match["kind"]]
+            tars.append(UpstreamTar(path, match["theme"], kind, int(match["part"])))
+        elif path in known_text:
+            text.append(path)
+        elif path == layout.CARD:
+            card = True
+        else:
+            others.append(path)
     return UpstreamFiles(
         folder=folder,
-        tars=tuple(sorted(tars, key=lambda tar: tar.path)),
-        loose=tuple(sorted(loose, key=lambda found: found.folder)),
-        text=tuple(sorted(text)),
-        others=tuple(sorted(others)),
+        tars=tuple(tars),
+        loose=tuple(
+            LooseFiles(below, theme, KIND_BY_NAME[kind], tuple(names))
+            for (below, theme, kind), names in sorted(loose.items())
+        ),
+        text=tuple(text),
+        others=tuple(others),
         links=tuple(sorted(links)),
-        card=layout.CARD not in links and (folder / layout.CARD).is_file(),
+        card=card,
     )
 
 

@@ -1,7 +1,7 @@
-"""The artifacts of a folder of upstream's layout: every tar and loose file is read once, and remembered.
+"""The artifacts of upstream's layout: every tar and loose file is read once, and remembered.
 
 How it works
-- Units (a tar, or some hundred loose files) are read by as many threads as there are cores; hashing runs
+- Units (a tar, or some hundred loose files) are read by several threads; hashing runs
   outside Python's lock.
 - A finished unit is written to the journal folder. A rerun takes it from there when the files have the same
   sizes, times and inodes as when they were read, so a kill costs at most the units that were under way.
@@ -20,7 +20,7 @@ from typing import Any
 
 from sparkle.builders.manifest import FileEntry
 from sparkle.builders.progress import Progress
-from sparkle.builders.upstream_files import LooseFiles, UpstreamFiles, UpstreamTar
+from sparkle.builders.upstream_files import Files, LocalFiles, LooseFiles, UpstreamFiles, UpstreamTar
 from sparkle.builders.upstream_unit import Found, Indexed, Told, Unit, paths_of, read_unit
 from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ReleaseError
@@ -39,28 +39,33 @@ class Index:
     Args:
         files: What stands where.
         journal: A folder for what was finished; made if need be.
+        place: Where it is read; None is the folder of `files`.
 
     Attributes:
         units: Tars sorted by path, then loose files.
     """
 
-    def __init__(self, files: UpstreamFiles, journal: Path) -> None:
-        self._folder = files.folder
+    def __init__(self, files: UpstreamFiles, journal: Path, place: Files | None = None) -> None:
+        self._files = LocalFiles(files.folder) if place is None else place
         self._journal = journal
         self.units: list[Unit] = [*files.tars, *(part for loose in files.loose for part in _parts(loose))]
 
-    def read_all(self, progress: Progress) -> None:
+    def read_all(self, progress: Progress, threads: int | None = None) -> None:
         """Read every unit that the journal does not have.
+
+        Args:
+            progress: Told of megabytes.
+            threads: How many units are read at once; None is as many as there are cores.
 
         Raises:
             OSError: a file cannot be read.
         """
         states = {unit: self._state(unit) for unit in self.units}
         units = [unit for unit in self.units if not self._is_done(unit, states[unit])]
-        total = sum((self._folder / path).stat().st_size for unit in units for path in paths_of(unit))
+        total = sum(self._files.size(path) for unit in units for path in paths_of(unit))
         with (
             progress("reading artifacts (MB)", total // _MEGABYTE) as advance,
-            ThreadPoolExecutor(os.cpu_count()) as pool,
+            ThreadPoolExecutor(threads or os.cpu_count()) as pool,
         ):
             told = _megabytes(advance)
             jobs = [pool.submit(self._read, unit, states[unit], told) for unit in units]
@@ -93,7 +98,7 @@ class Index:
                 yield from (FileEntry(found.file, found.size, found.sha256) for found in indexed.found)
 
     def _read(self, unit: Unit, state: str, told: Told) -> None:
-        indexed = read_unit(self._folder, unit, told)
+        indexed = read_unit(self._files, unit, told)
         document = {
             "version": _VERSION,
             "state": state,
@@ -123,8 +128,7 @@ class Index:
 
     def _state(self, unit: Unit) -> str:
         """Changes when a file of the unit does."""
-        stats = ((path, (self._folder / path).stat()) for path in paths_of(unit))
-        return fingerprint([[path, stat.st_size, stat.st_mtime_ns, stat.st_ino] for path, stat in stats])
+        return fingerprint([self._files.state(path) for path in paths_of(unit)])
 
 
 def _found(values: list[Any]) -> Found:

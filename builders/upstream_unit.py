@@ -8,14 +8,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkle.builders.check_shapes import read_shape
-from sparkle.builders.upstream_files import LooseFiles, UpstreamTar, artifact_id
+from sparkle.builders.upstream_files import Files, LooseFiles, UpstreamTar, artifact_id
 from sparkle.builders.upstream_tar import FOLDER, TarEntry, TarStream
 from sparkle.schemas import layout
 from sparkle.schemas.errors import MediaError, ReleaseError
@@ -74,11 +73,11 @@ def paths_of(unit: Unit) -> tuple[str, ...]:
     return tuple(f"{unit.folder}/{name}" for name in unit.names)
 
 
-def read_unit(folder: Path, unit: Unit, told: Told) -> Indexed:
+def read_unit(files: Files, unit: Unit, told: Told) -> Indexed:
     """Read a unit; raises OSError when a file cannot be read."""
     if isinstance(unit, UpstreamTar):
-        return _read_tar(folder, unit, told)
-    return _read_loose(folder, unit, told)
+        return _read_tar(files, unit, told)
+    return _read_loose(files, unit, told)
 
 
 def list_tar(folder: Path, tar: UpstreamTar) -> Indexed:
@@ -90,9 +89,9 @@ def list_tar(folder: Path, tar: UpstreamTar) -> Indexed:
     return indexed
 
 
-def _read_tar(folder: Path, tar: UpstreamTar, told: Told) -> Indexed:
+def _read_tar(files: Files, tar: UpstreamTar, told: Told) -> Indexed:
     indexed = Indexed()
-    with (folder / tar.path).open("rb") as file:
+    with files.open(tar.path) as file:
         stream = TarStream(file)
         try:
             for sample_id, entry in _members(tar, stream, indexed):
@@ -131,21 +130,20 @@ def _id_of_member(entry: TarEntry, tar: UpstreamTar, start: re.Pattern[str]) -> 
     return artifact_id(entry.name[match.end() :], tar.theme, tar.kind)
 
 
-def _read_loose(folder: Path, loose: LooseFiles, told: Told) -> Indexed:
+def _read_loose(files: Files, loose: LooseFiles, told: Told) -> Indexed:
     indexed = Indexed()
     for name in loose.names:
         path = f"{loose.folder}/{name}"
-        data = _read_file(folder / path, told)
+        data = _read_file(files, path, told)
         shape = data.shape(loose.kind, indexed, path, "")
         sample_id = name.removesuffix(loose.kind.suffix)
         indexed.found.append(Found(sample_id, path, 0, data.size, data.sha256, shape))
     return indexed
 
 
-def _read_file(path: Path, told: Told) -> _Data:
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        return _Data(size, iter(lambda: file.read(_READ_BYTES), b""), told)
+def _read_file(files: Files, path: str, told: Told) -> _Data:
+    with files.open(path) as file:
+        return _Data(files.size(path), iter(lambda: file.read(_READ_BYTES), b""), told)
 
 
 class _Data:
