@@ -57,7 +57,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
     is_flag=True,
     help="Delete the runs' files as they get packed; the runs then read them from the tars.",
 )
-@click.option("--plots", is_flag=True, help="Put plots of funnel, scores, measures and scenes into the card.")
+@click.option(
+    "--plots",
+    is_flag=True,
+    help="Put plots of funnel, scores, measures and scenes into the card, and a moving strip a theme.",
+)
 @selection_options
 @webdataset_options
 @_JSON

@@ -41,7 +41,7 @@ class ReleaseOptions(Record):
             100 is upstream's.
         selection: What is taken of the kept samples; None for everything.
         webdataset: What paired shards hold; None for none.
-        plots: True for a card with plots; None for one without.
+        plots: True for a card with plots and strips; None for one without.
     """
 
     max_shard_size: int = 5_000_000_000

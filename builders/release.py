@@ -43,6 +43,7 @@ from sparkle.builders.sample import Sample
 from sparkle.builders.select import Replay, check_artifacts, kept_samples, replay
 from sparkle.builders.staging import journal_path, remove_others, staged
 from sparkle.builders.stats import stats_of
+from sparkle.builders.strip import make_strip
 from sparkle.builders.text import write_text
 from sparkle.builders.webdataset import estimate_bytes, write_webdataset
 from sparkle.schemas import layout
@@ -207,7 +208,8 @@ class _Writer:
         self._pair(themes, placements)
         document = provenance(replays, self.options, next_parts, self.past.removed)
         self._write(layout.PROVENANCE, [dump_document(document)])
-        self._plot(replays, samples)
+        if self.options.plots:
+            self._illustrate(replays, themes)
         self._write(layout.CARD, [render_card(self.folder).encode()])
         if self.past.changelog is not None:
             self._write(layout.CHANGELOG, [self.past.changelog])
@@ -297,11 +299,19 @@ class _Writer:
             for theme, samples in themes.items():
                 self.entries += write_webdataset(self.folder, theme, samples, placements, options, advance)
 
-    def _plot(self, replays: Sequence[Replay], samples: Sequence[Sample]) -> None:
-        if not self.options.plots:
-            return
+    def _illustrate(self, replays: Sequence[Replay], themes: Mapping[str, Sequence[Sample]]) -> None:
+        """Write the card's pictures: plots, and a strip of the best loose pair of each theme."""
+        samples = [sample for found in themes.values() for sample in found]
         for name, data in draw_plots(stats_of(replays, samples)).items():
             self._write(layout.plot(name), [data])
+        for theme, found in themes.items():
+            loose = found[: self.options.preview]
+            if loose:
+                best = max(loose, key=lambda sample: sample.scores["edited_video"])  # of equals the first
+                paths = (
+                    self.folder / kind.path(best.id) for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO)
+                )
+                self._write(layout.strip(theme), [make_strip(*paths)])
 
     def _write(self, path: str, lines: Iterable[bytes]) -> None:
         with atomic_path(self.folder / path) as temporary, temporary.open("wb") as file:

@@ -20,8 +20,11 @@ import yaml
 
 from sparkle.builders.card import render_card, size_category
 from sparkle.builders.card_facts import read_facts, terms_of
+from sparkle.builders.manifest import read_manifest
 from sparkle.builders.provenance import ReleaseOptions
 from sparkle.builders.release import build_release
+from sparkle.builders.release_check import check_release
+from sparkle.builders.strip import make_strip
 from sparkle.builders.webdataset import WebDatasetOptions
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
@@ -217,3 +220,33 @@ print(json.dumps([*counts, len(video), len(pixels), *masks.shape]))
         assert (folder / row["src_video"]).stat().st_size == row["source_video_size"]
         mask = folder / layout.SOURCE_VIDEO_MASK.path(row["task"])
         assert mask.stat().st_size == row["source_video_mask_size"]
+
+
+# --- its pictures -----------------------------------------------------------------------------
+
+
+def test_a_strip_of_the_best_loose_pair_moves_in_the_card(
+    shared_run: Path, tmp_path: Path, contents: Callable[[Path], dict[str, bytes]]
+) -> None:
+    options = ReleaseOptions(preview=2, plots=True)
+    build_release([shared_run], tmp_path / "release", options)
+    files = contents(tmp_path / "release")
+    strip = files["assets/strip_location.webp"]
+    # Of the two loose pairs the second has the better video score.
+    videos = [f"location/{kind}_video/Sparkle_location_000003.mp4" for kind in ("source", "edited")]
+    assert strip == make_strip(*(tmp_path / "release" / video for video in videos))
+    text = files["README.md"].decode()
+    assert "](assets/strip_location.webp)" in text
+    assert "](assets/strip_openve3m.webp)" in text
+    assert [entry.path for entry in read_manifest(tmp_path / "release") if "strip" in entry.path] == [
+        "assets/strip_location.webp",
+        "assets/strip_openve3m.webp",
+    ]
+    assert [found for found in check_release(tmp_path / "release").findings if "strip" in found.file] == []
+    build_release([shared_run], tmp_path / "again", options)
+    assert contents(tmp_path / "again") == files
+
+
+def test_without_loose_pairs_there_is_no_strip(shared_run: Path, tmp_path: Path) -> None:
+    build_release([shared_run], tmp_path / "release", ReleaseOptions(preview=0, plots=True))
+    assert not list((tmp_path / "release/assets").glob("strip*"))
