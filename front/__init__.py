@@ -12,13 +12,15 @@ from sparkle.schemas.version import __version__
 
 if TYPE_CHECKING:
     from sparkle.builders.hf_builder import load
+    from sparkle.builders.loader.dataset import PairDataset
     from sparkle.media.mask import load_mask
     from sparkle.schemas.boxes import bbox_to_pixels
 
-__all__ = ["__version__", "bbox_to_pixels", "load", "load_mask"]
+__all__ = ["PairDataset", "__version__", "bbox_to_pixels", "load", "load_mask"]
 
 # Name -> the module that has it.
 _PUBLIC = {
+    "PairDataset": "sparkle.builders.loader.dataset",
     "bbox_to_pixels": "sparkle.schemas.boxes",
     "load": "sparkle.builders.hf_builder",
     "load_mask": "sparkle.media.mask",
