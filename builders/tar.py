@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -175,28 +175,36 @@ def write_tar(target: Path, contents: Iterable[Content], advance: Advance, *, th
         return output.finish()
 
 
-def hash_tar(members: Iterable[tuple[str, int, Iterable[bytes]]]) -> Shard:
-    """What `write_tar` would write of members, which are nowhere stored.
+def hash_tar(
+    members: Iterable[tuple[str, int, Iterable[bytes]]], write: Callable[[bytes], object] = len
+) -> Shard:
+    """What `write_tar` would write of members that come from anywhere.
 
     Args:
         members: Name, size in bytes and data of each, in order; each one's data is read before the next
             member is asked for.
+        write: Given the tar's bytes, a part after the other; without it they are hashed only.
 
     Raises:
         ReleaseError: a member has more or fewer bytes than its size.
     """
     digest, total = hashlib.sha256(), 0
+
+    def take(data: bytes) -> None:
+        digest.update(data)
+        write(data)
+
     for name, size, blocks in members:
-        digest.update(header(name, size))
+        take(header(name, size))
         found = 0
         for block in blocks:
-            digest.update(block)
+            take(block)
             found += len(block)
         if found != size:
             raise ReleaseError("a member is not as long as it should be", got=found, wanted=size, where=name)
-        digest.update(bytes(-size % BLOCK))
+        take(bytes(-size % BLOCK))
         total += member_bytes(size)
-    digest.update(bytes(END_BYTES))
+    take(bytes(END_BYTES))
     return Shard(total + END_BYTES, digest.hexdigest())
 
 

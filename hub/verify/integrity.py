@@ -34,7 +34,7 @@ def verify_integrity(
         return
     report.files = len(place.entries)
     if place.local:
-        _check_folder(place, report, progress, workers)
+        check_folder(place, report, progress, workers)
         report.bytes = sum(entry.size for entry in place.listed)
         report.claim = "every file has the bytes that the manifest lists, and there is no other file"
     else:
@@ -42,7 +42,8 @@ def verify_integrity(
         report.claim = "by the Hub's own sha256, every file is the one that the manifest lists"
 
 
-def _check_folder(place: Place, report: LevelReport, progress: Progress, workers: int) -> None:
+def check_folder(place: Place, report: LevelReport, progress: Progress, workers: int) -> None:
+    """Hash every file of a folder; what is not as the manifest lists it goes to the report."""
     found = [
         finding
         for finding in check_files(place.folder, place.listed)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Union
 
 from sparkle.builders.check_files import check_document
 from sparkle.builders.manifest import FileEntry
@@ -31,6 +31,8 @@ from sparkle.schemas.validate import Finding
 
 if TYPE_CHECKING:
     from sparkle.hub.remotes.hub import HubRemote
+
+Readable = Union[FolderRemote, "HubRemote"]  # the places that can be listed and read in parts
 
 # What a Hub's client leaves in a folder that it downloaded to (`hf download --local-dir`).
 CLIENTS_OWN = (".gitattributes", ".cache/huggingface/")
@@ -58,7 +60,7 @@ class MemberRow:
 class Opener:
     """A file of a release that a worker process can open for itself."""
 
-    remote: FolderRemote | HubRemote
+    remote: Readable
     path: str
 
     def __call__(self) -> AbstractContextManager[BinaryIO]:
@@ -77,7 +79,7 @@ class Place:
         ReleaseError: there is no manifest, or the place cannot be read.
     """
 
-    def __init__(self, remote: FolderRemote | HubRemote, scratch: Path) -> None:
+    def __init__(self, remote: Readable, scratch: Path) -> None:
         self.remote = remote
         self.local = isinstance(remote, FolderRemote)
         self.folder = remote.folder if isinstance(remote, FolderRemote) else scratch / "release"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -97,6 +97,15 @@ class LevelReport:
 
 
 @dataclass(frozen=True)
+class Mended:
+    """A file that was mended: how many members of a tar were fetched (0: the whole file), and bytes."""
+
+    path: str
+    members: int
+    fetched: int
+
+
+@dataclass(frozen=True)
 class VerifyReport:
     """What a verification found.
 
@@ -104,13 +113,13 @@ class VerifyReport:
         name: The release, as it was named.
         commit: The commit of a Hub that was looked at; None for a folder.
         levels: What each level found, in their order.
-        repaired: What was mended before, path by path; empty when nothing was to be.
+        repaired: What was mended before; empty when nothing was to be.
     """
 
     name: str
     commit: str | None
     levels: tuple[LevelReport, ...]
-    repaired: tuple[str, ...] = ()
+    repaired: tuple[Mended, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -133,7 +142,7 @@ class VerifyReport:
             "levels": [level.to_json() for level in self.levels],
             "count": len(findings),
             "findings": findings[:SHOWN_FINDINGS],
-            "repaired": list(self.repaired),
+            "repaired": [asdict(found) for found in self.repaired],
         }
 
 
@@ -162,7 +171,8 @@ def timed(report: LevelReport) -> Iterator[LevelReport]:
 
 def text(report: VerifyReport, *, report_file: object = None) -> str:
     """The report for a person: a line a level, findings below, and what to do."""
-    lines = [_level_line(level) for level in report.levels]
+    lines = [_repair_line(report.repaired)] if report.repaired else []
+    lines += [_level_line(level) for level in report.levels]
     lines += [f"  note: {level.level}: {note}" for level in report.levels for note in level.notes]
     shown = [(level.level, found) for level in report.levels for found in level.findings]
     lines += [f"{level}: {found}" for level, found in shown[:SHOWN_FINDINGS]]
@@ -175,6 +185,12 @@ def text(report: VerifyReport, *, report_file: object = None) -> str:
     left = f"; not proved: {', '.join(open_levels)}" if open_levels else ""
     lines.append(f"{report.name}: {verdict}{left}")
     return "\n".join(lines)
+
+
+def _repair_line(mended: tuple[Mended, ...]) -> str:
+    members, fetched = sum(one.members for one in mended), sum(one.fetched for one in mended)
+    numbers = f"{len(mended):,} files, {members:,} members of tars, {fetched:,} bytes fetched"
+    return f"{'repair':12} {'done':10} {numbers}"
 
 
 def _level_line(level: LevelReport) -> str:

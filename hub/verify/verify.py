@@ -17,9 +17,9 @@ from sparkle.builders.progress import Progress, silent
 from sparkle.hub.remotes.folder import FolderRemote
 from sparkle.hub.remotes.opening import open_remote
 from sparkle.hub.verify.options import VerifyOptions
-from sparkle.hub.verify.place import Place
+from sparkle.hub.verify.place import Place, Readable
 from sparkle.hub.verify.repair import repair_folder
-from sparkle.hub.verify.report import LevelReport, VerifyReport, order, timed
+from sparkle.hub.verify.report import LevelReport, Mended, VerifyReport, order, timed
 from sparkle.schemas.errors import ReleaseError
 
 _ALONE_BYTES = 32 << 20  # what one process has read before another one would have started
@@ -42,17 +42,31 @@ def verify_release(
             be tried.
     """
     options = options or VerifyOptions()
-    remote = open_remote(str(where))
-    repaired: tuple[str, ...] = ()
+    remote = _open(str(where))
+    repaired: tuple[Mended, ...] = ()
     if options.origin is not None:
         if not isinstance(remote, FolderRemote):
             raise ReleaseError("only a folder can be repaired", got=remote.name, wanted="a release's folder")
-        repaired = repair_folder(remote.folder, open_remote(options.origin), progress, options.say)
+        workers = options.workers or len(os.sched_getaffinity(0))
+        repaired = repair_folder(remote.folder, _open(options.origin), progress, options.say, workers)
     with tempfile.TemporaryDirectory(prefix="sparkle-verify-") as scratch:
-        place = Place(remote, Path(scratch))  # type: ignore[arg-type]  # open_remote knows no third kind
+        place = Place(remote, Path(scratch))
         workers = options.workers or _useful_workers(place)
         reports = [_run(level, place, options, progress, workers) for level in order(options.levels)]
     return VerifyReport(place.name, place.commit, tuple(reports), repaired)
+
+
+def _open(name: str) -> Readable:
+    remote = open_remote(name)
+    if isinstance(remote, FolderRemote):
+        return remote
+    from sparkle.hub.remotes.hub import HubRemote
+
+    if not isinstance(remote, HubRemote):
+        raise ReleaseError(
+            "this place cannot be read in parts", got=name, wanted="a folder or a Hub's dataset"
+        )
+    return remote
 
 
 def _run(level: str, place: Place, options: VerifyOptions, progress: Progress, workers: int) -> LevelReport:
