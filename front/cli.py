@@ -16,6 +16,8 @@ _VERBS: dict[str, tuple[str, str]] = {
     "validate": ("sparkle.builders.cli", "validate"),
     "stats": ("sparkle.builders.cli_stats", "stats"),
     "import": ("sparkle.builders.cli_import", "import_upstream"),
+    "index": ("sparkle.builders.cli_index", "index"),
+    "card": ("sparkle.builders.cli_card", "card"),
     "export": ("sparkle.builders.cli_export", "export"),
 }
 

@@ -174,3 +174,27 @@ def plot(name: str) -> str:
 def strip(theme: str) -> str:
     """An animated strip that the card shows: sources of a theme, and what they became."""
     return f"assets/strip_{theme}.webp"
+
+
+# --- a bench, as upstream publishes Sparkle-Bench ---
+BENCH_CSV_COLUMNS = ("edited_type", "prompt", "original_video")
+
+
+def bench_csv(theme: str) -> str:
+    """A theme's table of a bench."""
+    return f"{theme}_bench.csv"
+
+
+def bench_metadata(theme: str) -> str:
+    """A theme's metadata of a bench."""
+    return f"{theme}_metadata.jsonl"
+
+
+def bench_source(theme: str, sample_id: str) -> str:
+    """A source video of a bench."""
+    return f"source_videos/{theme}/{sample_id}.mp4"
+
+
+def bench_reference(theme: str, sample_id: str) -> str:
+    """The background of a sample of a bench, without its subject."""
+    return f"ref_images/{theme}/{sample_id}.png"
