@@ -88,6 +88,10 @@ class Index:
             [Finding(**value) for value in document["findings"]],
         )
 
+    def forget(self, unit: Unit) -> None:
+        """Drop what was read of a unit, so that a rerun reads it again."""
+        self._path(unit).unlink(missing_ok=True)
+
     def entries(self) -> Iterator[FileEntry]:
         """Every file that was read, as a manifest lists it."""
         for unit in self.units:

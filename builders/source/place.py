@@ -75,19 +75,31 @@ def open_place(where: str | Path) -> Place:
         ReleaseError: it means nothing, holds neither a release nor an index, or the Hub does not have it.
     """
     text = str(where)
-    if not text.startswith(HUB_SCHEME) and Path(text).is_dir():
+    repository = split_repository(text)
+    if repository is None:
         return _open(FolderFiles(Path(text).absolute()), text, str(Path(text).absolute()))
-    match = _REPOSITORY.fullmatch(text.removeprefix(HUB_SCHEME))
+    from sparkle.builders.source.hub import open_repository
+
+    files = open_repository(*repository)
+    return _open(files, text.removeprefix(HUB_SCHEME), f"{HUB_SCHEME}{files.repo}@{files.commit}")
+
+
+def split_repository(where: str) -> tuple[str, str | None] | None:
+    """The repository and revision that a name means; None for a folder that is there.
+
+    Raises:
+        ReleaseError: it is neither.
+    """
+    if not where.startswith(HUB_SCHEME) and Path(where).is_dir():
+        return None
+    match = _REPOSITORY.fullmatch(where.removeprefix(HUB_SCHEME))
     if match is None:
         raise ReleaseError(
             "neither a folder nor a repository",
-            got=text,
-            wanted="a release's or an index's folder, or owner/name[@revision] of a dataset on the Hub",
+            got=where,
+            wanted="a folder, or owner/name[@revision] of a dataset on the Hub",
         )
-    from sparkle.builders.source.hub import open_repository
-
-    files = open_repository(match["repo"], match["revision"])
-    return _open(files, text.removeprefix(HUB_SCHEME), f"{HUB_SCHEME}{files.repo}@{files.commit}")
+    return match["repo"], match["revision"]
 
 
 def _open(files: FolderFiles | HubFiles, name: str, where: str) -> Place:
@@ -114,19 +126,24 @@ def _open(files: FolderFiles | HubFiles, name: str, where: str) -> Place:
 
 def _open_index(files: FolderFiles | HubFiles, name: str, where: str) -> Place:
     index = read_index(files.fetch(layout.INDEX))
-    again = f"`sparkle index {index.target} --out {name}` reads it again"
     artifacts: FolderFiles | HubFiles
     if index.repo is not None:
         from sparkle.builders.source.hub import HubFiles
 
-        artifacts = HubFiles(index.repo, index.commit or "")
+        artifacts, target = HubFiles(index.repo, index.commit or ""), index.repo
     elif isinstance(files, FolderFiles):
         folder = (files.folder / (index.folder or ".")).resolve()
+        artifacts, target = FolderFiles(folder), str(folder)
         if not folder.is_dir():
-            raise ReleaseError("what the index speaks of is not there", wanted=folder, where=name, fix=again)
-        artifacts = FolderFiles(folder)
+            raise ReleaseError(
+                "what the index speaks of is not there",
+                wanted=folder,
+                where=name,
+                fix="move it back, or index it again where it is",
+            )
     else:
         raise ReleaseError("an index of a folder cannot be read from a repository", where=name)
+    again = f"--out {name}" if isinstance(files, FolderFiles) else f"--out INDEX --push {files.repo}"
     return Place(
         name=name,
         where=where,
@@ -134,5 +151,5 @@ def _open_index(files: FolderFiles | HubFiles, name: str, where: str) -> Place:
         artifacts=artifacts,
         table_entries={entry.path: entry for entry in index.tables},
         shards={entry.path: entry for entry in index.shards},
-        remedy=again,
+        remedy=f"`sparkle index {target} {again}` reads it again",
     )

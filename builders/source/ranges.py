@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from threading import Lock
 from typing import Any
@@ -83,23 +83,14 @@ class Ranges:
             UnreachableError: the Hub does not answer, or not with what was asked for.
         """
         data = bytearray()
-
-        def take(block: bytes) -> None:
-            data.extend(block)
-
-        self.stream(path, start, end, known, remedy, take)
+        for block in self.blocks(path, start, end, known, remedy):
+            data += block
         return data
 
-    def stream(
-        self,
-        path: str,
-        start: int,
-        end: int,
-        known: FileEntry | None,
-        remedy: str,
-        take: Callable[[bytes], None],
-    ) -> None:
-        """Give the bytes of a range to `take`, block by block, each once; see `read`."""
+    def blocks(
+        self, path: str, start: int, end: int, known: FileEntry | None, remedy: str
+    ) -> Iterator[bytes]:
+        """The bytes of a range, block by block as they arrive, each once; see `read`."""
         position, failures = start, 0
         where = f"{self._repo}@{self._commit} {path}"
         asked = _Asked(path, end, known, remedy, where)
@@ -107,9 +98,9 @@ class Ranges:
             before = position
             problem: Exception
             try:
-                for block in self._blocks(asked, position):
-                    take(block)
+                for block in self._answer(asked, position):
                     position += len(block)
+                    yield block
                 continue
             except _BusyError as error:
                 problem, wait = error, error.wait
@@ -127,7 +118,7 @@ class Ranges:
                 ) from None
             time.sleep(min(_FIRST_WAIT * 2 ** (failures - 1) if wait is None else wait, _LONGEST_WAIT))
 
-    def _blocks(self, asked: _Asked, start: int) -> Iterator[bytes]:
+    def _answer(self, asked: _Asked, start: int) -> Iterator[bytes]:
         """Yield the blocks of one answer, which may be fewer than were asked for."""
         origin = hf_hub_url(self._repo, asked.path, repo_type="dataset", revision=self._commit)
         for _ in range(_REDIRECTS):

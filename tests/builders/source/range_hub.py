@@ -19,6 +19,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+from huggingface_hub import constants
+
 COMMIT = "c0ffee" * 6 + "beef"  # forty hexadecimal digits, as a commit has
 LARGE = 2000  # bytes; more is in large-file storage
 _API = re.compile(r"/api/datasets/([^/]+/[^/]+)(?:/revision/([^/]+))?")
@@ -182,3 +185,17 @@ def serve(root: Path) -> Iterator[Hub]:
         finally:
             hub.shutdown()
             thread.join()
+
+
+@contextmanager
+def only_hub(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Serve `folder/hub`, empty at first, and let the client of this process take it for the only Hub."""
+    (folder / "hub" / "me").mkdir(parents=True)
+    with serve(folder / "hub") as server:
+        patch.setattr(constants, "ENDPOINT", server.url)
+        template = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        patch.setattr(constants, "HF_HUB_CACHE", str(folder / "hf"))
+        patch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
+        patch.setenv("HF_TOKEN", "hf_secret")
+        yield server
