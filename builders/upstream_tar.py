@@ -40,6 +40,10 @@ _WITHOUT_DATA = {
 FOLDER, SPARSE = "a folder", "a sparse file"
 
 
+class TarError(ReleaseError):
+    """A tar that ends early or goes wrong on the way; not one that cannot be reached."""
+
+
 @dataclass(frozen=True)
 class TarEntry:
     """A member of a tar.
@@ -79,7 +83,7 @@ class TarStream:
         """Yield the members; each one's `data` can be read before the next is asked for.
 
         Raises:
-            ReleaseError: the tar ends inside a member, or something in it is no tar header.
+            TarError: the tar ends inside a member, or something in it is no tar header.
         """
         changes: dict[str, str] = {}  # what extensions say of the member that follows them
         while (head := self._header()) is not None:
@@ -95,13 +99,13 @@ class TarStream:
         """The data of the member that was yielded last, in blocks.
 
         Raises:
-            ReleaseError: the tar ends inside it.
+            TarError: the tar ends inside it.
         """
         left = entry.size
         while left:
             block = self._read(min(left, _READ_BYTES))
             if not block:
-                raise ReleaseError(
+                raise TarError(
                     "the tar ends inside a member", got=f"{left} bytes are missing", where=entry.name
                 )
             left -= len(block)
@@ -133,20 +137,20 @@ class TarStream:
             self.position = self._stream.seek(self._next)
         while self.position < self._next:
             if not self._read(min(self._next - self.position, _READ_BYTES)):
-                raise ReleaseError("the tar ends inside a member", where=f"byte {self.position}")
+                raise TarError("the tar ends inside a member", where=f"byte {self.position}")
         head = self._exactly(BLOCK)
         if not head.strip(b"\0"):
             self._refuse_more()
             return None
         if len(head) < BLOCK:
-            raise ReleaseError("the tar ends inside a header", where=f"byte {self.position}")
+            raise TarError("the tar ends inside a header", where=f"byte {self.position}")
         return head
 
     def _refuse_more(self) -> None:
         """Behind the end there are zeros at most; a second tar behind the first is one that is overlooked."""
         while block := self._read(_READ_BYTES):
             if block.strip(b"\0"):
-                raise ReleaseError(
+                raise TarError(
                     "the tar goes on after its end",
                     got=f"bytes that are not zero before byte {self.position}",
                     wanted="zeros at most",
@@ -157,19 +161,19 @@ class TarStream:
         try:
             info = tarfile.TarInfo.frombuf(head, "utf-8", "backslashreplace")
         except (tarfile.HeaderError, ValueError) as error:
-            raise ReleaseError("not a tar header", got=error, where=where) from None
+            raise TarError("not a tar header", got=error, where=where) from None
         if info.size < 0:
-            raise ReleaseError("a member of a size below zero", got=info.size, where=where)
+            raise TarError("a member of a size below zero", got=info.size, where=where)
         return info
 
     def _extension(self, info: tarfile.TarInfo) -> dict[str, str]:
         """What a long name or a pax header says of the next member."""
         where = f"byte {self.position - BLOCK}"
         if info.size > _MAX_EXTENSION:
-            raise ReleaseError("a header of impossible size", got=f"{info.size} bytes", where=where)
+            raise TarError("a header of impossible size", got=f"{info.size} bytes", where=where)
         body = self._exactly(info.size)
         if len(body) < info.size:
-            raise ReleaseError("the tar ends inside a header", where=where)
+            raise TarError("the tar ends inside a header", where=where)
         self._next = self.position + -info.size % BLOCK
         if info.type == _LONG_NAME:
             return {"path": body.rstrip(b"\0").decode("utf-8", "backslashreplace")}
@@ -182,7 +186,7 @@ class TarStream:
         size = info.size
         if "size" in changes:
             if not changes["size"].isdecimal() or len(changes["size"]) > _MAX_DIGITS:
-                raise ReleaseError("not a size in a pax header", got=changes["size"], where=name)
+                raise TarError("not a size in a pax header", got=changes["size"], where=name)
             size = int(changes["size"])
         odd = _WITHOUT_DATA.get(info.type)
         if odd is not None:
@@ -204,6 +208,6 @@ def _pax_records(body: bytes, where: str) -> dict[str, str]:
         line, body = body[:length], body[length:]
         key, found, value = line[len(digits) + 1 : -1].partition(b"=")
         if not found or len(line) != length or line[-1:] != b"\n":
-            raise ReleaseError("not a pax header", got=repr(line[:40]), where=where)
+            raise TarError("not a pax header", got=repr(line[:40]), where=where)
         records[key.decode("utf-8", "backslashreplace")] = value.decode("utf-8", "backslashreplace")
     return records

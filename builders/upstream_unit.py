@@ -17,7 +17,7 @@ from sparkle.builders.check_shapes import read_shape
 from sparkle.builders.upstream_files import Files, LooseFiles, UpstreamTar, artifact_id
 from sparkle.builders.upstream_tar import FOLDER, TarEntry, TarStream
 from sparkle.schemas import layout
-from sparkle.schemas.errors import MediaError, ReleaseError
+from sparkle.schemas.errors import MediaError
 from sparkle.schemas.layout import Kind
 from sparkle.schemas.validate import Finding
 
@@ -61,7 +61,7 @@ class Indexed:
     found: list[Found] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
-    def note(self, file: str, pointer: str, error: MediaError | ReleaseError) -> None:
+    def note(self, file: str, pointer: str, error: MediaError | TarError) -> None:
         """Add a finding."""
         self.findings.append(Finding(file, 0, pointer, error.problem, error.got, error.wanted))
 
@@ -98,7 +98,7 @@ def _read_tar(files: Files, tar: UpstreamTar, told: Told) -> Indexed:
                 data = _Data(entry.size, stream.data(entry), told)
                 shape = data.shape(tar.kind, indexed, tar.path, entry.name)
                 indexed.found.append(Found(sample_id, tar.path, entry.offset, data.size, data.sha256, shape))
-        except ReleaseError as error:  # inside the data of a member
+        except TarError as error:  # inside the data of a member
             indexed.note(tar.path, error.where or "", error)
         indexed.sha256 = stream.finish()
         indexed.size = stream.position
@@ -119,7 +119,7 @@ def _members(tar: UpstreamTar, stream: TarStream, indexed: Indexed) -> Iterator[
                 problem = f"a member is {entry.odd}" if entry.odd else "not a member of this tar"
                 finding = Finding(tar.path, 0, entry.name, f"{problem}, and is left out", wanted=wanted)
                 indexed.findings.append(finding)
-    except ReleaseError as error:
+    except TarError as error:
         indexed.note(tar.path, error.where or "", error)
 
 

@@ -180,7 +180,7 @@ def test_a_tar_that_arrives_as_another_is_refused_and_read_again(hub: Any, tmp_p
 
 
 def test_a_truncated_tar_is_a_finding_and_the_rest_is_indexed(folder: Path, tmp_path: Path) -> None:
-    tar = folder / SOURCE_VIDEO.shard("location", 0)
+    tar = folder / SOURCE_VIDEO.shard("location", 1)  # its samples do not stand loose as well
     with tar.open("r+b") as file:
         file.truncate(3000)
     summary = index_upstream(folder, tmp_path / "index")
