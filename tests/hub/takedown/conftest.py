@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from sparkle.builders.provenance import ReleaseOptions
@@ -77,7 +81,19 @@ def rebuild(taken_run: Path, tmp_path: Path) -> Build:
 @pytest.fixture(scope="session")
 def shared_source(built: Path) -> str:
     """The source of the samples of `SHARED`."""
-    import pyarrow.parquet as pq
-
     rows = pq.read_table(built / "data" / "season", columns=["task", "source_sha256"]).to_pylist()
     return str(next(row["source_sha256"] for row in rows if row["task"] == SHARED[2]))
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A staging hub that the tests of a module share; each uses a repository of its own."""
+    path = Path(__file__).parent.parent / "staging_server.py"
+    spec = importlib.util.spec_from_file_location("sparkle_test_staging", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    with module.staging(tmp_path_factory.mktemp("staging") / "root") as running:
+        yield running
