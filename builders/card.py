@@ -10,6 +10,7 @@ How it works
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -19,7 +20,7 @@ from typing import Any
 import jinja2
 
 from sparkle.builders.annotate import CSV_COLUMNS
-from sparkle.builders.card_facts import PERCENTILES, Facts, read_facts
+from sparkle.builders.card_facts import PERCENTILES, Facts, ThemeFacts, read_facts
 from sparkle.builders.plots import PLOTS
 from sparkle.builders.stats import merge_funnels
 from sparkle.schemas import layout
@@ -110,7 +111,16 @@ def _common(document: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
         "size_category": size_category(total),
         "percentiles": PERCENTILES,
         "first_theme": facts.themes[0].name,
+        "good_score": _good_score(facts.themes[0]),
     }
+
+
+def _good_score(theme: ThemeFacts) -> float | None:
+    """A score that half of a theme's pairs have, for an example: `datasets` fails where no row passes."""
+    medians = [
+        score.percentiles[PERCENTILES.index(50)] for score in theme.scores if score.name == "edited_video"
+    ]
+    return math.floor(medians[0] * 10) / 10 if medians else None
 
 
 def _built(folder: Path, document: Mapping[str, Any], facts: Facts) -> dict[str, Any]:

@@ -1,0 +1,217 @@
+"""Cards by the Hub's own rules, and every line of their code against a Hub: the client is unmodified."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from sparkle.builders.annotate import csv_line
+from sparkle.builders.bench_card import render_bench_card
+from sparkle.builders.model_card import render_model_card
+from sparkle.builders.provenance import ReleaseOptions
+from sparkle.builders.release import build_release
+from sparkle.builders.upstream import import_upstream
+from sparkle.builders.webdataset import WebDatasetOptions
+from sparkle.hub.staging.card_rules import check_card_yaml
+from sparkle.schemas import layout
+from sparkle.schemas.fsio import read_jsonl, write_jsonl
+from sparkle.schemas.layout import SOURCE_VIDEO
+
+MODEL = """
+name = "Background swapper"
+license = "cc-by-4.0"
+base_model = "linyq/wan2.2_ti2v_5b_stage2"
+dataset = "stdKonjac/Sparkle"
+revision = "v1.0"
+[training]
+steps = 10000
+[results.Sparkle-Bench]
+"Instruction Compliance" = 4.25
+"""
+VALIDATE = """
+import json, sys
+from huggingface_hub import DatasetCard, ModelCard
+kind, path = sys.argv[1:]
+{"dataset": DatasetCard, "model": ModelCard}[kind].load(path).validate()
+"""
+UPLOAD = """
+import sys
+from huggingface_hub import HfApi
+api, folder = HfApi(), sys.argv[1]
+repo = f"{api.whoami()['name']}/{sys.argv[2]}"
+api.create_repo(repo, repo_type="dataset")
+api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder)
+print(repo)
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    path = Path(__file__).parent / "staging_server.py"
+    spec = importlib.util.spec_from_file_location("sparkle_test_staging", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    with module.staging(tmp_path_factory.mktemp("staging") / "root") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def release(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pairs of location and season with paired shards; one source has terms of its own."""
+    folder = tmp_path_factory.mktemp("card")
+    run = factories.write_run(
+        folder / "run", [*factories.specs("location", 6), *factories.specs("season", 2)]
+    )
+    sources = [value for _, value in read_jsonl(run / layout.SOURCES)]
+    sources[0]["licence"] = "cc-by-nc-4.0"
+    write_jsonl(run / layout.SOURCES, sources)
+    options = ReleaseOptions(max_shard_size=12_000, preview=2, webdataset=WebDatasetOptions(), plots=True)
+    return build_release([run], folder / "release", options).out
+
+
+@pytest.fixture(scope="module")
+def bench(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One video of season."""
+    folder = tmp_path_factory.mktemp("bench")
+    video = layout.bench_source("season", "Sparkle_season_000000")
+    (folder / video).parent.mkdir(parents=True)
+    shutil.copy(release / SOURCE_VIDEO.path("Sparkle_season_000000"), folder / video)
+    rows = [list(layout.BENCH_CSV_COLUMNS), ["season", "Let it snow.", video]]
+    (folder / layout.bench_csv("season")).write_text("".join(map(csv_line, rows)))
+    metadata = {
+        "edit_type": "season",
+        "chosen_keyword": "winter: a snowy field",
+        "original_scene": "A field.",
+    }
+    line = {"id": "Sparkle_season_000000", "prompt": "Let it snow.", "metadata": metadata}
+    write_jsonl(folder / layout.bench_metadata("season"), [line])
+    (folder / layout.CARD).write_text(render_bench_card(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cards(
+    release: Path, bench: Path, shared: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Every kind of card as a file."""
+    folder = tmp_path_factory.mktemp("cards")
+    (folder / "model.toml").write_text(MODEL)
+    (folder / "model.md").write_text(render_model_card(folder / "model.toml"))
+    return {
+        **shared,
+        "terms": release / layout.CARD,
+        "bench": bench / layout.CARD,
+        "model": folder / "model.md",
+    }
+
+
+@pytest.fixture(scope="module")
+def shared(releases: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Cards of a release as most are, and of an import with and without a card of its own."""
+    plain = releases[0]
+    folder = tmp_path_factory.mktemp("downloaded")
+    shutil.copytree(plain / "prompts", folder / "prompts")
+    for path in plain.glob("*_video_part*.tar"):
+        shutil.copy(path, folder)
+    bare = import_upstream(folder, folder.parent / "bare").out
+    (folder / layout.CARD).write_text("---\nlicense: cc-by-4.0\n---\n# Sparkle\n")
+    carded = import_upstream(folder, folder.parent / "carded").out
+    return {"release": plain / layout.CARD, "bare import": bare / layout.CARD, "import": carded / layout.CARD}
+
+
+KINDS = ("release", "bare import", "import", "terms", "bench", "model")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_hubs_rules_find_nothing(cards: dict[str, Path], kind: str) -> None:
+    text = cards[kind].read_text()
+    errors, warnings = check_card_yaml(text, "model" if kind == "model" else "dataset")
+    assert errors == []
+    assert [warning for warning in warnings if kind != "bare import" or "license" not in warning] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_client_validates_it_at_a_hub(
+    hub: Any, cards: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    hub.python(VALIDATE, tmp_path / "home", "model" if kind == "model" else "dataset", cards[kind])
+
+
+def test_a_card_that_the_hub_refuses_is_refused_here(
+    hub: Any, cards: dict[str, Path], tmp_path: Path
+) -> None:
+    card = tmp_path / "README.md"
+    card.write_text(cards["release"].read_text().replace("license: cc-by-4.0", "license: mine", 1))
+    done = hub.python(VALIDATE, tmp_path / "home", "dataset", card, check=False)
+    assert done.returncode != 0
+    assert "license" in done.stderr
+
+
+def test_every_line_of_a_releases_card_runs_against_a_hub(hub: Any, release: Path, tmp_path: Path) -> None:
+    """In the order of the card: loaded by name, read by range, downloaded, read where it is, unpacked."""
+    home, folder = tmp_path / "home", tmp_path / "downloaded"
+    repo = hub.python(UPLOAD, home, release, "pairs").stdout.split()[-1]
+    blocks = re.findall(
+        r"^```(python|bash)\n(.*?)^```", (release / layout.CARD).read_text(), re.DOTALL | re.MULTILINE
+    )
+    languages = [language for language, _ in blocks]
+    assert languages == ["python", "python", "bash", "python", "python", "bash"]
+    environment = {**hub.env(home), "REPO": repo, "FOLDER": str(folder)}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    first, ranged, download, local, paired, unpack = (code for _, code in blocks)
+    told = (
+        "import json; print(json.dumps([len(pairs), len(list(stream)), len(best), len(records), len(video)]))"
+    )
+    done = hub.python("\n".join([f"REPO = {repo!r}", first, ranged, told]), home)
+    row = pq.read_table(min((release / "data/location").iterdir())).to_pylist()[0]
+    assert json.loads(done.stdout.splitlines()[-1]) == [6, 6, 6, 6, row["edited_video_size"]]
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", download], env=environment, check=True, capture_output=True
+    )
+    assert not list(folder.glob("season*"))
+    shutil.copytree(release / "webdataset", folder / "webdataset")
+    told = "import json; print(json.dumps([len(video), list(masks.shape), len(pixels), len(list(samples))]))"
+    done = hub.python("\n".join([f"FOLDER = {str(folder)!r}", local, paired, told]), home)
+    assert json.loads(done.stdout.splitlines()[-1]) == [row["edited_video_size"], [9, 48, 64], 4, 6]
+    subprocess.run(["bash", "-euo", "pipefail", "-c", unpack], env=environment, check=True)
+    for path in (row["src_video"], row["tgt_video"]):
+        assert (folder / path).is_file()
+
+
+def test_every_line_of_an_imports_card_runs_against_a_hub(
+    hub: Any, cards: dict[str, Path], tmp_path: Path
+) -> None:
+    repo = hub.python(UPLOAD, tmp_path / "home", cards["import"].parent, "imported").stdout.split()[-1]
+    (code,) = re.findall(r"^```python\n(.*?)^```", cards["import"].read_text(), re.DOTALL | re.MULTILINE)
+    done = hub.python(f"REPO = {repo!r}\n{code}\nprint(len(pairs), len(records))", tmp_path / "home")
+    assert done.stdout.split()[-2:] == ["5", "5"]
+
+
+def test_every_line_of_a_benchs_card_runs_against_a_hub(hub: Any, bench: Path, tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "downloaded"
+    repo = hub.python(UPLOAD, home, bench, "bench").stdout.split()[-1]
+    text = (bench / layout.CARD).read_text()
+    (download,) = re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    environment = {**hub.env(home), "REPO": repo, "FOLDER": str(folder)}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", download], env=environment, check=True, capture_output=True
+    )
+    python = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    told = "print(bench[0]['prompt'], source.is_file())"
+    done = hub.python("\n".join([f"REPO, FOLDER = {repo!r}, {str(folder)!r}", *python, told]), home)
+    assert done.stdout.splitlines()[-1] == "Let it snow. True"
