@@ -25,6 +25,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from sparkle.hub.remotes.reading import patiently
 from sparkle.schemas.errors import ReleaseError
 
 # The client's HTTP library changed its name between versions; the base of its own error is the library's.
@@ -46,7 +47,7 @@ class HubRemote:
         self.repo = repo
         self.revision = revision
         with client_errors(self.name):
-            commit = HfApi().dataset_info(repo, revision=revision).sha
+            commit = patiently(lambda: HfApi().dataset_info(repo, revision=revision)).sha
         if commit is None:
             raise ReleaseError("the Hub names no commit of this repository", where=self.name)
         self.commit: str = commit
@@ -59,7 +60,9 @@ class HubRemote:
     def fetch(self, path: str) -> Path:
         """The file in the client's cache, downloaded if need be; raises ReleaseError."""
         with client_errors(f"{self.name} {path}"):
-            return Path(hf_hub_download(self.repo, path, repo_type="dataset", revision=self.commit))
+            return Path(
+                patiently(lambda: hf_hub_download(self.repo, path, repo_type="dataset", revision=self.commit))
+            )
 
 
 @contextmanager

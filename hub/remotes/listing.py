@@ -38,16 +38,20 @@ def list_remote(remote: FolderRemote | HubRemote) -> dict[str, ListedFile]:
         folder = remote.folder
         return {path: ListedFile(path, (folder / path).lstat().st_size) for path in list_files(folder)}
     from huggingface_hub import HfApi
-    from huggingface_hub.hf_api import RepoFile
+    from huggingface_hub.hf_api import RepoFile, RepoFolder
 
     from sparkle.hub.remotes.hub import client_errors
+    from sparkle.hub.remotes.reading import patiently
+
+    def ask() -> list[RepoFile | RepoFolder]:
+        api = HfApi()
+        return list(
+            api.list_repo_tree(remote.repo, recursive=True, revision=remote.commit, repo_type="dataset")
+        )
 
     found = {}
     with client_errors(remote.name):
-        tree = HfApi().list_repo_tree(
-            remote.repo, recursive=True, revision=remote.commit, repo_type="dataset"
-        )
-        for item in tree:
+        for item in patiently(ask):
             if isinstance(item, RepoFile) and item.path != _HUBS_OWN:
                 sha256 = None if item.lfs is None else item.lfs.sha256
                 found[item.path] = ListedFile(item.path, item.size, sha256)

@@ -45,10 +45,11 @@ def read_range(remote: FolderRemote | HubRemote, path: str, start: int, size: in
 def _ask(remote: HubRemote, path: str, start: int, size: int) -> bytes:
     """What a Hub answers, at most a block more than was asked for."""
     from sparkle.hub.remotes.hub import client_errors
+    from sparkle.hub.remotes.reading import patiently
 
     where = f"{remote.name} {path}"
     with client_errors(where):
-        return request_range(remote.repo, remote.commit, path, start, size)
+        return patiently(lambda: request_range(remote.repo, remote.commit, path, start, size))
 
 
 def request_range(repo: str, commit: str, path: str, start: int, size: int) -> bytes:
