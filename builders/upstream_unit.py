@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sparkle.builders.check_shapes import read_shape
 from sparkle.builders.upstream_files import Files, LooseFiles, UpstreamTar, artifact_id
-from sparkle.builders.upstream_tar import FOLDER, TarEntry, TarStream
+from sparkle.builders.upstream_tar import FOLDER, TarEntry, TarError, TarStream
 from sparkle.schemas import layout
 from sparkle.schemas.errors import MediaError
 from sparkle.schemas.layout import Kind
