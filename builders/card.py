@@ -22,6 +22,7 @@ import jinja2
 from sparkle.builders.annotate import CSV_COLUMNS
 from sparkle.builders.card_facts import PERCENTILES, Facts, ThemeFacts, read_facts
 from sparkle.builders.plots import PLOTS
+from sparkle.builders.removal import Removed
 from sparkle.builders.stats import merge_funnels
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError
@@ -112,6 +113,8 @@ def _common(document: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
         "percentiles": PERCENTILES,
         "first_theme": facts.themes[0].name,
         "good_score": _good_score(facts.themes[0]),
+        "removed": sum(Removed.of(document).samples.values()),
+        "changelog": layout.CHANGELOG,
     }
 
 
