@@ -21,7 +21,8 @@ from typing import Any
 _FOREIGN = ("HF_", "HUGGING", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 
 
-_HUB = "from sparkle.hub.cli import main; main()"
+# The command `sparkle-hub`, also where it is not on the path.
+HUB = [sys.executable, "-c", "from sparkle.hub.cli import main; main()"]
 
 
 @dataclass
@@ -30,22 +31,25 @@ class Staging:
 
     Attributes:
         root: Its folder.
+        options: Of `sparkle-hub serve`.
+        launcher: A command that the hub is started by, such as one that gives it a small disk.
         url: Where it answers; the same after a restart.
         write_token: May do everything.
         read_token: May read private repositories.
     """
 
     root: Path
-    options: Sequence[str]
+    options: Sequence[str] = ()
+    launcher: Sequence[str] = ()
     url: str = ""
-    write_token: str = ""
-    read_token: str = ""
+    write_token: str = field(default="", repr=False)
+    read_token: str = field(default="", repr=False)
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def start(self) -> None:
         """Start the hub and wait until it answers."""
         port = self.url.rpartition(":")[2] or "0"
-        command = [sys.executable, "-c", _HUB, "serve", "--json", "--allow-faults"]
+        command = [*self.launcher, *HUB, "serve", "--json", "--allow-faults"]
         command += ["--root", str(self.root), "--port", port, *self.options]
         log = (self.root.parent / f"{self.root.name}.log").open("ab")
         with log:
@@ -120,6 +124,20 @@ class Staging:
             raise AssertionError(f"the client failed:\n{result.stdout}\n{result.stderr}\n{self.log()}")
         return result
 
+    @contextmanager
+    def running_python(
+        self, code: str, home: Path, *arguments: object, **env: Any
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A client's Python while the block lasts; it is killed when the block is left."""
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        with subprocess.Popen(
+            command, env=self.env(home, **env), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def counters(self) -> dict[str, Any]:
         """What the hub counted since it started or `reset_counters`: see `hub/staging/counters.py`."""
         answer: dict[str, Any] = self._operate("GET", "counters")
@@ -146,9 +164,9 @@ class Staging:
 
 
 @contextmanager
-def staging(root: Path, *options: str) -> Iterator[Staging]:
-    """Serve a hub from a folder on a free port, until the block is left."""
-    hub = Staging(root, options)
+def staging(root: Path, *options: str, launcher: Sequence[str] = ()) -> Iterator[Staging]:
+    """Serve a hub from a folder on a free port, until the block is left; see `Staging` for the arguments."""
+    hub = Staging(root, options, launcher)
     hub.start()
     try:
         yield hub

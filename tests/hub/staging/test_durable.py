@@ -1,0 +1,189 @@
+"""Kills inside uploads and commits, and a full disk: what was acknowledged is there, the rest not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def own_hub(staging_server, tmp_path):
+    with staging_server.staging(tmp_path / "root") as running:
+        yield running
+
+
+def wait_until(met, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.002)
+
+
+def tmp_bytes(hub) -> int:
+    total = 0
+    for path in (hub.root / "tmp").iterdir():
+        try:
+            total += path.stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
+
+
+@pytest.mark.parametrize("xet", [True, False], ids=["xet", "lfs"])
+def test_kills_inside_uploads_and_commits(own_hub, run_client, tmp_path, xet):
+    """A client uploads a file a commit and writes down what was acknowledged; the hub is killed meanwhile."""
+    noted = tmp_path / "noted.txt"
+    run_client(own_hub, "api.create_repo('kill/a', repo_type='dataset')", xet=xet)
+    code = """
+import random, sys
+from pathlib import Path
+from huggingface_hub import HfApi
+api, noted, start = HfApi(), Path(sys.argv[1]), int(sys.argv[2])
+for n in range(start, start + 1000):
+    content = random.Random(n).randbytes(3_000_000)
+    made = api.upload_file(path_or_fileobj=content, path_in_repo=f"{n:06d}.bin", repo_id="kill/a",
+                           repo_type="dataset")
+    with noted.open("a") as file:
+        file.write(f"{n} {made.oid}\\n")
+"""
+    noise = random.Random(1)  # noqa: S311
+    for round_number in range(4):
+        before = noted.read_text().count("\n") if noted.exists() else 0
+        home = tmp_path / f"home{round_number}"
+        with own_hub.running_python(code, home, noted, round_number * 1000, xet=xet):
+            wait_until(lambda before=before: noted.exists() and noted.read_text().count("\n") > before)
+            if round_number % 2:  # while a body is being received
+                wait_until(lambda: tmp_bytes(own_hub) > 0)
+            else:
+                time.sleep(noise.random() * 0.3)
+            own_hub.kill()
+        own_hub.start()
+        assert not list((own_hub.root / "tmp").iterdir())
+    acknowledged = [line.split() for line in noted.read_text().splitlines()]
+    answer = run_client(
+        own_hub,
+        """
+tree = api.list_repo_tree("kill/a", repo_type="dataset")
+files = {entry.path: entry.lfs.sha256 for entry in tree if entry.path.endswith(".bin")}
+commits = [commit.commit_id for commit in api.list_repo_commits("kill/a", repo_type="dataset")]
+answer = [files, commits]
+""",
+    )
+    files, commits = answer
+    assert len(acknowledged) >= 4
+    for number, commit in acknowledged:
+        content = random.Random(int(number)).randbytes(3_000_000)  # noqa: S311
+        assert files[f"{int(number):06d}.bin"] == hashlib.sha256(content).hexdigest()
+        assert commit in commits
+    # Each kill can have hidden the answer of one commit that was made; nothing else is there.
+    assert len(acknowledged) <= len(files) <= len(acknowledged) + 4
+    for path in (own_hub.root / "blobs").rglob("*"):
+        if path.is_file():
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+    assert {Path(name).stem for name in files} >= {f"{int(number):06d}" for number, _ in acknowledged}
+
+
+def test_a_kill_inside_a_large_commit_makes_all_of_it_or_nothing(own_hub, run_client, tmp_path):
+    run_client(own_hub, "api.create_repo('kill/b', repo_type='dataset')")
+    code = """
+from huggingface_hub import *
+HfApi().create_commit("kill/b", [CommitOperationAdd(f"{n % 7}/{n}.txt", b"%d" % n) for n in range(3000)],
+                      commit_message="large", repo_type="dataset")
+"""
+    with own_hub.running_python(code, tmp_path / "home-b"):
+        wait_until(lambda: tmp_bytes(own_hub) > 0)  # the commit is being received, or was
+        time.sleep(0.15)
+        own_hub.kill()
+    own_hub.start()
+    count = run_client(
+        own_hub,
+        "answer = [len(api.list_repo_files('kill/b', repo_type='dataset')),"
+        " len(api.list_repo_commits('kill/b', repo_type='dataset'))]",
+    )
+    assert count in ([1, 1], [3001, 2])
+    assert not list((own_hub.root / "tmp").iterdir())
+
+
+def test_parts_that_arrived_are_good_after_a_restart(own_hub, run_client, tmp_path):
+    content = random.Random("parts").randbytes(130 * MIB)  # noqa: S311
+    (tmp_path / "big.tar").write_bytes(content)
+    run_client(own_hub, "api.create_repo('kill/c')")
+    own_hub.faults({"match": "POST /_uploads/.*/complete", "action": "drop"})
+    code = """
+from huggingface_hub import *
+import sys
+HfApi().upload_file(path_or_fileobj=sys.argv[1], path_in_repo="big.tar", repo_id="kill/c")
+"""
+    parts = own_hub.root / "parts"
+    file = tmp_path / "big.tar"
+    with own_hub.running_python(code, tmp_path / "home", file, xet=False) as client:
+        wait_until(lambda: len(list(parts.rglob("*-*"))) == 4)  # a folder and three parts
+        own_hub.restart()
+        assert client.wait(60) == 0
+    digest = hashlib.sha256(content).hexdigest()
+    assert (own_hub.root / "blobs" / digest[:2] / digest).stat().st_size == len(content)
+    assert not list(parts.iterdir())
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_visible(staging_server, run_client, tmp_path):
+    small_disk = ["unshare", "-Urm", "sh", "-c", 'mount -t tmpfs -o size=16m tmpfs "$0" && exec "$@"']
+    (tmp_path / "disk").mkdir()
+    launcher = [*small_disk, str(tmp_path / "disk")]
+    probe = subprocess.run([*launcher, "true"], capture_output=True)
+    if probe.returncode:
+        pytest.skip("no small disk can be mounted here")
+    with staging_server.staging(tmp_path / "disk" / "root", launcher=launcher) as hub:
+        answer = run_client(
+            hub,
+            """
+from huggingface_hub.utils import build_hf_headers, get_session
+api.create_repo("full/a", repo_type="dataset")
+big = b"".join(bytes([n % 251]) * 4096 for n in range(5000))  # 20 MB
+import base64, hashlib, json
+line = lambda key, value: json.dumps({"key": key, "value": value}).encode()
+body = b"\\n".join([line("header", {"summary": "small files"}), *(
+    line("file", {"path": f"{n}.txt", "encoding": "base64",
+                  "content": base64.b64encode(hashlib.sha256(b"%d" % n).digest() * 60_000).decode()})
+    for n in range(4))])
+post = lambda path, content: get_session().post(api.endpoint + path, content=content,
+                                                headers=build_hf_headers(), timeout=60)
+committed = post("/api/datasets/full/a/commit/main", body)
+batch = post("/datasets/full/a.git/info/lfs/objects/batch", json.dumps({
+    "operation": "upload", "objects": [{"oid": hashlib.sha256(big).hexdigest(), "size": len(big)}]}).encode())
+href = batch.json()["objects"][0]["actions"]["upload"]["href"]
+put = get_session().put(href, content=big, timeout=60)
+files = api.list_repo_files("full/a", repo_type="dataset")
+api.upload_file(path_or_fileobj=b"still works", path_in_repo="a.txt", repo_id="full/a", repo_type="dataset")
+answer = [[response.status_code, response.headers["X-Error-Code"]] for response in (committed, put)]
+answer += [files, api.list_repo_files("full/a", repo_type="dataset")]
+""",
+            xet=False,
+        )
+        full = [507, "InsufficientStorage"]
+        assert answer == [full, full, [".gitattributes"], [".gitattributes", "a.txt"]]
+
+
+def test_a_second_server_and_a_strange_folder_are_refused(own_hub, staging_server, tmp_path):
+    def serve(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [*staging_server.HUB, "serve", "--port", "0", "--json", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    for extra in ([], ["--collect"]):
+        second = serve("--root", str(own_hub.root), *extra)
+        assert second.returncode == 1
+        assert "another process works on this staging hub" in json.loads(second.stdout)["error"]["problem"]
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange" / "thesis.tex").write_text("years of work")
+    strange = serve("--root", str(tmp_path / "strange"))
+    assert strange.returncode == 1
+    assert [path.name for path in (tmp_path / "strange").iterdir()] == ["thesis.tex"]
+    taken = serve("--root", str(tmp_path / "other"), "--port", own_hub.url.rpartition(":")[2])
+    assert (taken.returncode, "cannot listen" in taken.stdout) == (1, True)
