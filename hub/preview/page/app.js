@@ -17,9 +17,13 @@
     return `#${id}${query ? `?${query}` : ''}`;
   };
 
+  let following = false; // the link says what is shown, not the other way round
+
   function follow() {
     const [id, query] = location.hash.slice(1).split(/\?(.*)/s);
-    if ((query || '') !== filters.toQuery()) filters.fromQuery(query || '');
+    following = true;
+    filters.fromQuery(query || '');
+    following = false;
     const sample = data.byId.get(id);
     if (sample) {
       detail.open(sample, { replace: true });
@@ -84,7 +88,7 @@
       if (search.value.trim() !== filters.state().query) search.value = filters.state().query;
       sort.value = filters.state().sort;
       showCounts();
-      if (!detail.isOpen() && location.hash !== SPARKLE.linkTo('')) history.replaceState(null, '', SPARKLE.linkTo(''));
+      if (!following && !detail.isOpen() && location.hash !== SPARKLE.linkTo('')) history.replaceState(null, '', SPARKLE.linkTo(''));
     });
     verdicts.onChange(showCounts);
     showTheme();
@@ -125,14 +129,16 @@
     if (done || pageKey(event)) event.preventDefault();
   }
 
-  /** Whether a control that has the focus wants the key; a button that was clicked with a pointer does not. */
+  let clicked = null; // the button that has the focus because a pointer pressed it
+
+  /** Whether a control that has the focus wants the key; a button that a pointer pressed does not want space. */
   function ownKey(event) {
     const { target, key } = event;
     if (target.closest('select')) return true;
     if (target.closest('input')) return key.length > 1 || (key === ' ' && target.type === 'checkbox');
     const pressed = target.closest('button, a, summary');
     if (!pressed || ![' ', 'Enter'].includes(key)) return false;
-    if (key === 'Enter' || pressed.matches(':focus-visible')) return true;
+    if (key === 'Enter' || pressed !== clicked) return true;
     pressed.blur(); // or its release would press it
     return false;
   }
@@ -156,9 +162,10 @@
     buildHead();
     buildAbout();
     addEventListener('keydown', onKey);
+    addEventListener('pointerdown', ({ target }) => { clicked = target.closest('button, a, summary'); });
+    addEventListener('focusin', ({ target }) => { if (target !== clicked) clicked = null; });
     addEventListener('hashchange', follow); // a link, the way back, or the reader's own hand
-    filters.fromQuery(location.hash.split(/\?(.*)/s)[1] || '');
-    if (location.hash.length > 1) follow();
+    follow();
     document.body.classList.add('is-ready');
   }
 

@@ -238,8 +238,9 @@
   }
 
   function leave() {
+    dialog.close();
     if (history.state?.inside) history.back();
-    else { history.replaceState(null, '', SPARKLE.linkTo('')); dialog.close(); }
+    else history.replaceState(null, '', SPARKLE.linkTo(''));
   }
 
   function closed() {

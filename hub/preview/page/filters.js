@@ -7,6 +7,7 @@
 
   const initial = () => ({ query: '', themes: [], subtheme: '', metric: data.metrics[0]?.key || '', low: null, high: null, verdict: '', problems: false, sort: 'id' });
   let state = initial();
+  let ready = false;
   const listeners = [];
 
   function set(changes) {
@@ -74,6 +75,8 @@
   }
 
   function fromQuery(text) {
+    if (ready && text === toQuery()) return; // nothing else than what is shown
+    ready = true;
     const query = new URLSearchParams(text);
     const next = initial();
     next.query = query.get('q') || '';

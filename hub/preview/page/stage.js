@@ -24,7 +24,7 @@
       details: {}, frame: 0, media: null, thumbs: [], video: () => stage.media?.video,
     };
     const ready = new Map(); // sample id -> media: the one that is shown and the one that comes next
-    let wanted = null; // frame to seek to once the seek before is done
+    let aim = null; // the frame that was asked for and is not shown yet
     let panes = [];
 
     // --- media
@@ -52,6 +52,7 @@
         media.ready = true;
         if (stage.media !== media) return;
         stage.frame = Math.max(0, Math.min(media.clip.frames - 1, Math.round(time * media.clip.fps)));
+        if (!video.seeking) aim = null;
         draw();
         onFrame();
       };
@@ -66,10 +67,7 @@
         video.addEventListener('loadeddata', now);
       }
       video.addEventListener('seeked', () => {
-        if (wanted === null || stage.media !== media) return;
-        const target = wanted;
-        wanted = null;
-        seek(target);
+        if (aim !== null && stage.media === media && Math.floor(video.currentTime * media.clip.fps) !== aim) seek(aim);
       });
       for (const name of ['play', 'pause']) video.addEventListener(name, () => stage.media === media && onFrame());
       video.addEventListener('error', () => {
@@ -88,7 +86,7 @@
     function open(sample, next, play) {
       const media = sample.media ? load(sample) : null;
       stage.media?.video.pause();
-      [stage.media, stage.details, stage.frame, wanted] = [media, {}, 0, null];
+      [stage.media, stage.details, stage.frame, aim] = [media, {}, 0, null];
       if (next?.media) load(next);
       for (const other of [...ready.values()]) if (other !== media && other.sample !== next) release(other);
       if (!media) return;
@@ -107,14 +105,14 @@
     function seek(target) {
       const { media } = stage;
       if (!media) return;
-      const at = Math.max(0, Math.min(media.clip.frames - 1, target));
-      if (media.video.seeking) { wanted = at; return; }
-      media.video.currentTime = (at + 0.5) / media.clip.fps; // the middle of a frame: no rounding misses it
+      aim = Math.max(0, Math.min(media.clip.frames - 1, target));
+      if (media.video.seeking) return; // one seek at a time; the last that was asked for follows
+      media.video.currentTime = (aim + 0.5) / media.clip.fps; // the middle of a frame: no rounding misses it
     }
 
     function step(by) {
       stage.video()?.pause();
-      seek((wanted ?? stage.frame) + by);
+      seek((aim ?? stage.frame) + by);
     }
 
     function toggle() {

@@ -1,0 +1,190 @@
+"""Pages to look at: one of a built release, one of an imported release whose frames say which they are.
+
+Pages are opened from the disk in a headless Chromium. A page that logs an error, or asks for anything outside
+its folder, fails its test, whatever the test is about.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparkle.builders.provenance import ReleaseOptions
+from sparkle.builders.release import build_release
+from sparkle.builders.upstream import import_upstream
+from sparkle.hub.preview.make import make_page
+from sparkle.media.encode import encode
+from sparkle.media.images import write_png
+from sparkle.media.mask import save_mask
+from sparkle.schemas import layout
+from sparkle.schemas.ids import format_id
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def _load_reviewer() -> ModuleType:
+    path = Path(__file__).parent / "reviewer.py"
+    spec = importlib.util.spec_from_file_location("sparkle_test_reviewer", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+r = _load_reviewer()
+
+# --- an imported release ----------------------------------------------------------------------
+
+
+def write_upstream(folder: Path, count: int) -> None:
+    """A folder in upstream's layout whose clips are coded; of the second sample there are only the videos."""
+    prompts = []
+    for index in range(count):
+        sample_id = format_id("location", index)
+        for kind, colour in (
+            (layout.SOURCE_VIDEO, r.SOURCE_COLOUR),
+            (layout.EDITED_VIDEO, r.EDITED_COLOUR),
+            (layout.BACKGROUND_VIDEO, r.BACKGROUND_COLOUR),
+        ):
+            if index != 1 or not kind.intermediate:
+                path = folder / kind.path(sample_id)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                encode((r.coded(frame, colour) for frame in range(r.FRAMES)), path)
+        if index != 1:
+            mask = folder / layout.SOURCE_VIDEO_MASK.path(sample_id)
+            still = folder / layout.EDITED_FRAME0.path(sample_id)
+            for path in (mask, still):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            masks = np.zeros((r.FRAMES, r.HEIGHT, r.WIDTH), bool)
+            masks[:, r.MASKED[0], r.MASKED[1]] = True
+            save_mask(mask, masks)
+            write_png(still, r.coded(0, r.EDITED_COLOUR))
+        pair = (kind.path(sample_id) for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO))
+        prompts.append((f"Make it number {index}.", *pair, sample_id))
+    table = folder / layout.prompts_csv("location")
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([("prompt", "src_video", "tgt_video", "task"), *prompts])
+
+
+@pytest.fixture(scope="session")
+def coded_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An imported release of two samples: nothing is known of them but their prompts."""
+    folder = tmp_path_factory.mktemp("coded")
+    write_upstream(folder / "upstream", 2)
+    import_upstream(folder / "upstream", folder / "imported")
+    return folder / "imported"
+
+
+@pytest.fixture(scope="session")
+def coded_page(coded_release: Path) -> Path:
+    return make_page(str(coded_release), coded_release.parent / "page").out
+
+
+# --- a built release --------------------------------------------------------------------------
+
+HOSTILE = (
+    "<img src=x onerror=\"window.hacked = 1\"></script><script>window.hacked = 1</script> & 'quotes' 世界"
+)
+
+
+@pytest.fixture(scope="session")
+def built_run(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six samples of location, three of season, two of openve3m."""
+    samples = [
+        *factories.specs("location", 6),
+        *factories.specs("season", 3),
+        *factories.specs("openve3m", 2),
+    ]
+    scores = {"Sparkle_location_000003": 9.75, "Sparkle_location_000009": 8.25, "Sparkle_season_000003": 8.5}
+    prompts = {"Sparkle_location_000006": HOSTILE, "Sparkle_season_000000": "Put the square on a Beach."}
+    return factories.write_run(
+        tmp_path_factory.mktemp("built") / "run",
+        [
+            replace(
+                spec,
+                prompt=prompts.get(spec.id),
+                scores={"video_score": scores[spec.id]} if spec.id in scores else {},
+            )
+            for spec in samples
+        ],
+    )
+
+
+@pytest.fixture(scope="session")
+def built_release(built_run: Path) -> Path:
+    out = built_run.parent / "release"
+    build_release([built_run], out, ReleaseOptions(max_shard_size=20_000, preview=1))
+    return out
+
+
+@pytest.fixture(scope="session")
+def built_page(built_release: Path) -> Path:
+    return make_page(str(built_release), built_release.parent / "page").out
+
+
+# --- a browser --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here: pages are driven in one")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page's folder; gives a `Reviewer` when it has its first cards."""
+    contexts, wrong = [], []
+
+    def heard(message: Any, expect: str | None) -> None:
+        if message.type in ("error", "warning") and not (expect and expect in message.text):
+            wrong.append(message.text)
+
+    def open_page(folder: Path, link: str = "", expect: str | None = None, **settings: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | settings)
+        contexts.append(context)
+        page = context.new_page()
+        here = folder.resolve().as_uri() + "/"
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.on("console", lambda message: heard(message, expect))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith((here, "blob:")) else wrong.append(f"asked for {request.url}")
+            ),
+        )
+        page.goto(f"{here}index.html{link}")
+        page.wait_for_selector("body.is-ready .card")
+        return r.Reviewer(page)
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []

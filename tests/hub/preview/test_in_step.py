@@ -1,0 +1,139 @@
+"""Source and edited, and whatever else is compared, are at the same frame; overlays are where they belong."""
+
+import numpy as np
+import pytest
+
+FRAMES = 49  # of the coded clips
+
+
+def test_source_and_edited_are_at_the_same_frame_while_playing(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    seen = [see.numbers() for _ in range(12)]
+    assert all(left == right for left, right in seen)
+    assert len({left for left, _ in seen}) > 3  # it plays
+
+
+def test_they_are_at_the_frame_that_was_asked_for(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    for target in (0, FRAMES - 1, 17, 24, 23, 1):
+        see.seek(target)
+        assert see.numbers() == (target, target)
+    see.keyboard.press(".")
+    see.at_frame(2)
+    see.keyboard.press(",")
+    see.keyboard.press(",")
+    see.at_frame(0)
+    assert see.numbers() == (0, 0)
+
+
+def test_the_timeline_moves_both(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    see.keyboard.press(" ")
+    timeline = see.page.get_by_role("slider", name="Frame")
+    timeline.focus()
+    timeline.fill("30")
+    see.at_frame(30)
+    assert see.numbers() == (30, 30)
+
+
+def test_what_is_compared_can_be_chosen_and_stays_in_step(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    see.seek(21)
+    see.keyboard.press("3")  # the background on the right
+    assert see.numbers() == (21, 21)
+    right = see.shot()[-40, -60]
+    assert right[1] > right[0] + 60  # its green
+    see.keyboard.press("Alt+2")
+    left = see.shot()[-40, 60]
+    assert left[2] > left[0] + 60  # the edited video's blue
+    assert see.page.get_by_label("Left picture", exact=True).input_value() == "edited_video"
+
+
+def test_the_wipe_uncovers_the_edited_video(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    see.seek(5)
+    see.keyboard.press("w")
+    wipe = see.page.get_by_role("slider", name="Wipe")
+    for percent in (50, 20, 90):
+        wipe.fill(str(percent))
+        picture = see.shot()
+        row, width = picture[-30].astype(int), picture.shape[1]
+        reddish = row[:, 0] > row[:, 2]
+        edge = width * percent // 100
+        assert reddish[8 : edge - 24].all()
+        assert not reddish[edge + 24 : -8].any()
+
+
+def test_a_pointer_moves_the_wipe(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    see.keyboard.press("w")
+    box = see.page.locator(".stage__canvas").bounding_box()
+    see.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    see.page.mouse.down()
+    see.page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] / 2, steps=4)
+    see.page.mouse.up()
+    assert see.stage("wipe()") == pytest.approx(25, abs=3)
+
+
+def test_the_difference_is_black_where_both_are_alike(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    see.seek(9)
+    see.keyboard.press("x")
+    picture = see.shot()
+    height, width = picture.shape[:2]
+    bars, below = picture[height // 8 : height // 3, width // 4 : width // 2], picture[-30, width // 2]
+    assert np.median(bars) < 30
+    assert below.max() > 200
+
+
+def test_the_mask_tints_what_it_covers_and_nothing_else(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    see.seek(3)
+    plain = see.shot().astype(int)
+    see.keyboard.press("m")
+    tinted = see.shot().astype(int)
+    height, width = plain.shape[0], plain.shape[1] // 2
+    inside = (slice(int(0.55 * height), int(0.78 * height)), slice(int(0.3 * width), int(0.7 * width)))
+    outside = (slice(int(0.86 * height), int(0.98 * height)), slice(int(0.05 * width), int(0.2 * width)))
+    colour = np.array([236, 72, 153])
+    wanted = plain[inside] * 0.45 + colour * 0.55
+    assert np.abs(tinted[inside] - wanted).mean() < 8
+    assert np.abs(tinted[outside] - plain[outside]).max() < 8
+    see.keyboard.press("m")
+    assert np.abs(see.shot().astype(int) - plain).max() < 8
+
+
+def test_boxes_are_drawn_where_they_were_found(visit, built_page):
+    see = visit(built_page)
+    see.open_first()
+    see.until("SPARKLE.detail.stage().details.round2")
+    see.seek(0)
+    plain = see.shot().astype(int)
+    see.keyboard.press("b")
+    changed = np.abs(see.shot().astype(int) - plain).max(axis=2) > 60
+    width = (changed.shape[1] - 8) // 2
+    rows, columns = np.nonzero(changed[:, :width])
+    # The box is [250, 250, 600, 700] in thousandths; its label stands above it.
+    assert columns.min() == pytest.approx(0.25 * width, abs=5)
+    assert rows.max() == pytest.approx(0.7 * changed.shape[0], abs=5)
+    see.keyboard.press("b")
+    see.keyboard.press("b")
+    assert np.abs(see.shot().astype(int) - plain).max() < 30
+
+
+def test_a_sample_without_mask_and_scores_says_so(visit, coded_page):
+    see = visit(coded_page, "#Sparkle_location_000001")
+    see.page.wait_for_selector(".detail[open]")
+    see.wait_for_video()
+    assert see.page.locator(".tools").get_by_role("button", name="Mask").is_disabled()
+    assert see.page.locator(".thumb").count() == 2
+    assert see.page.locator(".bars").count() == 0
+    assert see.page.locator("#filters").get_by_text("Score or measure").count() == 0

@@ -1,0 +1,101 @@
+"""Verdicts: kept in the browser, saved to a file that a build takes, loaded again."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from sparkle.builders.cli import build
+from sparkle.builders.manifest import read_manifest
+
+
+def test_saved_verdicts_are_what_build_leaves_out(visit, built_page, built_run, tmp_path):
+    see = visit(built_page)
+    see.open_first()
+    see.keyboard.press("d")  # and on to the next
+    see.keyboard.press("k")
+    see.keyboard.press("n")
+    see.keyboard.type("the hand flickers")
+    see.keyboard.press("Escape")
+    see.keyboard.press("d")
+    see.keyboard.press("Escape")
+    see.page.locator(".card").nth(4).hover()
+    see.page.locator(".card").nth(4).get_by_role("button", name="drop").click()
+    see.page.locator(".card").nth(4).get_by_role("button", name="drop").click()  # taken back
+    file = see.save(tmp_path)
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [
+        {"id": "Sparkle_location_000000", "verdict": "drop"},
+        {"id": "Sparkle_location_000003", "verdict": "keep"},
+        {"id": "Sparkle_location_000006", "verdict": "drop", "note": "the hand flickers"},
+    ]
+    result = CliRunner().invoke(
+        build, [str(built_run), "--out", str(tmp_path / "next"), "--preview", "2", "--exclude", str(file)]
+    )
+    assert result.exit_code == 0, result.output
+    paths = "\n".join(entry.path for entry in read_manifest(tmp_path / "next"))
+    table = (tmp_path / "next/prompts/location_train.csv").read_text()
+    assert "Sparkle_location_000003" in table
+    assert "Sparkle_location_000003" in paths
+    assert not any(gone in table + paths for gone in ("Sparkle_location_000000", "Sparkle_location_000006"))
+
+
+def test_verdicts_survive_a_reload_and_another_tab_sees_them(visit, built_page, tmp_path):
+    see = visit(built_page)
+    see.page.locator(".card__link").first.focus()
+    see.keyboard.press("k")
+    see.keyboard.press("ArrowRight")
+    see.keyboard.press("d")
+    see.page.reload()
+    see.page.wait_for_selector(".card[data-verdict=keep]")
+    other = see.page.context.new_page()
+    other.goto(see.page.url)
+    other.wait_for_selector(".card[data-verdict=drop]")
+    other.locator(".card__link").first.focus()
+    other.keyboard.press("u")
+    see.page.wait_for_selector(".card[data-verdict=keep]", state="detached")
+    see.page.get_by_role("button", name="Drop 1", exact=True).click()
+    assert see.ids() == ["Sparkle_location_000003"]
+    see.page.get_by_role("button", name="Drop 1", exact=True).click()
+    see.page.get_by_role("button", name="Not decided").click()
+    assert len(see.ids()) == 10
+
+
+def test_a_file_of_verdicts_is_loaded_and_what_it_says_of_others_is_kept(visit, built_page, tmp_path):
+    lines = [
+        '{"id": "Sparkle_location_000003", "verdict": "drop"}',
+        '{"id": "Sparkle_location_000003", "verdict": "note", "note": "blurred"}',
+        '{"id": "Sparkle_time_000007", "verdict": "drop"}',  # of no sample here
+        "Sparkle_season_000003",  # a plain id is to be left out
+    ]
+    (tmp_path / "before.jsonl").write_text("\n".join(lines) + "\n")
+    see = visit(built_page)
+    see.page.locator("#file").set_input_files(tmp_path / "before.jsonl")
+    see.page.get_by_text("3 verdicts loaded").wait_for()
+    see.page.wait_for_selector('.card[data-id="Sparkle_season_000003"][data-verdict=drop]')
+    saved = [json.loads(line) for line in see.save(tmp_path).read_text().splitlines()]
+    assert saved == [
+        {"id": "Sparkle_location_000003", "verdict": "drop", "note": "blurred"},
+        {"id": "Sparkle_season_000003", "verdict": "drop"},
+        {"id": "Sparkle_time_000007", "verdict": "drop"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"id": "Sparkle_location_000003", "verdict": "perhaps"}', "neither keep, drop nor note"),
+        ('{"id": "../../etc", "verdict": "drop"}', "no id of a sample"),
+        ('{"id": "Sparkle_loca', "no JSON"),
+        ("", "no JSON"),
+    ],
+)
+def test_a_bad_file_of_verdicts_changes_nothing_and_is_told_by_line(visit, built_page, tmp_path, line, said):
+    good = '{"id": "Sparkle_location_000000", "verdict": "drop"}'
+    (tmp_path / "bad.jsonl").write_text(f"{good}\n{line}\n{good}\n")
+    see = visit(built_page)
+    see.page.locator("#file").set_input_files(tmp_path / "bad.jsonl")
+    message = see.page.locator(".toast--bad")
+    message.wait_for()
+    assert "line 2" in message.inner_text()
+    assert said in message.inner_text()
+    assert see.page.evaluate("SPARKLE.verdicts.counts().all") == 0
