@@ -197,7 +197,8 @@ class KiwiFiles:
                 image = file.convert("RGB")
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise MediaError("the image cannot be read", got=error) from error
-        view = fit(*image.size, self.rules)
+        width, height = image.size
+        view = fit(width, height, self.rules)
         if view.resizes:
             image = image.resize((view.scaled_width, view.scaled_height), Image.Resampling.BILINEAR)
         return [image.crop((view.left, view.top, view.left + view.width, view.top + view.height))]
@@ -239,6 +240,7 @@ def _require_pair(item: Mapping[str, Any], row: Mapping[str, Any]) -> None:
 
 def _read_metadata(path: Path) -> list[dict[str, Any]]:
     """The rows of a metadata file."""
+    rows: list[dict[str, Any]]
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             if path.suffix == ".json":

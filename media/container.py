@@ -148,7 +148,7 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
     options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
     with (
         _media_errors(where),
-        av.open(file, options=options, metadata_errors="replace") as container,
+        av.open(file, "r", options=options, metadata_errors="replace") as container,
     ):
         if "mov" in container.format.name.split(","):
             with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as boxes:
