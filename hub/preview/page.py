@@ -104,7 +104,9 @@ def _name(place: str) -> str:
 def _sample(rows: Rows, row: int, shown: Shown) -> Mapping[str, Any]:
     sample: dict[str, Any] = {"id": rows.ids[row], **rows.facts(row)}
     if shown.clip.frames:
-        sample |= {"media": shown.stem, "clip": shown.clip.to_json()}
+        clip = shown.clip.to_json()
+        del clip["problems"]
+        sample |= {"media": shown.stem, "clip": clip}
     return sample | ({"problems": list(shown.clip.problems)} if shown.clip.problems else {})
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sparkle.media.frames import (
     anchor_indices,
+    fit,
     is_4k_plus_1,
     largest_4k_plus_1,
     resize,
@@ -95,3 +96,21 @@ def test_side_by_side_keeps_order_aspect_and_even_widths():
 def test_clips_of_different_length_do_not_stand_side_by_side():
     with pytest.raises(MediaError, match="different length"):
         side_by_side(np.zeros((3, 8, 8, 3), np.uint8), np.zeros((4, 8, 8, 3), np.uint8))
+
+
+@given(st.integers(64, 8000), st.integers(64, 8000), st.integers(32, 500))
+def test_what_is_shown_is_even_no_larger_and_of_the_same_proportions(width, height, side):
+    across, down = fit(width, height, side)
+    assert across % 2 == 0
+    assert down % 2 == 0
+    assert across <= width + 1
+    assert down <= height + 1
+    assert min(across, down) <= side + 1
+    assert max(across, down) <= 4 * side + 1
+    assert abs(across - down * width / height) <= 1 + max(1, width / height)
+
+
+def test_an_hd_clip_is_shown_at_360_rows_and_a_phone_s_at_360_columns():
+    assert fit(1280, 720, 360) == (640, 360)
+    assert fit(720, 1280, 360) == (360, 640)
+    assert fit(64, 48, 360) == (64, 48)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sparkle.media.images import read_png, write_png
+from sparkle.media.images import encode_webp, read_png, write_png
 from sparkle.schemas.errors import MediaError
 
 IMAGE = np.random.Generator(np.random.PCG64(0)).integers(0, 255, (24, 31, 3), np.uint8)
@@ -41,6 +41,14 @@ def test_gray_images_of_others_become_rgb(tmp_path):
     assert np.array_equal(read_png(tmp_path / "gray.png"), np.repeat(IMAGE[..., :1], 3, axis=2))
 
 
+def test_webp_keeps_the_channels_and_is_always_the_same():
+    image = np.full((48, 64, 3), (200, 10, 30), np.uint8)
+    data = encode_webp(image, quality=80)
+    seen = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert np.abs(seen[..., ::-1].astype(int) - image).max() < 12
+    assert encode_webp(image, quality=80) == data
+
+
 FOREIGN_ARRAYS = {
     "gray": IMAGE[..., 0],
     "floats": IMAGE.astype(np.float32),
@@ -54,6 +62,8 @@ def test_other_arrays_are_not_written(tmp_path, kind):
     with pytest.raises(MediaError, match="not an RGB image"):
         write_png(tmp_path / "a.png", FOREIGN_ARRAYS[kind])
     assert not (tmp_path / "a.png").exists()
+    with pytest.raises(MediaError, match="not an RGB image"):
+        encode_webp(FOREIGN_ARRAYS[kind], quality=80)
 
 
 def test_every_cut_and_every_flipped_byte_is_noticed(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sparkle.media.decode import decode, iter_frames
-from sparkle.media.probe import DECODED_FRAMES, VideoInfo, probe
+from sparkle.media.probe import DECODED_FRAMES, Shape, VideoInfo, look, probe
 from sparkle.schemas.errors import MediaError
 
 
@@ -20,6 +20,7 @@ def test_a_turned_video_has_the_size_at_which_it_is_shown(videos, tmp_path):
     path = videos.write_video(tmp_path / "phone.mp4", frames, orientation=(-90, False, False))
     info = probe(path)
     assert (info.width, info.height, info.rotation) == (48, 64, 270)
+    assert look(path) == Shape(48, 64, 16)
 
 
 def test_says_what_other_codecs_are(videos, tmp_path):
@@ -96,3 +97,9 @@ def test_no_damage_raises_anything_else(videos, tmp_path, suffix):
         except MediaError as error:
             outcomes.add(type(error).__name__)
     assert "MediaError" in outcomes
+
+
+def test_a_look_wants_one_frame_and_names_what_has_none(tmp_path):
+    (tmp_path / "clip.mp4").write_bytes(b"no video")
+    with pytest.raises(MediaError, match=r"."):
+        look(tmp_path / "clip.mp4")

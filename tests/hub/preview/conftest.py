@@ -6,7 +6,6 @@ its folder, fails its test, whatever the test is about.
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import shutil
 import sys
@@ -16,18 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 
 from sparkle.builders.provenance import ReleaseOptions
 from sparkle.builders.release import build_release
 from sparkle.builders.upstream import import_upstream
 from sparkle.hub.preview.make import make_page
-from sparkle.media.encode import encode
-from sparkle.media.images import write_png
-from sparkle.media.mask import save_mask
-from sparkle.schemas import layout
-from sparkle.schemas.ids import format_id
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = (
@@ -57,42 +50,17 @@ r = _load_reviewer()
 # --- an imported release ----------------------------------------------------------------------
 
 
-def write_upstream(folder: Path, count: int) -> None:
-    """A folder in upstream's layout whose clips are coded; of the second sample there are only the videos."""
-    prompts = []
-    for index in range(count):
-        sample_id = format_id("location", index)
-        for kind, colour in (
-            (layout.SOURCE_VIDEO, r.SOURCE_COLOUR),
-            (layout.EDITED_VIDEO, r.EDITED_COLOUR),
-            (layout.BACKGROUND_VIDEO, r.BACKGROUND_COLOUR),
-        ):
-            if index != 1 or not kind.intermediate:
-                path = folder / kind.path(sample_id)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                encode((r.coded(frame, colour) for frame in range(r.FRAMES)), path)
-        if index != 1:
-            mask = folder / layout.SOURCE_VIDEO_MASK.path(sample_id)
-            still = folder / layout.EDITED_FRAME0.path(sample_id)
-            for path in (mask, still):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            masks = np.zeros((r.FRAMES, r.HEIGHT, r.WIDTH), bool)
-            masks[:, r.MASKED[0], r.MASKED[1]] = True
-            save_mask(mask, masks)
-            write_png(still, r.coded(0, r.EDITED_COLOUR))
-        pair = (kind.path(sample_id) for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO))
-        prompts.append((f"Make it number {index}.", *pair, sample_id))
-    table = folder / layout.prompts_csv("location")
-    table.parent.mkdir(parents=True, exist_ok=True)
-    with table.open("w", newline="") as file:
-        csv.writer(file).writerows([("prompt", "src_video", "tgt_video", "task"), *prompts])
+@pytest.fixture(scope="session")
+def codes() -> ModuleType:
+    """Coded frames: how they are drawn and read."""
+    return r
 
 
 @pytest.fixture(scope="session")
 def coded_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An imported release of two samples: nothing is known of them but their prompts."""
     folder = tmp_path_factory.mktemp("coded")
-    write_upstream(folder / "upstream", 2)
+    r.write_upstream(folder / "upstream", 2)
     import_upstream(folder / "upstream", folder / "imported")
     return folder / "imported"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from sparkle.media.encode import encode
+from sparkle.media.images import write_png
+from sparkle.media.mask import save_mask
+from sparkle.schemas import layout
+from sparkle.schemas.ids import format_id
 
 Image = npt.NDArray[np.uint8]
 
@@ -32,6 +39,37 @@ def read_code(picture: Image) -> int:
     small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     bars = (small[30:70, 25 + 50 * bit : 35 + 50 * bit] for bit in range(BITS))
     return sum(int(bar.mean() > 127) << bit for bit, bar in enumerate(bars))
+
+
+def write_upstream(folder: Path, count: int) -> None:
+    """A folder in upstream's layout whose clips are coded; of the second sample there are only the videos."""
+    prompts = []
+    for index in range(count):
+        sample_id = format_id("location", index)
+        for kind, colour in (
+            (layout.SOURCE_VIDEO, SOURCE_COLOUR),
+            (layout.EDITED_VIDEO, EDITED_COLOUR),
+            (layout.BACKGROUND_VIDEO, BACKGROUND_COLOUR),
+        ):
+            if index != 1 or not kind.intermediate:
+                path = folder / kind.path(sample_id)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                encode((coded(frame, colour) for frame in range(FRAMES)), path)
+        if index != 1:
+            mask = folder / layout.SOURCE_VIDEO_MASK.path(sample_id)
+            still = folder / layout.EDITED_FRAME0.path(sample_id)
+            for path in (mask, still):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            masks = np.zeros((FRAMES, HEIGHT, WIDTH), bool)
+            masks[:, MASKED[0], MASKED[1]] = True
+            save_mask(mask, masks)
+            write_png(still, coded(0, EDITED_COLOUR))
+        pair = (kind.path(sample_id) for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO))
+        prompts.append((f"Make it number {index}.", *pair, sample_id))
+    table = folder / layout.prompts_csv("location")
+    table.parent.mkdir(parents=True, exist_ok=True)
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([("prompt", "src_video", "tgt_video", "task"), *prompts])
 
 
 # --- a reviewer -------------------------------------------------------------------------------
