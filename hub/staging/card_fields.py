@@ -40,7 +40,7 @@ def licence(card: dict[str, Any]) -> Iterator[Message]:
     """Licence, its name and its link."""
     value, name, link = card.get("license"), card.get("license_name"), card.get("license_link")
     for path, licence in each("license", value):
-        if licence not in LICENCES:
+        if not isinstance(licence, str) or licence not in LICENCES:
             yield True, f'"{path}" must be one of [{", ".join(sorted(LICENCES))}]; got {licence!r}'
     if value == "other" and name is None:
         yield False, '"license_name" is missing: with "license: other" the page shows no licence'

@@ -37,7 +37,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "model": (card_fields.model,),
     "space": (card_fields.space,),
 }
-_BLOCK = re.compile(r"\A(?:\ufeff)?\s*---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"\A(?:\ufeff)?\s*---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 
 
 def check_card_yaml(text: str, repo_type: str) -> tuple[list[str], list[str]]:

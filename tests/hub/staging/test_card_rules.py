@@ -1,0 +1,184 @@
+"""The Hub's rules for cards: what it refuses, what it warns of, what it takes."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparkle.hub.staging.card_rules import card_metadata, check_card_yaml
+
+GOOD = """---
+license: cc-by-4.0
+language:
+- en
+pretty_name: Sparkle
+task_categories:
+- video-to-video
+size_categories:
+- 100K<n<1M
+tags:
+- video
+configs:
+- config_name: default
+  data_files:
+  - split: location
+    path: data/location/*.parquet
+  - split: season
+    path:
+    - data/season/*.parquet
+- config_name: location
+  data_files: data/location/*.parquet
+dataset_info:
+- config_name: default
+---
+# Sparkle
+"""
+
+
+def card(yaml: str) -> str:
+    return f"---\n{yaml}\n---\nText\n"
+
+
+def test_a_good_card_passes():
+    assert check_card_yaml(GOOD, "dataset") == ([], [])
+    assert card_metadata(GOOD)["license"] == "cc-by-4.0"
+    assert check_card_yaml(GOOD.replace("\n", "\r\n"), "dataset") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("yaml", "field"),
+    [
+        ("license: MIT", '"license" must be one of'),
+        ("license: [mit, nope]", '"license[1]" must be one of'),
+        ("license: other\nlicense_name: My Own", '"license_name" with value'),
+        ("license: other\nlicense_name: my-own\nlicense_link: there", '"license_link" must be'),
+        ("language: English", '"language" with value "English" is not valid'),
+        ("language: [en, no]", '"language[1]" must be a string'),
+        ("tags: video", '"tags" must be an array'),
+        ("tags: [1]", '"tags[0]" must be a string'),
+        ("pretty_name: [a]", '"pretty_name" must be a string'),
+        ("size_categories: [big]", '"size_categories[0]" must be one of'),
+        ("configs: default", '"configs" must be an array'),
+        ("configs: [{data_files: x}]", '"configs[0].config_name" is required'),
+        ("configs: [{config_name: a/b}]", '"configs[0].config_name" must not contain /'),
+        ("configs: [{config_name: a}, {config_name: a}]", "there is another config called"),
+        ("configs: [{config_name: a, data_files: []}]", '"configs[0].data_files" must be'),
+        ("configs: [{config_name: a, data_files: [{split: a-b, path: x}]}]", "[0].split"),
+        ("configs: [{config_name: a, data_files: [{split: a}]}]", "[0].path"),
+        ("configs: [{config_name: a, data_files: [{split: a, path: x, sep: y}]}]", "[0].sep"),
+        ("configs: [{config_name: default}, {config_name: b, default: true}]", "more than one default"),
+        ("configs: [{config_name: a, default: true}, {config_name: b, default: true}]", "more than one"),
+        ("dataset_info: [{features: []}]", '"dataset_info[0].config_name" is required'),
+        ("extra_gated_fields: [a]", '"extra_gated_fields" must be'),
+        ("a: 1\na: 2", "duplicated mapping key a"),
+        ("a: [1", "Invalid YAML"),
+        ("- a", "must be a mapping"),
+    ],
+)
+def test_what_the_hub_refuses_is_an_error(yaml, field):
+    errors, _ = check_card_yaml(card(yaml), "dataset")
+    assert len(errors) == 1
+    assert field in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("yaml", "words"),
+    [("task_categories: [video-wishing]", "video-wishing"), ("license: other", "license_name")],
+)
+def test_what_the_hub_takes_is_a_warning(yaml, words):
+    errors, warnings = check_card_yaml(card(yaml), "dataset")
+    assert errors == []
+    assert len(warnings) == 1
+    assert words in warnings[0]
+
+
+@pytest.mark.parametrize("text", ["", "# Title\n", "---\nno end", "text\n---\na: 1\n---\n"])
+def test_no_metadata_is_a_warning(text):
+    assert check_card_yaml(text, "dataset") == ([], ["empty or missing yaml metadata in repo card"])
+
+
+def test_models_and_spaces_have_their_own_rules():
+    good = "license: mit\nbase_model: a/b\npipeline_tag: image-to-image\nlibrary_name: diffusers"
+    assert check_card_yaml(card(good), "model") == ([], [])
+    result = (
+        "model-index: [{name: m, results: [{task: {type: x}, dataset: {type: d}, metrics: [{type: a}]}]}]"
+    )
+    errors, _ = check_card_yaml(card(f"base_model: a/b/c\n{result}"), "model")
+    assert [error.split('"')[1] for error in errors] == [
+        "base_model",
+        "model-index[0].results[0].dataset.name",
+        "model-index[0].results[0].metrics[0].value",
+    ]
+    assert check_card_yaml(card("sdk: static\ncolorFrom: red"), "space") == ([], [])
+    assert len(check_card_yaml(card("sdk: none\ncolorTo: mauve"), "space")[0]) == 2
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+FIELDS = [
+    "license",
+    "license_name",
+    "license_link",
+    "language",
+    "tags",
+    "task_categories",
+    "task_ids",
+    "pretty_name",
+    "size_categories",
+    "configs",
+    "dataset_info",
+    "extra_gated_fields",
+    "base_model",
+    "datasets",
+    "model-index",
+    "pipeline_tag",
+    "sdk",
+    "colorFrom",
+    "config_name",
+    "data_files",
+    "split",
+    "path",
+    "results",
+]
+
+
+@given(
+    value=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4),
+    kind=st.sampled_from(["dataset", "model", "space"]),
+)
+def test_any_yaml_is_answered(value, kind):
+    text = card(yaml.safe_dump(value))
+    errors, warnings = check_card_yaml(text, kind)
+    assert all(isinstance(message, str) and message for message in [*errors, *warnings])
+
+
+def test_the_hub_answers_by_them(client):
+    answer = client(
+        """
+import warnings
+from huggingface_hub import DatasetCard
+DatasetCard(given["good"]).validate()
+try:
+    DatasetCard(given["good"].replace("cc-by-4.0", "my-own")).validate()
+    refused = ""
+except ValueError as error:
+    refused = str(error)
+api.create_repo("card/a", repo_type="dataset")
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    wishing = given["good"].replace("video-to-video", "wishing").encode()
+    api.upload_file(path_or_fileobj=wishing, path_in_repo="README.md", repo_id="card/a", repo_type="dataset")
+DatasetCard(given["good"]).push_to_hub("card/a")
+answer = [refused, len(caught), DatasetCard.load("card/a").data.license,
+          api.dataset_info("card/a").card_data.pretty_name, api.dataset_info("card/a").tags]
+""",
+        good=GOOD,
+    )
+    assert "license" in answer[0]
+    assert "must be one of" in answer[0]
+    assert answer[1:4] == [1, "cc-by-4.0", "Sparkle"]
+    assert {"video", "license:cc-by-4.0", "task_categories:video-to-video"} <= set(answer[4])
