@@ -89,6 +89,13 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     return environment.get_template(template).render(**context)
 
 
+def licence_of(card: str) -> str | None:
+    """The licence in the YAML at the head of a card, by the Hub's name; None where it has none."""
+    head = re.match(r"---\n(.*?)\n---", card, re.DOTALL)
+    found = head and _LICENCE.search(head[1])
+    return found[1] if found else None
+
+
 def size_category(count: int) -> str:
     """The Hub's name for a number of rows, such as `1K<n<10K`."""
     bounds = ["1K", "10K", "100K", "1M", "10M", "100M", "1B"]
@@ -159,7 +166,7 @@ def _imported(folder: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     problems = document["imported"]["findings"]
     return {
         "pretty_name": "Sparkle-style background replacement pairs (imported)",
-        "licence": {"id": _licence_of(upstream) if upstream.is_file() else None, "name": None},
+        "licence": {"id": _licence_of_file(upstream) if upstream.is_file() else None, "name": None},
         "upstream_card": layout.UPSTREAM_CARD if upstream.is_file() else None,
         "report": layout.IMPORT_REPORT,
         "findings": sum(problems.values()),
@@ -167,11 +174,8 @@ def _imported(folder: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _licence_of(card: Path) -> str | None:
-    """The licence in the YAML at the head of a card."""
-    head = re.match(r"---\n(.*?)\n---", card.read_text("utf-8", errors="replace"), re.DOTALL)
-    found = head and _LICENCE.search(head[1])
-    return found[1] if found else None
+def _licence_of_file(card: Path) -> str | None:
+    return licence_of(card.read_text("utf-8", errors="replace"))
 
 
 def _selection(chosen: Mapping[str, Any]) -> str:

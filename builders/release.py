@@ -26,6 +26,7 @@ from pathlib import Path
 from sparkle.builders import catalog
 from sparkle.builders.card import render_card
 from sparkle.builders.catalog import Placements
+from sparkle.builders.croissant import dump_croissant
 from sparkle.builders.loose import write_loose
 from sparkle.builders.manifest import FileEntry, dump_manifest
 from sparkle.builders.out_folder import refuse_foreign, refuse_overlap
@@ -210,7 +211,9 @@ class _Writer:
         self._write(layout.PROVENANCE, [dump_document(document)])
         if self.options.plots:
             self._illustrate(replays, themes)
-        self._write(layout.CARD, [render_card(self.folder).encode()])
+        card = render_card(self.folder)
+        self._write(layout.CARD, [card.encode()])
+        self._write(layout.CROISSANT, [dump_croissant(self.folder, self.entries, card)])
         if self.past.changelog is not None:
             self._write(layout.CHANGELOG, [self.past.changelog])
         self._write(layout.MANIFEST, [dump_manifest(self.entries)])

@@ -21,6 +21,7 @@ from sparkle.builders import removal_tables as tables
 from sparkle.builders.annotate import jsonl_files
 from sparkle.builders.card import render_card
 from sparkle.builders.check_shapes import read_shape
+from sparkle.builders.croissant import dump_croissant
 from sparkle.builders.manifest import FileEntry, dump_manifest
 from sparkle.builders.plots import PLOTS, draw_plots
 from sparkle.builders.preview import side_by_side
@@ -196,8 +197,11 @@ class _Writer:
                 self._drop(map(layout.plot, PLOTS))
                 for name, data in draw_plots(read_stats(view)).items():
                     self._put(layout.plot(name), lambda target, data=data: write_atomic(target, data))
-            card = render_card(view).encode()
-        self._put(layout.CARD, lambda target: write_atomic(target, card))
+            card = render_card(view)
+            croissant = dump_croissant(view, self.entries.values(), card)
+        self._put(layout.CARD, lambda target: write_atomic(target, card.encode()))
+        if layout.CROISSANT in self.entries:  # releases of before Croissant have none
+            self._put(layout.CROISSANT, lambda target: write_atomic(target, croissant))
 
     @contextmanager
     def _view(self) -> Iterator[Path]:

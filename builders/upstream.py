@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sparkle.builders.card import render_card
+from sparkle.builders.croissant import dump_croissant
 from sparkle.builders.manifest import FileEntry, dump_manifest
 from sparkle.builders.out_folder import refuse_foreign
 from sparkle.builders.progress import Progress, silent
@@ -156,7 +157,9 @@ class _Import:
         loose = sum(len(found.names) for found in self.files.loose)
         document = imported_provenance(tars, loose, problems)
         self._write(layout.PROVENANCE, dump_document(document))
-        self._write(layout.CARD, render_card(self.target).encode())
+        card = render_card(self.target)
+        self._write(layout.CARD, card.encode())
+        self._write(layout.CROISSANT, dump_croissant(self.target, self.entries, card))
         self._write(layout.MANIFEST, dump_manifest(self.entries))
 
     def _write(self, path: str, data: bytes) -> None:

@@ -27,7 +27,7 @@ A release (upstream's layout, ours below it)::
       webdataset/<theme>-NNNNNN.tar   paired shards, where they are asked for; members ID.<field>
       assets/*                     plots and strips of the card, where they are asked for
       CHANGELOG.md                 there when pairs were taken down
-      manifest.json                provenance.json
+      manifest.json                provenance.json                croissant.json
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ CARD = "README.md"
 CHANGELOG = "CHANGELOG.md"  # of a release that pairs were taken down of: a section a takedown
 MANIFEST = "manifest.json"
 PROVENANCE = "provenance.json"
+CROISSANT = "croissant.json"
 IMPORT_REPORT = "import_report.jsonl"  # of a release that was imported: what is not as it should be
 INDEX = "index.json"  # of an index: what its tables speak of, in place of a manifest
 UPSTREAM_CARD = "upstream_card.md"  # of a release that was imported: the card that it came with
