@@ -12,6 +12,7 @@ _VERBS: dict[str, tuple[str, str]] = {
     "diff": ("sparkle.hub.cli_diff", "diff"),
     "preview": ("sparkle.hub.cli_preview", "preview"),
     "publish": ("sparkle.hub.cli_publish", "publish"),
+    "pull": ("sparkle.hub.cli_pull", "pull"),
     "serve": ("sparkle.hub.cli_serve", "serve"),
     "takedown": ("sparkle.hub.cli_takedown", "takedown"),
     "verify": ("sparkle.hub.cli_verify", "verify"),
