@@ -128,8 +128,7 @@ async def put_part(request: Request) -> Response:
         if body.size != wanted:
             raise unprocessable(f"part {number}: got {body.size} bytes, wanted {wanted}")
         etag = body.sha256.hex()[:32]
-        folder = hub.blobs.parts(sha256, size)
-        folder.mkdir(exist_ok=True)
+        folder = await run_in_threadpool(hub.blobs.make_parts, sha256, size)
         await run_in_threadpool(hub.blobs.place, body.path, folder / f"{number}-{etag}")
     return Response(headers={"ETag": f'"{etag}"'})
 

@@ -60,6 +60,14 @@ class BlobStore:
         """The folder of the parts of a blob that is uploaded in parts."""
         return self.root / "parts" / f"{sha256.hex()}-{size}"
 
+    def make_parts(self, sha256: bytes, size: int) -> Path:
+        """The same folder, made if need be, durably."""
+        folder = self.parts(sha256, size)
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            fsync_folder(folder.parent)
+        return folder
+
     def place(self, temporary: Path, target: Path) -> None:
         """Give a received file its name, durably."""
         with temporary.open("rb") as file:

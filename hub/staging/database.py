@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ CREATE INDEX IF NOT EXISTS spans_of_blob ON spans(sha256);
 """
 # Readers that find the file locked wait this long: only while a log is being put back into the file.
 _BUSY_SECONDS = 30.0
+_LOG_BYTES = 64 * 1024 * 1024  # what a log that a large commit made longer is cut down to
 
 
 class Database:
@@ -56,10 +58,11 @@ class Database:
         self._path = path
         self._turn = threading.RLock()
         self._own = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: set[sqlite3.Connection] = set()
         self._writer = self._connect()
         self._writer.execute("PRAGMA journal_mode=WAL")
         self._writer.execute("PRAGMA synchronous=FULL")
+        self._writer.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
         self._writer.executescript(_SCHEMA)
 
     def _connect(self) -> sqlite3.Connection:
@@ -67,8 +70,12 @@ class Database:
             self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
-        self._opened.append(connection)
+        self._opened.add(connection)
         return connection
+
+    def _forget(self, connection: sqlite3.Connection) -> None:
+        self._opened.discard(connection)
+        connection.close()
 
     def read(self) -> sqlite3.Connection:
         """This thread's connection for reading."""
@@ -76,6 +83,8 @@ class Database:
         if connection is None:
             connection = self._own.connection = self._connect()
             connection.execute("PRAGMA query_only=ON")
+            # Threads of the server come and go.
+            weakref.finalize(threading.current_thread(), self._forget, connection).atexit = False
         return connection
 
     @contextmanager
@@ -105,5 +114,5 @@ class Database:
 
     def close(self) -> None:
         """Close every connection; the log is put back into the file."""
-        for connection in self._opened:
-            connection.close()
+        for connection in list(self._opened):
+            self._forget(connection)

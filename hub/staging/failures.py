@@ -32,7 +32,7 @@ def refusal_of(error: BaseException) -> Refusal:
     if isinstance(error, ClientDisconnect):
         return Refusal(_CLIENT_GONE, "ClientClosedRequest", "the client went away")
     if isinstance(error, HTTPException):
-        return Refusal(error.status_code, "NotFound", str(error.detail))
+        return Refusal(error.status_code, str(error.detail).replace(" ", ""), str(error.detail))
     traceback.print_exception(error, file=sys.stderr)
     return Refusal(500, "InternalError", f"the staging hub failed: {type(error).__name__}")
 

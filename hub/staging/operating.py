@@ -22,6 +22,8 @@ def operator_routes(counters: Counters, faults: Faults | None) -> list[Route]:
     def reset(request: Request) -> Response:
         writer_of(request)
         counters.reset()
+        if faults is not None:
+            faults.acted.clear()
         return JSONResponse({})
 
     async def set_rules(request: Request) -> Response:

@@ -41,7 +41,7 @@ def open_root(path: Path) -> Iterator[Root]:
             where=path,
             fix="give --root a folder of its own; it is made when it is not there",
         )
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds private repositories
     with (path / "lock").open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

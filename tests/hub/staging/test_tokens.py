@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import urllib.error
 import urllib.request
@@ -47,6 +48,15 @@ def test_elsewhere_than_on_loopback_everything_wants_a_token(staging_server, tmp
         assert again.write_token == ""
         assert status(f"{again.url}/api/datasets") == 200
         assert status(f"{again.url}/api/whoami-v2", hub.write_token) == 200
+
+
+def test_a_name_that_is_not_this_machine_wants_a_token(hub):
+    netloc = hub.url.removeprefix("http://")
+    for name, wanted in ((netloc, 200), ("localhost", 200), ("evil.example", 401)):
+        connection = http.client.HTTPConnection(netloc, timeout=30)
+        connection.request("GET", "/api/datasets", headers={"Host": name})
+        assert connection.getresponse().status == wanted
+        connection.close()
 
 
 def test_tokens_are_printed_once_and_can_be_reset(staging_server, tmp_path):
