@@ -47,3 +47,9 @@ def hub(releases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.fixture(scope="session")
 def staging_server() -> ModuleType:
     return _load("hub/staging_server.py", "sparkle_test_staging")
+
+
+@pytest.fixture(scope="session")
+def random_access() -> ModuleType:
+    """The benchmark that draws releases of random bytes."""
+    return _load("../benchmarks/random_access.py", "sparkle_benchmark_random_access")

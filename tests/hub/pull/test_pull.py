@@ -171,24 +171,26 @@ def test_a_pull_can_end_in_a_trainers_folder(releases: tuple[Path, Path], tmp_pa
     assert len(tables) >= 1
 
 
-def test_a_staging_hub_counts_what_is_asked_and_sent(
-    staging_server: ModuleType, releases: tuple[Path, Path], tmp_path: Path
+def test_a_hub_counts_few_requests_and_hardly_more_bytes_than_are_chosen(
+    staging_server: ModuleType, random_access: ModuleType, tmp_path: Path
 ) -> None:
-    publish = (
+    random_access.draw_release(tmp_path / "release", 200, 60_000)
+    upload = (
         "import sys; from huggingface_hub import HfApi; api = HfApi(); "
         "api.create_repo('me/sparkle', repo_type='dataset'); "
         "api.upload_folder(repo_id='me/sparkle', repo_type='dataset', folder_path=sys.argv[1])"
     )
     with staging_server.staging(tmp_path / "root") as hub:
-        hub.python(publish, tmp_path / "home", releases[1])
+        hub.python(upload, tmp_path / "home", tmp_path / "release", xet=False)
         hub.reset_counters()
         code = "import sys; from sparkle.hub.cli import main; main(sys.argv[1:])"
-        words = ["pull", REPO, "--theme", "location", "--out", tmp_path / "out", "--json"]
+        words = ["pull", REPO, "--where", "edited_video>=9.5", "--out", tmp_path / "out", "--json"]
         done = json.loads(hub.python(code, tmp_path / "home", *words).stdout)
         counted = hub.counters()
-    assert done["files"] == len(files_of(tmp_path / "out")) > 0
-    assert done["bytes_brought"] > 0
-    assert counted
+    assert 20 < done["pairs"] < 100
+    assert done["files"] == len(files_of(tmp_path / "out")) == 2 * done["pairs"]
+    assert counted["bytes_out"] <= 1.05 * done["bytes_brought"]
+    assert counted["total"] <= 2 * done["pairs"]
 
 
 # --- bad input --------------------------------------------------------------------------------
