@@ -10,6 +10,7 @@ How it works
 - The rest is written, each tar by one thread, or by two where there are fewer tars than processors: reading,
   hashing and writing run outside Python's lock. Bytes do not depend on the number of threads, and memory is
   two buffers a thread.
+- A spool takes tars away as they get finished (`Spool`), for a release that is larger than the disk.
 - The first error stops the others at their next member. What was finished stays for the next build.
 """
 
@@ -22,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sparkle.builders.assign import data_offsets, tar_bytes
 from sparkle.builders.content import Content
@@ -77,13 +78,32 @@ class ShardPlan:
         return zip(self.ids, data_offsets([ref.size for ref in self.refs]), strict=True)
 
 
-class Journal:
-    """Tars that are finished: one JSON line each, in a file beside the folder that they stand in."""
+class Spool(Protocol):
+    """Takes finished tars away from a disk that cannot hold them all."""
 
-    def __init__(self, path: Path, folder: Path) -> None:
+    def has(self, path: str, shard: Shard) -> bool:
+        """Whether a tar of the release was taken: then it need not be here."""
+        ...
+
+    def take(self, file: Path, path: str, shard: Shard) -> None:
+        """Take a tar, which is durable, and delete its file; one that was taken before is fine."""
+        ...
+
+
+class Journal:
+    """Tars that are finished: one JSON line each, in a file beside the folder that they stand in.
+
+    Args:
+        path: The file.
+        folder: The release under way.
+        spool: What takes finished tars away; None where they stay.
+    """
+
+    def __init__(self, path: Path, folder: Path, spool: Spool | None = None) -> None:
         recover_jsonl(path)
         self._path = path
         self._folder = folder
+        self._spool = spool
         self._lock = threading.Lock()
         self._lines: dict[str, Any] = {}
         if path.exists():
@@ -92,9 +112,11 @@ class Journal:
     def find(self, plan: ShardPlan) -> Shard | None:
         """A tar that is finished and has this plan's bytes."""
         line = self._lines.get(plan.path)
-        if line is None or line["inputs"] != plan.inputs or line["file"] != _stamp(self._folder / plan.path):
+        if line is None or line["inputs"] != plan.inputs:
             return None
-        return Shard(line["size"], line["sha256"])
+        shard = Shard(line["size"], line["sha256"])
+        taken = self._spool is not None and self._spool.has(plan.path, shard)
+        return shard if taken or line["file"] == _stamp(self._folder / plan.path) else None
 
     def add(self, plan: ShardPlan, shard: Shard) -> None:
         """Note a tar that is durable."""

@@ -132,6 +132,7 @@ def plan_space(
     reclaim: bool,
     workers: int,
     more: int = 0,
+    spool: bool = False,
 ) -> Space:
     """Count what a build is going to write.
 
@@ -144,13 +145,17 @@ def plan_space(
         reclaim: Whether artifacts' files are deleted on the way.
         workers: How many tars are written at a time.
         more: Bytes that are written besides.
+        spool: Whether tars are taken away as they get finished.
     """
     ready = [plan for plan in plans if journal.find(plan) is not None or _linkable(plan.old, folder)]
     listed = {plan.path for plan in ready}
     new = [plan for plan in plans if plan.path not in listed]
     tars = sum(plan.size for plan in new)
     shown = [sample for samples in themes.values() for sample in samples[:preview]]
-    if reclaim:
+    under_way = sum(sorted((plan.size for plan in new), reverse=True)[:workers])
+    if spool:
+        tars = under_way
+    elif reclaim:
         stay = {sample.id for sample in shown}
         freed = sum(
             member_bytes(content.ref.size)
@@ -158,8 +163,7 @@ def plan_space(
             for sample_id, content in zip(plan.ids, plan.contents(), strict=True)
             if content.offset is None and sample_id not in stay
         )
-        under_way = sorted((plan.size for plan in new), reverse=True)[:workers]
-        tars = min(tars, tars - freed + sum(under_way))
+        tars = min(tars, tars - freed + under_way)
     contents = [sample.content(kind) for sample in shown for kind in KINDS]
     loose = sum(
         found.ref.size for found in contents if found.offset is not None or not _linkable(found.path, folder)

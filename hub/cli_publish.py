@@ -27,6 +27,20 @@ from sparkle.schemas.terminal import Terminal
     type=Size(),
     help="Send large files in steps of this size, such as 8MB, so that a kill costs no more: for bad lines.",
 )
+@click.option(
+    "--spool",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Build RELEASE of --run and publish it tar by tar, with at most N tars on the disk.",
+)
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="With --spool: a finished run; can be given several times.",
+)
+@click.option("--max-shard-size", type=Size(), help="With --spool: the most bytes of a tar.  [default: 5GB]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def publish(
     release: Path,
@@ -37,6 +51,9 @@ def publish(
     private: bool,
     dry_run: bool,
     checkpoint: int | None,
+    spool: int | None,
+    runs: tuple[Path, ...],
+    max_shard_size: int | None,
     as_json: bool,
 ) -> None:
     """Publish RELEASE to REPO: owner/name on a Hub, or a folder.
@@ -50,7 +67,13 @@ def publish(
     Example: sparkle-hub publish releases/demo owner/demo --tag v1.0
 
     Example: sparkle-hub publish releases/demo /mnt/share/demo
+
+    Example: sparkle-hub publish releases/large owner/large --spool 2 --run runs/a --run runs/b
     """
+    if (spool is None) != (not runs) or (spool is None and max_shard_size is not None):
+        raise click.UsageError("--spool, --run and --max-shard-size go together")
+    if spool is not None and dry_run:
+        raise click.UsageError("--spool builds while it publishes: there is nothing to plan before")
     terminal = Terminal(as_json=as_json)
     with terminal.guard():
         from sparkle.hub.publish import report
@@ -60,6 +83,13 @@ def publish(
         target = open_target(
             repo, remote, revision=revision, private=private, checkpoint=checkpoint, say=terminal.say
         )
-        options = PublishOptions(tag, dry_run=dry_run)
-        found = publish_release(release, target, options, terminal.progress, terminal.say)
+        if spool is None:
+            options = PublishOptions(tag, dry_run=dry_run)
+            found = publish_release(release, target, options, terminal.progress, terminal.say)
+        else:
+            from sparkle.builders.provenance import ReleaseOptions
+            from sparkle.hub.publish.spool import publish_spooled
+
+            build = ReleaseOptions() if max_shard_size is None else ReleaseOptions(max_shard_size)
+            found = publish_spooled(runs, release, target, build, spool, tag, terminal.progress, terminal.say)
     terminal.result(report.summary(found), report.to_json(found))

@@ -35,6 +35,11 @@ def published_before(standing: Standing, where: str, same: Collection[str]) -> M
     return {}
 
 
+def refuse_other(standing: Standing, where: str) -> None:
+    """Raise ReleaseError when something else stands in a place; what is to be published is not known yet."""
+    published_before(standing, where, {path for path in standing.files if is_ours(path)})
+
+
 def leftovers(standing: Standing, listed: Collection[str]) -> list[str]:
     """Data of a publish that ended early: paths that are a release's own, and that no manifest lists."""
     return [path for path in standing.files if path not in listed and is_ours(path)]

@@ -94,25 +94,37 @@ def publish_release(
     if options.check:
         _refuse_broken(folder, progress)
     with target.session():
-        standing = target.look()
-        plan = make_plan(entries, files, standing, target)
-        _refuse_tag(options.tag, standing, plan)
-        say(str(plan))
-        if options.dry_run:
-            return PublishReport(plan, None, 0, 0, options.tag)
-        head, sent = standing.head or "", 0
-        if plan.batches:
-            parcels = {entry.path: files.parcel(entry) for entry in entries}
-            head = target.prepare(standing, _card(parcels[layout.CARD], target))
-            sent = send_files(
-                [parcels[entry.path] for entry in sending_order(plan.puts)], files, target, progress
-            )
-            for change in _changes(plan, parcels, options.tag):
-                head = target.commit(head, change)
-            _refuse_different(entries, files, target)
-        if options.tag is not None and standing.tags.get(options.tag) != head:
-            target.tag(options.tag, head)
-        target.finish()
+        return publish_listed(entries, files, target, options, progress, say)
+
+
+def publish_listed(
+    entries: Sequence[FileEntry],
+    files: LocalFiles,
+    target: Target,
+    options: PublishOptions,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> PublishReport:
+    """Publish the files of a release, inside a session of the place; raises as `publish_release` does."""
+    standing = target.look()
+    plan = make_plan(entries, files, standing, target)
+    _refuse_tag(options.tag, standing, plan)
+    say(str(plan))
+    if options.dry_run:
+        return PublishReport(plan, None, 0, 0, options.tag)
+    head, sent = standing.head or "", 0
+    if plan.batches:
+        parcels = {entry.path: files.parcel(entry) for entry in entries}
+        target.check_card(_card(parcels[layout.CARD], target))
+        head = target.prepare(standing)
+        puts = [parcels[entry.path] for entry in sending_order(plan.puts)]
+        sent = send_files(puts, files, target, progress)
+        for change in _changes(plan, parcels, options.tag):
+            head = target.commit(head, change)
+        _refuse_different(entries, files, target)
+    if options.tag is not None and standing.tags.get(options.tag) != head:
+        target.tag(options.tag, head)
+    target.finish()
     return PublishReport(plan, head, sent, len(plan.batches), options.tag)
 
 

@@ -111,10 +111,13 @@ class FolderTarget:
         """The content of a file that stands there."""
         return safe_join(self.folder, path).read_bytes()
 
-    def prepare(self, standing: Standing, card: bytes) -> str:
+    def prepare(self, standing: Standing) -> str:
         """Make room for copies; returns the head, empty for a folder that is not there yet."""
         self._copies.mkdir(parents=True, exist_ok=True)
         return standing.head or ""
+
+    def check_card(self, card: bytes) -> None:
+        """A folder takes any."""
 
     def sent(self, parcel: Parcel) -> bool:
         """Whether an earlier publish copied this file, and the copy is as it was."""

@@ -174,13 +174,8 @@ class HubTarget:
             ).read_bytes()
         )
 
-    def prepare(self, standing: Standing, card: bytes) -> str:
-        """Make the repository and the branch where they are missing, and have the Hub check the card.
-
-        Raises:
-            ReleaseError: the Hub refuses one of them.
-        """
-        self._check_card(card)
+    def prepare(self, standing: Standing) -> str:
+        """Make the repository and the branch where they are missing; raises ReleaseError."""
         if standing.head is not None:
             return standing.head
         self._patience.run(self._create)
@@ -195,8 +190,8 @@ class HubTarget:
         if self.branch != _MAIN:
             self._api.create_branch(self.repo, branch=self.branch, repo_type="dataset", exist_ok=True)
 
-    def _check_card(self, card: bytes) -> None:
-        """Ask the Hub about the card before anything is sent: a commit with a bad one is refused."""
+    def check_card(self, card: bytes) -> None:
+        """Ask the Hub about the card; raises ReleaseError, as a commit with a bad one would be refused."""
         question = {"content": card.decode(), "repoType": "dataset"}
 
         def ask() -> None:

@@ -153,8 +153,12 @@ class Target(Protocol):
         """The content of a file that stands there."""
         ...
 
-    def prepare(self, standing: Standing, card: bytes) -> str:
-        """Create what is missing and have the card checked; returns the head to go on from."""
+    def prepare(self, standing: Standing) -> str:
+        """Create what is missing; returns the head to go on from."""
+        ...
+
+    def check_card(self, card: bytes) -> None:
+        """Have the card checked; raises ReleaseError when it would be refused later on."""
         ...
 
     def sent(self, parcel: Parcel) -> bool:

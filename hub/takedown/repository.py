@@ -134,7 +134,8 @@ def _publish(
     entries = sending_order([own if path == own.path else edited.entries[path] for path in edited.changed])
     files = LocalFiles(folder, entries)
     parcels = [files.parcel(entry) for entry in entries]
-    target.prepare(standing, (folder / layout.CARD).read_bytes())
+    target.check_card((folder / layout.CARD).read_bytes())
+    target.prepare(standing)
     send_files(parcels, files, target, progress)
     deletes = tuple(path for path in edited.deleted if path in standing.files)
     count = len(removal.ids)

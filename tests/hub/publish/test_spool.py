@@ -1,0 +1,112 @@
+"""A release that is larger than the disk: built, sent and freed tar by tar."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from sparkle.builders.provenance import ReleaseOptions
+from sparkle.builders.release import build_release
+from sparkle.hub.cli_publish import publish
+from sparkle.hub.publish.publishing import publish_release
+from sparkle.hub.publish.spool import publish_spooled
+from sparkle.hub.remotes.folder_target import FolderTarget
+from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
+
+OPTIONS = ReleaseOptions(max_shard_size=6000)
+
+
+@pytest.fixture(scope="module")
+def run(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of five pairs: two or three tars a kind."""
+    made: Path = factories.write_run(tmp_path_factory.mktemp("spool") / "run", factories.specs("location", 5))
+    return made
+
+
+@pytest.fixture(scope="module")
+def built(run: Path) -> Path:
+    """The release of it, as a build writes it."""
+    return build_release([run], run.parent / "built", OPTIONS).out
+
+
+def _tars(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*.tar") if ".publishing" not in str(path)]
+
+
+@pytest.mark.parametrize("tars", [1, 2])
+def test_the_result_is_the_release_and_few_tars_are_on_the_disk(
+    run: Path, built: Path, tmp_path: Path, hashes: Any, tars: int
+) -> None:
+    seen: list[int] = []
+
+    class Watched(FolderTarget):
+        """Counts the tars on the disk whenever one is sent."""
+
+        def send(self, parcels: Any) -> None:
+            seen.append(len(_tars(work)))
+            super().send(parcels)
+
+    work, place = tmp_path / "work", tmp_path / "place" / "demo"
+    publish_spooled([run], work / "release", Watched(place), OPTIONS, tars, "v1.0")
+    assert hashes(place) == hashes(tmp_path / "place" / "demo@v1.0") == hashes(built)
+    assert len(seen) > 8
+    assert max(seen) <= tars
+    assert _tars(work) == []
+    assert (work / "release" / layout.MANIFEST).read_bytes() == (built / layout.MANIFEST).read_bytes()
+
+
+def test_it_goes_on_after_kills_and_sends_nothing_twice(
+    publisher: Any, run: Path, built: Path, tmp_path: Path, hashes: Any
+) -> None:
+    repo, folder = "owner/spooled", tmp_path / "release"
+    words = [folder, repo, "--spool", 1, "--run", run, "--max-shard-size", 6000]
+    publisher.hub.reset_counters()
+    for count in (2, 5, 9):
+        process = publisher.start(*words)
+        while publisher.hub.counters()["requests"].get("shard", 0) < count:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        assert publisher.history(repo) == []
+    publisher.run(*words)
+    assert publisher.tree(repo) == hashes(built)
+    assert len(publisher.history(repo)) == 1
+    sent = publisher.hub.counters()["bytes_in_by_kind"]["xorb"]
+    size = sum(path.stat().st_size for path in built.rglob("*.*"))
+    largest = max(path.stat().st_size for path in built.rglob("*.tar"))
+    assert sent < size + 4 * largest
+
+
+def test_a_rerun_makes_no_commit(run: Path, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    publish_spooled([run], tmp_path / "release", FolderTarget(place), OPTIONS, 2)
+    report = publish_spooled([run], tmp_path / "release", FolderTarget(place), OPTIONS, 2)
+    assert (report.commits, report.sent) == (0, 0)
+
+
+def test_a_whole_release_keeps_its_tars(run: Path, built: Path, tmp_path: Path, hashes: Any) -> None:
+    folder = Path(shutil.copytree(built, tmp_path / "release"))
+    with pytest.raises(ReleaseError, match="whole"):
+        publish_spooled([run], folder, FolderTarget(tmp_path / "place"), OPTIONS, 1)
+    assert hashes(folder) == hashes(built)
+
+
+def test_what_a_spool_left_is_no_release_to_publish_elsewhere(run: Path, tmp_path: Path) -> None:
+    publish_spooled([run], tmp_path / "release", FolderTarget(tmp_path / "place"), OPTIONS, 1)
+    with pytest.raises(ReleaseError, match="not whole"):
+        publish_release(tmp_path / "release", FolderTarget(tmp_path / "elsewhere"))
+
+
+@pytest.mark.parametrize(
+    "words", [["--run", "."], ["--spool", "1"], ["--spool", "1", "--run", ".", "--dry-run"]]
+)
+def test_options_that_do_not_go_together(words: list[str]) -> None:
+    assert CliRunner().invoke(publish, ["release", "owner/none", *words]).exit_code == 2
