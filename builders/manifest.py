@@ -6,28 +6,60 @@ holds nothing that the manifest does not list.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_document
+from sparkle.schemas.canonical import dump_document, sha256_file
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.record import Record
 from sparkle.schemas.strict_json import parse_strict
 from sparkle.schemas.validate import check
 
 FORMAT, VERSION = "sparkle-release", 1
+_TEXT = (".csv", ".jsonl", ".json", ".md")
+_SMALL_BYTES = 10 << 20  # above, a Hub keeps any file as a large one, of which it knows the sha256
 
 
 @dataclass(frozen=True)
 class FileEntry(Record):
-    """A file of a release: path from its root, size in bytes, sha256."""
+    """A file of a release.
+
+    Attributes:
+        path: From the release's root.
+        size: In bytes.
+        sha256: Hexadecimal.
+        git_sha1: Of small text files, the hash that git gives their content: all that a Hub knows of them
+            without a download. It says nothing that the sha256 does not, and is left out of comparisons.
+    """
 
     path: str
     size: int
     sha256: str
+    git_sha1: str | None = field(default=None, compare=False)
+
+
+def describe_file(folder: Path, path: str, *, sha256: str | None = None) -> FileEntry:
+    """A file of a release that stands in a folder, as the manifest lists it.
+
+    Args:
+        folder: The release.
+        path: The file, from there.
+        sha256: Its sha256 where it is known already.
+    """
+    file = folder / path
+    size = file.stat().st_size
+    small_text = path.endswith(_TEXT) and size <= _SMALL_BYTES
+    git_sha1 = hash_by_git(file.read_bytes()) if small_text else None
+    return FileEntry(path, size, sha256 or sha256_file(file), git_sha1)
+
+
+def hash_by_git(data: bytes) -> str:
+    """The hash that git gives a content."""
+    return hashlib.sha1(b"blob %d\0%b" % (len(data), data), usedforsecurity=False).hexdigest()
 
 
 def dump_manifest(entries: Iterable[FileEntry]) -> bytes:

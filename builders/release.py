@@ -28,9 +28,9 @@ from sparkle.builders.card import render_card
 from sparkle.builders.catalog import Placements
 from sparkle.builders.croissant import dump_croissant
 from sparkle.builders.loose import write_loose
-from sparkle.builders.manifest import FileEntry, dump_manifest
+from sparkle.builders.manifest import FileEntry, describe_file, dump_manifest
 from sparkle.builders.out_folder import refuse_foreign, refuse_overlap
-from sparkle.builders.pack import Journal, ShardPlan, pack
+from sparkle.builders.pack import Journal, ShardPlan, Spool, pack
 from sparkle.builders.plan import Space, find_placements, plan_shards, plan_space, refuse_overflow
 from sparkle.builders.plots import draw_plots
 from sparkle.builders.preview import side_by_side
@@ -45,10 +45,11 @@ from sparkle.builders.select import Replay, check_artifacts, kept_samples, repla
 from sparkle.builders.staging import journal_path, remove_others, staged
 from sparkle.builders.stats import stats_of
 from sparkle.builders.strip import make_strip
+from sparkle.builders.tar import Shard
 from sparkle.builders.text import write_text
 from sparkle.builders.webdataset import estimate_bytes, write_webdataset
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_document, sha256_file
+from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError, SparkleError
 from sparkle.schemas.fsio import atomic_path
 from sparkle.schemas.ids import THEMES
@@ -86,6 +87,7 @@ class BuildMode:
         previous: The release whose parts are kept; None is the one that is replaced.
         repack: Whether parts are assigned afresh.
         reclaim: Whether the runs' files are deleted once their tars are durable.
+        spool: What takes tars away as they get finished; None where they stay in the release.
         workers: How many tars are written at a time; None is one a processor.
         say: Told of the plan before anything is written.
     """
@@ -93,6 +95,7 @@ class BuildMode:
     previous: Path | None = None
     repack: bool = False
     reclaim: bool = False
+    spool: Spool | None = None
     workers: int | None = None
     say: Callable[[str], None] = lambda text: None
 
@@ -227,7 +230,7 @@ class _Writer:
     def _pack(
         self, plans: Sequence[ShardPlan], themes: Mapping[str, Sequence[Sample]], replays: Sequence[Replay]
     ) -> None:
-        journal = Journal(journal_path(self.out), self.folder)
+        journal = Journal(journal_path(self.out), self.folder, self.mode.spool)
         remove_others(self.folder, [plan.path for plan in plans if journal.find(plan)])
         workers = self.mode.workers or len(os.sched_getaffinity(0))
         reclaimer = self._reclaimer(themes, replays) if self.mode.reclaim else None
@@ -240,13 +243,19 @@ class _Writer:
             reclaim=self.mode.reclaim,
             workers=workers,
             more=self._paired_bytes(themes),
+            spool=self.mode.spool is not None,
         )
         self.mode.say(str(self.space))
         refuse_overflow(self.space, self.out)
         with self.progress("packing artifacts", sum(len(plan.ids) for plan in plans)) as advance:
-            on_shard = reclaimer.take if reclaimer else None
+            on_shard = reclaimer.take if reclaimer else self._away
             shards = pack(self.folder, plans, journal, advance, on_shard=on_shard, workers=workers)
         self.entries += [FileEntry(path, shard.size, shard.sha256) for path, shard in shards.items()]
+
+    def _away(self, plan: ShardPlan, shard: Shard) -> None:
+        """Have a finished tar taken away, where that is wanted."""
+        if self.mode.spool is not None:
+            self.mode.spool.take(self.folder / plan.path, plan.path, shard)
 
     def _reclaimer(self, themes: Mapping[str, Sequence[Sample]], replays: Sequence[Replay]) -> Reclaimer:
         for found in replays:
@@ -322,5 +331,4 @@ class _Writer:
         self._list(path)
 
     def _list(self, path: str) -> None:
-        target = self.folder / path
-        self.entries.append(FileEntry(path, target.stat().st_size, sha256_file(target)))
+        self.entries.append(describe_file(self.folder, path))

@@ -22,23 +22,24 @@ from sparkle.builders.annotate import jsonl_files
 from sparkle.builders.card import render_card
 from sparkle.builders.check_shapes import read_shape
 from sparkle.builders.croissant import dump_croissant
-from sparkle.builders.manifest import FileEntry, dump_manifest
+from sparkle.builders.manifest import FileEntry, describe_file, dump_manifest
 from sparkle.builders.plots import PLOTS, draw_plots
 from sparkle.builders.preview import side_by_side
 from sparkle.builders.previous import next_numbers
 from sparkle.builders.progress import Progress, silent
 from sparkle.builders.removal import add_section
+from sparkle.builders.removal_import import cut_foreign, cut_report, imported, names_sample
 from sparkle.builders.removal_model import Removal, ThemeCut
 from sparkle.builders.removal_paired import cut_paired
-from sparkle.builders.removal_plan import table_paths, themes_of
+from sparkle.builders.removal_plan import is_of_theme, table_paths, themes_of
 from sparkle.builders.removal_store import Store, listed_file
 from sparkle.builders.removal_tars import cut_tar, take_out
 from sparkle.builders.removal_text import cut_csv, cut_lines
 from sparkle.builders.stats import read_stats
+from sparkle.builders.strip import make_strip
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_document, sha256_file
+from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.fsio import write_atomic
-from sparkle.schemas.layout import KINDS
 from sparkle.schemas.validate import check
 
 _TARS_AT_A_TIME = 4  # of a Hub: one connection seldom fills the line; each has some buffers in memory
@@ -84,12 +85,14 @@ class _Writer:
         self.progress = progress
         self.entries = dict(removal.entries)
         self.written: set[str] = set()
+        self.offsets: dict[str, dict[str, int]] = {}  # of tars that were cut: where each sample's data is
 
     def write(self) -> Edited:
         """Write everything, the manifest last."""
         self._tars()
         for cut in self.removal.themes:
             if cut.left:
+                self._foreign(cut)
                 self._loose(cut)
                 self._text(cut)
                 self._rows(cut)
@@ -122,14 +125,28 @@ class _Writer:
                 self.written.add(cut.path)
                 advance()
             for cut in cuts:
-                if not cut.left:
+                if cut.left:
+                    self.offsets[cut.path] = cut.offsets()
+                else:
                     del self.entries[cut.path]
                     advance()
 
+    def _foreign(self, cut: ThemeCut) -> None:
+        """Tars of an import: what the manifest lists, cut by names."""
+        with self.progress(f"cutting tars of {cut.theme}", len(cut.foreign)) as advance:
+            for path in cut.foreign:
+                entry = self.entries[path]
+                self.offsets[path] = cut_foreign(self.store, entry, frozenset(cut.ids), self.target / path)
+                if self.offsets[path]:
+                    self._list(path)
+                else:
+                    self._drop([path])
+                advance()
+
     def _loose(self, cut: ThemeCut) -> None:
         """Loose files of samples that leave go; those of samples that move up come out of their tars."""
-        self._drop(kind.path(sample_id) for sample_id in cut.ids for kind in KINDS)
-        self._drop([layout.strip(cut.theme)])  # what it shows is not recorded
+        gone = frozenset(cut.ids)
+        self._drop([path for path in self.entries if names_sample(path, gone)])
         with self.progress(f"first samples of {cut.theme} as files", len(cut.moving)) as advance:
             for held in cut.moving:
                 path = held.kind.path(held.id)
@@ -151,7 +168,7 @@ class _Writer:
             self._put(path, lambda target, write=write, source=source: write(source, target, gone))
 
     def _rows(self, cut: ThemeCut) -> None:
-        rows, old = tables.rows_left(cut), table_paths(cut.theme, self.entries)
+        rows, old = tables.rows_left(cut, self.offsets), table_paths(cut.theme, self.entries)
         shown = rows["task"].slice(0, self.removal.document["options"]["preview"] or 0).to_pylist()
         known = tables.read_previews(map(self.store.file, old))
         previews = {}
@@ -162,7 +179,8 @@ class _Writer:
         parts = 2 if 0 < len(previews) < rows.num_rows else 1
         paths = [layout.data_parquet(cut.theme, part, parts) for part in range(parts)]
         self._drop(path for path in old if path not in paths)
-        tables.write_rows([self.target / path for path in paths], rows, previews)
+        packed = not imported(self.removal.document)
+        tables.write_rows([self.target / path for path in paths], rows, previews, packed=packed)
         for path in paths:
             self._list(path)
 
@@ -186,14 +204,21 @@ class _Writer:
         removal = self.removal
         numbers = next_numbers(list(removal.entries), removal.document.get("next_parts", {}))
         document = removal.removed.record({**removal.document, "next_parts": numbers})
+        if imported(document):
+            report, problems = cut_report(self.store, removal.entries, frozenset(removal.ids))
+            self._put(layout.IMPORT_REPORT, lambda target: write_atomic(target, report))
+            document["imported"] = {**document["imported"], "findings": problems}
         check("provenance", document, where=layout.PROVENANCE)
         self._put(layout.PROVENANCE, lambda target: write_atomic(target, dump_document(document)))
         old = removal.entries.get(layout.CHANGELOG)
         before = None if old is None else listed_file(self.store, old).read_bytes()
         changelog = add_section(before, themes_of(removal.ids))
         self._put(layout.CHANGELOG, lambda target: write_atomic(target, changelog))
+        pictured = document["options"].get("plots")
+        for cut in removal.themes if pictured else ():
+            self._strip(cut)
         with self._view() as view:
-            if document["options"].get("plots"):
+            if pictured:
                 self._drop(map(layout.plot, PLOTS))
                 for name, data in draw_plots(read_stats(view)).items():
                     self._put(layout.plot(name), lambda target, data=data: write_atomic(target, data))
@@ -202,6 +227,22 @@ class _Writer:
         self._put(layout.CARD, lambda target: write_atomic(target, card.encode()))
         if layout.CROISSANT in self.entries:  # releases of before Croissant have none
             self._put(layout.CROISSANT, lambda target: write_atomic(target, croissant))
+
+    def _strip(self, cut: ThemeCut) -> None:
+        """The strip of a theme's best loose pair, of equals the first, as a build makes it."""
+        path = layout.strip(cut.theme)
+        self._drop([path])
+        columns = cut.rows.select(["task", "edited_video_score"]).filter(cut.stays)
+        loose = columns.slice(0, self.removal.document["options"]["preview"]).to_pylist()
+        if loose:
+            best = max(loose, key=lambda row: row["edited_video_score"])["task"]
+            names = [kind.path(best) for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO)]
+            strip = make_strip(*(self._now(name) for name in names))
+            self._put(path, lambda target: write_atomic(target, strip))
+
+    def _now(self, path: str) -> Path:
+        """A file of the release as it is now."""
+        return self.target / path if path in self.written else self.store.file(path)
 
     @contextmanager
     def _view(self) -> Iterator[Path]:
@@ -214,7 +255,7 @@ class _Writer:
             for path in needed:
                 link = view / path
                 link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(self.target / path if path in self.written else self.store.file(path))
+                link.symlink_to(self._now(path))
             yield view
 
     def _put(self, path: str, write: Callable[[Path], None]) -> None:
@@ -222,17 +263,9 @@ class _Writer:
         self._list(path)
 
     def _list(self, path: str) -> None:
-        file = self.target / path
-        self.entries[path] = FileEntry(path, file.stat().st_size, sha256_file(file))
+        self.entries[path] = describe_file(self.target, path)
         self.written.add(path)
 
     def _drop(self, paths: Iterable[str]) -> None:
         for path in list(paths):
             self.entries.pop(path, None)
-
-
-def is_of_theme(theme: str, path: str) -> bool:
-    """Whether a file is of one theme alone."""
-    path = path.removeprefix(f"{layout.INTERMEDIATE}/")
-    places = (f"data/{theme}/", f"records/{theme}.", f"prompts/{theme}_", f"webdataset/{theme}-")
-    return path.startswith((f"{theme}/", f"{theme}_", *places)) or path == layout.strip(theme)

@@ -23,12 +23,11 @@ from sparkle.builders import catalog
 from sparkle.builders.annotate import CSV_COLUMNS, csv_line, jsonl_files, pair_row
 from sparkle.builders.check_pool import pool_of
 from sparkle.builders.collector import collector_off
-from sparkle.builders.manifest import FileEntry
+from sparkle.builders.manifest import FileEntry, describe_file
 from sparkle.builders.sample import STREAMED, Sample, Words, read_records
 from sparkle.builders.verdicts import MANY
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
-from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.fsio import atomic_path
 
 _AHEAD = 8  # batches a process that may wait to be written: some 7 MB each
@@ -39,7 +38,6 @@ class _File:
 
     def __init__(self, path: str, temporary: Path) -> None:
         self.path = path
-        self.size = 0
         self._digest = hashlib.sha256()
         self._file = temporary.open("wb")
 
@@ -47,15 +45,14 @@ class _File:
         """Append bytes."""
         self._file.write(data)
         self._digest.update(data)
-        self.size += len(data)
 
     def close(self) -> None:
         """Flush what is buffered."""
         self._file.close()
 
-    def entry(self) -> FileEntry:
-        """The file as the manifest lists it."""
-        return FileEntry(self.path, self.size, self._digest.hexdigest())
+    def entry(self, folder: Path) -> FileEntry:
+        """The file, which has its name now, as the manifest lists it."""
+        return describe_file(folder, self.path, sha256=self._digest.hexdigest())
 
 
 @collector_off()
@@ -88,8 +85,8 @@ def write_text(folder: Path, theme: str, samples: Sequence[Sample]) -> list[File
             for file, data in zip(files, told.texts, strict=True):
                 file.write(data)
             table.write_table(told.records)
-    entry = FileEntry(layout.records_parquet(theme), records.stat().st_size, sha256_file(records))
-    return [*(file.entry() for file in files), entry]
+    table_entry = describe_file(folder, layout.records_parquet(theme))
+    return [*(file.entry(folder) for file in files), table_entry]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from sparkle.builders.card import render_card
 from sparkle.builders.croissant import dump_croissant
-from sparkle.builders.manifest import FileEntry, dump_manifest
+from sparkle.builders.manifest import FileEntry, describe_file, dump_manifest
 from sparkle.builders.out_folder import refuse_foreign
 from sparkle.builders.progress import Progress, silent
 from sparkle.builders.staging import remove_others, staged
@@ -32,7 +32,7 @@ from sparkle.builders.upstream_index import Index
 from sparkle.builders.upstream_pages import imported_provenance
 from sparkle.builders.upstream_theme import left_out, tables_of, write_theme
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_document, sha256_file
+from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.fsio import atomic_path
 from sparkle.schemas.validate import Finding
@@ -168,8 +168,7 @@ class _Import:
         self._list(path)
 
     def _list(self, path: str) -> None:
-        file = self.target / path
-        self.entries.append(FileEntry(path, file.stat().st_size, sha256_file(file)))
+        self.entries.append(describe_file(self.target, path))
 
 
 def _refuse(folder: Path, out: Path) -> None:

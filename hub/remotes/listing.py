@@ -1,7 +1,7 @@
 """What is in a place, without reading it: every file with its size, and its sha256 where the place knows it.
 
 - A Hub knows the sha256 of what it keeps as large files (LFS or Xet): of tars, media, tables and every file
-  over some 10 MB. Of the small text files it knows a git hash alone.
+  over some 10 MB. Of the small text files it knows the hash that git gives them.
 - A folder knows sizes only.
 """
 
@@ -21,11 +21,19 @@ _HUBS_OWN = ".gitattributes"  # written by the Hub itself when a repository is c
 
 @dataclass(frozen=True)
 class ListedFile:
-    """A file of a place: path from its root, size in bytes, hexadecimal sha256 where the place knows it."""
+    """A file of a place.
+
+    Attributes:
+        path: From its root.
+        size: In bytes.
+        sha256: Hexadecimal, where the place knows it.
+        git_sha1: Else the hash that git gives its content, where the place knows that.
+    """
 
     path: str
     size: int
     sha256: str | None = None
+    git_sha1: str | None = None
 
 
 def list_remote(remote: FolderRemote | HubRemote) -> dict[str, ListedFile]:
@@ -53,6 +61,6 @@ def list_remote(remote: FolderRemote | HubRemote) -> dict[str, ListedFile]:
     with client_errors(remote.name):
         for item in patiently(ask):
             if isinstance(item, RepoFile) and item.path != _HUBS_OWN:
-                sha256 = None if item.lfs is None else item.lfs.sha256
-                found[item.path] = ListedFile(item.path, item.size, sha256)
+                hashes = (None, item.blob_id) if item.lfs is None else (item.lfs.sha256, None)
+                found[item.path] = ListedFile(item.path, item.size, *hashes)
     return dict(sorted(found.items()))

@@ -2,8 +2,9 @@
 
 How it works
 - In a folder every file is hashed, tars too.
-- Of a Hub the sha256 that it keeps of every large file is compared, which was computed when the file was
-  taken in: nothing of it is downloaded. Small text files, of which a Hub knows no sha256, are.
+- Of a Hub nothing is downloaded but the manifest: compared are the sha256 that it keeps of every large file,
+  which it computed when it took the file in, and of small text files the hash that git gives them. Text whose
+  git hash the manifest does not list is fetched.
 - Files that are missing, too many or links are findings, except for what a Hub and its client put there.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 
 from sparkle.builders.check_files import HashJob, check_files
 from sparkle.builders.check_pool import pool_of
-from sparkle.builders.manifest import FileEntry
+from sparkle.builders.manifest import FileEntry, hash_by_git
 from sparkle.builders.progress import Progress
 from sparkle.hub.verify.options import VerifyOptions
 from sparkle.hub.verify.place import CLIENTS_OWN, Place
@@ -39,7 +40,7 @@ def verify_integrity(
         report.claim = "every file has the bytes that the manifest lists, and there is no other file"
     else:
         _check_hub(place, report, options, progress)
-        report.claim = "by the Hub's own sha256, every file is the one that the manifest lists"
+        report.claim = "by the Hub's own hashes, every file is the one that the manifest lists"
 
 
 def check_folder(place: Place, report: LevelReport, progress: Progress, workers: int) -> None:
@@ -56,6 +57,12 @@ def check_folder(place: Place, report: LevelReport, progress: Progress, workers:
         for findings in pool(jobs):
             report.findings += findings
             advance()
+    for entry in place.listed:
+        if entry.git_sha1 is not None and entry.path not in wrong:
+            found_sha1 = hash_by_git((place.folder / entry.path).read_bytes())
+            if found_sha1 != entry.git_sha1:
+                problem = "another git hash than in the manifest"
+                report.note(entry.path, problem, got=found_sha1, wanted=entry.git_sha1)
 
 
 def _jobs(place: Place, entries: Sequence[FileEntry]) -> list[HashJob]:
@@ -82,22 +89,27 @@ def _check_hub(place: Place, report: LevelReport, options: VerifyOptions, progre
         if file.size != entry.size:
             problem = "another size than in the manifest"
             report.note(entry.path, problem, got=file.size, wanted=entry.size)
-        elif file.sha256 is None:
-            unknown.append(entry)
+        elif file.sha256 is not None:
+            _compare(report, entry, file.sha256, entry.sha256)
+        elif file.git_sha1 is not None and entry.git_sha1 is not None:
+            _compare(report, entry, file.git_sha1, entry.git_sha1)
         else:
-            report.bytes += entry.size
-            if file.sha256 != entry.sha256:
-                report.note(entry.path, _OTHER, got=file.sha256, wanted=entry.sha256)
+            unknown.append(entry)
     paths = [entry.path for entry in unknown]
-    options.say(
-        f"integrity: {len(place.files):,} files by the Hub's hashes; {len(paths):,} small text files "
-        f"({place.sizes(paths):,} bytes) are fetched"
-    )
+    if paths:
+        options.say(
+            f"integrity: {len(paths):,} text files whose git hash the manifest does not list are fetched "
+            f"({place.sizes(paths):,} bytes)"
+        )
     place.need(paths, progress, "fetching text")
     for entry in unknown:
-        report.bytes += entry.size
-        if (sha256 := sha256_file(place.folder / entry.path)) != entry.sha256:
-            report.note(entry.path, _OTHER, got=sha256, wanted=entry.sha256)
+        _compare(report, entry, sha256_file(place.folder / entry.path), entry.sha256)
+
+
+def _compare(report: LevelReport, entry: FileEntry, got: str, wanted: str) -> None:
+    report.bytes += entry.size
+    if got != wanted:
+        report.note(entry.path, _OTHER, got=got, wanted=wanted)
 
 
 def _check_names(place: Place, report: LevelReport) -> None:

@@ -51,8 +51,10 @@ def verify_release(
         repaired = repair_folder(remote.folder, _open(options.origin), progress, options.say, workers)
     with tempfile.TemporaryDirectory(prefix="sparkle-verify-") as scratch:
         place = Place(remote, Path(scratch))
+        opened = place.downloaded
         workers = options.workers or _useful_workers(place)
         reports = [_run(level, place, options, progress, workers) for level in order(options.levels)]
+        reports[0].downloaded += opened  # the manifest counts to the first level
     return VerifyReport(place.name, place.commit, tuple(reports), repaired)
 
 

@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sparkle.builders.manifest import FileEntry, dump_manifest, list_files
+from sparkle.builders.manifest import describe_file, dump_manifest, list_files
 from sparkle.builders.provenance import ReleaseOptions
 from sparkle.builders.release import build_release
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import sha256_file
 
 # Small enough that videos of a theme need several tars of some members each.
 OPTIONS = ReleaseOptions(max_shard_size=10_000, preview=2)
@@ -42,10 +41,7 @@ def rehash() -> Callable[[Path], None]:
 
     def write(folder: Path) -> None:
         paths = [path for path in list_files(folder) if path != layout.MANIFEST]
-        entries = [
-            FileEntry(path, (folder / path).stat().st_size, sha256_file(folder / path)) for path in paths
-        ]
-        (folder / layout.MANIFEST).write_bytes(dump_manifest(entries))
+        (folder / layout.MANIFEST).write_bytes(dump_manifest(describe_file(folder, path) for path in paths))
 
     return write
 

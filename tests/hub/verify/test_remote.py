@@ -93,14 +93,20 @@ def test_a_release_on_a_hub_is_proved_without_its_tars(hub: Hub, whole: Path) ->
     listed = json.loads((whole / layout.MANIFEST).read_bytes())["files"]
     assert level["files"] == len(listed)
     assert level["bytes"] == sum(entry["size"] for entry in listed)
-    text = sum(
-        entry["size"] for entry in listed if not entry["path"].endswith((".tar", ".mp4", ".png", ".npz"))
-    )
-    assert level["downloaded"] < text  # tables are known by their sha256 as well
-    assert (
-        sent < 2 * text + 40_000
-    )  # with the tree, and what the client asks about files before it fetches them
+    assert level["downloaded"] == (whole / layout.MANIFEST).stat().st_size
+    assert hub.server.counters()["requests"].get("resolve", 0) <= 2  # asked about and fetched
+    assert sent < 2 * level["downloaded"] + 30_000  # with the tree
     assert len(answer["commit"]) == 40
+
+
+def test_a_manifest_without_git_hashes_makes_text_be_fetched(hub: Hub, release: Path) -> None:
+    path = release / layout.MANIFEST
+    document = json.loads(path.read_bytes())
+    text = sum(entry["size"] for entry in document["files"] if entry.pop("git_sha1", None))
+    path.write_text(json.dumps(document))
+    code, answer, _ = hub.verify(spoilt(hub, "older", release), "--level", "integrity")
+    assert code == 0, answer
+    assert answer["levels"][0]["downloaded"] == text + path.stat().st_size
 
 
 def test_every_level_but_replay_works_on_a_hub(hub: Hub) -> None:
