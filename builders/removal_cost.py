@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparkle.builders.annotate import jsonl_files
+from sparkle.builders.removal_import import names_sample
 from sparkle.builders.removal_model import Removal, ThemeCut
 from sparkle.builders.removal_plan import table_paths
 from sparkle.schemas import layout
-from sparkle.schemas.layout import KINDS
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,17 @@ def cost_of(removal: Removal) -> RemovalCost:
     tables = [path for theme in kept for path in table_paths(theme.theme, removal.entries)]
     paired = [path for theme in kept for path in theme.paired]
     sizes = {path: removal.entries[path].size for path in (*text, *tables, *paired)}
-    tars = sum(cut.size for cut in cuts)
+    foreign = [path for theme in kept for path in theme.foreign]
+    tars = sum(cut.size for cut in cuts) + sum(removal.entries[path].size for path in foreign)
     whole = sum(sizes[path] for path in (*text, *paired))
-    loose = {kind.path(sample_id) for sample_id in removal.ids for kind in KINDS}
+    gone = frozenset(removal.ids)
     return RemovalCost(
         samples={theme.theme: len(theme.ids) for theme in removal.themes},
-        rewritten=sum(bool(cut.left) for cut in cuts) + len(paired),
+        rewritten=sum(bool(cut.left) for cut in cuts) + len(foreign) + len(paired),
         deleted=sum(not cut.left for cut in cuts),
         text=len(text) + len(tables),
         moving=sum(len(theme.moving) for theme in removal.themes),
-        loose=len(loose & removal.entries.keys()),
+        loose=sum(names_sample(path, gone) for path in removal.entries),
         read=tars + whole + moving,
         write=tars + whole + moving + sum(sizes[path] for path in tables),
     )

@@ -47,9 +47,10 @@ class Cut:
         """Bytes of the tar to be, 0 when it disappears."""
         return sum(end - start for start, end in self.runs) + END_BYTES if self.left else 0
 
-    def offsets(self) -> list[int]:
-        """Where the data of each member that stays begins in the tar to be."""
-        return list(data_offsets([held.ref.size for held in self.left]))
+    def offsets(self) -> dict[str, int]:
+        """Where the data of each sample that stays begins in the tar to be."""
+        sizes = [held.ref.size for held in self.left]
+        return {held.id: offset for held, offset in zip(self.left, data_offsets(sizes), strict=True)}
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class ThemeCut:
         ids: The ids that leave, sorted.
         moving: Artifacts of the samples that stand loose from now on.
         cuts: Its tars that lose members.
+        foreign: Tars of an import that lose members; those are cut by names.
         paired: Its paired shards that lose samples.
     """
 
@@ -72,6 +74,7 @@ class ThemeCut:
     ids: tuple[str, ...]
     moving: tuple[Held, ...]
     cuts: tuple[Cut, ...]
+    foreign: tuple[str, ...]
     paired: tuple[str, ...]
 
     @property

@@ -12,6 +12,7 @@ How it works
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ from sparkle.builders.assign import BLOCK, END_BYTES, data_offsets, member_bytes
 from sparkle.builders.catalog import pairs_schema
 from sparkle.builders.manifest import FileEntry, read_manifest
 from sparkle.builders.removal import Removed, id_mark, read_provenance, source_mark
+from sparkle.builders.removal_import import imported, reported_tars
 from sparkle.builders.removal_model import Cut, Held, Removal, ThemeCut
 from sparkle.builders.removal_paired import shards_with
 from sparkle.builders.removal_store import Store, listed_file
@@ -56,9 +58,8 @@ def plan_removal(store: Store, ids: Sequence[str], sources: Sequence[str]) -> Re
         theme: pc.or_(_is_in(table["task"], wanted_ids), _is_in(table["source_sha256"], wanted_sources))
         for theme, table in rows.items()
     }
-    preview = document["options"]["preview"]
     themes = tuple(
-        _cut_theme(store, theme, rows[theme], gone, preview, entries)
+        _cut_theme(store, theme, rows[theme], gone, document, entries)
         for theme, gone in leaving.items()
         if pc.any(gone).as_py()
     )
@@ -153,24 +154,37 @@ def _cut_theme(
     theme: str,
     table: pa.Table,
     gone: pa.ChunkedArray,
-    preview: int | None,
+    document: Mapping[str, Any],
     entries: Mapping[str, FileEntry],
 ) -> ThemeCut:
     stays = pc.invert(gone).combine_chunks()
     ids = tuple(table["task"].filter(gone).to_pylist())
-    before = table["task"].slice(0, preview or 0).to_pylist()
-    after = table["task"].filter(stays).slice(0, preview or 0).to_pylist()
-    moving = set(after) - set(before)
+    if imported(document):
+        named = reported_tars(store, entries, set(ids)) | {
+            shard for kind in KINDS for shard in table[f"{kind.name}_shard"].filter(gone).to_pylist() if shard
+        }
+        foreign = tuple(sorted(path for path in named if path.endswith(".tar") and is_of_theme(theme, path)))
+        return ThemeCut(theme, table, stays, ids, (), (), foreign, ())
+    preview = document["options"]["preview"]
+    before = table["task"].slice(0, preview).to_pylist()
+    after = table["task"].filter(stays).slice(0, preview).to_pylist()
+    moving = sorted(set(after) - set(before))
     cuts: list[Cut] = []
     moved: list[Held] = []
     for kind in KINDS:
         shards = table[f"{kind.name}_shard"]
-        touched = sorted(set(shards.filter(gone).to_pylist()))
-        for shard in touched:
+        for shard in sorted(set(shards.filter(gone).to_pylist())):
             cuts.append(_cut(shard, _held(table, kind, pc.equal(shards, shard)), set(ids), entries))
-        moved += _held(table, kind, _is_in(table["task"], sorted(moving)))
+        moved += _held(table, kind, _is_in(table["task"], moving))
     paired = tuple(shards_with(store, theme, entries, ids))
-    return ThemeCut(theme, table, stays, ids, tuple(moved), tuple(cuts), paired)
+    return ThemeCut(theme, table, stays, ids, tuple(moved), tuple(cuts), (), paired)
+
+
+def is_of_theme(theme: str, path: str) -> bool:
+    """Whether a file of a release is of one theme alone."""
+    path = path.removeprefix(f"{layout.INTERMEDIATE}/")
+    places = (f"data/{theme}/", f"records/{theme}.", f"prompts/{theme}_", f"webdataset/{theme}-")
+    return path.startswith((f"{theme}/", f"{theme}_", *places)) or path == layout.strip(theme)
 
 
 def _held(table: pa.Table, kind: Kind, rows: pa.ChunkedArray) -> list[Held]:

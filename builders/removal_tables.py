@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -24,26 +23,31 @@ from sparkle.builders.catalog import (
     pairs_schema_for_datasets,
     table_writer,
 )
-from sparkle.builders.removal_model import Held, ThemeCut
+from sparkle.builders.removal_model import ThemeCut
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.layout import KINDS
 
 
-def rows_left(cut: ThemeCut) -> pa.Table:
-    """The rows that stay, with the places that their artifacts have once the tars are cut; no previews."""
+def rows_left(cut: ThemeCut, offsets: Mapping[str, Mapping[str, int]]) -> pa.Table:
+    """The rows that stay, with the places that their artifacts have once the tars are cut; no previews.
+
+    Args:
+        cut: What the theme loses.
+        offsets: Path of a tar that was cut -> where each sample's data begins in it.
+    """
     table = cut.rows.filter(cut.stays)
-    for found in cut.cuts:
-        if found.left:
-            table = _shift(table, found.left, found.offsets())
+    ids = table["task"].to_pylist()
+    for kind in KINDS:
+        name = f"{kind.name}_offset"
+        shards, known = table[f"{kind.name}_shard"].to_pylist(), table[name].to_pylist()
+        values = [
+            offsets[shard][sample_id] if shard in offsets else offset
+            for sample_id, shard, offset in zip(ids, shards, known, strict=True)
+        ]
+        if values != known:
+            field = table.schema.field(name)
+            table = table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
     return table.combine_chunks()
-
-
-def _shift(table: pa.Table, members: Sequence[Held], offsets: Sequence[int]) -> pa.Table:
-    """A table with other offsets of one kind for some samples."""
-    name = f"{members[0].kind.name}_offset"
-    rows = pc.index_in(pa.array([held.id for held in members]), table["task"].combine_chunks())
-    values = np.array(table[name].to_numpy())
-    values[rows.to_numpy()] = offsets
-    return table.set_column(table.schema.get_field_index(name), table.schema.field(name), pa.array(values))
 
 
 def read_previews(paths: Iterable[Path]) -> dict[str, bytes]:
@@ -60,20 +64,23 @@ def read_previews(paths: Iterable[Path]) -> dict[str, bytes]:
     return found
 
 
-def write_rows(paths: Sequence[Path], table: pa.Table, previews: Mapping[str, bytes]) -> None:
+def write_rows(
+    paths: Sequence[Path], table: pa.Table, previews: Mapping[str, bytes], *, packed: bool
+) -> None:
     """Write a theme's rows; one path, or two where there are rows both with and without a preview.
 
     Args:
         paths: The files.
         table: All rows, without previews, sorted by id.
         previews: Previews of the first rows, by id.
+        packed: Whether columns are encoded as a build encodes them; an import leaves that to Parquet.
     """
     schema = pairs_schema_for_datasets()
     shown = len(previews)
     files = [(table.slice(0, shown), PREVIEW_GROUP)] if shown else []
     files += [(table.slice(shown), ROW_GROUP)] if shown < table.num_rows else []
     for path, (rows, size) in zip(paths, files, strict=True):
-        with table_writer(path, schema, **ENCODING) as writer:
+        with table_writer(path, schema, **(ENCODING if packed else {})) as writer:
             for start in range(0, rows.num_rows, size):
                 group = rows.slice(start, size)
                 videos = [_video(sample_id, previews) for sample_id in group["task"].to_pylist()]

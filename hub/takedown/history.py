@@ -25,7 +25,8 @@ from huggingface_hub.hf_api import GitRefInfo, RepoFile
 
 from sparkle.builders.manifest import FileEntry, read_manifest
 from sparkle.builders.progress import Progress, silent
-from sparkle.builders.removal_write import is_of_theme
+from sparkle.builders.removal_import import names_sample
+from sparkle.builders.removal_plan import is_of_theme
 from sparkle.hub.remotes.patience import Patience
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
@@ -187,13 +188,12 @@ class History:
 
     def _files(self, commit: str, rows: Sequence[Mapping[str, str | None]]) -> Iterator[HeldFile]:
         shards = {row.get(f"{kind.name}_shard") for row in rows for kind in KINDS}
-        ids = [str(row["task"]) for row in rows]
-        loose = {kind.path(sample_id) for sample_id in ids for kind in KINDS}
+        ids = frozenset(str(row["task"]) for row in rows)
         themes = {theme_of(sample_id) for sample_id in ids}
         for path, entry in self._manifest(commit).items():
             whole = not path.endswith(".tar") or path.startswith("webdataset/")
             theme = whole and any(is_of_theme(theme, path) for theme in themes)
-            if path in shards or path in loose or (theme and not _is_loose(path)):
+            if path in shards or names_sample(path, ids) or (theme and not _is_loose(path)):
                 yield HeldFile(commit, path, entry.size, entry.sha256)
 
     def _manifest(self, commit: str) -> dict[str, FileEntry]:

@@ -95,7 +95,7 @@ def test_a_build_of_the_same_run_leaves_them_out_and_changes_nothing(
     assert files(rebuild(release)) == files(release)
 
 
-def test_plots_are_drawn_again(
+def test_plots_and_strips_are_drawn_again(
     built: Path, rebuild: Build, taken_run: Path, tmp_path: Path, files: Files
 ) -> None:
     pytest.importorskip("matplotlib")
@@ -105,6 +105,8 @@ def test_plots_are_drawn_again(
     take_down(release, LOCATION[:1], [])
     after = files(release)
     assert before["assets/scores.png"] != after["assets/scores.png"]
+    assert before["assets/strip_location.webp"] != after["assets/strip_location.webp"]
+    assert before["assets/strip_season.webp"] == after["assets/strip_season.webp"]
     assert files(rebuild(release, options=options)) == after
 
 
