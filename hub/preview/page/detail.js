@@ -23,7 +23,7 @@
       theme: h('span'), scene: h('span', { class: 'detail__scene' }), place: h('span', { class: 'detail__place' }),
       stage: h('div', { class: 'stage', tabIndex: -1, autofocus: true }), gone: h('p', { class: 'stage__gone', hidden: true }, 'There is no video to show.'),
       time: h('input', { type: 'range', min: 0, step: 1, class: 'time', 'aria-label': 'Frame' }),
-      marks: h('div', { class: 'marks', 'aria-hidden': 'true' }), clock: h('output', { class: 'clock' }),
+      marks: h('div', { class: 'marks', 'aria-hidden': 'true' }), clock: h('output', { class: 'clock', title: 'Frame, counted from 0' }),
       play: iconButton('play', 'Play', 'space'),
       thumbs: h('div', { class: 'thumbs', role: 'group', 'aria-label': 'What is shown on the right' }),
       prompt: h('p', { class: 'prompt' }), said: h('div', { class: 'said' }),
@@ -150,8 +150,8 @@
     if (!media) return;
     const paused = media.video.paused;
     parts.time.value = frame;
-    parts.time.setAttribute('aria-valuetext', `Frame ${frame + 1} of ${media.clip.frames}`);
-    parts.clock.textContent = `${frame + 1} / ${media.clip.frames}`;
+    parts.time.setAttribute('aria-valuetext', `Frame ${frame}, the last is ${media.clip.frames - 1}`);
+    parts.clock.textContent = `${frame} / ${media.clip.frames - 1}`; // counted from 0, as records do
     const wanted = paused ? 'play' : 'pause';
     if (parts.play.dataset.icon !== wanted) {
       parts.play.dataset.icon = wanted;

@@ -43,7 +43,7 @@
     if (details.frames?.length) {
       parts.push(fold('Edited video, frame by frame', true, details.frames.map((found) => h('section', { class: 'judged' },
         h('h4', null,
-          h('button', { type: 'button', class: 'link', onclick: () => seek(found.frame), title: 'Show this frame' }, `Frame ${found.frame + 1}`),
+          h('button', { type: 'button', class: 'link', onclick: () => seek(found.frame), title: 'Show this frame' }, `Frame ${found.frame}`),
           chip('overall', found.O_score), chip('prompt', found.SC_score), chip('quality', found.PQ_score)),
         words(found.SC_score_reasoning, found.PQ_score_reasoning)))));
     }

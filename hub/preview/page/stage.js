@@ -52,7 +52,7 @@
         media.ready = true;
         if (stage.media !== media) return;
         stage.frame = Math.max(0, Math.min(media.clip.frames - 1, Math.round(time * media.clip.fps)));
-        if (!video.seeking) aim = null;
+        if (stage.frame === aim) aim = null;
         draw();
         onFrame();
       };
@@ -67,7 +67,9 @@
         video.addEventListener('loadeddata', now);
       }
       video.addEventListener('seeked', () => {
-        if (aim !== null && stage.media === media && Math.floor(video.currentTime * media.clip.fps) !== aim) seek(aim);
+        if (aim === null || stage.media !== media) return;
+        if (Math.floor(video.currentTime * media.clip.fps) !== aim) seek(aim); // another one was asked for meanwhile
+        else if (!video.paused) aim = null; // it plays on from there
       });
       for (const name of ['play', 'pause']) video.addEventListener(name, () => stage.media === media && onFrame());
       video.addEventListener('error', () => {
@@ -117,8 +119,10 @@
 
     function toggle() {
       const video = stage.video();
-      if (video?.paused) video.play().catch(() => {});
-      else video?.pause();
+      if (!video) return;
+      aim = null;
+      if (video.paused) video.play().catch(() => {});
+      else video.pause();
     }
 
     function setSpeed(speed) {
@@ -179,7 +183,7 @@
       }
       handle.hidden = wipe.hidden = stage.mode !== 'wipe';
       for (const { kind, context: thumb } of stage.thumbs) picture.drawView(thumb, stage.media, kind, [0, 0, thumb.canvas.width, thumb.canvas.height]);
-      canvas.setAttribute('aria-label', `${nameOf(left)} and ${nameOf(right)}, frame ${stage.frame + 1} of ${stage.media.clip.frames}`);
+      canvas.setAttribute('aria-label', `${nameOf(left)} and ${nameOf(right)}, frame ${stage.frame}, the last is ${stage.media.clip.frames - 1}`);
     }
 
     function drawWipe(context, left, right, box) {

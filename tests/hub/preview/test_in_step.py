@@ -28,6 +28,15 @@ def test_they_are_at_the_frame_that_was_asked_for(visit, coded_page):
     assert see.numbers() == (0, 0)
 
 
+def test_a_frame_that_is_asked_for_while_the_clip_starts_again_is_shown(visit, built_page):
+    see = visit(built_page)
+    see.open_first()
+    for target in (3, 7, 1, 8, 0, 5):  # of nine frames: it starts again twice a second
+        see.stage("video().play()")
+        see.page.wait_for_timeout(300)
+        see.seek(target)
+
+
 def test_the_timeline_moves_both(visit, coded_page):
     see = visit(coded_page)
     see.open_first()

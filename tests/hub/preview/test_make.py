@@ -207,6 +207,21 @@ def test_a_release_without_a_tar_is_no_page_of_nothing(built_release, tmp_path):
     assert all("clip" not in sample and sample["problems"] for sample in samples_of(tmp_path / "page"))
 
 
+def test_a_tar_that_was_cut_short_stops_the_command_and_leaves_the_page(built_release, built_page, tmp_path):
+    release = shutil.copytree(built_release, tmp_path / "release")
+    out = shutil.copytree(built_page, tmp_path / "page")
+    for sidecar in out.rglob("*.json"):
+        sidecar.unlink()  # so that all is drawn again
+    before = contents(out)
+    tar = sorted(release.glob("season_edited_video_part*.tar"))[0]
+    tar.write_bytes(tar.read_bytes()[:-512])
+    result = CliRunner().invoke(main, ["preview", str(release), "--out", str(out)])
+    assert result.exit_code == 1
+    assert "cut short" in result.output
+    assert tar.name in result.output
+    assert before.items() <= contents(out).items()
+
+
 def test_a_video_that_breaks_off_and_one_that_is_shorter_are_said(codes, tmp_path):
     codes.write_upstream(tmp_path / "upstream", 2)
     folder = tmp_path / "upstream/location/edited_video"
