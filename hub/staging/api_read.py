@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sparkle.hub.staging.history import large_files, last_touched
-from sparkle.hub.staging.refusal import bad_request, no_entry, too_large
+from sparkle.hub.staging.refusal import Refusal, bad_request, no_entry
 from sparkle.hub.staging.repo_json import commit_json, entry_json, repository_json
 from sparkle.hub.staging.repos import Commit, Repository, history, refs_of, resolve
 from sparkle.hub.staging.trees import Entry, find, walk
@@ -96,7 +96,7 @@ def _paths_info(request: Request, data: bytes) -> Response:
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         raise bad_request("paths is no list of paths")
     if len(paths) > _MAX_PATHS:
-        raise too_large("paths: the list", _MAX_PATHS)
+        raise Refusal(413, "PayloadTooLarge", f"paths: got {len(paths)}, at most {_MAX_PATHS} are looked up")
     entries = [(path.strip("/"), find(connection, commit.tree, path.strip("/"))) for path in paths]
     found = [(path, entry) for path, entry in entries if path and entry is not None]
     return JSONResponse(_entries(connection, repository, commit, found, expand=expand))

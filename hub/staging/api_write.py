@@ -13,9 +13,10 @@ from starlette.responses import JSONResponse, Response
 from sparkle.hub.staging import repos
 from sparkle.hub.staging.commit_stream import MAX_COMMIT
 from sparkle.hub.staging.committing import commit_received
-from sparkle.hub.staging.history import purge, squash
+from sparkle.hub.staging.history import squash
 from sparkle.hub.staging.incoming import received
 from sparkle.hub.staging.names import MAIN, check_path, check_reference
+from sparkle.hub.staging.purging import purge
 from sparkle.hub.staging.refusal import Refusal, bad_request, no_revision
 from sparkle.hub.staging.trees import find
 from sparkle.hub.staging.uploads import GITATTRIBUTES_PATH, upload_rules

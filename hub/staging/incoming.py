@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from sparkle.hub.staging.blobs import BlobStore
+from sparkle.hub.staging.names import number
 from sparkle.hub.staging.refusal import bad_request, too_large
 
 _BUFFER = 4 * 1024 * 1024  # bytes handed to a thread at once: a thread a network packet would be slow
@@ -44,10 +45,10 @@ async def received(request: Request, blobs: BlobStore, limit: int, what: str) ->
         Refusal: the body is longer than the limit.
         ClientDisconnect: the client went away.
     """
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdecimal():
-        raise bad_request(f"Content-Length is no number: {announced!r}")
-    if int(announced) > limit:
+    announced = number(request.headers.get("content-length", "0"))
+    if announced is None:
+        raise bad_request("Content-Length is no number")
+    if announced > limit:
         raise too_large(what, limit)
     path = await run_in_threadpool(blobs.temporary)
     try:

@@ -22,7 +22,13 @@ _PART = re.compile(r"[A-Za-z0-9_.-]{1,96}")
 _BAD_REFERENCE = re.compile(
     r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/.-]|/\.|[/.]$|\.lock(/|$)|^@$|^[0-9a-f]{40}$"
 )
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _MAX_PATH, _MAX_PART = 1024, 255  # bytes: what file systems take, so that every repository can be downloaded
+
+
+def number(text: str) -> int | None:
+    """A whole number of at most 18 digits; None for anything else."""
+    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 def kind_of(plural: str) -> str:

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from sparkle.hub.staging.refusal import Refusal
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _BLOCK = 1024 * 1024  # bytes read and sent at once
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from sparkle.hub.staging.card_rules import card_metadata
-from sparkle.hub.staging.names import PREFIXES
 from sparkle.hub.staging.repos import Commit, Repository, load_content, object_id
 from sparkle.hub.staging.trees import Entry, files, find, lfs_pointer
 
@@ -104,11 +103,6 @@ def commit_json(commit: Commit, *, formatted: bool = False) -> dict[str, Any]:
     if formatted:
         answer["formatted"] = {"title": commit.title, "message": commit.message}
     return answer
-
-
-def repository_path(repository: Repository) -> str:
-    """What a repository's paths outside the API begin with."""
-    return f"/{PREFIXES[repository.kind]}{repository.name}"
 
 
 def _sibling(path: str, entry: Entry, blobs: bool) -> dict[str, Any]:

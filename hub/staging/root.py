@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sparkle.hub.staging.blobs import BlobStore
 from sparkle.hub.staging.database import Database
-from sparkle.hub.staging.history import delete_doomed
+from sparkle.hub.staging.purging import delete_doomed
 from sparkle.schemas.errors import ConfigError
 
 

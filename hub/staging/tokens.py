@@ -21,6 +21,7 @@ from typing import Literal
 from sparkle.hub.staging.blobs import file_size
 from sparkle.hub.staging.clock import now
 from sparkle.hub.staging.database import Database
+from sparkle.hub.staging.names import number
 from sparkle.hub.staging.refusal import Refusal
 
 Role = Literal["read", "write"]
@@ -95,10 +96,11 @@ class Signer:
 
     def check(self, signature: str, *what: object) -> bool:
         """Whether a signature is for this purpose and has not run out."""
-        expires, _, given = signature.partition(".")
-        if not expires.isdecimal() or int(expires) < time.time():
+        text, _, given = signature.partition(".")
+        expires = number(text)
+        if expires is None or expires < time.time():
             return False
-        return hmac.compare_digest(given.encode(), self._signature(int(expires), what).encode())
+        return hmac.compare_digest(given.encode(), self._signature(expires, what).encode())
 
     def _signature(self, expires: int, what: tuple[object, ...]) -> str:
         text = "\n".join(map(str, (expires, *what)))

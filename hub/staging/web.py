@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from sparkle.hub.staging.blobs import BlobStore
 from sparkle.hub.staging.database import Database
-from sparkle.hub.staging.names import PREFIXES, kind_of
+from sparkle.hub.staging.names import PREFIXES, kind_of, number
 from sparkle.hub.staging.refusal import Refusal, bad_request, no_repository, too_large
 from sparkle.hub.staging.repos import Repository, find_moved, find_repository
 from sparkle.hub.staging.tokens import Signer, User, find_user
@@ -209,18 +209,17 @@ def page(
 
 def limit_of(request: Request, default: int) -> int:
     """How many items a page has: the client may ask for fewer than the Hub's default."""
-    text = request.query_params.get("limit", str(default))
-    if not text.isdecimal() or int(text) < 1:
-        raise bad_request(f"limit is no number of items: {text!r}")
-    return min(int(text), default)
+    wanted = number(request.query_params.get("limit", str(default)))
+    if not wanted:
+        raise bad_request(f"limit is no number of items: {request.query_params['limit']!r}")
+    return min(wanted, default)
 
 
 def offset_page(request: Request, items: Sequence[Mapping[str, Any]], default: int) -> JSONResponse:
     """A page of a list that is at hand whole; its cursor is a number."""
-    text = request.query_params.get("cursor", "0")
-    if not text.isdecimal():
-        raise bad_request(f"not a cursor of this list: {text!r}")
-    start, limit = int(text), limit_of(request, default)
+    start, limit = number(request.query_params.get("cursor", "0")), limit_of(request, default)
+    if start is None:
+        raise bad_request(f"not a cursor of this list: {request.query_params['cursor']!r}")
     more = start + limit < len(items)
     return page(request, items[start : start + limit], str(start + limit) if more else None)
 

@@ -74,6 +74,8 @@ found = api.get_paths_info("read/data", paths, repo_type="dataset", revision="v1
 info = api.dataset_info("read/data", files_metadata=True)
 sizes = {file.rfilename: file.size for file in info.siblings}
 git = [file.blob_id for file in info.siblings if file.rfilename == "sub/a/x.txt"]
+some = api.dataset_info("read/data", expand=["sha", "usedStorage"])
+assert some.sha == info.sha and some.used_storage > 1_024_000 and some.siblings is None
 exists = [api.file_exists("read/data", path, repo_type="dataset") for path in ("big.bin", "nowhere")]
 answer = [[entry.path for entry in found], found[0].lfs.size, len(sizes), sizes["big.bin"], git, exists,
           api.revision_exists("read/data", "dev/next", repo_type="dataset"),

@@ -56,7 +56,8 @@ taken = refusal(api.move_repo, "old/name", "new/taken", repo_type="dataset")
 api.move_repo("old/name", "new/name", repo_type="dataset")
 by_old = api.dataset_info("OLD/name").id
 content = Path(hf_hub_download("old/name", "a.txt", repo_type="dataset")).read_text()
-api.upload_file(path_or_fileobj=b"more", path_in_repo="b.txt", repo_id="new/name", repo_type="dataset")
+api.upload_file(path_or_fileobj=b"more", path_in_repo="b.txt", repo_id="old/name", repo_type="dataset")
+api.upload_file(path_or_fileobj=b"\\0" * 9000, path_in_repo="c.bin", repo_id="new/name", repo_type="dataset")
 api.create_repo("old/name", repo_type="dataset")
 answer = [taken, by_old, content, api.list_repo_files("new/name", repo_type="dataset"),
           api.list_repo_files("old/name", repo_type="dataset")]
@@ -66,7 +67,7 @@ answer = [taken, by_old, content, api.list_repo_files("new/name", repo_type="dat
         ["HfHubHTTPError", 409],
         "new/name",
         "first",
-        [".gitattributes", "a.txt", "b.txt"],
+        [".gitattributes", "a.txt", "b.txt", "c.bin"],
         [".gitattributes"],
     ]
 
