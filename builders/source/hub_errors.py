@@ -1,7 +1,11 @@
-"""What the client of a Hub raises, as errors that say what to do next; tokens are in none of them."""
+"""What the client of a Hub raises, as errors that say what to do next.
+
+No secret is in them: a signed address is a key to what it names, so addresses lose what stands after `?`.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +25,8 @@ from sparkle.schemas.errors import ReleaseError, UnreachableError
 # The client's HTTP library changed its name between versions; the base of its own error is the library's,
 # and covers refused connections, time-outs and answers that break off.
 HttpError: type[Exception] = HfHubHTTPError.__mro__[1]
+
+_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
 
 
 @contextmanager
@@ -46,11 +52,18 @@ def client_errors(where: str) -> Iterator[None]:
         raise ReleaseError("the repository has no such revision", where=where) from None
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise UnreachableError(
-            "no such folder, and the Hub cannot be reached", got=error, where=where, fix="check the network"
+            "no such folder, and the Hub cannot be reached",
+            got=_shown(error),
+            where=where,
+            fix="check the network",
         ) from None
     except EntryNotFoundError:
         raise ReleaseError("the repository has no such file", where=where) from None
     except HttpError as error:
         raise UnreachableError(
-            "the Hub does not answer as it should", got=error, where=where, fix="try again later"
+            "the Hub does not answer as it should", got=_shown(error), where=where, fix="try again later"
         ) from None
+
+
+def _shown(error: Exception) -> str:
+    return _QUERY.sub(r"\1", str(error))

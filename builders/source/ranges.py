@@ -20,9 +20,8 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from huggingface_hub import constants, hf_hub_url
+from huggingface_hub import constants, get_session, get_token, hf_hub_url, hf_raise_for_status
 from huggingface_hub.errors import OfflineModeIsEnabled
-from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from sparkle.builders.manifest import FileEntry
 from sparkle.builders.source.hub_errors import HttpError, client_errors
@@ -129,7 +128,7 @@ class Ranges:
                     url = self._locations.get(asked.path, origin)
                 headers = {"Range": f"bytes={start}-{asked.end - 1}", "Accept-Encoding": "identity"}
                 if urlsplit(url).netloc == urlsplit(origin).netloc:
-                    headers = build_hf_headers() | headers
+                    headers |= _credentials()
                 with self._lock:
                     self.requests += 1
                 answer = answering.enter_context(_get(url, headers))
@@ -218,6 +217,12 @@ class _Asked:
                 wanted=f"bytes {start}-{self.end - 1}",
                 where=self.where,
             )
+
+
+def _credentials() -> dict[str, str]:
+    """The header that says who asks, as the client's user has it."""
+    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 def _get(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:

@@ -216,6 +216,21 @@ def test_addresses_that_always_expire_end(hub: Any, pairs: Pairs) -> None:
         open_source(pairs.place, cache_bytes=0).read(pairs.artifact(0, SOURCE_VIDEO))
 
 
+def test_a_signed_address_is_in_no_error(hub: Any, pairs: Pairs) -> None:
+    def fault(handler: Any, asked: Any) -> bool:
+        if asked.path.startswith("/signed"):
+            handler.send(451, b"", {})
+        elif asked.range is not None:
+            handler.send(302, b"", {"Location": "/signed/0/me/x?X-Amz-Signature=s3cret"})
+        return asked.range is not None
+
+    hub.faults.append(fault)
+    with pytest.raises(UnreachableError, match="as it should") as caught:
+        open_source(pairs.place, cache_bytes=0).read(pairs.artifact(0, SOURCE_VIDEO))
+    assert "/signed/0/me/x" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_file_that_is_gone_is_said(hub: Any, pairs: Pairs, repo: Path) -> None:
     artifact = pairs.artifact(0, SOURCE_VIDEO)
     (repo / artifact.shard).unlink()
