@@ -15,7 +15,7 @@
 - Everybody takes turns; the best of the rounds counts.
 
 JSON keys: `to_kiwi_720p`, `to_kiwi_480p` (Kiwi-Edit's seconds over ours), `dropin_to_kiwi_720p`,
-`dropin_to_kiwi_480p` (the same for the drop-in), `to_torchcodec` and `to_torchcodec_480p` (torchcodec's seconds
+`dropin_to_kiwi_480p` (the same for the drop-in), `to_torchcodec`, `to_torchcodec_480p` (torchcodec's seconds
 over ours), `mean_abs_diff` (levels by which ours differ from Kiwi-Edit's, the worse of both sizes), `fps`
 (frames a second of everybody), `torchcodec_missing` (why, or null).
 """

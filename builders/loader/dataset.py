@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from sparkle.builders.loader.item import Crop, Recipe, Tensors, Window, make_item
 from sparkle.builders.loader.order import Order, Rows, Shuffle, bucket_numbers, named_weights
@@ -225,15 +226,15 @@ class PairDataset:
 
     def _numbers(self, column: str) -> Rows:
         """A column's values as numbers that are equal where the values are."""
-        values = [value for part in self.parts for value in part.column(column).to_pylist()]
-        if None in values:
+        chunks = [chunk for part in self.parts for chunk in part.column(column).chunks]
+        values = pa.chunked_array(chunks).combine_chunks()
+        if values.null_count:
             raise ConfigError(
                 "a column to bucket by has no value for some rows",
-                got=f"{values.count(None)} of {len(values)}",
+                got=f"{values.null_count} of {len(values)}",
                 where=column,
             )
-        _, numbers = np.unique(np.array(values), return_inverse=True)
-        return np.asarray(numbers, np.int64).reshape(-1)
+        return np.asarray(values.dictionary_encode().indices, np.int64)
 
     def _groups(self, mix: Mapping[str, float]) -> tuple[Rows, tuple[float, ...]]:
         if self._names:

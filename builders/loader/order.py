@@ -162,14 +162,16 @@ class Order:
         return rows[block_order(len(rows), (self.seed, *key), lanes, self.batch_size)]
 
 
-def bucket_numbers(columns: Sequence[npt.NDArray[np.int64]]) -> Rows:
+def bucket_numbers(columns: Sequence[Rows]) -> Rows:
     """Numbers of buckets: rows that agree in all columns have the same.
 
     Args:
-        columns: int (N,) each.
+        columns: int (N,) each, at least 0.
     """
-    _, numbers = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
-    return np.asarray(numbers, np.int64).reshape(-1)
+    numbers = np.zeros_like(columns[0])
+    for column in columns:
+        numbers = numbers * (column.max() + 1) + column
+    return numbers
 
 
 def fill_batches(buckets: Rows, batch_size: int) -> tuple[Rows, Rows]:
