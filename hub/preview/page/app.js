@@ -92,6 +92,8 @@
     });
     verdicts.onChange(showCounts);
     showTheme();
+    const head = document.querySelector('.top');
+    new ResizeObserver(() => document.documentElement.style.setProperty('--top', `${head.offsetHeight}px`)).observe(head);
   }
 
   function showTheme() {
@@ -163,6 +165,7 @@
     buildAbout();
     addEventListener('keydown', onKey);
     addEventListener('pointerdown', ({ target }) => { clicked = target.closest('button, a, summary'); });
+    addEventListener('pointerup', ({ target }) => { if (target.matches('input[type=range]')) target.blur(); }); // arrows are for samples
     addEventListener('focusin', ({ target }) => { if (target !== clicked) clicked = null; });
     addEventListener('hashchange', follow); // a link, the way back, or the reader's own hand
     follow();

@@ -7,23 +7,25 @@
 
   const initial = () => ({ query: '', themes: [], subtheme: '', metric: data.metrics[0]?.key || '', low: null, high: null, verdict: '', problems: false, sort: 'id' });
   let state = initial();
+  let words = []; // of the query
   let ready = false;
   const listeners = [];
 
   function set(changes) {
     state = { ...state, ...changes };
+    words = state.query.toLowerCase().split(/\s+/);
     for (const listener of listeners) listener();
   }
 
   /** Whether a sample fits; `without` names a filter that does not count, for the numbers beside its choices. */
   function fits(sample, without) {
-    const { query, themes, subtheme, verdict } = state;
+    const { themes, subtheme, verdict } = state;
     if (without !== 'themes' && themes.length && !themes.includes(sample.theme)) return false;
     if (without !== 'subtheme' && subtheme && subthemeOf(sample) !== subtheme) return false;
     if (without !== 'range' && !inRange(sample)) return false;
     if (without !== 'problems' && state.problems && !sample.problems) return false;
     if (without !== 'verdict' && verdict && !decided(sample, verdict)) return false;
-    return query.toLowerCase().split(/\s+/).every((word) => sample.text.includes(word));
+    return words.every((word) => sample.text.includes(word));
   }
 
   function inRange(sample) {

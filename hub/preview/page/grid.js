@@ -86,7 +86,8 @@
       event.preventDefault();
       SPARKLE.detail.open(sample);
     };
-    card.onpointerenter = () => calm.matches && start(card);
+    card.onpointerenter = () => calm.matches && start(card); // who wants no motion asks for it
+    card.onpointerleave = () => calm.matches && stop(card);
     showVerdict(card);
     return card;
   }
@@ -94,6 +95,7 @@
   function showVerdict(card) {
     const found = verdicts.of(card.dataset.id);
     card.dataset.verdict = found?.verdict || '';
+    card.querySelector('.card__link').setAttribute('aria-description', found ? `verdict: ${found.verdict}` : '');
     for (const button of card.querySelectorAll('.card__verdicts button')) {
       button.setAttribute('aria-pressed', String(found?.verdict === button.title));
     }

@@ -183,7 +183,7 @@
       }
       handle.hidden = wipe.hidden = stage.mode !== 'wipe';
       for (const { kind, context: thumb } of stage.thumbs) picture.drawView(thumb, stage.media, kind, [0, 0, thumb.canvas.width, thumb.canvas.height]);
-      canvas.setAttribute('aria-label', `${nameOf(left)} and ${nameOf(right)}, frame ${stage.frame}, the last is ${stage.media.clip.frames - 1}`);
+      if (stage.media.video.paused) canvas.setAttribute('aria-label', `${nameOf(left)} and ${nameOf(right)}, frame ${stage.frame}, the last is ${stage.media.clip.frames - 1}`);
     }
 
     function drawWipe(context, left, right, box) {

@@ -22,7 +22,9 @@
   }
 
   function changed(id) {
-    remembers = storage.set(key, toText());
+    const kept = storage.set(key, toText());
+    if (remembers && !kept) SPARKLE.toast('This browser keeps no verdicts: save them before you leave the page', 'bad');
+    remembers = kept;
     for (const listener of listeners) listener(id);
   }
 

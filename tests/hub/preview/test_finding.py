@@ -1,5 +1,9 @@
 """What the page says of a sample, and how samples are found: filters, search, order, links."""
 
+import shutil
+
+from sparkle.hub.preview.make import make_page
+
 
 def test_prompt_scores_and_reasonings_are_there(visit, built_page):
     see = visit(built_page, "#Sparkle_location_000003")
@@ -19,6 +23,22 @@ def test_hostile_text_is_text(visit, built_page):
     assert see.page.locator(".prompt").text_content().startswith('<img src=x onerror="window.hacked')
     assert see.page.evaluate("window.hacked") is None
     assert see.page.locator(".prompt img").count() == 0
+
+
+def test_what_cannot_be_shown_is_said_and_can_be_found(visit, built_release, tmp_path):
+    release = shutil.copytree(built_release, tmp_path / "release")
+    for path in (*release.glob("season_*_video_part*.tar"), *release.glob("season/*/*.mp4")):
+        path.unlink()
+    see = visit(make_page(str(release), tmp_path / "page").out)
+    see.page.get_by_label("Only with a problem (3)").check()
+    assert [sample_id.split("_")[1] for sample_id in see.ids()] == ["season"] * 3
+    assert "source_video: an artifact is not there" in see.page.locator(".card").first.inner_text()
+    see.page.locator(".card__link").first.click()
+    see.page.get_by_text("There is no video to show.").wait_for()
+    assert see.page.locator(".problems li").count() == 2
+    see.keyboard.press("d")  # it can be judged all the same
+    assert see.page.locator("#detail-id").inner_text() == "Sparkle_season_000003"
+    assert see.page.evaluate("SPARKLE.verdicts.counts().drop") == 1
 
 
 def test_markup_that_got_in_would_not_run(visit, built_page):
