@@ -1,0 +1,91 @@
+"""2,000 location pairs scoring 9 or more, out of a release or an index, without reading anything else.
+
+    python examples/pick_by_score.py [RELEASE|INDEX|owner/name]
+
+Without a release it draws a dozen tiny pairs in upstream's layout, as the public release has them, and
+indexes that folder first: what `sparkle index` does to the real tars, local ones or those on the Hub.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from sparkle.builders.index.indexing import index_upstream
+from sparkle.builders.source.pairs import open_pairs
+from sparkle.builders.source.source import open_source
+from sparkle.media.encode import VideoWriter
+from sparkle.schemas import layout
+from sparkle.schemas.ids import format_id
+from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO
+
+
+def pick(where: str) -> None:
+    """Choose pairs and read them."""
+    pairs = open_pairs(where, ["location"], min_scores={"edited_video": 9.0}, limit=2000)
+    scores = pairs.column("edited_video_score").to_pylist()
+    print(f"{len(pairs)} pairs of {pairs.name} score 9 or more")
+
+    source = open_source(where)
+    for row in range(min(3, len(pairs))):
+        before, after = (source.read(pairs.artifact(row, kind)) for kind in (SOURCE_VIDEO, EDITED_VIDEO))
+        print(f"{pairs.ids[row]}  {scores[row]:.2f}  {pairs.frames[row]} frames of", end=" ")
+        print(f"{pairs.width[row]}x{pairs.height[row]}  {len(before):,} + {len(after):,} bytes, verified")
+        print(f"    {pairs.prompt(row)}")
+
+
+# --- a dozen pairs in upstream's layout -------------------------------------------------------
+
+
+def draw_upstream(folder: Path, count: int = 12) -> None:
+    """Write a table of pairs, the scores of their edited videos, and two tars."""
+    ids = [format_id("location", 5 * index) for index in range(count)]
+    prompts = [f"Shift the background to rooftop {index} at dusk." for index in range(count)]
+    (folder / "prompts").mkdir(parents=True)
+    with (folder / layout.prompts_csv("location")).open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["prompt", "src_video", "tgt_video", "task"])
+        for sample_id, prompt in zip(ids, prompts, strict=True):
+            rows.writerow([prompt, SOURCE_VIDEO.path(sample_id), EDITED_VIDEO.path(sample_id), sample_id])
+    judged = folder / layout.record_file("location", "video_score")
+    judged.parent.mkdir(parents=True)
+    with judged.open("w") as file:
+        for index, (sample_id, prompt) in enumerate(zip(ids, prompts, strict=True)):
+            frame = {"SC_score": 9.0, "PQ_score": 8.5, "O_score": 8.0 + index / 6}
+            frame |= dict.fromkeys(("SC_score_reasoning", "PQ_score_reasoning"), "As asked.")
+            frame |= dict.fromkeys(("SC_raw_output", "PQ_raw_output"), "{}")
+            line = {
+                "id": sample_id,
+                "prompt": prompt,
+                "frame_indices": [1, 3, 5, 7],
+                "editscore": [frame] * 4,
+            }
+            file.write(json.dumps(line) + "\n")
+    for kind, colour in ((SOURCE_VIDEO, 20), (EDITED_VIDEO, 120)):
+        with tarfile.open(folder / kind.shard("location", 0), "w") as tar:
+            for index, sample_id in enumerate(ids):
+                _draw_video(folder / "clip.mp4", colour + 10 * index)
+                tar.add(folder / "clip.mp4", kind.member(sample_id))
+    (folder / "clip.mp4").unlink()
+
+
+def _draw_video(path: Path, colour: int) -> None:
+    with VideoWriter(path, width=96, height=64) as video:
+        for index in range(9):
+            video.write(np.full((64, 96, 3), (colour, 8 * index, 128), np.uint8))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        pick(sys.argv[1])
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            draw_upstream(Path(temporary) / "Sparkle")
+            index_upstream(Path(temporary) / "Sparkle", Path(temporary) / "index")
+            pick(f"{temporary}/index")
