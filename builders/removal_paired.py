@@ -13,7 +13,6 @@ import tarfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cache
-from itertools import chain
 from pathlib import Path
 
 from sparkle.builders.assign import BLOCK, END_BYTES, member_bytes
@@ -64,7 +63,9 @@ def cut_paired(store: Store, entry: FileEntry, ids: Set[str], target: Path) -> b
             while (head := b"".join(stream.take(BLOCK))).strip(b"\0"):
                 name, size = _parse(head, entry.path, position)
                 stays = _sample(name) not in ids
-                for block in chain((head,), stream.take(member_bytes(size) - BLOCK)):
+                if stays:
+                    file.write(head)
+                for block in stream.take(member_bytes(size) - BLOCK):
                     if stays:
                         file.write(block)
                 position += member_bytes(size)

@@ -52,7 +52,7 @@ def rows_left(cut: ThemeCut, offsets: Mapping[str, Mapping[str, int]]) -> pa.Tab
 
 def read_previews(paths: Iterable[Path]) -> dict[str, bytes]:
     """Every preview of a theme's files by the id of its row."""
-    found = {}
+    found: dict[str, bytes] = {}
     for path in paths:
         for batch in pq.ParquetFile(path).iter_batches(PREVIEW_GROUP, columns=["task", "preview.bytes"]):
             values = batch.column("preview").field("bytes").to_pylist()

@@ -11,7 +11,7 @@ How it works
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ class _Writer:
             else:
                 self._drop(path for path in self.entries if is_of_theme(cut.theme, path))
         self._pages()
-        self._put(layout.MANIFEST, lambda target: write_atomic(target, dump_manifest(self.entries.values())))
+        self._put(layout.MANIFEST, dump_manifest(self.entries.values()))
         del self.entries[layout.MANIFEST]
         before = self.removal.entries
         changed = {path for path in self.written if self.entries.get(path) != before.get(path)}
@@ -162,10 +162,9 @@ class _Writer:
             *((file.path, cut_lines) for file in jsonl_files(theme)),
             (layout.records_parquet(theme), tables.cut_records),
         ):
-            if path not in self.removal.entries:  # an import may lack it
-                continue
-            source = listed_file(self.store, self.removal.entries[path])
-            self._put(path, lambda target, write=write, source=source: write(source, target, gone))
+            if path in self.removal.entries:  # an import may lack it
+                write(listed_file(self.store, self.removal.entries[path]), self.target / path, gone)
+                self._list(path)
 
     def _rows(self, cut: ThemeCut) -> None:
         rows, old = tables.rows_left(cut, self.offsets), table_paths(cut.theme, self.entries)
@@ -206,14 +205,14 @@ class _Writer:
         document = removal.removed.record({**removal.document, "next_parts": numbers})
         if imported(document):
             report, problems = cut_report(self.store, removal.entries, frozenset(removal.ids))
-            self._put(layout.IMPORT_REPORT, lambda target: write_atomic(target, report))
+            self._put(layout.IMPORT_REPORT, report)
             document["imported"] = {**document["imported"], "findings": problems}
         check("provenance", document, where=layout.PROVENANCE)
-        self._put(layout.PROVENANCE, lambda target: write_atomic(target, dump_document(document)))
+        self._put(layout.PROVENANCE, dump_document(document))
         old = removal.entries.get(layout.CHANGELOG)
         before = None if old is None else listed_file(self.store, old).read_bytes()
         changelog = add_section(before, themes_of(removal.ids))
-        self._put(layout.CHANGELOG, lambda target: write_atomic(target, changelog))
+        self._put(layout.CHANGELOG, changelog)
         pictured = document["options"].get("plots")
         for cut in removal.themes if pictured else ():
             self._strip(cut)
@@ -221,12 +220,12 @@ class _Writer:
             if pictured:
                 self._drop(map(layout.plot, PLOTS))
                 for name, data in draw_plots(read_stats(view)).items():
-                    self._put(layout.plot(name), lambda target, data=data: write_atomic(target, data))
+                    self._put(layout.plot(name), data)
             card = render_card(view)
             croissant = dump_croissant(view, self.entries.values(), card)
-        self._put(layout.CARD, lambda target: write_atomic(target, card.encode()))
+        self._put(layout.CARD, card.encode())
         if layout.CROISSANT in self.entries:  # releases of before Croissant have none
-            self._put(layout.CROISSANT, lambda target: write_atomic(target, croissant))
+            self._put(layout.CROISSANT, croissant)
 
     def _strip(self, cut: ThemeCut) -> None:
         """The strip of a theme's best loose pair, of equals the first, as a build makes it."""
@@ -238,7 +237,7 @@ class _Writer:
             best = max(loose, key=lambda row: row["edited_video_score"])["task"]
             names = [kind.path(best) for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO)]
             strip = make_strip(*(self._now(name) for name in names))
-            self._put(path, lambda target: write_atomic(target, strip))
+            self._put(path, strip)
 
     def _now(self, path: str) -> Path:
         """A file of the release as it is now."""
@@ -258,8 +257,8 @@ class _Writer:
                 link.symlink_to(self._now(path))
             yield view
 
-    def _put(self, path: str, write: Callable[[Path], None]) -> None:
-        write(self.target / path)
+    def _put(self, path: str, data: bytes) -> None:
+        write_atomic(self.target / path, data)
         self._list(path)
 
     def _list(self, path: str) -> None:

@@ -23,6 +23,7 @@ from sparkle.builders.release_check import CheckOptions, check_release, useful_w
 from sparkle.hub.publish.files import LocalFiles, list_release
 from sparkle.hub.publish.order import sending_order
 from sparkle.hub.publish.plan import Plan, make_plan
+from sparkle.hub.publish.returned import refuse_returned
 from sparkle.hub.remotes.target import Change, Parcel, Standing, Target
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
@@ -109,6 +110,7 @@ def publish_listed(
     standing = target.look()
     plan = make_plan(entries, files, standing, target)
     _refuse_tag(options.tag, standing, plan)
+    refuse_returned(entries, files, standing, target, say)
     say(str(plan))
     if options.dry_run:
         return PublishReport(plan, None, 0, 0, options.tag)

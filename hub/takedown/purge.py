@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from huggingface_hub import get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import (
@@ -221,7 +222,7 @@ def _refuse_left(history: History, doomed: Sequence[LFSFileInfo]) -> None:
 def _still_served(history: History, files: Sequence[HeldFile], doomed: Sequence[LFSFileInfo]) -> int:
     """How many small text files of old commits are still served; raises ReleaseError for a large file."""
     large = {oid for file in doomed for oid in (file.file_oid, file.oid)}
-    served = [file for file in files if history.ask(lambda file=file: _is_served(history, file))]
+    served = [file for file in files if history.ask(partial(_is_served, history, file))]
     left = [file.path for file in served if file.sha256 in large]
     if left:
         raise _still_there(history, left)
