@@ -1,0 +1,60 @@
+"""`sparkle-hub takedown` on a folder: what it says, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sparkle.hub.cli import main
+
+ID = "Sparkle_location_000003"
+Files = Callable[[Path], dict[str, bytes]]
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, ["takedown", *map(str, words)])
+
+
+def test_it_says_what_it_does_and_what_else_has_the_source(release: Path) -> None:
+    done = run(release, "--id", ID)
+    assert done.exit_code == 0
+    assert "1 pairs taken down" in done.stdout
+    assert "to take down: 1 pairs (1 of location)" in done.stderr
+    assert "2 other pairs have the same sources and stay" in done.stderr
+
+
+def test_the_answer_for_machines_has_every_id(release: Path, shared_source: str) -> None:
+    answer = json.loads(run(release, "--source", shared_source, "--json").stdout)
+    assert answer["ids"] == [ID, "Sparkle_location_000012", "Sparkle_season_000000"]
+    assert answer["cost"]["samples"] == {"location": 2, "season": 1}
+    assert set(answer["changed"]) >= {"manifest.json", "CHANGELOG.md", "prompts/season_train.csv"}
+
+
+def test_a_dry_run_changes_nothing(release: Path, files: Files) -> None:
+    before = files(release.parent)
+    done = run(release, "--id", ID, "--dry-run")
+    assert (done.exit_code, files(release.parent)) == (0, before)
+    assert "nothing was changed" in done.stdout
+
+
+def test_the_second_time_is_no_error(release: Path) -> None:
+    assert run(release, "--id", ID).exit_code == 0
+    done = run(release, "--id", ID)
+    assert (done.exit_code, "nothing is left to take down" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        ([], 2, "name what to take down"),
+        (["--id", ID, "--purge-history", "--yes"], 2, "a folder keeps no history"),
+        (["--id", "Sparkle_style_000000"], 1, "no such id"),
+    ],
+)
+def test_wrong_usage_is_2_and_a_wrong_id_is_1(release: Path, words: list[str], code: int, told: str) -> None:
+    done = run(release, *words)
+    assert (done.exit_code, told in done.stderr) == (code, True)
