@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "cell": _cell,
         "grouped": "{:,}".format,
         "decimals": "{:.2f}".format,
@@ -86,6 +86,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         "span": _span,
         "sizes": _sizes,
     }
+    environment.filters |= filters
     return environment.get_template(template).render(**context)
 
 

@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import sparkle
+from sparkle.builders.index.indexing import index_upstream
 from sparkle.builders.provenance import ReleaseOptions
 from sparkle.builders.release import build_release
+from sparkle.builders.upstream import import_upstream
 from sparkle.schemas.errors import ArtifactError, ConfigError, ReleaseError
 from sparkle.schemas.layout import EDITED_VIDEO, KIND_BY_NAME, KINDS, SOURCE_VIDEO, SOURCE_VIDEO_MASK
 
@@ -104,17 +106,19 @@ def test_themes_scores_and_limit_choose(shared_release: Path) -> None:
     assert tasks("location", min_scores={"edited_video": 9}, limit=2) == good[:2]
 
 
-def test_an_import_of_upstreams_layout_loads_alike(shared_release: Path, tmp_path: Path) -> None:
-    from sparkle.builders.upstream import import_upstream
-
+@pytest.mark.parametrize("how", ["import", "index"])
+def test_upstreams_own_files_load_alike(shared_release: Path, tmp_path: Path, how: str) -> None:
     folder = tmp_path / "downloaded"
     folder.mkdir()
     shutil.copytree(shared_release / "prompts", folder / "prompts")
     for path in shared_release.rglob("location_*_video_part*.tar"):
         shutil.copy(path, folder)
-    imported = import_upstream(folder, tmp_path / "imported").out
+    if how == "import":
+        place = import_upstream(folder, tmp_path / "imported").out
+    else:
+        place = index_upstream(str(folder), tmp_path / "index").out
     ours = list(sparkle.load(shared_release, "location", streaming=True))
-    theirs = list(sparkle.load(imported, "location", streaming=True))
+    theirs = list(sparkle.load(place, "location", streaming=True))
     for row, same in zip(theirs, ours, strict=True):
         for name in ("task", "prompt", "source_video", "edited_video"):
             assert row[name] == same[name]

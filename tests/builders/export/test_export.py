@@ -24,6 +24,7 @@ from click.testing import CliRunner
 from sparkle.builders.cli_export import export as command
 from sparkle.builders.export.export import EXPORT, Choice, export_pairs
 from sparkle.builders.export.media import HARD_LINKED, KEPT, LINKED, WRITTEN
+from sparkle.builders.index.indexing import index_upstream
 from sparkle.builders.provenance import ReleaseOptions
 from sparkle.builders.release import build_release
 from sparkle.builders.upstream import import_upstream
@@ -122,8 +123,9 @@ def test_scores_and_limit_choose(shared_release: Path, tmp_path: Path) -> None:
     assert there == good[:4]
 
 
-def test_an_import_of_upstreams_layout_exports_alike(
-    shared_release: Path, tmp_path: Path, contents: Contents
+@pytest.mark.parametrize("how", ["import", "index"])
+def test_upstreams_own_files_export_alike(
+    shared_release: Path, tmp_path: Path, contents: Contents, how: str
 ) -> None:
     folder = tmp_path / "downloaded"
     folder.mkdir()
@@ -131,9 +133,12 @@ def test_an_import_of_upstreams_layout_exports_alike(
     for path in shared_release.rglob("*_video_part*.tar"):
         if path.parent == shared_release:
             shutil.copy(path, folder)
-    imported = import_upstream(folder, tmp_path / "imported").out
+    if how == "import":
+        place = import_upstream(folder, tmp_path / "imported").out
+    else:
+        place = index_upstream(str(folder), tmp_path / "index").out
     export_pairs(shared_release, "kiwi", tmp_path / "ours")
-    export_pairs(imported, "kiwi", tmp_path / "theirs")
+    export_pairs(place, "kiwi", tmp_path / "theirs")
     assert contents(tmp_path / "ours") == contents(tmp_path / "theirs")
 
 
