@@ -63,7 +63,7 @@ class _Scrubbing(logging.Filter):
 
 def quiet_clients() -> None:
     """Let the clients draw no bars of their own, and log no secret."""
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     for handler in logging.getLogger("huggingface_hub").handlers:

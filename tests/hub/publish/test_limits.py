@@ -1,0 +1,99 @@
+"""What a Hub takes: refused before anything is sent, or said in the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkle.builders.manifest import read_manifest
+from sparkle.hub.publish.files import LocalFiles, list_release
+from sparkle.hub.publish.plan import Plan, make_plan
+from sparkle.hub.remotes.hub_target import HubTarget
+from sparkle.hub.remotes.target import Limits, Standing, Stored
+from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
+
+_JUST_PUBLISH = """
+import sys
+from pathlib import Path
+from sparkle.hub.publish.publishing import PublishOptions, publish_release
+from sparkle.hub.remotes.opening_target import open_target
+from sparkle.schemas.errors import SparkleError
+try:
+    publish_release(Path(sys.argv[1]), open_target(sys.argv[2], "hub"), PublishOptions(check=False))
+except SparkleError as error:
+    raise SystemExit(f"refused: {error}")
+"""
+
+
+@pytest.fixture
+def planned(releases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`planned(limits, standing)`: the plan of a publish of the older release."""
+    monkeypatch.setenv("SPARKLE_CACHE", str(tmp_path))
+    entries = list_release(releases[0])
+
+    def plan(limits: Limits, standing: Standing | None = None) -> Plan:
+        target = HubTarget("owner/demo", limits=limits)
+        return make_plan(entries, LocalFiles(releases[0], entries), standing or Standing(), target)
+
+    return plan
+
+
+def test_a_file_that_is_too_large_is_refused(planned: Any, releases: tuple[Path, Path]) -> None:
+    largest = max(read_manifest(releases[0]), key=lambda entry: entry.size)
+    with pytest.raises(ReleaseError, match="larger than the Hub takes") as caught:
+        planned(Limits(file_bytes=largest.size - 1))
+    assert caught.value.where == largest.path
+    assert "--max-shard-size" in str(caught.value.fix)
+    assert planned(Limits(file_bytes=largest.size)).notes == ()
+    assert any("larger than" in note for note in planned(Limits(advised_bytes=largest.size - 1)).notes)
+
+
+def test_a_folder_with_too_many_files_is_refused(planned: Any) -> None:
+    with pytest.raises(ReleaseError, match="more files than the Hub takes"):
+        planned(Limits(folder_files=5))
+
+
+def test_what_takes_several_commits_is_said(planned: Any) -> None:
+    plan = planned(Limits(commit_files=30, hourly_commits=2))
+    assert len(plan.batches) == 3
+    assert "data that nothing names yet goes ahead" in str(plan)
+    assert "take hours" in str(plan)
+    assert "at most 50 a repository" in str(planned(Limits(files=50)))
+
+
+def test_what_is_replaced_changes_at_once_however_much_it_is(
+    planned: Any, releases: tuple[Path, Path]
+) -> None:
+    manifest = (releases[0] / layout.MANIFEST).read_bytes()
+    other = {entry.path: Stored(entry.size, "0" * 64) for entry in read_manifest(releases[0])}
+    standing = Standing("1" * 40, {**other, layout.MANIFEST: Stored(1, "0" * 64)}, manifest)
+    plan = planned(Limits(commit_files=30), standing)
+    assert len(plan.batches) == 1
+    assert len(plan.replaced) == len(other) + 1
+    assert "larger than the Hub advises" in str(plan)
+
+
+def test_a_hub_that_cleared_away_what_was_sent_gets_it_again(
+    staging_server: Any, publisher: Any, rough_release: Any, hashes: Any, tmp_path: Path
+) -> None:
+    folder = rough_release(tmp_path / "release", [100_000, 200_000])
+    with staging_server.staging(tmp_path / "hub") as hub:
+        publisher.hub = hub
+        hub.faults({"action": "status", "status": 507, "match": "POST .*/commit/"})
+        process = publisher.python(_JUST_PUBLISH, folder, "owner/cleared", xet=False)
+        assert "disk is full" in process.communicate(timeout=200)[1]
+        hub.stop()
+        for path in (tmp_path / "hub").rglob("*"):
+            if path.is_file() and path.stat().st_size in (100_000, 200_000):
+                path.unlink()
+        hub.start()
+        process = publisher.python(_JUST_PUBLISH, folder, "owner/cleared", xet=False)
+        assert "refused" in process.communicate(timeout=200)[1]
+        process = publisher.python(_JUST_PUBLISH, folder, "owner/cleared", xet=False)
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+        assert publisher.tree("owner/cleared") == hashes(folder)
+        assert len(publisher.history("owner/cleared")) == 1
