@@ -166,9 +166,10 @@ def _parts(folder: Path, body: dict[str, Any], size: int) -> list[Path]:
     found = {}
     listed = body.get("parts")
     for part in listed if isinstance(listed, list) else []:
-        number, etag = part.get("partNumber"), str(part.get("etag")).strip('"')
-        if not isinstance(number, int) or not _ETAG.fullmatch(etag):
-            raise bad_request(f"not a part: {part}")
+        number = part.get("partNumber") if isinstance(part, dict) else None
+        etag = str(part["etag"]).strip('"') if isinstance(number, int) and "etag" in part else ""
+        if not _ETAG.fullmatch(etag):
+            raise bad_request(f"not a part: {part!r}")
         found[number] = folder / f"{number}-{etag}"
     missing = [n for n in range(1, _part_count(size) + 1) if n not in found or not found[n].exists()]
     if missing:

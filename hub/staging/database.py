@@ -17,6 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sparkle.schemas.errors import ConfigError
+
+_VERSION = 1  # of the schema below
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tokens(
   hash BLOB PRIMARY KEY, role TEXT NOT NULL, user TEXT NOT NULL, created TEXT NOT NULL) WITHOUT ROWID;
@@ -52,6 +55,9 @@ class Database:
 
     Args:
         path: The file; made when it is not there.
+
+    Raises:
+        ConfigError: another version wrote it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,10 +66,19 @@ class Database:
         self._own = threading.local()
         self._opened: set[sqlite3.Connection] = set()
         self._writer = self._connect()
+        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, _VERSION):
+            raise ConfigError(
+                "the folder was written by another version of the staging hub",
+                got=f"version {version}",
+                wanted=f"version {_VERSION}",
+                where=path,
+            )
         self._writer.execute("PRAGMA journal_mode=WAL")
         self._writer.execute("PRAGMA synchronous=FULL")
         self._writer.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
         self._writer.executescript(_SCHEMA)
+        self._writer.execute(f"PRAGMA user_version={_VERSION}")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

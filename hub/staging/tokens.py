@@ -23,6 +23,7 @@ from sparkle.hub.staging.clock import now
 from sparkle.hub.staging.database import Database
 from sparkle.hub.staging.names import number
 from sparkle.hub.staging.refusal import Refusal
+from sparkle.schemas.fsio import fsync_folder
 
 Role = Literal["read", "write"]
 ROLES: tuple[Role, ...] = ("write", "read")
@@ -87,6 +88,7 @@ class Signer:
                 file.write(secrets.token_bytes(_KEY_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
+            fsync_folder(path.parent)
         self._key = path.read_bytes()
 
     def sign(self, seconds: int, *what: object) -> str:

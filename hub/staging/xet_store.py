@@ -23,7 +23,7 @@ from pathlib import Path
 from sparkle.hub.staging.blobs import BlobStore
 from sparkle.hub.staging.database import Database
 from sparkle.hub.staging.refusal import Refusal, bad_request
-from sparkle.hub.staging.xet_format import ShardFile, Term, read_chunks, read_shard, unpack
+from sparkle.hub.staging.xet_format import Chunk, ShardFile, Term, read_chunks, read_shard, unpack
 
 _BLOCK = 4 * 1024 * 1024
 
@@ -32,8 +32,7 @@ Verified = Callable[[int, int], None]  # told (files done, files in all)
 
 def has_xorb(database: Database, name: str) -> bool:
     """Whether a xorb's chunks are all at hand, in the xorb or in contents."""
-    sizes = _sizes(database.read(), name)
-    return sizes is not None
+    return _sizes(database.read(), name) is not None
 
 
 def add_xorb(database: Database, blobs: BlobStore, name: str, received: Path) -> bool:
@@ -92,7 +91,6 @@ def _rebuild(database: Database, blobs: BlobStore, file: ShardFile) -> None:
                     )
                 spans.append((term.xorb, term.start, term.stop, file.sha256, start))
         if digest.digest() != file.sha256:
-            # A xorb that is not what its hash says would fail every upload that shares it.
             raise bad_request(
                 f"a file has sha256 {digest.hexdigest()}, not the {file.sha256.hex()} that it claims"
             )
@@ -116,18 +114,23 @@ class _Reader:
         self._connection = connection
         self._blobs = blobs
         self._opened = opened
-        self._xorbs: dict[str, memoryview | None] = {}
+        self._xorbs: dict[str, tuple[memoryview, list[Chunk]] | None] = {}
 
     def read(self, term: Term) -> Iterator[bytes]:
         """The bytes of a term, piece by piece; raises Refusal when a chunk is missing."""
         sizes = _sizes(self._connection, term.xorb)
         if sizes is None or term.stop > len(sizes):
             raise _missing(term)
-        xorb = self._open(term.xorb)
-        if xorb is not None:
-            for chunk in read_chunks(xorb)[term.start : term.stop]:
+        opened = self._open(term.xorb)
+        if opened is not None:
+            xorb, chunks = opened
+            for chunk in chunks[term.start : term.stop]:
                 yield unpack(xorb, chunk)
             return
+        yield from self._read_contents(term, sizes)
+
+    def _read_contents(self, term: Term, sizes: array[int]) -> Iterator[bytes]:
+        """A term whose xorb is gone, from the contents that its chunks stand in."""
         at = term.start
         while at < term.stop:
             span = self._connection.execute(
@@ -138,10 +141,13 @@ class _Reader:
                 raise _missing(term)
             stop = min(span["stop"], term.stop)
             offset = span["offset"] + sum(sizes[span["start"] : at])
-            yield from self._slice(self._blobs.blob(span["sha256"]), offset, sum(sizes[at:stop]))
+            try:
+                yield from _slice(self._blobs.blob(span["sha256"]), offset, sum(sizes[at:stop]))
+            except FileNotFoundError:  # purged since
+                raise _missing(term) from None
             at = stop
 
-    def _open(self, name: str) -> memoryview | None:
+    def _open(self, name: str) -> tuple[memoryview, list[Chunk]] | None:
         if name not in self._xorbs:
             try:
                 file = self._opened.enter_context(self._blobs.xorb(name).open("rb"))
@@ -149,18 +155,20 @@ class _Reader:
                 self._xorbs[name] = None
             else:
                 mapped = self._opened.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-                self._xorbs[name] = self._opened.enter_context(memoryview(mapped))
+                view = self._opened.enter_context(memoryview(mapped))
+                self._xorbs[name] = view, read_chunks(view)
         return self._xorbs[name]
 
-    def _slice(self, path: Path, offset: int, size: int) -> Iterator[bytes]:
-        with path.open("rb") as file:
-            file.seek(offset)
-            while size > 0:
-                data = file.read(min(size, _BLOCK))
-                if not data:
-                    raise Refusal(500, "InternalError", f"{path.name} is shorter than it was")
-                size -= len(data)
-                yield data
+
+def _slice(path: Path, offset: int, size: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        while size > 0:
+            data = file.read(min(size, _BLOCK))
+            if not data:
+                raise Refusal(500, "InternalError", f"{path.name} is shorter than it was")
+            size -= len(data)
+            yield data
 
 
 def forget_spans(connection: sqlite3.Connection, blobs: BlobStore, gone: Collection[bytes]) -> list[Path]:

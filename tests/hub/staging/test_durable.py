@@ -55,7 +55,7 @@ for n in range(start, start + 1000):
         file.write(f"{n} {made.oid}\\n")
 """
     noise = random.Random(1)  # noqa: S311
-    for round_number in range(4):
+    for round_number in range(3):
         before = noted.read_text().count("\n") if noted.exists() else 0
         home = tmp_path / f"home{round_number}"
         with own_hub.running_python(code, home, noted, round_number * 1000, xet=xet):
@@ -78,13 +78,13 @@ answer = [files, commits]
 """,
     )
     files, commits = answer
-    assert len(acknowledged) >= 4
+    assert len(acknowledged) >= 3
     for number, commit in acknowledged:
         content = random.Random(int(number)).randbytes(3_000_000)  # noqa: S311
         assert files[f"{int(number):06d}.bin"] == hashlib.sha256(content).hexdigest()
         assert commit in commits
     # Each kill can have hidden the answer of one commit that was made; nothing else is there.
-    assert len(acknowledged) <= len(files) <= len(acknowledged) + 4
+    assert len(acknowledged) <= len(files) <= len(acknowledged) + 3
     for path in (own_hub.root / "blobs").rglob("*"):
         if path.is_file():
             assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
