@@ -19,6 +19,7 @@ from sparkle.schemas.strict_json import parse_strict
 from sparkle.schemas.validate import check
 
 FORMAT, VERSION = "sparkle-index", 1
+HERE = "."  # the folder of an index of the folder that it stands in: what `sparkle-hub pull` writes
 
 
 @dataclass(frozen=True)

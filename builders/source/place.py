@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkle.builders.index.document import read_index
+from sparkle.builders.index.document import HERE, read_index
 from sparkle.builders.manifest import FileEntry, read_manifest
 from sparkle.builders.source.folder import FolderFiles
 from sparkle.schemas import layout
@@ -143,7 +143,11 @@ def _open_index(files: FolderFiles | HubFiles, name: str, where: str) -> Place:
             )
     else:
         raise ReleaseError("an index of a folder cannot be read from a repository", where=name)
-    again = f"--out {name}" if isinstance(files, FolderFiles) else f"--out INDEX --push {files.repo}"
+    if index.folder == HERE:
+        remedy = "`sparkle-hub pull` into this folder again brings what is missing or wrong"
+    else:
+        again = f"--out {name}" if isinstance(files, FolderFiles) else f"--out INDEX --push {files.repo}"
+        remedy = f"`sparkle index {target} {again}` reads it again"
     return Place(
         name=name,
         where=where,
@@ -151,5 +155,5 @@ def _open_index(files: FolderFiles | HubFiles, name: str, where: str) -> Place:
         artifacts=artifacts,
         table_entries={entry.path: entry for entry in index.tables},
         shards={entry.path: entry for entry in index.shards},
-        remedy=f"`sparkle index {target} {again}` reads it again",
+        remedy=remedy,
     )

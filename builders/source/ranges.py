@@ -155,8 +155,7 @@ class Ranges:
             raise asked.stale("a range that the file does not have", f"bytes {start} to {asked.end}")
         if answer.status_code >= 400:
             answer.read()
-            with client_errors(asked.where):
-                hf_raise_for_status(answer)
+            asked.raise_for(answer)
         asked.check_range(answer, start)
         left = asked.end - start
         for block in answer.iter_raw():
@@ -185,6 +184,17 @@ class _Asked:
             where=self.where,
             fix=self.remedy,
         )
+
+    def raise_for(self, answer: Any) -> None:
+        """Raise the error that an answer is; what is not there any more, the tables still speak of."""
+        try:
+            with client_errors(self.where):
+                hf_raise_for_status(answer)
+        except UnreachableError:
+            raise
+        except ReleaseError as error:
+            fix = error.fix or self.remedy
+            raise ReleaseError(error.problem, got=error.got, where=error.where, fix=fix) from None
 
     def check_content(self, answer: Any) -> None:
         """Compare the sha256 that a Hub gives of a large file."""

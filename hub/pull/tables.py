@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from sparkle.builders.annotate import CSV_COLUMNS, csv_line, pair_row
 from sparkle.builders.catalog import ROW_GROUP, pairs_schema, pairs_schema_for_datasets, table_writer
-from sparkle.builders.index.document import IndexDocument, dump_index, read_index
+from sparkle.builders.index.document import HERE, IndexDocument, dump_index, read_index
 from sparkle.builders.manifest import FileEntry
 from sparkle.builders.source.columns import BASE, GROUPS
 from sparkle.hub.pull.plan import Plan
@@ -28,7 +28,6 @@ from sparkle.schemas.fsio import write_atomic
 from sparkle.schemas.ids import THEMES, theme_of
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO
 
-_HERE = "."  # the target of an index of the folder that it stands in
 _PLACES = ("shard", "offset", "size", "sha256")
 
 _Row = dict[str, Any]
@@ -40,7 +39,7 @@ def refuse_foreign(out: Path) -> None:
     others = [path for path in found if (out / path).exists()]
     if out.exists() and not out.is_dir():
         raise ReleaseError("--out is not a folder", got=out, fix="choose another --out")
-    if (out / layout.INDEX).is_file() and read_index(out / layout.INDEX).folder == _HERE:
+    if (out / layout.INDEX).is_file() and read_index(out / layout.INDEX).folder == HERE:
         return
     if others or (out / layout.INDEX).exists():
         raise ReleaseError(
@@ -73,7 +72,7 @@ def write_tables(out: Path, plan: Plan, columns: Sequence[str]) -> list[str]:
         tables.append(FileEntry(path, (out / path).stat().st_size, sha256_file(out / path)))
         if _write_csv(out / layout.prompts_csv(theme), of_theme):
             written.append(layout.prompts_csv(theme))
-    write_atomic(out / layout.INDEX, dump_index(IndexDocument(tuple(tables), (), folder=_HERE)))
+    write_atomic(out / layout.INDEX, dump_index(IndexDocument(tuple(tables), (), folder=HERE)))
     return written
 
 

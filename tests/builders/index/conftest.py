@@ -38,6 +38,11 @@ def range_hub() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def staging_server() -> ModuleType:
+    return _load("../hub/staging_server.py", "sparkle_test_staging")
+
+
+@pytest.fixture(scope="session")
 def media(factories: ModuleType, upstream: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("media")
     for sample_id in upstream.IDS:

@@ -158,6 +158,20 @@ def test_a_repository_that_was_rewritten_at_its_commit_is_noticed(hub: Any, tmp_
     assert "sparkle index me/upstream --out" in str(caught.value)
 
 
+def test_a_commit_that_is_gone_is_said_with_what_to_do(hub: Any, tmp_path: Path) -> None:
+    index_upstream(REPO, tmp_path / "index")
+    artifact = open_pairs(tmp_path / "index").artifact(0, SOURCE_VIDEO)
+
+    def squashed(handler: Any, asked: Any) -> bool:
+        handler.send(404, b"", {"X-Error-Code": "RevisionNotFound"})
+        return True
+
+    hub.faults.append(squashed)
+    with pytest.raises(ReleaseError, match="no such revision") as caught:
+        open_source(tmp_path / "index").read(artifact)
+    assert "sparkle index me/upstream --out" in str(caught.value)
+
+
 def test_a_tar_that_arrives_as_another_is_refused_and_read_again(hub: Any, tmp_path: Path) -> None:
     spoilt: list[str] = []
 
@@ -234,7 +248,38 @@ def test_a_hub_that_goes_away_is_said_and_what_was_read_is_kept(hub: Any, tmp_pa
     hub.faults.clear()
     hub.asked.clear()
     index_upstream(REPO, tmp_path / "index")
-    assert not [asked for asked in hub.gets() if asked.path.endswith("location_edited_video_part00.tar")]
+    first = "intermediate_data/location_edited_background_video_part00.tar"
+    assert not [asked for asked in hub.gets() if asked.path.endswith(first)]
+
+
+def test_an_index_that_was_pushed_is_opened_by_its_name(
+    staging_server: ModuleType, folder: Path, tmp_path: Path
+) -> None:
+    upload = (
+        "import sys; from huggingface_hub import HfApi; api = HfApi(); "
+        "api.create_repo('me/upstream', repo_type='dataset'); "
+        "api.upload_folder(repo_id='me/upstream', repo_type='dataset', folder_path=sys.argv[1])"
+    )
+    command_line = "import sys; from sparkle.builders.cli_index import index; index(sys.argv[1:])"
+    read = (
+        "from sparkle.builders.source.pairs import open_pairs\n"
+        "from sparkle.builders.source.source import open_source\n"
+        "from sparkle.schemas.layout import KINDS\n"
+        "pairs = open_pairs('me/index')\n"
+        "artifacts = [pairs.artifact(row, kind) for row in range(len(pairs)) for kind in KINDS]\n"
+        "print(len(list(open_source(pairs.place).read_many(artifacts))), pairs.place.remedy)\n"
+        "from datasets import load_dataset\n"
+        "print(load_dataset('me/index', 'location', split='train').num_rows)"
+    )
+    with staging_server.staging(tmp_path / "root") as hub:
+        hub.python(upload, tmp_path / "home", folder, xet=False)
+        words = [REPO, "--out", tmp_path / "index", "--push", "me/index", "--json"]
+        pushed = json.loads(hub.python(command_line, tmp_path / "home", *words, xet=False).stdout)
+        assert "me/index" in pushed["pushed"]
+        said = hub.python(read, tmp_path / "home").stdout.splitlines()
+    assert said[0].startswith(f"{6 * len(KINDS)} ")
+    assert "sparkle index me/upstream --out INDEX --push me/index" in said[0]
+    assert said[-1] == "4"
 
 
 def test_an_index_of_a_folder_is_not_pushed(folder: Path, tmp_path: Path) -> None:
