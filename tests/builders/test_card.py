@@ -193,15 +193,18 @@ def test_every_line_of_code_runs_on_a_folder(shared_run: Path, factories: Module
     build_release([shared_run], folder, options)
     card = (folder / "README.md").read_text()
     home = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
-    environment = {**os.environ, **home, "FOLDER": str(folder)}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where `sparkle` is
+    environment = {**os.environ, **home, "FOLDER": str(folder), "PATH": path}
     python = [block for block in code_of(card, "python") if not any(word in block for word in HUB)]
-    assert len(python) == 3  # loading, reading, webdataset
+    assert len(python) == 4  # loading, reading, webdataset, with sparkle
     told = """
 import json
 counts = [len(pairs), len(best), len(records), len(list(samples))]
 print(json.dumps([*counts, len(video), len(pixels), *masks.shape]))
 """
-    script = "\n".join([f"REPO = FOLDER = {str(folder)!r}", *python, told])
+    script = "\n".join(
+        [f"REPO = FOLDER = {str(folder)!r}", *python[:3], told, python[3], "print(*masks.shape)"]
+    )
     done = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
@@ -213,13 +216,17 @@ print(json.dumps([*counts, len(video), len(pixels), *masks.shape]))
     assert done.returncode == 0, done.stderr
     row = pq.read_table(folder / "data/location").to_pylist()[0]
     shape = [factories.FRAMES, factories.HEIGHT, factories.WIDTH]
-    assert json.loads(done.stdout) == [6, 5, 6, 6, row["edited_video_size"], 4, *shape]
-    (unpack,) = [block for block in code_of(card, "bash") if not any(word in block for word in HUB)]
-    subprocess.run(["bash", "-euo", "pipefail", "-c", unpack], env=environment, check=True)
+    first, last = done.stdout.splitlines()
+    assert last == "{} {} {}".format(*shape)
+    assert json.loads(first) == [6, 5, 6, 6, row["edited_video_size"], 4, *shape]
+    unpack, export = (block for block in code_of(card, "bash") if not any(word in block for word in HUB))
+    for block in (unpack, export):
+        subprocess.run(["bash", "-euo", "pipefail", "-c", block], env=environment, cwd=tmp_path, check=True)
     for row in pq.read_table(folder / "data/location").to_pylist():
         assert (folder / row["src_video"]).stat().st_size == row["source_video_size"]
         mask = folder / layout.SOURCE_VIDEO_MASK.path(row["task"])
         assert mask.stat().st_size == row["source_video_mask_size"]
+    assert (tmp_path / "train/metadata.csv").read_text().count("\nPut the square") == 4  # one says hello
 
 
 # --- its pictures -----------------------------------------------------------------------------

@@ -169,10 +169,10 @@ def test_every_line_of_a_releases_card_runs_against_a_hub(hub: Any, release: Pat
         r"^```(python|bash)\n(.*?)^```", (release / layout.CARD).read_text(), re.DOTALL | re.MULTILINE
     )
     languages = [language for language, _ in blocks]
-    assert languages == ["python", "python", "bash", "python", "python", "bash"]
+    assert languages == ["python", "python", "bash", "python", "python", "bash", "python", "bash"]
     environment = {**hub.env(home), "REPO": repo, "FOLDER": str(folder)}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    first, ranged, download, local, paired, unpack = (code for _, code in blocks)
+    first, ranged, download, local, paired, unpack, ours, export = (code for _, code in blocks)
     told = (
         "import json; print(json.dumps([len(pairs), len(list(stream)), len(best), len(records), len(video)]))"
     )
@@ -187,9 +187,13 @@ def test_every_line_of_a_releases_card_runs_against_a_hub(hub: Any, release: Pat
     told = "import json; print(json.dumps([len(video), list(masks.shape), len(pixels), len(list(samples))]))"
     done = hub.python("\n".join([f"FOLDER = {str(folder)!r}", local, paired, told]), home)
     assert json.loads(done.stdout.splitlines()[-1]) == [row["edited_video_size"], [9, 48, 64], 4, 6]
-    subprocess.run(["bash", "-euo", "pipefail", "-c", unpack], env=environment, check=True)
+    done = hub.python(f"REPO = {repo!r}\n{ours}\nprint(len(video), *masks.shape)", home)
+    assert done.stdout.split()[-4:] == [str(row["edited_video_size"]), "9", "48", "64"]
+    for block in (unpack, export):
+        subprocess.run(["bash", "-euo", "pipefail", "-c", block], env=environment, cwd=tmp_path, check=True)
     for path in (row["src_video"], row["tgt_video"]):
         assert (folder / path).is_file()
+        assert (tmp_path / "train" / path).samefile(folder / path)
 
 
 def test_every_line_of_an_imports_card_runs_against_a_hub(
