@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,14 @@ def test_the_command_prints_the_card_of_a_release(shared_release: Path) -> None:
 def test_errors_are_the_projects_own(tmp_path: Path) -> None:
     with pytest.raises(SparkleError):
         render_model_card(write(tmp_path, themes="location"))
+
+
+def test_the_example_in_the_documentation_has_a_card(shared_release: Path, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/cards.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "release").symlink_to(shared_release)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/model.toml").write_text(example)
+    card = render_model_card(tmp_path / "models/model.toml")
+    assert "| batch size | 128 |" in card
+    assert "| pairs of `location` | 6 |" in card
