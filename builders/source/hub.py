@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sparkle.builders.source.hub_errors import client_errors
 from sparkle.builders.source.ranges import Ranges
 from sparkle.schemas.errors import ReleaseError
 
+CONNECTIONS = 8  # at once: as many as the Hub's own client uses for downloads
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _FOOTER_BYTES = 1 << 18  # a table of sixty columns and a few row groups has some 50 KB of it
 _TAIL_BYTES = 8  # length of the footer and "PAR1"
@@ -101,9 +103,11 @@ class HubFiles:
         if _FOOTER_BYTES < footer <= entry.size:
             file.put(entry.size - footer, self._range(entry, entry.size - footer, start))
         metadata = pq.read_metadata(file)
-        for first, last in _chunks(metadata, columns):
-            if first < start:
-                file.put(first, self._range(entry, first, min(last, start)))
+        ranges = [(first, min(last, start)) for first, last in _chunks(metadata, columns) if first < start]
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            found = pool.map(lambda span: self._range(entry, *span), ranges)
+            for (first, _), data in zip(ranges, found, strict=True):
+                file.put(first, data)
         dictionaries = [name for name in columns if name.endswith("_shard")]
         return pq.ParquetFile(file, metadata=metadata, read_dictionary=dictionaries).read(columns)
 

@@ -12,14 +12,13 @@ from pathlib import Path
 
 from sparkle.builders.source.artifact import Artifact
 from sparkle.builders.source.cache import ArtifactCache
-from sparkle.builders.source.hub import HubFiles
+from sparkle.builders.source.hub import CONNECTIONS, HubFiles
 from sparkle.builders.source.place import Place
 from sparkle.builders.source.spans import Span, plan_spans
 from sparkle.schemas.cache_folder import cache_folder
 
 WINDOW_BYTES = 1 << 25  # of artifacts that are read ahead: two spans of the largest size are in flight
 _WINDOW_COUNT = 512
-_CONNECTIONS = 8  # as many as the Hub's own client uses for downloads
 
 _Window = tuple[Sequence[Artifact], dict[int, bytes | Future[dict[int, bytes]]]]
 
@@ -61,7 +60,7 @@ class HubReader:
 
     def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
         """The bytes of many artifacts, in order; see `spans` for `gap`."""
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
             ahead: _Window | None = None
             try:
                 for window in _windows(artifacts):

@@ -373,6 +373,18 @@ def test_processes_that_fill_one_cache_do_no_harm(
     assert all(path.read_bytes() == by_hash[path.name] for path in files)
 
 
+def test_what_a_kill_left_in_the_cache_is_counted_and_goes(hub: Any, pairs: Pairs, tmp_path: Path) -> None:
+    artifacts = artifacts_of(pairs, SOURCE_VIDEO)
+    limit = 3 * max(artifact.size for artifact in artifacts)
+    leftover = tmp_path / "kept" / "ab" / ".tmp-1-half"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(bytes(limit))
+    (tmp_path / "kept" / "total").write_bytes(b"")  # the kill came before the count was written
+    list(open_source(pairs.place, cache=tmp_path / "kept", cache_bytes=limit).read_many(artifacts))
+    assert not leftover.exists()
+    assert 0 < sum(path.stat().st_size for path in (tmp_path / "kept").glob("??/*")) <= limit
+
+
 def test_a_kept_artifact_that_was_spoilt_is_fetched_again(hub: Any, pairs: Pairs, tmp_path: Path) -> None:
     artifact = pairs.artifact(0, SOURCE_VIDEO)
     source = open_source(pairs.place, cache=tmp_path / "kept")
