@@ -1,4 +1,4 @@
-# `make demo`, `make test`, and `make test-models` for the models that need torch.
+# `make demo`, `make test`, and `make test-models` for the models and the loader, which need torch.
 # Each sets itself up in .venv on a fresh machine, without root.
 
 PYTHON ?= python3
@@ -12,7 +12,9 @@ EDITSCORE := editscore==0.2 json-repair regex
 # Beside it, for tests: other versions of what reads a release. `make test` makes the first; torchcodec needs
 # FFmpeg's libraries, and torch weighs a gigabyte, so that one is made by `make .venv-torchcodec/.ready`.
 PEERS := .venv-datasets36/.ready
-MODEL_TESTS := tests/generation/diffusion tests/generation/vlm $(wildcard $(addprefix tests/generation/test_, \
+# What needs torch: the paper's models, and the training loader.
+TORCH_TESTS := tests/generation/diffusion tests/generation/vlm tests/builders/loader tests/builders/test_kiwi.py \
+	tests/media/test_window.py $(wildcard $(addprefix tests/generation/test_, \
 	all_tiny.py editscore.py gpu_workers.py perception_command_line.py raft.py requirements.py sam3.py))
 
 .PHONY: demo test test-models lint clean
@@ -34,14 +36,14 @@ demo: $(READY)
 test: $(READY) $(PEERS) lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-# The paper's models, on tiny random weights of the same classes: these tests are skipped without torch.
+# The paper's models on tiny random weights of the same classes, and the loader: skipped without torch.
 $(VENV)/.ready-models: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,vlm,serve,gpu,train]" torchdata
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(EDITSCORE)
 	touch $@
 
 test-models: $(VENV)/.ready-models
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu" $(MODEL_TESTS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu" $(TORCH_TESTS)
 
 # Checkers cannot follow the mapping of root folders to sparkle.*: types are checked as installed in a wheel.
 lint: $(READY)

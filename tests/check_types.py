@@ -22,6 +22,7 @@ DATA = (
     "configs/*.toml",
     "builders/*.md",
     "generation/vlm/prompts/*.txt",
+    "hub/preview/page/*",
 )
 
 
