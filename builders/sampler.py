@@ -51,8 +51,9 @@ class PairSampler:
 
     Args:
         order: The order.
-        rank: This process's number among those that train together.
-        world_size: How many these are.
+        rank: This process's number among those that train together; None gives the batches of all, for
+            accelerate, whose `prepare` deals them out in the same way.
+        world_size: How many processes train together.
         drop_last: Leave out short batches, and the batches of a last step that do not suffice for all
             ranks. Without, ranks can differ by one batch, which `DistributedDataParallel` does not like.
 
@@ -60,14 +61,17 @@ class PairSampler:
         ConfigError: there is no such rank.
     """
 
-    def __init__(self, order: Order, *, rank: int = 0, world_size: int = 1, drop_last: bool = False) -> None:
-        if not 0 <= rank < world_size:
+    def __init__(
+        self, order: Order, *, rank: int | None = 0, world_size: int = 1, drop_last: bool = False
+    ) -> None:
+        if not 0 <= (rank or 0) < world_size:
             raise ConfigError("there is no such rank", got=f"rank {rank} of {world_size}")
         self.order = order
         self.rank = rank
         self.world_size = world_size
         self.drop_last = drop_last
-        self._start = (0, 0)  # epoch and position at which the next iteration begins
+        self._resumed = (0, 0)  # epoch and position
+        self._start = (0, 0)  # the same, of where the next iteration begins
 
     @property
     def batch_size(self) -> int:
@@ -77,7 +81,7 @@ class PairSampler:
     def __len__(self) -> int:
         """Batches of this rank in the next iteration."""
         epoch, position = self._start
-        return len(self._steps(self.order.epoch(epoch), position)[self.rank :: self.world_size])
+        return len(self._steps(self.order.epoch(epoch), position)[self._mine])
 
     def __iter__(self) -> Walk:
         """One epoch, or what is left of it."""
@@ -92,7 +96,7 @@ class PairSampler:
         Raises:
             ConfigError: it is a state of another order.
         """
-        self._start = self._read(state)
+        self._start = self._resumed = self._read(state)
 
     def state_after(self, batch: Mapping[str, Any]) -> State:
         """The state once a batch was used, by this rank and by the others their own of the same step.
@@ -108,7 +112,7 @@ class PairSampler:
         Args:
             batches: At least 0; later epochs are counted on.
         """
-        epoch, position = self._start
+        epoch, position = self._resumed
         while batches:
             steps = self._steps(self.order.epoch(epoch), position)
             if batches < len(steps):
@@ -116,6 +120,11 @@ class PairSampler:
             batches -= len(steps)
             epoch, position = epoch + 1, 0
         return self._state(epoch, position)
+
+    @property
+    def _mine(self) -> slice:
+        """Which of the batches of all ranks are this one's."""
+        return slice(None) if self.rank is None else slice(self.rank, None, self.world_size)
 
     def _state(self, epoch: int, position: int) -> State:
         return {"seed": self.order.seed, "rows": self.order.count, "epoch": epoch, "position": position}
@@ -157,7 +166,7 @@ class Walk(Iterator[list[Draw]]):
         world = self._sampler.world_size
         together = np.arange(len(ends)) // world * world + world  # batches when a batch's step is done
         behind = ends[np.minimum(together, len(ends)) - 1]
-        mine = (edges[self._sampler.rank :: world].tolist() for edges in (starts, ends, behind))
+        mine = (edges[self._sampler._mine].tolist() for edges in (starts, ends, behind))
         self._batches = list(zip(*mine, strict=True))
         self._last = int(ends[-1]) if len(ends) else position
         self._next = 0

@@ -194,7 +194,7 @@ class PairDataset:
         return Order(len(self), self.recipe.seed, batch_size, shuffle, groups, weights, buckets)
 
     def sampler(
-        self, *, rank: int = 0, world_size: int = 1, drop_last: bool = False, **order: Any
+        self, *, rank: int | None = 0, world_size: int = 1, drop_last: bool = False, **order: Any
     ) -> PairSampler:
         """A batch sampler of this rank; the rest is as for `order`."""
         return PairSampler(self.order(**order), rank=rank, world_size=world_size, drop_last=drop_last)

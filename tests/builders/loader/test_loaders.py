@@ -70,7 +70,7 @@ def test_ranks_together_see_everything_once(pairs, make):
 
 @LOADERS
 @pytest.mark.parametrize("workers", WORKERS)
-@pytest.mark.parametrize("after", [1, 3, 5])
+@pytest.mark.parametrize("after", [1, 5])
 def test_a_plain_loader_resumes_from_the_batch_that_was_used_last(pairs, make, workers, after):
     resumable, loader = make(pairs, workers)
     whole = list(loader)
@@ -89,7 +89,7 @@ def test_a_plain_loader_resumes_from_the_batch_that_was_used_last(pairs, make, w
 
 @LOADERS
 @pytest.mark.parametrize("workers", WORKERS)
-@pytest.mark.parametrize("after", [0, 1, 4, 5])
+@pytest.mark.parametrize("after", [0, 3])
 def test_torchdatas_loader_resumes_by_itself(pairs, make, workers, after):
     _, loader = make(pairs, workers, stateful_loader=True)
     iterator = iter(loader)
@@ -102,7 +102,7 @@ def test_torchdatas_loader_resumes_by_itself(pairs, make, workers, after):
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_torchdatas_loader_goes_on_with_the_next_epoch(pairs, workers):
-    sampler, loader = map_loader(pairs, workers, stateful_loader=True)
+    _, loader = map_loader(pairs, workers, stateful_loader=True)
     epochs = [ids(loader) for _ in range(3)]
     assert len({tuple(epoch) for epoch in epochs}) == 3
     _, first = map_loader(pairs, workers, stateful_loader=True)
@@ -111,7 +111,6 @@ def test_torchdatas_loader_goes_on_with_the_next_epoch(pairs, workers):
     _, fresh = map_loader(pairs, workers, stateful_loader=True)
     fresh.load_state_dict(state)
     assert [ids(fresh), ids(fresh)] == epochs[1:]
-    assert sampler.state_at(0)["epoch"] == 3
 
 
 @pytest.mark.parametrize("persistent", [False, True])
@@ -158,3 +157,17 @@ def test_clips_of_a_batch_must_agree_in_shape(pairs):
     with pytest.raises(ConfigError, match="differ in shape") as caught:
         collate(items)
     assert "bucket_by" in caught.value.fix
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_accelerate_deals_the_same_batches_out(pairs, world):
+    accelerate = pytest.importorskip("accelerate.data_loader")
+    sampler = pairs.sampler(batch_size=2, rank=None, world_size=world, drop_last=True)
+    loader = torch.utils.data.DataLoader(pairs, batch_sampler=sampler, collate_fn=collate)
+    for rank in range(world):
+        prepared = accelerate.prepare_data_loader(
+            loader, num_processes=world, process_index=rank, put_on_device=False
+        )
+        _, expected = map_loader(pairs, 0, rank=rank, world_size=world, drop_last=True)
+        sampler.resume(sampler.state_at(0))
+        assert ids(prepared) == ids(expected)

@@ -132,6 +132,28 @@ def test_a_state_of_another_order_is_refused():
         sampler.resume({"seed": 1, "rows": 10})
 
 
+@given(orders(), st.integers(1, 4))
+def test_no_rank_is_all_of_them(order, world):
+    """What accelerate deals out: batch by batch, rank after rank."""
+    every = list(PairSampler(order, rank=None, world_size=world, drop_last=True))
+    for rank in range(world):
+        assert every[rank::world] == list(PairSampler(order, rank=rank, world_size=world, drop_last=True))
+    assert len(every) % world == 0
+
+
+def test_used_batches_are_counted_through_epochs():
+    """Whatever was begun or fetched ahead in between."""
+    sampler = PairSampler(Order(10, batch_size=3))
+    states = [sampler.state_at(batches) for batches in range(12)]
+    assert [list(state.values())[2:] for state in states[:5]] == [[0, 0], [0, 3], [0, 6], [0, 9], [1, 0]]
+    for _ in range(2):
+        list(sampler)
+    assert [sampler.state_at(batches) for batches in range(12)] == states
+    other = PairSampler(Order(10, batch_size=3))
+    other.resume(states[5])
+    assert [other.state_at(batches) for batches in range(7)] == states[5:]
+
+
 @pytest.mark.parametrize(("rank", "world"), [(-1, 2), (2, 2), (0, 0)])
 def test_ranks_that_are_none_are_refused(rank, world):
     with pytest.raises(ConfigError):
