@@ -17,7 +17,7 @@
     if (track >= 0 && media.ready) {
       const [left, top] = [(track % 2) * clip.width, Math.floor(track / 2) * clip.height];
       // A pixel less on every side: codec and scaling mix the edges of neighbouring tiles.
-      context.drawImage(media.video, left + 1, top + 1, clip.width - 2, clip.height - 2, ...box);
+      context.drawImage(media.sheet, left + 1, top + 1, clip.width - 2, clip.height - 2, ...box);
     } else if (track >= 0 && track < 2 && media.poster.complete && media.poster.naturalWidth) { // until the video is there
       const half = media.poster.naturalWidth / 2;
       context.drawImage(media.poster, view === 'edited_video' ? half : 0, 0, half, media.poster.naturalHeight, ...box);

@@ -1,5 +1,6 @@
 /* Plays one sample. Everything that is compared is a tile of one video, so it is in step by construction:
-   a frame of the video is drawn, whole, whenever the browser shows another one. */
+   whenever the browser shows another frame, that frame is copied once, whole, and all that is seen is drawn
+   from the copy (the video may go on between two drawings). */
 'use strict';
 
 {
@@ -32,7 +33,7 @@
       const found = ready.get(sample.id);
       if (found) return found;
       const { clip, media: stem } = sample;
-      const media = { sample, clip, ready: false, poster: new Image(), stills: null };
+      const media = { sample, clip, ready: false, sheet: document.createElement('canvas'), poster: new Image(), stills: null };
       media.poster.src = `${stem}.webp`;
       media.video = h('video', { muted: true, loop: true, playsInline: true, disablePictureInPicture: true, preload: 'auto', src: `${stem}.mp4`, tabIndex: -1 });
       pool.append(media.video);
@@ -49,6 +50,9 @@
     function listen(media) {
       const { video } = media;
       const shown = (time) => {
+        if (!video.videoWidth) return; // nothing has arrived yet
+        if (!media.ready) [media.sheet.width, media.sheet.height] = [video.videoWidth, video.videoHeight];
+        media.sheet.getContext('2d').drawImage(video, 0, 0);
         media.ready = true;
         if (stage.media !== media) return;
         stage.frame = Math.max(0, Math.min(media.clip.frames - 1, Math.round(time * media.clip.fps)));
@@ -183,7 +187,7 @@
       }
       handle.hidden = wipe.hidden = stage.mode !== 'wipe';
       for (const { kind, context: thumb } of stage.thumbs) picture.drawView(thumb, stage.media, kind, [0, 0, thumb.canvas.width, thumb.canvas.height]);
-      if (stage.media.video.paused) canvas.setAttribute('aria-label', `${nameOf(left)} and ${nameOf(right)}, frame ${stage.frame}, the last is ${stage.media.clip.frames - 1}`);
+      canvas.setAttribute('aria-label', `${nameOf(left)} and ${nameOf(right)}${stage.media.video.paused ? `, frame ${stage.frame}` : ''}`);
     }
 
     function drawWipe(context, left, right, box) {

@@ -135,9 +135,12 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         if message.type in ("error", "warning") and not (expect and expect in message.text):
             wrong.append(message.text)
 
-    def open_page(folder: Path, link: str = "", expect: str | None = None, **settings: Any) -> Any:
+    def open_page(
+        folder: Path, link: str = "", *, expect: str | None = None, script: str = "", **settings: Any
+    ) -> Any:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | settings)
         contexts.append(context)
+        context.add_init_script(script)
         page = context.new_page()
         here = folder.resolve().as_uri() + "/"
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))

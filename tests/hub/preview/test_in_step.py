@@ -48,6 +48,25 @@ def test_the_timeline_moves_both(visit, coded_page):
     assert see.numbers() == (30, 30)
 
 
+def test_a_browser_that_tells_no_frames_is_in_step_as_well(visit, coded_page):
+    see = visit(coded_page, script="delete HTMLVideoElement.prototype.requestVideoFrameCallback")
+    see.open_first()
+    seen = [see.numbers() for _ in range(6)]
+    assert all(left == right for left, right in seen)
+    assert len({left for left, _ in seen}) > 1
+    see.seek(31)
+    assert see.numbers() == (31, 31)
+
+
+def test_colours_are_those_of_the_release(visit, coded_page, codes):
+    see = visit(coded_page)
+    see.open_first()
+    see.seek(12)
+    picture = see.shot()
+    for column, colour in ((60, codes.SOURCE_COLOUR), (-60, codes.EDITED_COLOUR)):
+        assert np.abs(picture[-40, column].astype(int) - colour).max() < 8
+
+
 def test_what_is_compared_can_be_chosen_and_stays_in_step(visit, coded_page):
     see = visit(coded_page)
     see.open_first()
