@@ -106,7 +106,9 @@ def load(
     if not len(pairs):
         asked = f"scores of at least {dict(min_scores)}" if min_scores else "all streams there"
         raise ReleaseError("no pair passes", wanted=asked, where=pairs.name, fix="ask for less")
-    builder = PairsBuilder(pairs, open_source(pairs.place), kinds, {"min": dict(min_scores or {})}, cache_dir)
+    # What is copied by `datasets` needs no second copy in our cache.
+    source = open_source(pairs.place) if streaming else open_source(pairs.place, cache_bytes=0)
+    builder = PairsBuilder(pairs, source, kinds, {"min": dict(min_scores or {})}, cache_dir)
     if streaming:
         return builder.as_streaming_dataset(split="train")
     try:

@@ -110,7 +110,8 @@ def export_pairs(
     _make_room(pairs, rows, out, say)
     before = _mark(out, trainer)
     with progress("exporting pairs", len(rows)) as advance:
-        placed = place_videos(pairs, rows, open_source(pairs.place), out, advance)
+        source = open_source(pairs.place, cache_bytes=0)  # the folder is the copy: no second one in the cache
+        placed = place_videos(pairs, rows, source, out, advance)
     listed = [
         Listed(sample_id, pairs.prompt(row), int(times[row]), placed.sizes[sample_id])
         for row, sample_id in zip(rows, pairs.take(rows).ids, strict=True)
