@@ -32,7 +32,7 @@ from sparkle.builders.manifest import FileEntry, describe_file, dump_manifest
 from sparkle.builders.out_folder import refuse_foreign, refuse_overlap
 from sparkle.builders.pack import Journal, ShardPlan, Spool, pack
 from sparkle.builders.plan import Space, find_placements, plan_shards, plan_space, refuse_overflow
-from sparkle.builders.plots import draw_plots
+from sparkle.builders.pictures import draw_pictures
 from sparkle.builders.preview import side_by_side
 from sparkle.builders.previous import Previous, read_previous
 from sparkle.builders.progress import Progress, silent
@@ -43,8 +43,6 @@ from sparkle.builders.run_folder import read_run
 from sparkle.builders.sample import Sample
 from sparkle.builders.select import Replay, check_artifacts, kept_samples, replay
 from sparkle.builders.staging import journal_path, remove_others, staged
-from sparkle.builders.stats import stats_of
-from sparkle.builders.strip import make_strip
 from sparkle.builders.tar import Shard
 from sparkle.builders.text import write_text
 from sparkle.builders.webdataset import estimate_bytes, write_webdataset
@@ -213,7 +211,8 @@ class _Writer:
         document = provenance(replays, self.options, next_parts, self.past.removed)
         self._write(layout.PROVENANCE, [dump_document(document)])
         if self.options.plots:
-            self._illustrate(replays, themes)
+            for path, data in draw_pictures(self.folder, replays, themes, self.options.preview):
+                self._write(path, [data])
         card = render_card(self.folder)
         self._write(layout.CARD, [card.encode()])
         self._write(layout.CROISSANT, [dump_croissant(self.folder, self.entries, card)])
@@ -310,20 +309,6 @@ class _Writer:
         with self.progress("pairing streams", sum(map(len, themes.values()))) as advance:
             for theme, samples in themes.items():
                 self.entries += write_webdataset(self.folder, theme, samples, placements, options, advance)
-
-    def _illustrate(self, replays: Sequence[Replay], themes: Mapping[str, Sequence[Sample]]) -> None:
-        """Write the card's pictures: plots, and a strip of the best loose pair of each theme."""
-        samples = [sample for found in themes.values() for sample in found]
-        for name, data in draw_plots(stats_of(replays, samples)).items():
-            self._write(layout.plot(name), [data])
-        for theme, found in themes.items():
-            loose = found[: self.options.preview]
-            if loose:
-                best = max(loose, key=lambda sample: sample.scores["edited_video"])  # of equals the first
-                paths = (
-                    self.folder / kind.path(best.id) for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO)
-                )
-                self._write(layout.strip(theme), [make_strip(*paths)])
 
     def _write(self, path: str, lines: Iterable[bytes]) -> None:
         with atomic_path(self.folder / path) as temporary, temporary.open("wb") as file:
