@@ -31,8 +31,8 @@ from sparkle.builders.loose import write_loose
 from sparkle.builders.manifest import FileEntry, describe_file, dump_manifest
 from sparkle.builders.out_folder import refuse_foreign, refuse_overlap
 from sparkle.builders.pack import Journal, ShardPlan, Spool, pack
-from sparkle.builders.plan import Space, find_placements, plan_shards, plan_space, refuse_overflow
 from sparkle.builders.pictures import draw_pictures
+from sparkle.builders.plan import Space, find_placements, plan_shards, plan_space, refuse_overflow
 from sparkle.builders.preview import side_by_side
 from sparkle.builders.previous import Previous, read_previous
 from sparkle.builders.progress import Progress, silent
