@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sparkle.hub.staging import api_files, api_lfs, api_read, api_repos, api_write, api_xet
+from sparkle.hub.staging import api_files, api_lfs, api_pages, api_read, api_repos, api_write, api_xet
 from sparkle.hub.staging.failures import answer_failure
 from sparkle.hub.staging.refusal import Refusal
 from sparkle.hub.staging.web import SLASH, Hub
@@ -96,6 +96,12 @@ _ROUTES = [
     _route("POST", "/v2/shards", api_xet.stream_shard, "shard"),
     _route("POST", "/v1/xorb-grants/default/{hash}", api_xet.no_grant, "xorb_grant"),
     _route("GET", "/v1/chunks/{prefix}/{hash}", api_xet.no_grant, "chunk"),
+    # Last: a model's page could be any two words.
+    _route("GET", "/", api_pages.home, "page"),
+    *_outside("GET", "", api_pages.repository, "page"),
+    *_outside("GET", "/commit/{revision}", api_pages.repository, "page"),
+    *_outside("GET", "/tree/{revision}", api_pages.repository, "page"),
+    *_outside("GET", "/tree/{revision}/{path:path}", api_pages.repository, "page"),
 ]
 
 
@@ -104,7 +110,7 @@ def make_app(hub: Hub, extra: list[Route]) -> ASGIApp:
     failures = (Refusal, OSError, ClientDisconnect, Exception, 405)
     handlers: dict[Any, Any] = dict.fromkeys(failures, answer_failure)
     handlers[404] = _no_route
-    app = Starlette(routes=[*_ROUTES, *extra], exception_handlers=handlers)
+    app = Starlette(routes=[*extra, *_ROUTES], exception_handlers=handlers)
     app.state.hub = hub
     return keep_slashes(app)
 

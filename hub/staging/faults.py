@@ -7,7 +7,7 @@ Rules are tried in order; the first whose pattern is found in `METHOD /path?quer
 - match: a regular expression, searched; everything where it is left out.
 - every: it acts on every Nth request that matches.
 - next: it acts on the next N that match, after `skip` others, and then never again.
-- seconds: it acts for so long from when it was set.
+- seconds: it acts for so long from the first request that matches.
 - action: what it does:
   - status: answer with `status` (503), and `retry_after` seconds where they are given;
   - drop: hang up without doing anything;
@@ -26,7 +26,7 @@ import re
 import threading
 import time
 from collections import Counter
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.responses import JSONResponse
@@ -36,15 +36,14 @@ from sparkle.hub.staging.counters import OPERATOR
 from sparkle.hub.staging.refusal import bad_request
 
 _GONE_IN = 0.05  # seconds in which what was sent leaves before the connection goes
-ACTIONS = ("status", "drop", "lose", "cut", "delay", "change")
 
 
 class Rule(msgspec.Struct, forbid_unknown_fields=True):
     """One rule; see the module."""
 
-    action: str
+    action: Literal["status", "drop", "lose", "cut", "change", "delay"]
     match: str = ""
-    every: int | None = None
+    every: Annotated[int, msgspec.Meta(ge=1)] | None = None
     next: int | None = None
     skip: int = 0
     seconds: float | None = None
@@ -54,45 +53,54 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True):
     wait: float = 0.0
 
 
+class _Armed:
+    """A rule, and what it has seen."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self._pattern = re.compile(rule.match)
+        self._seen = 0
+        self._ends = float("inf")
+
+    def is_its_turn(self, line: str) -> bool:
+        """Whether the rule acts on a request; counts those that match."""
+        if not self._pattern.search(line):
+            return False
+        self._seen += 1
+        number, rule = self._seen - self.rule.skip, self.rule
+        if number == 1 and rule.seconds is not None:
+            self._ends = time.monotonic() + rule.seconds
+        return (
+            number >= 1
+            and (rule.next is None or number <= rule.next)
+            and (rule.every is None or number % rule.every == 0)
+            and time.monotonic() <= self._ends
+        )
+
+
 class Faults:
     """The rules, and what they did: `acted` counts by action."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._rules: list[tuple[Rule, re.Pattern[str], float, list[int]]] = []
+        self._armed: list[_Armed] = []
         self.acted: Counter[str] = Counter()
 
     def set_rules(self, rules: object) -> None:
         """Replace the rules; raises Refusal for what is none."""
         try:
-            read = msgspec.convert(rules, list[Rule])
-            patterns = [re.compile(rule.match) for rule in read]
+            armed = [_Armed(rule) for rule in msgspec.convert(rules, list[Rule])]
         except (msgspec.ValidationError, re.error) as error:
             raise bad_request(f"not rules for faults: {error}") from None
-        if wrong := [rule.action for rule in read if rule.action not in ACTIONS]:
-            raise bad_request(f"no such action: {wrong[0]!r}; there are {', '.join(ACTIONS)}")
-        now = time.monotonic()
         with self._turn:
-            self._rules = [(rule, pattern, now, [0]) for rule, pattern in zip(read, patterns, strict=True)]
+            self._armed = armed
 
     def _choose(self, scope: Scope) -> Rule | None:
         """The rule whose turn it is for a request."""
         query = scope["query_string"].decode("latin-1")
         line = f"{scope['method']} {scope['raw_path'].decode('latin-1')}" + (f"?{query}" if query else "")
         with self._turn:
-            for rule, pattern, since, seen in self._rules:
-                if not pattern.search(line):
-                    continue
-                seen[0] += 1
-                number = seen[0] - rule.skip
-                if number < 1 or (rule.next is not None and number > rule.next):
-                    continue
-                if rule.every is not None and number % rule.every:
-                    continue
-                if rule.seconds is not None and time.monotonic() - since > rule.seconds:
-                    continue
-                return rule
-        return None
+            return next((armed.rule for armed in self._armed if armed.is_its_turn(line)), None)
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """An application whose requests fail by the rules; nothing may stand between it and the server."""

@@ -33,7 +33,13 @@ def test_rules_that_are_none_and_askers_that_may_not_are_refused(hub):
     rules = [{"action": "drop"}]
     assert put_rules(hub, hub.read_token, rules) == 403
     assert put_rules(hub, "", rules) == 401
-    for bad in ([{"action": "explode"}], [{"action": "drop", "match": "("}], [{"act": "drop"}], "drop"):
+    for bad in (
+        [{"action": "explode"}],
+        [{"action": "drop", "match": "("}],
+        [{"act": "drop"}],
+        "drop",
+        [{"action": "drop", "every": 0}],
+    ):
         assert put_rules(hub, hub.write_token, bad) == 400
 
 
