@@ -17,14 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sparkle.builders.loader.order import BLOCK_ROWS, LANES
 from sparkle.builders.loader.tensors import collate, import_torch
 from sparkle.builders.sampler import Draw, PairSampler, State
-
-if TYPE_CHECKING:
-    from sparkle.builders.loader.dataset import PairDataset
 
 Batch = dict[str, Any]
 
@@ -32,6 +29,18 @@ Batch = dict[str, Any]
 _ROWS_AHEAD = 8
 
 IterableDataset: Any = import_torch().utils.data.IterableDataset
+
+
+class Items(Protocol):
+    """What a row becomes: a `PairDataset`."""
+
+    def read(self, rows: Sequence[int]) -> list[list[bytes]]:
+        """The bytes of all streams of some rows."""
+        ...
+
+    def make(self, row: int, data: Sequence[bytes]) -> dict[str, Any]:
+        """An item out of the bytes of its streams."""
+        ...
 
 
 class PairStream(IterableDataset):  # type: ignore[misc]
@@ -42,7 +51,7 @@ class PairStream(IterableDataset):  # type: ignore[misc]
         sampler: Which rows, in which batches.
     """
 
-    def __init__(self, dataset: PairDataset, sampler: PairSampler) -> None:
+    def __init__(self, dataset: Items, sampler: PairSampler) -> None:
         self.dataset = dataset
         self.sampler = sampler
         # Epoch and position at which iterations begin, seen by all workers.
