@@ -36,6 +36,7 @@ Readable = Union[FolderRemote, "HubRemote"]  # the places that can be listed and
 
 # What a Hub's client leaves in a folder that it downloaded to (`hf download --local-dir`).
 CLIENTS_OWN = (".gitattributes", ".cache/huggingface/")
+_MOST_BYTES = 1 << 30  # of an artifact; the largest masks, 4K and not compressed, have 84 MB
 _TEXT_OR_TABLE = (".csv", ".jsonl", ".json", ".md", ".parquet")
 
 
@@ -155,9 +156,13 @@ class Place:
         return read_range(self.remote, path, start, size)
 
     def member(self, row: MemberRow) -> bytes | None:
-        """An artifact's bytes; None where its tar is missing or ends before. Raises ReleaseError."""
+        """An artifact's bytes; None where its tar is missing or ends before, or it is impossibly large.
+
+        Raises:
+            ReleaseError: the place cannot be reached.
+        """
         file = self.files.get(row.shard)
-        if file is None or row.offset < 0 or row.size < 0 or row.offset + row.size > file.size:
+        if file is None or not 0 <= row.size <= _MOST_BYTES or not 0 <= row.offset <= file.size - row.size:
             return None
         return self.read(row.shard, row.offset, row.size)
 

@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from sparkle.builders.assign import tar_bytes
 from sparkle.builders.check_files import check_document
 from sparkle.builders.manifest import FileEntry
 from sparkle.builders.progress import Progress
@@ -114,7 +115,8 @@ def _mend(
         say(f"repair: {entry.path} is not what was released and is left alone; delete it to have it fetched")
         return
     try:
-        if members and target.is_file() and not target.is_symlink():
+        fits = tar_bytes([member.size for member in members]) == entry.size
+        if members and fits and target.is_file() and not target.is_symlink():
             yield _mend_tar(target, entry, members, origin)
         else:
             yield _fetch_whole(target, entry, origin)
@@ -177,6 +179,8 @@ def _run_of_broken(file: int, members: Sequence[MemberRow], first: int) -> list[
 
 def _whole(file: int, member: MemberRow) -> bytes | None:
     """A member's data where it should be, None when it is not that."""
+    if not 0 <= member.offset <= os.fstat(file).st_size - member.size:  # before anything is allocated
+        return None
     data = os.pread(file, member.size, member.offset)
     return data if len(data) == member.size and sha256_bytes(data) == member.sha256 else None
 

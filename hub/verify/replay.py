@@ -34,6 +34,7 @@ from sparkle.hub.verify.samples import choose_samples
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import canonical_json
 from sparkle.schemas.errors import ConfigError, RecordError
+from sparkle.schemas.ids import theme_of
 from sparkle.schemas.stages import STEP_BY_NAME
 
 _SHARD = "shard"  # what differs between the shards of one run
@@ -184,7 +185,7 @@ def _file_of(recorded: Recorded, step: StepResult, what: str) -> str:
     """The file of the release that holds what a step made or said."""
     if what in recorded.members:
         return recorded.members[what].shard
-    theme = recorded.id.split("_")[1]
+    theme = theme_of(recorded.id)
     if step.step in layout.RECORD_FILES:
         return layout.record_file(theme, step.step)
     return layout.metadata_jsonl(theme) if step.step == "compose" else f"data/{theme}"

@@ -21,7 +21,7 @@ from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.record import Record
-from sparkle.schemas.strict_json import parse_strict
+from sparkle.schemas.strict_json import bounded_lines, parse_strict
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _lines(place: Place, path: str, ids: Sequence[str]) -> dict[str, dict[str, A
     marks = {sample_id: f'"{sample_id}"'.encode() for sample_id in ids}
     found: dict[str, dict[str, Any]] = {}
     with (place.folder / path).open("rb") as lines:
-        for number, line in enumerate(lines, 1):
+        for number, (_, line) in enumerate(bounded_lines(lines), 1):
             if any(mark in line for mark in marks.values()):
                 try:
                     value = parse_strict(line)

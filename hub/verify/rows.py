@@ -38,6 +38,9 @@ def read_rows(place: Place, theme: str, columns: Sequence[str], progress: Progre
             tables.append(pq.ParquetFile(place.folder / path).read(list(columns)))
         except (pa.ArrowException, OSError, KeyError) as error:
             raise ReleaseError("a table cannot be read", got=error, where=f"{place.name} {path}") from None
+        if missing := [name for name in columns if name not in tables[-1].column_names]:
+            where = f"{place.name} {path}"
+            raise ReleaseError("a table lacks a column", wanted=", ".join(missing), where=where)
     return pa.concat_tables(tables)
 
 

@@ -20,7 +20,7 @@ from sparkle.hub.verify.options import VerifyOptions
 from sparkle.hub.verify.place import Place, Readable
 from sparkle.hub.verify.repair import repair_folder
 from sparkle.hub.verify.report import LevelReport, Mended, VerifyReport, order, timed
-from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.errors import RecordError, ReleaseError, UnsafePathError
 
 _ALONE_BYTES = 32 << 20  # what one process has read before another one would have started
 
@@ -77,7 +77,7 @@ def _run(level: str, place: Place, options: VerifyOptions, progress: Progress, w
         run: _Level = getattr(import_module(f"sparkle.hub.verify.{level}"), f"verify_{level}")
         try:
             run(place, report, options, progress, workers)
-        except ReleaseError as error:  # what it stumbled over is what is wrong
+        except (ReleaseError, RecordError, UnsafePathError) as error:  # what it stumbled over is wrong
             problem = f"the level cannot go on: {error.problem}"
             report.note(error.where or ".", problem, got=error.got, wanted=error.wanted)
     report.downloaded = place.downloaded - before

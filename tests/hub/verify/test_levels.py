@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sparkle.builders.tar import header
-from sparkle.hub.verify.levels import CONSISTENCY, INTEGRITY, LEVELS, RESHARD
+from sparkle.hub.verify.levels import CONSISTENCY, INTEGRITY, LEVELS, REPLAY, RESHARD
 from sparkle.hub.verify.options import VerifyOptions
 from sparkle.hub.verify.report import NOT_PROVED, PROVED, VerifyReport, order
 from sparkle.hub.verify.verify import verify_release
@@ -213,3 +213,25 @@ def test_a_level_that_was_named_and_cannot_be_tried_is_an_error(
     assert "imported" in (level.missing or "")
     with pytest.raises(ReleaseError, match="reshard cannot be tried"):
         verify_release(release, VerifyOptions(levels=(RESHARD,), required=True))
+
+
+def test_a_table_that_names_what_cannot_be_is_told_and_allocates_nothing(
+    release: Path, rehash: Callable[[Path], None], change_cell: Callable[[Path, int, str, object], None]
+) -> None:
+    table = release / layout.data_parquet("location", 0, 2)
+    change_cell(table, 0, "edited_video_size", 1 << 50)
+    change_cell(table, 1, "task", "../../elsewhere")
+    rehash(release)
+    report = verify_release(
+        release, VerifyOptions(levels=(CONSISTENCY, RESHARD, REPLAY), workers=1, sample=9)
+    )
+    assert all(level.findings for level in report.levels)
+    files = {finding.file for finding in found(report, CONSISTENCY)}
+    assert layout.data_parquet("location", 0, 2) in files
+
+
+def test_a_table_that_cannot_be_read_stops_no_level(release: Path) -> None:
+    (release / layout.data_parquet("location", 0, 2)).write_bytes(b"PAR1 and no more")
+    report = verify(release)
+    assert [bool(level.findings) for level in report.levels] == [True] * 3
+    assert any("cannot go on" in finding.problem for finding in found(report, RESHARD))
