@@ -225,10 +225,12 @@ class HubTarget:
 
     def send(self, parcels: Sequence[Parcel]) -> None:
         """Send contents; those that the Hub keeps as large files are noted in the journal."""
-        if len(parcels) == 1 and parcels[0].entry.size > _IN_MEMORY:
-            additions = [self._large(parcels[0])]
-        else:
-            additions = [CommitOperationAdd(parcel.entry.path, parcel.read()) for parcel in parcels]
+        additions = [
+            self._large(parcel)
+            if parcel.entry.size > _IN_MEMORY
+            else CommitOperationAdd(parcel.entry.path, parcel.read())
+            for parcel in parcels
+        ]
         self._upload(additions)
         for parcel, addition in zip(parcels, additions, strict=True):
             parcel.compare(addition.upload_info.size, addition.upload_info.sha256.hex())

@@ -56,7 +56,7 @@ class Patience:
                 raise
             except CLIENT_ERRORS as error:
                 failure = error
-            if settled is not None and (found := self._look(settled)) is not None:
+            if settled is not None and (found := self.run(settled)) is not None:
                 return found
             if not is_busy(failure):
                 raise explain(failure, self._where) from None
@@ -68,14 +68,3 @@ class Patience:
                 self._say(f"waiting {pause:.0f} s for the Hub: {scrub(failure).splitlines()[0]}")
             time.sleep(pause)
             wait = min(2 * wait, _LONGEST_WAIT)
-
-    def _look(self, settled: Callable[[], Answer | None]) -> Answer | None:
-        """What `settled` says; None when the Hub cannot be asked just now."""
-        try:
-            return settled()
-        except SparkleError:
-            raise
-        except CLIENT_ERRORS as error:
-            if not is_busy(error):
-                raise explain(error, self._where) from None
-            return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
+import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +31,17 @@ except SparkleError as error:
 """
 
 
-def _set(hub: Any, **rule: Any) -> Callable[[], None]:
-    """Let a fault happen; returns what waits until it does."""
-    before = hub.counters()["faults"].get(rule["action"], 0)
-    hub.faults(rule)
-
-    def wait() -> None:
-        for _ in range(1200):
-            if hub.counters()["faults"].get(rule["action"], 0) > before:
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"no request met the fault {rule}")
-
-    return wait
+@contextmanager
+def _held(publisher: Any, process: subprocess.Popen[str]) -> Iterator[None]:
+    """Stop a publisher when it has planned and asks how to send, and let it go on after the block."""
+    before = publisher.hub.counters()["faults"].get("delay", 0)
+    publisher.hub.faults({"action": "delay", "wait": 1, "match": "POST .*/preupload/", "next": 1})
+    while publisher.hub.counters()["faults"].get("delay", 0) == before:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGSTOP)
+    yield
+    process.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("xet", [True, False], ids=["xet", "lfs"])
@@ -59,7 +59,7 @@ def test_a_line_that_drops_every_tenth_request_is_enough(
 
 
 def test_an_outage_is_waited_out(publisher: Any, releases: tuple[Path, Path], hashes: Any) -> None:
-    publisher.hub.faults({"action": "status", "status": 503, "seconds": 8})
+    publisher.hub.faults({"action": "status", "status": 503, "seconds": 5})
     publisher.run(releases[0], "owner/outage")
     assert publisher.tree("owner/outage") == hashes(releases[0])
 
@@ -67,13 +67,12 @@ def test_an_outage_is_waited_out(publisher: Any, releases: tuple[Path, Path], ha
 def test_a_quota_is_waited_for_as_long_as_the_hub_asks(
     publisher: Any, releases: tuple[Path, Path], hashes: Any
 ) -> None:
-    wait = _set(publisher.hub, action="status", status=429, retry_after=6, match="POST .*/commit/", next=1)
-    process = publisher.start(releases[0], "owner/quota")
-    wait()
-    asked = time.monotonic()
-    status, said = publisher.outcome(process)
-    assert status == 0, said
-    assert time.monotonic() - asked > 5
+    publisher.hub.faults(
+        {"action": "status", "status": 429, "retry_after": 4, "match": "POST .*/commit/", "next": 1}
+    )
+    began = time.monotonic()
+    publisher.run(releases[0], "owner/quota")
+    assert time.monotonic() - began > 4
     assert publisher.tree("owner/quota") == hashes(releases[0])
     assert len(publisher.history("owner/quota")) == 1
 
@@ -99,12 +98,11 @@ def test_a_branch_that_moved_is_not_written_over(
 ) -> None:
     repo = "owner/moved"
     publisher.run(releases[0], repo)
-    wait = _set(publisher.hub, action="delay", wait=4, match="POST .*/commit/", next=1)
     process = publisher.start(releases[1], repo)
-    wait()
-    publisher.api.upload_file(
-        path_or_fileobj=b"mine", path_in_repo="mine.txt", repo_id=repo, repo_type="dataset"
-    )
+    with _held(publisher, process):
+        publisher.api.upload_file(
+            path_or_fileobj=b"mine", path_in_repo="mine.txt", repo_id=repo, repo_type="dataset"
+        )
     status, said = publisher.outcome(process)
     assert status == 1
     assert "branch moved" in said["error"]["problem"]
@@ -144,10 +142,9 @@ def test_a_full_disk_there_is_said_and_nothing_becomes_visible(
 def test_two_publishers_on_a_machine_take_turns(
     publisher: Any, releases: tuple[Path, Path], hashes: Any
 ) -> None:
-    wait = _set(publisher.hub, action="delay", wait=6, match="POST .*/commit/", next=1)
     first = publisher.start(releases[0], "owner/two")
-    wait()
-    assert "another process publishes" in publisher.refused(releases[1], "owner/two")["problem"]
+    with _held(publisher, first):
+        assert "another process publishes" in publisher.refused(releases[1], "owner/two")["problem"]
     assert publisher.outcome(first)[0] == 0
     assert publisher.tree("owner/two") == hashes(releases[0])
 
@@ -156,10 +153,9 @@ def test_two_publishers_on_two_machines_never_mix(
     publisher: Any, releases: tuple[Path, Path], hashes: Any, tmp_path: Path
 ) -> None:
     other = type(publisher)(publisher.hub, tmp_path / "elsewhere")
-    wait = _set(publisher.hub, action="delay", wait=20, match="POST .*/commit/", next=1)
     slow = publisher.start(releases[0], "owner/race")
-    wait()
-    other.run(releases[1], "owner/race")
+    with _held(publisher, slow):
+        other.run(releases[1], "owner/race")
     status, said = publisher.outcome(slow)
     assert status == 1
     assert "branch moved" in said["error"]["problem"]
@@ -171,12 +167,11 @@ def test_a_release_that_changes_meanwhile_is_refused(
 ) -> None:
     folder = rough_release(tmp_path / "release", [17 << 20, 17 << 20])
     shard = folder / layout.SOURCE_VIDEO.shard("location", 1)
-    wait = _set(publisher.hub, action="delay", wait=3, match="POST .*/preupload/", next=1)
     process = publisher.python(_ROUGHLY, folder, "owner/changing", 100)
-    wait()
-    data = bytearray(shard.read_bytes())
-    data[5] ^= 1
-    threading.Thread(target=shard.write_bytes, args=(data,)).start()
+    with _held(publisher, process):
+        data = bytearray(shard.read_bytes())
+        data[5] ^= 1
+        shard.write_bytes(data)
     _, err = process.communicate(timeout=200)
     assert "refused: the release changes while it is being published" in err
     assert publisher.history("owner/changing") == []

@@ -13,8 +13,10 @@ from typing import Any
 
 import datasets
 import pytest
+from click.testing import CliRunner
 
 from sparkle.builders.manifest import FileEntry, dump_manifest, read_manifest
+from sparkle.hub.cli_publish import publish
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
 from sparkle.hub.remotes.folder_target import FolderTarget
 from sparkle.hub.remotes.opening import open_remote
@@ -199,6 +201,24 @@ def test_an_unfinished_copy_is_gone_on_with(
     assert report.sent < 21_000_000
     assert hashes(place) == hashes(folder)
     shutil.rmtree(place)
+
+
+def test_people_are_told_the_plan_the_result_and_what_is_next(
+    releases: tuple[Path, Path], tmp_path: Path
+) -> None:
+    place = tmp_path / "demo"
+    words = [str(releases[0]), str(place), "--tag", "v1.0"]
+    planned = CliRunner().invoke(publish, [*words, "--dry-run"])
+    assert planned.exit_code == 0
+    assert "nothing was sent" in planned.stdout
+    assert not place.exists()
+    done = CliRunner().invoke(publish, words)
+    count = len(read_manifest(releases[0])) + 1
+    assert f"put     {count} new files, 0 replaced" in done.stderr
+    assert "commits 1: everything becomes visible at once" in done.stderr
+    assert f"tag v1.0 ({count} files;" in done.stdout
+    assert f"next: sparkle-hub verify {place}" in done.stdout
+    assert "up to date" in CliRunner().invoke(publish, words).stdout
 
 
 def test_what_a_name_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
