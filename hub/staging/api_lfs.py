@@ -163,18 +163,19 @@ def _put_together(blobs: BlobStore, parts: list[Path], sha256: bytes, size: int)
 
 def _parts(folder: Path, body: dict[str, Any], size: int) -> list[Path]:
     """The files of the parts that the client names; raises Refusal unless they are all of them."""
-    found = {}
+    found: dict[int, Path] = {}
     listed = body.get("parts")
     for part in listed if isinstance(listed, list) else []:
         number = part.get("partNumber") if isinstance(part, dict) else None
-        etag = str(part["etag"]).strip('"') if isinstance(number, int) and "etag" in part else ""
-        if not _ETAG.fullmatch(etag):
+        if not isinstance(number, int) or not _ETAG.fullmatch(str(part.get("etag")).strip('"')):
             raise bad_request(f"not a part: {part!r}")
+        etag = str(part["etag"]).strip('"')
         found[number] = folder / f"{number}-{etag}"
-    missing = [n for n in range(1, _part_count(size) + 1) if n not in found or not found[n].exists()]
+    wanted = range(1, _part_count(size) + 1)
+    missing = [number for number in wanted if number not in found or not found[number].exists()]
     if missing:
         raise bad_request(f"parts are missing: {missing[:10]}")
-    return [found[number] for number in sorted(found)]
+    return [found[number] for number in wanted]
 
 
 def _part_count(size: int) -> int:

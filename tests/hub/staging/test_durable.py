@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import sqlite3
 import subprocess
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -187,3 +190,44 @@ def test_a_second_server_and_a_strange_folder_are_refused(own_hub, staging_serve
     assert [path.name for path in (tmp_path / "strange").iterdir()] == ["thesis.tex"]
     taken = serve("--root", str(tmp_path / "other"), "--port", own_hub.url.rpartition(":")[2])
     assert (taken.returncode, "cannot listen" in taken.stdout) == (1, True)
+
+
+def test_what_a_kill_left_of_a_purge_is_deleted_at_the_next_start(own_hub, run_client):
+    run_client(
+        own_hub,
+        """
+api.create_repo("kill/d")
+api.upload_file(path_or_fileobj=b"\\0" * 9000, path_in_repo="a.bin", repo_id="kill/d")
+""",
+    )
+    own_hub.stop()
+    (blob,) = [path for path in (own_hub.root / "blobs").rglob("*") if path.is_file()]
+    with closing(sqlite3.connect(own_hub.root / "hub.db")) as database:  # as the transaction left it
+        database.execute("INSERT INTO doomed VALUES(?)", (str(blob.relative_to(own_hub.root)),))
+        database.commit()
+    own_hub.start()
+    assert not blob.exists()
+    own_hub.stop()
+    with closing(sqlite3.connect(own_hub.root / "hub.db")) as database:
+        assert database.execute("SELECT count(*) FROM doomed").fetchone() == (0,)
+    own_hub.start()
+
+
+def test_a_missing_library_and_a_newer_folder_are_said(staging_server, tmp_path):
+    def serve(before: str) -> subprocess.CompletedProcess[str]:
+        code = f"{before}\nfrom sparkle.hub.cli import main\nmain()"
+        words = ["serve", "--root", str(tmp_path / "root"), "--port", "0", "--json"]
+        return subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60
+        )
+
+    missing = serve("import sys; sys.modules['starlette'] = None")
+    assert missing.returncode == 1
+    assert "sparkle-dataset[serve]" in json.loads(missing.stdout)["error"]["fix"]
+    with staging_server.staging(tmp_path / "root"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "root" / "hub.db")) as database:
+        database.execute("PRAGMA user_version=99")
+    newer = serve("")
+    assert newer.returncode == 1
+    assert json.loads(newer.stdout)["error"]["got"] == "version 99"
