@@ -75,18 +75,35 @@ def kind_group(kind: Kind) -> str:
     return kind.name
 
 
-def numbers(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    """A column of numbers or flags without nulls as numpy, read-only.
+def numbers(column: pa.ChunkedArray, null: float = 0) -> npt.NDArray[Any]:
+    """A column of numbers or flags as numpy, with a value for its nulls.
 
-    pyarrow's own way imports pandas where it is installed, which takes as long as everything else here.
+    pyarrow's own ways import pandas where it is installed, for a single scalar as for an array, and that
+    takes as long as everything else here.
     """
+    if not len(column):
+        return np.empty(0, np.dtype(column.type.to_pandas_dtype()))
+    if column.null_count:
+        return np.where(numbers(column.is_valid()), _buffer(column), null).astype(_dtype(column), copy=False)
+    return _buffer(column)
+
+
+def positions(rows: npt.NDArray[np.int32]) -> pa.Array:
+    """Positions of rows as Arrow takes them, without a copy; not pyarrow's own way either."""
+    rows = np.ascontiguousarray(rows, np.int32)
+    return pa.Array.from_buffers(pa.int32(), len(rows), [None, pa.py_buffer(rows)])
+
+
+def _buffer(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """The values of a column as they are in memory, read-only; anything where they are null."""
     flags = pa.types.is_boolean(column.type)
     array = (column.cast(pa.uint8()) if flags else column).combine_chunks()
-    dtype = np.dtype(array.type.to_pandas_dtype())
-    if not len(array):
-        return np.empty(0, bool if flags else dtype)
-    values = np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
+    values = np.frombuffer(array.buffers()[1], _dtype(array))[array.offset : array.offset + len(array)]
     return values.view(bool) if flags else values
+
+
+def _dtype(array: pa.Array | pa.ChunkedArray) -> np.dtype[Any]:
+    return np.dtype(array.type.to_pandas_dtype())
 
 
 def open_groups(

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from sparkle.builders.catalog import SCORE_COLUMNS
 from sparkle.builders.source.artifact import Artifact
-from sparkle.builders.source.columns import BASE, group_of, kind_group, numbers, open_groups
+from sparkle.builders.source.columns import BASE, group_of, kind_group, numbers, open_groups, positions
 from sparkle.builders.source.place import Place, open_place
 from sparkle.schemas.errors import ConfigError, ReleaseError
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO, Kind
@@ -70,9 +70,7 @@ def open_pairs(
     for name, least in (min_scores or {}).items():
         if name not in SCORES:
             raise ConfigError("there is no such score", got=name, wanted=f"one of {', '.join(SCORES)}")
-        score = pairs.column(SCORES[name])
-        passes = pc.fill_null(pc.greater_equal(score, pa.scalar(least, score.type)), False)
-        rows = rows[numbers(passes)[rows]]
+        rows = rows[numbers(pairs.column(SCORES[name]), np.nan)[rows] >= least]
     rows, missing = _complete(pairs, rows, kinds)
     rows = rows[:limit]
     return Pairs(place, pairs.themes, None if len(rows) == len(pairs) else rows, missing)
@@ -158,7 +156,7 @@ class Pairs:
     def column(self, name: str) -> pa.ChunkedArray:
         """A column of the tables, a value a row; raises ReleaseError for one that they do not have."""
         column = self._group(group_of(name))[name]
-        return column if self._chosen is None else column.take(pa.array(self._chosen))
+        return column if self._chosen is None else column.take(positions(self._chosen))
 
     def artifact(self, row: int, kind: Kind) -> Artifact:
         """Where an artifact of a row lies.
@@ -186,7 +184,7 @@ class Pairs:
         return self._groups[group]
 
     def _sizes(self, name: str) -> npt.NDArray[np.int32]:
-        values = numbers(pc.fill_null(self._group(BASE)[name], _UNKNOWN))
+        values = numbers(self._group(BASE)[name], _UNKNOWN)
         return np.asarray(values[self._rows], np.int32)
 
 
@@ -206,7 +204,7 @@ class _Strings(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
-            texts: list[str] = self._column.take(pa.array(self._rows[index])).to_pylist()
+            texts: list[str] = self._column.take(positions(self._rows[index])).to_pylist()
             return texts
         text: str = self._column[self._rows[index]].as_py()
         return text
@@ -239,7 +237,7 @@ def _complete(pairs: Pairs, rows: Rows, kinds: Sequence[Kind]) -> tuple[Rows, Ma
     missing: dict[str, tuple[str, ...]] = {}
     complete = np.ones(len(pairs), bool)
     for kind in kinds:
-        there = numbers(pc.is_valid(pairs.column(f"{kind.name}_shard")))
+        there = numbers(pairs.column(f"{kind.name}_shard").is_valid())
         if not there[rows].all():
             missing[kind.name] = tuple(_Strings(pairs.column("task"), rows[~there[rows]]))
             complete &= there

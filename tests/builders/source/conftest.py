@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from sparkle.builders.source import ranges
+from sparkle.builders.source.pairs import Pairs, open_pairs
 
 
 def _load(name: str) -> ModuleType:
@@ -40,3 +44,22 @@ def hub(range_hub: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """A Hub without repositories, which the client takes for the only one."""
     with range_hub.only_hub(tmp_path, monkeypatch) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "_FIRST_WAIT", 0.001)
+
+
+@pytest.fixture
+def repo(hub: Any, release: Path) -> Path:
+    """The release as a repository."""
+    return Path(shutil.copytree(release, hub.root / "me" / "sparkle"))
+
+
+@pytest.fixture
+def pairs(hub: Any, repo: Path) -> Pairs:
+    opened = open_pairs("me/sparkle")
+    hub.asked.clear()
+    hub.bytes_sent = 0
+    return opened

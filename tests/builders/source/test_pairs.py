@@ -90,6 +90,17 @@ def test_another_process_gets_the_same_rows_out_of_few_bytes(shared_release: Pat
     assert done.stdout.decode().strip() == str(wanted)
 
 
+def test_opening_imports_nothing_that_takes_longer_than_it(shared_release: Path) -> None:
+    code = (
+        "import sys; from sparkle.builders.source.pairs import open_pairs\n"
+        "pairs = open_pairs(sys.argv[1], min_scores={'edited_video': 8.0})\n"
+        "pairs.frames, pairs.prompt(0)\n"
+        "print([name for name in ('pandas', 'torch', 'datasets', 'huggingface_hub') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, str(shared_release)]
+    assert subprocess.run(command, stdout=-1, text=True, check=True).stdout == "[]\n"
+
+
 @pytest.mark.parametrize(
     ("options", "error", "problem"),
     [
