@@ -7,8 +7,8 @@
   // Numbers of a sample: column, name, what it says, digits, whether more is better (null: neither).
   const metrics = [
     { key: 'edited_video_score', name: 'Edited video', score: true, digits: 2, better: 1, about: 'Mean of the judge over four frames, 0 to 10' },
-    { key: 'edited_frame0_score', name: 'Edited first frame', score: true, digits: 2, better: 1, about: 'The judge of the edited first frame, 0 to 10' },
-    { key: 'foreground_removed_score', name: 'Foreground removed', score: true, digits: 2, better: 1, about: 'The judge of the first frame without its subject, 0 to 10' },
+    { key: 'edited_frame0_score', name: 'Edited frame 0', score: true, digits: 2, better: 1, about: 'The judge of the edited first frame, 0 to 10' },
+    { key: 'foreground_removed_score', name: 'Removed frame 0', score: true, digits: 2, better: 1, about: 'The judge of the first frame without its subject, 0 to 10' },
     { key: 'background_motion', name: 'Background motion', digits: 2, better: 1, about: 'Gray levels that the new background changes by in a quarter of a second' },
     { key: 'background_motion_inside', name: 'Motion where implied', digits: 2, better: 1, about: 'The same, only where the prompt implies motion' },
     { key: 'background_motion_outside', name: 'Motion elsewhere', digits: 2, better: null, about: 'The same, away from what the prompt implies to move' },

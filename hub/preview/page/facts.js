@@ -5,8 +5,8 @@
   const { h, data, format, goodness } = SPARKLE;
 
   const IMAGES = [
-    { key: 'edited_frame0', metric: 'edited_frame0_score', title: 'Edited first frame' },
-    { key: 'foreground_removed', metric: 'foreground_removed_score', title: 'Foreground removed' },
+    { key: 'edited_frame0', metric: 'edited_frame0_score', title: 'Edited frame 0' },
+    { key: 'foreground_removed', metric: 'foreground_removed_score', title: 'Removed frame 0' },
   ];
   const WORDS = { SC: 'Follows the prompt', PQ: 'Looks real' };
 
