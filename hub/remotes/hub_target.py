@@ -22,25 +22,22 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationDelete,
     HfApi,
     constants,
-    get_session,
-    hf_raise_for_status,
 )
 from huggingface_hub.errors import (
     HfHubHTTPError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.hf_api import RepoFile
 
 from sparkle.hub.remotes.additions import is_large, recall, refuse_ignored
 from sparkle.hub.remotes.hub_errors import CONFLICT, HubRefusal, quiet_clients, status_of
+from sparkle.hub.remotes.hub_requests import ask_about_card, files_of, host_of, refuse_reader
 from sparkle.hub.remotes.locking import exclusive
 from sparkle.hub.remotes.patience import Patience
 from sparkle.hub.remotes.sent_journal import SentJournal
@@ -50,7 +47,6 @@ from sparkle.schemas.cache_folder import cache_folder
 from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ConfigError, ReleaseError
 
-_HUBS_OWN = frozenset({".gitattributes"})  # written by the Hub itself when a repository is created
 _MAIN = "main"
 _IN_MEMORY = 16 << 20  # bytes: files up to this are read once, compared and sent from memory
 
@@ -99,7 +95,7 @@ class HubTarget:
         self._api = HfApi()
         self._patience = Patience(self.name, say)
         self._additions: dict[str, CommitOperationAdd] = {}
-        self.key = fingerprint([_host(self._api.endpoint), repo.lower()])[:32]
+        self.key = fingerprint([host_of(self._api.endpoint), repo.lower()])[:32]
         self._notes = cache_folder() / "publish" / self.key
         self._journal = SentJournal(self._notes.with_suffix(".jsonl"))
 
@@ -125,7 +121,7 @@ class HubTarget:
         return self._patience.run(self._look)
 
     def _look(self) -> Standing:
-        self._check_token()
+        refuse_reader(self._api, self.name)
         try:
             refs = self._api.list_repo_refs(self.repo, repo_type="dataset")
         except RepositoryNotFoundError:
@@ -146,31 +142,9 @@ class HubTarget:
                 )
             return Standing(tags=tags)
         head = heads[self.branch]
-        files = self._tree(head)
+        files = files_of(self._api, self.repo, head)
         manifest = self.read(layout.MANIFEST, head) if layout.MANIFEST in files else None
         return Standing(head, files, manifest, tags)
-
-    def _check_token(self) -> None:
-        role = self._api.whoami(cache=True).get("auth", {}).get("accessToken", {}).get("role")
-        if role == "read":
-            raise ConfigError(
-                "this token may only read",
-                where=self.name,
-                fix="take a token that may write: `hf auth login`, or set HF_TOKEN",
-            )
-
-    def _tree(self, head: str) -> dict[str, Stored]:
-        tree = self._api.list_repo_tree(self.repo, recursive=True, revision=head, repo_type="dataset")
-        found = {}
-        for item in tree:
-            if isinstance(item, RepoFile) and item.path not in _HUBS_OWN:
-                large = item.lfs
-                found[item.path] = (
-                    Stored(item.size, git_sha1=item.blob_id)
-                    if large is None
-                    else Stored(large.size, sha256=large.sha256)
-                )
-        return found
 
     def read(self, path: str, head: str | None = None) -> bytes:
         """The content of a file of the branch, or of a commit of it."""
@@ -198,20 +172,7 @@ class HubTarget:
 
     def check_card(self, card: bytes) -> None:
         """Ask the Hub about the card; raises ReleaseError, as a commit with a bad one would be refused."""
-        question = {"content": card.decode(), "repoType": "dataset"}
-
-        def ask() -> None:
-            answer = get_session().post(f"{self._api.endpoint}/api/validate-yaml", json=question)
-            if answer.status_code == 400:
-                found = answer.json().get("errors", [])
-                raise ReleaseError(
-                    "the Hub does not accept the card",
-                    got="; ".join(str(error.get("message")) for error in found),
-                    where=layout.CARD,
-                )
-            hf_raise_for_status(answer)
-
-        self._patience.run(ask)
+        self._patience.run(lambda: ask_about_card(self._api, card))
 
     def _head(self) -> str | None:
         try:
@@ -289,7 +250,7 @@ class HubTarget:
         head = self._head()
         if head in (parent, None):
             return None
-        files = self._tree(str(head))
+        files = files_of(self._api, self.repo, str(head))
         there = all(_holds(files.get(put.entry.path), put) for put in change.puts)
         if there and not any(path in files for path in change.deletes):
             return head
@@ -319,12 +280,6 @@ class HubTarget:
     def finish(self) -> None:
         """Forget what was sent: it is visible now."""
         self._journal.forget()
-
-
-def _host(endpoint: str) -> str:
-    """An endpoint without a user's name and password."""
-    parts = urlsplit(endpoint)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _holds(stored: Stored | None, put: Parcel) -> bool:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from sparkle.builders.manifest import read_manifest
+from sparkle.builders.manifest import FileEntry, dump_manifest, read_manifest
 from sparkle.hub.publish.files import LocalFiles, list_release
 from sparkle.hub.publish.plan import Plan, make_plan
 from sparkle.hub.remotes.hub_target import HubTarget
 from sparkle.hub.remotes.target import Limits, Standing, Stored
 from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
 
 _JUST_PUBLISH = """
@@ -74,6 +75,20 @@ def test_what_is_replaced_changes_at_once_however_much_it_is(
     assert len(plan.batches) == 1
     assert len(plan.replaced) == len(other) + 1
     assert "larger than the Hub advises" in str(plan)
+
+
+def test_a_card_that_the_hub_does_not_accept_is_found_before_anything_is_sent(
+    publisher: Any, rough_release: Any, tmp_path: Path
+) -> None:
+    folder = rough_release(tmp_path / "release", [100_000])
+    card = b"---\nconfigs: [\n---\n"
+    (folder / layout.CARD).write_bytes(card)
+    entries = [entry for entry in read_manifest(folder) if entry.path != layout.CARD]
+    changed = FileEntry(layout.CARD, len(card), sha256_bytes(card))
+    (folder / layout.MANIFEST).write_bytes(dump_manifest([*entries, changed]))
+    process = publisher.python(_JUST_PUBLISH, folder, "owner/badcard")
+    assert "does not accept the card" in process.communicate(timeout=200)[1]
+    assert not publisher.api.repo_exists("owner/badcard", repo_type="dataset")
 
 
 def test_a_hub_that_cleared_away_what_was_sent_gets_it_again(
