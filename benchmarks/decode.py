@@ -17,7 +17,8 @@
 JSON keys: `to_kiwi_720p`, `to_kiwi_480p` (Kiwi-Edit's seconds over ours), `dropin_to_kiwi_720p`,
 `dropin_to_kiwi_480p` (the same for the drop-in), `to_torchcodec`, `to_torchcodec_480p` (torchcodec's seconds
 over ours), `mean_abs_diff` (levels by which ours differ from Kiwi-Edit's, the worse of both sizes), `fps`
-(frames a second of everybody), `torchcodec_missing` (why, or null).
+(frames a second of everybody), `cpu_ms_per_frame` (processor time, which other work on the machine disturbs
+less), `torchcodec_missing` (why, or null).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import argparse
 import csv
 import json
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -95,6 +97,7 @@ def measure(clips: Path, folder: Path, rounds: int, python: Path) -> dict[str, A
         csv.writer(file).writerows([("src_video", "tgt_video"), *pairs])
     missing = why_no_torchcodec(python)
     seconds: dict[str, float] = {}
+    cpu: dict[str, float] = {}
     difference = 0.0
     for size, max_pixels in MAX_PIXELS.items():
         data = [[path.read_bytes() for path in pair] for pair in pairs]
@@ -106,13 +109,14 @@ def measure(clips: Path, folder: Path, rounds: int, python: Path) -> dict[str, A
         }
         for _ in range(rounds):
             for name, run in contenders.items():
-                start = time.perf_counter()
+                start, start_cpu = time.perf_counter(), cpu_seconds()
                 run()
                 keep_best(seconds, f"{name}_{size}", time.perf_counter() - start)
+                keep_best(cpu, f"{name}_{size}", cpu_seconds() - start_cpu)
             if missing is None:
                 keep_best(seconds, f"torchcodec_{size}", torchcodec(python, pairs, max_pixels))
         difference = max(difference, largest_difference(pairs, data, max_pixels))
-    return report(seconds, frames_of(pairs), difference, missing)
+    return report(seconds, cpu, frames_of(pairs), difference, missing)
 
 
 def report(seconds: dict[str, float], frames: int, difference: float, missing: str | None) -> dict[str, Any]:
@@ -129,6 +133,7 @@ def report(seconds: dict[str, float], frames: int, difference: float, missing: s
         "mean_abs_diff": round(difference, 3),
         "max_pixels": MAX_PIXELS,
         "fps": {name: round(frames / took) for name, took in seconds.items()},
+        "cpu_ms_per_frame": {name: round(1000 * took / frames, 2) for name, took in cpu.items()},
         "torchcodec_missing": missing,
     }
 
@@ -136,6 +141,11 @@ def report(seconds: dict[str, float], frames: int, difference: float, missing: s
 def keep_best(seconds: dict[str, float], name: str, took: float) -> None:
     """Note a time if it is the best so far."""
     seconds[name] = min(seconds.get(name, took), took)
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and of those that it started and that have ended."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def recipe(max_pixels: int) -> Recipe:

@@ -98,16 +98,17 @@ class PairStream(IterableDataset):  # type: ignore[misc]
         return mine if worker is None else mine[worker.id :: worker.num_workers]
 
     def chunks(self, batches: Sequence[list[Draw]]) -> Iterator[Sequence[list[Draw]]]:
-        """Batches that are read together; the first alone, so that training begins soon."""
+        """Batches that are read together: one at first, so that training begins soon, then ever more."""
         order = self.sampler.order
         worker = import_torch().utils.data.get_worker_info()
         readers = self.sampler.world_size * (1 if worker is None else worker.num_workers)
         lanes = max(1, LANES // readers) if order.shuffle == "blocks" and not order.weights else 1
         rows = _ROWS_AHEAD if order.shuffle == "rows" else BLOCK_ROWS * lanes
-        step = max(1, rows // order.batch_size)
-        yield batches[:1]
-        for start in range(1, len(batches), step):
-            yield batches[start : start + step]
+        most = max(1, rows // order.batch_size)
+        start, size = 0, 1
+        while start < len(batches):
+            yield batches[start : start + size]
+            start, size = start + size, min(2 * size, most)
 
 
 class Reading(Iterator[Batch]):
