@@ -19,6 +19,10 @@ import yaml
 from sparkle.hub.staging import card_configs, card_fields
 from sparkle.hub.staging.card_fields import Message
 
+_MAX_VALUES = (
+    100_000  # of a card, aliases written out; the dataset_info of a large real one has some thousand
+)
+
 Rule = Callable[[dict[str, Any]], Iterator[Message]]
 
 _COMMON: tuple[Rule, ...] = (
@@ -91,4 +95,32 @@ class _Loader(yaml.SafeLoader):
 def _read(text: str) -> object:
     """The value of the YAML block; None where there is none."""
     match = _BLOCK.match(text)
-    return yaml.load(match["yaml"], _Loader) if match else None  # noqa: S506 - a SafeLoader
+    if match is None:
+        return None
+    loader = _Loader(match["yaml"])
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _weigh(node, {})
+        return loader.construct_document(node)
+    except RecursionError:
+        raise yaml.YAMLError("nested too deep") from None
+    finally:
+        loader.dispose()
+
+
+def _weigh(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for once its aliases are written out.
+
+    A few lines of aliases of aliases stand for more values than any machine holds; whoever shows one of them
+    would have to write them out. `known` has 0 for a node that is being weighed: an alias of itself.
+    """
+    if id(node) not in known:
+        known[id(node)] = 0
+        children = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = (part for child in children for part in (child if isinstance(child, tuple) else (child,)))
+        known[id(node)] = 1 + sum(_weigh(part, known) for part in parts)
+    if not 0 < known[id(node)] <= _MAX_VALUES:
+        raise yaml.MarkedYAMLError(problem="aliases that stand for too much", problem_mark=node.start_mark)
+    return known[id(node)]
