@@ -19,10 +19,19 @@ from starlette.responses import JSONResponse, Response
 
 from sparkle.hub.staging.api_files import DOWNLOAD_SECONDS
 from sparkle.hub.staging.blobs import BlobStore
+from sparkle.hub.staging.history import large_files
 from sparkle.hub.staging.incoming import received
 from sparkle.hub.staging.refusal import Refusal, bad_request, unprocessable
 from sparkle.hub.staging.repos import Repository
-from sparkle.hub.staging.web import Hub, base_url, hub_of, repository_of, repository_url, takes_json
+from sparkle.hub.staging.web import (
+    Hub,
+    base_url,
+    hub_of,
+    repository_of,
+    repository_url,
+    takes_json,
+    user_of,
+)
 
 PART = 64 * 1024 * 1024
 MAX_FILE = 200 * 10**9  # the Hub's limit of one file
@@ -43,12 +52,14 @@ def batch(request: Request, body: dict[str, Any]) -> Response:
     if not isinstance(objects, list) or not isinstance(transfers, list):
         raise bad_request("objects and transfers must be lists")
     answers, multipart = [], False
+    readable = None if upload else _readable(request, repository)
     for wanted in objects:
         sha256, size = _object(wanted)
         answer: dict[str, Any] = {"oid": sha256.hex(), "size": size, "authenticated": True}
         there = hub.blobs.size(sha256)
         if not upload:
-            answer |= _download(request, repository, sha256, there)
+            shown = there if readable is None or sha256 in readable else None
+            answer |= _download(request, repository, sha256, shown)
         elif there is None:
             if size > MAX_FILE:
                 answer["error"] = {"code": 422, "message": f"a file may have {MAX_FILE:,} bytes"}
@@ -63,6 +74,16 @@ def batch(request: Request, body: dict[str, Any]) -> Response:
         {"transfer": "multipart" if multipart else "basic", "objects": answers},
         media_type="application/vnd.git-lfs+json",
     )
+
+
+def _readable(request: Request, repository: Repository) -> set[bytes] | None:
+    """The contents that nobody in particular may have by a repository; None for who may read all of them.
+
+    Contents are kept once for all repositories, private ones too: a hash alone opens nothing.
+    """
+    if user_of(request) is not None:
+        return None
+    return {file.sha256 for file in large_files(hub_of(request).database.read(), repository)}
 
 
 def _download(request: Request, repository: Repository, sha256: bytes, size: int | None) -> dict[str, Any]:
