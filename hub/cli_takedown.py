@@ -102,7 +102,11 @@ def _in_folder(terminal: Terminal, folder: Path, asked: _Asked) -> None:
             folder, asked.ids, asked.sources, terminal.progress, say=lambda found: _say_plan(terminal, found)
         )
         removal, edited = done.removal, done.edited
+    tags = folders.tags_with(folder, [*asked.ids, *removal.ids], asked.sources)
+    for tag in tags:
+        terminal.say(f"note: {tag} still shows it: take it down there as well, or delete that folder")
     answer = {"release": str(folder), "dry_run": asked.dry_run, **_removal_json(removal)}
+    answer["shown_by"] = [str(tag) for tag in tags]
     if edited is not None:
         answer |= {"changed": edited.changed, "deleted": edited.deleted}
     terminal.result(_verdict(removal, str(folder), dry_run=asked.dry_run), answer)

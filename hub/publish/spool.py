@@ -5,6 +5,7 @@ How it works
   finished is sent to the place, noted there as sent, and deleted; then the thread writes the next one.
 - The rest of the release (text, tables, card, first samples, manifest) stays in its folder and is published
   at the end, together with the tars that the place has.
+- What was taken down in the place stays out.
 - A rerun after a kill neither packs nor sends again what was sent: the build's journal has a tar's size and
   sha256 and what it is made of, the place's journal that it is there.
 - Between the end of the build and the first commit, a kill makes the rerun pack once more, to know what the
@@ -26,6 +27,7 @@ from sparkle.hub.publish.files import LocalFiles, list_release
 from sparkle.hub.publish.occupied import refuse_other
 from sparkle.hub.publish.order import is_shard
 from sparkle.hub.publish.publishing import PublishOptions, PublishReport, publish_listed
+from sparkle.hub.publish.returned import past_of
 from sparkle.hub.remotes.target import Parcel, Standing, Target
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
@@ -93,7 +95,8 @@ def publish_spooled(
         refuse_other(standing, target.name)
         target.prepare(standing)
         spool = TargetSpool(target, standing)
-        build_release(runs, folder, build, progress, BuildMode(spool=spool, workers=tars, say=say))
+        mode = BuildMode(spool=spool, past=past_of(standing, target), workers=tars, say=say)
+        build_release(runs, folder, build, progress, mode)
         entries = list_release(folder)
         files = LocalFiles(folder, entries)
         report = publish_listed(entries, files, target, PublishOptions(tag), progress, say)

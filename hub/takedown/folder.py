@@ -6,16 +6,20 @@ How it works
   the old release or the new one, and a rerun does what was not done.
 - The same samples taken down twice: the second time there is nothing left to do.
 - Links to the old release's files are all that goes: a run that made the samples, or another folder that
-  shares files with the release, still has them.
+  shares files with the release, still has them. Tags of a published folder are such folders (`tags_with`).
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sparkle.builders.out_folder import refuse_foreign
 from sparkle.builders.progress import Progress, silent
@@ -122,6 +126,27 @@ def plan(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> Removal:
     """What `take_down` would do; raises what it would raise of what was asked for."""
     check_asked(ids, sources)
     return plan_removal(FolderStore(folder.resolve()), ids, sources)
+
+
+def tags_with(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> list[Path]:
+    """Tags and revisions of a published folder, `NAME@TAG` beside it, that still show samples.
+
+    Raises:
+        ReleaseError: a table of one cannot be read.
+    """
+    folder = folder.resolve()
+    wanted = (("task", set(ids)), ("source_sha256", {source.lower() for source in sources}))
+    found = []
+    for tag in sorted(folder.parent.glob(f"{glob.escape(folder.name)}@*")):
+        for table in sorted((tag / "data").glob("*/*.parquet")):
+            try:
+                rows = pq.ParquetFile(table).read([column for column, _ in wanted])
+            except (pa.ArrowException, OSError, KeyError) as error:
+                raise ReleaseError("a table cannot be read", got=error, where=table) from None
+            if any(not values.isdisjoint(rows[column].to_pylist()) for column, values in wanted):
+                found.append(tag)
+                break
+    return found
 
 
 def _link_rest(store: FolderStore, target: Path, edited: Edited) -> None:

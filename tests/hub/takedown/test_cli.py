@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def test_the_answer_for_machines_has_every_id(release: Path, shared_source: str)
     assert answer["ids"] == [ID, "Sparkle_location_000012", "Sparkle_season_000000"]
     assert answer["cost"]["samples"] == {"location": 2, "season": 1}
     assert set(answer["changed"]) >= {"manifest.json", "CHANGELOG.md", "prompts/season_train.csv"}
+
+
+def test_tags_of_a_published_folder_that_still_show_it_are_named(release: Path) -> None:
+    tag = release.with_name("release@v1.0")
+    shutil.copytree(release, tag)
+    done = run(release, "--id", ID)
+    assert f"note: {tag} still shows it" in done.stderr
+    assert run(tag, "--id", ID).exit_code == 0
+    assert json.loads(run(release, "--id", ID, "--json").stdout)["shown_by"] == []
 
 
 def test_a_dry_run_changes_nothing(release: Path, files: Files) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from sparkle.builders.provenance import ReleaseOptions
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
+from sparkle.hub.publish.spool import publish_spooled
 from sparkle.hub.remotes.folder_target import FolderTarget
 from sparkle.hub.takedown.folder import take_down
 from sparkle.schemas.errors import ReleaseError
@@ -49,6 +52,20 @@ def test_another_pair_of_a_source_that_was_taken_down_is_refused(
     with pytest.raises(ReleaseError, match="were taken down") as found:
         publish_release(release, FolderTarget(place), PublishOptions(check=False))
     assert found.value.got == "Sparkle_location_000012, Sparkle_season_000000"
+
+
+def test_a_spooled_publish_leaves_them_out(
+    place: Path, taken_run: Path, tmp_path: Path, files: Files
+) -> None:
+    options = ReleaseOptions(max_shard_size=6000, preview=2)
+    before = files(place)
+    publish_spooled([taken_run], tmp_path / "spooled", FolderTarget(place), options, tars=1)
+    after = files(place)
+    assert GONE.encode() not in after["prompts/location_train.csv"]
+    for name in ("CHANGELOG.md", "prompts/location_train.csv"):
+        assert after[name] == before[name]
+    records = [json.loads(found["provenance.json"])["removed"] for found in (before, after)]
+    assert records[0] == records[1]
 
 
 def test_one_without_them_is_published_and_told_of_the_record(
