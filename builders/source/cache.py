@@ -3,8 +3,8 @@
 How it works
 - An artifact is a file named by its sha256 (by its place where that is not known), written beside and
   renamed: it is there whole or not at all, and two processes that fetch the same one do no harm.
-- How much there is stands in `total`, under a lock of its own. What is to be written is added before it is
-  written: a kill leaves the count too high, never too low, and the next clean-up counts anew.
+- How much there is stands in `total`. One process at a time counts, makes room and writes. What is to be
+  written is counted before: a kill leaves the count too high, never too low, until the next clean-up.
 - When the limit is passed, the files that were not read for the longest time go, until a tenth is free.
 - When the disk is full or cannot be written, that is said once and nothing more is kept; reading goes on.
 """
@@ -18,7 +18,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 
 from sparkle.builders.source.artifact import Artifact
 from sparkle.schemas.canonical import fingerprint
@@ -41,7 +40,6 @@ class ArtifactCache:
     def __init__(self, folder: Path, limit: int, origin: str) -> None:
         self._folder, self._limit, self._origin = folder, limit, origin
         self._writable = limit > 0
-        self._lock = Lock()  # of the threads of this process; between processes it is a file's
 
     def get(self, artifact: Artifact) -> bytes | None:
         """An artifact that was kept; None where it was not."""
@@ -61,10 +59,10 @@ class ArtifactCache:
         temporary = path.with_name(f"{TEMPORARY_MARK}{os.getpid()}-{path.name}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with self._lock:
-                self._reserve(len(data))
-                temporary.write_bytes(data)
-                with suppress(FileNotFoundError):  # another process made room, and took it for a leftover
+            with self._locked() as total:
+                if not path.exists():  # nobody was quicker
+                    self._reserve(total, len(data))
+                    temporary.write_bytes(data)
                     temporary.replace(path)
         except OSError as error:
             self._writable = False
@@ -91,19 +89,18 @@ class ArtifactCache:
             key = fingerprint([self._origin, artifact.shard, artifact.offset, artifact.size])
         return self._folder / key[:2] / key
 
-    def _reserve(self, count: int) -> None:
+    def _reserve(self, total: Path, count: int) -> None:
         """Count bytes that are about to be written, after making room for them."""
-        with self._locked() as total:
-            size = _read_count(total)
-            if size is None:
-                size = self._measure()
-            if size + count > self._limit:
-                size = self._clean(int(_KEPT * self._limit) - count)
-            total.write_text(str(size + count))
+        size = _read_count(total)
+        if size is None:
+            size = self._measure()
+        if size + count > self._limit:
+            size = self._clean(int(_KEPT * self._limit) - count)
+        total.write_text(str(size + count))
 
     @contextmanager
     def _locked(self) -> Iterator[Path]:
-        with (self._folder / ".lock").open("w") as file:
+        with (self._folder / ".lock").open("w") as file:  # a lock between threads as well: each opens it
             fcntl.flock(file, fcntl.LOCK_EX)
             yield self._folder / _TOTAL
 

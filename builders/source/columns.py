@@ -103,7 +103,8 @@ def _buffer(column: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 
 def _dtype(array: pa.Array | pa.ChunkedArray) -> np.dtype[Any]:
-    return np.dtype(array.type.to_pandas_dtype())
+    found: np.dtype[Any] = np.dtype(array.type.to_pandas_dtype())
+    return found
 
 
 def open_groups(
