@@ -119,7 +119,9 @@ def measure(clips: Path, folder: Path, rounds: int, python: Path) -> dict[str, A
     return report(seconds, cpu, frames_of(pairs), difference, missing)
 
 
-def report(seconds: dict[str, float], frames: int, difference: float, missing: str | None) -> dict[str, Any]:
+def report(
+    seconds: dict[str, float], cpu: dict[str, float], frames: int, difference: float, missing: str | None
+) -> dict[str, Any]:
     """The figures that are printed."""
 
     def ratio(theirs: str, ours: str) -> float | None:
