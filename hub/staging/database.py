@@ -78,7 +78,8 @@ class Database:
         self._writer.execute("PRAGMA synchronous=FULL")
         self._writer.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
         self._writer.executescript(_SCHEMA)
-        self._writer.execute(f"PRAGMA user_version={_VERSION}")
+        if version != _VERSION:
+            self._writer.execute(f"PRAGMA user_version={_VERSION}")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
