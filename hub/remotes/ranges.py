@@ -54,8 +54,8 @@ def _ask(remote: HubRemote, path: str, start: int, size: int) -> bytes:
 
 def request_range(repo: str, commit: str, path: str, start: int, size: int) -> bytes:
     """What a Hub answers, at most a block more than was asked for; raises what the client raises."""
-    from huggingface_hub import hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_stream_backoff
+    from huggingface_hub import hf_hub_url, hf_raise_for_status
+    from huggingface_hub.utils import build_hf_headers, http_stream_backoff  # type: ignore[attr-defined]
 
     url = hf_hub_url(repo, path, repo_type="dataset", revision=commit)
     headers = {**build_hf_headers(), "range": f"bytes={start}-{start + size - 1}"}

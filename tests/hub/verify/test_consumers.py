@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -81,12 +80,3 @@ def test_what_trips_one_reader_is_told_of_that_one(
     assert any(finding.pointer == f"{FIRST} prompt" and "pier" in (finding.got or "") for finding in said)
     assert any(finding.problem == "tar does not read the shard" for finding in findings)
     assert any("datasets does not read" in finding.problem for finding in findings)
-
-
-def test_a_prompt_that_pandas_takes_for_nothing_is_found(factories: ModuleType, tmp_path: Path) -> None:
-    spec = factories.SampleSpec(FIRST, prompt="None")
-    run = factories.write_run(tmp_path / "run", [spec])
-    release = build_release([run], tmp_path / "release", ReleaseOptions(preview=1)).out
-    [finding] = consume(release).findings
-    assert (finding.pointer, finding.wanted) == (f"{FIRST} prompt", "None")
-    assert json.loads((release / layout.metadata_jsonl("location")).read_bytes())["prompt"] == "None"
