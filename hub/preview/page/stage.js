@@ -6,6 +6,7 @@
 {
   const { h, data, picture } = SPARKLE;
   const GAP = 8; // px between panes
+  const UNTOLD = 150; // ms after a seek: a frame that was on the screen already is not told again
   const nameOf = (kind) => data.views.find((view) => view.kind === kind).name;
 
   /**
@@ -60,11 +61,11 @@
         draw();
         onFrame();
       };
+      const now = () => shown(Math.floor(video.currentTime * media.clip.fps + 1e-3) / media.clip.fps);
       if (video.requestVideoFrameCallback) {
         const next = (_, { mediaTime }) => { shown(mediaTime); video.requestVideoFrameCallback(next); };
         video.requestVideoFrameCallback(next);
       } else {
-        const now = () => shown(Math.floor(video.currentTime * media.clip.fps + 1e-3) / media.clip.fps);
         const tick = () => { if (!video.paused) { now(); requestAnimationFrame(tick); } };
         video.addEventListener('play', tick);
         video.addEventListener('seeked', now);
@@ -74,6 +75,7 @@
         if (aim === null || stage.media !== media) return;
         if (Math.floor(video.currentTime * media.clip.fps) !== aim) seek(aim); // another one was asked for meanwhile
         else if (!video.paused) aim = null; // it plays on from there
+        else setTimeout(() => { if (aim !== null && stage.media === media && !video.seeking) now(); }, UNTOLD);
       });
       for (const name of ['play', 'pause']) video.addEventListener(name, () => stage.media === media && onFrame());
       video.addEventListener('error', () => {
