@@ -86,7 +86,6 @@ class BuildMode:
         repack: Whether parts are assigned afresh.
         reclaim: Whether the runs' files are deleted once their tars are durable.
         spool: What takes tars away as they get finished; None where they stay in the release.
-        past: What was taken down before; None is what the previous release says.
         workers: How many tars are written at a time; None is one a processor.
         say: Told of the plan before anything is written.
     """
@@ -95,7 +94,6 @@ class BuildMode:
     repack: bool = False
     reclaim: bool = False
     spool: Spool | None = None
-    past: Past | None = None
     workers: int | None = None
     say: Callable[[str], None] = lambda text: None
 
@@ -135,7 +133,7 @@ def build_release(
                 advance()
         samples = kept_samples(replays, selection)
         with staged(out, lambda: refuse_foreign(out)) as folder, _explained(folder, out, mode.say):
-            past = mode.past or read_past(mode.previous or out)
+            past = read_past(mode.previous or out)
             samples = past.keep_out(samples, mode.say)
             check_artifacts(samples)
             writer = _Writer(folder, out, options, progress, mode, past)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sparkle.builders.manifest import FileEntry
-from sparkle.builders.removal import Past, Removed
+from sparkle.builders.removal import Removed
 from sparkle.hub.publish.files import LocalFiles
 from sparkle.hub.remotes.target import Standing, Target
 from sparkle.schemas import layout
@@ -38,7 +38,9 @@ def refuse_returned(
         target: The place.
         say: Told when the release does not record what was taken down there.
     """
-    removed = past_of(standing, target).removed
+    if standing.manifest is None or layout.PROVENANCE not in standing.files:
+        return
+    removed = _removed(target.read(layout.PROVENANCE), target.name)
     if not removed.ids and not removed.sources:
         return
     found = [sample_id for entry in entries for sample_id in _taken_down(entry, files, removed)]
@@ -54,14 +56,6 @@ def refuse_returned(
     own = next((files.parcel(entry).file for entry in entries if entry.path == layout.PROVENANCE), None)
     if own is not None and not set(removed.ids) <= set(_removed(own.read_bytes(), str(own)).ids):
         say("note: this release does not record what was taken down there; a later build will not know of it")
-
-
-def past_of(standing: Standing, target: Target) -> Past:
-    """What the release that stands in a place hands down; nothing where there is none."""
-    if standing.manifest is None or layout.PROVENANCE not in standing.files:
-        return Past()
-    removed = _removed(target.read(layout.PROVENANCE), target.name)
-    return Past(removed, target.read(layout.CHANGELOG) if layout.CHANGELOG in standing.files else None)
 
 
 def _removed(data: bytes, where: str) -> Removed:

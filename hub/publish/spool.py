@@ -5,7 +5,8 @@ How it works
   finished is sent to the place, noted there as sent, and deleted; then the thread writes the next one.
 - The rest of the release (text, tables, card, first samples, manifest) stays in its folder and is published
   at the end, together with the tars that the place has.
-- What was taken down in the place stays out.
+- The release that stands in the place is the one before: its tables say which tar a pair stays in, and what
+  was taken down there stays out.
 - A rerun after a kill neither packs nor sends again what was sent: the build's journal has a tar's size and
   sha256 and what it is made of, the place's journal that it is there.
 - Between the end of the build and the first commit, a kill makes the rerun pack once more, to know what the
@@ -14,8 +15,10 @@ How it works
 
 from __future__ import annotations
 
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from sparkle.builders.manifest import FileEntry
@@ -27,10 +30,10 @@ from sparkle.hub.publish.files import LocalFiles, list_release
 from sparkle.hub.publish.occupied import refuse_other
 from sparkle.hub.publish.order import is_shard
 from sparkle.hub.publish.publishing import PublishOptions, PublishReport, publish_listed
-from sparkle.hub.publish.returned import past_of
 from sparkle.hub.remotes.target import Parcel, Standing, Target
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.fsio import safe_join, write_atomic
 
 
 class TargetSpool:
@@ -95,12 +98,27 @@ def publish_spooled(
         refuse_other(standing, target.name)
         target.prepare(standing)
         spool = TargetSpool(target, standing)
-        mode = BuildMode(spool=spool, past=past_of(standing, target), workers=tars, say=say)
-        build_release(runs, folder, build, progress, mode)
+        with _published(target, standing) as previous:
+            mode = BuildMode(previous=previous, spool=spool, workers=tars, say=say)
+            build_release(runs, folder, build, progress, mode)
         entries = list_release(folder)
         files = LocalFiles(folder, entries)
         report = publish_listed(entries, files, target, PublishOptions(tag), progress, say)
     return PublishReport(report.plan, report.head, report.sent + spool.sent, report.commits, tag)
+
+
+@contextmanager
+def _published(target: Target, standing: Standing) -> Iterator[Path | None]:
+    """What a build asks of the release that stands in a place, in a folder for now; None where none does."""
+    if standing.manifest is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as name:
+        for path in standing.files:
+            pages = (layout.MANIFEST, layout.PROVENANCE, layout.CHANGELOG)
+            if path in pages or (path.startswith("data/") and path.endswith(".parquet")):
+                write_atomic(safe_join(Path(name), path), target.read(path))
+        yield Path(name)
 
 
 def _refuse_whole(folder: Path) -> None:
