@@ -72,6 +72,7 @@ def pull(
         if dry_run:
             terminal.result(report.planned(plan, out), report.plan_json(plan, out))
             return
+        terminal.say(report.planned(plan, out))
         pulled = pull_pairs(plan, choice, out, terminal.progress)
         exported = None
         if trainer is not None:
