@@ -126,8 +126,10 @@ class UnifiedDataset:
             return Skipped(error.problem, str(error))
 
     def _open(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        from sparkle.media.threads import own_thread_only
+
         keys = [key for key in self.data_file_keys if key in row]
-        with ThreadPoolExecutor(max(len(keys), 1)) as pool:
+        with own_thread_only(), ThreadPoolExecutor(max(len(keys), 1)) as pool:
             opened = list(pool.map(lambda key: self._open_files(key, row[key]), keys))
         item = {**row, **dict(zip(keys, opened, strict=True))}
         _require_pair(item, row)

@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from sparkle.builders.loader.item import Crop, Recipe, Tensors, Window, make_item
 from sparkle.builders.loader.order import Order, Rows, Shuffle, bucket_numbers, named_weights
-from sparkle.builders.loader.tensors import import_torch, to_tensors
+from sparkle.builders.loader.tensors import to_tensors
 from sparkle.builders.sampler import Draw, PairSampler
 from sparkle.builders.source.pairs import Pairs, open_pairs
 from sparkle.builders.source.source import Source, open_source
@@ -160,7 +160,6 @@ class PairDataset:
 
     def make(self, row: int, data: Sequence[bytes]) -> dict[str, Any]:
         """An item out of the bytes of its streams."""
-        _spare_threads()
         part, local = self._locate(row)
         draw = row if isinstance(row, Draw) else Draw(row)
         pairs = self.parts[part]
@@ -263,11 +262,3 @@ def _require_length(pairs: Pairs, frames: int | None) -> None:
             where=pairs.name,
             fix=f"frames={pairs.frames[known].min()}, or leave them out with min_frames={frames}",
         )
-
-
-def _spare_threads() -> None:
-    """In a worker, OpenCV draws in the worker's own thread: others of its kind have the other processors."""
-    import cv2
-
-    if import_torch().utils.data.get_worker_info() is not None:
-        cv2.setNumThreads(0)

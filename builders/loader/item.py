@@ -25,6 +25,7 @@ from sparkle.builders.source.artifact import Artifact
 from sparkle.media.container import OpenVideo, open_video
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
+from sparkle.media.threads import own_thread_only
 from sparkle.media.view import SizeRules, View, fit, look
 from sparkle.media.window import read_window, resize_as_pil
 from sparkle.schemas import layout
@@ -132,7 +133,7 @@ def make_item(recipe: Recipe, streams: Sequence[tuple[Artifact, bytes]], cycle: 
         MediaError: a stream does not decode, is shorter than the window, or they do not fit each other.
     """
     random = chance(recipe, streams[0][0].id, cycle)
-    with ExitStack() as stack:
+    with own_thread_only(), ExitStack() as stack:
         workers = min(recipe.threads, len(streams))
         opened = []
         for artifact, data in streams:

@@ -1,0 +1,41 @@
+"""OpenCV's and torch's threads are off inside a block and as they were after the last one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import pytest
+
+from sparkle.media.threads import own_thread_only
+
+
+def test_threads_are_off_inside_and_back_outside():
+    torch = pytest.importorskip("torch")
+    before = (cv2.getNumThreads(), torch.get_num_threads())
+    with own_thread_only():
+        with own_thread_only():
+            assert torch.get_num_threads() == 1
+        assert cv2.getNumThreads() == 1
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 1
+    assert (cv2.getNumThreads(), torch.get_num_threads()) == before
+
+
+def test_many_threads_may_be_inside_at_once():
+    before = cv2.getNumThreads()
+
+    def enter(_):
+        with own_thread_only():
+            return cv2.getNumThreads()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(enter, range(200))) == {1}
+    assert cv2.getNumThreads() == before
+
+
+def test_an_error_puts_them_back():
+    before = cv2.getNumThreads()
+    with pytest.raises(ValueError, match="inside"), own_thread_only():
+        raise ValueError("inside")
+    assert cv2.getNumThreads() == before
