@@ -48,7 +48,7 @@ def list_remote(remote: FolderRemote | HubRemote) -> dict[str, ListedFile]:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile, RepoFolder
 
-    from sparkle.hub.remotes.hub import client_errors
+    from sparkle.builders.source.hub_errors import client_errors
     from sparkle.hub.remotes.reading import patiently
 
     def ask() -> list[RepoFile | RepoFolder]:

@@ -1,7 +1,7 @@
 """Parts of files where they are: some bytes of one, or all of it as a stream that is never stored.
 
-- Of a Hub a part is one range request, which is tried again when the Hub is busy; a stream goes on where it
-  was when its connection breaks, which is `huggingface_hub`'s own doing.
+- Of a Hub a part is one range request (`sparkle.builders.source.ranges`); a stream goes on where it was when
+  its connection breaks, which is `huggingface_hub`'s own doing.
 - An answer of another length than asked for is an error, never short data.
 """
 
@@ -17,7 +17,7 @@ from sparkle.schemas.errors import ReleaseError
 if TYPE_CHECKING:
     from sparkle.hub.remotes.hub import HubRemote
 
-_PARTIAL = 206  # the status of an answer that is a range (RFC 9110)
+_REMEDY = "see what was published there, then run the same command again"
 
 
 def read_range(remote: FolderRemote | HubRemote, path: str, start: int, size: int) -> bytes:
@@ -31,7 +31,7 @@ def read_range(remote: FolderRemote | HubRemote, path: str, start: int, size: in
             file.seek(start)
             data = file.read(size)
     else:
-        data = _ask(remote, path, start, size) if size else b""
+        data = bytes(remote.ranges.read(path, start, start + size, None, _REMEDY))
     if len(data) != size:
         raise ReleaseError(
             "another number of bytes than asked for",
@@ -40,40 +40,6 @@ def read_range(remote: FolderRemote | HubRemote, path: str, start: int, size: in
             where=f"{remote.name} {path}",
         )
     return data
-
-
-def _ask(remote: HubRemote, path: str, start: int, size: int) -> bytes:
-    """What a Hub answers, at most a block more than was asked for."""
-    from sparkle.hub.remotes.hub import client_errors
-    from sparkle.hub.remotes.reading import patiently
-
-    where = f"{remote.name} {path}"
-    with client_errors(where):
-        return patiently(lambda: request_range(remote.repo, remote.commit, path, start, size))
-
-
-def request_range(repo: str, commit: str, path: str, start: int, size: int) -> bytes:
-    """What a Hub answers, at most a block more than was asked for; raises what the client raises."""
-    from huggingface_hub import hf_hub_url, hf_raise_for_status
-    from huggingface_hub.utils import build_hf_headers, http_stream_backoff  # type: ignore[attr-defined]
-
-    url = hf_hub_url(repo, path, repo_type="dataset", revision=commit)
-    headers = {**build_hf_headers(), "range": f"bytes={start}-{start + size - 1}"}
-    found = bytearray()
-    with http_stream_backoff("GET", url, headers=headers) as answer:
-        hf_raise_for_status(answer)
-        if answer.status_code != _PARTIAL:
-            raise ReleaseError(
-                "the Hub does not answer with a range",
-                got=f"status {answer.status_code}",
-                wanted=_PARTIAL,
-                where=f"{repo} {path}",
-            )
-        for block in answer.iter_bytes():
-            found += block
-            if len(found) > size:
-                break
-    return bytes(found)
 
 
 @contextmanager
@@ -89,7 +55,7 @@ def open_stream(remote: FolderRemote | HubRemote, path: str) -> Iterator[BinaryI
         return
     from huggingface_hub import HfFileSystem
 
-    from sparkle.hub.remotes.hub import client_errors
+    from sparkle.builders.source.hub_errors import client_errors
 
     with client_errors(f"{remote.name} {path}"):
         name = f"datasets/{remote.repo}@{remote.commit}/{path}"

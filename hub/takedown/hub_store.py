@@ -2,7 +2,8 @@
 
 - Files go into a cache of this takedown alone, which is deleted with it: what is taken down does not stay
   behind in the user's cache.
-- Tars are read by range, a block at a time. What the client does not wait out itself is waited out here.
+- Tars are read by range (`sparkle.builders.source.ranges`). What the client does not wait out itself is
+  waited out here.
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ from pathlib import Path
 from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError
 
+from sparkle.builders.source.ranges import Ranges
 from sparkle.hub.remotes.patience import Patience
-from sparkle.hub.remotes.ranges import request_range
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 
-# A 5 GB tar is 320 requests; a Hub answers 5,000 in 5 minutes, and each takes as much memory.
-_BLOCK_BYTES = 16 << 20
+_REMEDY = "see what was published there, then run the same command again"
 
 
 class HubStore:
@@ -38,6 +38,7 @@ class HubStore:
         self._cache = cache
         self._patience = Patience(repo, say)
         self._api = HfApi()
+        self._ranges = Ranges(repo, commit)
 
     def file(self, path: str) -> Path:
         """The file, downloaded if need be; raises ReleaseError."""
@@ -62,19 +63,4 @@ class HubStore:
 
     def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
         """Yield some bytes of a file in blocks; raises ReleaseError when the answer is another length."""
-        end = start + size
-        while start < end:
-            block = self._range(path, start, min(end - start, _BLOCK_BYTES))
-            yield block
-            start += len(block)
-
-    def _range(self, path: str, start: int, size: int) -> bytes:
-        found = self._patience.run(lambda: request_range(self._repo, self._commit, path, start, size))
-        if len(found) != size:
-            raise ReleaseError(
-                "another number of bytes than asked for",
-                got=len(found),
-                wanted=f"{size} from byte {start}",
-                where=f"{self._repo} {path}",
-            )
-        return found
+        return self._ranges.blocks(path, start, start + size, None, _REMEDY)
