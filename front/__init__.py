@@ -13,10 +13,12 @@ from sparkle.schemas.version import __version__
 if TYPE_CHECKING:
     from sparkle.builders.hf_builder import load
     from sparkle.builders.loader.dataset import PairDataset
+    from sparkle.builders.source.pairs import open_pairs
+    from sparkle.builders.source.source import open_source
     from sparkle.media.mask import load_mask
     from sparkle.schemas.boxes import bbox_to_pixels
 
-__all__ = ["PairDataset", "__version__", "bbox_to_pixels", "load", "load_mask"]
+__all__ = ["PairDataset", "__version__", "bbox_to_pixels", "load", "load_mask", "open_pairs", "open_source"]
 
 # Name -> the module that has it.
 _PUBLIC = {
@@ -24,6 +26,8 @@ _PUBLIC = {
     "bbox_to_pixels": "sparkle.schemas.boxes",
     "load": "sparkle.builders.hf_builder",
     "load_mask": "sparkle.media.mask",
+    "open_pairs": "sparkle.builders.source.pairs",
+    "open_source": "sparkle.builders.source.source",
 }
 
 

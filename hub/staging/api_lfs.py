@@ -150,7 +150,11 @@ async def put_part(request: Request) -> Response:
             raise unprocessable(f"part {number}: got {body.size} bytes, wanted {wanted}")
         etag = body.sha256.hex()[:32]
         folder = await run_in_threadpool(hub.blobs.make_parts, sha256, size)
-        await run_in_threadpool(hub.blobs.place, body.path, folder / f"{number}-{etag}")
+        part = folder / f"{number}-{etag}"
+        await run_in_threadpool(hub.blobs.place, body.path, part)
+        for older in folder.glob(f"{number}-*"):  # one a number, however often it is sent
+            if older != part:
+                older.unlink(missing_ok=True)
     return Response(headers={"ETag": f'"{etag}"'})
 
 
@@ -161,7 +165,11 @@ def complete(request: Request, body: dict[str, Any]) -> Response:
     _check_signature(request, "complete", sha256.hex(), size)
     folder = hub.blobs.parts(sha256, size)
     if hub.blobs.size(sha256) is None:
-        _put_together(hub.blobs, _parts(folder, body, size), sha256, size)
+        try:
+            _put_together(hub.blobs, _parts(folder, body, size), sha256, size)
+        except FileNotFoundError:  # the same request, sent twice, was quicker and took the parts away
+            if hub.blobs.size(sha256) is None:
+                raise
     shutil.rmtree(folder, ignore_errors=True)
     return JSONResponse({"success": True})
 

@@ -46,7 +46,7 @@ def check_address(host: str, port: int) -> Address:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise ConfigError("not an address to listen on", got=f"{host}: {error}", where="--host") from None
-    loopback = all(ipaddress.ip_address(entry[4][0]).is_loopback for entry in found)
+    loopback = all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
     return Address(host, port, loopback)
 
 
