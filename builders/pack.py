@@ -181,14 +181,18 @@ def pack(
             advance(done)
 
     def make(plan: ShardPlan) -> Shard:
-        shard = journal.find(plan)
-        if shard is not None:
-            step(len(plan.ids))
-        else:
-            shard = _make(folder / plan.path, plan, step, threads=2 if len(plans) < workers else 1)
-            journal.add(plan, shard)
-        if on_shard is not None:
-            on_shard(plan, shard)
+        try:
+            shard = journal.find(plan)
+            if shard is not None:
+                step(len(plan.ids))
+            else:
+                shard = _make(folder / plan.path, plan, step, threads=2 if len(plans) < workers else 1)
+                journal.add(plan, shard)
+            if on_shard is not None:
+                on_shard(plan, shard)
+        except BaseException:
+            stop.set()  # here, not when the error is collected: this thread takes the next plan before that
+            raise
         return shard
 
     with ThreadPoolExecutor(workers) as pool:

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any
 
 from sparkle.generation.vlm.question import Question
-from sparkle.generation.vlm.qwen_processor import load_processor
 from sparkle.generation.vlm.reading import answer_error
 from sparkle.generation.weights import Weights
 from sparkle.schemas.errors import ConfigError
@@ -55,6 +54,8 @@ class Qwen:
     ) -> None:
         import torch
         from transformers import AutoConfig, GenerationConfig, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+        from sparkle.generation.vlm.qwen_processor import load_processor
 
         # Without a config the class would make a model of its default size, of 18 GB, from nothing.
         config = weights.load(AutoConfig.from_pretrained)

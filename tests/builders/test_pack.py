@@ -258,11 +258,10 @@ def test_a_damaged_tar_of_the_release_before_is_written_again(
     assert contents(release) == before
 
 
-@pytest.mark.parametrize("name", [layout.PROVENANCE, "data/location/train-00001-of-00002.parquet"])
-def test_a_release_before_that_cannot_be_read_stops_the_build(
-    release: Path, run: Path, options: ReleaseOptions, contents: Contents, name: str
+def test_tables_before_that_cannot_be_read_stop_the_build(
+    release: Path, run: Path, options: ReleaseOptions, contents: Contents
 ) -> None:
-    before = contents(release)
+    before, name = contents(release), "data/location/train-00001-of-00002.parquet"
     (release / name).write_bytes(b"{")
     with pytest.raises(ReleaseError, match="previous release cannot be read") as caught:
         build_release([run], release, options)
@@ -270,6 +269,18 @@ def test_a_release_before_that_cannot_be_read_stops_the_build(
     assert caught.value.where == str(release / name)
     build_release([run], release, options, mode=BuildMode(repack=True))
     assert contents(release) == before
+
+
+@pytest.mark.parametrize("repack", [False, True])
+def test_a_provenance_before_that_cannot_be_read_stops_the_build(
+    release: Path, run: Path, options: ReleaseOptions, repack: bool
+) -> None:
+    """It says what was taken down: without it, a build could bring that back."""
+    (release / layout.PROVENANCE).write_bytes(b"{")
+    with pytest.raises(ReleaseError, match="not known what was taken down") as caught:
+        build_release([run], release, options, mode=BuildMode(repack=repack))
+    assert "new folder" in str(caught.value.fix)
+    build_release([run], release.with_name("afresh"), options)
 
 
 def test_previous_and_repack_exclude_each_other(release: Path, run: Path) -> None:
