@@ -120,7 +120,7 @@ def load(
     return builder.as_dataset(split="train")
 
 
-class PairsBuilder(datasets.GeneratorBasedBuilder):  # type: ignore[misc]
+class PairsBuilder(datasets.GeneratorBasedBuilder):  # type: ignore[misc]  # untyped
     """The builder; `load` makes it.
 
     Args:

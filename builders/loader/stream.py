@@ -43,7 +43,7 @@ class Items(Protocol):
         ...
 
 
-class PairStream(IterableDataset):  # type: ignore[misc]
+class PairStream(IterableDataset):  # type: ignore[misc]  # untyped
     """Batches of one rank; `DataLoader(stream, batch_size=None)`.
 
     Args:

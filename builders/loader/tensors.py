@@ -25,7 +25,7 @@ def import_torch() -> ModuleType:
         raise ConfigError(
             "torch is not installed", wanted="torch", fix="pip install 'sparkle-dataset[train]'"
         ) from error
-    return torch  # type: ignore[no-any-return]
+    return torch  # type: ignore[no-any-return]  # untyped
 
 
 def to_tensors(item: Mapping[str, Any], form: Tensors) -> dict[str, Any]:

@@ -35,12 +35,9 @@ class FolderFiles:
         self._handles: OrderedDict[str, _Handle] = OrderedDict()
         self._lock = Lock()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Handles stay in their process."""
-        return {"folder": self.folder}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["folder"])  # type: ignore[misc]
+        return (FolderFiles, (self.folder,))
 
     @property
     def name(self) -> str:
