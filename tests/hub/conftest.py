@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from loading import load_module
 
 from sparkle.builders.provenance import ReleaseOptions
 from sparkle.builders.release import build_release
@@ -18,20 +17,9 @@ from sparkle.builders.release import build_release
 OPTIONS = ReleaseOptions(max_shard_size=6000, preview=1)
 
 
-def _load_factories() -> ModuleType:
-    path = Path(__file__).parent.parent / "factories.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_factories", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def factories() -> ModuleType:
-    return _load_factories()
+    return load_module("factories.py")
 
 
 @pytest.fixture(scope="session")

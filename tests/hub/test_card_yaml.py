@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -15,6 +14,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from loading import load_module
 
 from sparkle.builders.annotate import csv_line
 from sparkle.builders.bench_card import render_bench_card
@@ -58,13 +58,7 @@ print(repo)
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    path = Path(__file__).parent / "staging_server.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_staging", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = load_module("hub/staging_server.py")
     with module.staging(tmp_path_factory.mktemp("staging") / "root") as running:
         yield running
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loading import load_module
 
 UPLOAD = """
 import sys
@@ -42,13 +41,7 @@ main(["export", sys.argv[1], "--to", "kiwi", "--out", sys.argv[2], "--theme", "l
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    path = Path(__file__).parent / "staging_server.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_staging", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = load_module("hub/staging_server.py")
     with module.staging(tmp_path_factory.mktemp("staging") / "root") as running:
         yield running
 

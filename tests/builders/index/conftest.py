@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from loading import load_module
 
 from sparkle.builders.source import ranges
 from sparkle.schemas.layout import KINDS
 
 
-def _load(path: str, name: str) -> ModuleType:
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent.parent / path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
 @pytest.fixture(scope="session")
 def upstream() -> ModuleType:
-    return _load("upstream/folder.py", "sparkle_test_upstream_folder")
+    return load_module("builders/upstream/folder.py")
 
 
 @pytest.fixture(scope="session")
 def range_hub() -> ModuleType:
-    return _load("source/range_hub.py", "sparkle_test_range_hub")
+    return load_module("builders/source/range_hub.py")
 
 
 @pytest.fixture(scope="session")
 def staging_server() -> ModuleType:
-    return _load("../hub/staging_server.py", "sparkle_test_staging")
+    return load_module("builders/../hub/staging_server.py")
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
+from loading import load_module
 
 from sparkle.builders.loader.dataset import PairDataset
 
@@ -16,12 +14,7 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture(scope="module")
 def range_hub():
-    path = Path(__file__).parents[1] / "source" / "range_hub.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_loader_range_hub", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_module("builders/source/range_hub.py")
 
 
 def test_a_hub_is_streamed_as_a_folder_is(range_hub, shared_release, tmp_path, monkeypatch):

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from loading import load_module
 
 from sparkle.builders.source import ranges
 from sparkle.builders.source.pairs import Pairs, open_pairs
 
 
-def _load(name: str) -> ModuleType:
-    path = Path(__file__).parent / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"sparkle_test_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def range_hub() -> ModuleType:
-    return _load("range_hub")
+    return load_module("builders/source/range_hub.py")
 
 
 @pytest.fixture(autouse=True)

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from loading import load_module
 
 from sparkle.builders.upstream import ImportSummary, import_upstream
 from sparkle.schemas.layout import KINDS
 
-
-def _load_folder() -> ModuleType:
-    path = Path(__file__).parent / "folder.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_upstream_folder", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-# Before the tests of this folder are collected, which import it by this name.
-_FOLDER = _load_folder()
+_FOLDER = load_module("builders/upstream/folder.py")
 
 
 @pytest.fixture(scope="session")

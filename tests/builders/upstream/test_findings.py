@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import sparkle_test_upstream_folder as up
+from loading import load_module
 
 from sparkle.builders.manifest import read_manifest
 from sparkle.builders.upstream import import_upstream
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
+
+up = load_module("builders/upstream/folder.py")
 
 FIRST, SECOND, THIRD, FOURTH = up.ids_of("location")
 

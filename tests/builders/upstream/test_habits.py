@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import sparkle_test_upstream_folder as up
+from loading import load_module
 
 from sparkle.builders.upstream import ImportSummary, import_upstream
 from sparkle.schemas import layout
 from sparkle.schemas.layout import KINDS
+
+up = load_module("builders/upstream/folder.py")
 
 FIRST, SECOND, THIRD, FOURTH = up.ids_of("location")
 

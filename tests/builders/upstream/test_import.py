@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import sparkle_test_upstream_folder as up
 from click.testing import CliRunner
+from loading import load_module
 
 from sparkle.builders.catalog import RECORDS_SCHEMA, pairs_schema
 from sparkle.builders.cli_import import import_upstream as command
@@ -28,6 +28,8 @@ from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
 from sparkle.schemas.terminal import Advance
+
+up = load_module("builders/upstream/folder.py")
 
 FIRST, SECOND, THIRD, FOURTH = up.ids_of("location")
 Contents = Callable[[Path], dict[str, bytes]]

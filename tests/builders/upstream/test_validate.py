@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import sparkle_test_upstream_folder as up
+from loading import load_module
 
 from sparkle.builders.release_check import CheckOptions, check_release
 from sparkle.builders.upstream import ImportSummary, import_upstream
@@ -15,6 +15,8 @@ from sparkle.hub.diff import compare_releases
 from sparkle.hub.diff_files import UNTOUCHED
 from sparkle.hub.remotes.folder import FolderRemote
 from sparkle.schemas import layout
+
+up = load_module("builders/upstream/folder.py")
 
 FIRST, SECOND, THIRD, FOURTH = up.ids_of("location")
 

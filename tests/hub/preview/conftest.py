@@ -6,9 +6,7 @@ its folder, fails its test, whatever the test is about.
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from loading import load_module
 
 from sparkle.builders.provenance import ReleaseOptions
 from sparkle.builders.release import build_release
@@ -34,18 +33,7 @@ ARGUMENTS = (
 )
 
 
-def _load_reviewer() -> ModuleType:
-    path = Path(__file__).parent / "reviewer.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_reviewer", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-r = _load_reviewer()
+r = load_module("hub/preview/reviewer.py")
 
 # --- an imported release ----------------------------------------------------------------------
 

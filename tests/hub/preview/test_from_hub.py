@@ -1,12 +1,11 @@
 """A page of a release on a Hub: the same as of the folder, without downloading the release."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from loading import load_module
 
 HUB = [sys.executable, "-c", "from sparkle.hub.cli import main; main()"]
 UPLOAD = """
@@ -21,11 +20,7 @@ api.upload_folder(repo_id=sys.argv[1], repo_type="dataset", folder_path=sys.argv
 @pytest.fixture(scope="module")
 def staged(built_release, tmp_path_factory):
     """A staging hub that holds the built release as me/pairs."""
-    path = Path(__file__).parent.parent / "staging_server.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_staging_of_preview", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = load_module("hub/staging_server.py")
     folder = tmp_path_factory.mktemp("staging")
     with module.staging(folder / "root") as hub:
         hub.python(UPLOAD, folder / "home", "me/pairs", built_release)

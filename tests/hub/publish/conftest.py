@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,23 +13,13 @@ from typing import Any
 
 import pytest
 from huggingface_hub import HfApi
+from loading import load_module
 
 from sparkle.builders.manifest import FileEntry, dump_manifest, parse_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 
 _CLI = "from sparkle.hub.cli import main; main()"
-
-
-def _load() -> ModuleType:
-    path = Path(__file__).parent.parent / "staging_server.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_staging_publish", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass
@@ -121,7 +110,7 @@ class Publisher:
 @pytest.fixture(scope="session")
 def staging_server() -> ModuleType:
     """The module `staging_server`."""
-    return _load()
+    return load_module("hub/staging_server.py")
 
 
 @pytest.fixture(scope="module")

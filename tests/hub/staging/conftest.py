@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from loading import load_module
 
 # What a client's code may use: `given` holds the test's values, and what `answer` is at the end comes back.
 _CLIENT = """
@@ -34,21 +33,10 @@ print("ANSWER" + json.dumps(answer))
 """
 
 
-def _load() -> ModuleType:
-    path = Path(__file__).parent.parent / "staging_server.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_staging", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def staging_server() -> ModuleType:
     """The module `staging_server`."""
-    return _load()
+    return load_module("hub/staging_server.py")
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from loading import load_module
 
 from sparkle.builders.provenance import ReleaseOptions
 from sparkle.builders.release import BuildMode, build_release
@@ -88,12 +87,6 @@ def shared_source(built: Path) -> str:
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A staging hub that the tests of a module share; each uses a repository of its own."""
-    path = Path(__file__).parent.parent / "staging_server.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_staging", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = load_module("hub/staging_server.py")
     with module.staging(tmp_path_factory.mktemp("staging") / "root") as running:
         yield running

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 import tarfile
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from loading import load_module
 
 from sparkle.builders.release_check import CheckOptions, check_release
 from sparkle.builders.upstream import import_upstream
@@ -22,18 +21,7 @@ from sparkle.schemas.layout import KINDS
 GONE, STAYS = "Sparkle_location_000003", "Sparkle_location_000000"
 
 
-def _load() -> ModuleType:
-    path = Path(__file__).parents[2] / "builders" / "upstream" / "folder.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_taken_folder", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-up = _load()
+up = load_module("builders/upstream/folder.py")
 
 
 @pytest.fixture(scope="module")

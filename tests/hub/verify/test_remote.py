@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from loading import load_module
 
 from sparkle.builders.tar import list_tar
 from sparkle.schemas import layout
@@ -27,17 +26,6 @@ api = HfApi()
 api.create_repo(sys.argv[1], repo_type="dataset", exist_ok=True)
 api.upload_folder(repo_id=sys.argv[1], folder_path=sys.argv[2], repo_type="dataset")
 """
-
-
-def _load_server() -> ModuleType:
-    path = Path(__file__).parent.parent / "staging_server.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_staging_verify", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Hub:
@@ -70,7 +58,7 @@ class Hub:
 def hub(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A hub that has the release."""
     folder = tmp_path_factory.mktemp("hub")
-    with _load_server().staging(folder / "root") as server:
+    with load_module("hub/staging_server.py").staging(folder / "root") as server:
         found = Hub(server, folder)
         found.upload(REPO, whole)
         yield found
