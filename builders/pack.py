@@ -172,6 +172,7 @@ def pack(
     """
     workers = workers or len(os.sched_getaffinity(0))
     stop = threading.Event()
+    failures: list[BaseException] = []
     lock = threading.Lock()
 
     def step(done: int = 1) -> None:
@@ -190,7 +191,8 @@ def pack(
                 journal.add(plan, shard)
             if on_shard is not None:
                 on_shard(plan, shard)
-        except BaseException:
+        except BaseException as error:
+            failures.append(error)
             stop.set()  # here, not when the error is collected: this thread takes the next plan before that
             raise
         return shard
@@ -200,6 +202,8 @@ def pack(
             # The largest first: the end is not one thread at work on the last large tar.
             tasks = {pool.submit(make, plan): plan for plan in sorted(plans, key=lambda plan: -plan.size)}
             made = {tasks[task].path: task.result() for task in as_completed(tasks)}
+        except Exception:
+            raise failures[0] from None  # what stopped the others, not that they were stopped
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
