@@ -156,8 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         sent = body if cut is None else body[:cut]
+        self.server.bytes_sent += len(sent)  # before: who reads the last byte may ask for the sum at once
         self.wfile.write(sent)
-        self.server.bytes_sent += len(sent)
         if cut is not None:
             self.wfile.flush()
             self.close_connection = True
