@@ -17,14 +17,13 @@ from pathlib import Path
 
 import cv2
 
+from drawn_clips.synthetic import SubjectName, draw_clip
 from sparkle.generation.config import RunConfig, load_config
-from sparkle.generation.sources import inspect_source
-from sparkle.generation.step import Failed, Rejected, Sample, Work
+from sparkle.generation.run.sources import inspect_source
 from sparkle.generation.steps import make_step
-from sparkle.media.synthetic import SubjectName, draw_clip
+from sparkle.generation.steps.base import Failed, Rejected, Sample, Work
 from sparkle.schemas.canonical import sha256_file
-from sparkle.schemas.record import Record
-from sparkle.schemas.records import Candidate
+from sparkle.schemas.records import Candidate, Record
 from sparkle.schemas.stages import STEP_NAMES
 
 WIDTH, HEIGHT, FRAMES = 1280, 720, 81  # upstream's clips

@@ -7,7 +7,7 @@
 - "720p" is max_pixels 921,600: a crop to 1280x704. "480p" is max_pixels 399,360 (832x480): frames are resized
   and cropped.
 - Ours is what a `PairDataset` does with the bytes of a pair, until they are uint8 (T, H, W, 3). The drop-in's
-  figure is of `sparkle.builders.kiwi`, which ends with PIL images.
+  figure is of `sparkle.builders.training.kiwi`, which ends with PIL images.
 - Kiwi-Edit's method: imageio-ffmpeg with its `count_frames` pass, frame by frame through PIL, as its
   unified_dataset.py does it.
 - torchcodec runs in an environment of its own (`make .venv-torchcodec/.ready`, FFmpeg installed); its best of
@@ -41,11 +41,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sparkle.builders.kiwi import UnifiedDataset
-from sparkle.builders.loader.item import Recipe, make_item
-from sparkle.builders.source.artifact import Artifact
+from drawn_clips.synthetic import draw_clip
+from sparkle.builders.release.artifact import Artifact
+from sparkle.builders.training.item import Recipe, make_item
+from sparkle.builders.training.kiwi import UnifiedDataset
 from sparkle.media.encode import Encoding
-from sparkle.media.synthetic import draw_clip
 from sparkle.media.view import SizeRules
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO

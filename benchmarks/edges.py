@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from chain import Chain, Clip, drawn_clips, listed_clips, run_chain
 
-from sparkle.generation.edges import LINE_WIDTH, EdgeThresholds, decoupled_edges, edge_view
+from sparkle.generation.steps.canny import LINE_WIDTH, EdgeThresholds, decoupled_edges, edge_view
 from sparkle.media.decode import iter_frames
 from sparkle.media.frames import resize
 from sparkle.media.mask import load_mask

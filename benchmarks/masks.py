@@ -27,16 +27,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from drawn_clips.synthetic import SubjectName, draw_clip
+from sparkle.generation.backends.classical.activity import Activity, measure_activity
+from sparkle.generation.backends.classical.filters import Box, bounding_box, opened, read_working
+from sparkle.generation.backends.classical.propagate import Flows, compute_flows, hard_mask, refine
+from sparkle.generation.backends.classical.subjects import find_subjects
+from sparkle.generation.backends.classical.tracker import follow
 from sparkle.generation.bait import majority_vote
-from sparkle.generation.classical.activity import Activity, measure_activity
-from sparkle.generation.classical.filters import Box, bounding_box, opened
-from sparkle.generation.classical.follow import follow
-from sparkle.generation.classical.propagate import Flows, compute_flows, refine
-from sparkle.generation.classical.subject import find_subjects
-from sparkle.generation.classical.upsample import hard_mask
-from sparkle.generation.classical.working import read_working
 from sparkle.media.decode import decode
-from sparkle.media.synthetic import SubjectName, draw_clip
 
 Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]

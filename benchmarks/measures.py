@@ -29,14 +29,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.classical.filters import dilate
+from drawn_clips.synthetic import SubjectName, draw_clip
+from sparkle.generation.backends.classical.filters import dilate
+from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.config import load_config
-from sparkle.generation.scenes.render import Scene
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
 from sparkle.media.mask import save_mask
 from sparkle.media.measure_clip import measure_clip
-from sparkle.media.synthetic import SubjectName, draw_clip
 from sparkle.schemas.records import MeasureRecord
 
 Image = npt.NDArray[np.uint8]

@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.classical.camera import CameraMotion, camera_motion
+from drawn_clips.synthetic import SubjectName, draw_clip
+from sparkle.generation.backends.classical.flow import CameraMotion, camera_motion
 from sparkle.media.decode import decode
-from sparkle.media.synthetic import SubjectName, draw_clip
 from sparkle.schemas.rules import Thresholds
 
 Frames = npt.NDArray[np.uint8]

@@ -30,19 +30,18 @@ from pathlib import Path
 
 import numpy as np
 
-from sparkle.builders.assign import parse_size
-from sparkle.builders.catalog import Placement, Placements, write_pairs
-from sparkle.builders.content import Content
-from sparkle.builders.pack import Journal, ShardPlan, pack
-from sparkle.builders.plan import find_placements, plan_shards
-from sparkle.builders.previous import Previous
-from sparkle.builders.run_folder import Run
-from sparkle.builders.sample import SCORES, Sample
+from sparkle._run_folder import Reclaimed
+from sparkle.builders.building.pack import Journal, ShardPlan, pack
+from sparkle.builders.building.plan import Previous, find_placements, plan_shards
+from sparkle.builders.building.run import Run
+from sparkle.builders.release.artifact import Content
+from sparkle.builders.release.assign import parse_size
+from sparkle.builders.release.sample import SCORES, Sample
+from sparkle.builders.release.tables import Placement, Placements, write_pairs
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import KIND_BY_NAME, KINDS, SOURCE_VIDEO
-from sparkle.schemas.reclaimed import Reclaimed
 from sparkle.schemas.rules import Thresholds
 
 THEME = "location"
@@ -196,7 +195,8 @@ def read_samples(folder: Path) -> list[Sample]:
         samples.append(
             Sample(
                 id=sample_id,
-                run=run,
+                folder=run.folder,
+                reclaimed=run.reclaimed,
                 candidate=r.Candidate(sample_id, source, THEME),
                 source=r.SourceRecord(source, f"{sample_id}.mp4", 500_000),
                 normalise=clip,

@@ -38,8 +38,8 @@ from typing import Any
 
 import numpy as np
 
-from sparkle.builders.assign import parse_size
-from sparkle.builders.manifest import FileEntry, dump_manifest, read_manifest
+from sparkle.builders.release.assign import parse_size
+from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 
@@ -53,7 +53,7 @@ OURS = """
 import sys
 from pathlib import Path
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
-from sparkle.hub.remotes.opening_target import open_target
+from sparkle.hub.targets.opening import open_target
 target = open_target(sys.argv[2], "hub", checkpoint=int(sys.argv[3]) or None)
 print("begins", flush=True)
 publish_release(Path(sys.argv[1]), target, PublishOptions(tag="v1.0", check=False))
@@ -103,7 +103,7 @@ class Hub:
 @contextmanager
 def serving(root: Path) -> Iterator[Hub]:
     """Serve a hub from a folder."""
-    command = [sys.executable, "-c", "from sparkle.hub.cli import main; main()", "serve", "--json"]
+    command = [sys.executable, "-c", "from sparkle.commands import hub; hub()", "serve", "--json"]
     command += ["--allow-faults", "--port", "0", "--root", str(root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

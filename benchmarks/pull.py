@@ -32,13 +32,13 @@ from typing import Any
 
 from random_access import KINDS, draw_release
 
-from sparkle.builders.manifest import read_manifest
-from sparkle.builders.source.pairs import open_pairs
+from sparkle.builders.reading.pairs import open_pairs
+from sparkle.builders.release.manifest import read_manifest
 
 REPO = "me/drawn"
 _SHARE = 0.2  # of the pairs that have the score: 8 to 10, drawn evenly
 _SCORE = 10.0 - 2.0 * _SHARE
-_COMMAND = "import sys; from sparkle.hub.cli import main; main(sys.argv[1:])"
+_COMMAND = "import sys; from sparkle.commands import hub; hub(sys.argv[1:])"
 _UPLOAD = """
 import sys
 from huggingface_hub import HfApi

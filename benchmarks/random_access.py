@@ -28,13 +28,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sparkle.builders.annotate import pair_row
-from sparkle.builders.catalog import pairs_schema_for_datasets
-from sparkle.builders.manifest import FileEntry, dump_manifest
-from sparkle.builders.source.artifact import Artifact
-from sparkle.builders.source.pairs import open_pairs
-from sparkle.builders.source.source import open_source
-from sparkle.builders.tar import header
+from sparkle.builders.reading.pairs import open_pairs
+from sparkle.builders.reading.source import open_source
+from sparkle.builders.release.artifact import Artifact
+from sparkle.builders.release.formats import pair_row
+from sparkle.builders.release.manifest import FileEntry, dump_manifest
+from sparkle.builders.release.tables import pairs_schema_for_datasets
+from sparkle.builders.release.tar import header
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.ids import format_id

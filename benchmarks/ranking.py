@@ -34,16 +34,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.classical.composite import composite_frame, fit_harmony
-from sparkle.generation.classical.filters import dilate
-from sparkle.generation.classical.quality import later_index
-from sparkle.generation.classical.score import ScoredFrame, score_edit, score_frame
-from sparkle.generation.classical.upsample import soft_alpha
+from drawn_clips.synthetic import SubjectName, draw_clip
+from sparkle.generation.backends.classical.composite import composite_frame, fit_harmony
+from sparkle.generation.backends.classical.filters import dilate
+from sparkle.generation.backends.classical.image_scorer import ScoredFrame, score_edit, score_frame
+from sparkle.generation.backends.classical.propagate import soft_alpha
+from sparkle.generation.backends.classical.quality import later_index
+from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.config import load_config
-from sparkle.generation.scenes.render import Scene
 from sparkle.media.decode import decode
 from sparkle.media.frames import score_indices
-from sparkle.media.synthetic import SubjectName, draw_clip
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

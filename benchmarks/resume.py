@@ -30,13 +30,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sparkle.builders.annotate import pair_row
-from sparkle.builders.catalog import ROW_GROUP, pairs_schema_for_datasets
-from sparkle.builders.content import Content
-from sparkle.builders.manifest import FileEntry, dump_manifest
-from sparkle.builders.tar import list_tar, write_tar
+from drawn_clips.synthetic import draw_clip
+from sparkle.builders.release.artifact import Content
+from sparkle.builders.release.formats import pair_row
+from sparkle.builders.release.manifest import FileEntry, dump_manifest
+from sparkle.builders.release.tables import ROW_GROUP, pairs_schema_for_datasets
+from sparkle.builders.release.tar import list_tar, write_tar
 from sparkle.media.encode import Encoding
-from sparkle.media.synthetic import draw_clip
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.ids import format_id
@@ -95,8 +95,8 @@ def resume(release: Path, workers: int) -> float:
     """Seconds from opening a release in the middle of an epoch to a batch."""
     from torch.utils.data import DataLoader
 
-    from sparkle.builders.loader.dataset import PairDataset
-    from sparkle.builders.loader.tensors import collate
+    from sparkle.builders.training.dataset import PairDataset
+    from sparkle.builders.training.tensors import collate
 
     start = time.perf_counter()
     pairs = PairDataset(release, frames=FRAMES, min_scores={"edited_video": 8.5}, threads=2)
@@ -111,7 +111,7 @@ def resume(release: Path, workers: int) -> float:
 
 def look_up(release: Path) -> float:
     """Megabytes that a process has for itself after it looked up rows all over the tables."""
-    from sparkle.builders.loader.dataset import PairDataset
+    from sparkle.builders.training.dataset import PairDataset
 
     before = _private_mb()
     pairs = PairDataset(release, frames=FRAMES).parts[0]

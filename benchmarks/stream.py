@@ -26,9 +26,9 @@ from pathlib import Path
 
 from random_access import draw_release
 
-from sparkle.builders.loader.dataset import PairDataset
-from sparkle.builders.source.pairs import open_pairs
-from sparkle.builders.source.source import open_source
+from sparkle.builders.reading.pairs import open_pairs
+from sparkle.builders.reading.source import open_source
+from sparkle.builders.training.dataset import PairDataset
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO
 
 CHUNK = 32  # pairs, as a stream reads them

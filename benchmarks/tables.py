@@ -33,19 +33,19 @@ import orjson
 import pyarrow.parquet as pq
 import tomli_w
 
-from sparkle.builders.annotate import CSV_COLUMNS
-from sparkle.builders.assign import BLOCK, END_BYTES, member_bytes
-from sparkle.builders.catalog import Placement, write_pairs
-from sparkle.builders.run_folder import read_run
-from sparkle.builders.sample import Sample
-from sparkle.builders.select import replay
-from sparkle.builders.text import write_text
+from sparkle.builders.building.replay import replay
+from sparkle.builders.building.run import read_run
+from sparkle.builders.building.text import write_text
+from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
+from sparkle.builders.release.formats import CSV_COLUMNS
+from sparkle.builders.release.sample import Sample
+from sparkle.builders.release.tables import Placement, write_pairs
+from sparkle.generation.taxonomy import load_taxonomy
 from sparkle.schemas import layout
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import KINDS
 from sparkle.schemas.rules import Thresholds
 from sparkle.schemas.stages import STEPS, StepInfo
-from sparkle.schemas.taxonomy import load_taxonomy
 
 ROWS = 140_000  # pairs of the public release
 THEME = "location"

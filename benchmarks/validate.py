@@ -32,9 +32,9 @@ from typing import Any
 
 import jsonschema
 
-from sparkle.builders.annotate import csv_line
-from sparkle.builders.check_lines import LinesJob
-from sparkle.builders.manifest import FileEntry, dump_manifest
+from sparkle.builders.checks.lines import LinesJob
+from sparkle.builders.release.formats import csv_line
+from sparkle.builders.release.manifest import FileEntry, dump_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document, sha256_file
 from sparkle.schemas.ids import format_id

@@ -34,8 +34,8 @@ from typing import Any
 
 import numpy as np
 
-from sparkle.builders.assign import parse_size
-from sparkle.builders.manifest import describe_file, dump_manifest, list_files
+from sparkle.builders.release.assign import parse_size
+from sparkle.builders.release.manifest import describe_file, dump_manifest, list_files
 from sparkle.schemas import layout
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import KINDS
@@ -48,7 +48,7 @@ BLOCK = 8 << 20  # bytes drawn, or hashed, at a time
 
 OURS = """
 import sys
-from sparkle.hub.verify.options import VerifyOptions
+from sparkle.hub.verify.report import VerifyOptions
 from sparkle.hub.verify.verify import verify_release
 report = verify_release(sys.argv[1], VerifyOptions(levels=("integrity",)))
 assert report.ok and report.levels[0].status == "proved", report
@@ -197,7 +197,7 @@ class Hub:
 @contextmanager
 def serving(root: Path) -> Iterator[Hub]:
     """Serve a hub from a folder."""
-    command = [sys.executable, "-c", "from sparkle.hub.cli import main; main()", "serve", "--json"]
+    command = [sys.executable, "-c", "from sparkle.commands import hub; hub()", "serve", "--json"]
     command += ["--port", "0", "--root", str(root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

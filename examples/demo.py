@@ -24,12 +24,12 @@ from pathlib import Path
 
 from rehearsal import rehearse, run  # it stands beside this file
 
+from drawn_clips.sheet import contact_sheet
+from drawn_clips.synthetic import draw_clip
+from sparkle._files import atomic_path
 from sparkle.media.images import write_png
-from sparkle.media.sheet import contact_sheet
-from sparkle.media.synthetic import draw_clip
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_line
-from sparkle.schemas.fsio import atomic_path
 
 # Name, seed, subject, camera: enough to see variety, few enough for a coffee.
 DRAWN = (

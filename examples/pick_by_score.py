@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from sparkle import open_pairs, open_source
-from sparkle.builders.index.indexing import index_upstream
+from sparkle.builders.upstream.indexing import index_upstream
 from sparkle.media.encode import VideoWriter
 from sparkle.schemas import layout
 from sparkle.schemas.ids import format_id

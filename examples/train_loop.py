@@ -18,7 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from sparkle import PairDataset
-from sparkle.builders.loader.tensors import collate
+from sparkle.builders.training.tensors import collate
 
 
 def main() -> None:

@@ -20,8 +20,7 @@ from torch.utils.data import DataLoader
 
 from sparkle import load_mask
 from sparkle.media.container import open_video
-from sparkle.media.view import SizeRules, fit, look
-from sparkle.media.window import read_window
+from sparkle.media.view import SizeRules, fit, look, read_window
 
 FRAMES = 5
 SIZES = SizeRules(max_pixels=64 * 64)

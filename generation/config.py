@@ -18,7 +18,7 @@ from typing import Any
 from sparkle.media.encode import Encoding
 from sparkle.media.normalise import SourceSpec
 from sparkle.schemas.errors import ConfigError, RecordError
-from sparkle.schemas.record import Record
+from sparkle.schemas.records import Record
 from sparkle.schemas.rules import Thresholds
 
 DEFAULT_CONFIG = "classical"

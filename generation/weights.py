@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sparkle.generation.hash_cache import HashCache
+from sparkle._cache import HashCache
 from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ConfigError
 

@@ -94,7 +94,7 @@ KINDS: tuple[Kind, ...] = (
 )
 KIND_BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
 
-# --- a run ---
+# --- a run -----------------------------------------------------------------------------------------
 RUN_CONFIG = "run.toml"
 SOURCES = "sources.jsonl"
 CANDIDATES = "candidates.jsonl"
@@ -112,7 +112,7 @@ def held_shard(sha256: str) -> str:
     return f"shards/{sha256}.tar"
 
 
-# --- a release ---
+# --- a release -------------------------------------------------------------------------------------
 CARD = "README.md"
 CHANGELOG = "CHANGELOG.md"  # of a release that pairs were taken down of: a section a takedown
 MANIFEST = "manifest.json"
@@ -177,7 +177,7 @@ def strip(theme: str) -> str:
     return f"assets/strip_{theme}.webp"
 
 
-# --- a bench, as upstream publishes Sparkle-Bench ---
+# --- a bench ---------------------------------------------------------------------------------------
 BENCH_CSV_COLUMNS = ("edited_type", "prompt", "original_video")
 
 

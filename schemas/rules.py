@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import RecordError
-from sparkle.schemas.record import Record
+from sparkle.schemas.records import Record
 
 
 @dataclass(frozen=True)

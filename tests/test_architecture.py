@@ -6,12 +6,49 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-FLOORS = {"schemas": 1, "media": 2, "generation": 3, "builders": 3, "hub": 4, "front": 5}
+from harness import ROOT
+
+FOLDERS = ("schemas", "generation", "builders", "hub")
+# A floor may import those before it. Two of the same number do not know each other.
+FLOORS = {
+    "schemas": 1,
+    "configs": 1,
+    "_": 2,
+    "media": 3,
+    "generation": 4,
+    "builders": 4,
+    "hub": 5,
+    "commands": 6,
+}
+# Within a floor: the sub-packages in the order in which they may import each other, later from earlier.
+ORDER = {
+    "generation": ("backends", "steps", "run"),
+    "builders": (
+        "release",
+        "reading",
+        "cards",
+        "building",
+        "training",
+        "upstream",
+        "takedown",
+        "checks",
+    ),
+    "hub": ("targets", "publish", "diff", "pull", "takedown", "verify", "preview"),
+    "hub.staging": ("store", "routes"),
+}
+# The modules that stand beside sub-packages. Those of `generation` come before them, those of the staging hub
+# (which put everything together) after.
+LOOSE = {
+    "generation": {"config", "taxonomy", "backend", "needs", "weights", "bait"},
+    "builders": set(),
+    "hub": set(),
+    "hub.staging": {"app", "faults", "server"},
+}
 HEAVY = (
     "numpy",
     "cv2",
@@ -30,14 +67,17 @@ HEAVY = (
 )
 
 
-def module_files() -> dict[str, Path]:
+@cache
+def modules() -> dict[str, Path]:
     """Every module of the package, by its dotted name."""
+    files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
+    linked = {ROOT / "sparkle" / folder for folder in FOLDERS}
+    files += [file for file in (ROOT / "sparkle").rglob("*.py") if not linked & {*file.parents}]
     found = {}
-    for floor in FLOORS:
-        for file in (ROOT / floor).rglob("*.py"):
-            parts = list(file.relative_to(ROOT).with_suffix("").parts)
-            parts = ["sparkle", *(parts[1:] if floor == "front" else parts)]
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    for file in files:
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        parts = parts if parts[0] == "sparkle" else ("sparkle", *parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
     return found
 
 
@@ -51,67 +91,96 @@ def imported_names(file: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def floor_of(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 and parts[1] in FLOORS else "front"
-
-
-def edges(modules: dict[str, Path]) -> Iterator[tuple[str, str]]:
-    for module, file in modules.items():
+@cache
+def edges() -> frozenset[tuple[str, str]]:
+    """Which module imports which other."""
+    found = set()
+    for module, file in modules().items():
         for name in imported_names(file):
-            target = name if name in modules else name.rpartition(".")[0]
-            if target in modules:
-                yield module, target
+            target = name if name in modules() else name.rpartition(".")[0]
+            if target in modules() and target != module:
+                found.add((module, target))
+    return frozenset(found)
 
 
-def test_every_floor_is_seen():
-    modules = module_files()
-    assert "sparkle.cli" in modules
-    assert "sparkle.schemas.layout" in modules
-    assert {floor_of(module) for module in modules} == set(FLOORS)
+def floor_of(module: str) -> int:
+    """The number of a module's floor; the package itself, with the public names, is the last."""
+    name = module.split(".")[1] if "." in module else "sparkle"
+    if name in ("sparkle", "__main__"):
+        return 7
+    return FLOORS["_" if name.startswith("_") else name]
+
+
+def test_every_module_is_seen():
+    assert {"sparkle", "sparkle._files", "sparkle.schemas.layout", "sparkle.hub.staging.app"} <= {*modules()}
 
 
 def test_imports_go_down_only():
-    wrong = [
-        f"{module} imports {target}"
-        for module, target in edges(module_files())
-        if floor_of(module) != floor_of(target) and FLOORS[floor_of(target)] >= FLOORS[floor_of(module)]
-    ]
+    def goes_up(module: str, target: str) -> bool:
+        if floor_of(module) == floor_of(target):
+            return module.split(".")[1] != target.split(".")[1] and floor_of(module) != FLOORS["_"]
+        return floor_of(module) < floor_of(target)
+
+    # `import sparkle` gives names and the version; modules do not take them from there.
+    assert [f"{module} imports {target}" for module, target in edges() if goes_up(module, target)] == []
+
+
+@pytest.mark.parametrize("floor", ORDER)
+def test_imports_go_down_inside_a_floor(floor):
+    order, inside = ORDER[floor], f"sparkle.{floor}."
+
+    def place(module: str) -> int | None:
+        name = module.removeprefix(inside).split(".")[0]
+        if name in order:
+            return order.index(name)
+        return None if name not in LOOSE[floor] else -1 if floor == "generation" else len(order)
+
+    wrong = []
+    for module, target in edges():
+        if module.startswith(inside) and target.startswith(inside):
+            ours, theirs = place(module), place(target)
+            if ours is not None and theirs is not None and ours < theirs:
+                wrong.append(f"{module} imports {target}")
     assert wrong == []
 
 
+@pytest.mark.parametrize("floor", LOOSE)
+def test_modules_stand_in_the_folders_that_are_named(floor):
+    folder = ROOT / floor.replace(".", "/")
+    names = {
+        path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    others = {"staging"} if floor == "hub" else set()
+    assert names - {"__init__"} == {*ORDER[floor], *LOOSE[floor], *others}
+
+
 def test_no_import_circle():
-    graph: dict[str, set[str]] = {module: set() for module in module_files()}
-    for module, target in edges(module_files()):
-        if module != target:
-            graph[module].add(target)
+    graph: dict[str, set[str]] = {module: set() for module in modules()}
+    for module, target in edges():
+        graph[module].add(target)
     while leaves := [module for module, targets in graph.items() if not targets & graph.keys()]:
         for module in leaves:
             del graph[module]
     assert graph == {}
 
 
-@pytest.mark.parametrize("folder", [*FLOORS, "tests", "benchmarks", "examples"])
+@pytest.mark.parametrize("folder", [*FOLDERS, "sparkle", "tests", "benchmarks", "examples"])
 def test_folders_are_never_imported_by_their_own_name(folder):
     for file in (ROOT / folder).rglob("*.py"):
         for name in imported_names(file):
-            assert name.split(".")[0] not in FLOORS, f"{file} imports {name}: write sparkle.{name}"
+            assert name.split(".")[0] not in FOLDERS, f"{file} imports {name}: write sparkle.{name}"
 
 
-# Command -> the module whose `main` it is.
-_MAINS = {"sparkle": "sparkle.cli", "sparkle-hub": "sparkle.hub.cli"}
-
-
-@pytest.mark.parametrize("command", _MAINS)
+@pytest.mark.parametrize("command", ["main", "hub"])
 def test_help_imports_nothing_heavy(command):
     code = (
         "import sys\n"
-        f"from {_MAINS[command]} import main\n"
+        f"from sparkle.commands import {command} as command\n"
         "from click.testing import CliRunner\n"
         "runner = CliRunner()\n"
-        "words = [[name, '--help'] for name in main.list_commands(None)]\n"
+        "words = [[name, '--help'] for name in command.list_commands(None)]\n"
         "for line in [['--help'], ['--version'], *words]:\n"
-        "    result = runner.invoke(main, line)\n"
+        "    result = runner.invoke(command, line)\n"
         "    assert result.exit_code == 0, (line, result.output)\n"
         f"    print(line, [name for name in {HEAVY!r} if name in sys.modules])\n"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkle.media.synthetic import draw_clip
+from drawn_clips.synthetic import draw_clip
 from sparkle.schemas.canonical import sha256_file
 
 LOAD = """

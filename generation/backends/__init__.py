@@ -1,8 +1,91 @@
-"""Backends, one model a file: `backends/<capability>/<name>.py` holds a class `Backend`.
+"""Backends: from a name in the configuration to a class.
+
+Each model has a folder or a file here. A module in it has a class `Backend`, and `_MODULES` says which name
+of which capability means which module.
 
 A `Backend` is a dataclass whose fields are its options in the configuration, with
 
 - `identity`: what it is for provenance and fingerprints (model, revision, version);
 - `setup()`: loads what it needs, called once in the process that works;
-- the methods of its capability (see `sparkle.generation.capabilities`).
+- the methods of its capability (see `sparkle.generation.backend`).
 """
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from typing import Any
+
+from sparkle.generation.backend import Pinnable
+from sparkle.generation.config import CAPABILITIES, RunConfig
+from sparkle.schemas.errors import ConfigError, RecordError
+from sparkle.schemas.records import load_fields
+
+# Capability -> name in the configuration -> module below this package.
+_MODULES: dict[str, dict[str, str]] = {
+    "flow": {"classical": "classical.flow", "raft": "raft"},
+    "vlm": {"classical": "classical.vlm", "openai": "vlm.openai", "qwen3-vl": "vlm.qwen3_vl"},
+    "image_editor": {"classical": "classical.image_editor", "flux2-klein": "diffusion.flux2_klein"},
+    "image_scorer": {
+        "classical": "classical.image_scorer",
+        "editscore": "editscore.local",
+        "editscore-openai": "editscore.openai",
+    },
+    "image_to_video": {"classical": "classical.image_to_video", "wan22-i2v": "diffusion.wan_i2v"},
+    "tracker": {"classical": "classical.tracker", "sam3": "sam3"},
+    "control_to_video": {
+        "classical": "classical.control_to_video",
+        "copy-paste": "classical.copy_paste",
+        "wan-vace": "diffusion.wan_vace",
+        "wan22-fun-control": "diffusion.wan_fun_control",
+    },
+}
+
+
+def make_backend(config: RunConfig, capability: str) -> Any:
+    """The backend that a configuration names, with its options; nothing is loaded yet.
+
+    Raises:
+        ConfigError: no such backend, or an option that it does not have.
+    """
+    table = dict(config.backend_table(capability))
+    name = table.pop("name")
+    where = f"[backends.{capability}]"
+    modules = _MODULES[capability]
+    if name not in modules:
+        raise ConfigError("no such backend", got=name, wanted=", ".join(modules), where=where)
+    module = importlib.import_module(f"{__name__}.{modules[name]}")
+    try:
+        return load_fields(module.Backend, table)
+    except RecordError as error:
+        wanted = ", ".join(field.name for field in dataclasses.fields(module.Backend)) or "no options"
+        got = error.got or f"no {error.wanted}"  # a missing key is named by what was wanted
+        raise ConfigError(error.problem, got=got, wanted=wanted, where=f"{where} {error.where}") from None
+    except ConfigError as error:
+        raise ConfigError(error.problem, got=error.got, wanted=error.wanted, where=where) from None
+
+
+def pin_models(config: RunConfig) -> RunConfig:
+    """The configuration with branches and tags of models as the commits that they name now.
+
+    What a run's workers load, its fingerprints and what is recorded to make it again are then the same.
+
+    Raises:
+        ConfigError: no such backend or option, or a model that cannot be had.
+    """
+    tables = dict(config.backends)
+    for capability in CAPABILITIES:
+        backend = make_backend(config, capability)
+        if isinstance(backend, Pinnable):
+            tables[capability] = {**tables[capability], **backend.pinned()}
+    return dataclasses.replace(config, backends=tables)
+
+
+def list_models(config: RunConfig) -> list[dict[str, str]]:
+    """What makes the samples of a configuration, for run.toml and the provenance."""
+    models = []
+    for capability in CAPABILITIES:
+        identity = make_backend(config, capability).identity
+        name = str(config.backend_table(capability)["name"])
+        models.append({"capability": capability, "backend": name, **identity.to_json()})
+    return models

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from sparkle.generation.config import RunConfig
-from sparkle.generation.step import Step
-from sparkle.generation.steps.animate import Animate
-from sparkle.generation.steps.camera import Camera
-from sparkle.generation.steps.compose import Compose
-from sparkle.generation.steps.edges import Edges
-from sparkle.generation.steps.edit import Edit
-from sparkle.generation.steps.edit_score import EditScore
-from sparkle.generation.steps.flow import Flow
-from sparkle.generation.steps.ground1 import Ground1
-from sparkle.generation.steps.ground2 import Ground2
-from sparkle.generation.steps.measure import Measure
-from sparkle.generation.steps.normalise import Normalise
-from sparkle.generation.steps.remove import Remove
-from sparkle.generation.steps.remove_score import RemoveScore
-from sparkle.generation.steps.synthesize import Synthesize
-from sparkle.generation.steps.track import Track
-from sparkle.generation.steps.video_score import VideoScore
+from sparkle.generation.steps.background import Animate, Ground1, Remove, RemoveScore
+from sparkle.generation.steps.base import Step
+from sparkle.generation.steps.first_frame import Compose, Edit, EditScore
+from sparkle.generation.steps.source import Camera, Flow, Normalise
+from sparkle.generation.steps.synthesis import Edges, Measure, Synthesize, VideoScore
+from sparkle.generation.steps.tracking import Ground2, Track
 
 _STEPS: dict[str, type[Step]] = {
     step.name: step

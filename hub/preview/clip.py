@@ -7,6 +7,11 @@ How it works
 - The card is source and edited side by side, small: what the grid plays. Its first frame is the poster.
 - Stills (first frames, the removed foreground) stand in a row in one image.
 - Bytes depend on the artifacts, `VERSION` and the versions of the encoders alone.
+
+The streams of a sample as rows of equal frames: what is missing or breaks off is blank and is said.
+
+A reviewer wants to see what there is of a broken pair, so a pane never stops the others: its picture goes
+dark where frames are missing, and `problem` has the words.
 """
 
 from __future__ import annotations
@@ -17,17 +22,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from sparkle.hub.preview.panes import Image, Pane, say
+from sparkle._files import atomic_path, write_atomic
+from sparkle.media.decode import iter_frames
 from sparkle.media.encode import Encoding, VideoWriter
 from sparkle.media.frames import fit, resize
 from sparkle.media.images import encode_webp, read_png
-from sparkle.media.probe import Shape, look
+from sparkle.media.mask import load_mask
+from sparkle.media.probe import Look, look
 from sparkle.schemas import layout
 from sparkle.schemas.errors import MediaError
-from sparkle.schemas.fsio import atomic_path, write_atomic
-from sparkle.schemas.layout import Kind
-from sparkle.schemas.record import Record
+from sparkle.schemas.layout import BACKGROUND_VIDEO, SOURCE_VIDEO_MASK, Kind
+from sparkle.schemas.records import Record
 
 VERSION = 1  # of what is drawn and how it is encoded: another one makes everything afresh
 
@@ -136,7 +143,7 @@ def make_clip(files: Mapping[Kind, Path], places: Places) -> Clip:
     )
 
 
-def _shape(files: Mapping[Kind, Path], problems: list[str]) -> Shape | None:
+def _shape(files: Mapping[Kind, Path], problems: list[str]) -> Look | None:
     """What the source video is, or the edited one where there is no source that decodes."""
     for kind in PAIR:
         try:
@@ -148,7 +155,7 @@ def _shape(files: Mapping[Kind, Path], problems: list[str]) -> Shape | None:
 
 
 def _write_videos(
-    panes: Sequence[Pane], shape: Shape, size: tuple[int, int], places: Places
+    panes: Sequence[Pane], shape: Look, size: tuple[int, int], places: Places
 ) -> tuple[int, Image]:
     """Write sheet and card; gives the number of frames and the card's first one."""
     leader = next(pane for pane in panes if pane.kind in PAIR and pane.problem is None)
@@ -204,7 +211,7 @@ def _writer(path: Path, like: Image, fps: int, encoding: Encoding) -> Iterator[V
 
 
 def _stills(
-    files: Mapping[Kind, Path], shape: Shape, size: tuple[int, int], problems: list[str]
+    files: Mapping[Kind, Path], shape: Look, size: tuple[int, int], problems: list[str]
 ) -> Iterator[tuple[Kind, Image]]:
     """Yield the images that are there and can be read."""
     for kind in STILLS:
@@ -219,3 +226,86 @@ def _stills(
             found = f"{image.shape[1]}x{image.shape[0]}"
             problems.append(f"{kind.name} is {found}, the video {shape.width}x{shape.height}")
         yield kind, resize(image[None], size)[0]
+
+
+# --- the streams of a sample as rows of equal frames -----------------------------------------------
+
+
+Image = npt.NDArray[np.uint8]
+
+_BLANK = 24  # gray level of frames that are not there: dark, yet no black frame of a video
+_SET = np.uint8(255)
+
+
+def say(kind: Kind, error: MediaError) -> str:
+    """What is wrong with an artifact, in a line."""
+    return f"{kind.name}: {error.problem}" + (f" ({error.got})" if error.got else "")
+
+
+class Pane:
+    """A stream of a sample, frame by frame at one size.
+
+    Args:
+        kind: A video, or the mask.
+        path: Its file.
+        shape: What the source video is: the others must be as large.
+        size: (width, height) in pixels of the frames that are drawn.
+
+    Attributes:
+        kind: What it shows.
+        problem: What is wrong with it; None while nothing is.
+    """
+
+    def __init__(self, kind: Kind, path: Path, shape: Look, size: tuple[int, int]) -> None:
+        self.kind = kind
+        self.problem: str | None = None
+        self._drawn = 0
+        self._blank = np.full((size[1], size[0], 3), _BLANK, np.uint8)
+        self._frames: Iterator[Image] = iter(())
+        try:
+            found, self._frames = _open(kind, path, size)
+        except MediaError as error:
+            self.problem = say(kind, error)
+            return
+        if found != (shape.width, shape.height):
+            self.problem = f"{kind.name} is {found[0]}x{found[1]}, the video {shape.width}x{shape.height}"
+
+    def next(self) -> Image | None:
+        """The next frame, uint8 (height, width, 3); None at the end, or where it breaks off."""
+        try:
+            frame = next(self._frames, None)
+        except MediaError as error:
+            self.problem, self._frames = say(self.kind, error), iter(())
+            return None
+        self._drawn += frame is not None
+        return frame
+
+    def draw(self) -> Image:
+        """The next frame, or a blank one."""
+        frame = self.next()
+        return self._blank if frame is None else frame
+
+    def finish(self, frames: int) -> None:
+        """Compare its length with the source's."""
+        left = self.next() is not None
+        # A background that was imported may be longer than its source.
+        fits = self._drawn == frames or (left and self.kind is BACKGROUND_VIDEO)
+        if self.problem is None and not fits:
+            count = f"more than {frames}" if left else self._drawn
+            self.problem = f"{self.kind.name} has {count} frames, the video {frames}"
+
+
+def _open(kind: Kind, path: Path, size: tuple[int, int]) -> tuple[tuple[int, int], Iterator[Image]]:
+    """(width, height) of an artifact's own frames, and its frames at `size`; raises MediaError."""
+    if kind is SOURCE_VIDEO_MASK:
+        masks = load_mask(path)
+        return (masks.shape[2], masks.shape[1]), _levels(masks, size)
+    shape = look(path)
+    return (shape.width, shape.height), iter_frames(path, size=size)
+
+
+def _levels(masks: npt.NDArray[np.bool_], size: tuple[int, int]) -> Iterator[Image]:
+    """Masks as white on black, their edges softened by pixel area."""
+    for mask in masks:
+        levels = resize((mask.view(np.uint8) * _SET)[None], size)[0]
+        yield np.repeat(levels[..., None], 3, axis=2)

@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from sparkle.builders.catalog import MEASURE_COLUMNS, SCORE_COLUMNS
-from sparkle.builders.source.artifact import Artifact
-from sparkle.builders.source.pairs import open_pairs
-from sparkle.builders.source.place import Place, open_place
-from sparkle.hub.diff_rows import Table
+from sparkle.builders.reading.pairs import open_pairs
+from sparkle.builders.reading.place import Place, open_place
+from sparkle.builders.release.artifact import Artifact
+from sparkle.builders.release.tables import MEASURE_COLUMNS, SCORE_COLUMNS
+from sparkle.hub.diff.theme import Table
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.layout import Kind
-from sparkle.schemas.strict_json import parse_strict
+from sparkle.schemas.validate import parse_strict
 
 Fields = dict[str, Any]
 

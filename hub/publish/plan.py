@@ -5,22 +5,41 @@
 - What the release before listed and this one does not is deleted; so is data that a publish which ended early
   left. Other files of the place stay as they are.
 - What a Hub does not take is refused before anything is sent; what it advises against is said.
+
+In which commits the files of a release become visible.
+
+How it works
+- A reader of a branch must never see a card or a table that promises what is not there, nor a tar that is not
+  the one which the table beside it was made of. So everything becomes visible in one commit, as far as a Hub
+  takes that many files in one (`Limits.commit_files`).
+- When there are more, data at paths where nothing stood goes ahead, loose samples before shards: no table
+  that readers have names those paths yet. The last commit holds what readers go by (card, csv and JSON lines,
+  tables, manifest), everything that is replaced or deleted, and as much of the rest as fits.
+- A change that replaces more than a Hub advises stays one commit all the same: half of it would be wrong.
+
+What may be published over: nothing, a release, or what an unfinished publish of this release left.
+
+The files of a release that is published, and whether they stay what they were when it began.
+
+Size, modification time and inode of each are noted at the start, before anything is checked or hashed, and
+compared again before and after it is sent.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from sparkle.builders.manifest import FileEntry
-from sparkle.hub.publish.files import LocalFiles
-from sparkle.hub.publish.occupied import leftovers, published_before
-from sparkle.hub.publish.order import Batch, batches
-from sparkle.hub.remotes.target import Limits, Parcel, Standing, Stored, Target, git_sha1
+from sparkle._files import safe_join
+from sparkle.builders.release.manifest import FileEntry, parse_manifest, read_manifest
+from sparkle.hub.targets.target import Limits, Parcel, Standing, Stored, Target, git_sha1
+from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
-from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.errors import RecordError, ReleaseError
+from sparkle.schemas.ids import THEMES, parse_id
 
 
 @dataclass(frozen=True)
@@ -173,3 +192,195 @@ def _notes(
 def readable(size: int) -> str:
     """Bytes for people."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
+# --- in --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one commit holds.
+
+    Attributes:
+        puts: Files that are new or replaced, sorted by path.
+        deletes: Paths that go, sorted.
+    """
+
+    puts: tuple[FileEntry, ...]
+    deletes: tuple[str, ...] = ()
+
+
+def is_sample(path: str) -> bool:
+    """Whether a path of a release is an artifact that stands loose."""
+    stem = PurePosixPath(path).stem
+    try:
+        parse_id(stem)
+    except RecordError:
+        return False
+    return any(kind.path(stem) == path for kind in layout.KINDS)
+
+
+def is_shard(path: str) -> bool:
+    """Whether a path of a release is a tar."""
+    return path.endswith(".tar")
+
+
+def is_data(path: str) -> bool:
+    """Whether a path of a release is one that readers find by tables, not one that they go by."""
+    return is_shard(path) or is_sample(path)
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path is one where nothing but a release has data."""
+    paired = layout.webdataset_shard("", 0).partition("/")[0] + "/"
+    parts = any(kind.part(theme, path) is not None for theme in THEMES for kind in layout.KINDS)
+    return parts or is_sample(path) or (is_shard(path) and path.startswith(paired))
+
+
+def batches(
+    new: Sequence[FileEntry], replaced: Sequence[FileEntry], deletes: Sequence[str], limit: int | None
+) -> list[Batch]:
+    """The commits that a release takes, in order; none when there is nothing to do.
+
+    Args:
+        new: Files at paths where nothing stands.
+        replaced: Files at paths where something else stands.
+        deletes: Paths that go.
+        limit: Files a commit; None for as many as there are.
+    """
+    if not (new or replaced or deletes):
+        return []
+    data = sorted((entry for entry in new if is_data(entry.path)), key=_early)
+    last = [entry for entry in new if not is_data(entry.path)] + list(replaced)
+    room = len(data) if limit is None else max(0, limit - len(last) - len(deletes))
+    ahead, rest = data[: max(0, len(data) - room)], data[max(0, len(data) - room) :]
+    step = limit or len(data) or 1
+    early = [Batch(_by_path(ahead[start : start + step])) for start in range(0, len(ahead), step)]
+    return [*early, Batch(_by_path([*last, *rest]), tuple(sorted(deletes)))]
+
+
+def sending_order(entries: Sequence[FileEntry]) -> list[FileEntry]:
+    """Files in the order in which they are sent: shards, loose samples, then what readers go by."""
+    rank = {True: 0, False: 1}
+    return sorted(
+        entries, key=lambda entry: (rank[is_data(entry.path)], rank[is_shard(entry.path)], entry.path)
+    )
+
+
+def _early(entry: FileEntry) -> tuple[bool, str]:
+    return is_shard(entry.path), entry.path
+
+
+def _by_path(entries: Sequence[FileEntry]) -> tuple[FileEntry, ...]:
+    return tuple(sorted(entries, key=lambda entry: entry.path))
+
+
+# --- what may be published over --------------------------------------------------------------------
+
+
+_SHOWN = 3  # paths in a message
+
+
+def published_before(standing: Standing, where: str, same: Collection[str]) -> Mapping[str, FileEntry]:
+    """The files that the release which stands in a place lists; none when the place is empty.
+
+    Args:
+        standing: What stands there.
+        where: The place, for messages.
+        same: Paths there that hold what is about to be published.
+
+    Raises:
+        ReleaseError: something else stands there.
+    """
+    if standing.manifest is not None:
+        try:
+            return {entry.path: entry for entry in parse_manifest(standing.manifest, where)}
+        except ReleaseError as error:
+            raise _other_dataset(f"a {layout.MANIFEST} of another kind: {error.problem}", where) from None
+    others = [path for path in standing.files if path not in same]
+    if others and others != [layout.CARD]:
+        raise _other_dataset(", ".join(others[:_SHOWN]), where)
+    return {}
+
+
+def refuse_other(standing: Standing, where: str) -> None:
+    """Raise ReleaseError when something else stands in a place; what is to be published is not known yet."""
+    published_before(standing, where, {path for path in standing.files if is_ours(path)})
+
+
+def leftovers(standing: Standing, listed: Collection[str]) -> list[str]:
+    """Data of a publish that ended early: paths that are a release's own, and that no manifest lists."""
+    return [path for path in standing.files if path not in listed and is_ours(path)]
+
+
+def _other_dataset(got: str, where: str) -> ReleaseError:
+    return ReleaseError(
+        "something else stands there, and it would be mixed with the release",
+        got=got,
+        wanted=f"an empty place, or a release (a {layout.MANIFEST} as `sparkle build` writes it)",
+        where=where,
+        fix="choose another name; or empty the place yourself, if what is there may go",
+    )
+
+
+# --- the files of a release ------------------------------------------------------------------------
+
+
+def list_release(folder: Path) -> list[FileEntry]:
+    """Every file of a release, its manifest included, sorted by path.
+
+    Raises:
+        ReleaseError: it is not a release, or its manifest cannot be read.
+    """
+    entries = read_manifest(folder)
+    manifest = (folder / layout.MANIFEST).read_bytes()
+    own = FileEntry(layout.MANIFEST, len(manifest), sha256_bytes(manifest))
+    return sorted([*entries, own], key=lambda entry: entry.path)
+
+
+class LocalFiles:
+    """Where the files of a release are, as far as they are here.
+
+    Args:
+        folder: The release.
+        entries: Its files.
+
+    Raises:
+        UnsafePathError: a path of the manifest leaves the folder.
+        ReleaseError: a path of it is a link or no file.
+    """
+
+    def __init__(self, folder: Path, entries: Sequence[FileEntry]) -> None:
+        self._stamps: dict[Path, tuple[int, int, int]] = {}
+        self._paths: dict[str, Path] = {}
+        for entry in entries:
+            path = safe_join(folder, entry.path)
+            if path.is_symlink() or (path.exists() and not path.is_file()):
+                raise ReleaseError("a path of the release is no plain file", where=path)
+            if path.exists():
+                self._paths[entry.path] = path
+                self._stamps[path] = _stamp(path)
+
+    def parcel(self, entry: FileEntry) -> Parcel:
+        """A file, ready to be sent."""
+        return Parcel(entry, self._paths.get(entry.path))
+
+    def refuse_changed(self, parcels: Sequence[Parcel]) -> None:
+        """Raise ReleaseError when a file is not the one that it was at the start."""
+        for parcel in parcels:
+            if parcel.file is not None and _stamp(parcel.file) != self._stamps[parcel.file]:
+                raise ReleaseError(
+                    "the release changes while it is being published",
+                    got="another size, time or inode than at the start",
+                    where=parcel.file,
+                    fix="wait until it is finished, and publish again; nothing of this was made visible",
+                )
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is replaced, written to or removed."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return (-1, -1, -1)
+    return (found.st_size, found.st_mtime_ns, found.st_ino)

@@ -21,19 +21,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sparkle.builders.manifest import FileEntry
-from sparkle.builders.progress import Progress, silent
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import BuildMode, build_release
-from sparkle.builders.tar import Shard
-from sparkle.hub.publish.files import LocalFiles, list_release
-from sparkle.hub.publish.occupied import refuse_other
-from sparkle.hub.publish.order import is_shard
+from sparkle._files import safe_join, write_atomic
+from sparkle._progress import Progress, silent
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.writer import BuildMode, build_release
+from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.tar import Shard
+from sparkle.hub.publish.plan import LocalFiles, is_shard, list_release, refuse_other
 from sparkle.hub.publish.publishing import PublishOptions, PublishReport, publish_listed
-from sparkle.hub.remotes.target import Parcel, Standing, Target
+from sparkle.hub.targets.target import Parcel, Standing, Target
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.fsio import safe_join, write_atomic
 
 
 class TargetSpool:

@@ -1,6 +1,8 @@
 """The application: which path leads to which route.
 
 Names of routes are what the counters count by.
+
+The operator's routes, for the write token: counters, and faults where the hub was started with them.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ from urllib.parse import quote, unquote
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sparkle.hub.staging import api_files, api_lfs, api_pages, api_read, api_repos, api_write, api_xet
-from sparkle.hub.staging.failures import answer_failure
-from sparkle.hub.staging.refusal import Refusal
-from sparkle.hub.staging.web import SLASH, Hub
+from sparkle.hub.staging.faults import OPERATOR, Counters, Faults
+from sparkle.hub.staging.routes import files, lfs, read, repos, write, xet
+from sparkle.hub.staging.routes.web import SLASH, Hub, read_json, writer_of
+from sparkle.hub.staging.store.refusal import Refusal, answer_failure, bad_request
 
 
 class _Kinds(Convertor[str]):
@@ -56,52 +58,52 @@ def _outside(method: str, path: str, endpoint: Endpoint, name: str) -> list[Rout
 
 
 _ROUTES = [
-    _route("GET", "/api/whoami-v2", api_repos.whoami, "whoami"),
-    _route("POST", "/api/repos/create", api_repos.create, "create_repo"),
-    _route("POST", "/api/repos/move", api_repos.move, "move_repo"),
-    _route("DELETE", "/api/repos/delete", api_repos.delete, "delete_repo"),
-    _route("POST", "/api/validate-yaml", api_repos.validate_yaml, "validate_yaml"),
-    _route("GET", "/api/{kinds:kinds}", api_repos.listing, "list_repos"),
-    _of_repository("GET", "", api_read.info, "info"),
-    _of_repository("GET", "/revision/{revision}", api_read.info, "info"),
-    _of_repository("GET", "/tree/{revision}", api_read.tree, "tree"),
-    _of_repository("GET", "/tree/{revision}/{path:path}", api_read.tree, "tree"),
-    _of_repository("POST", "/paths-info/{revision}", api_read.paths_info, "paths_info"),
-    _of_repository("GET", "/commits/{revision}", api_read.commits, "commits"),
-    _of_repository("GET", "/refs", api_read.refs, "refs"),
-    _of_repository("GET", "/lfs-files", api_read.lfs_files, "lfs_files"),
-    _of_repository("POST", "/lfs-files/batch", api_write.purge_lfs_files, "purge_lfs_files"),
-    _of_repository("POST", "/preupload/{revision}", api_write.preupload, "preupload"),
-    _of_repository("POST", "/commit/{revision}", api_write.commit, "commit"),
-    _of_repository("POST", "/branch/{revision}", api_write.create_branch, "create_branch"),
-    _of_repository("DELETE", "/branch/{revision}", api_write.delete_branch, "delete_branch"),
-    _of_repository("POST", "/tag/{revision}", api_write.create_tag, "create_tag"),
-    _of_repository("DELETE", "/tag/{revision}", api_write.delete_tag, "delete_tag"),
-    _of_repository("POST", "/super-squash/{revision}", api_write.super_squash, "super_squash"),
-    _of_repository("PUT", "/settings", api_repos.settings, "settings"),
-    _of_repository("GET", "/auth-check", api_repos.auth_check, "auth_check"),
-    _of_repository("GET", "/auth-check/write", api_repos.auth_check, "auth_check"),
-    _of_repository("GET", "/xet-read-token/{revision}", api_xet.xet_token, "xet_token"),
-    _of_repository("GET", "/xet-write-token/{revision}", api_xet.xet_token, "xet_token"),
-    *_outside("GET", "/resolve/{revision}/{path:path}", api_files.resolve_file, "resolve"),
-    *_outside("POST", ".git/info/lfs/objects/batch", api_lfs.batch, "lfs_batch"),
-    *_outside("POST", ".git/info/lfs/objects/verify", api_lfs.verify, "lfs_verify"),
-    _route("GET", "/_blobs/{sha256}", api_files.send_blob, "blob"),
-    _route("PUT", "/_uploads/{sha256}/{size:int}", api_lfs.put_whole, "lfs_put"),
-    _route("PUT", "/_uploads/{sha256}/{size:int}/{number:int}", api_lfs.put_part, "lfs_part"),
-    _route("POST", "/_uploads/{sha256}/{size:int}/complete", api_lfs.complete, "lfs_complete"),
-    Route("/v1/xorbs/default/{hash}", api_xet.head_xorb, methods=["HEAD"], name="xorb_head"),
-    _route("POST", "/v1/xorbs/default/{hash}", api_xet.put_xorb, "xorb"),
-    _route("POST", "/v1/shards", api_xet.put_shard, "shard"),
-    _route("POST", "/v2/shards", api_xet.stream_shard, "shard"),
-    _route("POST", "/v1/xorb-grants/default/{hash}", api_xet.no_grant, "xorb_grant"),
-    _route("GET", "/v1/chunks/{prefix}/{hash}", api_xet.no_grant, "chunk"),
+    _route("GET", "/api/whoami-v2", repos.whoami, "whoami"),
+    _route("POST", "/api/repos/create", repos.create, "create_repo"),
+    _route("POST", "/api/repos/move", repos.move, "move_repo"),
+    _route("DELETE", "/api/repos/delete", repos.delete, "delete_repo"),
+    _route("POST", "/api/validate-yaml", repos.validate_yaml, "validate_yaml"),
+    _route("GET", "/api/{kinds:kinds}", repos.listing, "list_repos"),
+    _of_repository("GET", "", read.info, "info"),
+    _of_repository("GET", "/revision/{revision}", read.info, "info"),
+    _of_repository("GET", "/tree/{revision}", read.tree, "tree"),
+    _of_repository("GET", "/tree/{revision}/{path:path}", read.tree, "tree"),
+    _of_repository("POST", "/paths-info/{revision}", read.paths_info, "paths_info"),
+    _of_repository("GET", "/commits/{revision}", read.commits, "commits"),
+    _of_repository("GET", "/refs", read.refs, "refs"),
+    _of_repository("GET", "/lfs-files", read.lfs_files, "lfs_files"),
+    _of_repository("POST", "/lfs-files/batch", write.purge_lfs_files, "purge_lfs_files"),
+    _of_repository("POST", "/preupload/{revision}", write.preupload, "preupload"),
+    _of_repository("POST", "/commit/{revision}", write.commit, "commit"),
+    _of_repository("POST", "/branch/{revision}", write.create_branch, "create_branch"),
+    _of_repository("DELETE", "/branch/{revision}", write.delete_branch, "delete_branch"),
+    _of_repository("POST", "/tag/{revision}", write.create_tag, "create_tag"),
+    _of_repository("DELETE", "/tag/{revision}", write.delete_tag, "delete_tag"),
+    _of_repository("POST", "/super-squash/{revision}", write.super_squash, "super_squash"),
+    _of_repository("PUT", "/settings", repos.settings, "settings"),
+    _of_repository("GET", "/auth-check", repos.auth_check, "auth_check"),
+    _of_repository("GET", "/auth-check/write", repos.auth_check, "auth_check"),
+    _of_repository("GET", "/xet-read-token/{revision}", xet.xet_token, "xet_token"),
+    _of_repository("GET", "/xet-write-token/{revision}", xet.xet_token, "xet_token"),
+    *_outside("GET", "/resolve/{revision}/{path:path}", files.resolve_file, "resolve"),
+    *_outside("POST", ".git/info/lfs/objects/batch", lfs.batch, "lfs_batch"),
+    *_outside("POST", ".git/info/lfs/objects/verify", lfs.verify, "lfs_verify"),
+    _route("GET", "/_blobs/{sha256}", files.send_blob, "blob"),
+    _route("PUT", "/_uploads/{sha256}/{size:int}", lfs.put_whole, "lfs_put"),
+    _route("PUT", "/_uploads/{sha256}/{size:int}/{number:int}", lfs.put_part, "lfs_part"),
+    _route("POST", "/_uploads/{sha256}/{size:int}/complete", lfs.complete, "lfs_complete"),
+    Route("/v1/xorbs/default/{hash}", xet.head_xorb, methods=["HEAD"], name="xorb_head"),
+    _route("POST", "/v1/xorbs/default/{hash}", xet.put_xorb, "xorb"),
+    _route("POST", "/v1/shards", xet.put_shard, "shard"),
+    _route("POST", "/v2/shards", xet.stream_shard, "shard"),
+    _route("POST", "/v1/xorb-grants/default/{hash}", xet.no_grant, "xorb_grant"),
+    _route("GET", "/v1/chunks/{prefix}/{hash}", xet.no_grant, "chunk"),
     # Last: a model's page could be any two words.
-    _route("GET", "/", api_pages.home, "page"),
-    *_outside("GET", "", api_pages.repository, "page"),
-    *_outside("GET", "/commit/{revision}", api_pages.repository, "page"),
-    *_outside("GET", "/tree/{revision}", api_pages.repository, "page"),
-    *_outside("GET", "/tree/{revision}/{path:path}", api_pages.repository, "page"),
+    _route("GET", "/", read.home, "page"),
+    *_outside("GET", "", read.repository, "page"),
+    *_outside("GET", "/commit/{revision}", read.repository, "page"),
+    *_outside("GET", "/tree/{revision}", read.repository, "page"),
+    *_outside("GET", "/tree/{revision}/{path:path}", read.repository, "page"),
 ]
 
 
@@ -140,3 +142,34 @@ def _no_route(request: Request, error: Exception) -> Response:
         )
     message = f"This staging hub has no {request.method} {request.url.path}"
     return answer_failure(request, Refusal(404, "NotFound", message))
+
+
+# --- the operator's routes -------------------------------------------------------------------------
+
+
+def operator_routes(counters: Counters, faults: Faults | None) -> list[Route]:
+    """GET counters, DELETE counters (begin at zero), PUT faults."""
+
+    def show(request: Request) -> Response:
+        writer_of(request)
+        return JSONResponse(counters.report() | {"faults": dict(faults.acted) if faults else {}})
+
+    def reset(request: Request) -> Response:
+        writer_of(request)
+        counters.reset()
+        if faults is not None:
+            faults.acted.clear()
+        return JSONResponse({})
+
+    async def set_rules(request: Request) -> Response:
+        writer_of(request)
+        if faults is None:
+            raise bad_request("this hub was started without --allow-faults")
+        faults.set_rules(await read_json(request))
+        return JSONResponse({})
+
+    return [
+        Route(f"{OPERATOR}counters", show, methods=["GET"], name="counters"),
+        Route(f"{OPERATOR}counters", reset, methods=["DELETE"], name="counters"),
+        Route(f"{OPERATOR}faults", set_rules, methods=["PUT"], name="faults"),
+    ]

@@ -18,13 +18,11 @@ import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sparkle.hub.staging.app import make_app
-from sparkle.hub.staging.counters import Counters
-from sparkle.hub.staging.faults import Faults
-from sparkle.hub.staging.operating import operator_routes
-from sparkle.hub.staging.root import Root
-from sparkle.hub.staging.tokens import Signer
-from sparkle.hub.staging.web import Hub
+from sparkle.hub.staging.app import make_app, operator_routes
+from sparkle.hub.staging.faults import Counters, Faults
+from sparkle.hub.staging.routes.web import Hub
+from sparkle.hub.staging.store.root import Root
+from sparkle.hub.staging.store.tokens import Signer
 from sparkle.schemas.errors import ConfigError
 
 _STOP_SECONDS = 10  # for requests in flight

@@ -2,5 +2,5 @@
 
 `folder.take_down` edits a release in its place, `repository.take_down` one on a Hub, of which it transfers
 what changes and nothing else. `history` says what older commits still hold, `purge` removes it. What is
-written is made by `sparkle.builders.removal*`; `hub.publish.returned` keeps it from coming back.
+written is made by `sparkle.builders.release.removed*`; `hub.publish.returned` keeps it from coming back.
 """

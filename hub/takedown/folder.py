@@ -21,15 +21,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sparkle.builders.out_folder import refuse_foreign
-from sparkle.builders.progress import Progress, silent
-from sparkle.builders.removal_model import Removal
-from sparkle.builders.removal_plan import check_asked, plan_removal
-from sparkle.builders.removal_write import Edited, write_removal
-from sparkle.builders.staging import aside_folder, remove_others, staged
+from sparkle._files import atomic_path, safe_join
+from sparkle._progress import Progress, silent
+from sparkle.builders.release.staging import aside_folder, refuse_foreign, remove_others, staged
+from sparkle.builders.takedown.plan import Removal, check_asked, plan_removal
+from sparkle.builders.takedown.write import Edited, write_removal
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.fsio import atomic_path, safe_join
 
 _READ_BYTES = 1 << 20
 

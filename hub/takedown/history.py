@@ -23,11 +23,10 @@ from huggingface_hub import HfApi, HfFileSystem
 from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.hf_api import GitRefInfo, RepoFile
 
-from sparkle.builders.manifest import FileEntry, read_manifest
-from sparkle.builders.progress import Progress, silent
-from sparkle.builders.removal_import import names_sample
-from sparkle.builders.removal_plan import is_of_theme
-from sparkle.hub.remotes.patience import Patience
+from sparkle._progress import Progress, silent
+from sparkle.builders.reading.client import Patience
+from sparkle.builders.release.manifest import FileEntry, read_manifest
+from sparkle.builders.takedown.plan import is_of_theme, names_sample
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import theme_of

@@ -25,8 +25,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import LFSFileInfo, RepoFile
 
-from sparkle.builders.progress import Progress, silent
-from sparkle.hub.remotes.hub_errors import CONFLICT, status_of
+from sparkle._progress import Progress, silent
+from sparkle.builders.reading.client import CONFLICT, status_of
 from sparkle.hub.takedown.history import HeldFile, History, Trace
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError

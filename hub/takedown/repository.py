@@ -8,6 +8,13 @@ How it works
 - A kill at any moment leaves the branch as it was, or done. A rerun goes on with the tars that were cut and
   the contents that were sent; when the commit was made before the kill, there is nothing left to do.
 - What was fetched and written is deleted when it is published, or when it belongs to another state.
+
+A release in a repository, as a removal reads it: at one commit, into a folder of its own.
+
+- Files go into a cache of this takedown alone, which is deleted with it: what is taken down does not stay
+  behind in the user's cache.
+- Tars are read by range (`sparkle.builders.reading.ranges`). What the client does not wait out itself is
+  waited out here.
 """
 
 from __future__ import annotations
@@ -18,19 +25,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparkle.builders.manifest import FileEntry
-from sparkle.builders.progress import Progress, silent
-from sparkle.builders.removal_model import Removal
-from sparkle.builders.removal_plan import check_asked, plan_removal
-from sparkle.builders.removal_write import Edited, write_removal
-from sparkle.hub.publish.files import LocalFiles
-from sparkle.hub.publish.order import sending_order
+from huggingface_hub import HfApi
+from huggingface_hub.errors import EntryNotFoundError
+
+from sparkle._cache import cache_folder
+from sparkle._progress import Progress, silent
+from sparkle.builders.reading.client import Patience
+from sparkle.builders.reading.ranges import Ranges
+from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.takedown.plan import Removal, check_asked, plan_removal
+from sparkle.builders.takedown.write import Edited, write_removal
+from sparkle.hub.publish.plan import LocalFiles, sending_order
 from sparkle.hub.publish.publishing import send_files
-from sparkle.hub.remotes.hub_target import HubTarget
-from sparkle.hub.remotes.target import Change, Standing
-from sparkle.hub.takedown.hub_store import HubStore
+from sparkle.hub.targets.hub import HubTarget
+from sparkle.hub.targets.target import Change, Standing
 from sparkle.schemas import layout
-from sparkle.schemas.cache_folder import cache_folder
 from sparkle.schemas.canonical import fingerprint, sha256_file
 from sparkle.schemas.errors import ReleaseError
 
@@ -143,3 +152,53 @@ def _publish(
     head = target.commit(str(standing.head), Change(tuple(parcels), deletes, title))
     target.finish()
     return head
+
+
+# --- a release in a repository ---------------------------------------------------------------------
+
+
+_REMEDY = "see what was published there, then run the same command again"
+
+
+class HubStore:
+    """A release at a commit.
+
+    Args:
+        repo: `owner/name`.
+        commit: The commit.
+        cache: Where what is fetched stays for now.
+        say: Told of waits.
+    """
+
+    def __init__(self, repo: str, commit: str, cache: Path, say: Callable[[str], None]) -> None:
+        self._repo = repo
+        self._commit = commit
+        self._cache = cache
+        self._patience = Patience(repo, say)
+        self._api = HfApi()
+        self._ranges = Ranges(repo, commit)
+
+    def file(self, path: str) -> Path:
+        """The file, downloaded if need be; raises ReleaseError."""
+
+        def fetch() -> Path:
+            try:
+                return Path(
+                    self._api.hf_hub_download(
+                        self._repo,
+                        path,
+                        repo_type="dataset",
+                        revision=self._commit,
+                        cache_dir=self._cache,
+                    )
+                )
+            except EntryNotFoundError:
+                problem = "not a release" if path == layout.MANIFEST else "the release has no such file"
+                where = f"{self._repo}@{self._commit[:12]}"
+                raise ReleaseError(problem, wanted=path, where=where) from None
+
+        return self._patience.run(fetch)
+
+    def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
+        """Yield some bytes of a file in blocks; raises ReleaseError when the answer is another length."""
+        return self._ranges.blocks(path, start, start + size, None, _REMEDY)

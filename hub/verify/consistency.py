@@ -10,11 +10,10 @@ How it works
 
 from __future__ import annotations
 
-from sparkle.builders.progress import Progress
-from sparkle.builders.release_check import CheckOptions, check_release
-from sparkle.hub.verify.options import VerifyOptions
+from sparkle._progress import Progress
+from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.hub.verify.place import Place
-from sparkle.hub.verify.report import LevelReport, NotProvedError
+from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
 from sparkle.schemas import layout
 
 

@@ -8,30 +8,45 @@ How it works
   extracts. Kiwi-Edit's rules: the csv and both videos. Our own reader: artifacts by their place.
 - A reader that is not installed is not tried, and that is said.
 - Of tars the first members of one a kind and theme are read: what all members are is for other levels.
+
+What consumers are given of a release: tars of its themes; of a Hub, the first members of those.
+
+Run a consumer: an unmodified library in a process of its own, which knows nothing of ours.
+
+- It gets a fresh HF_HOME, so that nothing cached by anybody speaks for the release; the Hub and the token are
+  those of this process, the token by the file that holds it.
+- It runs outside of any folder whose names could hide a library, and a release in a folder is read offline.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from sparkle.builders.annotate import CSV_COLUMNS
-from sparkle.builders.catalog import SCORE_COLUMNS
-from sparkle.builders.progress import Progress
-from sparkle.hub.remotes.folder import FolderRemote
-from sparkle.hub.verify.consumer_inputs import SampledTar, paired_shards, sample_tars
-from sparkle.hub.verify.consumer_runs import run_consumer
-from sparkle.hub.verify.options import VerifyOptions
-from sparkle.hub.verify.place import MemberRow, Place
-from sparkle.hub.verify.report import LevelReport
-from sparkle.hub.verify.rows import member_rows, read_rows, table_paths, themes_of
-from sparkle.hub.verify.samples import choose_samples
+from sparkle._progress import Progress
+from sparkle.builders.reading.folder import FolderRemote
+from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
+from sparkle.builders.release.formats import CSV_COLUMNS
+from sparkle.builders.release.tables import SCORE_COLUMNS
+from sparkle.hub.verify.place import (
+    MemberRow,
+    Place,
+    choose_samples,
+    member_rows,
+    read_rows,
+    table_paths,
+    themes_of,
+)
+from sparkle.hub.verify.report import LevelReport, VerifyOptions
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.ids import theme_of
@@ -295,3 +310,139 @@ _READERS: dict[str, tuple[tuple[str, ...], Callable[[Readers], None]]] = {
     "Kiwi-Edit's rules": (("pandas",), _read_with_kiwi),
     "our reader": ((), _read_with_ours),
 }
+
+
+# --- what consumers are given of a release ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SampledTar:
+    """A tar that consumers read.
+
+    Attributes:
+        shard: Its path in the release.
+        path: A file with it, or with its first members and the end of a tar.
+        listed: The members that it must list, in order.
+        read: Of them those that are read.
+    """
+
+    shard: str
+    path: Path
+    listed: tuple[MemberRow, ...]
+    read: tuple[MemberRow, ...]
+
+
+def sample_tars(
+    place: Place, members: Mapping[str, Sequence[MemberRow]], count: int, scratch: Path
+) -> Iterator[SampledTar]:
+    """A tar of each kind of each theme, with `count` members to read.
+
+    Args:
+        place: The release.
+        members: The rows of each theme.
+        count: How many members are read.
+        scratch: A folder for the beginnings of tars of a Hub.
+    """
+    for theme, rows in members.items():
+        for kind in KINDS:
+            shards = sorted({row.shard for row in rows if row.kind == kind})
+            if not shards or shards[0] not in place.files:
+                continue
+            held = sorted((row for row in rows if row.shard == shards[0]), key=lambda row: row.offset)
+            read = held[:count]
+            if place.local:
+                path = place.folder / shards[0]
+            else:
+                path = scratch / f"{theme}-{kind.name}.tar"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                end = read[-1].offset - BLOCK + member_bytes(read[-1].size)
+                there = min(end, place.files[shards[0]].size)
+                path.write_bytes(place.read(shards[0], 0, there) + bytes(END_BYTES))
+                held = read
+            yield SampledTar(shards[0], path, tuple(held), tuple(read))
+
+
+def paired_shards(
+    place: Place, members: Mapping[str, Sequence[MemberRow]], count: int
+) -> dict[str, dict[str, str]]:
+    """The first paired shard of each theme of a folder -> the sha256 of what its first samples must hold."""
+    options = place.document(layout.PROVENANCE, "provenance")["options"]
+    streams = options.get("webdataset", {}).get("streams", ())
+    kinds = {kind.field: kind for kind in map(KIND_BY_NAME.__getitem__, streams)}
+    found = {}
+    for theme, rows in members.items():
+        shard = layout.webdataset_shard(theme, 0)
+        if shard in place.files:
+            ids = sorted({row.id for row in rows})[:count]
+            by_key = {(row.id, row.kind): row.sha256 for row in rows}
+            found[shard] = {
+                layout.webdataset_member(sample_id, field): by_key[sample_id, kind]
+                for sample_id in ids
+                for field, kind in kinds.items()
+                if (sample_id, kind) in by_key
+            }
+    return found
+
+
+# --- run a consumer --------------------------------------------------------------------------------
+
+
+_PATIENCE = 3600.0  # seconds; a map-style load of a full release's tables takes minutes
+_SHOWN_LINES = 3  # of what a library says when it fails
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a consumer read, or how it failed."""
+
+    value: Any = None
+    failure: str | None = None
+
+
+def run_consumer(name: str, task: dict[str, Any], scratch: Path, *, offline: bool) -> Answer:
+    """Run `readers/read_<name>.py`.
+
+    Args:
+        name: The consumer.
+        task: What it is told.
+        scratch: A folder for its caches.
+        offline: Whether it may not ask a Hub.
+    """
+    script = Path(__file__).parent / "readers" / f"read_{name}.py"
+    home = scratch / f"home-{name}"
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", str(script)],
+            input=json.dumps(task),
+            capture_output=True,
+            text=True,
+            env=_environment(home, offline=offline),
+            cwd=home,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Answer(failure=f"no answer within {_PATIENCE:.0f} s")
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()][-_SHOWN_LINES:]
+        return Answer(failure=" / ".join(said) or f"exit code {done.returncode}")
+    return Answer(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _environment(home: Path, *, offline: bool) -> dict[str, str]:
+    from huggingface_hub.constants import HF_TOKEN_PATH
+
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_XET_CACHE", "XDG_CACHE_HOME")
+    }
+    own |= {
+        "HF_HOME": str(home),
+        "HF_TOKEN_PATH": os.environ.get("HF_TOKEN_PATH", HF_TOKEN_PATH),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    }
+    return own | ({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if offline else {})

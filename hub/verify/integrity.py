@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparkle.builders.check_files import HashJob, check_files
-from sparkle.builders.check_pool import pool_of
-from sparkle.builders.manifest import FileEntry, hash_by_git
-from sparkle.builders.progress import Progress
-from sparkle.hub.verify.options import VerifyOptions
+from sparkle._processes import pool_of
+from sparkle._progress import Progress
+from sparkle.builders.checks.files import HashJob, check_files
+from sparkle.builders.release.manifest import FileEntry, hash_by_git
 from sparkle.hub.verify.place import CLIENTS_OWN, Place
-from sparkle.hub.verify.report import LevelReport
+from sparkle.hub.verify.report import LevelReport, VerifyOptions
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 

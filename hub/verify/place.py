@@ -6,31 +6,43 @@ How it works
   right size (`outline`), without taking room on the disk, so that a check of names and sizes works on it.
 - Artifacts come by their place in a tar, by range; whole tars are streamed and never stored.
 - Every byte that is asked of a Hub is counted.
+
+What the tables say of artifacts: which member of which tar, where in it, how long, with which sha256.
+
+Which samples are looked at closely: as many as asked for, chosen by a seed.
+
+The choice is a function of the seed and the ids alone, and moves little when a release grows: a sample that
+is chosen stays so until enough others come before it in the seed's order.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Union
 
-from sparkle.builders.check_files import check_document
-from sparkle.builders.manifest import FileEntry
-from sparkle.builders.progress import Progress, silent
-from sparkle.hub.remotes.folder import FolderRemote
-from sparkle.hub.remotes.listing import ListedFile, list_remote
-from sparkle.hub.remotes.ranges import open_stream, read_range
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sparkle._files import safe_join
+from sparkle._progress import Progress, silent
+from sparkle.builders.checks.files import check_document
+from sparkle.builders.reading.folder import FolderRemote
+from sparkle.builders.reading.hub import ListedFile, list_remote, open_stream, read_range
+from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.fsio import safe_join
-from sparkle.schemas.layout import Kind
+from sparkle.schemas.ids import THEMES
+from sparkle.schemas.layout import KINDS, Kind
 from sparkle.schemas.validate import Finding
 
 if TYPE_CHECKING:
-    from sparkle.hub.remotes.hub import HubRemote
+    from sparkle.builders.reading.hub import HubRemote
+
 
 Readable = Union[FolderRemote, "HubRemote"]  # the places that can be listed and read in parts
 
@@ -187,3 +199,79 @@ class Place:
 
     def _target(self, path: str) -> Path:
         return safe_join(self.folder, path)
+
+
+# --- what the tables say of artifacts --------------------------------------------------------------
+
+
+def table_paths(place: Place, theme: str) -> list[str]:
+    """The files of a theme's rows, in order."""
+    return sorted(path for path in place.files if path.startswith(f"data/{theme}/"))
+
+
+def themes_of(place: Place) -> list[str]:
+    """The themes that have rows."""
+    return [theme for theme in THEMES if table_paths(place, theme)]
+
+
+def read_rows(place: Place, theme: str, columns: Sequence[str], progress: Progress = silent) -> pa.Table:
+    """Columns of a theme's rows.
+
+    Raises:
+        ReleaseError: a table cannot be read, or lacks a column.
+    """
+    paths = table_paths(place, theme)
+    place.need(paths, progress, f"fetching the table of {theme}")
+    tables = []
+    for path in paths:
+        try:
+            tables.append(pq.ParquetFile(place.folder / path).read(list(columns)))
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise ReleaseError("a table cannot be read", got=error, where=f"{place.name} {path}") from None
+        if missing := [name for name in columns if name not in tables[-1].column_names]:
+            where = f"{place.name} {path}"
+            raise ReleaseError("a table lacks a column", wanted=", ".join(missing), where=where)
+    return pa.concat_tables(tables)
+
+
+def member_rows(place: Place, theme: str, kinds: Sequence[Kind] = KINDS) -> list[MemberRow]:
+    """Every artifact of a theme that stands in a tar, in the order of kinds and ids.
+
+    Raises:
+        ReleaseError: a table cannot be read, or a row says where an artifact is only in part.
+    """
+    parts = ("shard", "offset", "size", "sha256")
+    columns = ["task", *(f"{kind.name}_{part}" for kind in kinds for part in parts)]
+    table = read_rows(place, theme, columns)
+    ids = table["task"].to_pylist()
+    found = []
+    for kind in kinds:
+        values = [table[f"{kind.name}_{part}"].to_pylist() for part in parts]
+        for sample_id, shard, offset, size, sha256 in zip(ids, *values, strict=True):
+            if shard is None or not shard.endswith(
+                ".tar"
+            ):  # an imported release may lack it, or have it loose
+                continue
+            if None in (sample_id, offset, size, sha256):
+                raise ReleaseError(
+                    "a row does not say where an artifact is", where=f"{place.name} {sample_id} {kind.name}"
+                )
+            found.append(MemberRow(sample_id, kind, shard, offset, size, sha256.hex()))
+    return sorted(found, key=lambda row: (KINDS.index(row.kind), row.id))
+
+
+# --- which samples are looked at closely -----------------------------------------------------------
+
+
+def choose_samples(place: Place, count: int, seed: int) -> list[str]:
+    """At most `count` ids, sorted; raises ReleaseError when a table cannot be read."""
+    ids = [
+        sample_id
+        for theme in themes_of(place)
+        for sample_id in read_rows(place, theme, ["task"])["task"].to_pylist()
+    ]
+    return sorted(sorted(ids, key=lambda sample_id: _rank(seed, sample_id))[:count])
+
+
+def _rank(seed: int, sample_id: str) -> bytes:
+    return hashlib.sha256(f"{seed} {sample_id}".encode()).digest()

@@ -20,21 +20,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from sparkle.builders.assign import tar_bytes
-from sparkle.builders.check_files import check_document
-from sparkle.builders.manifest import FileEntry
-from sparkle.builders.progress import Progress
-from sparkle.builders.tar import hash_tar
-from sparkle.hub.remotes.folder import FolderRemote
-from sparkle.hub.remotes.ranges import open_stream, read_range
+from sparkle._files import atomic_path, remove_leftovers, safe_join, write_atomic
+from sparkle._progress import Progress
+from sparkle.builders.checks.files import check_document
+from sparkle.builders.reading.folder import FolderRemote
+from sparkle.builders.reading.hub import open_stream, read_range
+from sparkle.builders.release.assign import tar_bytes
+from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.tar import hash_tar
 from sparkle.hub.verify.integrity import check_folder
-from sparkle.hub.verify.place import MemberRow, Place, Readable
+from sparkle.hub.verify.place import MemberRow, Place, Readable, member_rows, themes_of
 from sparkle.hub.verify.report import LevelReport, Mended
-from sparkle.hub.verify.rows import member_rows, themes_of
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.fsio import atomic_path, remove_leftovers, safe_join, write_atomic
 
 _READ_BYTES = 1 << 20
 _RANGE_BYTES = 64 << 20  # the most of a request: what is held in memory at a time

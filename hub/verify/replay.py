@@ -21,16 +21,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sparkle.builders.progress import Progress
+from sparkle._progress import Progress
 from sparkle.generation.config import RunConfig
-from sparkle.generation.executors.local import LocalExecutor
-from sparkle.generation.fingerprints import library_versions, processor
-from sparkle.hub.verify.options import VerifyOptions
-from sparkle.hub.verify.place import Place
-from sparkle.hub.verify.replay_recorded import Recorded, files_of, read_recorded, write_artifacts
+from sparkle.generation.run.executor import LocalExecutor
+from sparkle.generation.run.fingerprints import library_versions, processor
+from sparkle.hub.verify.place import Place, choose_samples
+from sparkle.hub.verify.recorded import Recorded, files_of, read_recorded, write_artifacts
 from sparkle.hub.verify.replay_steps import Replay, SampleResult, StepResult
-from sparkle.hub.verify.report import LevelReport, NotProvedError
-from sparkle.hub.verify.samples import choose_samples
+from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import canonical_json
 from sparkle.schemas.errors import ConfigError, RecordError

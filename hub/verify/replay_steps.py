@@ -19,22 +19,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sparkle.builders.progress import Progress
-from sparkle.generation.capabilities import Packaged, Prompted
+from sparkle._progress import Progress
+from sparkle.generation.backend import Packaged, Prompted
 from sparkle.generation.config import RunConfig
-from sparkle.generation.executors.gpus import visible_gpus
-from sparkle.generation.executors.local import LocalExecutor
-from sparkle.generation.pipeline import Process
-from sparkle.generation.step import Sample, Step
+from sparkle.generation.run.driver import Process
+from sparkle.generation.run.executor import LocalExecutor, visible_gpus
 from sparkle.generation.steps import make_step
-from sparkle.hub.verify.replay_compare import Difference, compare_files, compare_records
-from sparkle.hub.verify.replay_recorded import Recorded
+from sparkle.generation.steps.base import Sample, Step
+from sparkle.hub.verify.recorded import Difference, Recorded, compare_files, compare_records
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ConfigError, MediaError, ServiceError, SourceGoneError
 from sparkle.schemas.ids import TAXONOMY_THEMES, theme_of
-from sparkle.schemas.record import Record
+from sparkle.schemas.records import Record
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 
 _NOT_HERE = (ServiceError.__name__, SourceGoneError.__name__)  # failures that say nothing of the sample

@@ -16,14 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from sparkle.builders.assign import data_offsets
-from sparkle.builders.check_pool import pool_of
-from sparkle.builders.progress import Progress
-from sparkle.builders.tar import hash_tar
-from sparkle.hub.verify.options import VerifyOptions
-from sparkle.hub.verify.place import MemberRow, Opener, Place
-from sparkle.hub.verify.report import LevelReport, NotProvedError
-from sparkle.hub.verify.rows import member_rows, themes_of
+from sparkle._processes import pool_of
+from sparkle._progress import Progress
+from sparkle.builders.release.assign import data_offsets
+from sparkle.builders.release.tar import hash_tar
+from sparkle.hub.verify.place import MemberRow, Opener, Place, member_rows, themes_of
+from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.validate import Finding

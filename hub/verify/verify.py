@@ -13,13 +13,12 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from sparkle.builders.progress import Progress, silent
-from sparkle.hub.remotes.folder import FolderRemote
-from sparkle.hub.remotes.opening import open_remote
-from sparkle.hub.verify.options import VerifyOptions
+from sparkle._progress import Progress, silent
+from sparkle.builders.reading.folder import FolderRemote
+from sparkle.builders.reading.place import open_remote
 from sparkle.hub.verify.place import Place, Readable
 from sparkle.hub.verify.repair import repair_folder
-from sparkle.hub.verify.report import LevelReport, Mended, VerifyReport, order, timed
+from sparkle.hub.verify.report import LevelReport, Mended, VerifyOptions, VerifyReport, order, timed
 from sparkle.schemas.errors import RecordError, ReleaseError, UnsafePathError
 
 _ALONE_BYTES = 32 << 20  # what one process has read before another one would have started
@@ -62,7 +61,7 @@ def _open(name: str) -> Readable:
     remote = open_remote(name)
     if isinstance(remote, FolderRemote):
         return remote
-    from sparkle.hub.remotes.hub import HubRemote
+    from sparkle.builders.reading.hub import HubRemote
 
     if not isinstance(remote, HubRemote):
         raise ReleaseError(

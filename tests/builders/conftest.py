@@ -5,21 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from loading import load_module
 
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import build_release
+from harness import factories
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.writer import build_release
 
 # Small enough that every kind of the shared run needs more than one tar.
 OPTIONS = ReleaseOptions(max_shard_size=6000, preview=2)
-
-
-@pytest.fixture(scope="session")
-def factories() -> ModuleType:
-    return load_module("factories.py")
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +22,7 @@ def options() -> ReleaseOptions:
 
 
 @pytest.fixture(scope="session")
-def shared_run(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six kept samples of location and three of openve3m; one failed, two rejected (one is all of style)."""
     samples = [
         *factories.specs("location", 6),
@@ -53,7 +47,7 @@ def shared_release(shared_run: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def whole_release(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six samples of location and three of openve3m, in which nothing is to be found."""
     samples = [*factories.specs("location", 6), *factories.specs("openve3m", 3)]
     samples[2] = factories.replace(samples[2], prompt='Say "hello",\nthen leave; é 世')

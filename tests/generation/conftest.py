@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sparkle.media.synthetic import draw_clip
+from drawn_clips.synthetic import draw_clip
 
 WIDTH, HEIGHT, FRAMES = 224, 128, 17
 
@@ -31,24 +29,12 @@ def draw(folder: Path, name: str, seed: int, camera: str = "fixed", frames: int 
     return Clip(path, draw_clip(path, seed=seed, width=WIDTH, height=HEIGHT, frames=frames, camera=camera))
 
 
-def load_beside(name: str) -> ModuleType:
-    """The module of that name beside this file: tests are no package."""
-    spec = importlib.util.spec_from_file_location(
-        f"sparkle_test_{name}", Path(__file__).with_name(f"{name}.py")
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def build_qwen3_vl(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Build a tiny Qwen3-VL in a folder of its own; takes the arguments of `tiny_qwen3_vl.build`."""
     for package in ("torch", "transformers", "accelerate", "PIL"):
         pytest.importorskip(package, reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
-    module = load_beside("tiny_qwen3_vl")
+    from harness import tiny_qwen3_vl as module
 
     def build(**arguments: Any) -> Path:
         return Path(module.build(tmp_path_factory.mktemp("models") / "tiny-qwen3-vl", **arguments))
@@ -61,7 +47,7 @@ def build_sam3(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Build a tiny SAM3 in a folder of its own; takes the arguments of `tiny_sam3.build`."""
     for package in ("torch", "transformers"):
         pytest.importorskip(package, reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
-    module = load_beside("tiny_sam3")
+    from harness import tiny_sam3 as module
 
     def build(**arguments: Any) -> Path:
         return Path(module.build(tmp_path_factory.mktemp("models") / "tiny-sam3", **arguments))
@@ -74,7 +60,8 @@ def build_diffusion(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
     """Build a tiny diffusion model: the name of a function of `tiny_diffusion`, and its arguments."""
     for package in ("torch", "diffusers", "transformers", "accelerate", "peft", "ftfy", "PIL"):
         pytest.importorskip(package, reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
-    module = load_beside("tiny_diffusion")
+    from harness import tiny_diffusion as module
+
     built: dict[tuple[Any, ...], Path] = {}
 
     def build(name: str, **arguments: Any) -> Path:

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from sparkle.generation.options import decisive_options, operational, require_choice, require_range
-from sparkle.generation.packages import package_versions
+from sparkle.generation.needs import (
+    decisive_options,
+    operational,
+    package_versions,
+    require_choice,
+    require_range,
+)
 from sparkle.schemas.errors import ConfigError
 
 

@@ -5,25 +5,19 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from loading import load_module
 
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import build_release
+from harness import factories
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.writer import build_release
 
 # Small enough that every kind needs more than one tar.
 OPTIONS = ReleaseOptions(max_shard_size=6000, preview=1)
 
 
 @pytest.fixture(scope="session")
-def factories() -> ModuleType:
-    return load_module("factories.py")
-
-
-@pytest.fixture(scope="session")
-def releases(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two releases: five samples of location and two of season; then as `after` says.
 
     Of location the last is gone and one is new, one has another prompt, one another video score; season is

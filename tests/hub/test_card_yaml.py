@@ -9,23 +9,22 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from loading import load_module
 
-from sparkle.builders.annotate import csv_line
-from sparkle.builders.bench_card import render_bench_card
-from sparkle.builders.model_card import render_model_card
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import build_release
-from sparkle.builders.upstream import import_upstream
-from sparkle.builders.webdataset import WebDatasetOptions
-from sparkle.hub.staging.card_rules import check_card_yaml
+from harness import factories, staging_server
+from sparkle._files import read_jsonl, write_jsonl
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.webdataset import WebDatasetOptions
+from sparkle.builders.building.writer import build_release
+from sparkle.builders.cards.bench import render_bench_card
+from sparkle.builders.cards.model import render_model_card
+from sparkle.builders.release.formats import csv_line
+from sparkle.builders.upstream.import_ import import_upstream
+from sparkle.hub.staging.store.cards import check_card_yaml
 from sparkle.schemas import layout
-from sparkle.schemas.fsio import read_jsonl, write_jsonl
 from sparkle.schemas.layout import SOURCE_VIDEO
 
 MODEL = """
@@ -58,13 +57,12 @@ print(repo)
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    module = load_module("hub/staging_server.py")
-    with module.staging(tmp_path_factory.mktemp("staging") / "root") as running:
+    with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def release(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pairs of location and season with paired shards; one source has terms of its own."""
     folder = tmp_path_factory.mktemp("card")
     run = factories.write_run(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loading import load_module
+
+from harness import staging_server
 
 UPLOAD = """
 import sys
@@ -34,15 +35,14 @@ print(json.dumps(told))
 """
 EXPORT = """
 import sys
-from sparkle.cli import main
+from sparkle.commands import main
 main(["export", sys.argv[1], "--to", "kiwi", "--out", sys.argv[2], "--theme", "location"])
 """
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    module = load_module("hub/staging_server.py")
-    with module.staging(tmp_path_factory.mktemp("staging") / "root") as running:
+    with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
         yield running
 
 

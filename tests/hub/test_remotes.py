@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from sparkle.hub.diff import compare_releases
-from sparkle.hub.diff_report import to_json
-from sparkle.hub.remotes.folder import FolderRemote
-from sparkle.hub.remotes.opening import open_remote
+from harness import loopback
+from sparkle.builders.reading.folder import FolderRemote
+from sparkle.builders.reading.place import open_remote
+from sparkle.commands.diff import to_json
+from sparkle.hub.diff.release import compare_releases
 from sparkle.schemas.errors import ReleaseError, UnsafePathError
-
-
-def _load_loopback() -> ModuleType:
-    path = Path(__file__).parent / "loopback.py"
-    spec = importlib.util.spec_from_file_location("sparkle_test_loopback", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +26,7 @@ def hub(releases: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -
     root = tmp_path_factory.mktemp("hub")
     (root / "me").mkdir()
     (root / "me" / "sparkle").symlink_to(releases[0])
-    with _load_loopback().serve(root) as server:
+    with loopback.serve(root) as server:
         yield server
 
 
@@ -50,7 +39,7 @@ def sparkle_hub(url: str, home: Path, *words: str) -> subprocess.CompletedProces
     """Run the command with a client that knows nothing but this Hub."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment = {**clean, "HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
-    code = "import sys; from sparkle.hub.cli import main; main(sys.argv[1:])"
+    code = "import sys; from sparkle.commands import hub; hub(sys.argv[1:])"
     return subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, env=environment, check=False
     )

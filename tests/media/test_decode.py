@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness import videos
 from sparkle.media.decode import decode, iter_frames
 from sparkle.media.encode import Encoding, encode
 from sparkle.schemas.errors import MediaError
@@ -25,7 +26,7 @@ def assert_quadrants(image: np.ndarray, expected: np.ndarray) -> None:
     assert np.abs(corners(image) - corners(expected)).max() <= TOLERANCE
 
 
-def test_frames_one_by_one_are_those_of_the_clip(videos, tmp_path):
+def test_frames_one_by_one_are_those_of_the_clip(tmp_path):
     path = videos.write_video(tmp_path / "clip.mp4", videos.levels(9))
     clip = decode(path)
     assert clip.dtype == np.uint8
@@ -34,18 +35,18 @@ def test_frames_one_by_one_are_those_of_the_clip(videos, tmp_path):
     assert np.array_equal(clip, np.stack(list(iter_frames(path))))
 
 
-def test_clips_longer_than_a_block_are_whole(videos, tmp_path):
+def test_clips_longer_than_a_block_are_whole(tmp_path):
     path = videos.write_video(tmp_path / "long.mp4", videos.levels(110, 32, 32))
     clip = decode(path)
     assert [videos.index_of(frame) for frame in clip] == list(range(110))
 
 
-def test_limit_takes_the_first_frames(videos, tmp_path):
+def test_limit_takes_the_first_frames(tmp_path):
     path = videos.write_video(tmp_path / "clip.mp4", videos.levels(9))
     assert np.array_equal(decode(path, limit=4), decode(path)[:4])
 
 
-def test_size_is_a_resize_by_area(videos, tmp_path):
+def test_size_is_a_resize_by_area(tmp_path):
     rng = np.random.Generator(np.random.PCG64(0))
     encode(rng.integers(0, 255, (3, 48, 64, 3), np.uint8), tmp_path / "clip.mp4")
     expected = [cv2.resize(f, (32, 24), interpolation=cv2.INTER_AREA) for f in decode(tmp_path / "clip.mp4")]
@@ -55,7 +56,7 @@ def test_size_is_a_resize_by_area(videos, tmp_path):
 @pytest.mark.parametrize(
     "pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv444p10le", "yuvj420p"]
 )
-def test_every_pixel_format_gives_the_same_colours(videos, tmp_path, pix_fmt):
+def test_every_pixel_format_gives_the_same_colours(tmp_path, pix_fmt):
     frames = videos.quadrants(count=3)
     colour = {"dst_color_range": "JPEG"} if pix_fmt == "yuvj420p" else {}
     path = videos.write_video(tmp_path / "clip.mp4", frames, pix_fmt=pix_fmt, colour=colour)
@@ -64,7 +65,7 @@ def test_every_pixel_format_gives_the_same_colours(videos, tmp_path, pix_fmt):
 
 
 @pytest.mark.parametrize(("width", "height"), [(65, 48), (64, 47), (65, 47), (33, 21)])
-def test_odd_sizes_keep_every_pixel(videos, tmp_path, width, height):
+def test_odd_sizes_keep_every_pixel(tmp_path, width, height):
     frames = videos.quadrants(width, height, 2)
     path = videos.write_video(tmp_path / "odd.mp4", frames, pix_fmt="yuv444p")
     assert_quadrants(decode(path)[0], frames[0])
@@ -74,7 +75,7 @@ def test_odd_sizes_keep_every_pixel(videos, tmp_path, width, height):
     assert np.abs(image[-1, -1].astype(int) - frames[0, -1, -1]).max() <= TOLERANCE
 
 
-def test_a_bt709_tag_is_honoured(videos, tmp_path):
+def test_a_bt709_tag_is_honoured(tmp_path):
     frames = videos.quadrants(count=2)
     colour = {"dst_colorspace": "ITU709"}
     tagged = videos.write_video(
@@ -86,7 +87,7 @@ def test_a_bt709_tag_is_honoured(videos, tmp_path):
 @pytest.mark.parametrize("horizontal", [False, True])
 @pytest.mark.parametrize("vertical", [False, True])
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_every_orientation_is_shown_upright(videos, tmp_path, degrees, horizontal, vertical):
+def test_every_orientation_is_shown_upright(tmp_path, degrees, horizontal, vertical):
     frames = videos.quadrants(64, 48, 2)
     path = videos.write_video(tmp_path / "phone.mp4", frames, orientation=(degrees, horizontal, vertical))
     expected = np.rot90(frames[0], degrees // 90)
@@ -96,7 +97,7 @@ def test_every_orientation_is_shown_upright(videos, tmp_path, degrees, horizonta
     assert_quadrants(smaller, expected[::2, ::2])
 
 
-def test_a_slanting_orientation_is_refused(videos, tmp_path):
+def test_a_slanting_orientation_is_refused(tmp_path):
     path = videos.write_video(tmp_path / "tilted.mp4", videos.quadrants(), orientation=(30, False, False))
     with pytest.raises(MediaError, match="multiple of 90"):
         decode(path)

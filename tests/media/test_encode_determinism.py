@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from drawn_clips.synthetic import draw_clip
 from sparkle.media.decode import decode
 from sparkle.media.encode import Encoding, LineArt, encode
-from sparkle.media.synthetic import draw_clip
 
 
 def sparse_lines(count: int) -> list[np.ndarray]:

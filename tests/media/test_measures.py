@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drawn_clips.synthetic import draw_clip
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
 from sparkle.media.frames import resize
 from sparkle.media.measures import background_motion, flicker, foreground_psnr, mask_stability, sharpness
-from sparkle.media.synthetic import draw_clip
 from sparkle.schemas.errors import MediaError
 
 SIZE = (320, 180)

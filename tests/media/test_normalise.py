@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness import videos
 from sparkle.media.decode import decode
 from sparkle.media.encode import Encoding, encode
 from sparkle.media.frames import largest_4k_plus_1
@@ -25,7 +26,7 @@ def conforms(path) -> bool:
 
 
 @pytest.mark.parametrize("count", [5, 9, 81])
-def test_a_source_clip_is_copied(videos, tmp_path, count):
+def test_a_source_clip_is_copied(tmp_path, count):
     source, target = tmp_path / "source.mp4", tmp_path / "target.mp4"
     encode(videos.levels(count), source)
     assert normalise(source, target, SPEC, EXACT) == Normalised(
@@ -34,7 +35,7 @@ def test_a_source_clip_is_copied(videos, tmp_path, count):
     assert target.read_bytes() == source.read_bytes()
 
 
-def test_a_second_run_writes_the_same_bytes(videos, tmp_path):
+def test_a_second_run_writes_the_same_bytes(tmp_path):
     source = videos.write_video(tmp_path / "source.mkv", videos.levels(40), rate=30)
     for name in ("a.mp4", "b.mp4"):
         normalise(source, tmp_path / name, SPEC, Encoding())
@@ -54,7 +55,7 @@ NOT_CONFORMING = {
 
 
 @pytest.mark.parametrize("reason", NOT_CONFORMING)
-def test_anything_else_is_made_a_source_clip(videos, tmp_path, reason):
+def test_anything_else_is_made_a_source_clip(tmp_path, reason):
     source, target = tmp_path / "source.mp4", tmp_path / "target.mp4"
     videos.write_video(source, videos.quadrants(count=17), **NOT_CONFORMING[reason])
     made = normalise(source, target, SPEC, EXACT)
@@ -65,14 +66,14 @@ def test_anything_else_is_made_a_source_clip(videos, tmp_path, reason):
 
 
 @pytest.mark.parametrize("name", ["source.mov", "source.mkv"])
-def test_another_container_is_not_copied_and_loses_no_frame(videos, tmp_path, name):
+def test_another_container_is_not_copied_and_loses_no_frame(tmp_path, name):
     source = videos.write_video(tmp_path / name, videos.levels(9))
     assert not normalise(source, tmp_path / "target.mp4", SPEC, EXACT).copied
     assert [videos.index_of(f) for f in decode(tmp_path / "target.mp4")] == list(range(9))
 
 
 @pytest.mark.parametrize(("count", "kept"), [(6, 5), (8, 5), (80, 77), (85, 81), (97, 81)])
-def test_the_first_4k_plus_1_frames_are_kept(videos, tmp_path, count, kept):
+def test_the_first_4k_plus_1_frames_are_kept(tmp_path, count, kept):
     source = videos.write_video(tmp_path / "source.mp4", videos.levels(count, 32, 32))
     made = normalise(source, tmp_path / "target.mp4", SPEC, EXACT)
     assert (made.frames, made.copied, made.source_frames) == (kept, False, count)
@@ -80,7 +81,7 @@ def test_the_first_4k_plus_1_frames_are_kept(videos, tmp_path, count, kept):
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_too_short_a_source_writes_nothing_and_says_how_short(videos, tmp_path, count):
+def test_too_short_a_source_writes_nothing_and_says_how_short(tmp_path, count):
     source = videos.write_video(tmp_path / "source.mp4", videos.levels(count))
     made = normalise(source, tmp_path / "target.mp4", SPEC, EXACT)
     assert (made.frames, made.copied) == (count, False)
@@ -88,7 +89,7 @@ def test_too_short_a_source_writes_nothing_and_says_how_short(videos, tmp_path, 
 
 
 @pytest.mark.parametrize("rate", [10, 12, 24, 25, Fraction(30000, 1001), 30, 60])
-def test_frames_are_chosen_by_time(videos, tmp_path, rate):
+def test_frames_are_chosen_by_time(tmp_path, rate):
     source = videos.write_video(tmp_path / "source.mkv", videos.levels(70, 32, 32), rate=rate)
     made = normalise(source, tmp_path / "target.mp4", SPEC, EXACT)
     shown = [videos.index_of(frame) for frame in decode(tmp_path / "target.mp4")]
@@ -102,7 +103,7 @@ def test_frames_are_chosen_by_time(videos, tmp_path, rate):
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.integers(1, 250), min_size=7, max_size=16), start=st.sampled_from([0, 40, 1000]))
-def test_variable_frame_rate_shows_what_is_on_screen(videos, tmp_path, steps, start):
+def test_variable_frame_rate_shows_what_is_on_screen(tmp_path, steps, start):
     times = [start + sum(steps[:k]) for k in range(len(steps))]
     source = tmp_path / "source.mkv"
     videos.write_video(source, videos.levels(len(times), 32, 32), times=times, options={"qp": "0", "bf": "0"})
@@ -131,7 +132,7 @@ def test_variable_frame_rate_shows_what_is_on_screen(videos, tmp_path, steps, st
         (1280, 720, (1280, 720)),
     ],
 )
-def test_sides_become_even_and_fit(videos, tmp_path, width, height, expected):
+def test_sides_become_even_and_fit(tmp_path, width, height, expected):
     frames = videos.quadrants(width, height, 5)
     source = videos.write_video(
         tmp_path / "s.mp4", frames, pix_fmt="yuv444p", options={"preset": "ultrafast"}
@@ -145,7 +146,7 @@ def test_sides_become_even_and_fit(videos, tmp_path, width, height, expected):
     assert np.abs(corners.astype(int) - videos.QUADRANTS).max() < 25
 
 
-def test_an_odd_side_is_cropped_without_blur(videos, tmp_path):
+def test_an_odd_side_is_cropped_without_blur(tmp_path):
     rng = np.random.Generator(np.random.PCG64(0))
     noise = rng.integers(0, 255, (5, 49, 65, 3), np.uint8)
     source = videos.write_video(tmp_path / "source.avi", noise, codec="rawvideo", options={})
@@ -154,7 +155,7 @@ def test_an_odd_side_is_cropped_without_blur(videos, tmp_path):
     assert np.abs(gray).mean() < 2
 
 
-def test_wide_pixels_become_square_and_a_turned_video_upright(videos, tmp_path):
+def test_wide_pixels_become_square_and_a_turned_video_upright(tmp_path):
     frames = videos.quadrants(64, 48, 5)
     wide = {"pixel_aspect": Fraction(2), "orientation": (90, False, False)}
     source = videos.write_video(tmp_path / "source.mp4", frames, **wide)
@@ -165,14 +166,14 @@ def test_wide_pixels_become_square_and_a_turned_video_upright(videos, tmp_path):
     assert np.abs(corners.astype(int) - np.asarray(videos.QUADRANTS)[[1, 3, 0, 2]]).max() < 25
 
 
-def test_ten_bits_become_eight(videos, tmp_path):
+def test_ten_bits_become_eight(tmp_path):
     source = videos.write_video(tmp_path / "source.mp4", videos.quadrants(count=9), pix_fmt="yuv420p10le")
     normalise(source, tmp_path / "target.mp4", SPEC, EXACT)
     assert probe(tmp_path / "target.mp4").pix_fmt == "yuv420p"
     assert np.abs(decode(tmp_path / "target.mp4")[0][5, 5].astype(int) - videos.QUADRANTS[0]).max() < 8
 
 
-def test_what_comes_after_the_clip_is_not_decoded(videos, tmp_path):
+def test_what_comes_after_the_clip_is_not_decoded(tmp_path):
     rng = np.random.Generator(np.random.PCG64(0))
     noise = rng.integers(0, 255, (400, 32, 32, 3), np.uint8)
     source = videos.write_video(tmp_path / "long.mp4", noise, options={"preset": "ultrafast", "crf": "10"})
@@ -186,7 +187,7 @@ def test_what_comes_after_the_clip_is_not_decoded(videos, tmp_path):
     assert (made.frames, made.source_frames) == (81, 400)
 
 
-def test_frames_are_counted_where_the_container_does_not_say(videos, tmp_path):
+def test_frames_are_counted_where_the_container_does_not_say(tmp_path):
     source = videos.write_video(tmp_path / "source.mkv", videos.levels(100, 32, 32))
     assert normalise(source, tmp_path / "target.mp4", SPEC, EXACT).source_frames == 100
 
@@ -198,7 +199,7 @@ def test_bad_files_are_named_and_nothing_is_written(bad_video, tmp_path):
     assert not (tmp_path / "target.mp4").exists()
 
 
-def test_a_strip_is_refused(videos, tmp_path):
+def test_a_strip_is_refused(tmp_path):
     source = videos.write_video(tmp_path / "source.mp4", videos.quadrants(128, 8, 9))
     with pytest.raises(MediaError, match="too thin"):
         normalise(source, tmp_path / "target.mp4", SPEC, EXACT)

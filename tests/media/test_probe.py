@@ -5,25 +5,26 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from harness import videos
 from sparkle.media.decode import decode, iter_frames
-from sparkle.media.probe import DECODED_FRAMES, Shape, VideoInfo, look, probe
+from sparkle.media.probe import DECODED_FRAMES, Look, VideoInfo, look, probe
 from sparkle.schemas.errors import MediaError
 
 
-def test_says_what_a_clip_is(videos, tmp_path):
+def test_says_what_a_clip_is(tmp_path):
     path = videos.write_video(tmp_path / "clip.mp4", videos.quadrants(64, 48, 9))
     assert probe(path) == VideoInfo(64, 48, 9, 16.0, "h264", "yuv420p", 0)
 
 
-def test_a_turned_video_has_the_size_at_which_it_is_shown(videos, tmp_path):
+def test_a_turned_video_has_the_size_at_which_it_is_shown(tmp_path):
     frames = videos.quadrants(64, 48, 3)
     path = videos.write_video(tmp_path / "phone.mp4", frames, orientation=(-90, False, False))
     info = probe(path)
     assert (info.width, info.height, info.rotation) == (48, 64, 270)
-    assert look(path) == Shape(48, 64, 16)
+    assert look(path) == Look(48, 64, 16)
 
 
-def test_says_what_other_codecs_are(videos, tmp_path):
+def test_says_what_other_codecs_are(tmp_path):
     frames = videos.quadrants(64, 48, 6)
     path = videos.write_video(
         tmp_path / "clip.avi", frames, codec="mpeg4", rate=Fraction(30000, 1001), options={}
@@ -32,12 +33,12 @@ def test_says_what_other_codecs_are(videos, tmp_path):
     assert (info.codec, info.frames, round(info.fps, 2)) == ("mpeg4", 6, 29.97)
 
 
-def test_sound_beside_a_video_is_left_alone(videos, tmp_path):
+def test_sound_beside_a_video_is_left_alone(tmp_path):
     path = videos.write_video(tmp_path / "sound.mp4", videos.quadrants(64, 48, 5), audio=True)
     assert probe(path).frames == 5
 
 
-def test_frames_of_a_long_video_are_counted_without_decoding_all(videos, tmp_path):
+def test_frames_of_a_long_video_are_counted_without_decoding_all(tmp_path):
     count = DECODED_FRAMES + 37
     path = videos.write_video(
         tmp_path / "long.mp4", np.zeros((count, 16, 16, 3), np.uint8), options={"preset": "ultrafast"}
@@ -57,14 +58,14 @@ def test_bad_files_do_not_decode(bad_video):
     assert caught.value.where == str(bad_video)
 
 
-def test_a_path_that_looks_like_a_url_is_a_path(videos, tmp_path):
+def test_a_path_that_looks_like_a_url_is_a_path(tmp_path):
     path = videos.write_video(tmp_path / "clip.mp4", videos.quadrants(64, 48, 2))
     odd = tmp_path / "concat:a|b%03d.mp4"
     odd.write_bytes(path.read_bytes())
     assert probe(odd).frames == 2
 
 
-def test_absurd_sizes_are_refused_before_decoding(videos, tmp_path):
+def test_absurd_sizes_are_refused_before_decoding(tmp_path):
     path = videos.write_video(
         tmp_path / "wide.avi", np.zeros((1, 16, 8208, 3), np.uint8), codec="rawvideo", options={}
     )
@@ -72,7 +73,7 @@ def test_absurd_sizes_are_refused_before_decoding(videos, tmp_path):
         probe(path)
 
 
-def test_a_size_that_changes_on_the_way_is_refused(videos, tmp_path):
+def test_a_size_that_changes_on_the_way_is_refused(tmp_path):
     small = videos.write_video(tmp_path / "a.h264", videos.quadrants(64, 48, 3))
     large = videos.write_video(tmp_path / "b.h264", videos.quadrants(96, 64, 3))
     both = tmp_path / "both.h264"
@@ -82,7 +83,7 @@ def test_a_size_that_changes_on_the_way_is_refused(videos, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
-def test_no_damage_raises_anything_else(videos, tmp_path, suffix):
+def test_no_damage_raises_anything_else(tmp_path, suffix):
     rng = np.random.Generator(np.random.PCG64(0))
     frames = rng.integers(0, 255, (5, 32, 48, 3), np.uint8)
     sound = videos.write_video(tmp_path / f"sound{suffix}", frames).read_bytes()

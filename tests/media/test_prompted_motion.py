@@ -4,14 +4,18 @@ import cv2
 import numpy as np
 import pytest
 
+from sparkle.generation.taxonomy import load_taxonomy
 from sparkle.media.encode import encode
-from sparkle.media.implied_motion import IMPLIED_KINDS, implied_motion
 from sparkle.media.mask import save_mask
 from sparkle.media.measure_clip import measure_clip
-from sparkle.media.moving_parts import background_picture, find_part
-from sparkle.media.prompted_motion import prompted_motion
+from sparkle.media.prompted_motion import (
+    IMPLIED_KINDS,
+    background_picture,
+    find_part,
+    implied_motion,
+    prompted_motion,
+)
 from sparkle.schemas.errors import MediaError
-from sparkle.schemas.taxonomy import load_taxonomy
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 17
 # Rows of the painted scene, and the square in the middle of it that is the subject.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from harness import videos
 from sparkle.media.container import open_video
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
-from sparkle.media.view import SizeRules, View, fit
-from sparkle.media.window import read_window, resize_as_pil
+from sparkle.media.view import SizeRules, View, fit, read_window, resize_as_pil
 from sparkle.schemas.errors import MediaError
 
 
@@ -49,7 +49,7 @@ def test_a_box_is_cut_from_the_frames(clip, place, mirrored):
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv420p10le"])
-def test_any_pixel_format_is_cut(videos, tmp_path, pix_fmt):
+def test_any_pixel_format_is_cut(tmp_path, pix_fmt):
     path = videos.write_video(tmp_path / "clip.mp4", videos.quadrants(count=3), pix_fmt=pix_fmt)
     found = read(path, 0, 3, rules={"multiple_of": 32})
     assert np.array_equal(found, decode(path)[:, 8:40])
@@ -80,7 +80,7 @@ def test_a_window_past_the_end_is_an_error(clip):
     assert caught.value.wanted == "at least 10 frames"
 
 
-def test_lengths_are_known_before_decoding(videos, clip, tmp_path):
+def test_lengths_are_known_before_decoding(clip, tmp_path):
     for path in (clip, videos.write_video(tmp_path / "clip.mkv", videos.levels(7))):
         with open_video(path.read_bytes()) as video:
             count = video.length

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import sparkle
+from harness import SHARED_RECORDS
 from sparkle.schemas.boxes import bbox_to_pixels
 from sparkle.schemas.errors import RecordError
 
-RECORDS = Path(__file__).parents[3] / "shared/data/records/foreground_grounding_r1.jsonl"
+RECORDS = SHARED_RECORDS / "foreground_grounding_r1.jsonl"
 
 places = st.one_of(st.integers(-50, 1050), st.floats(-50, 1050))
 sides = st.integers(1, 4096)

@@ -1,12 +1,12 @@
 import json
 import pickle
-from pathlib import Path
 
 import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import ROOT, SHARED_RECORDS
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import MediaError, RecordError, SparkleError
@@ -16,8 +16,7 @@ from sparkle.schemas.seeds import derive_seed
 from sparkle.schemas.stages import STEP_NAMES, STEPS
 from sparkle.schemas.validate import check_jsonl, findings_of, load_schema
 
-ROOT = Path(__file__).resolve().parents[2]
-UPSTREAM = ROOT.parent / "shared" / "data" / "records"
+UPSTREAM = SHARED_RECORDS
 SCHEMAS = sorted(path.name.split(".")[0] for path in (ROOT / "schemas" / "json").iterdir())
 
 ID = "Sparkle_location_000003"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkle.schemas.errors import RecordError
-from sparkle.schemas.strict_json import MAX_LINE_BYTES, bounded_lines, parse_strict
+from sparkle.schemas.validate import MAX_LINE_BYTES, bounded_lines, parse_strict
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

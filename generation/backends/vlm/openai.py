@@ -5,28 +5,44 @@
 - The questions of a call are asked at once, `concurrency` at a time in each worker process.
 - Answers are cached by content. The key for the endpoint comes from an environment variable and goes
   nowhere else.
+
+Answers that were given before, by the content of their question, in the user's cache folder.
+
+- The key is a hash over everything that decides an answer: model and revision, words, the pictures' sha256,
+  parameters. It knows no endpoint: the same model served elsewhere gives the same answers.
+- Only whole answers are kept: nothing that was refused, cut short or failed. A key of a service never
+  comes near it.
+- A run that was killed asks nothing twice. Losing the cache costs the questions again and nothing else.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import sqlite3
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-from sparkle.generation.capabilities import Identity
-from sparkle.generation.options import operational, require_range
-from sparkle.generation.packages import package_versions
-from sparkle.generation.requirements import ESTIMATED, Requirements, card_note, needed
-from sparkle.generation.vlm.answer_cache import AnswerCache
-from sparkle.generation.vlm.costs import VLM_SECONDS
-from sparkle.generation.vlm.endpoint import Endpoint, SchemaRefusedError
-from sparkle.generation.vlm.jobs import AskingVlm
-from sparkle.generation.vlm.question import Answer, Question
-from sparkle.generation.vlm.reading import Rule, answer_error
+from sparkle._cache import open_database
+from sparkle.generation.backend import Identity
+from sparkle.generation.backends.vlm.asking import AskingVlm
+from sparkle.generation.backends.vlm.endpoint import Endpoint, SchemaRefusedError
+from sparkle.generation.backends.vlm.reading import Answer, Question, Rule, answer_error
+from sparkle.generation.needs import (
+    ESTIMATED,
+    VLM_SECONDS,
+    Requirements,
+    card_note,
+    needed,
+    operational,
+    package_versions,
+    require_range,
+)
 from sparkle.generation.weights import Weights
 from sparkle.media.images import encode_png
 from sparkle.schemas.canonical import fingerprint, sha256_bytes
@@ -210,3 +226,34 @@ def _words(choice: dict[str, Any], asked: str, max_tokens: int) -> str:
 def _text(value: object) -> str:
     """A text of a message; a lone surrogate, which JSON can escape and no file can hold, stays its escape."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else ""
+
+
+# --- answers ---------------------------------------------------------------------------------------
+
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
+
+
+class AnswerCache:
+    """Answers by key; several threads may use it."""
+
+    def __init__(self) -> None:
+        self._database = open_database("answers.sqlite", _SCHEMA)
+        self._lock = Lock()
+        weakref.finalize(self, self._database.close)
+
+    def get(self, key: str) -> str | None:
+        """The answer that was kept, or None."""
+        return self._query("SELECT answer FROM answers WHERE key = ?", key)
+
+    def put(self, key: str, answer: str) -> None:
+        """Keep an answer."""
+        self._query("REPLACE INTO answers (key, answer) VALUES (?, ?)", key, answer)
+
+    def _query(self, statement: str, *values: str) -> str | None:
+        with self._lock:
+            try:
+                row = self._database.execute(statement, values).fetchone()
+            except sqlite3.Error:  # locked for long, read-only, full: a cache never stops a run
+                return None
+        return None if row is None else str(row[0])

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from loading import load_module
 
-from sparkle.builders.upstream import ImportSummary, import_upstream
+from harness import factories, upstream_folder
+from sparkle.builders.upstream.import_ import ImportSummary, import_upstream
 from sparkle.schemas.layout import KINDS
-
-_FOLDER = load_module("builders/upstream/folder.py")
 
 
 @pytest.fixture(scope="session")
-def media(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("media")
-    for sample_id in (*_FOLDER.IDS, _FOLDER.STRANGER):
+    for sample_id in (*upstream_folder.IDS, upstream_folder.STRANGER):
         for kind in KINDS:
             factories.write_artifact(folder, kind, sample_id)
     return folder
@@ -27,7 +24,7 @@ def media(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def pristine(media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("upstream") / "folder"
-    _FOLDER.write_folder(folder, media)
+    upstream_folder.write_folder(folder, media)
     return folder
 
 

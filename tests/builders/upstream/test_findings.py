@@ -13,16 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from loading import load_module
 
-from sparkle.builders.manifest import read_manifest
-from sparkle.builders.upstream import import_upstream
+from harness import upstream_folder
+from sparkle.builders.release.manifest import read_manifest
+from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 
-up = load_module("builders/upstream/folder.py")
-
-FIRST, SECOND, THIRD, FOURTH = up.ids_of("location")
+FIRST, SECOND, THIRD, FOURTH = upstream_folder.ids_of("location")
 
 
 # --- what is listed ---------------------------------------------------------------------------
@@ -33,7 +31,7 @@ def _change_line(folder: Path, step: str, change: Callable[[dict[str, Any]], obj
     file = layout.metadata_jsonl("location") if step == "metadata" else layout.record_file("location", step)
     lines = [json.loads(line) for line in (folder / file).read_text().splitlines()]
     change(lines[number])
-    up.write_lines(folder / file, lines)
+    upstream_folder.write_lines(folder / file, lines)
     return file
 
 
@@ -45,46 +43,50 @@ def _append(folder: Path, file: str, data: bytes) -> str:
 
 def _member_without_row(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO.shard("location", 1)
-    member = layout.SOURCE_VIDEO.member(up.STRANGER)
-    up.add_to_tar(folder / tar, member, (media / layout.SOURCE_VIDEO.path(up.STRANGER)).read_bytes())
+    member = layout.SOURCE_VIDEO.member(upstream_folder.STRANGER)
+    upstream_folder.add_to_tar(
+        folder / tar, member, (media / layout.SOURCE_VIDEO.path(upstream_folder.STRANGER)).read_bytes()
+    )
     return tar, "an artifact of no sample of the csv"
 
 
 def _row_without_member(folder: Path, media: Path) -> tuple[str, str]:
     members = [layout.EDITED_VIDEO.member(THIRD)]
-    up.pack(media, layout.EDITED_VIDEO, members, folder / layout.EDITED_VIDEO.shard("location", 1))
+    upstream_folder.pack(
+        media, layout.EDITED_VIDEO, members, folder / layout.EDITED_VIDEO.shard("location", 1)
+    )
     return layout.prompts_csv("location"), "a sample of the csv has no edited_video"
 
 
 def _other_frames(folder: Path, media: Path) -> tuple[str, str]:
-    up.write_mp4(folder.parent / "x.mp4", frames=13)
+    upstream_folder.write_mp4(folder.parent / "x.mp4", frames=13)
     tar = layout.EDITED_VIDEO.shard("location", 1)
-    up.add_to_tar(
+    upstream_folder.add_to_tar(
         folder / tar, layout.EDITED_VIDEO.member(THIRD), (folder.parent / "x.mp4").read_bytes(), replace=True
     )
     return tar, "not the frames and size of the source video"
 
 
 def _other_size(folder: Path, media: Path) -> tuple[str, str]:
-    up.write_mp4(folder.parent / "x.mp4", frames=9, width=32)
+    upstream_folder.write_mp4(folder.parent / "x.mp4", frames=9, width=32)
     tar = layout.EDITED_VIDEO.shard("location", 1)
-    up.add_to_tar(
+    upstream_folder.add_to_tar(
         folder / tar, layout.EDITED_VIDEO.member(THIRD), (folder.parent / "x.mp4").read_bytes(), replace=True
     )
     return tar, "not the frames and size of the source video"
 
 
 def _short_background(folder: Path, media: Path) -> tuple[str, str]:
-    up.write_mp4(folder.parent / "x.mp4", frames=5)
+    upstream_folder.write_mp4(folder.parent / "x.mp4", frames=5)
     tar = layout.BACKGROUND_VIDEO.shard("location", 1)
     member = layout.BACKGROUND_VIDEO.member(THIRD)
-    up.add_to_tar(folder / tar, member, (folder.parent / "x.mp4").read_bytes(), replace=True)
+    upstream_folder.add_to_tar(folder / tar, member, (folder.parent / "x.mp4").read_bytes(), replace=True)
     return tar, "shorter than the source video"
 
 
 def _not_a_video(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.EDITED_VIDEO.shard("location", 1)
-    up.add_to_tar(folder / tar, layout.EDITED_VIDEO.member(THIRD), b"", replace=True)
+    upstream_folder.add_to_tar(folder / tar, layout.EDITED_VIDEO.member(THIRD), b"", replace=True)
     return tar, "not an mp4 video"
 
 
@@ -97,20 +99,20 @@ def _mask(shape: tuple[int, ...], bits: int) -> bytes:
 def _mask_of_other_shape(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO_MASK.shard("location", 1)
     data = _mask((8, 48, 64), 8 * 48 * 64 // 8)
-    up.add_to_tar(folder / tar, layout.SOURCE_VIDEO_MASK.member(THIRD), data, replace=True)
+    upstream_folder.add_to_tar(folder / tar, layout.SOURCE_VIDEO_MASK.member(THIRD), data, replace=True)
     return tar, "not the frames and size of the source video"
 
 
 def _mask_of_impossible_shape(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO_MASK.shard("location", 1)
     data = _mask((10**4, 10**4, 10**4), 100)
-    up.add_to_tar(folder / tar, layout.SOURCE_VIDEO_MASK.member(THIRD), data, replace=True)
+    upstream_folder.add_to_tar(folder / tar, layout.SOURCE_VIDEO_MASK.member(THIRD), data, replace=True)
     return tar, "the mask has an impossible shape"
 
 
 def _member_twice(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO.shard("location", 1)
-    up.add_to_tar(
+    upstream_folder.add_to_tar(
         folder / tar,
         layout.SOURCE_VIDEO.member(FIRST),
         (media / layout.SOURCE_VIDEO.path(FIRST)).read_bytes(),
@@ -120,7 +122,7 @@ def _member_twice(folder: Path, media: Path) -> tuple[str, str]:
 
 def _link(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO.shard("location", 1)
-    up.add_to_tar(
+    upstream_folder.add_to_tar(
         folder / tar, "location/source_video/Sparkle_location_000098.mp4", b"", kind=tarfile.SYMTYPE
     )
     return tar, "a member is a symbolic link, and is left out"
@@ -128,13 +130,13 @@ def _link(folder: Path, media: Path) -> tuple[str, str]:
 
 def _way_out(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO.shard("location", 1)
-    up.add_to_tar(folder / tar, "../location/source_video/Sparkle_location_000098.mp4", b"x")
+    upstream_folder.add_to_tar(folder / tar, "../location/source_video/Sparkle_location_000098.mp4", b"x")
     return tar, "not a member of this tar, and is left out"
 
 
 def _other_theme(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO.shard("location", 1)
-    up.add_to_tar(folder / tar, "season/source_video/Sparkle_season_000001.mp4", b"x")
+    upstream_folder.add_to_tar(folder / tar, "season/source_video/Sparkle_season_000001.mp4", b"x")
     return tar, "not a member of this tar, and is left out"
 
 
@@ -212,7 +214,7 @@ def _other_prompt(folder: Path, media: Path) -> tuple[str, str]:
 
 def _line_of_nobody(folder: Path, media: Path) -> tuple[str, str]:
     file = layout.metadata_jsonl("location")
-    line = json.loads((folder / file).read_text().splitlines()[0]) | {"id": up.STRANGER}
+    line = json.loads((folder / file).read_text().splitlines()[0]) | {"id": upstream_folder.STRANGER}
     return _append(folder, file, json.dumps(line).encode() + b"\n"), "a line of no sample of the csv"
 
 
@@ -259,7 +261,7 @@ def test_a_line_without_its_fields_is_listed_and_its_columns_are_null(folder: Pa
     summary = import_upstream(folder, tmp_path / "release")
     assert [(finding.file, finding.line) for finding in summary.findings] == [(file, 1), (file, 0)]
     assert summary.findings[1].wanted == FIRST
-    row, other, *_ = up.rows_of(summary.out, "location")
+    row, other, *_ = upstream_folder.rows_of(summary.out, "location")
     assert (row["edited_frame0_score"], other["edited_frame0_score"]) == (None, 8.62887857991077)
 
 
@@ -273,7 +275,7 @@ def test_a_label_that_disagrees_is_in_the_records_as_upstream_has_it(folder: Pat
 def test_what_a_sample_lacks_is_null_in_its_row(folder: Path, media: Path, tmp_path: Path) -> None:
     _row_without_member(folder, media)
     release = import_upstream(folder, tmp_path / "release").out
-    *_, third, fourth = up.rows_of(release, "location")
+    *_, third, fourth = upstream_folder.rows_of(release, "location")
     assert third["edited_video_shard"] is not None
     names = ("shard", "offset", "size", "sha256")
     assert [fourth[f"edited_video_{name}"] for name in names] == [None] * 4
@@ -292,7 +294,7 @@ def test_a_tar_that_is_cut_short_gives_what_comes_before_the_cut(
     assert [finding.problem.partition(" a ")[0] for finding in summary.findings] == [
         "the tar ends inside", "a sample of the csv has no source_video",
     ]  # fmt: skip
-    *_, third, fourth = up.rows_of(summary.out, "location")
+    *_, third, fourth = upstream_folder.rows_of(summary.out, "location")
     assert (third["source_video_shard"], fourth["source_video_shard"]) == (tar.name, None)
     assert {entry.path: entry.sha256 for entry in read_manifest(summary.out)}[tar.name] == sha256_file(tar)
 

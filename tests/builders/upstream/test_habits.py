@@ -9,15 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from loading import load_module
 
-from sparkle.builders.upstream import ImportSummary, import_upstream
+from harness import upstream_folder
+from sparkle.builders.upstream.import_ import ImportSummary, import_upstream
 from sparkle.schemas import layout
 from sparkle.schemas.layout import KINDS
 
-up = load_module("builders/upstream/folder.py")
-
-FIRST, SECOND, THIRD, FOURTH = up.ids_of("location")
+FIRST, SECOND, THIRD, FOURTH = upstream_folder.ids_of("location")
 
 
 # --- extracted --------------------------------------------------------------------------------
@@ -27,25 +25,27 @@ FIRST, SECOND, THIRD, FOURTH = up.ids_of("location")
 def test_extracted_tars_are_read_as_loose_files(
     folder: Path, imported: ImportSummary, tmp_path: Path, in_place: bool
 ) -> None:
-    up.extract(folder, in_place=in_place)
+    upstream_folder.extract(folder, in_place=in_place)
     summary = import_upstream(folder, tmp_path / "release")
     assert summary.findings == ()
-    for theme in up.THEMES:
-        wanted = up.rows_of(imported.out, theme)
-        for row, before in zip(up.rows_of(summary.out, theme), wanted, strict=True):
+    for theme in upstream_folder.THEMES:
+        wanted = upstream_folder.rows_of(imported.out, theme)
+        for row, before in zip(upstream_folder.rows_of(summary.out, theme), wanted, strict=True):
             for kind in KINDS:
                 assert row[f"{kind.name}_offset"] == 0
-                assert up.data_at(summary.out, row, kind.name) == up.data_at(imported.out, before, kind.name)
+                assert upstream_folder.data_at(summary.out, row, kind.name) == upstream_folder.data_at(
+                    imported.out, before, kind.name
+                )
 
 
 # --- habits that are accepted -----------------------------------------------------------------
 
 
 def _crlf(folder: Path, media: Path) -> None:
-    rows = [up.row_of(sample_id) for sample_id in up.ids_of("location")]
+    rows = [upstream_folder.row_of(sample_id) for sample_id in upstream_folder.ids_of("location")]
     columns = ("task", "tgt_video", "prompt", "src_video")
     options = {"encoding": "utf-8-sig", "columns": columns, "lineterminator": "\r\n", "quoting": 1}
-    up.write_csv(folder, "location", rows[::-1], **options)
+    upstream_folder.write_csv(folder, "location", rows[::-1], **options)
 
 
 def _jsonl_habits(folder: Path, media: Path) -> None:
@@ -58,26 +58,30 @@ def _openve3m_in_full(folder: Path, media: Path) -> None:
     for step in ("ground1", "ground2"):
         path = folder / layout.record_file("openve3m", step)
         lines = [json.loads(line) for line in path.read_text().splitlines()]
-        up.write_lines(path, [{**line, "edit_type": "openve3m_background_change"} for line in lines])
+        upstream_folder.write_lines(
+            path, [{**line, "edit_type": "openve3m_background_change"} for line in lines]
+        )
     path = folder / layout.metadata_jsonl("openve3m")
     path.write_text(path.read_text().replace("openve3m_background_change", "openve3m"))
 
 
 def _no_zero_blocks(folder: Path, media: Path) -> None:
-    tar = up.repack(folder, media, layout.SOURCE_VIDEO, "-b", "1")
+    tar = upstream_folder.repack(folder, media, layout.SOURCE_VIDEO, "-b", "1")
     tar.write_bytes(tar.read_bytes().rstrip(b"\0") + bytes(-len(tar.read_bytes().rstrip(b"\0")) % 512))
 
 
 def _old_formats(folder: Path, media: Path) -> None:
-    up.repack(folder, media, layout.SOURCE_VIDEO, "--format=v7")
-    up.repack(folder, media, layout.EDITED_VIDEO, "--format=ustar", "--owner=someone", "--mtime=@1")
-    up.repack(
+    upstream_folder.repack(folder, media, layout.SOURCE_VIDEO, "--format=v7")
+    upstream_folder.repack(
+        folder, media, layout.EDITED_VIDEO, "--format=ustar", "--owner=someone", "--mtime=@1"
+    )
+    upstream_folder.repack(
         folder, media, layout.VIDEO_CANNY, "--format=pax", "--pax-option=globexthdr.name=g,comment=hello"
     )
 
 
 def _folders_and_dots(folder: Path, media: Path) -> None:
-    ids = up.ids_of("location")[: up.PART]
+    ids = upstream_folder.ids_of("location")[: upstream_folder.PART]
     for kind in (layout.SOURCE_VIDEO, layout.VIDEO_CANNY):
         root = media / layout.INTERMEDIATE if kind.intermediate else media
         words = [f"./location/{kind.name}", *(f"./{kind.member(one)}" for one in ids)]
@@ -87,15 +91,17 @@ def _folders_and_dots(folder: Path, media: Path) -> None:
 
 def _whole_paths(folder: Path, media: Path) -> None:
     tar = folder / layout.VIDEO_CANNY.shard("location", 0)
-    words = [layout.VIDEO_CANNY.path(one) for one in up.ids_of("location")[: up.PART]]
+    words = [
+        layout.VIDEO_CANNY.path(one) for one in upstream_folder.ids_of("location")[: upstream_folder.PART]
+    ]
     subprocess.run(["tar", "-C", media, "-cf", tar, *words], check=True)
 
 
 def _longer_background(folder: Path, media: Path) -> None:
     path = folder / layout.BACKGROUND_VIDEO.member(THIRD)
-    up.write_mp4(path, frames=13)
+    upstream_folder.write_mp4(path, frames=13)
     tar = folder / layout.BACKGROUND_VIDEO.shard("location", 1)
-    up.add_to_tar(tar, layout.BACKGROUND_VIDEO.member(THIRD), path.read_bytes(), replace=True)
+    upstream_folder.add_to_tar(tar, layout.BACKGROUND_VIDEO.member(THIRD), path.read_bytes(), replace=True)
     shutil.rmtree(folder / "location" / layout.BACKGROUND_VIDEO.name)
 
 
@@ -118,13 +124,13 @@ def test_a_habit_of_upstreams_is_no_finding(
     habit(folder, media)
     summary = import_upstream(folder, tmp_path / "release")
     assert summary.findings == ()
-    for theme in up.THEMES:
-        wanted = {row["task"]: row for row in up.rows_of(imported.out, theme)}
-        for row in up.rows_of(summary.out, theme):
+    for theme in upstream_folder.THEMES:
+        wanted = {row["task"]: row for row in upstream_folder.rows_of(imported.out, theme)}
+        for row in upstream_folder.rows_of(summary.out, theme):
             expected = wanted[row["task"]]
             for name in ("prompt", "src_video", "tgt_video", "subtheme", "edited_frame0_score", "frames"):
                 assert row[name] == expected[name]
             for kind in set(KINDS) - {layout.BACKGROUND_VIDEO}:
-                assert up.data_at(summary.out, row, kind.name) == up.data_at(
+                assert upstream_folder.data_at(summary.out, row, kind.name) == upstream_folder.data_at(
                     imported.out, expected, kind.name
                 )

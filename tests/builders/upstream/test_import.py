@@ -16,22 +16,20 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from loading import load_module
 
-from sparkle.builders.catalog import RECORDS_SCHEMA, pairs_schema
-from sparkle.builders.cli_import import import_upstream as command
-from sparkle.builders.manifest import read_manifest
-from sparkle.builders.upstream import ImportSummary, import_upstream
-from sparkle.builders.upstream_lines import METADATA, line_file
+from harness import SHARED_RECORDS, upstream_folder
+from sparkle._progress import Advance
+from sparkle.builders.release.manifest import read_manifest
+from sparkle.builders.release.tables import RECORDS_SCHEMA, pairs_schema
+from sparkle.builders.upstream.import_ import ImportSummary, import_upstream
+from sparkle.builders.upstream.text import METADATA, line_file
+from sparkle.commands.import_ import import_upstream as command
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
-from sparkle.schemas.terminal import Advance
 
-up = load_module("builders/upstream/folder.py")
-
-FIRST, SECOND, THIRD, FOURTH = up.ids_of("location")
+FIRST, SECOND, THIRD, FOURTH = upstream_folder.ids_of("location")
 Contents = Callable[[Path], dict[str, bytes]]
 
 
@@ -41,34 +39,34 @@ Contents = Callable[[Path], dict[str, bytes]]
 def test_every_artifact_is_found_where_the_table_says(imported: ImportSummary, media: Path) -> None:
     assert imported.findings == ()
     assert imported.samples == {"location": 4, "openve3m": 2}
-    for theme in up.THEMES:
-        rows = up.rows_of(imported.out, theme)
-        assert [row["task"] for row in rows] == up.ids_of(theme)
+    for theme in upstream_folder.THEMES:
+        rows = upstream_folder.rows_of(imported.out, theme)
+        assert [row["task"] for row in rows] == upstream_folder.ids_of(theme)
         for row in rows:
             for kind in KINDS:
-                data = up.data_at(imported.out, row, kind.name)
+                data = upstream_folder.data_at(imported.out, row, kind.name)
                 assert data == (media / kind.path(row["task"])).read_bytes()
                 assert hashlib.sha256(data).digest() == row[f"{kind.name}_sha256"]
                 assert row[f"{kind.name}_shard"].endswith(".tar")
 
 
 def test_tables_have_the_columns_of_a_built_release(imported: ImportSummary) -> None:
-    for theme in up.THEMES:
+    for theme in upstream_folder.THEMES:
         found = pq.read_schema(next((imported.out / "data" / theme).iterdir()))
         assert found.remove_metadata() == pairs_schema()
         assert pq.read_schema(imported.out / layout.records_parquet(theme)) == RECORDS_SCHEMA
 
 
 def test_what_upstream_says_is_there_and_what_it_does_not_is_null(imported: ImportSummary) -> None:
-    row, *_ = up.rows_of(imported.out, "location")
-    assert row["prompt"] == up.prompt_of(FIRST)
+    row, *_ = upstream_folder.rows_of(imported.out, "location")
+    assert row["prompt"] == upstream_folder.prompt_of(FIRST)
     assert (row["subtheme"], row["scene"]) == ("urban", "rooftop overlooking skyline")
     assert (row["frames"], row["width"], row["height"]) == (9, 64, 48)
     assert row["edited_frame0_score"] == 8.62887857991077  # as recorded, not recomputed
     assert row["edited_video_score"] == 8.75
     unknown = ("source_sha256", "background_motion", "flicker", "sharpness", "licence", "preview")
     assert [row[name] for name in unknown] == [None] * len(unknown)
-    free, *_ = up.rows_of(imported.out, "openve3m")
+    free, *_ = upstream_folder.rows_of(imported.out, "openve3m")
     assert (free["subtheme"], free["scene"]) == (None, None)
     record, *_ = pq.read_table(imported.out / layout.records_parquet("location")).to_pylist()
     assert record["round1_labels"] == ["woman in brown hat"]
@@ -107,16 +105,16 @@ def test_imported_twice_it_is_byte_identical(
 def test_the_card_keeps_upstreams_licence_and_card(imported: ImportSummary) -> None:
     card = (imported.out / layout.CARD).read_text()
     assert card.startswith("---\nlicense: cc-by-4.0\n")
-    assert (imported.out / layout.UPSTREAM_CARD).read_text() == up.CARD
+    assert (imported.out / layout.UPSTREAM_CARD).read_text() == upstream_folder.CARD
     assert str(imported.out) not in card
 
 
 def test_stock_datasets_load_it(imported: ImportSummary, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     pairs = datasets.load_dataset(str(imported.out), "location", split="train", cache_dir=str(tmp_path))
-    assert pairs["task"][:] == up.ids_of("location")
+    assert pairs["task"][:] == upstream_folder.ids_of("location")
     split = datasets.load_dataset(str(imported.out), split="openve3m", cache_dir=str(tmp_path))
-    assert split["task"][:] == up.ids_of("openve3m")
+    assert split["task"][:] == upstream_folder.ids_of("openve3m")
 
 
 def test_a_folder_of_links_into_a_cache_is_read(pristine: Path, tmp_path: Path, contents: Contents) -> None:
@@ -195,7 +193,7 @@ def test_a_kill_leaves_no_release_and_a_rerun_makes_the_same(
 import os, signal, sys
 from contextlib import contextmanager
 from pathlib import Path
-from sparkle.builders.upstream import import_upstream
+from sparkle.builders.upstream.import_ import import_upstream
 
 @contextmanager
 def progress(title, total):
@@ -242,7 +240,7 @@ def test_the_command_refuses_with_1_and_wrong_usage_is_2(tmp_path: Path) -> None
 
 # --- upstream's own examples ------------------------------------------------------------------
 
-EXAMPLES = Path(__file__).resolve().parents[4] / "shared" / "data" / "records"
+EXAMPLES = SHARED_RECORDS
 
 
 @pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs upstream's example records beside the checkout")
@@ -250,7 +248,9 @@ def test_upstreams_example_records_are_read(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     lines = json.loads((EXAMPLES / "edited_video_score.jsonl").read_text())
     row = {"prompt": lines["prompt"], "src_video": layout.SOURCE_VIDEO.path(FIRST)}
-    up.write_csv(folder, "location", [{**row, "tgt_video": layout.EDITED_VIDEO.path(FIRST), "task": FIRST}])
+    upstream_folder.write_csv(
+        folder, "location", [{**row, "tgt_video": layout.EDITED_VIDEO.path(FIRST), "task": FIRST}]
+    )
     names = {METADATA: "location_train_metadata.jsonl"} | layout.RECORD_FILES
     for step, name in names.items():
         if (EXAMPLES / name).is_file():
@@ -261,7 +261,7 @@ def test_upstreams_example_records_are_read(tmp_path: Path) -> None:
     problems = {finding.problem for finding in summary.findings if finding.file.endswith((".jsonl", ".csv"))}
     # There is no example of the score of a removed foreground.
     assert problems == {"the file is missing"}
-    (sample,) = up.rows_of(summary.out, "location")
+    (sample,) = upstream_folder.rows_of(summary.out, "location")
     assert sample["edited_frame0_score"] == 8.62887857991077
     assert sample["scene"] == "rooftop overlooking skyline"
     record = pq.read_table(summary.out / layout.records_parquet("location")).to_pylist()[0]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkle.builders.upstream_tar import TarStream
+from sparkle.builders.release.any_tar import TarStream
 from sparkle.schemas.errors import ReleaseError
 
 NAMES = st.text(

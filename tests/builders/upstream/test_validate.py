@@ -7,18 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from loading import load_module
 
-from sparkle.builders.release_check import CheckOptions, check_release
-from sparkle.builders.upstream import ImportSummary, import_upstream
-from sparkle.hub.diff import compare_releases
-from sparkle.hub.diff_files import UNTOUCHED
-from sparkle.hub.remotes.folder import FolderRemote
+from harness import upstream_folder
+from sparkle.builders.checks.release import CheckOptions, check_release
+from sparkle.builders.reading.folder import FolderRemote
+from sparkle.builders.upstream.import_ import ImportSummary, import_upstream
+from sparkle.hub.diff.release import UNTOUCHED, compare_releases
 from sparkle.schemas import layout
 
-up = load_module("builders/upstream/folder.py")
-
-FIRST, SECOND, THIRD, FOURTH = up.ids_of("location")
+FIRST, SECOND, THIRD, FOURTH = upstream_folder.ids_of("location")
 
 
 @pytest.mark.parametrize("contents", [True, False])
@@ -30,7 +27,7 @@ def test_an_import_is_whole(imported: ImportSummary, contents: bool) -> None:
 
 @pytest.mark.parametrize("in_place", [True, False])
 def test_an_import_of_extracted_tars_is_whole(folder: Path, tmp_path: Path, in_place: bool) -> None:
-    up.extract(folder, in_place=in_place)
+    upstream_folder.extract(folder, in_place=in_place)
     release = import_upstream(folder, tmp_path / "release").out
     assert check_release(release).findings == ()
 
@@ -54,7 +51,7 @@ def release(imported: ImportSummary, tmp_path: Path) -> Path:
 
 def _flip(release: Path) -> str:
     tar = layout.EDITED_VIDEO.shard("location", 1)
-    row = up.rows_of(release, "location")[2]
+    row = upstream_folder.rows_of(release, "location")[2]
     data = bytearray((release / tar).read_bytes())
     data[row["edited_video_offset"] + row["edited_video_size"] - 1] ^= 1
     (release / tar).write_bytes(data)
@@ -64,14 +61,16 @@ def _flip(release: Path) -> str:
 def _lose_a_member(release: Path) -> str:
     tar = layout.EDITED_VIDEO.shard("location", 1)
     data = (release / tar).read_bytes()
-    row = up.rows_of(release, "location")[3]
+    row = upstream_folder.rows_of(release, "location")[3]
     (release / tar).write_bytes(data[: row["edited_video_offset"] - 512] + bytes(1024))
     return tar
 
 
 def _put_a_link_in(release: Path) -> str:
     tar = layout.EDITED_VIDEO.shard("location", 1)
-    up.add_to_tar(release / tar, layout.EDITED_VIDEO.member(up.STRANGER), b"", kind=b"2")
+    upstream_folder.add_to_tar(
+        release / tar, layout.EDITED_VIDEO.member(upstream_folder.STRANGER), b"", kind=b"2"
+    )
     return tar
 
 

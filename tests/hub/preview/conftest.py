@@ -10,15 +10,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from loading import load_module
 
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import build_release
-from sparkle.builders.upstream import import_upstream
+from harness import factories, reviewer
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.writer import build_release
+from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.hub.preview.make import make_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -33,22 +32,14 @@ ARGUMENTS = (
 )
 
 
-r = load_module("hub/preview/reviewer.py")
-
 # --- an imported release ----------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def codes() -> ModuleType:
-    """Coded frames: how they are drawn and read."""
-    return r
 
 
 @pytest.fixture(scope="session")
 def coded_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An imported release of two samples: nothing is known of them but their prompts."""
     folder = tmp_path_factory.mktemp("coded")
-    r.write_upstream(folder / "upstream", 2)
+    reviewer.write_upstream(folder / "upstream", 2)
     import_upstream(folder / "upstream", folder / "imported")
     return folder / "imported"
 
@@ -66,7 +57,7 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="session")
-def built_run(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six samples of location, three of season, two of openve3m."""
     samples = [
         *factories.specs("location", 6),
@@ -141,7 +132,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         )
         page.goto(f"{here}index.html{link}")
         page.wait_for_selector("body.is-ready .card")
-        return r.Reviewer(page)
+        return reviewer.Reviewer(page)
 
     yield open_page
     for context in contexts:

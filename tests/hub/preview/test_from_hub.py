@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from loading import load_module
 
-HUB = [sys.executable, "-c", "from sparkle.hub.cli import main; main()"]
+from harness import staging_server
+
+HUB = [sys.executable, "-c", "from sparkle.commands import hub; hub()"]
 UPLOAD = """
 import sys
 from huggingface_hub import HfApi
@@ -20,9 +21,8 @@ api.upload_folder(repo_id=sys.argv[1], repo_type="dataset", folder_path=sys.argv
 @pytest.fixture(scope="module")
 def staged(built_release, tmp_path_factory):
     """A staging hub that holds the built release as me/pairs."""
-    module = load_module("hub/staging_server.py")
     folder = tmp_path_factory.mktemp("staging")
-    with module.staging(folder / "root") as hub:
+    with staging_server.staging(folder / "root") as hub:
         hub.python(UPLOAD, folder / "home", "me/pairs", built_release)
         yield hub
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from harness import reviewer
+
 FRAMES = 49  # of the coded clips
 
 
@@ -58,12 +60,12 @@ def test_a_browser_that_tells_no_frames_is_in_step_as_well(visit, coded_page):
     assert see.numbers() == (31, 31)
 
 
-def test_colours_are_those_of_the_release(visit, coded_page, codes):
+def test_colours_are_those_of_the_release(visit, coded_page):
     see = visit(coded_page)
     see.open_first()
     see.seek(12)
     picture = see.shot()
-    for column, colour in ((60, codes.SOURCE_COLOUR), (-60, codes.EDITED_COLOUR)):
+    for column, colour in ((60, reviewer.SOURCE_COLOUR), (-60, reviewer.EDITED_COLOUR)):
         assert np.abs(picture[-40, column].astype(int) - colour).max() < 8
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import build_release
-from sparkle.builders.upstream import import_upstream
-from sparkle.hub.cli import main
+from harness import factories, reviewer
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.writer import build_release
+from sparkle.builders.upstream.import_ import import_upstream
+from sparkle.commands import hub
 from sparkle.hub.preview.make import make_page
 from sparkle.hub.preview.rows import Rows
 from sparkle.media.decode import decode
@@ -37,42 +38,42 @@ def samples_of(out):
 # --- what is drawn ----------------------------------------------------------------------------
 
 
-def test_the_sheet_has_every_stream_of_a_sample_at_the_same_frame(coded_page, codes):
+def test_the_sheet_has_every_stream_of_a_sample_at_the_same_frame(coded_page):
     first, second = samples_of(coded_page)
     assert first["clip"] == {
-        "width": codes.WIDTH,
-        "height": codes.HEIGHT,
-        "frames": codes.FRAMES,
+        "width": reviewer.WIDTH,
+        "height": reviewer.HEIGHT,
+        "frames": reviewer.FRAMES,
         "fps": 16,
         "tracks": ["source_video", "edited_video", "edited_background_video", "source_video_mask"],
         "stills": ["edited_frame0"],
     }
     sheet = decode(coded_page / f"{first['media']}.mp4")
-    assert sheet.shape == (codes.FRAMES, 2 * codes.HEIGHT, 2 * codes.WIDTH, 3)
+    assert sheet.shape == (reviewer.FRAMES, 2 * reviewer.HEIGHT, 2 * reviewer.WIDTH, 3)
     for index, frame in enumerate(sheet):
         tiles = [
-            frame[top : top + codes.HEIGHT, left : left + codes.WIDTH]
-            for top in (0, codes.HEIGHT)
-            for left in (0, codes.WIDTH)
+            frame[top : top + reviewer.HEIGHT, left : left + reviewer.WIDTH]
+            for top in (0, reviewer.HEIGHT)
+            for left in (0, reviewer.WIDTH)
         ]
-        assert [codes.read_code(tile) for tile in tiles[:3]] == [index] * 3
-        colours = (codes.SOURCE_COLOUR, codes.EDITED_COLOUR, codes.BACKGROUND_COLOUR)
+        assert [reviewer.read_code(tile) for tile in tiles[:3]] == [index] * 3
+        colours = (reviewer.SOURCE_COLOUR, reviewer.EDITED_COLOUR, reviewer.BACKGROUND_COLOUR)
         for tile, colour in zip(tiles[:3], colours, strict=True):
             assert np.abs(tile[-20:-4, 20:-20].mean(axis=(0, 1)) - colour).max() < 6
-        mask = np.zeros((codes.HEIGHT, codes.WIDTH), bool)
-        mask[codes.MASKED] = True
+        mask = np.zeros((reviewer.HEIGHT, reviewer.WIDTH), bool)
+        mask[reviewer.MASKED] = True
         assert (np.abs(tiles[3].mean(axis=2) - 255 * mask) < 60).mean() > 0.99
     assert second["clip"]["tracks"] == ["source_video", "edited_video"]
     assert "edited_video_score" not in second
 
 
-def test_the_card_is_source_and_edited_side_by_side(coded_page, codes):
+def test_the_card_is_source_and_edited_side_by_side(coded_page):
     card = decode(coded_page / f"{samples_of(coded_page)[0]['media']}.card.mp4")
     half = card.shape[2] // 2
     assert card.shape[1] == 160
-    for index in (0, 17, codes.FRAMES - 1):
+    for index in (0, 17, reviewer.FRAMES - 1):
         halves = card[index][:, :half], card[index][:, half:]
-        assert [codes.read_code(picture) for picture in halves] == [index, index]
+        assert [reviewer.read_code(picture) for picture in halves] == [index, index]
 
 
 def test_what_the_tables_say_is_on_the_page(built_page):
@@ -112,8 +113,8 @@ def test_a_rerun_draws_what_is_missing_and_nothing_else(built_release, built_pag
 
 def test_a_page_that_was_killed_goes_on(built_release, built_page, tmp_path):
     out = tmp_path / "page"
-    command = [sys.executable, "-m", "sparkle.hub.cli", "preview", str(built_release), "--out", str(out)]
-    command[1:3] = ["-c", "import sys; from sparkle.hub.cli import main; main(sys.argv[1:])"]
+    command = [sys.executable, "-m", "sparkle.commands", "preview", str(built_release), "--out", str(out)]
+    command[1:3] = ["-c", "import sys; from sparkle.commands import hub; hub(sys.argv[1:])"]
     process = subprocess.Popen(
         [*command, "--workers", "1"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
@@ -129,9 +130,7 @@ def test_a_page_that_was_killed_goes_on(built_release, built_page, tmp_path):
     assert contents(out) == contents(built_page)
 
 
-def test_a_release_that_changed_has_only_its_changes_drawn(
-    factories, built_run, built_release, built_page, tmp_path
-):
+def test_a_release_that_changed_has_only_its_changes_drawn(built_run, built_release, built_page, tmp_path):
     out = shutil.copytree(built_page, tmp_path / "page")
     samples = [
         *factories.specs("location", 5),  # one less
@@ -161,11 +160,11 @@ def test_themes_and_ids_choose(built_release, tmp_path):
     wanted = ["Sparkle_season_000003", "Sparkle_location_000009"]
     (tmp_path / "ids.txt").write_text("\n".join(wanted))
     arguments = ["preview", str(built_release), "--out", str(tmp_path / "page"), "--json"]
-    result = CliRunner().invoke(main, [*arguments, "--ids-from", str(tmp_path / "ids.txt")])
+    result = CliRunner().invoke(hub, [*arguments, "--ids-from", str(tmp_path / "ids.txt")])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["samples"] == 2
     assert [sample["id"] for sample in samples_of(tmp_path / "page")] == sorted(wanted)
-    result = CliRunner().invoke(main, [*arguments, "--theme", "openve3m", "--limit", "1"])
+    result = CliRunner().invoke(hub, [*arguments, "--theme", "openve3m", "--limit", "1"])
     assert json.loads(result.stdout)["made"] == 1
     assert len(samples_of(tmp_path / "page")) == 1
     assert len(list((tmp_path / "page/media").rglob("*.webp"))) == 2  # a poster and the stills
@@ -182,7 +181,7 @@ def test_a_damaged_artifact_is_shown_as_damaged_and_drawn_when_it_is_mended(buil
     broken[artifact.offset + artifact.size // 2] ^= 1
     (release / artifact.shard).write_bytes(broken)
     arguments = ["preview", str(release), "--out", str(tmp_path / "page")]
-    result = CliRunner().invoke(main, arguments)
+    result = CliRunner().invoke(hub, arguments)
     assert result.exit_code == 1
     assert f"{artifact.id}: edited_video: an artifact is not the one" in result.output
     shown = next(sample for sample in samples_of(tmp_path / "page") if sample["id"] == artifact.id)
@@ -190,7 +189,7 @@ def test_a_damaged_artifact_is_shown_as_damaged_and_drawn_when_it_is_mended(buil
     assert "edited_video" not in shown["clip"]["tracks"]
     assert shown["problems"]
     (release / artifact.shard).write_bytes(whole)
-    result = CliRunner().invoke(main, arguments)
+    result = CliRunner().invoke(hub, arguments)
     assert result.exit_code == 0, result.output
     assert "1 drawn now, 10 were there" in result.output
 
@@ -201,7 +200,7 @@ def test_a_release_without_a_tar_is_no_page_of_nothing(built_release, tmp_path):
         tar.unlink()
     for folder in release.rglob("*_video"):
         shutil.rmtree(folder)
-    result = CliRunner().invoke(main, ["preview", str(release), "--out", str(tmp_path / "page")])
+    result = CliRunner().invoke(hub, ["preview", str(release), "--out", str(tmp_path / "page")])
     assert result.exit_code == 1
     assert "source_video: an artifact is not there" in result.output
     assert all("clip" not in sample and sample["problems"] for sample in samples_of(tmp_path / "page"))
@@ -215,19 +214,19 @@ def test_a_tar_that_was_cut_short_stops_the_command_and_leaves_the_page(built_re
     before = contents(out)
     tar = sorted(release.glob("season_edited_video_part*.tar"))[0]
     tar.write_bytes(tar.read_bytes()[:-512])
-    result = CliRunner().invoke(main, ["preview", str(release), "--out", str(out)])
+    result = CliRunner().invoke(hub, ["preview", str(release), "--out", str(out)])
     assert result.exit_code == 1
     assert "cut short" in result.output
     assert tar.name in result.output
     assert before.items() <= contents(out).items()
 
 
-def test_a_video_that_breaks_off_and_one_that_is_shorter_are_said(codes, tmp_path):
-    codes.write_upstream(tmp_path / "upstream", 2)
+def test_a_video_that_breaks_off_and_one_that_is_shorter_are_said(tmp_path):
+    reviewer.write_upstream(tmp_path / "upstream", 2)
     folder = tmp_path / "upstream/location/edited_video"
     data = (folder / "Sparkle_location_000000.mp4").read_bytes()
     (folder / "Sparkle_location_000000.mp4").write_bytes(data[: len(data) // 2])
-    short = (codes.coded(index, codes.EDITED_COLOUR) for index in range(33))
+    short = (reviewer.coded(index, reviewer.EDITED_COLOUR) for index in range(33))
     encode(short, folder / "Sparkle_location_000001.mp4")
     import_upstream(tmp_path / "upstream", tmp_path / "imported")
     found = make_page(str(tmp_path / "imported"), tmp_path / "page")
@@ -254,12 +253,12 @@ def test_a_page_inside_its_release_is_refused(built_release):
 
 
 def test_what_is_no_release_and_an_unknown_id_are_named(built_release, tmp_path):
-    result = CliRunner().invoke(main, ["preview", str(tmp_path), "--out", str(tmp_path / "page")])
+    result = CliRunner().invoke(hub, ["preview", str(tmp_path), "--out", str(tmp_path / "page")])
     assert result.exit_code == 1
     assert "neither a release nor an index" in result.output
     (tmp_path / "ids.txt").write_text("Sparkle_location_999999\n")
     arguments = ["preview", str(built_release), "--out", str(tmp_path / "page")]
-    result = CliRunner().invoke(main, [*arguments, "--ids-from", str(tmp_path / "ids.txt")])
+    result = CliRunner().invoke(hub, [*arguments, "--ids-from", str(tmp_path / "ids.txt")])
     assert result.exit_code == 1
     assert "Sparkle_location_999999" in result.output
     assert not (tmp_path / "page").exists()

@@ -5,8 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from sparkle.builders.cli import build
-from sparkle.builders.manifest import read_manifest
+from sparkle.builders.release.manifest import read_manifest
+from sparkle.commands.build import build
 
 
 def test_saved_verdicts_are_what_build_leaves_out(visit, built_page, built_run, tmp_path):

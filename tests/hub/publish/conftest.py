@@ -8,18 +8,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from huggingface_hub import HfApi
-from loading import load_module
 
-from sparkle.builders.manifest import FileEntry, dump_manifest, parse_manifest
+from harness import staging_server
+from sparkle.builders.release.manifest import FileEntry, dump_manifest, parse_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 
-_CLI = "from sparkle.hub.cli import main; main()"
+_CLI = "from sparkle.commands import hub; hub()"
 
 
 @dataclass
@@ -107,14 +106,8 @@ class Publisher:
         return True
 
 
-@pytest.fixture(scope="session")
-def staging_server() -> ModuleType:
-    """The module `staging_server`."""
-    return load_module("hub/staging_server.py")
-
-
 @pytest.fixture(scope="module")
-def hub(staging_server: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A hub that the tests of a module share; each uses a repository of its own."""
     with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
         yield running

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from sparkle.hub.remotes.hub_errors import scrub
+from sparkle.builders.reading.client import scrub
 from sparkle.schemas import layout
 
 _ROUGHLY = """
 import sys
 from pathlib import Path
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
-from sparkle.hub.remotes.hub_target import HubTarget
-from sparkle.hub.remotes.target import Limits
+from sparkle.hub.targets.hub import HubTarget
+from sparkle.hub.targets.target import Limits
 from sparkle.schemas.errors import SparkleError
 limits = Limits(commit_files=int(sys.argv[3]))
 try:

@@ -15,12 +15,12 @@ import datasets
 import pytest
 from click.testing import CliRunner
 
-from sparkle.builders.manifest import FileEntry, dump_manifest, read_manifest
-from sparkle.hub.cli_publish import publish
+from sparkle.builders.reading.place import open_remote
+from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
+from sparkle.commands.publish import publish
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
-from sparkle.hub.remotes.folder_target import FolderTarget
-from sparkle.hub.remotes.opening import open_remote
-from sparkle.hub.remotes.opening_target import open_target
+from sparkle.hub.targets.folder import FolderTarget
+from sparkle.hub.targets.opening import open_target
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ConfigError, ReleaseError, UnsafePathError
 
@@ -28,7 +28,7 @@ _PUBLISH = """
 import sys
 from pathlib import Path
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
-from sparkle.hub.remotes.folder_target import FolderTarget
+from sparkle.hub.targets.folder import FolderTarget
 print("begins", flush=True)
 options = PublishOptions(tag=sys.argv[3], check=False)
 publish_release(Path(sys.argv[1]), FolderTarget(Path(sys.argv[2])), options)

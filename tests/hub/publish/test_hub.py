@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sparkle.builders.manifest import dump_manifest, read_manifest
+from sparkle.builders.release.manifest import dump_manifest, read_manifest
 from sparkle.schemas import layout
 
 _LOAD = """
@@ -107,7 +107,7 @@ def test_entries_that_only_the_hub_has_are_taken_as_they_stand_there(
 import sys
 from pathlib import Path
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
-from sparkle.hub.remotes.opening_target import open_target
+from sparkle.hub.targets.opening import open_target
 publish_release(Path(sys.argv[1]), open_target(sys.argv[2], "hub"), PublishOptions(check=False))
 """
     process = publisher.python(code, before, repo)

@@ -17,7 +17,7 @@ _PUBLISH = """
 import sys
 from pathlib import Path
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
-from sparkle.hub.remotes.hub_target import HubTarget
+from sparkle.hub.targets.hub import HubTarget
 target = HubTarget(sys.argv[2], checkpoint=1 << 20)
 say = lambda text: print("planned", flush=True)
 publish_release(Path(sys.argv[1]), target, PublishOptions(tag="v1.0", check=False), say=say)

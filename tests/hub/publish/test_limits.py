@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from sparkle.builders.manifest import FileEntry, dump_manifest, read_manifest
-from sparkle.hub.publish.files import LocalFiles, list_release
-from sparkle.hub.publish.plan import Plan, make_plan
-from sparkle.hub.remotes.hub_target import HubTarget
-from sparkle.hub.remotes.target import Limits, Standing, Stored
+from harness import staging_server
+from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
+from sparkle.hub.publish.plan import LocalFiles, Plan, list_release, make_plan
+from sparkle.hub.targets.hub import HubTarget
+from sparkle.hub.targets.target import Limits, Standing, Stored
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
@@ -20,7 +20,7 @@ _JUST_PUBLISH = """
 import sys
 from pathlib import Path
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
-from sparkle.hub.remotes.opening_target import open_target
+from sparkle.hub.targets.opening import open_target
 from sparkle.schemas.errors import SparkleError
 try:
     publish_release(Path(sys.argv[1]), open_target(sys.argv[2], "hub"), PublishOptions(check=False))
@@ -92,7 +92,7 @@ def test_a_card_that_the_hub_does_not_accept_is_found_before_anything_is_sent(
 
 
 def test_a_hub_that_cleared_away_what_was_sent_gets_it_again(
-    staging_server: Any, publisher: Any, rough_release: Any, hashes: Any, tmp_path: Path
+    publisher: Any, rough_release: Any, hashes: Any, tmp_path: Path
 ) -> None:
     folder = rough_release(tmp_path / "release", [100_000, 200_000])
     with staging_server.staging(tmp_path / "hub") as hub:

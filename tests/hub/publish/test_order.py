@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkle.builders.manifest import FileEntry
-from sparkle.hub.publish.order import batches, is_data, is_ours, sending_order
+from sparkle.builders.release.manifest import FileEntry
+from sparkle.hub.publish.plan import batches, is_data, is_ours, sending_order
 from sparkle.schemas import layout
 
 _DATA = st.one_of(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import build_release
-from sparkle.hub.cli_publish import publish
+from harness import factories
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.writer import build_release
+from sparkle.commands.publish import publish
 from sparkle.hub.publish.publishing import publish_release
 from sparkle.hub.publish.spool import publish_spooled
-from sparkle.hub.remotes.folder_target import FolderTarget
+from sparkle.hub.targets.folder import FolderTarget
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 
@@ -24,7 +24,7 @@ OPTIONS = ReleaseOptions(max_shard_size=6000)
 
 
 @pytest.fixture(scope="module")
-def run(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of five pairs: two or three tars a kind."""
     made: Path = factories.write_run(tmp_path_factory.mktemp("spool") / "run", factories.specs("location", 5))
     return made

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from loading import load_module
 
-from sparkle.builders.source import ranges
+from harness import ROOT, range_hub
+from sparkle.builders.reading import ranges
 
 
 @pytest.fixture(autouse=True)
@@ -24,18 +25,12 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def hub(releases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A Hub that has the newer release as me/sparkle."""
-    range_hub = load_module("builders/source/range_hub.py")
     with range_hub.only_hub(tmp_path, monkeypatch) as server:
         shutil.copytree(releases[1], server.root / "me" / "sparkle")
         yield server
 
 
 @pytest.fixture(scope="session")
-def staging_server() -> ModuleType:
-    return load_module("hub/staging_server.py")
-
-
-@pytest.fixture(scope="session")
-def random_access() -> ModuleType:
+def random_access() -> SimpleNamespace:
     """The benchmark that draws releases of random bytes."""
-    return load_module("../benchmarks/random_access.py")
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "random_access.py")))

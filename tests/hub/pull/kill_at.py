@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from sparkle.hub import cli_pull
+from sparkle.commands import pull
 from sparkle.hub.pull import pulling
 
 if __name__ == "__main__":
@@ -23,4 +23,4 @@ if __name__ == "__main__":
         return beside
 
     pulling.temporary_beside = temporary
-    cli_pull.pull(sys.argv[2:])
+    pull.pull(sys.argv[2:])

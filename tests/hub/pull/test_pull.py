@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from sparkle.builders.index.indexing import index_upstream
-from sparkle.builders.source.pairs import open_pairs
-from sparkle.builders.source.source import open_source
-from sparkle.hub.cli_pull import pull
-from sparkle.hub.pull.conditions import COLUMNS, parse_conditions
+from harness import staging_server
+from sparkle.builders.reading.pairs import open_pairs
+from sparkle.builders.reading.source import open_source
+from sparkle.builders.upstream.indexing import index_upstream
+from sparkle.commands.pull import pull
+from sparkle.hub.pull.plan import COLUMNS, parse_conditions
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.layout import EDITED_VIDEO, KINDS, SOURCE_VIDEO
@@ -172,7 +173,7 @@ def test_a_pull_can_end_in_a_trainers_folder(releases: tuple[Path, Path], tmp_pa
 
 
 def test_a_hub_counts_few_requests_and_hardly_more_bytes_than_are_chosen(
-    staging_server: ModuleType, random_access: ModuleType, tmp_path: Path
+    random_access: ModuleType, tmp_path: Path
 ) -> None:
     random_access.draw_release(tmp_path / "release", 200, 60_000)
     upload = (
@@ -183,7 +184,7 @@ def test_a_hub_counts_few_requests_and_hardly_more_bytes_than_are_chosen(
     with staging_server.staging(tmp_path / "root") as hub:
         hub.python(upload, tmp_path / "home", tmp_path / "release", xet=False)
         hub.reset_counters()
-        code = "import sys; from sparkle.hub.cli import main; main(sys.argv[1:])"
+        code = "import sys; from sparkle.commands import hub; hub(sys.argv[1:])"
         words = ["pull", REPO, "--where", "edited_video>=9.5", "--out", tmp_path / "out", "--json"]
         done = json.loads(hub.python(code, tmp_path / "home", *words).stdout)
         counted = hub.counters()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from loading import load_module
+
+from harness import staging_server
 
 # What a client's code may use: `given` holds the test's values, and what `answer` is at the end comes back.
 _CLIENT = """
@@ -33,14 +33,8 @@ print("ANSWER" + json.dumps(answer))
 """
 
 
-@pytest.fixture(scope="session")
-def staging_server() -> ModuleType:
-    """The module `staging_server`."""
-    return load_module("hub/staging_server.py")
-
-
 @pytest.fixture(scope="module")
-def hub(staging_server: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A hub that the tests of a module share; each uses a repository of its own."""
     with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
         yield running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkle.hub.staging.card_rules import card_metadata, check_card_yaml
+from sparkle.hub.staging.store.cards import card_metadata, check_card_yaml
 
 _LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 10)

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkle.hub.staging.card_rules import card_metadata, check_card_yaml
+from sparkle.hub.staging.store.cards import card_metadata, check_card_yaml
 
 GOOD = """---
 license: cc-by-4.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
+from harness import staging_server
+
 CLIENT = """
 kind = {"repo_type": "dataset"}
 noise = lambda seed, size=300_000: __import__("random").Random(seed).randbytes(size)
@@ -20,18 +22,18 @@ api.delete_file("tagged.bin", "keep/a", **kind); api.delete_file("part.bin", "ke
 """
 
 
-def collect(staging_server, root):
+def collect(root):
     command = [*staging_server.HUB, "serve", "--root", str(root), "--collect", "--json"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(result.stdout)
 
 
-def test_garbage_goes_and_the_rest_stays(staging_server, run_client, tmp_path):
+def test_garbage_goes_and_the_rest_stays(run_client, tmp_path):
     root = tmp_path / "root"
     with staging_server.staging(root) as hub:
         run_client(hub, CLIENT)
         hub.stop()
-        assert collect(staging_server, root)["blobs"] == 0  # history leads to everything
+        assert collect(root)["blobs"] == 0  # history leads to everything
         assert len([path for path in (root / "blobs").rglob("*") if path.is_file()]) == 7
         hub.start()
         run_client(
@@ -46,11 +48,11 @@ api.preupload_lfs_files("keep/a", never, repo_type="dataset")  # and no commit f
             xet=False,
         )
         hub.stop()
-        found = collect(staging_server, root)
+        found = collect(root)
         # What only the deleted repository had, the part, and what no commit followed; the tag holds the rest.
         assert (found["blobs"], found["bytes"] > 1_000_000) == (3, True)
         assert found["commits"] > 3
-        again = collect(staging_server, root)
+        again = collect(root)
         assert (again["commits"], again["blobs"], again["xorbs"]) == (0, 0, 0)
         hub.start()
         answer = run_client(

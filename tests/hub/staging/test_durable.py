@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from harness import staging_server
+
 MIB = 1024 * 1024
 
 
 @pytest.fixture
-def own_hub(staging_server, tmp_path):
+def own_hub(tmp_path):
     with staging_server.staging(tmp_path / "root") as running:
         yield running
 
@@ -136,7 +138,7 @@ HfApi().upload_file(path_or_fileobj=sys.argv[1], path_in_repo="big.tar", repo_id
     assert not list(parts.iterdir())
 
 
-def test_a_full_disk_is_said_and_nothing_is_half_visible(staging_server, run_client, tmp_path):
+def test_a_full_disk_is_said_and_nothing_is_half_visible(run_client, tmp_path):
     small_disk = ["unshare", "-Urm", "sh", "-c", 'mount -t tmpfs -o size=16m tmpfs "$0" && exec "$@"']
     (tmp_path / "disk").mkdir()
     launcher = [*small_disk, str(tmp_path / "disk")]
@@ -174,7 +176,7 @@ answer += [files, api.list_repo_files("full/a", repo_type="dataset")]
         assert answer == [full, full, [".gitattributes"], [".gitattributes", "a.txt"]]
 
 
-def test_a_second_server_and_a_strange_folder_are_refused(own_hub, staging_server, tmp_path):
+def test_a_second_server_and_a_strange_folder_are_refused(own_hub, tmp_path):
     def serve(*words: str) -> subprocess.CompletedProcess[str]:
         command = [*staging_server.HUB, "serve", "--port", "0", "--json", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -213,9 +215,9 @@ api.upload_file(path_or_fileobj=b"\\0" * 9000, path_in_repo="a.bin", repo_id="ki
     own_hub.start()
 
 
-def test_a_missing_library_and_a_newer_folder_are_said(staging_server, tmp_path):
+def test_a_missing_library_and_a_newer_folder_are_said(tmp_path):
     def serve(before: str) -> subprocess.CompletedProcess[str]:
-        code = f"{before}\nfrom sparkle.hub.cli import main\nmain()"
+        code = f"{before}\nfrom sparkle.commands import hub as main\nmain()"
         words = ["serve", "--root", str(tmp_path / "root"), "--port", "0", "--json"]
         return subprocess.run(
             [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60

@@ -9,7 +9,8 @@ import urllib.request
 
 import pytest
 
-from sparkle.hub.staging.tokens import Signer
+from harness import staging_server
+from sparkle.hub.staging.store.tokens import Signer
 
 
 def status(url: str, token: str | None = None, put: bytes | None = None) -> int:
@@ -38,7 +39,7 @@ refusal(api.dataset_info, "secret/none")
         assert not any(token.removeprefix("hf_").encode() in data for data in kept)
 
 
-def test_elsewhere_than_on_loopback_everything_wants_a_token(staging_server, tmp_path):
+def test_elsewhere_than_on_loopback_everything_wants_a_token(tmp_path):
     with staging_server.staging(tmp_path / "root", "--host", "0.0.0.0") as hub:  # noqa: S104
         local = f"http://127.0.0.1:{hub.url.rpartition(':')[2]}"
         assert status(f"{local}/api/datasets") == 401
@@ -59,7 +60,7 @@ def test_a_name_that_is_not_this_machine_wants_a_token(hub):
         connection.close()
 
 
-def test_tokens_are_printed_once_and_can_be_reset(staging_server, tmp_path):
+def test_tokens_are_printed_once_and_can_be_reset(tmp_path):
     with staging_server.staging(tmp_path / "root") as hub:
         old = hub.write_token
     with staging_server.staging(tmp_path / "root", "--reset-tokens") as hub:
@@ -68,7 +69,7 @@ def test_tokens_are_printed_once_and_can_be_reset(staging_server, tmp_path):
         assert status(f"{hub.url}/api/whoami-v2", hub.write_token) == 200
 
 
-def test_it_says_what_to_type_and_stops_tidily(staging_server, tmp_path):
+def test_it_says_what_to_type_and_stops_tidily(tmp_path):
     command = [*staging_server.HUB, "serve", "--root", str(tmp_path / "root"), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         lines = [process.stdout.readline() for _ in range(4)]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkle.hub.staging.database import Database
-from sparkle.hub.staging.refusal import Refusal
-from sparkle.hub.staging.trees import TreeEditor, files, find, git_id, walk
+from sparkle.hub.staging.store.database import Database
+from sparkle.hub.staging.store.refusal import Refusal
+from sparkle.hub.staging.store.trees import TreeEditor, files, find, git_id, walk
 
 NAMES = st.sampled_from(["a", "a.b", "a-", "b", "B", "ä", "z"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)

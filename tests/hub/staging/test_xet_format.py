@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkle.hub.staging.refusal import Refusal
-from sparkle.hub.staging.xet_format import MAX_CHUNK, MAX_XORB, hash_name, read_chunks, read_shard, unpack
+from sparkle.hub.staging.store.refusal import Refusal
+from sparkle.hub.staging.store.xet import MAX_CHUNK, MAX_XORB, hash_name, read_chunks, read_shard, unpack
 
 
 def chunk(packed: bytes, scheme: int, size: int) -> bytes:

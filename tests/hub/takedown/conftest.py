@@ -7,16 +7,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from loading import load_module
 
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import BuildMode, build_release
-from sparkle.builders.selection import Selection
+from harness import factories, staging_server
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.selection import Selection
+from sparkle.builders.building.writer import BuildMode, build_release
 from sparkle.schemas import layout
 
 # Tars of two or three members; two samples of a theme stand loose.
@@ -40,7 +39,7 @@ def files() -> Files:
 
 
 @pytest.fixture(scope="session")
-def taken_run(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def taken_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seven samples of location and three of season; the three of `SHARED` were made of one source."""
     folder = tmp_path_factory.mktemp("takedown") / "run"
     run: Path = factories.write_run(folder, [*factories.specs("location", 7), *factories.specs("season", 3)])
@@ -87,6 +86,5 @@ def shared_source(built: Path) -> str:
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A staging hub that the tests of a module share; each uses a repository of its own."""
-    module = load_module("hub/staging_server.py")
-    with module.staging(tmp_path_factory.mktemp("staging") / "root") as running:
+    with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
         yield running

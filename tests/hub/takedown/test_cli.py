@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from sparkle.hub.cli import main
+from sparkle.commands import hub
 
 ID = "Sparkle_location_000003"
 Files = Callable[[Path], dict[str, bytes]]
 
 
 def run(*words: object) -> Result:
-    return CliRunner().invoke(main, ["takedown", *map(str, words)])
+    return CliRunner().invoke(hub, ["takedown", *map(str, words)])
 
 
 def test_it_says_what_it_does_and_what_else_has_the_source(release: Path) -> None:

@@ -10,20 +10,20 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sparkle.builders.manifest import FileEntry, dump_manifest, read_manifest
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import BuildMode, build_release
-from sparkle.builders.release_check import CheckOptions, check_release
-from sparkle.builders.removal import Removed
-from sparkle.builders.tar import list_tar
-from sparkle.builders.webdataset import WebDatasetOptions
+from harness import factories
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.webdataset import WebDatasetOptions
+from sparkle.builders.building.writer import BuildMode, build_release
+from sparkle.builders.checks.release import CheckOptions, check_release
+from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
+from sparkle.builders.release.removed import Removed
+from sparkle.builders.release.tar import list_tar
 from sparkle.hub.takedown.folder import take_down
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document, sha256_bytes
@@ -136,9 +136,7 @@ def test_tars_that_lose_nothing_stay_the_same_file(release: Path) -> None:
     assert {path: path.stat().st_ino for path in kept} == kept
 
 
-def test_a_number_is_never_used_again(
-    release: Path, factories: ModuleType, tmp_path: Path, taken_run: Path
-) -> None:
+def test_a_number_is_never_used_again(release: Path, tmp_path: Path, taken_run: Path) -> None:
     tars = {path.name for path in release.rglob("*.tar")}
     take_down(release, LOCATION[-1:], [])
     gone = tars - {path.name for path in release.rglob("*.tar")}
@@ -150,7 +148,7 @@ def test_a_number_is_never_used_again(
 
 
 def test_a_source_that_was_taken_down_stays_out_under_any_id(
-    release: Path, shared_source: str, factories: ModuleType, taken_run: Path, tmp_path: Path
+    release: Path, shared_source: str, taken_run: Path, tmp_path: Path
 ) -> None:
     take_down(release, [], [shared_source])
     more = factories.write_run(tmp_path / "more", factories.specs("style", 2))
@@ -167,9 +165,7 @@ def test_a_source_that_was_taken_down_stays_out_under_any_id(
     assert any("4 samples were taken down" in line for line in said)
 
 
-def test_a_build_after_nothing_was_left_of_its_run_is_refused(
-    release: Path, factories: ModuleType, tmp_path: Path
-) -> None:
+def test_a_build_after_nothing_was_left_of_its_run_is_refused(release: Path, tmp_path: Path) -> None:
     take_down(release, SEASON, [])
     run = factories.write_run(tmp_path / "season", factories.specs("season", 3))
     with pytest.raises(ReleaseError, match="every sample was taken down"):
@@ -314,14 +310,15 @@ def test_a_release_that_is_not_whole_is_left_as_it_is(release: Path, files: File
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from sparkle.builders import removal_tables, removal_tars, removal_write, staging
+from sparkle.builders.release import staging
+from sparkle.builders.takedown import write
 from sparkle.hub.takedown import folder
 
 MOMENTS = {
-    "half a tar": (removal_tars, "check_tar"),
-    "no text yet": (removal_write, "cut_csv"),
-    "half the tables": (removal_tables, "write_rows"),
-    "no manifest yet": (removal_write, "dump_manifest"),
+    "half a tar": (write, "check_tar"),
+    "no text yet": (write, "cut_csv"),
+    "half the tables": (write, "write_rows"),
+    "no manifest yet": (write, "dump_manifest"),
     "no links yet": (folder, "_link_rest"),
     "before the swap": (staging, "_swap"),
     "inside the swap": (Path, "rename"),

@@ -6,13 +6,12 @@ import json
 import shutil
 import tarfile
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from loading import load_module
 
-from sparkle.builders.release_check import CheckOptions, check_release
-from sparkle.builders.upstream import import_upstream
+from harness import factories, upstream_folder
+from sparkle.builders.checks.release import CheckOptions, check_release
+from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.hub.takedown.folder import take_down
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
@@ -21,13 +20,10 @@ from sparkle.schemas.layout import KINDS
 GONE, STAYS = "Sparkle_location_000003", "Sparkle_location_000000"
 
 
-up = load_module("builders/upstream/folder.py")
-
-
 @pytest.fixture(scope="module")
-def media(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("media")
-    for sample_id in up.IDS:
+    for sample_id in upstream_folder.IDS:
         for kind in KINDS:
             factories.write_artifact(folder, kind, sample_id)
     return folder
@@ -36,7 +32,7 @@ def media(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="module")
 def pristine(media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("upstream") / "folder"
-    up.write_folder(folder, media)
+    upstream_folder.write_folder(folder, media)
     return folder
 
 
@@ -70,27 +66,27 @@ def members(release: Path, theme: str) -> dict[str, bytes]:
 def test_nothing_of_it_is_left_and_the_rest_is_as_it_was(folder: Path, tmp_path: Path) -> None:
     release = import_upstream(folder, tmp_path / "release").out
     before = members(release, "location")
-    rows = {row["task"]: row for row in up.rows_of(release, "location")}
+    rows = {row["task"]: row for row in upstream_folder.rows_of(release, "location")}
     data = {
-        (sample_id, kind.name): up.data_at(release, row, kind.name)
+        (sample_id, kind.name): upstream_folder.data_at(release, row, kind.name)
         for sample_id, row in rows.items()
         for kind in KINDS
     }
     take_down(release, [GONE], [])
     assert mentions(release, GONE) == []
     assert members(release, "location") == {name: body for name, body in before.items() if GONE not in name}
-    after = up.rows_of(release, "location")
+    after = upstream_folder.rows_of(release, "location")
     assert [row["task"] for row in after] == [sample_id for sample_id in rows if sample_id != GONE]
     for row in after:
         for kind in KINDS:
-            assert up.data_at(release, row, kind.name) == data[row["task"], kind.name]
+            assert upstream_folder.data_at(release, row, kind.name) == data[row["task"], kind.name]
     assert check_release(release, options=CheckOptions(media="all")).findings == ()
 
 
 def test_a_part_of_which_nothing_is_left_disappears(folder: Path, tmp_path: Path) -> None:
     release = import_upstream(folder, tmp_path / "release").out
     tars = set(release.rglob("*.tar"))
-    take_down(release, list(up.IDS[:2]), [])
+    take_down(release, list(upstream_folder.IDS[:2]), [])
     gone = {path.name for path in tars - set(release.rglob("*.tar"))}
     assert gone == {Path(kind.shard("location", 0)).name for kind in KINDS}
     assert check_release(release).findings == ()
@@ -98,19 +94,19 @@ def test_a_part_of_which_nothing_is_left_disappears(folder: Path, tmp_path: Path
 
 @pytest.mark.parametrize("in_place", [True, False])
 def test_extracted_tars(folder: Path, tmp_path: Path, in_place: bool) -> None:
-    up.extract(folder, in_place=in_place)
+    upstream_folder.extract(folder, in_place=in_place)
     release = import_upstream(folder, tmp_path / "release").out
     take_down(release, [GONE], [])
     assert mentions(release, GONE) == []
-    assert [row["task"] for row in up.rows_of(release, "location")] == [
-        sample_id for sample_id in up.ids_of("location") if sample_id != GONE
+    assert [row["task"] for row in upstream_folder.rows_of(release, "location")] == [
+        sample_id for sample_id in upstream_folder.ids_of("location") if sample_id != GONE
     ]
 
 
 def test_a_second_member_of_which_no_table_speaks_goes_too(folder: Path, media: Path, tmp_path: Path) -> None:
     kind = layout.SOURCE_VIDEO
     data = (media / kind.path(GONE)).read_bytes()
-    up.add_to_tar(folder / kind.shard("location", 1), kind.member(GONE), data)
+    upstream_folder.add_to_tar(folder / kind.shard("location", 1), kind.member(GONE), data)
     summary = import_upstream(folder, tmp_path / "release")
     assert summary.findings
     take_down(summary.out, [GONE], [])

@@ -19,13 +19,13 @@ from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import EntryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
-from sparkle.builders.release_check import check_release
-from sparkle.hub.remotes.target import git_sha1
+from sparkle.builders.checks.release import check_release
 from sparkle.hub.takedown.folder import take_down
+from sparkle.hub.targets.target import git_sha1
 from sparkle.schemas.canonical import sha256_bytes
 
 IDS = ("Sparkle_location_000000", "Sparkle_season_000003")
-MAIN = "from sparkle.hub.cli import main; main()"
+MAIN = "from sparkle.commands import hub; hub()"
 
 Files = Callable[[Path], dict[str, bytes]]
 
@@ -300,8 +300,8 @@ def test_what_is_no_release_is_refused(repository: Repository) -> None:
 _AT = """
 import os, signal, sys
 from huggingface_hub import HfApi
-from sparkle.builders import removal_write
-from sparkle.hub.remotes.hub_target import HubTarget
+from sparkle.builders.takedown import write
+from sparkle.hub.targets.hub import HubTarget
 from sparkle.hub.takedown import repository
 
 def kill():
@@ -314,7 +314,7 @@ def publish():
     )
 
 owner, name, after, act = {
-    "half of the files": (removal_write, "cut_csv", False, kill),
+    "half of the files": (write, "cut_csv", False, kill),
     "everything sent": (repository, "send_files", True, kill),
     "after the commit": (HfApi, "create_commit", True, kill),
     "somebody else publishes": (repository, "send_files", False, publish),
@@ -329,7 +329,7 @@ def wrapped(*args, **kwargs):
     return real(*args, **kwargs)
 
 setattr(owner, name, wrapped)
-from sparkle.hub.cli_takedown import takedown
+from sparkle.commands.takedown import takedown
 takedown(sys.argv[1:])
 """
 

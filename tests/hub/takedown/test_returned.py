@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sparkle.builders.provenance import ReleaseOptions
+from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
 from sparkle.hub.publish.spool import publish_spooled
-from sparkle.hub.remotes.folder_target import FolderTarget
 from sparkle.hub.takedown.folder import take_down
+from sparkle.hub.targets.folder import FolderTarget
 from sparkle.schemas.errors import ReleaseError
 
 GONE = "Sparkle_location_000003"

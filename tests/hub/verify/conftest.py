@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sparkle.builders.manifest import describe_file, dump_manifest, list_files
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import build_release
+from harness import factories
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.writer import build_release
+from sparkle.builders.release.manifest import describe_file, dump_manifest, list_files
 from sparkle.schemas import layout
 
 # Small enough that videos of a theme need several tars of some members each.
@@ -21,7 +21,7 @@ OPTIONS = ReleaseOptions(max_shard_size=10_000, preview=2)
 
 
 @pytest.fixture(scope="session")
-def whole(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five samples of location and three of openve3m."""
     folder = tmp_path_factory.mktemp("verify")
     samples = [*factories.specs("location", 5), *factories.specs("openve3m", 3)]

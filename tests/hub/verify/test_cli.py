@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from sparkle.hub.cli import main
+from sparkle.commands import hub
 from sparkle.schemas import layout
 
 TAR = "location_edited_video_part00.tar"
@@ -17,7 +17,7 @@ STILL = ("--level", "integrity", "--level", "consistency", "--level", "reshard")
 
 
 def verify(*words: object) -> Result:
-    return CliRunner().invoke(main, ["verify", *map(str, words), "--workers", "1"])
+    return CliRunner().invoke(hub, ["verify", *map(str, words), "--workers", "1"])
 
 
 def test_a_whole_release_gets_a_line_a_level_and_exit_code_0(whole: Path) -> None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import build_release
-from sparkle.builders.webdataset import WebDatasetOptions
-from sparkle.hub.verify.levels import CONSUMERS
-from sparkle.hub.verify.options import VerifyOptions
-from sparkle.hub.verify.report import PROVED, LevelReport
+from harness import factories
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.webdataset import WebDatasetOptions
+from sparkle.builders.building.writer import build_release
+from sparkle.hub.verify.report import CONSUMERS, PROVED, LevelReport, VerifyOptions
 from sparkle.hub.verify.verify import verify_release
 from sparkle.schemas import layout
 
@@ -22,7 +20,7 @@ FIRST = "Sparkle_location_000000"
 
 
 @pytest.fixture(scope="module")
-def paired(factories: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three samples of location, with paired shards."""
     folder = tmp_path_factory.mktemp("paired")
     run = factories.write_run(folder / "run", factories.specs("location", 3))

@@ -11,10 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from sparkle.builders.tar import header
-from sparkle.hub.verify.levels import CONSISTENCY, INTEGRITY, LEVELS, REPLAY, RESHARD
-from sparkle.hub.verify.options import VerifyOptions
-from sparkle.hub.verify.report import NOT_PROVED, PROVED, VerifyReport, order
+from sparkle.builders.release.tar import header
+from sparkle.hub.verify.report import (
+    CONSISTENCY,
+    INTEGRITY,
+    LEVELS,
+    NOT_PROVED,
+    PROVED,
+    REPLAY,
+    RESHARD,
+    VerifyOptions,
+    VerifyReport,
+    order,
+)
 from sparkle.hub.verify.verify import verify_release
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError

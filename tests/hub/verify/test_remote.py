@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loading import load_module
 
-from sparkle.builders.tar import list_tar
+from harness import staging_server
+from sparkle.builders.release.tar import list_tar
 from sparkle.schemas import layout
 
 REPO = "me/sparkle"
 TAR = "location_edited_video_part00.tar"
-COMMAND = "import sys; from sparkle.hub.cli import main; main(sys.argv[1:])"
+COMMAND = "import sys; from sparkle.commands import hub; hub(sys.argv[1:])"
 UPLOAD = """
 import sys
 from huggingface_hub import HfApi
@@ -58,7 +58,7 @@ class Hub:
 def hub(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A hub that has the release."""
     folder = tmp_path_factory.mktemp("hub")
-    with load_module("hub/staging_server.py").staging(folder / "root") as server:
+    with staging_server.staging(folder / "root") as server:
         found = Hub(server, folder)
         found.upload(REPO, whole)
         yield found

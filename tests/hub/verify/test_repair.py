@@ -13,11 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkle.builders.manifest import list_files
-from sparkle.builders.tar import list_tar
-from sparkle.hub.verify.levels import CONSISTENCY, INTEGRITY, RESHARD
-from sparkle.hub.verify.options import VerifyOptions
-from sparkle.hub.verify.report import VerifyReport
+from sparkle.builders.release.manifest import list_files
+from sparkle.builders.release.tar import list_tar
+from sparkle.hub.verify.report import CONSISTENCY, INTEGRITY, RESHARD, VerifyOptions, VerifyReport
 from sparkle.hub.verify.verify import verify_release
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
@@ -127,17 +125,17 @@ def test_a_repair_that_is_killed_leaves_whole_files_and_goes_on(release: Path, w
         os.truncate(path, 600)
     code = (
         "import os, signal, sys\n"
-        "from sparkle.schemas import fsio\n"
-        "from sparkle.hub.verify.options import VerifyOptions\n"
+        "from sparkle import _files\n"
+        "from sparkle.hub.verify.report import VerifyOptions\n"
         "from sparkle.hub.verify.verify import verify_release\n"
-        "commit, left = fsio.commit, int(sys.argv[3])\n"
+        "commit, left = _files.commit, int(sys.argv[3])\n"
         "def killed(temporary, target):\n"
         "    global left\n"
         "    left -= 1\n"
         "    if left < 0:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    commit(temporary, target)\n"
-        "fsio.commit = killed\n"
+        "_files.commit = killed\n"
         "verify_release(sys.argv[1], VerifyOptions(levels=('integrity',), origin=sys.argv[2], workers=1))\n"
     )
     for left in (0, 1, 2):
@@ -153,7 +151,7 @@ def test_the_command_says_what_it_fetched(
     release: Path, whole: Path, flip: Callable[[Path, int], None]
 ) -> None:
     flip(release / TAR, 700)
-    code = "import sys; from sparkle.hub.cli import main; main(sys.argv[1:])"
+    code = "import sys; from sparkle.commands import hub; hub(sys.argv[1:])"
     words = ["verify", release, "--level", "integrity"]
     before = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert before.returncode == 1

@@ -12,21 +12,26 @@ from pathlib import Path
 
 import pytest
 
-from sparkle.builders.provenance import ReleaseOptions
-from sparkle.builders.release import build_release
+from drawn_clips.synthetic import draw_clip
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.writer import build_release
+from sparkle.builders.reading.folder import FolderRemote
 from sparkle.generation.config import load_config
-from sparkle.generation.pipeline import generate
-from sparkle.generation.sources import Listed
-from sparkle.hub.remotes.folder import FolderRemote
-from sparkle.hub.verify.levels import CONSISTENCY, INTEGRITY, REPLAY
-from sparkle.hub.verify.options import VerifyOptions
-from sparkle.hub.verify.place import Place
-from sparkle.hub.verify.report import NOT_PROVED, PROVED, LevelReport, VerifyReport
-from sparkle.hub.verify.samples import choose_samples
+from sparkle.generation.run.driver import generate
+from sparkle.generation.run.sources import Listed
+from sparkle.hub.verify.place import Place, choose_samples
+from sparkle.hub.verify.report import (
+    CONSISTENCY,
+    INTEGRITY,
+    NOT_PROVED,
+    PROVED,
+    REPLAY,
+    LevelReport,
+    VerifyOptions,
+    VerifyReport,
+)
 from sparkle.hub.verify.verify import verify_release
-from sparkle.media.synthetic import draw_clip
 from sparkle.schemas import layout
-from sparkle.schemas.terminal import Terminal
 
 COMPOSED, GIVEN = "Sparkle_location_000000", "Sparkle_season_000000"
 PROMPT = "Change the season to winter: snow falls on the ground behind the subject."
@@ -39,8 +44,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clip = folder / "clip.mp4"
     draw_clip(clip, seed=0, width=160, height=96, frames=9)
     listed = [Listed(clip, "location", None), Listed(clip, "season", PROMPT)]
-    terminal = Terminal(as_json=True)
-    summary = generate(listed, folder / "run", load_config(None), workers=1, shard=(0, 1), terminal=terminal)
+    summary = generate(listed, folder / "run", load_config(None), workers=1, shard=(0, 1))
     assert summary.funnel["kept"] == 2
     return build_release([folder / "run"], folder / "release", ReleaseOptions(preview=1)).out
 
@@ -148,7 +152,7 @@ def test_another_processor_stays_within_the_bands(made: Path) -> None:
     """OpenCV without its widest instructions, as on an older processor, in a process of its own."""
     code = (
         "import sys, json; from sparkle.hub.verify.verify import verify_release\n"
-        "from sparkle.hub.verify.options import VerifyOptions\n"
+        "from sparkle.hub.verify.report import VerifyOptions\n"
         "options = VerifyOptions(levels=('replay',), sample=2, workers=1)\n"
         "print(json.dumps(verify_release(sys.argv[1], options).to_json()))"
     )
@@ -202,7 +206,7 @@ def test_the_choice_of_samples_follows_from_the_seed(whole: Path, tmp_path: Path
 
 
 def _write_tar(path: Path, name: str, data: bytes) -> None:
-    from sparkle.builders.tar import header
+    from sparkle.builders.release.tar import header
 
     path.write_bytes(header(name, len(data)) + data + bytes(-len(data) % 512) + bytes(1024))
 

@@ -1,0 +1,1 @@
+"""Finished runs become a release."""

@@ -1,0 +1,232 @@
+"""Tars of a release, written side by side; those that are there already are used again.
+
+How it works
+- A `ShardPlan` says what a tar holds. Its bytes follow from that alone (`tar`), so a tar of the same names,
+  sizes and hashes is the same tar, whichever run or options it was planned for.
+- A tar that a killed build finished is used again when the journal lists it with the same inputs and the
+  file is the one that was listed: the journal is written after the tar is durable.
+- A tar of the previous release, or one that a run holds, is read through: every header and every member's
+  hash must be what the plan says. Then it is linked; a damaged one is written anew.
+- The rest is written, each tar by one thread, or by two where there are fewer tars than processors: reading,
+  hashing and writing run outside Python's lock. Bytes do not depend on the number of threads, and memory is
+  two buffers a thread.
+- A spool takes tars away as they get finished (`Spool`), for a release that is larger than the disk.
+- The first error stops the others at their next member. What was finished stays for the next build.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from sparkle._files import append_lines, fsync_folder, read_jsonl, recover_jsonl
+from sparkle._progress import Advance
+from sparkle.builders.release.artifact import Content
+from sparkle.builders.release.assign import data_offsets, tar_bytes
+from sparkle.builders.release.tar import Shard, check_tar, write_tar
+from sparkle.schemas.canonical import fingerprint
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.layout import Kind
+from sparkle.schemas.records import ArtifactRef
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """A tar to be.
+
+    Attributes:
+        path: Its path in the release.
+        kind: What its members are.
+        ids: Its samples in order.
+        refs: What each sample's member must be.
+        content: A sample's member, made when it is asked for: a full release has a million.
+        old: A tar that should have the same bytes, of the previous release or held by a run.
+    """
+
+    path: str
+    kind: Kind
+    ids: tuple[str, ...]
+    refs: tuple[ArtifactRef, ...]
+    content: Callable[[str], Content]
+    old: Path | None = None
+
+    def contents(self) -> Iterator[Content]:
+        """The members in order."""
+        return map(self.content, self.ids)
+
+    @property
+    def size(self) -> int:
+        """The tar's bytes."""
+        return tar_bytes([ref.size for ref in self.refs])
+
+    @cached_property
+    def inputs(self) -> str:
+        """What decides the tar's bytes: a hash of its members' kind, ids, sizes and hashes."""
+        members = [
+            [sample_id, ref.size, ref.sha256] for sample_id, ref in zip(self.ids, self.refs, strict=True)
+        ]
+        return fingerprint([self.kind.name, members])
+
+    def offsets(self) -> Iterator[tuple[str, int]]:
+        """Yield (id, where its data begins in the tar)."""
+        return zip(self.ids, data_offsets([ref.size for ref in self.refs]), strict=True)
+
+
+class Spool(Protocol):
+    """Takes finished tars away from a disk that cannot hold them all."""
+
+    def has(self, path: str, shard: Shard) -> bool:
+        """Whether a tar of the release was taken: then it need not be here."""
+        ...
+
+    def take(self, file: Path, path: str, shard: Shard) -> None:
+        """Take a tar, which is durable, and delete its file; one that was taken before is fine."""
+        ...
+
+
+class Journal:
+    """Tars that are finished: one JSON line each, in a file beside the folder that they stand in.
+
+    Args:
+        path: The file.
+        folder: The release under way.
+        spool: What takes finished tars away; None where they stay.
+    """
+
+    def __init__(self, path: Path, folder: Path, spool: Spool | None = None) -> None:
+        recover_jsonl(path)
+        self._path = path
+        self._folder = folder
+        self._spool = spool
+        self._lock = threading.Lock()
+        self._lines: dict[str, Any] = {}
+        if path.exists():
+            self._lines = {line["path"]: line for _, line in read_jsonl(path)}
+
+    def find(self, plan: ShardPlan) -> Shard | None:
+        """A tar that is finished and has this plan's bytes."""
+        line = self._lines.get(plan.path)
+        if line is None or line["inputs"] != plan.inputs:
+            return None
+        shard = Shard(line["size"], line["sha256"])
+        taken = self._spool is not None and self._spool.has(plan.path, shard)
+        return shard if taken or line["file"] == _stamp(self._folder / plan.path) else None
+
+    def add(self, plan: ShardPlan, shard: Shard) -> None:
+        """Note a tar that is durable."""
+        line = {
+            "path": plan.path,
+            "inputs": plan.inputs,
+            "size": shard.size,
+            "sha256": shard.sha256,
+            "file": _stamp(self._folder / plan.path),
+        }
+        with self._lock:
+            append_lines(self._path, [line])
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """What changes when a file is replaced or written to."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+# Told of each tar that is durable, in the thread that finished it.
+OnShard = Callable[[ShardPlan, Shard], None]
+
+
+def pack(
+    folder: Path,
+    plans: Sequence[ShardPlan],
+    journal: Journal,
+    advance: Advance,
+    *,
+    on_shard: OnShard | None = None,
+    workers: int | None = None,
+) -> dict[str, Shard]:
+    """Make the tars of a release.
+
+    Args:
+        folder: The release under way.
+        plans: What each tar holds.
+        journal: Which of them are finished.
+        advance: Told of each member.
+        on_shard: See `OnShard`; also called for tars that were finished before.
+        workers: Threads; None is one a processor.
+
+    Returns:
+        Each tar by its path, in the order of the plans.
+
+    Raises:
+        ReleaseError: an artifact cannot be read or is not what was recorded.
+        OSError: a tar cannot be written.
+    """
+    workers = workers or len(os.sched_getaffinity(0))
+    stop = threading.Event()
+    failures: list[BaseException] = []
+    lock = threading.Lock()
+
+    def step(done: int = 1) -> None:
+        if stop.is_set():
+            raise ReleaseError("packing was stopped by another error")
+        with lock:
+            advance(done)
+
+    def make(plan: ShardPlan) -> Shard:
+        try:
+            shard = journal.find(plan)
+            if shard is not None:
+                step(len(plan.ids))
+            else:
+                shard = _make(folder / plan.path, plan, step, threads=2 if len(plans) < workers else 1)
+                journal.add(plan, shard)
+            if on_shard is not None:
+                on_shard(plan, shard)
+        except BaseException as error:
+            failures.append(error)
+            stop.set()  # here, not when the error is collected: this thread takes the next plan before that
+            raise
+        return shard
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            # The largest first: the end is not one thread at work on the last large tar.
+            tasks = {pool.submit(make, plan): plan for plan in sorted(plans, key=lambda plan: -plan.size)}
+            made = {tasks[task].path: task.result() for task in as_completed(tasks)}
+        except Exception:
+            raise failures[0] from None  # what stopped the others, not that they were stopped
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+    return {plan.path: made[plan.path] for plan in plans}
+
+
+def _make(target: Path, plan: ShardPlan, advance: Advance, *, threads: int) -> Shard:
+    """Link the old tar where it is right, else write the tar."""
+    if plan.old is not None:
+        shard = check_tar(plan.old, plan.contents(), lambda done=1: advance(0))
+        if shard is not None and _link(plan.old, target):
+            advance(len(plan.ids))
+            return shard
+    return write_tar(target, plan.contents(), advance, threads=threads)
+
+
+def _link(old: Path, target: Path) -> bool:
+    """Give a file a second name, durably; False where that is not possible."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(old, target)
+    except OSError:  # another device, or no links there
+        return False
+    fsync_folder(target.parent)
+    return True

@@ -1,0 +1,249 @@
+"""The dataset card: README.md of a release, a function of its other files.
+
+How it works
+- Everything in the card that could be wrong (counts, scores, licences, models, thresholds, funnel) is read
+  from the release's tables and provenance (`card_facts`); the prose around it stands in the template,
+  `dataset_card.md` or, for an import, `upstream_card.md`. What both have is in `card_*.md`.
+- So a card can be rendered again at any time, after a takedown for example: same files, same card.
+- Every line of code in a card is run by a test, against a folder and against a Hub.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from sparkle.builders.cards.facts import PERCENTILES, Facts, ThemeFacts, read_facts
+from sparkle.builders.cards.plots import PLOTS
+from sparkle.builders.release.formats import CSV_COLUMNS
+from sparkle.builders.release.removed import Removed
+from sparkle.schemas import layout
+from sparkle.schemas.errors import RecordError, ReleaseError
+from sparkle.schemas.funnel import merge_funnels
+from sparkle.schemas.ids import TAXONOMY_THEMES
+from sparkle.schemas.layout import KIND_BY_NAME, KINDS
+from sparkle.schemas.validate import parse_strict
+
+_TEMPLATE, _IMPORTED_TEMPLATE = "dataset_card.md", "upstream_card.md"
+
+# The backend whose pictures and scores must not be taken for those of the paper's models.
+_CLASSICAL = "classical"
+_SCORER = "image_scorer"
+
+# The licence of what we make, by the Hub's name; and what the Hub is told when a source's terms reach it.
+_OURS = {"id": "cc-by-4.0", "name": None}
+_SOURCES_RULE = {"id": "other", "name": "terms-of-the-sources"}
+_LICENCE = re.compile(r"^license:\s*([A-Za-z0-9.+-]+)\s*$", re.MULTILINE)
+
+THEME_TEXTS = {
+    "location": "another place: rural, urban, nature, landmarks, interiors",
+    "season": "another season of the year",
+    "time": "another time of the day",
+    "style": "another style or era",
+    "openve3m": "free prompts (upstream's: the background subset of OpenVE-3M, made again)",
+}
+
+
+def render_card(folder: Path) -> str:
+    """The card of the release in a folder, whose other files are written.
+
+    Raises:
+        ReleaseError: its tables or its provenance cannot be read.
+    """
+    try:
+        document = parse_strict((folder / layout.PROVENANCE).read_bytes())
+        facts = read_facts(folder)
+        imported = "imported" in document
+        context = _imported(folder, document) if imported else _built(folder, document, facts)
+    except (OSError, RecordError, LookupError, TypeError) as error:
+        where = folder / layout.PROVENANCE
+        raise ReleaseError("the release's provenance cannot be read", got=error, where=where) from None
+    template = _IMPORTED_TEMPLATE if imported else _TEMPLATE
+    return render(template, _common(document, facts) | context)
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """A template of this folder with a context filled in; a name that the context lacks is an error."""
+    # No autoescape: what is rendered is Markdown, not HTML.
+    environment = jinja2.Environment(  # noqa: S701
+        loader=jinja2.FunctionLoader(_template),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters: dict[str, Callable[..., str]] = {
+        "cell": _cell,
+        "grouped": "{:,}".format,
+        "decimals": "{:.2f}".format,
+        "number": lambda value: "not recorded" if value is None else f"{value:,}",
+        "span": _span,
+        "sizes": _sizes,
+    }
+    environment.filters |= filters
+    return environment.get_template(template).render(**context)
+
+
+def licence_of(card: str) -> str | None:
+    """The licence in the YAML at the head of a card, by the Hub's name; None where it has none."""
+    head = re.match(r"---\n(.*?)\n---", card, re.DOTALL)
+    found = head and _LICENCE.search(head[1])
+    return found[1] if found else None
+
+
+def size_category(count: int) -> str:
+    """The Hub's name for a number of rows, such as `1K<n<10K`."""
+    bounds = ["1K", "10K", "100K", "1M", "10M", "100M", "1B"]
+    limits = [10**power for power in range(3, 3 + len(bounds))]
+    for index, limit in enumerate(limits):
+        if count < limit:
+            return f"n<{bounds[0]}" if index == 0 else f"{bounds[index - 1]}<n<{bounds[index]}"
+    return f"n>{bounds[-1]}"
+
+
+# --- what templates are filled with -----------------------------------------------------------
+
+
+def _common(document: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    total = sum(theme.pairs for theme in facts.themes)
+    return {
+        "code": document["code"],
+        "themes": facts.themes,
+        "theme_texts": THEME_TEXTS,
+        "total": total,
+        "size_category": size_category(total),
+        "percentiles": PERCENTILES,
+        "first_theme": facts.themes[0].name,
+        "good_score": _good_score(facts.themes[0]),
+        "removed": sum(Removed.of(document).samples.values()),
+        "changelog": layout.CHANGELOG,
+    }
+
+
+def _good_score(theme: ThemeFacts) -> float | None:
+    """A score that half of a theme's pairs have, for an example: `datasets` fails where no row passes."""
+    medians = [
+        score.percentiles[PERCENTILES.index(50)] for score in theme.scores if score.name == "edited_video"
+    ]
+    return math.floor(medians[0] * 10) / 10 if medians else None
+
+
+def _built(folder: Path, document: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    runs, options = document["runs"], document["options"]
+    models = _distinct(model for run in runs for model in run["models"])
+    licences = [licence for theme in facts.themes for licence in theme.licences]
+    strips = {theme.name: layout.strip(theme.name) for theme in facts.themes}
+    return {
+        "pretty_name": "Sparkle-style background replacement pairs",
+        "licence": _SOURCES_RULE if any(licence.terms for licence in licences) else _OURS,
+        "unknown": sum(licence.pairs for licence in licences if licence.name is None),
+        "shared_sources": facts.shared,
+        "options": options,
+        "has_keywords": any(theme.name in TAXONOMY_THEMES for theme in facts.themes),
+        "upstream_columns": CSV_COLUMNS,
+        "kinds": KINDS,
+        "models": models,
+        "classical": sorted({model["capability"] for model in models if model["backend"] == _CLASSICAL}),
+        "mixed": any(model["backend"] != _CLASSICAL for model in models),
+        "scorers": {model["backend"] for model in models if model["capability"] == _SCORER},
+        "thresholds": _distinct(run["config"]["thresholds"] for run in runs),
+        "funnel": _funnel([run["funnel"] for run in runs]),
+        "plots": [path for path in map(layout.plot, PLOTS) if (folder / path).is_file()],
+        "strips": {theme: path for theme, path in strips.items() if (folder / path).is_file()},
+        "selection": _selection(options.get("selection", {})),
+        "fields": _fields(options.get("webdataset")),
+        "runs": [run["config"]["name"] for run in runs],
+    }
+
+
+def _imported(folder: Path, document: Mapping[str, Any]) -> dict[str, Any]:
+    upstream = folder / layout.UPSTREAM_CARD
+    problems = document["imported"]["findings"]
+    return {
+        "pretty_name": "Sparkle-style background replacement pairs (imported)",
+        "licence": {"id": _licence_of_file(upstream) if upstream.is_file() else None, "name": None},
+        "upstream_card": layout.UPSTREAM_CARD if upstream.is_file() else None,
+        "report": layout.IMPORT_REPORT,
+        "findings": sum(problems.values()),
+        "problems": problems,
+    }
+
+
+def _licence_of_file(card: Path) -> str | None:
+    return licence_of(card.read_text("utf-8", errors="replace"))
+
+
+def _selection(chosen: Mapping[str, Any]) -> str:
+    """What a release leaves out of what its runs hold, in a sentence; empty when it leaves out nothing."""
+    parts = []
+    if "core" in chosen:
+        parts.append("a core set: in turn from every theme, subtheme and scene, best first")
+    if "themes" in chosen:
+        parts.append(f"only {', '.join(chosen['themes'])}")
+    if "ids" in chosen:
+        parts.append(f"only {len(chosen['ids']):,} ids that were named")
+    if "exclude" in chosen:
+        parts.append(f"without {len(chosen['exclude']):,} ids that were named")
+    if "thresholds" in chosen:
+        parts.append(f"with limits other than the run's: {', '.join(chosen['thresholds'])}")
+    told = "; ".join(parts)
+    return told and f"A selection of what was made ({told}); `provenance.json` says it in full."
+
+
+def _fields(webdataset: Mapping[str, Any] | None) -> list[str]:
+    """What a sample of the paired shards has; nothing where there are none."""
+    return (
+        [] if webdataset is None else [*(KIND_BY_NAME[name].field for name in webdataset["streams"]), "json"]
+    )
+
+
+def _funnel(funnels: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """One row a step, summed over runs; what a sample fell to, commonest first."""
+    rows = []
+    for row in merge_funnels(funnels):
+        failed = {f"failed, {problem}": count for problem, count in row["failed"].items()}
+        fallen = sorted((row["rejected"] | failed).items(), key=lambda item: (-item[1], item[0]))
+        rows.append({**row, "fallen": fallen})
+    return rows
+
+
+def _distinct(values: Any) -> list[Any]:
+    """Values without repetitions, in the order in which they first appear."""
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+# --- how values are written -------------------------------------------------------------------
+
+
+def _template(name: str) -> str:
+    return resources.files("sparkle.builders.cards").joinpath("templates", name).read_text("utf-8")
+
+
+def _cell(value: object) -> str:
+    """Text that stays inside one cell of a Markdown table."""
+    return " ".join(str(value).replace("|", "\\|").split())
+
+
+def _span(value: tuple[int, int] | None) -> str:
+    """A least and a greatest number, or the one that both are."""
+    if value is None:
+        return "not recorded"
+    return " to ".join(f"{number:,}" for number in sorted(set(value)))
+
+
+def _sizes(found: Sequence[tuple[int, int, int]]) -> str:
+    """The commonest width and height, and how many others there are."""
+    if not found:
+        return "not recorded"
+    width, height, _ = found[0]
+    return f"{width}x{height}" + (f" and {len(found) - 1} more" if len(found) > 1 else "")

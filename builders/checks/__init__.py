@@ -1,0 +1,1 @@
+"""Is a release whole, and does it agree with itself?"""

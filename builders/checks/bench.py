@@ -1,0 +1,92 @@
+"""Is a bench apart from a release that is trained on? By id, and by the content of the source videos.
+
+- A bench is a folder as upstream publishes Sparkle-Bench: `<theme>_metadata.jsonl` and
+  `source_videos/<theme>/ID.mp4`. Its metadata must follow its schema.
+- Every source is compared with the sources of all themes: another edit of a clip that was trained on is no
+  test. Sources that only look alike are not found: a release does not record perceptual hashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sparkle.builders.checks.census import id_of, index_reader, keys_of
+from sparkle.builders.checks.survey import Survey
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_file
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.ids import THEMES
+from sparkle.schemas.validate import Finding, check_jsonl
+
+_JOB_FILES = 50  # some 25 MB
+
+
+@dataclass(frozen=True)
+class BenchJob:
+    """Hashes source videos of a bench.
+
+    Attributes:
+        folder: The bench.
+        names: The videos.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+
+    def __call__(self) -> list[tuple[str, str]]:
+        """Name and sha256 of each."""
+        return [(name, sha256_file(self.folder / name)) for name in self.names]
+
+
+def bench_jobs(folder: Path) -> list[BenchJob]:
+    """What has to be hashed.
+
+    Raises:
+        ReleaseError: the folder is no bench.
+    """
+    found = [
+        path.relative_to(folder).as_posix()
+        for theme in THEMES
+        for path in sorted((folder / "source_videos" / theme).glob("*.mp4"))
+    ]
+    if not found:
+        raise ReleaseError("not a bench", got=folder, wanted="a folder with source_videos/<theme>/ID.mp4")
+    starts = range(0, len(found), _JOB_FILES)
+    return [BenchJob(folder, tuple(found[start : start + _JOB_FILES])) for start in starts]
+
+
+def check_bench(
+    folder: Path, surveys: Sequence[Survey], answers: Iterable[list[tuple[str, str]]]
+) -> Iterator[Finding]:
+    """What a bench shares with a release, whose rows were read before; `answers` are those of the jobs."""
+    yield from _check_ids(folder, surveys)
+    trained = {}
+    for survey in surveys:
+        hashes = survey.hashes.get(layout.SOURCE_VIDEO.name, np.empty((0, 32), np.uint8))
+        for key, sha256 in zip(survey.rows.tolist(), hashes, strict=True):
+            trained[sha256.tobytes().hex()] = survey, key
+    for answer in answers:
+        for name, sha256 in answer:
+            if sha256 in trained:
+                survey, key = trained[sha256]
+                problem = "the source is that of a sample of the release"
+                yield Finding(str(folder / name), 0, "", problem, got=id_of(survey.theme, key))
+
+
+def _check_ids(folder: Path, surveys: Sequence[Survey]) -> Iterator[Finding]:
+    for survey in surveys:
+        path = folder / f"{survey.theme}_metadata.jsonl"
+        if not path.is_file():
+            continue
+        index_of = index_reader(survey.theme)
+        ours = set(survey.rows.tolist())
+        for number, value, findings in check_jsonl(path, "training_metadata"):
+            yield from findings
+            index = index_of(value["id"]) if not findings else None
+            if index is not None and int(keys_of(np.array([index]))[0]) in ours:
+                problem = "the id is that of a sample of the release"
+                yield Finding(str(path), number, "/id", problem, got=value["id"])

@@ -1,0 +1,129 @@
+"""A release's files against its manifest: all there, none extra, each with its size and content.
+
+Contents of tars are compared member by member (`check_members`, `check_loose`) with what the tables say;
+their own sha256 is left to `sparkle-hub verify`. A rerun reads everything again: nothing is cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparkle._files import safe_join
+from sparkle.builders.release.manifest import FileEntry, list_files
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_file
+from sparkle.schemas.errors import RecordError, UnsafePathError
+from sparkle.schemas.validate import MAX_LINE_BYTES, Finding, findings_of, parse_strict
+
+_ALWAYS = (layout.CARD, layout.PROVENANCE)
+_PAIRED = layout.webdataset_shard("", 0).partition("/")[0] + "/"  # the folder of paired shards
+_JOB_BYTES, _JOB_FILES = 64 << 20, 500  # of a job: a tenth of a second of hashing, or of opening files
+
+
+def check_document(folder: Path, name: str, schema: str) -> tuple[Any, list[Finding]]:
+    """A JSON document of a release, None when it cannot be used, and what is wrong with it."""
+    try:
+        with (folder / name).open("rb") as file:
+            value = parse_strict(file.read(MAX_LINE_BYTES + 1))
+    except OSError as error:
+        return None, [Finding(name, 0, "", "the file cannot be read", got=error.strerror)]
+    except RecordError as error:
+        return None, [Finding(name, 0, "", error.problem, got=error.got, wanted=error.wanted)]
+    findings = list(findings_of(schema, value, file=name))
+    return (None if findings else value), findings
+
+
+def check_files(folder: Path, entries: Sequence[FileEntry]) -> Iterator[Finding]:
+    """Everything in which the folder differs from its manifest, contents aside."""
+    yield from _check_order(entries)
+    listed = {entry.path for entry in entries}
+    for name in _ALWAYS:
+        if name not in listed:
+            yield Finding(layout.MANIFEST, 0, "/files", "a file of every release is not listed", wanted=name)
+    for path in list_files(folder):
+        if path not in listed and path != layout.MANIFEST:
+            yield Finding(path, 0, "", "the manifest does not list this file")
+    for entry in entries:
+        yield from _check_place(folder, entry)
+
+
+def _check_order(entries: Sequence[FileEntry]) -> Iterator[Finding]:
+    for index in range(1, len(entries)):
+        if entries[index].path <= entries[index - 1].path:
+            pointer = f"/files/{index}/path"
+            yield Finding(
+                layout.MANIFEST,
+                0,
+                pointer,
+                "files must stand once each, sorted by path",
+                got=entries[index].path,
+                wanted=f"after {entries[index - 1].path}",
+            )
+
+
+def _check_place(folder: Path, entry: FileEntry) -> Iterator[Finding]:
+    """A listed file that is not there, is no file, or has another size."""
+    try:
+        path = safe_join(folder, entry.path)
+    except UnsafePathError as error:
+        yield Finding(entry.path, 0, "", error.problem, got=error.got, wanted=error.wanted)
+        return
+    if path.is_symlink() or not path.is_file():
+        found = "a link" if path.is_symlink() else "nothing" if not path.exists() else "no plain file"
+        yield Finding(entry.path, 0, "", "the manifest lists this file", got=found, wanted="a file")
+        return
+    size = path.stat().st_size
+    if size != entry.size:
+        problem = "another size than in the manifest"
+        yield Finding(entry.path, 0, "", problem, got=str(size), wanted=str(entry.size))
+
+
+@dataclass(frozen=True)
+class HashJob:
+    """Compares the contents of some files with their sha256 in the manifest.
+
+    Attributes:
+        folder: The release.
+        entries: Its files, which are there with their sizes.
+    """
+
+    folder: Path
+    entries: tuple[FileEntry, ...]
+
+    def __call__(self) -> list[Finding]:
+        """Read them."""
+        problem = "another content than in the manifest"
+        return [
+            Finding(entry.path, 0, "", problem, got=found, wanted=entry.sha256)
+            for entry in self.entries
+            if (found := sha256_file(self.folder / entry.path)) != entry.sha256
+        ]
+
+
+def hash_jobs(
+    folder: Path, entries: Iterable[FileEntry], findings: Iterable[Finding], *, contents: bool
+) -> list[HashJob]:
+    """What has to be hashed, some `_JOB_BYTES` a job.
+
+    Args:
+        folder: The release.
+        entries: Its files.
+        findings: What was found so far: a file that is there otherwise than listed is not read.
+        contents: Whether paired shards are hashed too; the tars of a kind are compared member by member.
+    """
+    wrong = {finding.file for finding in findings}
+    jobs: list[HashJob] = []
+    batch: list[FileEntry] = []
+    size = 0
+    for entry in entries:
+        tar = entry.path.endswith(".tar") and not (contents and entry.path.startswith(_PAIRED))
+        if entry.path not in wrong and not tar:
+            batch.append(entry)
+            size += entry.size
+            if size >= _JOB_BYTES or len(batch) >= _JOB_FILES:
+                jobs.append(HashJob(folder, tuple(batch)))
+                batch, size = [], 0
+    return [*jobs, HashJob(folder, tuple(batch))] if batch else jobs

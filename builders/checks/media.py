@@ -1,0 +1,230 @@
+"""What only decoding tells: whether every frame is there, and whether anything happens in it.
+
+- A sample's artifacts are taken out of their tars into a temporary folder and decoded in a worker.
+- Videos decode to their end, fit each other, and are neither frozen nor black; images decode and fit; masks
+  unpack to the shape of their video, with a subject on every frame.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.builders.checks.census import Finder, id_of
+from sparkle.builders.checks.survey import Survey
+from sparkle.schemas import layout
+from sparkle.schemas.errors import MediaError
+from sparkle.schemas.layout import KIND_BY_NAME, KINDS, Kind
+from sparkle.schemas.validate import Finding
+
+NONE, SAMPLE, ALL = "none", "sample", "all"
+SAMPLED = 20  # samples of a theme, spread over its ids; some ten seconds of decoding on two processors
+
+_SMALL = (160, 90)  # pixels (width, height) that frames are compared at: averaging hides the codec's noise
+# Levels of 255 of luma or chroma by which the most changed pixel of a frozen video differs from its first
+# frame: a still of a shared clip has 3 at crf 20, with film grain too, and 5 at crf 28; the least lively of
+# the shared clips themselves has 88.
+_FROZEN = 8.0
+# Levels of luma of the brightest pixel of a black video: black is 16 in limited range; the darkest of the
+# shared clips has 190.
+_BLACK = 24.0
+_READ_BYTES = 1 << 20
+
+_Small = npt.NDArray[np.float32]  # (3, 90, 160): luma and chroma
+_LIVELY = (layout.SOURCE_VIDEO, layout.EDITED_VIDEO, layout.BACKGROUND_VIDEO)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Where an artifact is: the tar, the first byte of its data, and how many there are."""
+
+    kind: str
+    tar: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class MediaJob:
+    """Decodes the artifacts of a sample.
+
+    Attributes:
+        folder: The release.
+        sample_id: The sample.
+        artifacts: What is there of it.
+        fps: Frames a second that its videos may have.
+    """
+
+    folder: Path
+    sample_id: str
+    artifacts: tuple[Artifact, ...]
+    fps: frozenset[float]
+
+    def __call__(self) -> list[Finding]:
+        """Decode them; returns what is wrong."""
+        looker = _Looker(self)
+        with tempfile.TemporaryDirectory() as folder:
+            for artifact in self.artifacts:
+                looker.look(artifact, _extract(self.folder, artifact, Path(folder)))
+        looker.compare()
+        return looker.findings
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """What a decoded artifact is: frames, width and height in pixels; frames a second of a video."""
+
+    frames: int
+    width: int
+    height: int
+    fps: float | None = None
+
+
+def media_jobs(survey: Survey, media: str) -> list[MediaJob]:
+    """The samples to decode: none, some that are spread over the theme, or all."""
+    source = survey.members.get(layout.SOURCE_VIDEO.name)
+    if media == NONE or source is None:
+        return []
+    keys = np.unique(source.keys)
+    if media == SAMPLE and len(keys) > SAMPLED:
+        keys = keys[np.linspace(0, len(keys) - 1, SAMPLED).round().astype(np.int64)]
+    rows = {name: Finder(found.keys).rows(keys) for name, found in survey.members.items()}
+    jobs = []
+    for number, key in enumerate(keys.tolist()):
+        artifacts = [
+            Artifact(
+                name,
+                found.tars[int(found.tar[row])],
+                int(found.offsets[row]),
+                int(found.sizes[row]),
+            )
+            for name, found in survey.members.items()
+            if (row := int(rows[name][number])) >= 0
+        ]
+        sample_id = id_of(survey.theme, key)
+        jobs.append(MediaJob(survey.folder, sample_id, tuple(artifacts), survey.fps or frozenset()))
+    return jobs
+
+
+def _extract(folder: Path, artifact: Artifact, target: Path) -> Path:
+    """An artifact as a file of its own; a tar that ends early gives a file that is cut."""
+    path = target / f"{artifact.kind}{KIND_BY_NAME[artifact.kind].suffix}"
+    left = artifact.size
+    with (folder / artifact.tar).open("rb") as tar, path.open("wb") as file:
+        tar.seek(artifact.offset)
+        while left and (block := tar.read(min(_READ_BYTES, left))):
+            file.write(block)
+            left -= len(block)
+    return path
+
+
+@dataclass
+class _Looker:
+    """Decodes what there is of a sample, and compares it."""
+
+    job: MediaJob
+    findings: list[Finding] = field(default_factory=list)
+    clips: dict[Kind, tuple[Artifact, _Clip]] = field(default_factory=dict)
+
+    def look(self, artifact: Artifact, path: Path) -> None:
+        """Decode an artifact."""
+        kind = KIND_BY_NAME[artifact.kind]
+        decode: dict[str, Callable[[Path], tuple[_Clip, str | None]]] = {
+            ".mp4": _look_at_lively if kind in _LIVELY else _look_at_video,
+            ".png": _look_at_image,
+            ".npz": _look_at_mask,
+        }
+        try:
+            clip, problem = decode[kind.suffix](path)
+        except MediaError as error:
+            got = None if error.got is None else error.got.replace(str(path.parent), "")
+            self._note(artifact, error.problem, got, error.wanted)
+            return
+        self.clips[kind] = artifact, clip
+        if problem is not None:
+            self._note(artifact, problem)
+        rates = self.job.fps
+        if clip.fps is not None and rates and all(abs(clip.fps - fps) > 0.01 for fps in rates):
+            self._note(artifact, "not the release's frames a second", f"{clip.fps:g}", f"{min(rates):g}")
+
+    def compare(self) -> None:
+        """Compare everything with the source video."""
+        if layout.SOURCE_VIDEO not in self.clips:
+            return
+        artifact, source = self.clips[layout.SOURCE_VIDEO]
+        if source.frames % 4 != 1:
+            self._note(artifact, "the number of frames is not 4k+1", str(source.frames))
+        for kind in KINDS:
+            if kind in self.clips:
+                artifact, clip = self.clips[kind]
+                frames = clip.frames
+                if kind.suffix == ".png" or (kind is layout.BACKGROUND_VIDEO and frames > source.frames):
+                    frames = source.frames
+                got, wanted = (frames, clip.width, clip.height), (source.frames, source.width, source.height)
+                if got != wanted:
+                    shown = [f"{count} frames of {width}x{height}" for count, width, height in (got, wanted)]
+                    self._note(artifact, "does not fit its source video", *shown)
+
+    def _note(
+        self, artifact: Artifact, problem: str, got: str | None = None, wanted: str | None = None
+    ) -> None:
+        pointer = KIND_BY_NAME[artifact.kind].member(self.job.sample_id)
+        self.findings.append(Finding(artifact.tar, 0, pointer, problem, got, wanted))
+
+
+def _look_at_lively(path: Path) -> tuple[_Clip, str | None]:
+    """A video in which something must happen."""
+    first: _Small | None = None
+    change, brightest = 0.0, 0.0
+
+    def watch(small: _Small) -> None:
+        nonlocal first, change, brightest
+        first = small if first is None else first
+        change = max(change, float(np.abs(small - first).max()))
+        brightest = max(brightest, float(small[0].max()))
+
+    clip = _decode(path, watch)
+    if brightest < _BLACK:
+        return clip, "the video is black"
+    return clip, "the video is frozen" if change < _FROZEN and clip.frames > 1 else None
+
+
+def _look_at_video(path: Path) -> tuple[_Clip, str | None]:
+    return _decode(path, lambda small: None), None
+
+
+def _look_at_image(path: Path) -> tuple[_Clip, str | None]:
+    from sparkle.media.images import read_png
+
+    height, width = read_png(path).shape[:2]
+    return _Clip(1, width, height), None
+
+
+def _look_at_mask(path: Path) -> tuple[_Clip, str | None]:
+    from sparkle.media.mask import load_mask
+
+    masks = load_mask(path)
+    frames, height, width = masks.shape
+    empty = int(np.count_nonzero(~masks.any(axis=(1, 2))))
+    return _Clip(frames, width, height), f"the mask is empty on {empty} frames" if empty else None
+
+
+def _decode(path: Path, watch: Callable[[_Small], None]) -> _Clip:
+    """Decode a video to its end; `watch` sees each frame small."""
+    from sparkle.media.container import open_video
+    from sparkle.media.decode import upright_size
+
+    width = height = frames = 0
+    with open_video(path) as video:
+        for frame in video.frames():
+            width, height = upright_size(frame)
+            small = frame.reformat(*_SMALL, format="yuv444p", interpolation="AREA").to_ndarray()
+            watch(small.astype(np.float32))
+            frames += 1
+        rate = video.stream.average_rate or video.stream.guessed_rate
+    return _Clip(frames, width, height, float(rate or 0))

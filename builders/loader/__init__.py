@@ -1,1 +1,0 @@
-"""Decoded pairs for a training loop: order, windows, torch datasets."""

@@ -1,0 +1,249 @@
+"""Ranges of files of a repository over HTTP, through the client's own session.
+
+How it works
+- A Hub answers a large file with a redirect to a signed address that is good for some time (an hour on the
+  public Hub). It is remembered a file: one request more for each, not for each range. When it has expired, it
+  is asked for once more. The token goes to the Hub alone, never to where it redirects.
+- An answer that breaks off is continued from where it broke off. A busy Hub (429, 5xx) is asked again when it
+  says, or after a wait that doubles. After `_FAILURES` failures without progress that is an error.
+- An answer that is not the range that was asked for, of a file of another size or content than is known of
+  it, is an error at once: what comes after would be wrong bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
+from threading import Lock
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from huggingface_hub import constants, get_session, get_token, hf_hub_url, hf_raise_for_status
+from huggingface_hub.errors import OfflineModeIsEnabled
+
+from sparkle.builders.reading.client import HttpError, client_errors
+from sparkle.builders.release.manifest import FileEntry
+from sparkle.schemas.errors import ReleaseError, UnreachableError
+
+_FAILURES = 6  # waits of 0.5 to 16 seconds: half a minute in which nothing arrives
+_FIRST_WAIT = 0.5  # seconds
+_LONGEST_WAIT = 300.0  # seconds; the public Hub counts requests in windows of five minutes
+_PROGRESS = 1 << 20  # bytes that arrived before a failure, after which failures are counted anew
+_REDIRECTS = 5
+_BUSY = (408, 429, 500, 502, 503, 504)
+_EXPIRED = (400, 401, 403, 404, 410)  # how storage answers to a signed address that is too old
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RESET = re.compile(r";r=0;t=(\d+)")  # how the public Hub says that nothing is left, and until when
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class _BusyError(Exception):
+    """The Hub wants to be asked later: how it answered, and when, in seconds."""
+
+    def __init__(self, status: int, wait: float | None) -> None:
+        super().__init__(f"status {status}")
+        self.wait = wait
+
+
+class Ranges:
+    """Ranges of the files of a repository at a commit.
+
+    Args:
+        repo: `owner/name` of a dataset.
+        commit: The commit.
+
+    Attributes:
+        requests: How many were made, redirects and repetitions included.
+        bytes_received: Bytes of their answers.
+    """
+
+    def __init__(self, repo: str, commit: str) -> None:
+        self.requests = 0
+        self.bytes_received = 0
+        self._repo, self._commit = repo, commit
+        self._locations: dict[str, str] = {}  # where a file's ranges are, once the Hub has said it
+        self._gates: dict[str, Lock] = {}
+        self._lock = Lock()
+
+    def read(self, path: str, start: int, end: int, known: FileEntry | None, remedy: str) -> bytearray:
+        """Bytes of a file.
+
+        Args:
+            path: The file.
+            start: Offset of the first byte.
+            end: Offset behind the last one.
+            known: What is known of the file.
+            remedy: What to do when it is not what is known of it.
+
+        Raises:
+            ReleaseError: the file is not there, or not the one that is known.
+            UnreachableError: the Hub does not answer, or not with what was asked for.
+        """
+        data = bytearray()
+        for block in self.blocks(path, start, end, known, remedy):
+            data += block
+        return data
+
+    def blocks(
+        self, path: str, start: int, end: int, known: FileEntry | None, remedy: str
+    ) -> Iterator[bytes]:
+        """The bytes of a range, block by block as they arrive, each once; see `read`."""
+        position, failures = start, 0
+        where = f"{self._repo}@{self._commit} {path}"
+        asked = _Asked(path, end, known, remedy, where)
+        while position < end:
+            before = position
+            problem: Exception
+            try:
+                for block in self._answer(asked, position):
+                    position += len(block)
+                    yield block
+                continue
+            except _BusyError as error:
+                problem, wait = error, error.wait
+            except OfflineModeIsEnabled as error:
+                raise UnreachableError("the client is told to stay offline", got=error, where=where) from None
+            except HttpError as error:  # no connection, or one that broke off
+                problem, wait = error, None
+            failures = 1 if position - before >= _PROGRESS else failures + 1
+            if failures > _FAILURES:
+                raise UnreachableError(
+                    "the Hub does not answer",
+                    got=f"{failures} failures, the last: {problem}",
+                    where=where,
+                    fix="try again later: what was read is kept",
+                ) from None
+            time.sleep(min(_FIRST_WAIT * 2 ** (failures - 1) if wait is None else wait, _LONGEST_WAIT))
+
+    def _answer(self, asked: _Asked, start: int) -> Iterator[bytes]:
+        """Yield the blocks of one answer, which may be fewer than were asked for."""
+        origin = hf_hub_url(self._repo, asked.path, repo_type="dataset", revision=self._commit)
+        for _ in range(_REDIRECTS):
+            with ExitStack() as gate, ExitStack() as answering:
+                url = self._locations.get(asked.path)
+                if url is None:  # one asks where it is, the others wait for what it is told
+                    gate.enter_context(self._gate(asked.path))
+                    url = self._locations.get(asked.path, origin)
+                headers = {"Range": f"bytes={start}-{asked.end - 1}", "Accept-Encoding": "identity"}
+                if urlsplit(url).netloc == urlsplit(origin).netloc:
+                    headers |= _credentials()
+                with self._lock:
+                    self.requests += 1
+                answer = answering.enter_context(_get(url, headers))
+                asked.check_content(answer)
+                if answer.has_redirect_location:
+                    self._locations[asked.path] = urljoin(url, answer.headers["Location"])
+                elif answer.status_code in _EXPIRED and url != origin:
+                    self._locations.pop(asked.path, None)
+                else:
+                    self._locations[asked.path] = url
+                    gate.close()
+                    yield from self._body(asked, start, answer)
+                    return
+        raise UnreachableError("the Hub redirects without end", where=asked.where)
+
+    def _gate(self, path: str) -> Lock:
+        with self._lock:
+            return self._gates.setdefault(path, Lock())
+
+    def _body(self, asked: _Asked, start: int, answer: Any) -> Iterator[bytes]:
+        if answer.status_code in _BUSY:
+            raise _BusyError(answer.status_code, _wait(answer.headers))
+        if answer.status_code == 416:
+            raise asked.stale("a range that the file does not have", f"bytes {start} to {asked.end}")
+        if answer.status_code >= 400:
+            answer.read()
+            asked.raise_for(answer)
+        asked.check_range(answer, start)
+        left = asked.end - start
+        for block in answer.iter_raw():
+            with self._lock:
+                self.bytes_received += len(block)
+            if len(block) > left:
+                raise UnreachableError(
+                    "the Hub answers with more than was asked for", wanted=f"{left} bytes", where=asked.where
+                )
+            left -= len(block)
+            yield block
+
+
+class _Asked:
+    """What was asked for, and whether an answer is it."""
+
+    def __init__(self, path: str, end: int, known: FileEntry | None, remedy: str, where: str) -> None:
+        self.path, self.end, self.known, self.remedy, self.where = path, end, known, remedy, where
+
+    def stale(self, problem: str, got: object, wanted: object = None) -> ReleaseError:
+        """The error for a file that is not the one that is known."""
+        return ReleaseError(
+            f"the tables speak of another file: {problem}",
+            got=got,
+            wanted=wanted,
+            where=self.where,
+            fix=self.remedy,
+        )
+
+    def raise_for(self, answer: Any) -> None:
+        """Raise the error that an answer is; what is not there any more, the tables still speak of."""
+        try:
+            with client_errors(self.where):
+                hf_raise_for_status(answer)
+        except UnreachableError:
+            raise
+        except ReleaseError as error:
+            fix = error.fix or self.remedy
+            raise ReleaseError(error.problem, got=error.got, where=error.where, fix=fix) from None
+
+    def check_content(self, answer: Any) -> None:
+        """Compare the sha256 that a Hub gives of a large file."""
+        tag = (answer.headers.get("X-Linked-ETag") or "").removeprefix("W/").strip('"')
+        if self.known is not None and _SHA256.fullmatch(tag) and tag != self.known.sha256:
+            raise self.stale("it was changed since", f"sha256 {tag}", f"sha256 {self.known.sha256}")
+
+    def check_range(self, answer: Any, start: int) -> None:
+        """Compare what an answer says that it is with what was asked for, and the file's size."""
+        if answer.status_code == 200 and start == 0:
+            total = answer.headers.get("Content-Length", "")
+            if total == str(self.end):
+                return  # the whole file was asked for, and some servers answer so
+        match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if answer.status_code != 206 or match is None:
+            raise UnreachableError(
+                "the Hub does not answer ranges",
+                got=f"status {answer.status_code}, {answer.headers.get('Content-Range')}",
+                wanted="status 206 with the range that was asked for",
+                where=self.where,
+            )
+        if self.known is not None and match[3] not in ("*", str(self.known.size)):
+            raise self.stale(
+                "it is longer or shorter than it was", f"{match[3]} bytes", f"{self.known.size} bytes"
+            )
+        if (int(match[1]), int(match[2])) != (start, self.end - 1):
+            raise UnreachableError(
+                "the Hub answers with another range than was asked for",
+                got=match[0],
+                wanted=f"bytes {start}-{self.end - 1}",
+                where=self.where,
+            )
+
+
+def _credentials() -> dict[str, str]:
+    """The header that says who asks, as the client's user has it."""
+    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
+def _get(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
+    """Begin a request in the client's own session."""
+    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    return get_session().stream("GET", url, headers=headers, follow_redirects=False, timeout=timeout)
+
+
+def _wait(headers: Any) -> float | None:
+    """Seconds that a busy Hub asks to wait; None where it does not say."""
+    for value in (headers.get("Retry-After", ""), *_RESET.findall(headers.get("RateLimit", ""))):
+        if value.isascii() and value.isdecimal():
+            return float(value)
+    return None

@@ -1,0 +1,1 @@
+"""What a release is on disk: tars, tables, text, manifest, and what was removed from it."""

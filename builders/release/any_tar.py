@@ -1,0 +1,213 @@
+"""Any tar, read once from front to back: members, where they lie, and the tar's own sha256.
+
+How it works
+- The stream is never sought, so that a tar can be indexed while it is downloaded; who wants names alone of a
+  file that is there can have data passed over.
+- USTAR, GNU (long names, large sizes) and pax headers are understood, whoever wrote them: owners, times and
+  modes do not matter, and neither does whether zero blocks end the tar or how many.
+- What is not a plain file is yielded as what it is; it is for the reader to say whether that may be there.
+- A tar that ends inside a member, or holds bytes that are no header, is an error that says where: what comes
+  after it is not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from sparkle.builders.release.assign import BLOCK
+from sparkle.schemas.errors import ReleaseError
+
+_READ_BYTES = 1 << 20
+_MAX_EXTENSION = 1 << 20  # bytes of a long name or a pax header; real ones have some hundred
+_MAX_DIGITS = 20  # of a number in a pax header
+
+_PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+_LONG_NAME, _LONG_LINK = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
+_EXTENSIONS = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE, _LONG_NAME, _LONG_LINK)
+_WITHOUT_DATA = {
+    tarfile.LNKTYPE: "a hard link",
+    tarfile.SYMTYPE: "a symbolic link",
+    tarfile.CHRTYPE: "a device",
+    tarfile.BLKTYPE: "a device",
+    tarfile.FIFOTYPE: "a pipe",
+    tarfile.DIRTYPE: "a folder",
+}
+FOLDER, SPARSE = "a folder", "a sparse file"
+
+
+class TarError(ReleaseError):
+    """A tar that ends early or goes wrong on the way; not one that cannot be reached."""
+
+
+@dataclass(frozen=True)
+class TarEntry:
+    """A member of a tar.
+
+    Attributes:
+        name: Its name, as it stands there.
+        offset: Byte offset of its data from the tar's start.
+        size: Bytes of its data.
+        odd: None for a plain file, else what it is: a link, a device, a folder, a sparse file.
+    """
+
+    name: str
+    offset: int
+    size: int
+    odd: str | None = None
+
+
+class TarStream:
+    """A tar that is read once.
+
+    Args:
+        stream: Open for reading bytes, at the tar's start.
+        seek: Whether to seek over data that nobody reads; there is no sha256 then.
+    """
+
+    def __init__(self, stream: BinaryIO, *, seek: bool = False) -> None:
+        self.position = 0
+        self._stream = stream
+        self._end: int | None = None
+        if seek:
+            self._end = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
+        self._digest = hashlib.sha256()
+        self._next = 0  # where the next header is
+
+    def __iter__(self) -> Iterator[TarEntry]:
+        """Yield the members; each one's `data` can be read before the next is asked for.
+
+        Raises:
+            TarError: the tar ends inside a member, or something in it is no tar header.
+        """
+        changes: dict[str, str] = {}  # what extensions say of the member that follows them
+        while (head := self._header()) is not None:
+            info = self._parse(head)
+            if info.type in _EXTENSIONS:
+                changes |= self._extension(info)
+                continue
+            entry = self._entry(info, changes)
+            changes = {}
+            yield entry
+
+    def data(self, entry: TarEntry) -> Iterator[bytes]:
+        """The data of the member that was yielded last, in blocks.
+
+        Raises:
+            TarError: the tar ends inside it.
+        """
+        left = entry.size
+        while left:
+            block = self._read(min(left, _READ_BYTES))
+            if not block:
+                raise TarError(
+                    "the tar ends inside a member", got=f"{left} bytes are missing", where=entry.name
+                )
+            left -= len(block)
+            yield block
+
+    def finish(self) -> str:
+        """Read what is left of the file; returns the sha256 of all of it."""
+        while self._read(_READ_BYTES):
+            pass
+        return self._digest.hexdigest()
+
+    def _read(self, count: int) -> bytes:
+        block = self._stream.read(count)
+        self._digest.update(block)
+        self.position += len(block)
+        return block
+
+    def _exactly(self, count: int) -> bytes:
+        """So many bytes, or fewer where the tar ends."""
+        blocks = []
+        while count and (block := self._read(count)):
+            blocks.append(block)
+            count -= len(block)
+        return b"".join(blocks)
+
+    def _header(self) -> bytes | None:
+        """The next header; None at the end of the tar."""
+        if self._end is not None and self._next <= self._end:
+            self.position = self._stream.seek(self._next)
+        while self.position < self._next:
+            if not self._read(min(self._next - self.position, _READ_BYTES)):
+                raise TarError("the tar ends inside a member", where=f"byte {self.position}")
+        head = self._exactly(BLOCK)
+        if not head.strip(b"\0"):
+            self._refuse_more()
+            return None
+        if len(head) < BLOCK:
+            raise TarError("the tar ends inside a header", where=f"byte {self.position}")
+        return head
+
+    def _refuse_more(self) -> None:
+        """Behind the end there are zeros at most; a second tar behind the first is one that is overlooked."""
+        while block := self._read(_READ_BYTES):
+            if block.strip(b"\0"):
+                raise TarError(
+                    "the tar goes on after its end",
+                    got=f"bytes that are not zero before byte {self.position}",
+                    wanted="zeros at most",
+                )
+
+    def _parse(self, head: bytes) -> tarfile.TarInfo:
+        where = f"byte {self.position - BLOCK}"
+        try:
+            info = tarfile.TarInfo.frombuf(head, "utf-8", "backslashreplace")
+        except (tarfile.HeaderError, ValueError) as error:
+            raise TarError("not a tar header", got=error, where=where) from None
+        if info.size < 0:
+            raise TarError("a member of a size below zero", got=info.size, where=where)
+        return info
+
+    def _extension(self, info: tarfile.TarInfo) -> dict[str, str]:
+        """What a long name or a pax header says of the next member."""
+        where = f"byte {self.position - BLOCK}"
+        if info.size > _MAX_EXTENSION:
+            raise TarError("a header of impossible size", got=f"{info.size} bytes", where=where)
+        body = self._exactly(info.size)
+        if len(body) < info.size:
+            raise TarError("the tar ends inside a header", where=where)
+        self._next = self.position + -info.size % BLOCK
+        if info.type == _LONG_NAME:
+            return {"path": body.rstrip(b"\0").decode("utf-8", "backslashreplace")}
+        if info.type in (_LONG_LINK, tarfile.XGLTYPE):
+            return {}  # the target of a link, or what holds for all members: owners, times, comments
+        return _pax_records(body, where)
+
+    def _entry(self, info: tarfile.TarInfo, changes: dict[str, str]) -> TarEntry:
+        name = changes.get("path", info.name)
+        size = info.size
+        if "size" in changes:
+            if not changes["size"].isdecimal() or len(changes["size"]) > _MAX_DIGITS:
+                raise TarError("not a size in a pax header", got=changes["size"], where=name)
+            size = int(changes["size"])
+        odd = _WITHOUT_DATA.get(info.type)
+        if odd is not None:
+            size = 0
+        elif info.type not in _PLAIN or any(key.startswith("GNU.sparse") for key in changes):
+            odd = SPARSE
+        elif name.endswith("/"):
+            odd = FOLDER
+        self._next = self.position + -(-size // BLOCK) * BLOCK
+        return TarEntry(name, self.position, size, odd)
+
+
+def _pax_records(body: bytes, where: str) -> dict[str, str]:
+    """The `LENGTH KEY=VALUE` lines of a pax header (POSIX.1-2001)."""
+    records = {}
+    while body.strip(b"\0"):
+        digits, _, _ = body.partition(b" ")
+        length = int(digits) if digits.isdigit() and len(digits) < _MAX_DIGITS else 0
+        line, body = body[:length], body[length:]
+        key, found, value = line[len(digits) + 1 : -1].partition(b"=")
+        if not found or len(line) != length or line[-1:] != b"\n":
+            raise TarError("not a pax header", got=repr(line[:40]), where=where)
+        records[key.decode("utf-8", "backslashreplace")] = value.decode("utf-8", "backslashreplace")
+    return records

@@ -1,0 +1,181 @@
+"""What was taken down of a release: recorded in it, so that no later build brings it back by accident.
+
+How it works
+- `provenance.json` has, under `removed`, how many pairs of each theme were taken down, and a hash of each id
+  and source: enough to know one again when it is seen, nothing to look up. (Ids are few enough to be guessed
+  from their hashes; they name no content.)
+- A build reads that of the release before and leaves those samples out, whatever its runs hold; a source that
+  was taken down stays out under any id. Only a build into a new folder, without a release before, starts
+  afresh.
+- `CHANGELOG.md` has a section a takedown, newest first, and goes from a release to the next as it is. It
+  names no ids either: who has an old copy is not told what to look at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sparkle.builders.release.sample import Sample
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_bytes
+from sparkle.schemas.errors import RecordError, ReleaseError
+from sparkle.schemas.ids import THEMES, theme_of
+from sparkle.schemas.records import Record
+from sparkle.schemas.validate import check, parse_strict
+
+KEY = "removed"  # of provenance.json
+# What hashes are taken of begins so: the hash of a source's sha256 is not that of anything else.
+_ID, _SOURCE = b"sparkle: id taken down: ", b"sparkle: source taken down: "
+
+_TITLE = "# Changelog\n"
+
+
+def id_mark(sample_id: str) -> str:
+    """What is recorded of an id that was taken down."""
+    return sha256_bytes(_ID + sample_id.encode())
+
+
+def source_mark(sha256: str) -> str:
+    """What is recorded of a source that was taken down."""
+    return sha256_bytes(_SOURCE + sha256.encode())
+
+
+@dataclass(frozen=True)
+class Removed(Record):
+    """Everything that was ever taken down of a release.
+
+    Attributes:
+        samples: How many pairs, by theme.
+        ids: The mark of each id, sorted.
+        sources: The mark of each source of which every sample was taken down, sorted.
+    """
+
+    samples: dict[str, int] = field(default_factory=dict)
+    ids: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Removed:
+        """What a provenance document records."""
+        return cls.from_json(document[KEY], f"/{KEY}") if KEY in document else cls()
+
+    def record(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """A provenance document that records this; one in which nothing was taken down says nothing of it."""
+        return {**document, KEY: self.to_json()} if self.ids or self.sources else dict(document)
+
+    def with_more(self, ids: Collection[str], sources: Iterable[str]) -> Removed:
+        """This, and ids and sources that are taken down now."""
+        counts = Counter(self.samples) + Counter(map(theme_of, ids))
+        return Removed(
+            samples={theme: counts[theme] for theme in THEMES if theme in counts},
+            ids=tuple(sorted({*self.ids, *map(id_mark, ids)})),
+            sources=tuple(sorted({*self.sources, *map(source_mark, sources)})),
+        )
+
+    def has_id(self, sample_id: str) -> bool:
+        """Whether an id was taken down."""
+        return bool(self.ids) and id_mark(sample_id) in self._ids
+
+    def has_source(self, sha256: str) -> bool:
+        """Whether a source was taken down."""
+        return bool(self.sources) and source_mark(sha256) in self._sources
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(self.ids)
+
+    @cached_property
+    def _sources(self) -> frozenset[str]:
+        return frozenset(self.sources)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a release hands down to the next one.
+
+    Attributes:
+        removed: What was taken down.
+        changelog: Its CHANGELOG.md; None where it has none.
+    """
+
+    removed: Removed = field(default_factory=Removed)
+    changelog: bytes | None = None
+
+    def keep_out(self, samples: Sequence[Sample], say: Callable[[str], None]) -> list[Sample]:
+        """The samples that were not taken down.
+
+        Raises:
+            ReleaseError: none is left.
+        """
+        gone = self.removed
+        left = [
+            sample
+            for sample in samples
+            if not gone.has_id(sample.id) and not gone.has_source(sample.source.sha256)
+        ]
+        if len(left) < len(samples):
+            count = len(samples) - len(left)
+            say(f"note: {count:,} samples were taken down of the release before and stay out")
+        if samples and not left:
+            raise ReleaseError(
+                "every sample was taken down of the release before, so there is nothing to release",
+                got=f"{len(samples)} samples",
+                fix="build into a new folder to start afresh",
+            )
+        return left
+
+
+def read_past(folder: Path) -> Past:
+    """What the release in a folder hands down; nothing where there is no release.
+
+    Raises:
+        ReleaseError: its provenance cannot be read, so that it is not known what was taken down.
+    """
+    if not (folder / layout.MANIFEST).exists():
+        return Past()
+    changelog = folder / layout.CHANGELOG
+    return Past(Removed.of(read_provenance(folder)), changelog.read_bytes() if changelog.is_file() else None)
+
+
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """The provenance of a release; raises ReleaseError."""
+    path = folder / layout.PROVENANCE
+    try:
+        document: dict[str, Any] = parse_strict(path.read_bytes())
+        check("provenance", document, where=str(path))
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except RecordError as error:
+        raise _unreadable(path, f"{error.problem}: {error.got}") from None
+    return document
+
+
+def _unreadable(path: Path, problem: object) -> ReleaseError:
+    return ReleaseError(
+        "the release's provenance cannot be read, so it is not known what was taken down of it",
+        got=problem,
+        where=path,
+        fix="`sparkle validate` says what is wrong with it; a build into a new folder starts afresh",
+    )
+
+
+def add_section(changelog: bytes | None, counts: Mapping[str, int]) -> bytes:
+    """A CHANGELOG.md with a section for a takedown, in the form of Keep a Changelog 1.1.
+
+    Args:
+        changelog: What was there.
+        counts: How many pairs were taken down, by theme.
+    """
+    before = (changelog or _TITLE.encode()).decode("utf-8", "surrogateescape")
+    number = 1 + before.count("\n## Takedown ")
+    lines = [f"- {count:,} pair{'s' if count > 1 else ''} of `{theme}`." for theme, count in counts.items()]
+    section = "\n".join([f"## Takedown {number}", "", "### Removed", "", *lines, ""])
+    # Newest first: before the first section that is there.
+    head, found, rest = before.partition("\n## ")
+    body = f"{head.rstrip()}\n\n{section}" + (f"{found}{rest}" if found else "")
+    return body.encode("utf-8", "surrogateescape")

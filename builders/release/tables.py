@@ -1,0 +1,235 @@
+"""The Parquet tables: one row a sample, and its records.
+
+How it works
+- `data/<theme>/*.parquet` is what `load_dataset` and the Hub's viewer read: upstream's four strings
+  first, a playable preview in the first rows, what is asked for in queries, and for every artifact the tar
+  that holds it, where in it, how long and with which sha256.
+- Rows with a preview stand in a file of their own, in small row groups: a page of the viewer reads one
+  group, and a query over columns never touches the previews.
+- `records/<theme>.parquet` has boxes and reasonings as list columns. It is plain Arrow: `List` in the
+  metadata of `datasets` cannot be read by its versions before 4.
+- Bytes depend on the rows and the version of pyarrow alone. What `datasets` wants to know of the columns is
+  written by hand, with the one key that all of its versions since 3.2 agree on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from sparkle._files import atomic_path
+from sparkle._processes import collector_off
+from sparkle.builders.release.formats import CSV_COLUMNS, Told, pair_row
+from sparkle.builders.release.sample import SCORES, Sample, Words
+from sparkle.schemas import records as r
+from sparkle.schemas.layout import KINDS
+
+PREVIEW_GROUP = 10  # rows; a page of the viewer stays near 1 MB at 110 KB a preview
+ROW_GROUP = 10_000  # rows; some 5 MB a group without previews, so that `filters=` can skip most of a file
+RECORDS_GROUP = 500  # rows; a record with its reasonings takes up to some 60 KB
+
+SCORE_COLUMNS = tuple(f"{name}_score" for name in SCORES.values())
+_MEASURES = {
+    field.name: "string" if field.type == "str | None" else "float64"
+    for field in dataclasses.fields(r.MeasureRecord)
+}
+MEASURE_COLUMNS = tuple(_MEASURES)
+_ARTIFACT_COLUMNS = {"shard": "string", "offset": "int64", "size": "int64", "sha256": "binary"}
+
+# Column -> its type by the name that `datasets` has for it; a null stands where a value was not recorded.
+_FACTS: dict[str, str] = {
+    "subtheme": "string",
+    "scene": "string",
+    **dict.fromkeys(("frames", "width", "height"), "int32"),
+    **dict.fromkeys(SCORE_COLUMNS, "float64"),
+    **_MEASURES,
+    "source_sha256": "string",
+    "licence": "string",
+}
+_COLUMNS: dict[str, str] = {
+    **dict.fromkeys(CSV_COLUMNS, "string"),
+    "preview": "video",
+    **_FACTS,
+    **{f"{kind.name}_{name}": dtype for kind in KINDS for name, dtype in _ARTIFACT_COLUMNS.items()},
+}
+_ARROW_TYPES = {
+    "string": pa.string(),
+    "video": pa.struct({"bytes": pa.binary(), "path": pa.string()}),  # how `datasets` stores a Video
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "binary": pa.binary(),
+}
+
+# Values that seldom repeat are not put into dictionaries, and each sort is written in the way that packs it
+# best: a seventh smaller than Parquet's defaults, and read in a third of the time (measured on 140,000 rows).
+_FEW_VALUES = ("subtheme", "scene", "frames", "width", "height", "licence")
+_PACKED = {"int64": "DELTA_BINARY_PACKED", "float64": "BYTE_STREAM_SPLIT"}
+ENCODING: dict[str, Any] = {
+    "use_dictionary": [*_FEW_VALUES, *(f"{kind.name}_shard" for kind in KINDS)],
+    "column_encoding": {name: _PACKED[dtype] for name, dtype in _COLUMNS.items() if dtype in _PACKED},
+}
+
+_OBJECTS = pa.list_(pa.struct({"bbox_2d": pa.list_(pa.int32()), "label": pa.string()}))
+_REASONS = {"SC_reasoning": pa.string(), "PQ_reasoning": pa.string()}
+_FRAME_SCORES = pa.list_(
+    pa.struct(
+        {
+            **dict.fromkeys(("SC_score", "PQ_score", "O_score"), pa.float64()),
+            **dict.fromkeys(("SC_score_reasoning", "PQ_score_reasoning"), pa.string()),
+        }
+    )
+)
+RECORDS_SCHEMA = pa.schema(
+    {
+        **dict.fromkeys(("task", "prompt", "original_scene", "chosen_keyword"), pa.string()),
+        "round1_labels": pa.list_(pa.string()),
+        "round1_objects": _OBJECTS,
+        "frame_objects": pa.list_(_OBJECTS),
+        **{f"edited_frame0_{name}": dtype for name, dtype in _REASONS.items()},
+        **{f"foreground_removed_{name}": dtype for name, dtype in _REASONS.items()},
+        "frame_indices": pa.list_(pa.int32()),
+        "frame_scores": _FRAME_SCORES,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where an artifact is in a release: path of the tar, byte offset of its data."""
+
+    shard: str
+    offset: int
+
+
+# Kind name -> sample id -> where it is.
+Placements = Mapping[str, Mapping[str, Placement]]
+
+
+def pairs_schema() -> pa.Schema:
+    """The columns of `data/<theme>/*.parquet`, without the metadata of `datasets`."""
+    return pa.schema({name: _ARROW_TYPES[dtype] for name, dtype in _COLUMNS.items()})
+
+
+def pairs_schema_for_datasets() -> pa.Schema:
+    """The columns of `data/<theme>/*.parquet` as they are written."""
+    return pairs_schema().with_metadata({"huggingface": json.dumps({"info": {"features": _features()}})})
+
+
+def facts(sample: Sample) -> dict[str, Any]:
+    """What a row says of a sample besides its pair and its artifacts; None where nothing was recorded."""
+    clip = sample.normalise
+    values = {
+        "subtheme": sample.subtheme,
+        "scene": sample.scene,
+        "frames": clip.frames,
+        "width": clip.width,
+        "height": clip.height,
+        **{f"{name}_score": score for name, score in sample.scores.items()},
+        **{name: getattr(sample.measure, name) for name in MEASURE_COLUMNS},
+        "source_sha256": sample.source.sha256,
+        "licence": sample.source.licence,
+    }
+    return {name: values[name] for name in _FACTS}
+
+
+@collector_off()
+def write_pairs(
+    paths: Sequence[Path], samples: Sequence[Sample], placements: Placements, previews: Sequence[bytes]
+) -> None:
+    """Write a theme's rows.
+
+    Args:
+        paths: One path, or two where there are rows both with and without a preview.
+        samples: The theme's samples, sorted by id.
+        placements: Where their artifacts are.
+        previews: Previews of the first samples.
+    """
+    schema = pairs_schema_for_datasets()
+    shown = len(previews)
+    files = [(samples[:shown], PREVIEW_GROUP)] if shown else []
+    files += [(samples[shown:], ROW_GROUP)] if shown < len(samples) else []
+    seen = 0
+    for path, (found, size) in zip(paths, files, strict=True):
+        with table_writer(path, schema, **ENCODING) as writer:
+            for group in (found[start : start + size] for start in range(0, len(found), size)):
+                columns = _columns(group, placements, previews[seen : seen + size])
+                writer.write_table(pa.Table.from_pydict(columns, schema))
+                seen += len(group)
+
+
+def _columns(group: Sequence[Sample], placements: Placements, previews: Sequence[bytes]) -> dict[str, Any]:
+    """The columns of some rows, of which all or none have a preview."""
+    rows = [{**pair_row(sample.id, sample.prompt), **facts(sample)} for sample in group]
+    columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in (*CSV_COLUMNS, *_FACTS)}
+    shown = zip(group, previews, strict=True) if previews else ()
+    videos = [{"bytes": data, "path": f"{sample.id}.mp4"} for sample, data in shown]
+    columns["preview"] = videos or [None] * len(group)
+    for kind in KINDS:
+        places = [placements[kind.name][sample.id] for sample in group]
+        refs = [sample.artifacts[kind.name] for sample in group]
+        columns[f"{kind.name}_shard"] = [place.shard for place in places]
+        columns[f"{kind.name}_offset"] = [place.offset for place in places]
+        columns[f"{kind.name}_size"] = [ref.size for ref in refs]
+        columns[f"{kind.name}_sha256"] = [bytes.fromhex(ref.sha256) for ref in refs]
+    return columns
+
+
+def records_table(found: Sequence[Words], told: Sequence[Told]) -> pa.Table:
+    """Rows of `records/<theme>.parquet`.
+
+    Arrow reads them as JSON: eight times faster than from Python's objects.
+    """
+    lines = b"\n".join(map(msgspec.json.encode, map(_records_row, found, told)))
+    return pa.json.read_json(
+        io.BytesIO(lines),
+        read_options=pa.json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        # What the judges said word for word is in the JSON lines alone: the table leaves it out.
+        parse_options=pa.json.ParseOptions(RECORDS_SCHEMA, unexpected_field_behavior="ignore"),
+    )
+
+
+def _records_row(words: Words, told: Told) -> dict[str, Any]:
+    metadata, edit, removal = words.metadata, told["edit_score"], told["remove_score"]
+    return {
+        "task": words.id,
+        "prompt": words.prompt,
+        "original_scene": metadata.original_scene,
+        "chosen_keyword": metadata.chosen_keyword,
+        "round1_labels": told["ground1"].round1_labels,
+        "round1_objects": told["ground1"].round1_objects,
+        "frame_objects": told["ground2"].frame_objects,
+        **{f"edited_frame0_{name}": getattr(edit, name) for name in _REASONS},
+        **{f"foreground_removed_{name}": getattr(removal, name) for name in _REASONS},
+        "frame_indices": told["video_score"].frame_indices,
+        "frame_scores": told["video_score"].editscore,
+    }
+
+
+def _features() -> dict[str, Any]:
+    """The columns as `datasets` describes them: without, it would take a preview for a dict."""
+    values = {name: {"dtype": dtype, "_type": "Value"} for name, dtype in _COLUMNS.items()}
+    return values | {"preview": {"decode": False, "_type": "Video"}}
+
+
+@contextmanager
+def table_writer(path: Path, schema: pa.Schema, **encoding: Any) -> Iterator[pq.ParquetWriter]:
+    """Write a Parquet file a row group at a time; it is there whole or not at all."""
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(
+            temporary, schema, version="2.6", compression="zstd", write_page_index=True, **encoding
+        ) as writer,
+    ):
+        yield writer

@@ -1,0 +1,1 @@
+"""A release without some of its samples."""

@@ -1,0 +1,399 @@
+"""A drop-in for Kiwi-Edit's `UnifiedDataset`: the same items, sooner, never another sample than asked for.
+
+How it works
+- The arguments are those of Kiwi-Edit's training script, and so is an item: the row of the metadata with the
+  files of `data_file_keys` opened as lists of PIL images, cropped and resized by its rules. docs/training.md
+  has the lines to change.
+- Kiwi-Edit decodes each video twice or three times, to count its frames first. Here the container says how
+  many there are, and source and edited are decoded at once, each by one thread.
+- `base_path` may be a folder of files, as for Kiwi-Edit, or a release, an index or `owner/name` on a Hub:
+  what does not stand loose is read out of its tar.
+- Kiwi-Edit answers a bad sample with a random other one. Here it is an error that names it, or, with
+  `on_error="skip"`, a `Skipped` in its place (`sparkle.builders.training.kiwi`).
+- Rows of a csv are text: a prompt that reads "None" or "NA" stays one.
+
+A file by the path that a csv has for it: loose where it stands loose, else out of its tar.
+
+How it works
+- A release, an index or a repository on a Hub is opened when the first file is asked for that is not loose.
+  A folder that is none of these has loose files alone.
+- Processes open their own: a `NamedFiles` pickles as the name of its folder.
+
+What stands in a sample's place when it could not be read and the user chose to skip such samples.
+
+A bad sample is an error, or it is skipped and counted; it is never replaced by another one. A data loader
+must hand out something for every index, and workers cannot count for the process that trains: so a `Skipped`
+travels in the sample's place, and `without_skipped` takes it out and counts it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from sparkle.schemas import layout
+from sparkle.schemas.errors import ArtifactError, ConfigError, MediaError, RecordError, SampleError
+from sparkle.schemas.layout import KINDS, Kind
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from sparkle.builders.reading.pairs import Pairs
+    from sparkle.builders.reading.source import Source
+    from sparkle.media.view import SizeRules
+
+
+_IMAGES = (".jpg", ".jpeg", ".png", ".webp")
+_VIDEOS = (".mp4", ".avi", ".mov", ".wmv", ".mkv", ".flv", ".webm")
+SOURCE, EDITED = "src_video", "tgt_video"
+
+Operator = Callable[[Any], Any]
+
+
+class UnifiedDataset:
+    """A map-style dataset for torch's `DataLoader`, with Kiwi-Edit's arguments.
+
+    Args:
+        base_path: What paths in the metadata count from.
+        metadata_path: A csv, a JSON file or JSON lines with `src_video`, `tgt_video` and whatever else.
+        repeat: How often an epoch goes through the rows.
+        data_file_keys: Columns that name files; those that a row has are opened.
+        main_data_operator: Opens a file; `default_video_operator` makes one.
+        special_operator_map: Column -> what opens its files instead.
+        on_error: "raise", or "skip": a `Skipped` stands in a bad sample's place.
+
+    Raises:
+        ConfigError: the metadata cannot be read.
+    """
+
+    def __init__(
+        self,
+        base_path: str | Path | None = None,
+        metadata_path: str | Path | None = None,
+        repeat: int = 1,
+        data_file_keys: Sequence[str] = (),
+        main_data_operator: Operator = str,
+        special_operator_map: Mapping[str, Operator] | None = None,
+        *,
+        on_error: OnError = "raise",
+    ) -> None:
+        require_policy(on_error)
+        if metadata_path is None:
+            raise ConfigError(
+                "there is no metadata",
+                wanted="metadata_path; cached .pth files are pickles, which are never opened",
+            )
+        self.base_path = base_path
+        self.metadata_path = metadata_path
+        self.repeat = repeat
+        self.data_file_keys = tuple(data_file_keys)
+        self.main_data_operator = main_data_operator
+        self.special_operator_map = dict(special_operator_map or {})
+        self.on_error = on_error
+        self.data = _read_metadata(Path(metadata_path))
+
+    @staticmethod
+    def default_video_operator(
+        base_path: str | Path = "",
+        max_pixels: int = 1920 * 1080,
+        height: int | None = None,
+        width: int | None = None,
+        height_division_factor: int = 16,
+        width_division_factor: int = 16,
+        num_frames: int = 81,
+        time_division_factor: int = 4,
+        time_division_remainder: int = 1,
+    ) -> KiwiFiles:
+        """What opens a video or an image as a list of PIL images; the arguments are Kiwi-Edit's."""
+        from sparkle.media.view import SizeRules
+
+        if height_division_factor != width_division_factor:
+            raise ConfigError(
+                "sides are cut to one multiple",
+                got=f"{height_division_factor} and {width_division_factor}",
+                wanted="the same for height and width, as Kiwi-Edit trains",
+            )
+        rules = SizeRules(max_pixels, height, width, height_division_factor)
+        return KiwiFiles(str(base_path), rules, num_frames, time_division_factor, time_division_remainder)
+
+    def __len__(self) -> int:
+        return len(self.data) * self.repeat
+
+    def __getitem__(self, data_id: int) -> dict[str, Any] | Skipped:
+        """A row with its files opened.
+
+        Raises:
+            SampleError: a file is missing or bad, or source and edited differ in size or length.
+            ArtifactError: a file in a tar is not what its table says. With `on_error="skip"` both are
+                returned as a `Skipped`.
+        """
+        row = self.data[int(data_id) % len(self.data)]
+        try:
+            return self._open(row)
+        except (SampleError, ArtifactError) as error:
+            if self.on_error == "raise":
+                raise
+            return Skipped(error.problem, str(error))
+
+    def _open(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        from sparkle.media.threads import own_thread_only
+
+        keys = [key for key in self.data_file_keys if key in row]
+        with own_thread_only(), ThreadPoolExecutor(max(len(keys), 1)) as pool:
+            opened = list(pool.map(lambda key: self._open_files(key, row[key]), keys))
+        item = {**row, **dict(zip(keys, opened, strict=True))}
+        _require_pair(item, row)
+        return item
+
+    def _open_files(self, key: str, value: Any) -> Any:
+        operator = self.special_operator_map.get(key)
+        if operator is not None:
+            return operator(value)
+        if isinstance(value, list):
+            return [self.main_data_operator(part)[0] for part in value]
+        return self.main_data_operator(value)
+
+
+@dataclass
+class KiwiFiles:
+    """Opens files as Kiwi-Edit's `default_video_operator` does.
+
+    Attributes:
+        base_path: What paths count from.
+        rules: How large frames become.
+        num_frames: The most frames of a video, from its start.
+        factor: A shorter video is cut so that its length leaves `remainder` over a multiple of this.
+        remainder: See `factor`.
+    """
+
+    base_path: str
+    rules: SizeRules
+    num_frames: int
+    factor: int
+    remainder: int
+    _files: NamedFiles = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._files = NamedFiles(self.base_path)
+
+    def __call__(self, name: str) -> list[Image]:
+        """The file's frames.
+
+        Args:
+            name: A path that counts from `base_path`, or an absolute one.
+
+        Raises:
+            MediaError: it is missing, bad or of no kind that is known.
+            ArtifactError: it is in a tar and not what its table says.
+        """
+        if not isinstance(name, str) or not name:
+            raise MediaError("a row names no file", got=repr(name), wanted="a path")
+        suffix = Path(name).suffix.lower()
+        if suffix not in (*_IMAGES, *_VIDEOS):
+            known = ", ".join(_IMAGES + _VIDEOS)
+            raise MediaError("no kind of file that is known", got=suffix, wanted=known, where=name)
+        data = self._files.find(name)
+        try:
+            return self._image(data) if suffix in _IMAGES else self._video(data)
+        except MediaError as error:
+            parts = {**error.parts(), "where": f"{self.base_path}: {name}"}
+            raise MediaError(parts.pop("problem"), **parts) from error
+
+    def _image(self, data: Path | bytes) -> list[Image]:
+        from PIL import Image, UnidentifiedImageError
+
+        from sparkle.media.view import fit
+
+        try:
+            with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as file:
+                image = file.convert("RGB")
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise MediaError("the image cannot be read", got=error) from error
+        width, height = image.size
+        view = fit(width, height, self.rules)
+        if view.resizes:
+            image = image.resize((view.scaled_width, view.scaled_height), Image.Resampling.BILINEAR)
+        return [image.crop((view.left, view.top, view.left + view.width, view.top + view.height))]
+
+    def _video(self, data: Path | bytes) -> list[Image]:
+        from PIL import Image
+
+        from sparkle.media.container import open_video
+        from sparkle.media.view import fit, read_window
+
+        with open_video(data, threads=1) as video:
+            count = self._count(video.length)
+            pixels = read_window(video, 0, count, lambda width, height: fit(width, height, self.rules))
+        return [Image.fromarray(frame) for frame in pixels]
+
+    def _count(self, length: int) -> int:
+        if length >= self.num_frames:
+            return self.num_frames
+        count = length
+        while count > 1 and count % self.factor != self.remainder:
+            count -= 1
+        return count
+
+
+def _require_pair(item: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    """Refuse a pair whose halves differ in size or length, as Kiwi-Edit does."""
+    if not all(isinstance(item.get(key), list) for key in (SOURCE, EDITED)):
+        return  # not opened as frames
+    source, edited = ((len(item[key]), item[key][0].size) for key in (SOURCE, EDITED))
+    if source != edited:
+        raise MediaError(
+            "source and edited video differ",
+            got=f"{edited[0]} edited frames of {edited[1][0]}x{edited[1][1]}",
+            wanted=f"{source[0]} frames of {source[1][0]}x{source[1][1]}, as in the source",
+            where=f"{row[SOURCE]}, {row[EDITED]}",
+        )
+
+
+def _read_metadata(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metadata file."""
+    rows: list[dict[str, Any]]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            if path.suffix == ".json":
+                rows = json.load(file)
+            elif path.suffix == ".jsonl":
+                rows = [json.loads(line) for line in file if line.strip()]
+            else:
+                rows = list(csv.DictReader(file, strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError("the metadata cannot be read", got=error, where=path) from error
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict) or SOURCE not in row or EDITED not in row or None in row.values():
+            raise ConfigError(
+                "a row of the metadata is no pair",
+                got=row,
+                wanted=f"{SOURCE}, {EDITED} and a value in every column",
+                where=f"{path}, row {number}",
+            )
+    if not rows:
+        raise ConfigError("the metadata has no rows", where=path)
+    return rows
+
+
+# --- a file by the path ----------------------------------------------------------------------------
+
+
+class NamedFiles:
+    """Files of a folder, a release, an index or a repository on a Hub.
+
+    Args:
+        where: The folder or repository.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def __getstate__(self) -> dict[str, str]:
+        """Where to look; what was opened stays in its process."""
+        return {"where": self.where}
+
+    def find(self, name: str) -> Path | bytes:
+        """The file, or its bytes where it stands in a tar.
+
+        Args:
+            name: A path that counts from the folder, or an absolute one: the metadata is the user's own.
+
+        Raises:
+            MediaError: there is no such file.
+            ArtifactError: it is not what its table says.
+            ReleaseError: its tar is not the one that the tables speak of.
+        """
+        path = Path(self.where, name)
+        if path.is_file():
+            return path
+        place = _parse(name)
+        where = f"{self.where}: {name}"
+        if place is None or not self._has_tables:
+            raise MediaError("there is no such file", where=where)
+        kind, sample_id = place
+        row = self._rows.get(sample_id)
+        if row is None:
+            raise MediaError("the tables have no such sample", got=sample_id, where=where)
+        return self._source.read(self._pairs.artifact(row, kind))
+
+    @cached_property
+    def _has_tables(self) -> bool:
+        """Whether to look further: a folder of plain files has none, and a repository must."""
+        folder = Path(self.where)
+        listed = (folder / name for name in (layout.MANIFEST, layout.INDEX))
+        return not folder.is_dir() or any(path.is_file() for path in listed)
+
+    @cached_property
+    def _pairs(self) -> Pairs:
+        from sparkle.builders.reading.pairs import open_pairs
+
+        return open_pairs(self.where, kinds=())
+
+    @cached_property
+    def _source(self) -> Source:
+        from sparkle.builders.reading.source import open_source
+
+        return open_source(self._pairs.place)
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {sample_id: row for row, sample_id in enumerate(self._pairs.ids)}
+
+
+def _parse(name: str) -> tuple[Kind, str] | None:
+    """What a path names, such as `location/source_video/ID.mp4`; None for any other path."""
+    sample_id = Path(name).stem
+    try:
+        paths = {path: kind for kind in KINDS for path in (kind.path(sample_id), kind.member(sample_id))}
+    except RecordError:
+        return None
+    return (paths[name], sample_id) if name in paths else None
+
+
+# --- what stands in a sample's place when it could not be read and the user chose to skip such samples ---
+
+
+Item = TypeVar("Item")
+
+OnError = Literal["raise", "skip"]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A sample that could not be read.
+
+    Attributes:
+        reason: The error's problem, the same words for all samples that have it.
+        error: All that was said.
+    """
+
+    reason: str
+    error: str
+
+
+def without_skipped(items: Iterable[Item | Skipped], counts: Counter[str]) -> Iterator[Item]:
+    """The items without those that were skipped.
+
+    Args:
+        items: What a data loader yields.
+        counts: Counts skipped samples by reason.
+    """
+    for item in items:
+        if isinstance(item, Skipped):
+            counts[item.reason] += 1
+        else:
+            yield item
+
+
+def require_policy(on_error: str) -> None:
+    """Refuse a policy that there is not."""
+    if on_error not in ("raise", "skip"):
+        raise ConfigError("there is no such policy for bad samples", got=on_error, wanted="'raise' or 'skip'")

@@ -1,0 +1,69 @@
+"""Items as torch tensors, and batches of them; torch is imported here and where a stream is.
+
+- "THWC" leaves pixels as they were decoded: uint8 in [0, 255]. "CTHW" is what video models take: float32 in
+  [-1, 1], channels first.
+- Masks are bool (T, H, W), or float32 0 and 1 as (1, T, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from sparkle.builders.training.item import Tensors
+from sparkle.schemas.errors import ConfigError
+
+
+def import_torch() -> ModuleType:
+    """The module; raises ConfigError where it is not installed."""
+    try:
+        import torch
+    except ImportError as error:
+        raise ConfigError(
+            "torch is not installed", wanted="torch", fix="pip install 'sparkle-dataset[train]'"
+        ) from error
+    return torch  # type: ignore[no-any-return]  # untyped
+
+
+def to_tensors(item: Mapping[str, Any], form: Tensors) -> dict[str, Any]:
+    """An item whose arrays are tensors.
+
+    Args:
+        item: What `make_item` gives; what is no array stays as it is.
+        form: "THWC" or "CTHW".
+    """
+    return {
+        name: _to_tensor(value, form) if isinstance(value, np.ndarray) else value
+        for name, value in item.items()
+    }
+
+
+def _to_tensor(array: Any, form: Tensors) -> Any:
+    tensor = import_torch().from_numpy(array)
+    if form == "THWC":
+        return tensor
+    if array.dtype == np.bool_:
+        return tensor[None].float()
+    first = (tensor.ndim - 1, *range(tensor.ndim - 1))
+    return tensor.permute(first).float().div_(127.5).sub_(1).contiguous()
+
+
+def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A batch: tensors stacked, text and numbers as torch's `default_collate` has them.
+
+    Raises:
+        ConfigError: tensors differ in shape.
+    """
+    for name, value in items[0].items():
+        shapes = {tuple(item[name].shape) for item in items if hasattr(value, "shape")}
+        if len(shapes) > 1:
+            raise ConfigError(
+                "samples of a batch differ in shape",
+                got=f"{name}: " + " and ".join(map(str, sorted(shapes))),
+                fix='bucket_by=("frames", "height", "width"), one height and width, or batches of one',
+            )
+    batch: dict[str, Any] = import_torch().utils.data.default_collate(list(items))
+    return batch

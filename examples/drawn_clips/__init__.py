@@ -1,0 +1,1 @@
+"""Clips that are drawn: moving subjects before still scenes, with true masks."""

@@ -1,0 +1,104 @@
+"""Edits by drawing: the subject is cut out by its motion and set into a procedural scene.
+
+`remove` draws the scene again where the boxes are, from the same prompt and seed: what a box misses of
+the subject stays in the picture, and the removal's score says so.
+
+The subject's mask on the first frame of a clip, before any grounding.
+
+Sources jump in tone over their first frames, so frame 0 alone is a poor anchor: the subject is also
+cut out a little later, followed back, and the majority of the three counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.generation.backend import Identity, Made
+from sparkle.generation.backends.classical.activity import measure_activity
+from sparkle.generation.backends.classical.composite import composite_frame, fit_harmony
+from sparkle.generation.backends.classical.filters import read_working, to_pixel_box
+from sparkle.generation.backends.classical.propagate import compute_flows, refine, soft_alpha
+from sparkle.generation.backends.classical.subjects import find_subjects
+from sparkle.generation.backends.classical.tracker import follow
+from sparkle.generation.backends.drawing.render import Scene
+from sparkle.generation.bait import majority_vote
+from sparkle.media.images import read_png
+from sparkle.schemas import records as r
+
+_BOX_MARGIN = 0.02  # of the frame's sides: soft edges and light wrap reach over a box
+
+
+@dataclass
+class Backend:
+    """The classical `image_editor`."""
+
+    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "2", "drawn, not generated")
+
+    def setup(self) -> None:
+        """Nothing to load."""
+
+    def edit(self, image: Path, prompt: str, seed: int, *, clip: Path) -> Made:
+        """Composite the subject over the scene's first frame."""
+        source = read_png(image)
+        height, width = source.shape[:2]
+        scene = Scene.from_prompt(prompt, seed=seed, width=width, height=height)
+        alpha = first_frame_alpha(read_working(clip), source)
+        background = scene.frame(0.0)
+        subject = source[alpha > 0.5]
+        if not len(subject):  # nothing to keep: the score and the grounding will say so
+            return Made(background, {**scene.description, "subject": 0.0})
+        edited = composite_frame(source, alpha, background, fit_harmony(subject, background))
+        return Made(edited, {**scene.description, "subject": round(float(alpha.mean()), 4)})
+
+    def remove(self, image: Path, objects: Sequence[r.GroundedObject], prompt: str, seed: int) -> Made:
+        """Draw the scene again where the objects' boxes are."""
+        edited = read_png(image)
+        height, width = edited.shape[:2]
+        scene = Scene.from_prompt(prompt, seed=seed, width=width, height=height).frame(0.0)
+        removed = edited.copy()
+        margin_x, margin_y = round(width * _BOX_MARGIN), round(height * _BOX_MARGIN)
+        for item in objects:
+            x0, y0, x1, y1 = to_pixel_box(item.bbox_2d, (height, width))
+            rows = slice(max(0, y0 - margin_y), y1 + margin_y)
+            columns = slice(max(0, x0 - margin_x), x1 + margin_x)
+            removed[rows, columns] = scene[rows, columns]
+        changed = float(np.any(removed != edited, axis=2).mean())
+        return Made(removed, {"changed": round(changed, 4)})
+
+
+# --- the subject's mask on the first frame of a clip -----------------------------------------------
+
+
+_ANCHORS = (0, 8, 16)  # frames: the first second at 16 fps
+
+
+def first_frame_mask(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """The moving subjects on frame 0, bool (h, w), from a whole clip uint8 (T, h, w, 3) at working size.
+
+    All false where nothing stands out.
+    """
+    activity = measure_activity(frames)
+    anchors = [t for t in _ANCHORS if t < len(frames)]
+    subjects = find_subjects(activity, frames, anchors)
+    start = frames[: anchors[-1] + 1]
+    flows = compute_flows(start)
+    passes = []
+    for position, t in enumerate(anchors):
+        boxes = [box for subject in subjects if (box := subject.boxes[position]) is not None]
+        masks = follow(start, activity, flows, t, boxes, trusted=False)
+        if masks.any():
+            passes.append(masks)
+    if not passes:
+        return np.zeros(frames.shape[1:3], bool)
+    return np.asarray(refine(frames[:1], majority_vote(passes)[:1])[0])
+
+
+def first_frame_alpha(frames: npt.NDArray[np.uint8], full: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """The same as a matte, float32 (H, W) from 0 to 1, along the edges of the full-size frame 0."""
+    return soft_alpha(full, first_frame_mask(frames))

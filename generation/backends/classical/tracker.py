@@ -1,0 +1,104 @@
+"""Tracks by cutting out and following: GrabCut on each anchor, then optical flow both ways.
+
+One pass of the vote: cut a subject out on an anchor frame, and carry it to all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.generation.backend import Anchors, Identity, Image, Masks
+from sparkle.generation.backends.classical.activity import Activity, measure_activity, roams
+from sparkle.generation.backends.classical.filters import Box, map_in_threads, read_working, to_pixel_box
+from sparkle.generation.backends.classical.propagate import (
+    BoolClip,
+    Flows,
+    compute_flows,
+    hard_mask,
+    propagate,
+    refine_frame,
+)
+from sparkle.generation.backends.classical.segment import segment_in_box
+from sparkle.media.decode import iter_frames
+from sparkle.schemas import records as r
+
+
+@dataclass
+class Backend:
+    """The classical `tracker`.
+
+    Args:
+        trusted_boxes: The boxes enclose the subject tightly (a detector's, not the classical `vlm`'s).
+    """
+
+    trusted_boxes: bool = False
+
+    identity: ClassVar[Identity] = Identity("opencv/GrabCut+DIS", "2")
+
+    def setup(self) -> None:
+        """Nothing to load."""
+
+    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Masks]:
+        """Yield one pass an anchor at working size, empty where its boxes hold nothing."""
+        frames = read_working(clip)
+        shape = (frames.shape[1], frames.shape[2])
+        activity = measure_activity(frames)
+        flows = compute_flows(frames)
+
+        def one(anchor: tuple[int, Sequence[r.GroundedObject]]) -> Masks:
+            t, objects = anchor
+            boxes = [to_pixel_box(item.bbox_2d, shape) for item in objects]
+            return follow(frames, activity, flows, t, boxes, trusted=self.trusted_boxes)
+
+        yield from map_in_threads(one, anchors)
+
+    def finish(self, clip: Path, voted: Masks) -> Masks:
+        """Refine the voted masks and bring them to the clip's size along its edges."""
+
+        def one(pair: tuple[Image, Masks]) -> Masks:
+            full, mask = pair
+            small = cv2.resize(full, mask.shape[::-1], interpolation=cv2.INTER_AREA)
+            return hard_mask(full, refine_frame(np.asarray(small, np.uint8), mask))
+
+        return np.stack(list(map_in_threads(one, zip(iter_frames(clip), voted, strict=True))))
+
+
+# --- one pass of the vote --------------------------------------------------------------------------
+
+
+def follow(
+    frames: npt.NDArray[np.uint8],
+    activity: Activity,
+    flows: Flows,
+    anchor: int,
+    boxes: Sequence[Box],
+    *,
+    trusted: bool,
+) -> BoolClip:
+    """Follow what is in some boxes of a frame through a clip.
+
+    Args:
+        frames: uint8 RGB (T, h, w, 3) at the working size: a clip, or its beginning.
+        activity: Of the whole clip.
+        flows: Of `frames`.
+        anchor: The index of the frame that the boxes are on.
+        boxes: In working pixels.
+        trusted: See `segment_in_box`.
+
+    Returns:
+        bool (T, h, w), all boxes' subjects together; all false where the boxes hold nothing.
+    """
+    mask = np.zeros(frames.shape[1:3], bool)
+    for box in boxes:
+        mask |= segment_in_box(frames[anchor], box, activity, anchor, trusted=trusted)
+    if not mask.any():
+        return np.zeros(frames.shape[:3], bool)
+    roaming = all(roams(activity.luma, anchor, box) for box in boxes)
+    return propagate(frames, flows, anchor, mask, activity.evidence if roaming else None)

@@ -1,1 +1,0 @@
-"""Backends of the capability `control_to_video`: the edited video from its guidance."""

@@ -1,1 +1,0 @@
-"""Backends of the capability `flow`: how the camera moves."""

@@ -1,1 +1,0 @@
-"""Backends of the capability `tracker`: boxed objects followed through a clip."""

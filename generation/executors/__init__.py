@@ -1,1 +1,0 @@
-"""Where steps run: `local` uses this machine's processors."""

@@ -1,1 +1,0 @@
-"""Camera motion from a learned dense flow."""

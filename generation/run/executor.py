@@ -1,0 +1,181 @@
+"""Run a step on this machine: in this process with one worker, else in spawned processes.
+
+- Workers are spawned, never forked: codecs and OpenCV hold threads.
+- A worker keeps one step set up at a time, so a step's memory is freed when the next one starts.
+- A step on GPUs has workers of its own: one where there is one GPU, else one for each, which sees that GPU
+  alone as `cuda`. They end with the step, and with them everything that it held.
+- Workers end when the driver is gone, however it went: no orphan goes on writing.
+- Answers come back as they are ready; nothing may depend on their order.
+
+The GPUs that this process may use, found without loading torch: the driver itself never opens one.
+
+Where steps run: `local` uses this machine's processors.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing.connection import wait as wait_for_sentinel
+from multiprocessing.queues import SimpleQueue
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import cv2
+
+from sparkle.schemas.errors import RunError
+
+_QUEUED_A_WORKER = 2  # jobs handed out ahead, so that no worker waits for the driver's fsync
+
+Answer_co = TypeVar("Answer_co", covariant=True)
+Answer = TypeVar("Answer")
+
+
+class Job(Protocol[Answer_co]):
+    """Something to do in a worker: picklable, and callable without arguments."""
+
+    def __call__(self) -> Answer_co:
+        """Do it."""
+        ...
+
+
+class LocalExecutor:
+    """Worker processes, in one pool for processors and one for GPUs; a context manager."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+        self._gpu_pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        if self.workers == 1:
+            cv2.setNumThreads(os.cpu_count() or 1)  # same bytes with any number of threads
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        for pool in (self._pool, self._gpu_pool):
+            if pool is None:
+                continue
+            if kind is not None:  # nobody may go on writing when the run's lock is let go
+                for process in list((pool._processes or {}).values()):
+                    process.kill()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def map(self, jobs: Iterable[Job[Answer]], *, on_gpu: bool = False) -> Iterator[Answer]:
+        """Yield the answer of every job, in the order in which they are ready.
+
+        Args:
+            jobs: What is to be done. With one worker it is done in this process.
+            on_gpu: The jobs load a model into a GPU: no more workers than there are GPUs.
+
+        Raises:
+            RunError: a worker process died (killed, or out of memory).
+        """
+        if self.workers == 1:
+            for job in jobs:
+                yield job()
+        elif on_gpu:
+            yield from self._map_on_gpus(jobs)
+        else:
+            if self._pool is None:
+                self._pool = _make_pool(self.workers, _start_worker)
+            yield from _Flight(self._pool, iter(jobs), self.workers * _QUEUED_A_WORKER)
+
+    def _map_on_gpus(self, jobs: Iterable[Job[Answer]]) -> Iterator[Answer]:
+        gpus = visible_gpus()[: self.workers]
+        workers = max(1, len(gpus))
+        if workers == 1:  # it sees what the driver sees: a configuration may name `cuda:1`
+            self._gpu_pool = _make_pool(1, _start_worker)
+        else:
+            own = multiprocessing.get_context("spawn").SimpleQueue()
+            for gpu in gpus:
+                own.put(gpu)
+            self._gpu_pool = _make_pool(workers, _start_gpu_worker, own)
+        yield from _Flight(self._gpu_pool, iter(jobs), workers * _QUEUED_A_WORKER)
+        self._gpu_pool.shutdown(wait=True)
+        self._gpu_pool = None
+
+
+def _make_pool(workers: int, start: Callable[..., None], *arguments: object) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=start,
+        initargs=arguments,
+    )
+
+
+class _Flight(Generic[Answer]):
+    """The jobs under way: never more than `width`."""
+
+    def __init__(self, pool: ProcessPoolExecutor, jobs: Iterator[Job[Answer]], width: int) -> None:
+        self._pool, self._jobs, self._width = pool, jobs, width
+
+    def __iter__(self) -> Iterator[Answer]:
+        flying: dict[Future[Any], Job[Answer]] = {}
+        try:
+            while True:
+                for job in islice(self._jobs, self._width - len(flying)):
+                    flying[self._pool.submit(job)] = job
+                if not flying:
+                    return
+                ready, _ = wait(flying, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    yield future.result()
+                    del flying[future]
+        except BrokenProcessPool:
+            raise RunError(
+                "a worker process died",
+                got=f"while at {', '.join(sorted(map(str, flying.values())))}",
+                wanted="enough memory for each worker (about 1 GB for 720p clips)",
+                fix="run the same command again, with fewer --workers if memory was short: nothing is lost",
+            ) from None
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_driver, daemon=True).start()
+
+
+def _start_gpu_worker(own: SimpleQueue[str]) -> None:
+    os.environ[VISIBLE] = own.get()  # before anything opens a GPU
+    _start_worker()
+
+
+def _end_with_driver() -> None:
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        wait_for_sentinel([driver.sentinel])
+        os._exit(1)
+
+
+# --- the GPUs --------------------------------------------------------------------------------------
+
+
+_LISTING = ("nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader")
+_PATIENCE = 60.0  # seconds; a machine of eight takes a few where persistence is off
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Names that `CUDA_VISIBLE_DEVICES` takes, one a GPU; none where there is no driver.
+
+    What the variable says already counts, and as CUDA reads it: up to the first name that is negative.
+    """
+    allowed = os.environ.get(VISIBLE)
+    if allowed is not None:
+        names = [name.strip() for name in allowed.split(",")]
+        ends = next((i for i, name in enumerate(names) if not name or name.startswith("-")), len(names))
+        return tuple(names[:ends])
+    try:
+        listing = subprocess.run(_LISTING, capture_output=True, text=True, timeout=_PATIENCE, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(line.strip() for line in listing.stdout.splitlines() if line.strip())

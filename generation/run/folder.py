@@ -1,0 +1,195 @@
+"""The run folder: what generation writes and builders read (drawn in `sparkle.schemas.layout`).
+
+- One process drives a run at a time: it holds a lock on the folder (flock, gone with the process).
+- The driver alone appends outcomes; workers only commit artifacts (`Work.write`).
+- Opening a run clears what a kill left: temporary files and torn tails of JSON lines.
+- `finish` sorts every outcome file by id and writes `funnel.json`; it is removed when work starts
+  again, so a folder with a funnel is finished.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from sparkle._files import (
+    append_lines,
+    read_jsonl,
+    recover_jsonl,
+    remove_leftovers,
+    write_atomic,
+    write_jsonl,
+)
+from sparkle._run_folder import Reclaimed
+from sparkle.generation.config import RunConfig
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import dump_document
+from sparkle.schemas.errors import RunError
+from sparkle.schemas.records import Candidate, Outcome, SourceRecord
+from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
+from sparkle.schemas.validate import check
+
+FORMAT = "sparkle-run"
+
+
+class Run:
+    """An open run folder; make one with `open_run`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.sources: dict[str, SourceRecord] = {}
+        self.candidates: list[Candidate] = []
+        self.outcomes: dict[str, dict[str, Outcome]] = {}
+        self.reclaimed = Reclaimed(root)
+
+    def load(self) -> None:
+        """Read what is there; the last line of an id counts."""
+        for value in self._lines(layout.SOURCES, "source"):
+            source = SourceRecord.from_json(value)
+            self.sources[source.sha256] = source
+        self.candidates = [
+            Candidate.from_json(value) for value in self._lines(layout.CANDIDATES, "candidate")
+        ]
+        for step in STEP_NAMES:
+            found = (Outcome.from_json(value) for value in self._lines(layout.outcomes(step), "outcome"))
+            self.outcomes[step] = {outcome.id: outcome for outcome in found}
+
+    def configure(self, config: RunConfig, *, shard: tuple[int, int], extra: dict[str, Any]) -> None:
+        """Write `run.toml`; with another configuration than before the run is no longer finished.
+
+        Args:
+            config: The resolved configuration.
+            shard: (index, count) of the candidates that this folder holds.
+            extra: Further tables: packages and models.
+        """
+        head = {"format": FORMAT, "version": 1, "shard": {"index": shard[0], "count": shard[1]}}
+        document = tomli_w.dumps({**head, **config.to_json(), **extra}).encode()
+        target = self.root / layout.RUN_CONFIG
+        if not target.exists() or target.read_bytes() != document:
+            self.start_work()
+            write_atomic(target, document)
+
+    def add_sources(self, sources: Iterable[SourceRecord]) -> None:
+        """Write sources down, durably."""
+        new = [source for source in sources if source.sha256 not in self.sources]
+        if new:
+            append_lines(self.root / layout.SOURCES, (source.to_json() for source in new))
+            self.sources.update((source.sha256, source) for source in new)
+
+    def add_candidates(self, candidates: Iterable[Candidate]) -> None:
+        """Give candidates their place, durably, before any step sees them."""
+        new = list(candidates)
+        if new:
+            append_lines(self.root / layout.CANDIDATES, (candidate.to_json() for candidate in new))
+            self.candidates.extend(new)
+
+    def append_outcome(self, step: str, outcome: Outcome) -> None:
+        """Write an outcome down, durably."""
+        append_lines(self.root / layout.outcomes(step), [outcome.to_json()])
+        self.outcomes[step][outcome.id] = outcome
+
+    def drop_outcomes(self, step: str, sample_ids: Iterable[str]) -> None:
+        """Forget a step's outcomes of samples, with their artifacts: what they were made from is no more."""
+        gone = [sample_id for sample_id in sample_ids if self.outcomes[step].pop(sample_id, None)]
+        if not gone:
+            return
+        self._rewrite(step)
+        for sample_id in gone:
+            for kind in STEP_BY_NAME[step].makes:
+                (self.root / kind.path(sample_id)).unlink(missing_ok=True)
+
+    def start_work(self) -> None:
+        """The folder is no longer finished."""
+        (self.root / layout.FUNNEL).unlink(missing_ok=True)
+
+    def finish(self, funnel: dict[str, Any]) -> None:
+        """Sort every outcome file by id and mark the folder as finished."""
+        for step in STEP_NAMES:
+            self._rewrite(step)
+        check("funnel", funnel, where=layout.FUNNEL)
+        write_atomic(self.root / layout.FUNNEL, dump_document(funnel))
+
+    def _rewrite(self, step: str) -> None:
+        outcomes, path = self.outcomes[step], self.root / layout.outcomes(step)
+        if outcomes or path.exists():
+            write_jsonl(path, (outcomes[sample_id].to_json() for sample_id in sorted(outcomes)))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last work was brought to its end."""
+        return (self.root / layout.FUNNEL).exists()
+
+    def _lines(self, relative: str, schema: str) -> Iterator[Any]:
+        path = self.root / relative
+        recover_jsonl(path)
+        if not path.exists():
+            return
+        for number, value in read_jsonl(path):
+            check(schema, value, where=f"{path}:{number}")
+            yield value
+
+
+@contextmanager
+def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[Run]:
+    """Create or reopen a run folder, lock it, clear what a kill left, and load what is there.
+
+    Args:
+        root: The folder.
+        shard: (index, count) of the candidates that this folder holds.
+
+    Raises:
+        RunError: the folder holds something else, another shard, or is in use by another process.
+    """
+    _refuse_foreign(root, shard)
+    root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError("another process works in this run", where=root, fix="wait for it") from None
+        remove_leftovers(root)
+        run = Run(root)
+        run.load()
+        yield run
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_foreign(root: Path, shard: tuple[int, int]) -> None:
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise RunError("the run folder is not a folder", where=root, fix="choose another --out")
+    config = root / layout.RUN_CONFIG
+    if not config.exists():
+        others = sorted(entry.name for entry in root.iterdir() if ".tmp-" not in entry.name)
+        if others:
+            raise RunError(
+                "the folder holds something else",
+                got=", ".join(others[:5]),
+                wanted="an empty folder or a run",
+                where=root,
+                fix="choose another --out",
+            )
+        return
+    try:
+        table = tomllib.loads(config.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RunError("run.toml cannot be read", got=error, where=config) from None
+    found = table.get("shard", {})
+    if table.get("format") != FORMAT or (found.get("index"), found.get("count")) != shard:
+        raise RunError(
+            "the folder holds another run",
+            got=f"format {table.get('format')}, shard {found.get('index')}/{found.get('count')}",
+            wanted=f"format {FORMAT}, shard {shard[0]}/{shard[1]}",
+            where=root,
+            fix="choose another --out",
+        )

@@ -1,0 +1,219 @@
+"""From a folder or a JSONL list to candidates: which clip is edited in which theme, by which prompt.
+
+- A folder gives its video files in order of their path; a list gives its lines in order. A list with a
+  bad line starts nothing: the error names the line.
+- A source is known by its content. The same content, theme and prompt is one candidate, however often
+  it is listed; a run that is started again with more sources appends new candidates.
+- An unreadable source is a candidate too, so that its outcome says why it failed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sparkle._files import read_jsonl
+from sparkle.schemas.errors import MediaError, RecordError, SourceListError
+from sparkle.schemas.ids import TAXONOMY_THEMES, format_id, parse_id
+from sparkle.schemas.records import Candidate, SourceRecord
+from sparkle.schemas.validate import check
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A source as it was listed: where it is, its theme, its prompt (None: to compose) and its licence."""
+
+    path: Path
+    theme: str
+    prompt: str | None
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A file, and what its line says of it."""
+
+    path: Path
+    theme: str | None = None
+    prompt: str | None = None
+    licence: str | None = None
+
+
+def list_sources(
+    sources: Path, themes: Sequence[str], limit: int | None, *, out: Path | None = None
+) -> list[Listed]:
+    """What a folder or a JSONL list names; every source once a theme that it does not name itself.
+
+    Args:
+        sources: The folder or the list.
+        themes: For sources that name none.
+        limit: Take this many sources at most.
+        out: The run folder; a folder of sources must not hold it, or its own videos would be sources.
+
+    Raises:
+        SourceListError: nothing there, a bad line, a theme that needs prompts, a name that is not UTF-8, or
+            folders inside one another.
+    """
+    if sources.is_dir():
+        _refuse_overlap(sources, out)
+        named = [_Named(path) for path in _video_files(sources)]
+    elif sources.is_file() and sources.suffix == ".jsonl":
+        named = list(_read_list(sources))
+    else:
+        raise SourceListError(
+            "no such source list",
+            got=sources,
+            wanted="a folder of videos or a .jsonl file",
+            fix="see --sources",
+        )
+    if not named:
+        endings = ", ".join(VIDEO_SUFFIXES)
+        wanted = f"files ending in {endings}" if sources.is_dir() else "a line or more"
+        raise SourceListError("no sources", got=sources, wanted=wanted)
+    listed = [
+        Listed(item.path, theme, item.prompt, item.licence)
+        for item in named[:limit]
+        for theme in ([item.theme] if item.theme else themes)
+    ]
+    for item in listed:
+        if item.prompt is None and item.theme not in TAXONOMY_THEMES:
+            raise SourceListError(
+                f"theme {item.theme} has no taxonomy to compose from",
+                wanted="a prompt in the source list",
+                where=item.path,
+                fix=f"give a prompt, or one of the themes {', '.join(TAXONOMY_THEMES)}",
+            )
+    return listed
+
+
+def _video_files(folder: Path) -> list[Path]:
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    found = sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+    for path in found:
+        if os.fsencode(path).decode("utf-8", "replace") != str(path):
+            raise SourceListError("a file's name is not UTF-8", got=repr(path), fix="rename it")
+    return found
+
+
+def _refuse_overlap(sources: Path, out: Path | None) -> None:
+    if out is None:
+        return
+    folder, run = sources.resolve(), out.resolve()
+    if run.is_relative_to(folder) or folder.is_relative_to(run):
+        raise SourceListError(
+            "the sources and the run are inside one another",
+            got=f"sources {folder}, run {run}",
+            wanted="two folders apart: the run's own videos would be sources",
+            fix="choose another --out",
+        )
+
+
+def _read_list(path: Path) -> Iterator[_Named]:
+    try:
+        for number, value in read_jsonl(path):
+            where = f"{path}:{number}"
+            check("source_list", value, where=where)
+            file = path.parent / value["path"]
+            if not _is_file(file):
+                raise RecordError("no such file", got=str(file), where=where)
+            yield _Named(file, value.get("theme"), value.get("prompt"), value.get("licence"))
+    except RecordError as error:
+        raise SourceListError(
+            f"the source list has a bad line: {error.problem}",
+            got=error.got,
+            wanted=error.wanted or '{"path": ..., "theme"?: ..., "prompt"?: ..., "licence"?: ...}',
+            where=error.where,
+            fix="mend the line; nothing was started",
+        ) from None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def inspect_source(path: Path, sha256: str, licence: str | None = None) -> SourceRecord:
+    """What a source file is; an unreadable one has a `problem`."""
+    from sparkle.media.probe import perceptual_hash, probe
+
+    known = SourceRecord(sha256, str(path), path.stat().st_size, licence=licence)
+    try:
+        info = probe(path)
+        seen = perceptual_hash(path)
+    except MediaError as error:
+        return replace(known, problem=str(error))
+    return replace(
+        known, width=info.width, height=info.height, frames=info.frames, fps=info.fps, perceptual_hash=seen
+    )
+
+
+def licences(
+    known: Mapping[str, SourceRecord], listed: Sequence[tuple[str, Listed]]
+) -> dict[str, str | None]:
+    """The licence of every listed source by its content; None where no line names one.
+
+    Raises:
+        SourceListError: two lines, or a line and the run, name different licences for the same content.
+    """
+    named: dict[str, str | None] = {sha256: known[sha256].licence for sha256, _ in listed if sha256 in known}
+    for sha256, item in listed:
+        if item.licence is not None and named.setdefault(sha256, item.licence) != item.licence:
+            raise SourceListError(
+                "a source has two licences",
+                got=item.licence,
+                wanted=named[sha256] or "none, as the run was started with",
+                where=item.path,
+                fix="give one licence to all lines of a file; a run keeps the one that it was started with",
+            )
+    return {sha256: named.get(sha256) for sha256, _ in listed}
+
+
+def new_candidates(
+    known: Sequence[Candidate], listed: Sequence[tuple[str, Listed]], shard: tuple[int, int]
+) -> list[Candidate]:
+    """Candidates for what is listed as (content sha256, item) and not known yet.
+
+    A shard of several cannot see the others' candidates, so there ids follow from the whole list, before the
+    shard takes every `count`-th item from `index` on: the shards of one list never share an id.
+
+    Raises:
+        SourceListError: the list of a sharded run is not the one that it was started with.
+    """
+    index, count = shard
+    if count == 1:
+        return _number(known, listed)
+    share = [candidate for position, candidate in enumerate(_number((), listed)) if position % count == index]
+    before = {candidate.id: candidate for candidate in known}
+    expected = {candidate.id: candidate for candidate in share}
+    if any(expected.get(sample_id) != candidate for sample_id, candidate in before.items()):
+        raise SourceListError(
+            "the sources of a sharded run have changed since it was started",
+            wanted="the same list for every shard and every rerun",
+            fix="start new shards in new folders, or restore the list",
+        )
+    return [candidate for candidate in share if candidate.id not in before]
+
+
+def _number(known: Sequence[Candidate], listed: Sequence[tuple[str, Listed]]) -> list[Candidate]:
+    seen = {(candidate.source, candidate.theme, candidate.prompt) for candidate in known}
+    following: Counter[str] = Counter()
+    for candidate in known:
+        theme, number = parse_id(candidate.id)
+        following[theme] = max(following[theme], number + 1)
+    found: list[Candidate] = []
+    for sha256, item in listed:
+        key = (sha256, item.theme, item.prompt)
+        if key not in seen:
+            seen.add(key)
+            found.append(
+                Candidate(format_id(item.theme, following[item.theme]), sha256, item.theme, item.prompt)
+            )
+            following[item.theme] += 1
+    return found

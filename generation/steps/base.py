@@ -1,0 +1,215 @@
+"""A step: a dataclass with `setup()` and `process(work) -> Kept | Rejected | Failed`.
+
+How it works:
+- A subclass declares what it reads and makes, and writes `measure`: artifacts go out through
+  `work.write`, what was measured comes back as the step's record.
+- `process` lets the rules judge that record. A `SampleError`, or an error of the codec and of
+  OpenCV on this sample's data, is Failed; anything else is a bug and stops the run.
+- A step keeps nothing between samples, so a sample can be processed again at any time, anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import av.error
+import cv2
+import numpy as np
+
+from sparkle._files import TEMPORARY_MARK, commit, temporary_beside
+from sparkle.generation.backends import make_backend
+from sparkle.generation.config import RunConfig
+from sparkle.generation.needs import Demanding
+from sparkle.schemas import records as r
+from sparkle.schemas.canonical import sha256_file
+from sparkle.schemas.errors import RunError, SampleError
+from sparkle.schemas.layout import Kind
+from sparkle.schemas.records import Record
+from sparkle.schemas.rules import Thresholds, judge
+from sparkle.schemas.seeds import derive_seed
+from sparkle.schemas.stages import STEP_BY_NAME
+
+R = TypeVar("R", bound=Record)
+
+_TEMPORARY = re.compile(re.escape(TEMPORARY_MARK) + "[0-9]+-")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A candidate on its way: what the steps before said of it and made for it."""
+
+    candidate: r.Candidate
+    source: r.SourceRecord
+    records: dict[str, Record] = field(default_factory=dict)
+    artifacts: dict[str, r.ArtifactRef] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The sample's id."""
+        return self.candidate.id
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The sample goes on."""
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A rule keeps the sample out; its record and artifacts stay."""
+
+    reason: str
+    record: Record
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The step could not be done on this sample; never a score."""
+
+    error: dict[str, str]
+
+
+class Work:
+    """One sample in one step: where to read and write, and its seed."""
+
+    def __init__(self, root: Path, config: RunConfig, step: Step, sample: Sample) -> None:
+        self.root = root
+        self.config = config
+        self.sample = sample
+        self.committed: dict[str, r.ArtifactRef] = {}
+        self._makes = STEP_BY_NAME[step.name].makes
+        self.seed = step_seed(config, step, sample)
+
+    @property
+    def prompt(self) -> str:
+        """The instruction that `compose` settled on."""
+        return self.record(r.ComposeRecord).prompt
+
+    def record(self, kind: type[R]) -> R:
+        """The record of the step before that left one of this kind."""
+        return next(record for record in self.sample.records.values() if type(record) is kind)
+
+    def read(self, kind: Kind) -> Path:
+        """The path of an artifact that a step before made."""
+        return self.root / kind.path(self.sample.id)
+
+    @contextmanager
+    def write(self, kind: Kind) -> Iterator[Path]:
+        """Yield a temporary path; what is written there becomes the sample's artifact of this kind.
+
+        A block that writes nothing leaves no artifact: the record must say why a rule keeps the sample out.
+        """
+        if kind not in self._makes:
+            raise KeyError(f"{kind.name} is not among what this step makes")
+        target = self.root / kind.path(self.sample.id)
+        temporary = temporary_beside(target)
+        try:
+            yield temporary
+            if temporary.exists():
+                reference = r.ArtifactRef(sha256_file(temporary), temporary.stat().st_size)
+                commit(temporary, target)
+                self.committed[kind.name] = reference
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@dataclass
+class Step(ABC):
+    """Base of the steps; see the module's docstring."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    capability: ClassVar[str | None] = None
+    needs: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[Kind, ...]] = ()
+    per_source: ClassVar[bool] = False
+    seed_scope: ClassVar[str | None] = None
+
+    config: RunConfig
+    backend: Any = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.capability is not None:
+            self.backend = make_backend(self.config, self.capability)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the backend loads a model into a GPU of this machine."""
+        return isinstance(self.backend, Demanding) and self.backend.requirements.vram_bytes > 0
+
+    def setup(self) -> None:
+        """Load the backend, once in the process that works."""
+        if self.backend is not None:
+            self.backend.setup()
+
+    def settings(self) -> dict[str, Any]:
+        """What of the configuration, besides the backend's table, decides this step's output."""
+        return {}
+
+    @abstractmethod
+    def measure(self, work: Work) -> Record:
+        """Do the step's work on one sample."""
+
+    def process(self, work: Work) -> Kept | Rejected | Failed:
+        """Do the step's work and let the rules judge it.
+
+        Raises:
+            RunError: the machine could not do it (a full disk, no memory): the sample is not to blame.
+        """
+        try:
+            record = self.measure(work)
+        except SampleError as error:
+            return Failed(_portable({"kind": type(error).__name__, **error.parts()}))
+        except OSError as error:
+            raise _machine_error(self.name, work, error) from error
+        except (cv2.error, av.error.FFmpegError, np.linalg.LinAlgError) as error:
+            if getattr(error, "code", None) == cv2.Error.StsNoMem:
+                raise _machine_error(self.name, work, error) from error
+            problem = f"{type(error).__module__.partition('.')[0]} could not do {self.name}"
+            where = work.sample.source.path
+            parts = {
+                "kind": type(error).__name__,
+                "problem": problem,
+                "got": str(error).strip(),
+                "where": where,
+            }
+            return Failed(_portable(parts))
+        answer = verdict(self.name, record, self.config.thresholds)
+        left_out = {kind.name for kind in STEP_BY_NAME[self.name].makes} - work.committed.keys()
+        if isinstance(answer, Kept) and left_out:
+            raise RuntimeError(f"{self.name} kept {work.sample.id} without {', '.join(sorted(left_out))}")
+        return answer
+
+
+def _portable(parts: dict[str, str]) -> dict[str, str]:
+    """Error texts without the names of temporary files, which hold a process id."""
+    return {name: _TEMPORARY.sub("", text) for name, text in parts.items()}
+
+
+def _machine_error(step: str, work: Work, error: Exception) -> RunError:
+    return RunError(
+        f"the machine could not do {step}",
+        got=error,
+        where=f"{work.sample.id}, {work.root}",
+        fix="make room (disk, memory) and run the same command again: nothing is lost",
+    )
+
+
+def verdict(step: str, record: Record, thresholds: Thresholds) -> Kept | Rejected:
+    """What the rules say of a record."""
+    reason = judge(step, record, thresholds)
+    return Kept(record) if reason is None else Rejected(reason, record)
+
+
+def step_seed(config: RunConfig, step: Step, sample: Sample) -> int:
+    """The seed of a sample in a step: shared by a source's samples where the step is once a source."""
+    owner = sample.candidate.source if step.per_source else sample.id
+    return derive_seed(config.seed, owner, step.seed_scope or step.name)

@@ -1,0 +1,186 @@
+"""Stage 5: decoupled guidance. Edges of the background outside the mask, of the source inside.
+
+Stage 5: make the edited video from its guidance.
+
+Stage 5: how well four frames of the video were edited (EditScore; upstream keeps the mean >= 8).
+
+Stage 5: what four scored frames cannot see: liveness, inside and outside what is asked for; fidelity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkle.generation.backend import Guidance
+from sparkle.generation.steps.base import Step, Work
+from sparkle.generation.steps.canny import (
+    LINE_WIDTH,
+    View,
+    decoupled_edges,
+    edge_encoding,
+    edge_view,
+    fit_thresholds,
+)
+from sparkle.media.decode import iter_frames, next_frame
+from sparkle.media.encode import encode
+from sparkle.media.frames import resize, score_indices
+from sparkle.media.mask import load_mask
+from sparkle.media.measure_clip import measure_clip
+from sparkle.schemas import layout
+from sparkle.schemas import records as r
+from sparkle.schemas.layout import (
+    BACKGROUND_VIDEO,
+    EDITED_VIDEO,
+    SOURCE_VIDEO,
+    SOURCE_VIDEO_MASK,
+    VIDEO_CANNY,
+)
+from sparkle.schemas.records import dump_fields
+
+
+@dataclass
+class Edges(Step):
+    """source_video, source_video_mask, edited_background_video -> edited_video_canny."""
+
+    name: ClassVar[str] = "edges"
+    version: ClassVar[int] = 2
+    reads = (SOURCE_VIDEO, SOURCE_VIDEO_MASK, BACKGROUND_VIDEO)
+
+    def settings(self) -> dict[str, Any]:
+        """What the edges speak of, and the encoding."""
+        encoding = edge_encoding(self.config.encoding.preset)
+        return {"guidance": dump_fields(self.config.guidance), "encoding": dump_fields(encoding)}
+
+    def measure(self, work: Work) -> r.EdgesRecord:
+        """Fit the thresholds and draw the edges."""
+        masks = load_mask(work.read(SOURCE_VIDEO_MASK))
+        count, height, width = masks.shape
+        masks = resize(masks, (width // LINE_WIDTH, height // LINE_WIDTH))
+        sources, backgrounds = self._views(work, count)
+        thresholds = fit_thresholds(sources, backgrounds, masks)
+        densities: list[float] = []
+
+        def frames() -> Iterator[npt.NDArray[np.uint8]]:
+            outside = repeat(None, count) if backgrounds is None else backgrounds
+            for source, background, mask in zip(sources, outside, masks, strict=True):
+                edges = decoupled_edges(source, background, mask, thresholds)
+                densities.append(float(np.count_nonzero(edges)) / edges.size)
+                yield edges
+
+        encoding = edge_encoding(self.config.encoding.preset)
+        with work.write(VIDEO_CANNY) as path:
+            encode(frames(), path, fps=self.config.source.fps, encoding=encoding)
+        density = round(sum(densities) / count, 6)
+        return r.EdgesRecord(density, thresholds.foreground, thresholds.background)
+
+    def _views(self, work: Work, count: int) -> tuple[list[View], list[View] | None]:
+        """What Canny sees of the source and of the background, which foreground-only guidance has not."""
+        source, background = work.read(SOURCE_VIDEO), work.read(BACKGROUND_VIDEO)
+        with ThreadPoolExecutor(1) as other:  # decoding lets go of Python's lock
+            backgrounds = None
+            if not self.config.guidance.foreground_only:
+                backgrounds = other.submit(_first_views, background, count)
+            sources = [edge_view(frame) for frame in iter_frames(source)]
+            return sources, None if backgrounds is None else backgrounds.result()
+
+
+def _first_views(background: Path, count: int) -> list[View]:
+    """An imported background may be longer than the source."""
+    frames = iter_frames(background)
+    return [edge_view(next_frame(frames, background)) for _ in range(count)]
+
+
+# --- stage 5 ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Synthesize(Step):
+    """Everything that was made -> edited_video."""
+
+    name: ClassVar[str] = "synthesize"
+    capability: ClassVar[str | None] = "control_to_video"
+    needs = ("compose",)
+    reads = (
+        layout.SOURCE_VIDEO,
+        layout.SOURCE_VIDEO_MASK,
+        layout.BACKGROUND_VIDEO,
+        layout.VIDEO_CANNY,
+        layout.EDITED_FRAME0,
+        layout.FOREGROUND_REMOVED,
+    )
+
+    def settings(self) -> dict[str, Any]:
+        """What the guidance speaks of, and the encoding."""
+        return {
+            "guidance": dump_fields(self.config.guidance),
+            "encoding": dump_fields(self.config.encoding),
+        }
+
+    def measure(self, work: Work) -> r.MadeRecord:
+        """Synthesise the edited video."""
+        silent = self.config.guidance.foreground_only
+        guidance = Guidance(
+            source=work.read(layout.SOURCE_VIDEO),
+            mask=work.read(layout.SOURCE_VIDEO_MASK),
+            background=None if silent else work.read(layout.BACKGROUND_VIDEO),
+            edges=work.read(layout.VIDEO_CANNY),
+            edited_frame0=work.read(layout.EDITED_FRAME0),
+            empty_frame0=work.read(layout.FOREGROUND_REMOVED),
+            prompt=work.prompt,
+        )
+        frames = self.backend.synthesize(guidance, work.seed)
+        with work.write(layout.EDITED_VIDEO) as path:
+            count = encode(frames, path, fps=self.config.source.fps, encoding=self.config.encoding)
+        return r.MadeRecord({"frames": count})
+
+
+# --- stage 5 ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class VideoScore(Step):
+    """source_video, edited_video -> scores of four frames."""
+
+    name: ClassVar[str] = "video_score"
+    capability: ClassVar[str | None] = "image_scorer"
+    needs = ("normalise", "compose")
+    reads = (SOURCE_VIDEO, EDITED_VIDEO, SOURCE_VIDEO_MASK)
+
+    def measure(self, work: Work) -> r.VideoScore:
+        """Score the edited video."""
+        indices = score_indices(work.record(r.NormaliseRecord).frames)
+        scores = self.backend.score_frames(
+            work.read(SOURCE_VIDEO),
+            work.read(EDITED_VIDEO),
+            work.read(SOURCE_VIDEO_MASK),
+            work.prompt,
+            indices,
+        )
+        return r.VideoScore(indices, scores)
+
+
+# --- stage 5 ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Measure(Step):
+    """source_video, edited_video, source_video_mask and the prompt -> measures."""
+
+    name: ClassVar[str] = "measure"
+    version: ClassVar[int] = 2
+    needs = ("compose",)
+    reads = (SOURCE_VIDEO, EDITED_VIDEO, SOURCE_VIDEO_MASK)
+
+    def measure(self, work: Work) -> r.MeasureRecord:
+        """Measure the edited video."""
+        return measure_clip(
+            work.read(SOURCE_VIDEO), work.read(EDITED_VIDEO), work.read(SOURCE_VIDEO_MASK), work.prompt
+        )

@@ -1,0 +1,1 @@
+"""What the staging hub answers, by group of addresses."""

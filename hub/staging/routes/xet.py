@@ -1,0 +1,126 @@
+"""Routes of Xet: the token of an upload, xorbs and shards.
+
+Uploads go by Xet unless the client was told otherwise, and it has no way back from a hub without. Downloads
+do not: no file here is announced as one of Xet, so clients fetch it by plain HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from sparkle.hub.staging.routes.files import received
+from sparkle.hub.staging.routes.web import Hub, base_url, hub_of, repository_of
+from sparkle.hub.staging.store.refusal import Refusal, refusal_of
+from sparkle.hub.staging.store.xet import (
+    MAX_SHARD,
+    MAX_XORB,
+    add_shard,
+    add_xorb,
+    check_hash,
+    has_xorb,
+    read_shard,
+)
+
+_TOKEN_SECONDS = 3600
+_HEARTBEAT = 2.0  # seconds: clients take a silent stream for a dead one
+
+
+def xet_token(request: Request) -> Response:
+    """GET R/xet-read-token/{rev} and R/xet-write-token/{rev}."""
+    role = "write" if "/xet-write-token/" in request.url.path else "read"
+    repository_of(request, write=role == "write", content=True)
+    signature = hub_of(request).signer.sign(_TOKEN_SECONDS, "xet", role)
+    token = f"xet_{role}_{signature}"
+    expires = signature.partition(".")[0]
+    return JSONResponse(
+        {"accessToken": token, "exp": int(expires), "casUrl": base_url(request)},
+        headers={
+            "X-Xet-Cas-Url": base_url(request),
+            "X-Xet-Access-Token": token,
+            "X-Xet-Token-Expiration": expires,
+        },
+    )
+
+
+def head_xorb(request: Request) -> Response:
+    """HEAD /v1/xorbs/default/{hash}."""
+    hub = _authorised(request, "read")
+    if not has_xorb(hub.database, check_hash(request.path_params["hash"])):
+        raise Refusal(404, "EntryNotFound", "no such xorb")
+    return Response()
+
+
+async def put_xorb(request: Request) -> Response:
+    """POST /v1/xorbs/default/{hash}."""
+    hub = _authorised(request, "write")
+    name = check_hash(request.path_params["hash"])
+    async with received(request, hub.blobs, MAX_XORB, "the xorb") as body:
+        inserted = await run_in_threadpool(add_xorb, hub.database, hub.blobs, name, body.path)
+    return JSONResponse({"was_inserted": inserted})
+
+
+async def put_shard(request: Request) -> Response:
+    """POST /v1/shards: answered when every file of the shard is durable."""
+    hub = _authorised(request, "write")
+    async with received(request, hub.blobs, MAX_SHARD, "the shard") as body:
+        shard = await run_in_threadpool(body.path.read_bytes)
+    await run_in_threadpool(add_shard, hub.database, hub.blobs, shard, lambda done, total: None)
+    return JSONResponse({"result": 1})
+
+
+async def stream_shard(request: Request) -> Response:
+    """POST /v2/shards: the same, with its progress as JSON lines."""
+    hub = _authorised(request, "write")
+    async with received(request, hub.blobs, MAX_SHARD, "the shard") as body:
+        shard = await run_in_threadpool(body.path.read_bytes)
+    await run_in_threadpool(read_shard, shard)  # what is no shard is refused before the stream begins
+    return StreamingResponse(
+        _work(hub, shard), headers={"Cache-Control": "no-cache"}, media_type="application/x-ndjson"
+    )
+
+
+async def _work(hub: Hub, shard: bytes) -> AsyncIterator[bytes]:
+    """Do what a shard says and tell how far it is; the last line says how it ended."""
+    progress = [0, 0]
+
+    def verified(done: int, total: int) -> None:
+        progress[:] = done, total
+
+    task = asyncio.create_task(run_in_threadpool(add_shard, hub.database, hub.blobs, shard, verified))
+    while not task.done():
+        await asyncio.wait([task], timeout=_HEARTBEAT)
+        yield _line(type="validating", verified=progress[0], total=progress[1])
+    error = task.exception()
+    if error is None:
+        yield _line(type="committing", stage="syncing")
+        yield _line(type="result", result=1)
+    else:
+        yield _line(type="error", message=refusal_of(error).message)
+
+
+def no_grant(request: Request) -> Response:
+    """What this hub does not have of Xet and clients go on without: grants, global deduplication."""
+    _authorised(request, "read")
+    raise Refusal(404, "EntryNotFound", "not tracked by this hub")
+
+
+def _authorised(request: Request, role: str) -> Hub:
+    """The hub, for a holder of an upload's token; raises Refusal."""
+    hub = hub_of(request)
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    for granted in ("write", "read"):
+        if hub.signer.check(token.removeprefix(f"xet_{granted}_"), "xet", granted):
+            if role == "write" and granted == "read":
+                raise Refusal(403, "Forbidden", "This token may only read")
+            return hub
+    raise Refusal(401, "Unauthorized", "The token of this upload is wrong or has run out")
+
+
+def _line(**event: object) -> bytes:
+    return json.dumps(event).encode() + b"\n"

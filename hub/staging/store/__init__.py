@@ -1,0 +1,1 @@
+"""What the staging hub keeps: repositories, commits, contents, tokens."""

@@ -1,0 +1,98 @@
+"""Large contents on disk, by their sha256, and what is on its way to becoming one.
+
+ROOT/
+  blobs/xx/SHA256      whole and verified; never changed afterwards
+  xorbs/xx/HASH        chunks of Xet uploads that do not stand in a blob yet
+  parts/SHA256-SIZE/   parts of a multipart upload that is under way
+  tmp/                 being received: emptied at start, and by whoever wrote there
+
+A file is fsynced, renamed into its place and its folder fsynced before anybody is told of it. A kill leaves a
+blob that is whole, or a file in `tmp`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkstemp
+
+from sparkle._files import fsync_folder
+
+
+class BlobStore:
+    """The folders of large contents below a root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._tmp = root / "tmp"
+        shutil.rmtree(self._tmp, ignore_errors=True)  # what a kill left
+        for name in ("blobs", "xorbs"):
+            for prefix in range(256):
+                (root / name / f"{prefix:02x}").mkdir(parents=True, exist_ok=True)
+            fsync_folder(root / name)
+        for name in ("parts", "tmp"):
+            (root / name).mkdir(exist_ok=True)
+        fsync_folder(root)
+
+    def temporary(self) -> Path:
+        """A new empty file in `tmp`; it is the caller's to move or to remove."""
+        descriptor, name = mkstemp(dir=self._tmp)
+        os.close(descriptor)
+        return Path(name)
+
+    def blob(self, sha256: bytes) -> Path:
+        """Where a blob stands, or would."""
+        name = sha256.hex()
+        return self.root / "blobs" / name[:2] / name
+
+    def size(self, sha256: bytes) -> int | None:
+        """A blob's bytes; None when it is not there."""
+        return file_size(self.blob(sha256))
+
+    def xorb(self, name: str) -> Path:
+        """Where a xorb stands, or would; its name is 64 hexadecimal digits."""
+        return self.root / "xorbs" / name[:2] / name
+
+    def parts(self, sha256: bytes, size: int) -> Path:
+        """The folder of the parts of a blob that is uploaded in parts."""
+        return self.root / "parts" / f"{sha256.hex()}-{size}"
+
+    def make_parts(self, sha256: bytes, size: int) -> Path:
+        """The same folder, made if need be, durably."""
+        folder = self.parts(sha256, size)
+        if not folder.exists():
+            folder.mkdir(exist_ok=True)
+            fsync_folder(folder.parent)
+        return folder
+
+    def place(self, temporary: Path, target: Path) -> None:
+        """Give a received file its name, durably."""
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        fsync_folder(target.parent)
+
+    def names(self, folder: str) -> Iterator[Path]:
+        """Every file of `blobs` or `xorbs`, sorted."""
+        for prefix in sorted((self.root / folder).iterdir()):
+            yield from sorted(prefix.iterdir())
+
+    def forget_old_parts(self, seconds: float) -> None:
+        """Remove parts of uploads that nobody has touched for that long: their URLs have run out."""
+        for folder in (self.root / "parts").iterdir():
+            try:
+                if time.time() - folder.stat().st_mtime > seconds:
+                    shutil.rmtree(folder, ignore_errors=True)
+            except FileNotFoundError:  # finished meanwhile
+                continue
+
+
+def file_size(path: Path) -> int | None:
+    """A file's bytes; None when it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None

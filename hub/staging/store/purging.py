@@ -1,0 +1,154 @@
+"""Large files are taken out of a repository for good.
+
+Its references get a history that never had them (only the commits that did are new), commits that no
+reference leads to are forgotten, and a content that no other repository has is deleted from the disk before
+the answer is sent. A kill after the transaction and before the deletion leaves files on a list, which the
+next start works off.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from pathlib import Path
+
+from sparkle.hub.staging.store.blobs import BlobStore
+from sparkle.hub.staging.store.database import Database
+from sparkle.hub.staging.store.repos import Commit, Repository, add_commit, history, load_commit, refs_of
+from sparkle.hub.staging.store.trees import TreeEditor, load_tree
+from sparkle.hub.staging.store.xet import forget_spans
+
+
+def purge(
+    database: Database,
+    blobs: BlobStore,
+    repository: Repository,
+    gone: Collection[bytes],
+    *,
+    rewrite: bool,
+) -> None:
+    """Take large files out of a repository for good.
+
+    Args:
+        database: Where it is.
+        blobs: Where contents are: those that no repository has any more are deleted.
+        repository: The repository.
+        gone: sha256 of the files.
+        rewrite: Whether history forgets that they were there; else their names stay, and cannot be read.
+    """
+    with database.turn():  # no commit finds a content that is about to be deleted
+        with database.write() as connection:
+            doomed = _purge(connection, blobs, repository, gone, rewrite=rewrite)
+            names = [(str(path.relative_to(blobs.root)),) for path in doomed]
+            connection.executemany("INSERT OR IGNORE INTO doomed VALUES(?)", names)
+        delete_doomed(database, blobs)
+
+
+def delete_doomed(database: Database, blobs: BlobStore) -> None:
+    """Delete the files that a durable transaction gave up; at start, those that a kill left."""
+    rows = database.read().execute("SELECT path FROM doomed").fetchall()
+    for row in rows:
+        (blobs.root / row["path"]).unlink(missing_ok=True)
+    if rows:
+        with database.write() as connection:
+            connection.execute("DELETE FROM doomed")
+
+
+def _purge(
+    connection: sqlite3.Connection,
+    blobs: BlobStore,
+    repository: Repository,
+    gone: Collection[bytes],
+    *,
+    rewrite: bool,
+) -> list[Path]:
+    """Take contents out of history; returns the files to delete when that is durable."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO purged VALUES(?,?)", [(repository.id, sha256) for sha256 in gone]
+    )
+    if rewrite:
+        _rewrite(connection, repository, set(gone))
+    kept = _held(connection, repository, rewritten=rewrite)
+    unused = [sha256 for sha256 in gone if sha256 not in kept]
+    return [*map(blobs.blob, unused), *forget_spans(connection, blobs, unused)]
+
+
+def _rewrite(connection: sqlite3.Connection, repository: Repository, gone: set[bytes]) -> None:
+    """Give every reference a history without some contents, and forget the old one."""
+    made: dict[str, str] = {}  # commit before -> after
+    known: dict[bytes, list[str]] = {}
+    for ref, head_id in refs_of(connection, repository).items():
+        line = list(history(connection, repository, load_commit(connection, repository, head_id)))
+        for commit in reversed(line):
+            if commit.id not in made:
+                made[commit.id] = _rewritten(connection, repository, commit, gone, made, known)
+        connection.execute(
+            "UPDATE refs SET commit_id=? WHERE repo=? AND ref=?", (made[head_id], repository.id, ref)
+        )
+    kept = set(made.values())
+    rows = connection.execute("SELECT id FROM commits WHERE repo=?", (repository.id,)).fetchall()
+    connection.executemany(
+        "DELETE FROM commits WHERE repo=? AND id=?",
+        [(repository.id, row["id"]) for row in rows if row["id"] not in kept],
+    )
+
+
+def _rewritten(
+    connection: sqlite3.Connection,
+    repository: Repository,
+    commit: Commit,
+    gone: set[bytes],
+    made: dict[str, str],
+    known: dict[bytes, list[str]],
+) -> str:
+    """The id of a commit without some contents; its own where neither it nor a parent has them."""
+    paths = _places(connection, commit.tree, gone, known)
+    parent = None if commit.parent is None else made[commit.parent]
+    if not paths and parent == commit.parent:
+        return commit.id
+    editor = TreeEditor(connection, commit.tree)
+    for path in paths:
+        editor.remove(path, folder=False)
+    new = add_commit(
+        connection, repository.id, parent, editor.write(), commit.title, commit.message, commit.author
+    )
+    connection.execute(
+        "UPDATE commits SET date=? WHERE repo=? AND id=?", (commit.date, repository.id, new.id)
+    )
+    return new.id
+
+
+def _places(
+    connection: sqlite3.Connection, key: bytes, gone: set[bytes], known: dict[bytes, list[str]]
+) -> list[str]:
+    """Where a tree has some contents; `known` is what was found in folders that commits share."""
+    if key not in known:
+        found = []
+        for name, entry in load_tree(connection, key).items():
+            if entry.tree:
+                found += [f"{name}/{path}" for path in _places(connection, entry.tree, gone, known)]
+            elif entry.sha256 in gone:
+                found.append(name)
+        known[key] = found
+    return known[key]
+
+
+def _held(connection: sqlite3.Connection, purged_from: Repository, *, rewritten: bool) -> set[bytes]:
+    """Contents that repositories' commits hold; those of the purged one only where history forgot."""
+    held: set[bytes] = set()
+    seen: set[bytes] = set()
+    for row in connection.execute("SELECT DISTINCT repo, tree FROM commits").fetchall():
+        if row["repo"] != purged_from.id or rewritten:
+            _hold(connection, row["tree"], held, seen)
+    return held
+
+
+def _hold(connection: sqlite3.Connection, key: bytes, held: set[bytes], seen: set[bytes]) -> None:
+    if key in seen:
+        return
+    seen.add(key)
+    for entry in load_tree(connection, key).values():
+        if entry.tree:
+            _hold(connection, entry.tree, held, seen)
+        elif entry.sha256:
+            held.add(entry.sha256)

@@ -1,0 +1,380 @@
+"""A dataset repository of a Hub, as a place to publish to.
+
+How it works
+- Everything goes through the unmodified `huggingface_hub`: by Xet, or by LFS with `HF_HUB_DISABLE_XET=1`.
+  Which Hub it is and who publishes is the client's own business: `HF_ENDPOINT`, `HF_TOKEN`, `hf auth login`.
+- Contents are sent first (`preupload_lfs_files`) and stand on the Hub without being visible. Text files that
+  the Hub keeps in git travel inside the commit. A commit names its parent, so that it is refused (412) when
+  somebody else published meanwhile; when its answer is lost, the branch is looked at before it is repeated.
+- Resuming: contents that were acknowledged are in a journal in the user's cache, and are neither sent nor
+  read again. Within a file, Xet goes on by its chunks: each block of up to 64 MB that arrived is noted by the
+  client at once (`_NOTE_BLOCKS`), and `checkpoint` sends a large file in steps that are complete each.
+  By LFS an object that was cut off is sent again from its start: its addresses end with the process, and are
+  secrets that no journal may keep.
+- Text is read into memory and compared with the manifest before it is sent; of larger files the client hashes
+  what it sends, and that is compared.
+
+What a publisher asks a Hub: who it is there, what a commit holds, whether a card is accepted.
+
+Each is one request, or one a page; whoever asks waits out outages (`patience`).
+
+Files of a commit as `huggingface_hub` holds them, and what it has no public way to say of them.
+
+A commit can name a file that another process sent, as the journal knows; and whether the Hub keeps a file as
+a large one decides whether its content is there. This is the only file that knows those attributes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    constants,
+    get_session,
+    hf_raise_for_status,
+)
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.lfs import UploadInfo
+
+from sparkle._cache import cache_folder
+from sparkle._files import exclusive
+from sparkle.builders.reading.client import CONFLICT, HubRefusal, Patience, quiet_clients, status_of
+from sparkle.hub.targets.journal import SentJournal
+from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, Stored, git_sha1
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import fingerprint
+from sparkle.schemas.errors import ConfigError, ReleaseError
+
+_MAIN = "main"
+_IN_MEMORY = 16 << 20  # bytes: files up to this are read once, compared and sent from memory
+
+# By default hf_xet notes which blocks have arrived every 20 s. Noted at once, a kill costs those under way.
+_NOTE_BLOCKS = ("HF_XET_DATA_SESSION_XORB_METADATA_FLUSH_MAX_COUNT", "1")
+
+
+class HubTarget:
+    """A dataset repository to publish to.
+
+    Args:
+        repo: `owner/name`.
+        revision: The branch; None is the main one. Made from the main one when it is not there.
+        private: Whether a repository that is made is private; one that is public already is refused.
+        say: Told of waits.
+        limits: What the Hub takes.
+        checkpoint: Bytes of a large file that are sent in one step when it is sent by Xet; None is the whole
+            file. A kill costs what the step under way had sent.
+
+    Attributes:
+        key: A name of the repository and its Hub for files that are kept of them.
+
+    Raises:
+        ConfigError: `repo` is no `owner/name`.
+    """
+
+    def __init__(
+        self,
+        repo: str,
+        revision: str | None = None,
+        *,
+        private: bool = False,
+        say: Callable[[str], None] = lambda text: None,
+        limits: Limits | None = None,
+        checkpoint: int | None = None,
+    ) -> None:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
+            raise ConfigError("not the name of a repository", got=repo, wanted="owner/name")
+        os.environ.setdefault(*_NOTE_BLOCKS)
+        quiet_clients()
+        self.repo = repo
+        self.branch = revision or _MAIN
+        self.private = private
+        self.limits = limits or Limits()
+        self._checkpoint = checkpoint
+        self._api = HfApi()
+        self._patience = Patience(self.name, say)
+        self._additions: dict[str, CommitOperationAdd] = {}
+        self.key = fingerprint([host_of(self._api.endpoint), repo.lower()])[:32]
+        self._notes = cache_folder() / "publish" / self.key
+        self._journal = SentJournal(self._notes.with_suffix(".jsonl"))
+
+    @property
+    def name(self) -> str:
+        """`owner/name`, with `@branch` where it is not the main one."""
+        return self.repo if self.branch == _MAIN else f"{self.repo}@{self.branch}"
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Keep other publishers of this machine away from the repository."""
+        with exclusive(self._notes.with_suffix(".lock"), self.name):
+            yield
+
+    def look(self) -> Standing:
+        """What stands on the branch.
+
+        Raises:
+            ConfigError: there is no token, or it may only read.
+            ReleaseError: the Hub cannot be asked, `revision` is a tag or a commit, or the repository is
+                public and should be private.
+        """
+        return self._patience.run(self._look)
+
+    def _look(self) -> Standing:
+        refuse_reader(self._api, self.name)
+        try:
+            refs = self._api.list_repo_refs(self.repo, repo_type="dataset")
+        except RepositoryNotFoundError:
+            return Standing()
+        if self.private and not self._api.repo_info(self.repo, repo_type="dataset").private:
+            raise ReleaseError(
+                "the repository is public: what is published there is seen by everybody",
+                wanted="a private repository",
+                where=self.repo,
+                fix="make it private on its page first, or publish without --private",
+            )
+        tags = {tag.name: tag.target_commit for tag in refs.tags}
+        heads = {branch.name: branch.target_commit for branch in refs.branches}
+        if self.branch not in heads:
+            if self.branch in tags or re.fullmatch(r"[0-9a-f]{40}", self.branch):
+                raise ReleaseError(
+                    "a tag or a commit stays as it is", got=self.branch, wanted="a branch", where=self.repo
+                )
+            return Standing(tags=tags)
+        head = heads[self.branch]
+        files = files_of(self._api, self.repo, head)
+        manifest = self.read(layout.MANIFEST, head) if layout.MANIFEST in files else None
+        return Standing(head, files, manifest, tags)
+
+    def read(self, path: str, head: str | None = None) -> bytes:
+        """The content of a file of the branch, or of a commit of it."""
+        return self._patience.run(
+            lambda: Path(
+                self._api.hf_hub_download(self.repo, path, repo_type="dataset", revision=head or self.branch)
+            ).read_bytes()
+        )
+
+    def prepare(self, standing: Standing) -> str:
+        """Make the repository and the branch where they are missing; raises ReleaseError."""
+        if standing.head is not None:
+            return standing.head
+        self._patience.run(self._create)
+        head = self._patience.run(self._head)
+        if head is None:
+            raise ReleaseError("the Hub made no such branch", where=self.name)
+        return head
+
+    def _create(self) -> None:
+        private = self.private or None  # None: what the owner's settings say
+        self._api.create_repo(self.repo, repo_type="dataset", private=private, exist_ok=True)
+        if self.branch != _MAIN:
+            self._api.create_branch(self.repo, branch=self.branch, repo_type="dataset", exist_ok=True)
+
+    def check_card(self, card: bytes) -> None:
+        """Ask the Hub about the card; raises ReleaseError, as a commit with a bad one would be refused."""
+        self._patience.run(lambda: ask_about_card(self._api, card))
+
+    def _head(self) -> str | None:
+        try:
+            return self._api.repo_info(self.repo, revision=self.branch, repo_type="dataset").sha
+        except (RepositoryNotFoundError, RevisionNotFoundError):
+            return None
+
+    def sent(self, parcel: Parcel) -> bool:
+        """Whether the Hub acknowledged this content to an earlier publish."""
+        return self._journal.has(parcel.entry)
+
+    def send(self, parcels: Sequence[Parcel]) -> None:
+        """Send contents; those that the Hub keeps as large files are noted in the journal."""
+        additions = [
+            self._large(parcel)
+            if parcel.entry.size > _IN_MEMORY
+            else CommitOperationAdd(parcel.entry.path, parcel.read())
+            for parcel in parcels
+        ]
+        self._upload(additions)
+        for parcel, addition in zip(parcels, additions, strict=True):
+            parcel.compare(addition.upload_info.size, addition.upload_info.sha256.hex())
+            refuse_ignored(addition)
+            self._additions[parcel.entry.path] = addition
+        large = [parcel for parcel in parcels if is_large(self._additions[parcel.entry.path])]
+        self._journal.add((parcel.entry, None) for parcel in large)
+
+    def _large(self, parcel: Parcel) -> CommitOperationAdd:
+        """A file that the client reads itself; by Xet it hashes what it sends, by LFS it hashes before."""
+        source = parcel.source()
+        addition = CommitOperationAdd(parcel.entry.path, source)
+        if constants.HF_HUB_DISABLE_XET:
+            parcel.compare(addition.upload_info.size, addition.upload_info.sha256.hex())
+        elif self._checkpoint is not None:
+            with source.open("rb") as file:
+                while block := file.read(self._checkpoint):
+                    self._upload([CommitOperationAdd(parcel.entry.path, block)])
+        return addition
+
+    def _upload(self, additions: list[CommitOperationAdd]) -> None:
+        self._patience.run(
+            lambda: self._api.preupload_lfs_files(
+                self.repo, additions, repo_type="dataset", revision=self.branch
+            )
+        )
+
+    def commit(self, parent: str, change: Change) -> str:
+        """Commit a change on top of `parent`; returns the new commit."""
+        additions = [self._additions.get(put.entry.path) or recall(put) for put in change.puts]
+        deletions = [CommitOperationDelete(path, is_folder=False) for path in change.deletes]
+
+        def commit() -> str:
+            made = self._api.create_commit(
+                self.repo,
+                [*additions, *deletions],
+                commit_message=change.title,
+                repo_type="dataset",
+                revision=self.branch,
+                parent_commit=parent,
+            )
+            return str(made.oid)
+
+        try:
+            return self._patience.run(commit, lambda: self._committed(parent, change))
+        except HubRefusal:
+            self._journal.forget()  # the Hub may have cleared away what was sent long ago
+            raise
+
+    def _committed(self, parent: str, change: Change) -> str | None:
+        """The head, when it holds the change; None when nothing has happened.
+
+        Raises:
+            ReleaseError: somebody else's commit is there.
+        """
+        head = self._head()
+        if head in (parent, None):
+            return None
+        files = files_of(self._api, self.repo, str(head))
+        there = all(_holds(files.get(put.entry.path), put) for put in change.puts)
+        if there and not any(path in files for path in change.deletes):
+            return head
+        raise ReleaseError(
+            "the branch moved while this was being published",
+            got=f"commit {head}",
+            wanted=f"commit {parent}",
+            where=self.name,
+            fix="see what was published there; the same command goes on from it, and sends nothing twice",
+        )
+
+    def tag(self, name: str, head: str) -> None:
+        """Tag a commit; a tag of this name that names another one is refused."""
+
+        def create() -> None:
+            try:
+                self._api.create_tag(self.repo, tag=name, revision=head, repo_type="dataset")
+            except HfHubHTTPError as error:
+                if status_of(error) != CONFLICT:
+                    raise
+                refs = self._api.list_repo_refs(self.repo, repo_type="dataset")
+                if {tag.name: tag.target_commit for tag in refs.tags}.get(name) != head:
+                    raise
+
+        self._patience.run(create)
+
+    def finish(self) -> None:
+        """Forget what was sent: it is visible now."""
+        self._journal.forget()
+
+
+def _holds(stored: Stored | None, put: Parcel) -> bool:
+    """Whether a file is what a parcel would make of it."""
+    if stored is None or stored.size != put.entry.size:
+        return False
+    if stored.sha256 is not None:
+        return stored.sha256 == put.entry.sha256
+    return stored.git_sha1 == git_sha1(put.read())
+
+
+# --- what a publisher asks a Hub -------------------------------------------------------------------
+
+
+_HUBS_OWN = frozenset({".gitattributes"})  # written by the Hub itself when a repository is created
+_BAD_REQUEST = 400  # the status of an answer that says what is wrong with a card
+
+
+def host_of(endpoint: str) -> str:
+    """An endpoint without a user's name and password."""
+    parts = urlsplit(endpoint)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def refuse_reader(api: HfApi, where: str) -> None:
+    """Raise ConfigError when the token may only read."""
+    role = api.whoami(cache=True).get("auth", {}).get("accessToken", {}).get("role")
+    if role == "read":
+        raise ConfigError(
+            "this token may only read",
+            where=where,
+            fix="take a token that may write: `hf auth login`, or set HF_TOKEN",
+        )
+
+
+def files_of(api: HfApi, repo: str, commit: str) -> dict[str, Stored]:
+    """Every file of a commit by its path, without the Hub's own."""
+    found = {}
+    for item in api.list_repo_tree(repo, recursive=True, revision=commit, repo_type="dataset"):
+        if not isinstance(item, RepoFile) or item.path in _HUBS_OWN:
+            continue
+        if item.lfs is None:
+            found[item.path] = Stored(item.size, git_sha1=item.blob_id)
+        else:
+            found[item.path] = Stored(item.lfs.size, sha256=item.lfs.sha256)
+    return found
+
+
+def ask_about_card(api: HfApi, card: bytes) -> None:
+    """Have a card checked by the Hub's own rules; raises ReleaseError for what they refuse."""
+    question = {"content": card.decode(), "repoType": "dataset"}
+    answer = get_session().post(f"{api.endpoint}/api/validate-yaml", json=question)
+    if answer.status_code == _BAD_REQUEST:
+        found = answer.json().get("errors", [])
+        raise ReleaseError(
+            "the Hub does not accept the card",
+            got="; ".join(str(error.get("message")) for error in found),
+            where=layout.CARD,
+        )
+    hf_raise_for_status(answer)
+
+
+# --- files of a commit as `huggingface_hub` holds them ---------------------------------------------
+
+
+def recall(parcel: Parcel) -> CommitOperationAdd:
+    """What stands in a commit for a large file that an earlier publish sent."""
+    addition = CommitOperationAdd(parcel.entry.path, b"")
+    addition.upload_info = UploadInfo(parcel.entry.size, b"", bytes.fromhex(parcel.entry.sha256))
+    addition._upload_mode = "lfs"
+    addition._is_uploaded = True
+    return addition
+
+
+def is_large(addition: CommitOperationAdd) -> bool:
+    """Whether the Hub keeps a file, which was sent, as a large one: then its content is there."""
+    return addition._upload_mode == "lfs"
+
+
+def refuse_ignored(addition: CommitOperationAdd) -> None:
+    """Raise ReleaseError when the client would leave a file out without a word."""
+    if addition._should_ignore:
+        raise ReleaseError(
+            "the repository's .gitignore keeps a file of the release out",
+            where=addition.path_in_repo,
+            fix="take that line out of the .gitignore",
+        )

@@ -1,0 +1,5 @@
+"""`python -m sparkle` is the `sparkle` command."""
+
+from sparkle.commands import main
+
+main(prog_name="sparkle")

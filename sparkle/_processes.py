@@ -1,0 +1,115 @@
+"""Jobs of a check, over as many processes as there are cores; answers come in the order of the jobs.
+
+- With one worker, or one job, everything happens in this process.
+- Workers are spawned, never forked: Arrow and codecs hold threads. They end when this process is gone.
+- What a job answers depends on nothing but the job, so findings are the same with any number of workers.
+
+Work that makes millions of records, without Python's cycle collector looking through them again and again.
+
+Records hold no cycles: all of them are freed when they are let go. Measured on a run of 10,000 samples, the
+collector takes 40% of the time in which a release's text is built.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from typing import Protocol, TypeVar
+
+from sparkle.schemas.errors import ReleaseError
+
+Answer = TypeVar("Answer")
+Answer_co = TypeVar("Answer_co", covariant=True)
+
+
+class Job(Protocol[Answer_co]):
+    """Something to do in a worker: picklable, and callable without arguments."""
+
+    def __call__(self) -> Answer_co:
+        """Do it."""
+        ...
+
+
+class Pool(Protocol):
+    """Runs jobs; see `pool_of`."""
+
+    def __call__(self, jobs: Sequence[Job[Answer]]) -> Iterator[Answer]:
+        """Yield the answer of each job, in their order."""
+        ...
+
+
+@contextmanager
+def pool_of(workers: int) -> Iterator[Pool]:
+    """Yield what runs jobs in `workers` processes.
+
+    Running raises ReleaseError when a worker dies (killed, or out of memory).
+    """
+    processes = _Processes(workers)
+    try:
+        yield processes.run
+    finally:
+        processes.close()
+
+
+class _Processes:
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def run(self, jobs: Sequence[Job[Answer]]) -> Iterator[Answer]:
+        if self._workers == 1 or len(jobs) < 2:
+            for job in jobs:
+                yield job()
+            return
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_end_with_parent)
+        try:
+            yield from self._pool.map(_call, jobs)
+        except BrokenProcessPool:
+            raise ReleaseError(
+                "a worker process died",
+                wanted="enough memory for each worker",
+                fix="run the same command again, with fewer --workers if memory was short",
+            ) from None
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _call(job: Callable[[], Answer]) -> Answer:
+    return job()
+
+
+def _end_with_parent() -> None:
+    threading.Thread(target=_watch_parent, daemon=True).start()
+
+
+def _watch_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+# --- work ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Switch the cycle collector off for a block; as a decorator, for a function."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,28 @@
+"""How long work reports its progress, without knowing who listens.
+
+`Terminal.progress` of `sparkle.commands.console` is a `Progress`; `silent` is for callers that do not care.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Advance(Protocol):
+    """Called by long work when some of it is done."""
+
+    def __call__(self, done: int = 1) -> None:
+        """Report that `done` more units are finished."""
+        ...
+
+
+# (title, units of work) -> a block in which `advance(done)` is called.
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
+
+
+@contextmanager
+def silent(title: str, total: int) -> Iterator[Advance]:
+    """Tell nobody."""
+    yield lambda done=1: None

@@ -1,0 +1,142 @@
+"""`sparkle-hub publish`: a release goes to a Hub or a folder.
+
+What a publish did, for people and as JSON.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sparkle.commands.console import Terminal
+from sparkle.commands.options import Size
+
+if TYPE_CHECKING:
+    from sparkle.hub.publish.publishing import PublishReport
+
+
+@click.command()
+@click.argument("release", metavar="RELEASE", type=click.Path(path_type=Path))
+@click.argument("repo", metavar="REPO")
+@click.option(
+    "--remote",
+    type=click.Choice(["hub", "folder"]),
+    help="What REPO is. Without it: a folder when it is there or begins with /, . or ~, else owner/name.",
+)
+@click.option("--revision", help="The branch, or the revision of a folder; made when it is not there.")
+@click.option("--tag", help="The name of the result, such as v1.0. Tags stay.")
+@click.option("--private", is_flag=True, help="Make the repository private; refuse one that is public.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and send nothing.")
+@click.option(
+    "--checkpoint",
+    type=Size(),
+    help="Send large files in steps of this size, such as 8MB, so that a kill costs no more: for bad lines.",
+)
+@click.option(
+    "--spool",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Build RELEASE of --run and publish it tar by tar, with at most N tars on the disk.",
+)
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="With --spool: a finished run; can be given several times.",
+)
+@click.option("--max-shard-size", type=Size(), help="With --spool: the most bytes of a tar.  [default: 5GB]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def publish(
+    release: Path,
+    repo: str,
+    remote: str | None,
+    revision: str | None,
+    tag: str | None,
+    private: bool,
+    dry_run: bool,
+    checkpoint: int | None,
+    spool: int | None,
+    runs: tuple[Path, ...],
+    max_shard_size: int | None,
+    as_json: bool,
+) -> None:
+    """Publish RELEASE to REPO: owner/name on a Hub, or a folder.
+
+    The release is checked first and never touched. Data is sent before anything becomes visible; then card,
+    tables and manifest change at once. When it is killed, the same command goes on: nothing is sent twice and
+    no commit is made twice. Outages and quotas are waited out.
+
+    Which Hub it is and who you are is the client's business: HF_ENDPOINT, HF_TOKEN, `hf auth login`.
+
+    Example: sparkle-hub publish releases/demo owner/demo --tag v1.0
+
+    Example: sparkle-hub publish releases/demo /mnt/share/demo
+
+    Example: sparkle-hub publish releases/large owner/large --spool 2 --run runs/a --run runs/b
+    """
+    if (spool is None) != (not runs) or (spool is None and max_shard_size is not None):
+        raise click.UsageError("--spool, --run and --max-shard-size go together")
+    if spool is not None and dry_run:
+        raise click.UsageError("--spool builds while it publishes: there is nothing to plan before")
+    terminal = Terminal(as_json=as_json)
+    with terminal.guard():
+        from sparkle.hub.publish.publishing import PublishOptions, publish_release
+        from sparkle.hub.targets.opening import open_target
+
+        target = open_target(
+            repo, remote, revision=revision, private=private, checkpoint=checkpoint, say=terminal.say
+        )
+        if spool is None:
+            options = PublishOptions(tag, dry_run=dry_run)
+            found = publish_release(release, target, options, terminal.progress, terminal.say)
+        else:
+            from sparkle.builders.building.provenance import ReleaseOptions
+            from sparkle.hub.publish.spool import publish_spooled
+
+            build = ReleaseOptions() if max_shard_size is None else ReleaseOptions(max_shard_size)
+            found = publish_spooled(runs, release, target, build, spool, tag, terminal.progress, terminal.say)
+    terminal.result(summary(found), to_json(found))
+
+
+# --- what a publish did ----------------------------------------------------------------------------
+
+
+def summary(report: PublishReport) -> str:
+    """A line or two for people."""
+    from sparkle.hub.publish.plan import readable
+
+    plan = report.plan
+    if report.head is None:
+        return f"{plan.where}: nothing was sent; without --dry-run this is done"
+    tag = f", tag {report.tag}" if report.tag else ""
+    if not plan.batches:
+        return f"{plan.where}: up to date at {report.head[:12]}{tag}"
+    files = len(plan.puts) + len(plan.same)
+    return (
+        f"{plan.where}: published at {report.head[:12]}{tag} ({files} files; {readable(report.sent)} sent)\n"
+        f"next: sparkle-hub verify {plan.where}"
+    )
+
+
+def to_json(report: PublishReport) -> dict[str, Any]:
+    """Everything, as one JSON object."""
+    plan = report.plan
+    return {
+        "where": plan.where,
+        "head": report.head,
+        "tag": report.tag,
+        "dry_run": report.head is None,
+        "new": [entry.path for entry in plan.new],
+        "replaced": [entry.path for entry in plan.replaced],
+        "deleted": list(plan.deletes),
+        "same": len(plan.same),
+        "others": list(plan.others),
+        "bytes": plan.bytes,
+        "sent_before": plan.sent,
+        "sent": report.sent,
+        "commits": len(plan.batches),
+        "notes": list(plan.notes),
+    }

@@ -1,0 +1,86 @@
+"""`sparkle stats`.
+
+Only click and the contract are imported here; what does the work is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sparkle.commands.console import Terminal
+
+if TYPE_CHECKING:
+    from sparkle.builders.cards.stats import Stats
+
+
+@click.command()
+@click.argument("folder", metavar="RUN|RELEASE", type=click.Path(path_type=Path))
+@click.option(
+    "--plots",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Also draw funnel, scores, measures and scenes as PNG into this folder.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def stats(folder: Path, plots: Path | None, as_json: bool) -> None:
+    """Show what a run or a release holds, in numbers.
+
+    Funnel, distribution of every score and measure, subthemes and scenes, bytes. Of a run all scores count,
+    also those of samples that were not kept: thresholds are chosen by them.
+
+    Example: sparkle stats runs/demo --plots plots
+    """
+    terminal = Terminal(as_json=as_json)
+    with terminal.guard():
+        from sparkle._files import write_atomic
+        from sparkle.builders.building.stats import stats_of_folder
+
+        found = stats_of_folder(folder)
+        drawn: list[str] = []
+        if plots is not None:
+            from sparkle.builders.cards.plots import draw_plots
+
+            for name, data in draw_plots(found).items():
+                write_atomic(plots / name, data)
+                drawn.append(str(plots / name))
+    _show(terminal, found)
+    pairs = sum(found.pairs.values())
+    text = f"{folder}: {pairs:,} pairs, {found.frames:,} frames, {sum(found.sizes.values()):,} bytes"
+    terminal.result("\n".join([text, *drawn]), found.to_json() | {"plots": drawn})
+
+
+def _show(terminal: Terminal, found: Stats) -> None:
+    terminal.table(
+        "funnel",
+        ["step", "in", "kept", "fell to"],
+        [[row["step"], f"{row['in']:,}", f"{row['kept']:,}", _reasons(row)] for row in found.funnel],
+    )
+    terminal.table(
+        "scores and measures",
+        ["name", "count", "low", "median", "mean", "high", "threshold"],
+        [
+            [numbers.name, f"{numbers.count:,}"]
+            + [f"{value:.3f}" for value in (numbers.low, numbers.median, numbers.mean, numbers.high)]
+            + ["" if numbers.threshold is None else f"{numbers.threshold:g}"]
+            for numbers in found.numbers
+        ],
+    )
+    terminal.table(
+        "scenes",
+        ["theme", "subtheme", "pairs", "scenes"],
+        [
+            [theme, subtheme, f"{sum(scenes.values()):,}", str(len(scenes))]
+            for theme, subthemes in found.scenes.items()
+            for subtheme, scenes in subthemes.items()
+        ],
+    )
+    terminal.table("bytes", ["kind", "bytes"], [[name, f"{size:,}"] for name, size in found.sizes.items()])
+
+
+def _reasons(row: Mapping[str, Any]) -> str:
+    told = [f"{reason} ({count:,})" for reason, count in row["rejected"].items()]
+    return "; ".join(told + [f"failed, {problem} ({count:,})" for problem, count in row["failed"].items()])

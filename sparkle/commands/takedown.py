@@ -1,0 +1,224 @@
+"""`sparkle-hub takedown`: samples leave a release."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sparkle.commands.console import Terminal
+
+if TYPE_CHECKING:
+    from sparkle.builders.takedown.plan import Removal
+
+_HUB_SCHEME = "hf://datasets/"  # how `datasets` and fsspec write a repository
+_SHOWN_IDS = 5  # of the pairs that share a source; --json has all
+
+
+@click.command()
+@click.argument("release", metavar="REPO[@BRANCH]|FOLDER")
+@click.option(
+    "--source",
+    "sources",
+    metavar="SHA256",
+    multiple=True,
+    help="Take down every pair of this source (`source_sha256` of the tables); may be given several times.",
+)
+@click.option(
+    "--id", "ids", metavar="ID", multiple=True, help="Take down this pair; may be given several times."
+)
+@click.option(
+    "--purge-history",
+    is_flag=True,
+    help="Of a repository: forget every older commit, the tags that lead to one, and their contents.",
+)
+@click.option("--yes", is_flag=True, help="Purge without asking.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def takedown(
+    release: str,
+    sources: tuple[str, ...],
+    ids: tuple[str, ...],
+    purge_history: bool,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Take pairs out of a release: tables, text, loose files, and the one tar a kind that they stood in.
+
+    A folder is replaced in one go; a repository gets one commit. Of a repository only those files are
+    transferred. Numbers, order and bytes of everything else stay. The release records what was taken down by
+    a hash, and later builds leave it out.
+
+    Older commits and tags of a repository still hold what was taken down: the answer says which.
+    --purge-history removes them for good, which cannot be undone.
+
+    The exit code is 0 too when everything was taken down before.
+
+    Example: sparkle-hub takedown me/sparkle --source 5f70bf18a08660b5... --dry-run
+
+    Example: sparkle-hub takedown releases/v1 --id Sparkle_location_000042
+    """
+    if not sources and not ids:
+        raise click.UsageError("name what to take down: --source SHA256 or --id ID")
+    if purge_history and not (yes or dry_run or sys.stdin.isatty()):
+        raise click.UsageError("--purge-history cannot be undone: give --yes where nobody can be asked")
+    terminal = Terminal(as_json=as_json)
+    asked = _Asked(ids, sources, dry_run, purge_history, yes)
+    with terminal.guard():
+        from sparkle.hub.takedown.folder import folder_of
+
+        folder = None if release.startswith(_HUB_SCHEME) else folder_of(release)
+        if folder is not None:
+            if purge_history:
+                raise click.UsageError("--purge-history is for repositories: a folder keeps no history")
+            _in_folder(terminal, folder, asked)
+        else:
+            _in_repository(terminal, release, asked)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asks for."""
+
+    ids: tuple[str, ...]
+    sources: tuple[str, ...]
+    dry_run: bool
+    purge: bool
+    yes: bool
+
+
+def _in_folder(terminal: Terminal, folder: Path, asked: _Asked) -> None:
+    from sparkle.hub.takedown import folder as folders
+
+    if asked.dry_run:
+        removal, edited = folders.plan(folder, asked.ids, asked.sources), None
+        _say_plan(terminal, removal)
+    else:
+        done = folders.take_down(
+            folder, asked.ids, asked.sources, terminal.progress, say=lambda found: _say_plan(terminal, found)
+        )
+        removal, edited = done.removal, done.edited
+    tags = folders.tags_with(folder, [*asked.ids, *removal.ids], asked.sources)
+    for tag in tags:
+        terminal.say(f"note: {tag} still shows it: take it down there as well, or delete that folder")
+    answer = {"release": str(folder), "dry_run": asked.dry_run, **_removal_json(removal)}
+    answer["shown_by"] = [str(tag) for tag in tags]
+    if edited is not None:
+        answer |= {"changed": edited.changed, "deleted": edited.deleted}
+    terminal.result(_verdict(removal, str(folder), dry_run=asked.dry_run), answer)
+
+
+def _in_repository(terminal: Terminal, release: str, asked: _Asked) -> None:
+    from sparkle.hub.takedown import repository
+    from sparkle.hub.targets.hub import HubTarget
+
+    repo, _, branch = release.removeprefix(_HUB_SCHEME).partition("@")
+    done = repository.take_down(
+        HubTarget(repo, branch or None, say=terminal.say),
+        asked.ids,
+        asked.sources,
+        terminal.progress,
+        dry_run=asked.dry_run,
+        plan=lambda found: _say_plan(terminal, found, remote=True),
+        say=terminal.say,
+    )
+    answer = {"release": release, "dry_run": asked.dry_run, **_removal_json(done.removal)}
+    answer |= {"before": done.before, "commit": done.head}
+    if done.edited is not None:
+        answer |= {"changed": done.edited.changed, "deleted": done.edited.deleted}
+    answer |= _history(terminal, repo, branch or "main", asked, done.removal)
+    terminal.result(_verdict(done.removal, release, dry_run=asked.dry_run), answer)
+
+
+def _history(terminal: Terminal, repo: str, branch: str, asked: _Asked, removal: Removal) -> dict[str, Any]:
+    """Say what history still holds; purge it when asked to."""
+    import tempfile
+    from dataclasses import asdict
+
+    from sparkle.hub.takedown.history import History
+    from sparkle.hub.takedown.purge import plan_purge, purge
+
+    with tempfile.TemporaryDirectory() as cache:
+        ids = sorted({*asked.ids, *removal.ids})
+        history = History(repo, Path(cache), ids, asked.sources, terminal.say)
+        if not asked.purge or (asked.dry_run and removal.ids):
+            trace = history.trace(branch, terminal.progress)
+            for line in trace.lines():
+                terminal.say(line)
+            if asked.purge:
+                terminal.say("purge: planned in full once the samples are taken down")
+            elif trace.files:
+                terminal.say("history: --purge-history removes that for good")
+            return {"history": asdict(trace)}
+        plan = plan_purge(history, branch, terminal.progress)
+        for line in (*plan.trace.lines(), *plan.lines()):
+            terminal.say(line)
+        if asked.dry_run:
+            return {"history": asdict(plan.trace), "purge": asdict(plan)}
+        if not asked.yes:
+            _confirm(repo)
+        purged = purge(history, plan, terminal.progress)
+    terminal.say(f"purged: {purged.files:,} contents of {purged.bytes:,} bytes are deleted for good")
+    if purged.text:
+        terminal.say(
+            f"note: {purged.text:,} small text files of old commits are still served to whoever knows the "
+            "commit's name, until the Hub clears up by itself; its support can do it at once"
+        )
+    return {"history": asdict(plan.trace), "purge": asdict(plan), "purged": asdict(purged)}
+
+
+def _confirm(repo: str) -> None:
+    """Have the repository's name typed; anything else ends the command."""
+    text = f"This cannot be undone. Type {repo} to purge its history"
+    if click.prompt(text, err=True, default="", show_default=False) != repo:
+        raise click.ClickException("not confirmed: the history was not purged; what was taken down is")
+
+
+def _verdict(removal: Removal, name: str, *, dry_run: bool) -> str:
+    if not removal.ids:
+        return f"{name}: nothing is left to take down; all of it was taken down before"
+    if dry_run:
+        return f"{name}: nothing was changed (--dry-run)"
+    return (
+        f"{name}: {len(removal.ids):,} pairs taken down\n"
+        f"next: sparkle validate {name}\n"
+        "      a run that made them still has them; builds that replace this release leave them out"
+    )
+
+
+def _say_plan(terminal: Terminal, removal: Removal, *, remote: bool = False) -> None:
+    """Tell a person what is going to be done."""
+    from sparkle.builders.takedown.plan import cost_of
+
+    if removal.ids:
+        cost = cost_of(removal)
+        for line in cost.lines():
+            terminal.say(line)
+        if remote:
+            terminal.say(f"bytes: {cost.read:,} to download, at most {cost.write:,} to upload")
+    if removal.done:
+        terminal.say(f"note: {len(removal.done):,} of what was asked for was taken down before")
+    if removal.shared:
+        shown = ", ".join(removal.shared[:_SHOWN_IDS]) + (" ..." if len(removal.shared) > _SHOWN_IDS else "")
+        terminal.say(
+            f"note: {len(removal.shared):,} other pairs have the same sources and stay ({shown}); "
+            "--source takes them down as well"
+        )
+
+
+def _removal_json(removal: Removal) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from sparkle.builders.takedown.plan import cost_of
+
+    return {
+        "ids": removal.ids,
+        "sources": removal.sources,
+        "taken_down_before": removal.done,
+        "same_source": removal.shared,
+        "cost": asdict(cost_of(removal)),
+    }

@@ -1,0 +1,34 @@
+"""The wheel: every module and data file once, below `sparkle/`, and nothing else on the top level."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from harness import ROOT
+
+FOLDERS = ("schemas", "generation", "builders", "hub")
+
+
+def wanted() -> set[str]:
+    """What git knows of the package, by its name in the wheel."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = {path for path in listed.stdout.splitlines() if (ROOT / path).is_file()}
+    own = {path for path in files if path.startswith("sparkle/")}
+    return own | {f"sparkle/{path}" for path in files if path.split("/")[0] in FOLDERS}
+
+
+@pytest.mark.slow
+def test_the_wheel_has_every_file_once(tmp_path: Path):
+    """Builds a wheel, which sets up an environment to build in."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+    assert len(names) == len(set(names))
+    assert set(names) == wanted()
