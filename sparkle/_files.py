@@ -6,24 +6,25 @@
 - `append_lines` writes whole lines and fsyncs. A kill inside an append leaves a torn tail: bytes
   after the last newline. `recover_jsonl` cuts it off; nothing that was acknowledged is lost.
 - A bad line that is not the tail is never dropped: it is an error with its number.
-
-One publisher at a time: a lock on a file, gone with the process that holds it.
+- `exclusive` is a lock that is gone with the process that holds it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sparkle.schemas.canonical import dump_line
-from sparkle.schemas.errors import RecordError, ReleaseError, UnsafePathError
+from sparkle.schemas.errors import RecordError, SparkleError, UnsafePathError
 from sparkle.schemas.validate import parse_strict
 
 TEMPORARY_MARK = ".tmp-"
+BLOCK_BYTES = 1 << 20  # of a read or a write; larger ones are not faster
 
 
 def fsync_folder(folder: Path) -> None:
@@ -148,22 +149,68 @@ def safe_join(folder: Path, relative: str) -> Path:
     return joined
 
 
-# --- one publisher at a time -----------------------------------------------------------------------
+# --- locks, links, stamps --------------------------------------------------------------------------
 
 
 @contextmanager
-def exclusive(lock: Path, where: str) -> Iterator[None]:
-    """Hold a lock file, made if need be, against other processes.
+def exclusive(path: Path, busy: SparkleError | None) -> Iterator[None]:
+    """Hold a folder or a lock file against other processes and threads, until the block or the process ends.
 
-    Raises:
-        ReleaseError: another process holds it.
+    Args:
+        path: A folder that exists, or a file, which is made if need be; its folder exists.
+        busy: Raised when somebody else holds it, or when the folder was replaced while it was opened; None
+            waits for it.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ReleaseError(
-                "another process publishes there", where=where, fix="wait for it to end"
-            ) from None
+    # Locks of network file systems want a file that is open for writing; a folder cannot be.
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if busy is None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        else:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                ours = os.path.samestat(os.fstat(descriptor), os.stat(path))
+            except (BlockingIOError, FileNotFoundError):
+                ours = False
+            if not ours:
+                raise busy
         yield
+    finally:
+        os.close(descriptor)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name; raises OSError where that is not possible.
+
+    A symbolic link, such as a file of the Hub client's cache, is followed.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.link(source.resolve(), target)
+
+
+def try_link(source: Path, target: Path) -> bool:
+    """Give a file a second name; False where that is not possible (another device, no links there)."""
+    try:
+        link(source, target)
+    except OSError:
+        return False
+    return True
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where that is not possible."""
+    if not try_link(source, target):
+        with atomic_path(target) as temporary:
+            shutil.copyfile(source, temporary)
+
+
+def stamp(path: Path) -> list[int] | None:
+    """Size in bytes, time of change in ns and inode: they change when a file is replaced or written to.
+
+    None when there is no file.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return [found.st_size, found.st_mtime_ns, found.st_ino]

@@ -14,13 +14,20 @@ How it works
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkle._files import append_lines, atomic_path, fsync_folder, recover_jsonl, write_jsonl
+from sparkle._files import (
+    BLOCK_BYTES,
+    append_lines,
+    atomic_path,
+    fsync_folder,
+    link,
+    recover_jsonl,
+    write_jsonl,
+)
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, RunError
 from sparkle.schemas.layout import KIND_BY_NAME, Kind
@@ -28,7 +35,6 @@ from sparkle.schemas.records import ArtifactRef
 from sparkle.schemas.validate import check, parse_strict
 
 _MEMBERS_A_LINE = 500  # some 60 KB a line
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ class Reclaimed:
     def _link(shard: Path, target: Path) -> None:
         target.parent.mkdir(exist_ok=True)
         if not target.exists():
-            os.link(shard, target)
+            link(shard, target)
             fsync_folder(target.parent)
             fsync_folder(target.parent.parent)
 
@@ -157,7 +163,7 @@ def take_out(run: Path, kind: Kind, sample_id: str, held: Held) -> None:
             temporary.open("wb") as file,
         ):
             source.seek(held.offset)
-            while left and (block := source.read(min(left, _READ_BYTES))):
+            while left and (block := source.read(min(left, BLOCK_BYTES))):
                 digest.update(block)
                 file.write(block)
                 left -= len(block)

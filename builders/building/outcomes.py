@@ -17,7 +17,6 @@ What the lines of a run's outcomes come to: verdicts, scores and what else is ne
 from __future__ import annotations
 
 import math
-import os
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +29,7 @@ from typing import Annotated, BinaryIO, Generic, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sparkle._processes import collector_off, pool_of
+from sparkle._processes import collector_off, cpus, pool_of
 from sparkle.builders.building.run import R, parse_line
 from sparkle.builders.release.sample import SCORES, Words
 from sparkle.schemas import layout
@@ -269,7 +268,7 @@ def judge_steps(run: Path, candidates: int, thresholds: Thresholds) -> list[Verd
         ReleaseError: a process that judged died.
     """
     jobs = {name: StepJob(run, name, thresholds) for name in STEP_NAMES}
-    workers = len(os.sched_getaffinity(0))
+    workers = cpus()
     if candidates < MANY or workers == 1:
         return [job() for job in jobs.values()]
     elsewhere: Sequence[StepJob] = [jobs[name] for name in _ELSEWHERE]

@@ -16,7 +16,6 @@ How it works
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -25,7 +24,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from sparkle._files import append_lines, fsync_folder, read_jsonl, recover_jsonl
+from sparkle._files import append_lines, fsync_folder, read_jsonl, recover_jsonl, stamp, try_link
+from sparkle._processes import cpus
 from sparkle._progress import Advance
 from sparkle.builders.release.artifact import Content
 from sparkle.builders.release.assign import data_offsets, tar_bytes
@@ -116,7 +116,7 @@ class Journal:
             return None
         shard = Shard(line["size"], line["sha256"])
         taken = self._spool is not None and self._spool.has(plan.path, shard)
-        return shard if taken or line["file"] == _stamp(self._folder / plan.path) else None
+        return shard if taken or line["file"] == stamp(self._folder / plan.path) else None
 
     def add(self, plan: ShardPlan, shard: Shard) -> None:
         """Note a tar that is durable."""
@@ -125,19 +125,10 @@ class Journal:
             "inputs": plan.inputs,
             "size": shard.size,
             "sha256": shard.sha256,
-            "file": _stamp(self._folder / plan.path),
+            "file": stamp(self._folder / plan.path),
         }
         with self._lock:
             append_lines(self._path, [line])
-
-
-def _stamp(path: Path) -> list[int] | None:
-    """What changes when a file is replaced or written to."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
 
 
 # Told of each tar that is durable, in the thread that finished it.
@@ -170,7 +161,7 @@ def pack(
         ReleaseError: an artifact cannot be read or is not what was recorded.
         OSError: a tar cannot be written.
     """
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or cpus()
     stop = threading.Event()
     failures: list[BaseException] = []
     lock = threading.Lock()
@@ -214,19 +205,9 @@ def _make(target: Path, plan: ShardPlan, advance: Advance, *, threads: int) -> S
     """Link the old tar where it is right, else write the tar."""
     if plan.old is not None:
         shard = check_tar(plan.old, plan.contents(), lambda done=1: advance(0))
-        if shard is not None and _link(plan.old, target):
+        target.unlink(missing_ok=True)
+        if shard is not None and try_link(plan.old, target):
+            fsync_folder(target.parent)
             advance(len(plan.ids))
             return shard
     return write_tar(target, plan.contents(), advance, threads=threads)
-
-
-def _link(old: Path, target: Path) -> bool:
-    """Give a file a second name, durably; False where that is not possible."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(old, target)
-    except OSError:  # another device, or no links there
-        return False
-    fsync_folder(target.parent)
-    return True

@@ -12,13 +12,12 @@ How it works (what a run holds and how it is read: `sparkle._run_folder`)
 
 from __future__ import annotations
 
-import fcntl
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from sparkle._files import exclusive, link
 from sparkle._run_folder import Held
 from sparkle.builders.building.pack import ShardPlan
 from sparkle.builders.building.run import Run
@@ -69,15 +68,10 @@ def locked(runs: Sequence[Path]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for run in runs:
-            try:
-                descriptor = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
-            except OSError as error:
-                raise RunError("not a run folder", got=error.strerror, where=run) from None
-            stack.callback(os.close, descriptor)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError("another process works in this run", where=run, fix="wait for it") from None
+            if not run.is_dir():
+                raise RunError("not a run folder", where=run)
+            busy = RunError("another process works in this run", where=run, fix="wait for it")
+            stack.enter_context(exclusive(run, busy))
         yield
 
 
@@ -85,7 +79,7 @@ def refuse_unlinkable(run: Run, folder: Path) -> None:
     """Raise ReleaseError when the tars of a release under way cannot have names in a run."""
     probe = folder / ".tmp-link"
     try:
-        os.link(run.folder / layout.RUN_CONFIG, probe)
+        link(run.folder / layout.RUN_CONFIG, probe)
     except OSError as error:
         raise ReleaseError(
             "nothing can be reclaimed: the run and the release do not share files",

@@ -11,7 +11,6 @@ How it works
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from sparkle._files import atomic_path
-from sparkle._processes import collector_off, pool_of
+from sparkle._processes import collector_off, cpus, pool_of
 from sparkle.builders.building.outcomes import MANY, read_records
 from sparkle.builders.release import tables
 from sparkle.builders.release.formats import CSV_COLUMNS, csv_line, jsonl_files, pair_row
@@ -121,7 +120,7 @@ def _tell(theme: str, samples: Sequence[Sample]) -> Iterator[_Told]:
         _Batch(theme, tuple(sample.words for sample in samples[start : start + size]))
         for start in range(0, len(samples), size)
     ]
-    workers = len(os.sched_getaffinity(0)) if len(samples) >= MANY else 1
+    workers = cpus() if len(samples) >= MANY else 1
     with pool_of(workers) as run:
         for start in range(0, len(batches), _AHEAD * workers):
             yield from run(batches[start : start + _AHEAD * workers])

@@ -20,7 +20,6 @@ holds an artifact in a tar; compared with the recorded hash in every case.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -28,7 +27,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from sparkle._files import atomic_path
+from sparkle._files import BLOCK_BYTES, atomic_path, try_link
+from sparkle._processes import cpus
 from sparkle._progress import Progress, silent
 from sparkle.builders.building.pack import Journal, ShardPlan, Spool, pack
 from sparkle.builders.building.pictures import draw_pictures, side_by_side
@@ -248,7 +248,7 @@ class _Writer:
     ) -> None:
         journal = Journal(journal_path(self.out), self.folder, self.mode.spool)
         remove_others(self.folder, [plan.path for plan in plans if journal.find(plan)])
-        workers = self.mode.workers or len(os.sched_getaffinity(0))
+        workers = self.mode.workers or cpus()
         reclaimer = self._reclaimer(themes, replays) if self.mode.reclaim else None
         self.space = plan_space(
             self.folder,
@@ -293,7 +293,7 @@ class _Writer:
         # Threads do: decoding, resizing and encoding all run outside Python's lock.
         with (
             self.progress(f"making previews of {theme}", len(shown)) as advance,
-            ThreadPoolExecutor(os.cpu_count()) as pool,
+            ThreadPoolExecutor(cpus()) as pool,
         ):
             for preview in pool.map(self._preview, shown):
                 previews.append(preview)
@@ -339,9 +339,6 @@ class _Writer:
 # --- the first samples of a theme as files of their own --------------------------------------------
 
 
-_BLOCK_BYTES = 1 << 20
-
-
 def write_loose(folder: Path, sample: Sample) -> list[FileEntry]:
     """Put a sample's artifacts below a release's folder; returns the files.
 
@@ -358,18 +355,10 @@ def write_loose(folder: Path, sample: Sample) -> list[FileEntry]:
 
 def _put(content: Content, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    buffer = memoryview(bytearray(_BLOCK_BYTES))
-    if content.offset is None and _link(content.path.resolve(), target):
+    buffer = memoryview(bytearray(BLOCK_BYTES))
+    if content.offset is None and try_link(content.path, target):
         for _ in read_blocks(content, lambda: buffer):
             pass
         return
     with atomic_path(target) as temporary, temporary.open("wb") as file:
         file.writelines(read_blocks(content, lambda: buffer))
-
-
-def _link(source: Path, target: Path) -> bool:
-    try:
-        os.link(source, target)
-    except OSError:  # another device, no links there, or too many of them
-        return False
-    return True

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from sparkle._files import BLOCK_BYTES
 from sparkle.builders.checks.census import Finder, id_of
 from sparkle.builders.checks.survey import Survey
 from sparkle.schemas import layout
@@ -33,7 +34,6 @@ _FROZEN = 8.0
 # Levels of luma of the brightest pixel of a black video: black is 16 in limited range; the darkest of the
 # shared clips has 190.
 _BLACK = 24.0
-_READ_BYTES = 1 << 20
 
 _Small = npt.NDArray[np.float32]  # (3, 90, 160): luma and chroma
 _LIVELY = (layout.SOURCE_VIDEO, layout.EDITED_VIDEO, layout.BACKGROUND_VIDEO)
@@ -117,7 +117,7 @@ def _extract(folder: Path, artifact: Artifact, target: Path) -> Path:
     left = artifact.size
     with (folder / artifact.tar).open("rb") as tar, path.open("wb") as file:
         tar.seek(artifact.offset)
-        while left and (block := tar.read(min(_READ_BYTES, left))):
+        while left and (block := tar.read(min(BLOCK_BYTES, left))):
             file.write(block)
             left -= len(block)
     return path

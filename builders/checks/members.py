@@ -24,6 +24,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from sparkle._files import BLOCK_BYTES
 from sparkle.builders.checks.census import Keys, Numbers, index_reader, keys_of
 from sparkle.builders.release.assign import BLOCK, END_BYTES
 from sparkle.builders.release.tar import header
@@ -38,7 +39,6 @@ from sparkle.schemas.validate import Finding
 # A member that is larger is hashed in blocks and its header is not looked at (`check_media` does); the
 # clips of the dataset are near 0.5 MB, masks that are not compressed 9.3 MB.
 _WHOLE_BYTES = 64 << 20
-_READ_BYTES = 1 << 20
 
 # What opens a tar that is somewhere else; picklable, so that a worker can.
 OpenTar = Callable[[], AbstractContextManager[BinaryIO]]
@@ -210,8 +210,8 @@ class _Reader:
         """The sha256 of a member's data, and what its header says; checks the padding."""
         if info.size > _WHOLE_BYTES:
             digest = hashlib.sha256()
-            for start in range(0, info.size, _READ_BYTES):
-                digest.update(self.file.read(min(_READ_BYTES, info.size - start)))
+            for start in range(0, info.size, BLOCK_BYTES):
+                digest.update(self.file.read(min(BLOCK_BYTES, info.size - start)))
             found, shape = digest.digest(), Shape()
         else:
             data = self.file.read(info.size)

@@ -14,7 +14,6 @@ How it works
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sparkle._processes import Job, Pool, pool_of
+from sparkle._processes import Job, Pool, pool_of, useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.bench import bench_jobs, check_bench
 from sparkle.builders.checks.census import compare, expected_keys, id_of
@@ -43,7 +42,6 @@ from sparkle.schemas.validate import Finding
 
 MEDIA = (NONE, SAMPLE, ALL)
 _FPS = 16.0  # frames a second of a release that does not say otherwise (upstream's)
-_ALONE_BYTES = 32 << 20  # what one process has read before another one would have started
 
 Answer = TypeVar("Answer")
 
@@ -56,8 +54,8 @@ class CheckOptions:
         contents: Whether to read the contents of tars; without, their headers only.
         media: Of how many samples videos, images and masks are decoded: "none", "sample" or "all".
         bench: A bench that must share no source with the release; None for none.
-        workers: How many processes read. More than one are spawned, which a script must allow for by
-            `if __name__ == "__main__"`.
+        workers: How many processes read; None is one per CPU where there is enough to read. More than one are
+            spawned, which a script must allow for by `if __name__ == "__main__"`.
         files: Whether to compare files with the manifest, tars aside; `sparkle-hub verify` has done so.
         open_tar: What opens a tar by its path in the release where it is not in the folder; None where it is.
     """
@@ -65,7 +63,7 @@ class CheckOptions:
     contents: bool = True
     media: str = NONE
     bench: Path | None = None
-    workers: int = 1
+    workers: int | None = 1
     files: bool = True
     open_tar: Callable[[str], OpenTar] | None = None
 
@@ -101,14 +99,9 @@ def check_release(
             fix="`sparkle build RUN --out RELEASE` makes one",
         )
     options = options or CheckOptions()
-    with pool_of(options.workers) as pool:
-        return _Check(folder, progress, options, pool).run()
-
-
-def useful_workers(folder: Path) -> int:
-    """How many processes to check a release with: one a processor, where there is enough to read."""
     size = sum((folder / name).lstat().st_size for name in list_files(folder))
-    return len(os.sched_getaffinity(0)) if size > _ALONE_BYTES else 1
+    with pool_of(options.workers or useful_workers(size)) as pool:
+        return _Check(folder, progress, options, pool).run()
 
 
 class _Check:

@@ -11,7 +11,6 @@ How it works
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import warnings
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sparkle._files import TEMPORARY_MARK
+from sparkle._files import TEMPORARY_MARK, exclusive
 from sparkle.builders.release.artifact import Artifact
 from sparkle.schemas.canonical import fingerprint
 
@@ -100,8 +99,7 @@ class ArtifactCache:
 
     @contextmanager
     def _locked(self) -> Iterator[Path]:
-        with (self._folder / ".lock").open("w") as file:  # a lock between threads as well: each opens it
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with exclusive(self._folder / ".lock", busy=None):
             yield self._folder / _TOTAL
 
     def _files(self) -> list[tuple[int, int, Path]]:

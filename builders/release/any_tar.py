@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from sparkle._files import BLOCK_BYTES
 from sparkle.builders.release.assign import BLOCK
 from sparkle.schemas.errors import ReleaseError
 
-_READ_BYTES = 1 << 20
 _MAX_EXTENSION = 1 << 20  # bytes of a long name or a pax header; real ones have some hundred
 _MAX_DIGITS = 20  # of a number in a pax header
 
@@ -103,7 +103,7 @@ class TarStream:
         """
         left = entry.size
         while left:
-            block = self._read(min(left, _READ_BYTES))
+            block = self._read(min(left, BLOCK_BYTES))
             if not block:
                 raise TarError(
                     "the tar ends inside a member", got=f"{left} bytes are missing", where=entry.name
@@ -113,7 +113,7 @@ class TarStream:
 
     def finish(self) -> str:
         """Read what is left of the file; returns the sha256 of all of it."""
-        while self._read(_READ_BYTES):
+        while self._read(BLOCK_BYTES):
             pass
         return self._digest.hexdigest()
 
@@ -136,7 +136,7 @@ class TarStream:
         if self._end is not None and self._next <= self._end:
             self.position = self._stream.seek(self._next)
         while self.position < self._next:
-            if not self._read(min(self._next - self.position, _READ_BYTES)):
+            if not self._read(min(self._next - self.position, BLOCK_BYTES)):
                 raise TarError("the tar ends inside a member", where=f"byte {self.position}")
         head = self._exactly(BLOCK)
         if not head.strip(b"\0"):
@@ -148,7 +148,7 @@ class TarStream:
 
     def _refuse_more(self) -> None:
         """Behind the end there are zeros at most; a second tar behind the first is one that is overlooked."""
-        while block := self._read(_READ_BYTES):
+        while block := self._read(BLOCK_BYTES):
             if block.strip(b"\0"):
                 raise TarError(
                     "the tar goes on after its end",

@@ -16,14 +16,13 @@ What a build must not write over: a run, something that is no release, files tha
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sparkle._files import fsync_folder
+from sparkle._files import exclusive, fsync_folder
 from sparkle.builders.release.manifest import list_files, read_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
@@ -60,7 +59,9 @@ def staged(target: Path, check_target: Callable[[], None]) -> Iterator[Path]:
     """
     staging, aside, journal = building_folder(target), aside_folder(target), journal_path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(staging):
+    staging.mkdir(exist_ok=True)
+    busy = ReleaseError("another process is building this release", where=staging, fix="wait for it to end")
+    with exclusive(staging, busy):
         try:
             _recover(target, aside)
             check_target()
@@ -90,26 +91,6 @@ def remove_others(folder: Path, keep: Collection[str]) -> None:
                     path.rmdir()
             elif path not in wanted:
                 path.unlink()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder, made if need be, against other processes."""
-    folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ours = os.path.samestat(os.fstat(descriptor), os.stat(folder))
-        except (BlockingIOError, FileNotFoundError):
-            ours = False
-        if not ours:  # held, or swapped into place while we opened it
-            raise ReleaseError(
-                "another process is building this release", where=folder, fix="wait for it to end"
-            )
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _recover(target: Path, aside: Path) -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from sparkle._files import atomic_path
+from sparkle._files import BLOCK_BYTES, atomic_path
 from sparkle._progress import Advance
 from sparkle.builders.release.artifact import Content, read_blocks
 from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
@@ -34,7 +34,6 @@ from sparkle.schemas.errors import ReleaseError
 MAX_MEMBER_BYTES = 8**11 - 1  # a USTAR size is eleven octal digits: 8 GiB less one byte
 # Bytes a read, a multiple of a block. Two buffers a tar; half of it or twice as much is not faster
 # (measured: 500 kB files on tmpfs).
-_BUFFER_BYTES = 1 << 20
 _NAME_BYTES = 100  # a longer name is split over two fields, which is left to `tarfile`
 
 
@@ -96,13 +95,13 @@ class _Output:
         self._file = file
         self._helper = helper
         self._digest = hashlib.sha256()
-        self._buffers = [memoryview(bytearray(_BUFFER_BYTES)) for _ in range(1 if helper is None else 2)]
+        self._buffers = [memoryview(bytearray(BLOCK_BYTES)) for _ in range(1 if helper is None else 2)]
         self._filled = 0
         self._pending: Future[None] | None = None
 
     def space(self) -> memoryview:
         """The free rest of the buffer, never empty; `add` says how much of it was filled."""
-        if self._filled == _BUFFER_BYTES:
+        if self._filled == BLOCK_BYTES:
             self.flush()
         return self._buffers[0][self._filled :]
 
@@ -217,13 +216,13 @@ def check_tar(path: Path, contents: Iterable[Content], advance: Advance) -> Shar
         advance: Told of each member.
     """
     whole = hashlib.sha256()
-    buffer = memoryview(bytearray(_BUFFER_BYTES))
+    buffer = memoryview(bytearray(BLOCK_BYTES))
     size = 0
 
     def take(count: int) -> memoryview:
         """The next `count` bytes, or as many as there are and fit."""
         nonlocal size
-        found = buffer[: file.readinto(buffer[: min(count, _BUFFER_BYTES)])]
+        found = buffer[: file.readinto(buffer[: min(count, BLOCK_BYTES)])]
         whole.update(found)
         size += len(found)
         return found

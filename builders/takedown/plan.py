@@ -48,7 +48,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sparkle._files import atomic_path
+from sparkle._files import BLOCK_BYTES, atomic_path
 from sparkle.builders.release.any_tar import TarEntry, TarStream
 from sparkle.builders.release.assign import BLOCK, END_BYTES, data_offsets, member_bytes
 from sparkle.builders.release.formats import jsonl_files
@@ -475,9 +475,6 @@ def _text(theme: ThemeCut, removal: Removal) -> list[str]:
 # --- what is different where a release was imported ------------------------------------------------
 
 
-_BLOCK_BYTES = 1 << 20
-
-
 def names_sample(path: str, ids: Set[str]) -> bool:
     """Whether a file or member is called after one of some samples."""
     return PurePosixPath(path).name.partition(".")[0] in ids
@@ -523,7 +520,7 @@ def cut_foreign(store: Store, entry: FileEntry, ids: Set[str], target: Path) -> 
     with source.open("rb") as file, atomic_path(target) as temporary, temporary.open("wb") as cut:
         for start, end in runs:
             file.seek(start)
-            while start < end and (block := file.read(min(_BLOCK_BYTES, end - start))):
+            while start < end and (block := file.read(min(BLOCK_BYTES, end - start))):
                 cut.write(block)
                 start += len(block)
     return offsets

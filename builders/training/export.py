@@ -29,7 +29,6 @@ How it works
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +40,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sparkle._files import remove_leftovers, temporary_beside, write_atomic
+from sparkle._files import remove_leftovers, temporary_beside, try_link, write_atomic
 from sparkle._progress import Advance, Progress, silent
 from sparkle.builders.reading.folder import FolderFiles
 from sparkle.builders.reading.pairs import Pairs, open_pairs
@@ -441,16 +440,13 @@ def _place(pairs: Pairs, artifact: Artifact, data: bytes, out: Path) -> str:
 
 def _link(loose: Path, target: Path) -> str:
     """A hard link, or a symbolic one where the file system has none across its borders."""
-    loose = loose.resolve()  # a file of the Hub's cache is a link to its content
+    if try_link(loose, target):
+        return HARD_LINKED
     try:
-        os.link(loose, target)
+        target.symlink_to(loose.resolve())  # a file of the Hub's cache is a link to its content
     except OSError:
-        try:
-            target.symlink_to(loose)
-        except OSError:
-            return WRITTEN
-        return LINKED
-    return HARD_LINKED
+        return WRITTEN
+    return LINKED
 
 
 def _read(source: Source, artifacts: Sequence[Artifact], out: Path) -> dict[str, bytes | ArtifactError]:

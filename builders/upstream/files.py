@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from sparkle._files import stamp
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError
 from sparkle.schemas.ids import THEMES, theme_of
@@ -110,8 +111,7 @@ class LocalFiles:
 
     def state(self, path: str) -> list[Any]:
         """Its path, size, time and inode."""
-        stat = (self.folder / path).stat()
-        return [path, stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        return [path, *(stamp(self.folder / path) or ())]
 
 
 def list_upstream(folder: Path) -> UpstreamFiles:

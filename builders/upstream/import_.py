@@ -14,14 +14,13 @@ How it works
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sparkle._files import atomic_path
+from sparkle._files import atomic_path, link_or_copy
 from sparkle._progress import Progress, silent
 from sparkle.builders.cards.card import render_card
 from sparkle.builders.cards.croissant import dump_croissant
@@ -137,13 +136,13 @@ class _Import:
 
     def _link_all(self) -> None:
         for entry in self.index.entries():
-            _link(self.files.folder / entry.path, self.target / entry.path)
+            link_or_copy(self.files.folder / entry.path, self.target / entry.path)
             self.entries.append(entry)
         names = {path: path for path in self.files.text}
         if self.files.card:
             names[layout.CARD] = layout.UPSTREAM_CARD
         for path, name in names.items():
-            _link(self.files.folder / path, self.target / name)
+            link_or_copy(self.files.folder / path, self.target / name)
             self._list(name)
 
     def _pages(self) -> None:
@@ -184,13 +183,3 @@ def _refuse(folder: Path, out: Path) -> None:
             where=folder,
             fix="choose another --out",
         )
-
-
-def _link(source: Path, target: Path) -> None:
-    """A hard link of a file, or a copy where links are not possible."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source.resolve(), target)  # a file of the Hub's cache is a link to its content
-    except OSError:  # another device, no links there, or too many of them
-        with atomic_path(target) as temporary:
-            shutil.copyfile(source, temporary)

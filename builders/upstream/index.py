@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -26,7 +25,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sparkle._files import temporary_beside
+from sparkle._files import BLOCK_BYTES, temporary_beside
+from sparkle._processes import cpus
 from sparkle._progress import Advance, Progress
 from sparkle.builders.release.any_tar import FOLDER, TarEntry, TarError, TarStream
 from sparkle.builders.release.manifest import FileEntry
@@ -82,7 +82,7 @@ class Index:
         total = sum(self._files.size(path) for unit in units for path in paths_of(unit))
         with (
             progress("reading artifacts (MB)", total // _MEGABYTE) as advance,
-            ThreadPoolExecutor(threads or os.cpu_count()) as pool,
+            ThreadPoolExecutor(threads or cpus()) as pool,
         ):
             told = _megabytes(advance)
             jobs = [pool.submit(self._read, unit, states[unit], told) for unit in units]
@@ -182,7 +182,6 @@ def _megabytes(advance: Advance) -> Told:
 # Bytes of a member that is looked into. The clips are near 0.5 MB and masks at most 9.3 MB; 4K masks of 81
 # frames that are not compressed have 84 MB.
 _LOOK_BYTES = 128 << 20
-_READ_BYTES = 1 << 20
 _SHAPED = (".mp4", ".npz")
 
 Unit = UpstreamTar | LooseFiles
@@ -301,7 +300,7 @@ def _read_loose(files: Files, loose: LooseFiles, told: Told) -> Indexed:
 
 def _read_file(files: Files, path: str, told: Told) -> _Data:
     with files.open(path) as file:
-        return _Data(files.size(path), iter(lambda: file.read(_READ_BYTES), b""), told)
+        return _Data(files.size(path), iter(lambda: file.read(BLOCK_BYTES), b""), told)
 
 
 class _Data:

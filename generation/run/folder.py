@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ import tomli_w
 
 from sparkle._files import (
     append_lines,
+    exclusive,
     read_jsonl,
     recover_jsonl,
     remove_leftovers,
@@ -149,18 +148,11 @@ def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[Run]:
     """
     _refuse_foreign(root, shard)
     root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(root, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError("another process works in this run", where=root, fix="wait for it") from None
+    with exclusive(root, RunError("another process works in this run", where=root, fix="wait for it")):
         remove_leftovers(root)
         run = Run(root)
         run.load()
         yield run
-    finally:
-        os.close(descriptor)
 
 
 def _refuse_foreign(root: Path, shard: tuple[int, int]) -> None:

@@ -19,7 +19,6 @@ The files of a page besides its media: itself, and its data as scripts.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkle._files import remove_leftovers, write_atomic
+from sparkle._processes import cpus
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.source import Source, open_source
 from sparkle.builders.release.artifact import Artifact
@@ -208,7 +208,7 @@ def _files(stem: str, clip: Clip) -> tuple[str, ...]:
 
 def _each(draw: Callable[[int], _Drawn], count: int, workers: int | None, progress: Progress) -> list[_Drawn]:
     """Draw every sample, several at a time: decoding and encoding let go of Python's lock."""
-    threads = workers or min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
+    threads = workers or min(_MOST_WORKERS, cpus())
     found = []
     with progress("drawing samples", count) as advance, ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(draw, row) for row in range(count)]

@@ -27,13 +27,12 @@ compared again before and after it is sent.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from sparkle._files import safe_join
+from sparkle._files import safe_join, stamp
 from sparkle.builders.release.manifest import FileEntry, parse_manifest, read_manifest
 from sparkle.hub.targets.target import Limits, Parcel, Standing, Stored, Target, git_sha1
 from sparkle.schemas import layout
@@ -351,7 +350,7 @@ class LocalFiles:
     """
 
     def __init__(self, folder: Path, entries: Sequence[FileEntry]) -> None:
-        self._stamps: dict[Path, tuple[int, int, int]] = {}
+        self._stamps: dict[Path, list[int] | None] = {}
         self._paths: dict[str, Path] = {}
         for entry in entries:
             path = safe_join(folder, entry.path)
@@ -359,7 +358,7 @@ class LocalFiles:
                 raise ReleaseError("a path of the release is no plain file", where=path)
             if path.exists():
                 self._paths[entry.path] = path
-                self._stamps[path] = _stamp(path)
+                self._stamps[path] = stamp(path)
 
     def parcel(self, entry: FileEntry) -> Parcel:
         """A file, ready to be sent."""
@@ -368,19 +367,10 @@ class LocalFiles:
     def refuse_changed(self, parcels: Sequence[Parcel]) -> None:
         """Raise ReleaseError when a file is not the one that it was at the start."""
         for parcel in parcels:
-            if parcel.file is not None and _stamp(parcel.file) != self._stamps[parcel.file]:
+            if parcel.file is not None and stamp(parcel.file) != self._stamps[parcel.file]:
                 raise ReleaseError(
                     "the release changes while it is being published",
                     got="another size, time or inode than at the start",
                     where=parcel.file,
                     fix="wait until it is finished, and publish again; nothing of this was made visible",
                 )
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    """What changes when a file is replaced, written to or removed."""
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        return (-1, -1, -1)
-    return (found.st_size, found.st_mtime_ns, found.st_ino)

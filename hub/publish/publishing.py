@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sparkle._progress import Progress, silent
-from sparkle.builders.checks.release import CheckOptions, check_release, useful_workers
+from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.removed import Removed
 from sparkle.hub.publish.plan import LocalFiles, Plan, list_release, make_plan, sending_order
@@ -142,7 +142,7 @@ def _refuse_broken(folder: Path, progress: Progress) -> None:
 
     Contents of tars are left out: they are hashed while they are sent.
     """
-    options = CheckOptions(contents=False, workers=useful_workers(folder))
+    options = CheckOptions(contents=False, workers=None)
     found = check_release(folder, progress, options).findings
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""

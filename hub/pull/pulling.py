@@ -17,10 +17,7 @@ The tables of a folder that was pulled into: csv files for trainers, Parquet and
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sparkle._files import remove_leftovers, safe_join, temporary_beside, write_atomic
+from sparkle._files import exclusive, remove_leftovers, safe_join, temporary_beside, write_atomic
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.columns import BASE, GROUPS, REST
 from sparkle.builders.reading.index import HERE, IndexDocument, dump_index, read_index
@@ -122,7 +119,9 @@ def pull_pairs(plan: Plan, choice: Choice, out: Path, progress: Progress = silen
     """
     refuse_too_much(plan, out, None)
     source = open_source(plan.pairs.place, cache_bytes=0)  # what is pulled is kept in its place
-    with _locked(out), progress("pulling (MB)", plan.missing_bytes // _MEGABYTE) as advance:
+    out.mkdir(parents=True, exist_ok=True)
+    busy = ReleaseError("another process pulls into this folder", where=out, fix="wait for it")
+    with exclusive(out, busy), progress("pulling (MB)", plan.missing_bytes // _MEGABYTE) as advance:
         remove_leftovers(out)
         done = 0
         for artifact, data in zip(plan.missing, source.read_many(plan.missing, gap=plan.gap), strict=True):
@@ -156,20 +155,6 @@ def _choose(where: str, choice: Choice) -> Pairs:
             "no pair passes", got=f"none of {len(pairs):,}", where=pairs.name, fix="ask for less in --where"
         )
     return pairs.take(rows[: choice.limit])
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Hold a folder, made if need be, against other pulls."""
-    out.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(out, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ReleaseError("another process pulls into this folder", where=out, fix="wait for it") from None
-    finally:
-        os.close(descriptor)
 
 
 # --- the tables of a folder ------------------------------------------------------------------------

@@ -12,8 +12,6 @@ How it works
 from __future__ import annotations
 
 import glob
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +19,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sparkle._files import atomic_path, safe_join
+from sparkle._files import BLOCK_BYTES, link_or_copy, safe_join
 from sparkle._progress import Progress, silent
 from sparkle.builders.release.staging import aside_folder, refuse_foreign, remove_others, staged
 from sparkle.builders.takedown.plan import Removal, check_asked, plan_removal
 from sparkle.builders.takedown.write import Edited, write_removal
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
-
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class FolderStore:
         """Yield some bytes of a file in blocks, fewer where it ends."""
         with self.file(path).open("rb") as file:
             file.seek(start)
-            while size and (block := file.read(min(size, _READ_BYTES))):
+            while size and (block := file.read(min(size, BLOCK_BYTES))):
                 yield block
                 size -= len(block)
 
@@ -151,9 +147,4 @@ def _link_rest(store: FolderStore, target: Path, edited: Edited) -> None:
     """Give every file that stays as it is a second name beside those that were written."""
     for path in edited.entries.keys() - set(edited.changed):
         source, link = store.file(path), safe_join(target, path)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source, link)
-        except OSError:  # no links there, or too many of them
-            with atomic_path(link) as temporary:
-                shutil.copyfile(source, temporary)
+        link_or_copy(source, link)

@@ -16,13 +16,12 @@ How it works, for a folder `NAME`
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sparkle._files import atomic_path, exclusive, safe_join
+from sparkle._files import BLOCK_BYTES, atomic_path, exclusive, link_or_copy, safe_join, stamp
 from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.builders.release.staging import (
     building_folder,
@@ -31,13 +30,12 @@ from sparkle.builders.release.staging import (
     remove_others,
     staged,
 )
-from sparkle.hub.targets.journal import Mark, SentJournal
-from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, Stored
+from sparkle.hub.targets.journal import SentJournal
+from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, Stored, another_publisher
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import ConfigError, ReleaseError
 
-_READ_BYTES = 1 << 20
 _NAME_AND_TAG = "@"
 
 
@@ -77,7 +75,9 @@ class FolderTarget:
     @contextmanager
     def session(self) -> Iterator[None]:
         """Keep other publishers away from the folder."""
-        with exclusive(self.folder.with_name(f".{self.folder.name}.lock"), self.name):
+        lock = self.folder.with_name(f".{self.folder.name}.lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(lock, another_publisher(self.name)):
             yield
 
     def look(self) -> Standing:
@@ -126,7 +126,7 @@ class FolderTarget:
     def sent(self, parcel: Parcel) -> bool:
         """Whether an earlier publish copied this file, and the copy is as it was."""
         mark = self._journal.mark(parcel.entry)
-        return mark is not None and mark == _mark(self._copies / parcel.entry.path)
+        return mark is not None and mark == stamp(self._copies / parcel.entry.path)
 
     def send(self, parcels: Sequence[Parcel]) -> None:
         """Copy files, hashing what is written."""
@@ -134,7 +134,7 @@ class FolderTarget:
             target = safe_join(self._copies, parcel.entry.path)
             with atomic_path(target) as temporary:
                 parcel.compare(*_copy(parcel.source(), temporary))
-            self._journal.add([(parcel.entry, _mark(target))])
+            self._journal.add([(parcel.entry, stamp(target))])
 
     def commit(self, parent: str, change: Change) -> str:
         """Build the next state and swap it in."""
@@ -142,9 +142,9 @@ class FolderTarget:
         with staged(self.folder, lambda: self._refuse_moved(parent)) as folder:
             remove_others(folder, [])
             for path in staying:
-                _second_name(self.folder / path, folder / path)
+                link_or_copy(self.folder / path, folder / path)
             for put in change.puts:
-                _second_name(self._copies / put.entry.path, folder / put.entry.path)
+                link_or_copy(self._copies / put.entry.path, folder / put.entry.path)
         return _head(self.folder)
 
     def _staying(self, change: Change) -> list[str]:
@@ -184,7 +184,7 @@ class FolderTarget:
         with staged(target, lambda: _refuse_there(target)) as folder:
             remove_others(folder, [])
             for path in (*(entry.path for entry in read_manifest(self.folder)), layout.MANIFEST):
-                _second_name(self.folder / path, folder / path)
+                link_or_copy(self.folder / path, folder / path)
 
     def finish(self) -> None:
         """Remove the copies' first names and the journal."""
@@ -201,32 +201,12 @@ def _refuse_there(target: Path) -> None:
         raise ReleaseError("the tag is taken by another state, and tags stay", where=target)
 
 
-def _mark(path: Path) -> Mark:
-    """What changes when a copy is replaced or written to; None when there is none."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return [found.st_size, found.st_mtime_ns, found.st_ino]
-
-
 def _copy(source: Path, target: Path) -> tuple[int, str]:
     """Copy a file; returns the size and sha256 of what was written."""
     digest, size = hashlib.sha256(), 0
     with source.open("rb") as read, target.open("wb") as written:
-        while block := read.read(_READ_BYTES):
+        while block := read.read(BLOCK_BYTES):
             digest.update(block)
             written.write(block)
             size += len(block)
     return size, digest.hexdigest()
-
-
-def _second_name(source: Path, target: Path) -> None:
-    """Give a file another name, or copy it where that is not possible."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # no hard links there
-        shutil.copyfile(source, target)
-        with target.open("rb") as file:
-            os.fsync(file.fileno())

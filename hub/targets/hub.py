@@ -53,7 +53,7 @@ from sparkle._cache import cache_folder
 from sparkle._files import exclusive
 from sparkle.builders.reading.client import CONFLICT, HubRefusal, Patience, quiet_clients, status_of
 from sparkle.hub.targets.journal import SentJournal
-from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, Stored, git_sha1
+from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, Stored, another_publisher, git_sha1
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ConfigError, ReleaseError
@@ -118,7 +118,9 @@ class HubTarget:
     @contextmanager
     def session(self) -> Iterator[None]:
         """Keep other publishers of this machine away from the repository."""
-        with exclusive(self._notes.with_suffix(".lock"), self.name):
+        lock = self._notes.with_suffix(".lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(lock, another_publisher(self.name)):
             yield
 
     def look(self) -> Standing:

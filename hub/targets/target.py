@@ -184,3 +184,8 @@ class Target(Protocol):
     def finish(self) -> None:
         """Forget what was only kept to go on from: everything is published."""
         ...
+
+
+def another_publisher(where: str) -> ReleaseError:
+    """What to say when somebody else holds the lock of a target."""
+    return ReleaseError("another process publishes there", where=where, fix="wait for it to end")

@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from sparkle._files import atomic_path, remove_leftovers, safe_join, write_atomic
+from sparkle._files import BLOCK_BYTES, atomic_path, remove_leftovers, safe_join, write_atomic
 from sparkle._progress import Progress
 from sparkle.builders.checks.files import check_document
 from sparkle.builders.reading.folder import FolderRemote
@@ -35,7 +35,6 @@ from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import ReleaseError
 
-_READ_BYTES = 1 << 20
 _RANGE_BYTES = 64 << 20  # the most of a request: what is held in memory at a time
 
 
@@ -128,7 +127,7 @@ def _fetch_whole(target: Path, entry: FileEntry, origin: Readable) -> Mended:
     with atomic_path(target) as temporary:
         digest = hashlib.sha256()
         with open_stream(origin, entry.path) as stream, temporary.open("wb") as file:
-            while block := stream.read(_READ_BYTES):
+            while block := stream.read(BLOCK_BYTES):
                 digest.update(block)
                 file.write(block)
         _require(digest.hexdigest(), entry, origin)

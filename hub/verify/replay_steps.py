@@ -14,11 +14,11 @@ How it works
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sparkle._files import link_or_copy
 from sparkle._progress import Progress
 from sparkle.generation.backend import Packaged, Prompted
 from sparkle.generation.config import RunConfig
@@ -252,4 +252,4 @@ def _link(recorded: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     if recorded.exists():
-        os.link(recorded, target)
+        link_or_copy(recorded, target)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from sparkle._files import BLOCK_BYTES
 from sparkle._processes import pool_of
 from sparkle._progress import Progress
 from sparkle.builders.release.assign import data_offsets
@@ -25,8 +26,6 @@ from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.validate import Finding
-
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class _Rebuild:
         """A member's data, in blocks; the tar is read on to where it begins."""
         self._skip(stream, member.offset - self.position)
         digest, left = hashlib.sha256(), member.size
-        while left and (block := stream.read(min(left, _READ_BYTES))):
+        while left and (block := stream.read(min(left, BLOCK_BYTES))):
             digest.update(block)
             left -= len(block)
             self.position += len(block)
@@ -91,7 +90,7 @@ class _Rebuild:
             self._note(member.name, problem, got=digest.hexdigest(), wanted=member.sha256)
 
     def _skip(self, stream: BinaryIO, count: int) -> None:
-        while count and (block := stream.read(min(count, _READ_BYTES))):
+        while count and (block := stream.read(min(count, BLOCK_BYTES))):
             count -= len(block)
             self.position += len(block)
 

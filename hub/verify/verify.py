@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from sparkle._processes import cpus, useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.folder import FolderRemote
 from sparkle.builders.reading.place import open_remote
@@ -20,8 +20,6 @@ from sparkle.hub.verify.place import Place, Readable
 from sparkle.hub.verify.repair import repair_folder
 from sparkle.hub.verify.report import LevelReport, Mended, VerifyOptions, VerifyReport, order, timed
 from sparkle.schemas.errors import RecordError, ReleaseError, UnsafePathError
-
-_ALONE_BYTES = 32 << 20  # what one process has read before another one would have started
 
 _Level = Callable[[Place, LevelReport, VerifyOptions, Progress, int], None]
 
@@ -46,12 +44,12 @@ def verify_release(
     if options.origin is not None:
         if not isinstance(remote, FolderRemote):
             raise ReleaseError("only a folder can be repaired", got=remote.name, wanted="a release's folder")
-        workers = options.workers or len(os.sched_getaffinity(0))
+        workers = options.workers or cpus()
         repaired = repair_folder(remote.folder, _open(options.origin), progress, options.say, workers)
     with tempfile.TemporaryDirectory(prefix="sparkle-verify-") as scratch:
         place = Place(remote, Path(scratch))
         opened = place.downloaded
-        workers = options.workers or _useful_workers(place)
+        workers = options.workers or useful_workers(place.sizes(place.files))
         reports = [_run(level, place, options, progress, workers) for level in order(options.levels)]
         reports[0].downloaded += opened  # the manifest counts to the first level
     return VerifyReport(place.name, place.commit, tuple(reports), repaired)
@@ -83,9 +81,3 @@ def _run(level: str, place: Place, options: VerifyOptions, progress: Progress, w
     if report.missing is not None and options.required:
         raise ReleaseError(f"level {level} cannot be tried", got=report.missing, where=place.name)
     return report
-
-
-def _useful_workers(place: Place) -> int:
-    """One process a processor, where there is enough to read."""
-    size = place.sizes(place.files)
-    return len(os.sched_getaffinity(0)) if size > _ALONE_BYTES else 1

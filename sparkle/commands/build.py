@@ -187,10 +187,9 @@ def validate(
         from dataclasses import asdict
 
         from sparkle._files import write_jsonl
-        from sparkle.builders.checks.release import CheckOptions, check_release, useful_workers
+        from sparkle.builders.checks.release import CheckOptions, check_release
 
-        processes = workers or useful_workers(release)
-        options = CheckOptions(contents=not quick, media=media, bench=bench, workers=processes)
+        options = CheckOptions(contents=not quick, media=media, bench=bench, workers=workers)
         found = check_release(release, terminal.progress, options)
         if report is not None:
             write_jsonl(report, (asdict(finding) for finding in found.findings))

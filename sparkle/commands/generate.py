@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sparkle._processes import cpus
 from sparkle.commands.console import Terminal
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 
@@ -81,7 +81,7 @@ def generate(
             listed,
             out,
             resolved,
-            workers=workers or len(os.sched_getaffinity(0)),
+            workers=workers or cpus(),
             shard=shard,
             progress=terminal.progress,
             say=terminal.say,

@@ -14,7 +14,6 @@ is deleted; a kill in between leaves files that the next run finds again.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -22,6 +21,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sparkle._files import exclusive
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
 from sparkle.hub.staging.store.purging import delete_doomed
@@ -55,15 +55,12 @@ def open_root(path: Path) -> Iterator[Root]:
             fix="give --root a folder of its own; it is made when it is not there",
         )
     path.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds private repositories
-    with (path / "lock").open("wb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                "another process works on this staging hub",
-                where=path,
-                fix="stop its `sparkle-hub serve`, or give --root another folder",
-            ) from None
+    busy = ConfigError(
+        "another process works on this staging hub",
+        where=path,
+        fix="stop its `sparkle-hub serve`, or give --root another folder",
+    )
+    with exclusive(path / "lock", busy):
         blobs = BlobStore(path)
         with closing(Database(path / "hub.db")) as database:
             delete_doomed(database, blobs)
