@@ -35,6 +35,15 @@ def parse_id(sample_id: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
+def is_id(text: str) -> bool:
+    """Return whether a text is a sample id."""
+    try:
+        parse_id(text)
+    except RecordError:
+        return False
+    return True
+
+
 def theme_of(sample_id: str) -> str:
     """The theme in a sample id."""
     return parse_id(sample_id)[0]

@@ -1,4 +1,4 @@
-"""Every path of a run and of a release, and nowhere else.
+"""Every path of a run and of a release, made and parsed (`parse`), and nowhere else.
 
 A run (generation writes it, builders read it)::
 
@@ -32,11 +32,17 @@ A release (upstream's layout, ours below it)::
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePosixPath
 
-from sparkle.schemas.ids import theme_of
+from sparkle.schemas.ids import THEMES, is_id, theme_of
 
 INTERMEDIATE = "intermediate_data"
+DATA, RECORDS, PROMPTS = "data", "records", "prompts"
+WEBDATASET, ASSETS = "webdataset", "assets"
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,6 @@ class Kind:
         """The path of a tar of this kind in a release."""
         name = f"{theme}_{self.name}_part{part:02d}.tar"
         return f"{INTERMEDIATE}/{name}" if self.intermediate else name
-
-    def part(self, theme: str, path: str) -> int | None:
-        """The number of a tar of this kind by its path in a release; None for any other path."""
-        start, end = self.shard(theme, 0).split("00")
-        digits = path.removeprefix(start).removesuffix(end)
-        number = int(digits) if digits.isdecimal() and digits.isascii() else -1
-        return number if number >= 0 and self.shard(theme, number) == path else None
 
 
 SOURCE_VIDEO = Kind("source_video", ".mp4", False, "src.mp4")
@@ -134,12 +133,12 @@ RECORD_FILES: dict[str, str] = {
 
 def prompts_csv(theme: str) -> str:
     """Upstream's table of pairs of a theme."""
-    return f"prompts/{theme}_train.csv"
+    return f"{PROMPTS}/{theme}_train.csv"
 
 
 def metadata_jsonl(theme: str) -> str:
     """Upstream's training metadata of a theme."""
-    return f"prompts/{theme}_train_metadata.jsonl"
+    return f"{PROMPTS}/{theme}_train_metadata.jsonl"
 
 
 def record_file(theme: str, step: str) -> str:
@@ -147,19 +146,33 @@ def record_file(theme: str, step: str) -> str:
     return f"{INTERMEDIATE}/{theme}/{RECORD_FILES[step]}"
 
 
+def text_files(theme: str) -> tuple[str, ...]:
+    """Upstream's table of pairs and JSON lines of a theme."""
+    return (
+        prompts_csv(theme),
+        metadata_jsonl(theme),
+        *(record_file(theme, step) for step in RECORD_FILES),
+    )
+
+
+def data_folder(theme: str) -> str:
+    """The folder of a theme's tables of pairs."""
+    return f"{DATA}/{theme}"
+
+
 def data_parquet(theme: str, part: int, parts: int) -> str:
     """A Parquet file of a theme's pairs; the name is what the Hub's viewer expects of split `train`."""
-    return f"data/{theme}/train-{part:05d}-of-{parts:05d}.parquet"
+    return f"{data_folder(theme)}/train-{part:05d}-of-{parts:05d}.parquet"
 
 
 def records_parquet(theme: str) -> str:
     """The Parquet file of a theme's records: boxes, labels, reasonings."""
-    return f"records/{theme}.parquet"
+    return f"{RECORDS}/{theme}.parquet"
 
 
 def webdataset_shard(theme: str, number: int) -> str:
     """A paired shard of a theme."""
-    return f"webdataset/{theme}-{number:06d}.tar"
+    return f"{WEBDATASET}/{theme}-{number:06d}.tar"
 
 
 def webdataset_member(sample_id: str, field: str) -> str:
@@ -169,12 +182,94 @@ def webdataset_member(sample_id: str, field: str) -> str:
 
 def plot(name: str) -> str:
     """A plot that the card shows."""
-    return f"assets/{name}"
+    return f"{ASSETS}/{name}"
 
 
 def strip(theme: str) -> str:
     """An animated strip that the card shows: sources of a theme, and what they became."""
-    return f"assets/strip_{theme}.webp"
+    return f"{ASSETS}/strip_{theme}.webp"
+
+
+# --- what a path of a release is -------------------------------------------------------------------
+
+
+class What(Enum):
+    """What a file of a release is."""
+
+    PAIRS = "a table of pairs"
+    RECORDS = "a table of records"
+    TEXT = "a table of pairs as csv, or JSON lines"
+    TAR = "a tar of a kind"
+    FILE = "an artifact as a file of its own"
+    PAIRED = "a paired shard"
+    ASSET = "a picture of the card"
+    OTHER = "anything else: a page, or no file of the layout"
+
+
+@dataclass(frozen=True)
+class Located:
+    """What a path says.
+
+    Attributes:
+        what: What is there.
+        theme: The theme that it is of; None for a file of all themes.
+        kind: The kind of an artifact or of a tar of artifacts.
+        part: The number of a tar, of a paired shard or of a table; None for a table under another name than
+            ours.
+    """
+
+    what: What
+    theme: str | None = None
+    kind: Kind | None = None
+    part: int | None = None
+
+
+_OF_THEME = re.compile(
+    f"(?P<folder>{INTERMEDIATE}|{DATA}|{RECORDS}|{PROMPTS}|{WEBDATASET}|{ASSETS}/strip_)?/?"
+    f"(?P<theme>{'|'.join(THEMES)})(?P<rest>[-_./].*)"
+)
+_TAR_NAME = re.compile(f"_(?P<kind>{'|'.join(KIND_BY_NAME)})_part(?P<part>[0-9]{{2,}})[.]tar")
+_TABLE_NAME = re.compile("/(?:train-(?P<part>[0-9]{5})-of-[0-9]{5}|[^/]+)[.]parquet")
+_PAIRED_NAME = re.compile("-(?P<part>[0-9]{6,})[.]tar")
+
+
+def parse(path: str) -> Located:
+    """Tell what a path of a release is, by its name alone."""
+    match = _OF_THEME.fullmatch(path)
+    if match is None:
+        return Located(What.ASSET if path.startswith(f"{ASSETS}/") else What.OTHER)
+    folder, theme, rest = match.groups()
+    if folder == DATA and (name := _TABLE_NAME.fullmatch(rest)):
+        return Located(What.PAIRS, theme, part=None if name["part"] is None else int(name["part"]))
+    if folder == WEBDATASET and (name := _PAIRED_NAME.fullmatch(rest)):
+        return Located(What.PAIRED, theme, part=int(name["part"]))
+    if path == records_parquet(theme):
+        return Located(What.RECORDS, theme)
+    if path in text_files(theme):
+        return Located(What.TEXT, theme)
+    if folder in (None, INTERMEDIATE):
+        return _parse_artifact(path, theme, rest)
+    return Located(What.ASSET if path == strip(theme) else What.OTHER, theme)
+
+
+def _parse_artifact(path: str, theme: str, rest: str) -> Located:
+    """Tell what a tar or a loose artifact is, or what lies beside them."""
+    if name := _TAR_NAME.fullmatch(rest):
+        kind, part = KIND_BY_NAME[name["kind"]], int(name["part"])
+        if kind.shard(theme, part) == path:
+            return Located(What.TAR, theme, kind, part)
+    found = KIND_BY_NAME.get(PurePosixPath(rest).parent.name)
+    stem = PurePosixPath(rest).stem
+    # Tars that are unpacked at the root leave intermediates there, not below their own folder.
+    if found is not None and is_id(stem) and path in (found.path(stem), found.member(stem)):
+        return Located(What.FILE, theme, found)
+    return Located(What.OTHER, theme)
+
+
+def tables_of(theme: str, paths: Iterable[str]) -> list[str]:
+    """Return those of some paths that are a theme's tables of pairs, in order."""
+    wanted = f"{data_folder(theme)}/"
+    return sorted(path for path in paths if path.startswith(wanted) and path.endswith(".parquet"))
 
 
 # --- a bench ---------------------------------------------------------------------------------------

@@ -23,21 +23,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from sparkle._progress import size_text
 from sparkle._run_folder import Reclaimed
 from sparkle.builders.building.pack import Journal, ShardPlan
 from sparkle.builders.release.artifact import Content
 from sparkle.builders.release.assign import assign, member_bytes
 from sparkle.builders.release.manifest import read_manifest
+from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.sample import Sample
-from sparkle.builders.release.tables import Placement, Placements
+from sparkle.builders.release.tables import Placement, Placements, read_columns
 from sparkle.schemas import layout
-from sparkle.schemas.errors import RecordError, ReleaseError
+from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KINDS, Kind
-from sparkle.schemas.validate import check, parse_strict
 
 # Text and tables are made of the outcomes: most of them once as JSON lines and once, compressed, as Parquet
 # (measured: 1.03 times the outcomes, on 3,000 drawn records of upstream's lengths).
@@ -130,7 +128,7 @@ class Space:
     free: int
 
     def __str__(self) -> str:
-        needs = f"needs {_gigabytes(self.needed)} of {_gigabytes(self.free)} that are free"
+        needs = f"needs {size_text(self.needed)} of {size_text(self.free)} that are free"
         return f"plan: {self.write} tars to write, {self.reuse} to use again; {needs}"
 
 
@@ -208,10 +206,6 @@ def _outcome_bytes(run: Path) -> int:
     return sum(path.stat().st_size for path in files)
 
 
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
-
-
 # --- the release before ----------------------------------------------------------------------------
 
 
@@ -240,11 +234,14 @@ def read_previous(folder: Path) -> Previous:
         ReleaseError: it is no release, or its manifest, provenance or tables cannot be read.
     """
     listed = [entry.path for entry in read_manifest(folder)]
-    numbers = next_numbers(listed, _recorded_numbers(folder))
+    try:
+        recorded = read_provenance(folder / layout.PROVENANCE).document.get("next_parts", {})
+    except ReleaseError as error:
+        raise _unreadable(error) from None
+    numbers = next_numbers(listed, recorded)
     parts: dict[tuple[str, str], dict[int, tuple[str, ...]]] = {}
     for theme in THEMES:
-        tables = sorted(path for path in listed if path.startswith(f"data/{theme}/"))
-        if tables:
+        if tables := layout.tables_of(theme, listed):
             parts |= _read_parts(folder, theme, tables)
     return Previous(folder, parts, numbers)
 
@@ -256,27 +253,12 @@ def next_numbers(paths: Sequence[str], recorded: NextNumbers) -> dict[str, dict[
         paths: The files of a release.
         recorded: What its provenance says.
     """
-    tars = [path for path in paths if path.endswith(".tar")]
     numbers = {theme: dict(recorded.get(theme, {})) for theme in THEMES}
-    for theme, known in numbers.items():
-        for kind in KINDS:
-            used = [number for path in tars if (number := kind.part(theme, path)) is not None]
-            if used:
-                known[kind.name] = max(known.get(kind.name, 0), 1 + max(used))
+    for tar in map(layout.parse, paths):
+        if tar.what is layout.What.TAR and tar.theme and tar.kind and tar.part is not None:
+            known = numbers[tar.theme]
+            known[tar.kind.name] = max(known.get(tar.kind.name, 0), 1 + tar.part)
     return {theme: known for theme, known in numbers.items() if known}
-
-
-def _recorded_numbers(folder: Path) -> NextNumbers:
-    path = folder / layout.PROVENANCE
-    try:
-        document = parse_strict(path.read_bytes())
-        check("provenance", document, where=str(path))
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    except RecordError as error:
-        raise _unreadable(path, error.problem) from None
-    numbers: NextNumbers = document.get("next_parts", {})
-    return numbers
 
 
 def _read_parts(
@@ -286,15 +268,18 @@ def _read_parts(
     values: dict[str, list[Any]] = {name: [] for name in columns}
     for path in tables:
         try:
-            table = pq.ParquetFile(folder / path).read(columns)
-            for name in columns:
-                values[name] += table[name].to_pylist()
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise _unreadable(folder / path, error) from None
+            table = read_columns(folder / path, columns)
+        except ReleaseError as error:
+            raise _unreadable(error) from None
+        for name in columns:
+            values[name] += table[name].to_pylist()
     parts: dict[tuple[str, str], dict[int, tuple[str, ...]]] = {}
     for kind in KINDS:
         shards = values[f"{kind.name}_shard"]
-        numbers = {path: kind.part(theme, path or "") for path in set(shards)}
+        named = {path: layout.parse(path or "") for path in set(shards)}
+        numbers = {
+            path: at.part if (at.theme, at.kind) == (theme, kind) else None for path, at in named.items()
+        }
         ids: dict[int, list[str]] = {}
         for sample_id, path in zip(values["task"], shards, strict=True):
             number = numbers[path]
@@ -304,10 +289,10 @@ def _read_parts(
     return parts
 
 
-def _unreadable(path: Path, problem: object) -> ReleaseError:
+def _unreadable(error: ReleaseError) -> ReleaseError:
     return ReleaseError(
         "the previous release cannot be read, so its parts are not known",
-        got=problem,
-        where=path,
+        got=error.got,
+        where=error.where,
         fix="`--repack` assigns every sample afresh; `sparkle validate` says what is wrong with the release",
     )

@@ -22,13 +22,12 @@ import jinja2
 from sparkle.builders.cards.facts import PERCENTILES, Facts, ThemeFacts, read_facts
 from sparkle.builders.cards.plots import PLOTS
 from sparkle.builders.release.formats import CSV_COLUMNS
-from sparkle.builders.release.removed import Removed
+from sparkle.builders.release.removed import Removed, read_provenance
 from sparkle.schemas import layout
-from sparkle.schemas.errors import RecordError, ReleaseError
+from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.funnel import merge_funnels
 from sparkle.schemas.ids import TAXONOMY_THEMES
 from sparkle.schemas.layout import KIND_BY_NAME, KINDS
-from sparkle.schemas.validate import parse_strict
 
 _TEMPLATE, _IMPORTED_TEMPLATE = "dataset_card.md", "upstream_card.md"
 
@@ -56,15 +55,14 @@ def render_card(folder: Path) -> str:
     Raises:
         ReleaseError: its tables or its provenance cannot be read.
     """
+    provenance = read_provenance(folder / layout.PROVENANCE)
+    document, facts = provenance.document, read_facts(folder)
     try:
-        document = parse_strict((folder / layout.PROVENANCE).read_bytes())
-        facts = read_facts(folder)
-        imported = "imported" in document
-        context = _imported(folder, document) if imported else _built(folder, document, facts)
-    except (OSError, RecordError, LookupError, TypeError) as error:
+        context = _imported(folder, document) if provenance.imported else _built(folder, document, facts)
+    except (LookupError, TypeError) as error:
         where = folder / layout.PROVENANCE
         raise ReleaseError("the release's provenance cannot be read", got=error, where=where) from None
-    template = _IMPORTED_TEMPLATE if imported else _TEMPLATE
+    template = _IMPORTED_TEMPLATE if provenance.imported else _TEMPLATE
     return render(template, _common(document, facts) | context)
 
 

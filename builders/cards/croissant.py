@@ -11,21 +11,19 @@ How it works
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sparkle.builders.cards.card import licence_of
 from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.tables import open_table
 from sparkle.schemas.canonical import dump_document
-from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
-from sparkle.schemas.layout import KINDS, Kind
+from sparkle.schemas.layout import KINDS, Kind, What, data_folder, parse, tables_of
 
 _CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 _LICENCES = {"cc-by-4.0": "https://creativecommons.org/licenses/by/4.0/"}  # by the Hub's names
@@ -36,7 +34,6 @@ _TYPES = {
     pa.float64(): "sc:Float",
 }
 _FORMATS = {".mp4": "video/mp4", ".png": "image/png", ".npz": "application/zip"}
-_DATA = re.compile(r"data/(?P<theme>[a-z0-9]+)/[^/]+[.]parquet")
 
 # The context that the Croissant 1.0 specification gives, appendix 1; readers compare its keys.
 _CONTEXT: dict[str, Any] = {
@@ -91,13 +88,19 @@ def dump_croissant(folder: Path, entries: Iterable[FileEntry], card: str) -> byt
         ReleaseError: a table cannot be read.
     """
     files = {entry.path: entry for entry in sorted(entries, key=lambda entry: entry.path)}
-    tables = {theme: [path for path in files if _is_table(path, theme)] for theme in THEMES}
-    tables = {theme: paths for theme, paths in tables.items() if paths}
+    tables = {theme: paths for theme in THEMES if (paths := tables_of(theme, files))}
+    located = {path: parse(path) for path in files}
     tars = {
         (theme, kind): paths
         for theme in tables
         for kind in KINDS
-        if (paths := [path for path in files if kind.part(theme, path) is not None])
+        if (
+            paths := [
+                path
+                for path, at in located.items()
+                if (at.what, at.theme, at.kind) == (What.TAR, theme, kind)
+            ]
+        )
     }
     document = {
         "@context": _CONTEXT,
@@ -121,11 +124,6 @@ def _licence(card: str) -> dict[str, str]:
     return {"license": _LICENCES[name]} if name in _LICENCES else {}
 
 
-def _is_table(path: str, theme: str) -> bool:
-    match = _DATA.fullmatch(path)
-    return match is not None and match["theme"] == theme
-
-
 def _distribution(
     files: Mapping[str, FileEntry],
     tables: Mapping[str, Sequence[str]],
@@ -143,7 +141,7 @@ def _distribution(
             "name": _table_set(theme),
             "description": f"The pairs of theme {theme}, one a row.",
             "encodingFormat": "application/x-parquet",
-            "includes": f"data/{theme}/*.parquet",
+            "includes": f"{data_folder(theme)}/*.parquet",
         }
     for (theme, kind), paths in tars.items():
         yield {
@@ -199,10 +197,7 @@ def _columns(paths: Sequence[Path]) -> dict[str, pa.DataType]:
     found: dict[str, pa.DataType] = {}
     nulls: set[str] = set()
     for path in paths:
-        try:
-            file = pq.ParquetFile(path)
-        except (OSError, pa.ArrowException) as error:
-            raise ReleaseError("a table cannot be read", got=error, where=path) from None
+        file = open_table(path)
         found |= {field.name: field.type for field in file.schema_arrow if field.type in _TYPES}
         for group in range(file.metadata.num_row_groups):
             row_group = file.metadata.row_group(group)

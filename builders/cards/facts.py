@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from sparkle.builders.release.tables import SCORE_COLUMNS
+from sparkle.builders.release.tables import SCORE_COLUMNS, read_columns
+from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KINDS
@@ -106,23 +105,17 @@ def read_facts(folder: Path) -> Facts:
     Raises:
         ReleaseError: there are no tables, or one cannot be read.
     """
-    found = [(theme, sorted((folder / "data" / theme).glob("*.parquet"))) for theme in THEMES]
-    tables = {theme: _read(files) for theme, files in found if files}
+    found = [(theme, sorted((folder / layout.data_folder(theme)).glob("*.parquet"))) for theme in THEMES]
+    tables = {
+        theme: pa.concat_tables([read_columns(file, _COLUMNS) for file in files])
+        for theme, files in found
+        if files
+    }
     if not tables:
-        raise ReleaseError("the release has no tables", where=folder / "data")
+        raise ReleaseError("the release has no tables", where=folder / layout.DATA)
     sources = Counter(sha256 for table in tables.values() for sha256 in table["source_sha256"].to_pylist())
     shared = sum(count for sha256, count in sources.items() if sha256 is not None and count > 1)
     return Facts(tuple(_facts(theme, table) for theme, table in tables.items()), shared)
-
-
-def _read(files: Sequence[Path]) -> pa.Table:
-    tables = []
-    for file in files:
-        try:
-            tables.append(pq.ParquetFile(file).read(columns=list(_COLUMNS)).select(_COLUMNS))
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise ReleaseError("a table cannot be read", got=error, where=file) from None
-    return pa.concat_tables(tables)
 
 
 def _facts(theme: str, table: pa.Table) -> ThemeFacts:

@@ -17,17 +17,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.sample import SCORES
-from sparkle.builders.release.tables import MEASURE_COLUMNS, pairs_schema
+from sparkle.builders.release.tables import MEASURE_COLUMNS, pairs_schema, read_columns
 from sparkle.schemas import layout
-from sparkle.schemas.errors import RecordError, ReleaseError
+from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.funnel import merge_funnels
 from sparkle.schemas.ids import THEMES, theme_of
 from sparkle.schemas.layout import KINDS
-from sparkle.schemas.validate import parse_strict
 
 _MOST_BINS = 24
 _SAME = 1e-9  # values that differ by a smaller share of themselves go into one bin
@@ -110,12 +108,11 @@ def read_stats(folder: Path) -> Stats:
         ReleaseError: its tables or provenance cannot be read.
     """
     columns = _read_tables(folder)
+    runs = read_provenance(folder / layout.PROVENANCE).document["runs"]
     try:
-        document = parse_strict((folder / layout.PROVENANCE).read_bytes())
-        runs = document["runs"]
         funnels = [run["funnel"] for run in runs]
         limits = [run["config"]["thresholds"] for run in runs]
-    except (OSError, RecordError, LookupError, TypeError) as error:
+    except (LookupError, TypeError) as error:
         raise ReleaseError(
             "the release's provenance cannot be read", got=error, where=folder / layout.PROVENANCE
         ) from None
@@ -123,17 +120,14 @@ def read_stats(folder: Path) -> Stats:
 
 
 def _read_tables(folder: Path) -> Columns:
-    files = sorted((folder / "data").glob("*/*.parquet"))
+    files = sorted((folder / layout.DATA).glob("*/*.parquet"))
     if not files:
-        raise ReleaseError("the release has no tables", where=folder / "data")
+        raise ReleaseError("the release has no tables", where=folder / layout.DATA)
     columns: Columns = {name: [] for name in COLUMNS}
     for file in files:
-        try:
-            table = pq.ParquetFile(file).read(columns=list(COLUMNS))
-            for name in COLUMNS:
-                columns[name] += table[name].to_pylist()
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise ReleaseError("a table cannot be read", got=error, where=file) from None
+        table = read_columns(file, COLUMNS)
+        for name in COLUMNS:
+            columns[name] += table[name].to_pylist()
     return columns
 
 

@@ -19,7 +19,6 @@ from sparkle.schemas.errors import RecordError, UnsafePathError
 from sparkle.schemas.validate import MAX_LINE_BYTES, Finding, findings_of, parse_strict
 
 _ALWAYS = (layout.CARD, layout.PROVENANCE)
-_PAIRED = layout.webdataset_shard("", 0).partition("/")[0] + "/"  # the folder of paired shards
 _JOB_BYTES, _JOB_FILES = 64 << 20, 500  # of a job: a tenth of a second of hashing, or of opening files
 
 
@@ -119,8 +118,8 @@ def hash_jobs(
     batch: list[FileEntry] = []
     size = 0
     for entry in entries:
-        tar = entry.path.endswith(".tar") and not (contents and entry.path.startswith(_PAIRED))
-        if entry.path not in wrong and not tar:
+        paired = contents and layout.parse(entry.path).what is layout.What.PAIRED
+        if entry.path not in wrong and (paired or not entry.path.endswith(".tar")):
             batch.append(entry)
             size += entry.size
             if size >= _JOB_BYTES or len(batch) >= _JOB_FILES:

@@ -33,7 +33,7 @@ from sparkle.builders.checks.tables import check_rows, records_jobs, take_record
 from sparkle.builders.checks.tars import check_contents, check_loose, compare_shapes, take_tars, tar_jobs
 from sparkle.builders.checks.text import take_text, text_jobs
 from sparkle.builders.release.manifest import FileEntry, list_files
-from sparkle.builders.release.removed import Removed
+from sparkle.builders.release.removed import Provenance, Removed
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import THEMES
@@ -141,26 +141,29 @@ class _Check:
 
     def _surveys(self) -> list[Survey]:
         """The themes that are there, with what the provenance says of all of them."""
-        origin, wrong = check_document(self.folder, layout.PROVENANCE, "provenance")
+        document, wrong = check_document(self.folder, layout.PROVENANCE, "provenance")
+        origin = Provenance(document or {"runs": ()})
         self.findings += wrong
         limits: list[Thresholds] = []
         rates: set[float] = set()
-        for number, run in enumerate(origin["runs"] if origin else ()):
+        for number, run in enumerate(origin.document["runs"]):
             rates.add(_rate(run["config"]))
             try:
                 limits.append(Thresholds.from_json(run["config"].get("thresholds", {})))
             except RecordError as error:
                 pointer = f"/runs/{number}/config/thresholds{error.where or ''}"
                 self.findings.append(Finding(layout.PROVENANCE, 0, pointer, error.problem, error.got))
-        self.preview = origin["options"]["preview"] if origin else None
-        self.removed = Removed.of(origin or {})
-        themes = [theme for theme in THEMES if _has_theme(self.files, theme)]
+        self.preview = document["options"]["preview"] if document else None
+        self.removed = origin.removed
+        there = {layout.parse(path).theme for path in self.files}
+        themes = [theme for theme in THEMES if theme in there]
         if not themes:
             wanted = f"one of {', '.join(THEMES)}"
             self.findings.append(Finding(".", 0, "", "no theme has a file", wanted=wanted))
         fps = frozenset(rates or {_FPS})
-        imported = bool(origin and "imported" in origin)
-        return [Survey(self.folder, theme, self.files, tuple(limits), fps, imported) for theme in themes]
+        return [
+            Survey(self.folder, theme, self.files, tuple(limits), fps, origin.imported) for theme in themes
+        ]
 
     def _read_text(self, entries: Sequence[FileEntry], surveys: Sequence[Survey]) -> None:
         """Read text files and tables of records, and hash everything but tars, all at once."""
@@ -226,10 +229,3 @@ def _rate(config: Mapping[str, Any]) -> float:
     source = config.get("source")
     fps = source.get("fps") if isinstance(source, dict) else None
     return float(fps) if isinstance(fps, int | float) else _FPS
-
-
-def _has_theme(files: frozenset[str], theme: str) -> bool:
-    """Whether any file of a theme is there, in any of its places."""
-    places = (f"prompts/{theme}_", f"data/{theme}/", f"records/{theme}.", f"{theme}/", f"{theme}_")
-    starts = (*places, *(f"{layout.INTERMEDIATE}/{place}" for place in places[3:]))
-    return any(path.startswith(starts) for path in files)

@@ -12,7 +12,6 @@ A theme's table of records: its boxes, labels and reasonings are those of the JS
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from itertools import chain, pairwise
@@ -22,15 +21,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sparkle.builders.checks.census import Finder, Keys, Numbers, Place, Segment, id_of, index_reader, keys_of
 from sparkle.builders.checks.csv import read_row
 from sparkle.builders.checks.lines import UNKNOWN, Digests, digest, digest_text
 from sparkle.builders.checks.survey import Survey
 from sparkle.builders.checks.text import read_line
-from sparkle.builders.release.tables import RECORDS_SCHEMA, pairs_schema
+from sparkle.builders.release.tables import RECORDS_SCHEMA, TableFile, open_table, pairs_schema, table_errors
 from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS, Kind
 from sparkle.schemas.records import MeasureRecord
 from sparkle.schemas.rules import judge
@@ -76,8 +75,9 @@ def check_rows(survey: Survey, preview: int | None) -> None:
         survey: The theme.
         preview: How many rows have a preview; None where the release does not say.
     """
-    pattern = f"data/{survey.theme}/train-[0-9]{{5}}-of-[0-9]{{5}}[.]parquet"
-    files = sorted(path for path in survey.files if re.fullmatch(pattern, path))
+    files = [
+        path for path in layout.tables_of(survey.theme, survey.files) if layout.parse(path).part is not None
+    ]
     expected = [layout.data_parquet(survey.theme, part, len(files)) for part in range(len(files))]
     if not files:
         survey.has(layout.data_parquet(survey.theme, 0, 1))
@@ -88,7 +88,7 @@ def check_rows(survey: Survey, preview: int | None) -> None:
     against = _Against(survey)
     before, whole = 0, True
     for file in files:
-        parquet = open_table(survey, file, pairs_schema())
+        parquet = _open(survey, file, pairs_schema())
         if parquet is None:
             whole = False
             continue
@@ -107,14 +107,14 @@ def check_rows(survey: Survey, preview: int | None) -> None:
         survey.places.append(place)
 
 
-def open_table(survey: Survey, file: str, schema: pa.Schema) -> pq.ParquetFile | None:
+def _open(survey: Survey, file: str, schema: pa.Schema) -> TableFile | None:
     """A Parquet file with the columns of a schema; None, and a finding, when it is not one."""
     try:
-        parquet = pq.ParquetFile(survey.folder / file)
-        found = parquet.schema_arrow.remove_metadata()
-    except (pa.ArrowException, OSError) as error:
-        survey.note(file, 0, "", "not a Parquet file that can be read", got=error)
+        parquet = open_table(survey.folder / file)
+    except ReleaseError as error:
+        survey.note(file, 0, "", error.problem, got=error.got)
         return None
+    found = parquet.schema_arrow.remove_metadata()
     if found.equals(schema):
         return parquet
     unlike = set(found) ^ set(schema)
@@ -129,26 +129,32 @@ def open_table(survey: Survey, file: str, schema: pa.Schema) -> pq.ParquetFile |
     return None
 
 
-def read_batches(survey: Survey, file: str, parquet: pq.ParquetFile, columns: list[str]) -> Iterator[_Batch]:
+def read_batches(survey: Survey, file: str, parquet: TableFile, columns: list[str]) -> Iterator[_Batch]:
     """Yield the rows of a table; ids that are none are findings, and so is a file that is damaged."""
     index_of = index_reader(survey.theme)
     first = 0
-    try:
-        for table in parquet.iter_batches(BATCH_ROWS, columns=columns):
-            rows, indices = [], []
-            for row, sample_id in enumerate(table.column("task").to_pylist()):
-                index = None if sample_id is None else index_of(sample_id)
-                if index is None:
-                    problem = f"not an id of theme {survey.theme}"
-                    survey.note(file, 0, f"/rows/{first + row}/task", problem, got=repr(sample_id))
-                else:
-                    rows.append(row)
-                    indices.append(index)
-            keys = keys_of(np.array(indices, np.int64))
-            yield _Batch(file, first, table, np.array(rows, np.int64), keys)
-            first += table.num_rows
-    except (pa.ArrowException, OSError) as error:
-        survey.note(file, 0, f"/rows/{first}", "not a Parquet file that can be read", got=error)
+    batches = parquet.iter_batches(BATCH_ROWS, columns=columns)
+    while True:
+        try:
+            with table_errors(file):
+                table = next(batches, None)
+        except ReleaseError as error:
+            survey.note(file, 0, f"/rows/{first}", error.problem, got=error.got)
+            return
+        if table is None:
+            return
+        rows, indices = [], []
+        for row, sample_id in enumerate(table.column("task").to_pylist()):
+            index = None if sample_id is None else index_of(sample_id)
+            if index is None:
+                problem = f"not an id of theme {survey.theme}"
+                survey.note(file, 0, f"/rows/{first + row}/task", problem, got=repr(sample_id))
+            else:
+                rows.append(row)
+                indices.append(index)
+        keys = keys_of(np.array(indices, np.int64))
+        yield _Batch(file, first, table, np.array(rows, np.int64), keys)
+        first += table.num_rows
 
 
 def _check_previews(survey: Survey, batch: _Batch, shown: int) -> None:
@@ -363,17 +369,18 @@ class RecordsJob:
         labelled: list[bool] = []
         problem = None
         try:
-            parquet = pq.ParquetFile(self.path)
-            for group in self.groups:
-                for batch in parquet.read_row_group(group, use_threads=False).to_batches():
-                    for sample_id in batch.column("task").to_pylist():
-                        index = None if sample_id is None else index_of(sample_id)
-                        indices.append(-1 if index is None else index)
-                    for row, fits in _rows(batch):
-                        told.append(row)
-                        labelled.append(fits)
-        except (pa.ArrowException, OSError) as error:
-            problem = str(error)
+            with table_errors(self.path):
+                parquet = open_table(self.path)
+                for group in self.groups:
+                    for batch in parquet.read_row_group(group, use_threads=False).to_batches():
+                        for sample_id in batch.column("task").to_pylist():
+                            index = None if sample_id is None else index_of(sample_id)
+                            indices.append(-1 if index is None else index)
+                        for row, fits in _rows(batch):
+                            told.append(row)
+                            labelled.append(fits)
+        except ReleaseError as error:
+            problem = error.got
         count = len(told)
         table = np.array(told, np.uint64).reshape(count, len(_SAID) + 1)
         names = ("prompt", *_SAID)
@@ -388,7 +395,7 @@ class RecordsJob:
 def records_jobs(survey: Survey) -> list[RecordsJob]:
     """What has to be read; a table that cannot be read is a finding."""
     file = layout.records_parquet(survey.theme)
-    parquet = open_table(survey, file, RECORDS_SCHEMA) if survey.has(file) else None
+    parquet = _open(survey, file, RECORDS_SCHEMA) if survey.has(file) else None
     if parquet is None:
         return []
     groups = range(parquet.metadata.num_row_groups)
@@ -407,8 +414,7 @@ def take_records(survey: Survey, answers: Iterator[Records]) -> None:
     file = layout.records_parquet(survey.theme)
     for part in parts:
         if part.problem is not None:
-            problem = "not a Parquet file that can be read"
-            survey.note(file, 0, "", problem, got=part.problem)
+            survey.note(file, 0, "", "a table cannot be read", got=part.problem)
             return
     indices = np.concatenate([part.indices for part in parts])
     rows = np.flatnonzero(indices >= 0)

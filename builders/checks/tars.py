@@ -10,7 +10,6 @@ The loose files of a theme: those of the first samples and no others, with their
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
 
@@ -53,9 +52,13 @@ def tar_jobs(
     """
     jobs: list[TarJob | UpstreamTarJob] = []
     for kind in KINDS:
-        pattern = re.escape(kind.shard(survey.theme, 0)).replace("part00", "part([0-9]{2,})")
-        found = {int(part[1]) for path in survey.files if (part := re.fullmatch(pattern, path))}
-        tars = [kind.shard(survey.theme, part) for part in sorted(found)]
+        found = (layout.parse(path) for path in survey.files)
+        parts = [
+            at.part
+            for at in found
+            if (at.what, at.theme, at.kind) == (layout.What.TAR, survey.theme, kind) and at.part is not None
+        ]
+        tars = [kind.shard(survey.theme, part) for part in sorted(parts)]
         place = survey.tars[kind.name] = Place(tars[0] if tars else kind.shard(survey.theme, 0), apart=True)
         if tars:
             survey.places.append(place)

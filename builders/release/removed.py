@@ -95,6 +95,51 @@ class Removed(Record):
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """provenance.json: how a release came to be.
+
+    Attributes:
+        document: All of it.
+    """
+
+    document: Mapping[str, Any]
+
+    @property
+    def imported(self) -> bool:
+        """Whether the release was made by `sparkle import`: its tars are as somebody else wrote them."""
+        return "imported" in self.document
+
+    @property
+    def removed(self) -> Removed:
+        """What was taken down of it."""
+        return Removed.of(self.document)
+
+    @property
+    def preview(self) -> int:
+        """How many first samples of a theme are also there as loose files and with a preview."""
+        return self.document["options"]["preview"] or 0
+
+
+def read_provenance(file: Path) -> Provenance:
+    """Read the provenance of a release; raises ReleaseError."""
+    problem: object
+    try:
+        document = parse_strict(file.read_bytes())
+        check("provenance", document, where=str(file))
+        return Provenance(document)
+    except OSError as error:
+        problem = error
+    except RecordError as error:
+        problem = error.problem if error.got is None else f"{error.problem}: {error.got}"
+    raise ReleaseError(
+        "the release's provenance cannot be read",
+        got=problem,
+        where=file,
+        fix="`sparkle validate` says what is wrong with it",
+    )
+
+
+@dataclass(frozen=True)
 class Past:
     """What a release hands down to the next one.
 
@@ -139,29 +184,16 @@ def read_past(folder: Path) -> Past:
     if not (folder / layout.MANIFEST).exists():
         return Past()
     changelog = folder / layout.CHANGELOG
-    return Past(Removed.of(read_provenance(folder)), changelog.read_bytes() if changelog.is_file() else None)
-
-
-def read_provenance(folder: Path) -> dict[str, Any]:
-    """The provenance of a release; raises ReleaseError."""
-    path = folder / layout.PROVENANCE
     try:
-        document: dict[str, Any] = parse_strict(path.read_bytes())
-        check("provenance", document, where=str(path))
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    except RecordError as error:
-        raise _unreadable(path, f"{error.problem}: {error.got}") from None
-    return document
-
-
-def _unreadable(path: Path, problem: object) -> ReleaseError:
-    return ReleaseError(
-        "the release's provenance cannot be read, so it is not known what was taken down of it",
-        got=problem,
-        where=path,
-        fix="`sparkle validate` says what is wrong with it; a build into a new folder starts afresh",
-    )
+        provenance = read_provenance(folder / layout.PROVENANCE)
+    except ReleaseError as error:
+        raise ReleaseError(
+            f"{error.problem}, so it is not known what was taken down of it",
+            got=error.got,
+            where=error.where,
+            fix=f"{error.fix}; a build into a new folder starts afresh",
+        ) from None
+    return Past(provenance.removed, changelog.read_bytes() if changelog.is_file() else None)
 
 
 def add_section(changelog: bytes | None, counts: Mapping[str, int]) -> bytes:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
@@ -33,6 +33,7 @@ from sparkle._processes import collector_off
 from sparkle.builders.release.formats import CSV_COLUMNS, Told, pair_row
 from sparkle.builders.release.sample import SCORES, Sample, Words
 from sparkle.schemas import records as r
+from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
 
 PREVIEW_GROUP = 10  # rows; a page of the viewer stays near 1 MB at 110 KB a preview
@@ -221,6 +222,41 @@ def _features() -> dict[str, Any]:
     """The columns as `datasets` describes them: without, it would take a preview for a dict."""
     values = {name: {"dtype": dtype, "_type": "Value"} for name, dtype in _COLUMNS.items()}
     return values | {"preview": {"decode": False, "_type": "Video"}}
+
+
+# --- reading ---------------------------------------------------------------------------------------
+
+TableFile: TypeAlias = pq.ParquetFile  # what `open_table` returns
+
+
+def open_table(source: Path | IO[bytes] | pa.NativeFile, where: object = None, **options: Any) -> TableFile:
+    """Open a Parquet file; raises ReleaseError, which names `where` or the file.
+
+    Reading it may fail as well: do that inside `table_errors`, or by `read_columns`.
+    """
+    with table_errors(source if where is None else where):
+        return pq.ParquetFile(source, **options)
+
+
+def read_columns(
+    source: Path | IO[bytes] | pa.NativeFile, columns: Sequence[str], where: object = None, **options: Any
+) -> pa.Table:
+    """Return columns of a Parquet file in the order given; raises ReleaseError, also where one is missing."""
+    names = list(columns)
+    with table_errors(source if where is None else where):
+        return pq.ParquetFile(source, **options).read(names).select(names)
+
+
+@contextmanager
+def table_errors(where: object) -> Iterator[None]:
+    """Turn what Arrow raises about a table that is read inside the block into a ReleaseError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise ReleaseError("a table cannot be read", got=error, where=where) from None
+
+
+# --- writing ---------------------------------------------------------------------------------------
 
 
 @contextmanager

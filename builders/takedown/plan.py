@@ -41,20 +41,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sparkle._files import BLOCK_BYTES, atomic_path
 from sparkle.builders.release.any_tar import TarEntry, TarStream
 from sparkle.builders.release.assign import BLOCK, END_BYTES, data_offsets, member_bytes
-from sparkle.builders.release.formats import jsonl_files
 from sparkle.builders.release.manifest import FileEntry, read_manifest
-from sparkle.builders.release.removed import Removed, id_mark, read_provenance, source_mark
-from sparkle.builders.release.tables import pairs_schema
+from sparkle.builders.release.removed import (
+    Provenance,
+    Removed,
+    id_mark,
+    read_provenance,
+    source_mark,
+)
+from sparkle.builders.release.tables import pairs_schema, read_columns
 from sparkle.builders.release.tar import header
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
@@ -138,7 +142,7 @@ class Removal:
 
     Attributes:
         entries: The release's files by path, the manifest aside.
-        document: Its provenance.
+        provenance: Its provenance.
         rows: The table of every theme, without previews.
         themes: What the themes lose that lose anything.
         sources: Sources whose every sample leaves because the source was asked for.
@@ -147,7 +151,7 @@ class Removal:
     """
 
     entries: Mapping[str, FileEntry]
-    document: Mapping[str, Any]
+    provenance: Provenance
     rows: Mapping[str, pa.Table]
     themes: tuple[ThemeCut, ...]
     sources: tuple[str, ...]
@@ -162,7 +166,7 @@ class Removal:
     @property
     def removed(self) -> Removed:
         """Everything that was taken down once this is done."""
-        return Removed.of(self.document).with_more(self.ids, self.sources)
+        return self.provenance.removed.with_more(self.ids, self.sources)
 
 
 # --- what a takedown changes in a release ----------------------------------------------------------
@@ -185,16 +189,16 @@ def plan_removal(store: Store, ids: Sequence[str], sources: Sequence[str]) -> Re
     """
     # A file that was fetched has its own name, so its folder can be read as that of a release.
     entries = {entry.path: entry for entry in read_manifest(store.file(layout.MANIFEST).parent)}
-    document = read_provenance(store.file(layout.PROVENANCE).parent)
+    provenance = read_provenance(store.file(layout.PROVENANCE))
     rows = {theme: found for theme in THEMES if (found := _read_rows(store, theme, entries)) is not None}
     wanted_ids, wanted_sources = sorted(set(ids)), sorted({source.lower() for source in sources})
-    done = _refuse_unknown(rows, Removed.of(document), wanted_ids, wanted_sources)
+    done = _refuse_unknown(rows, provenance.removed, wanted_ids, wanted_sources)
     leaving = {
         theme: pc.or_(_is_in(table["task"], wanted_ids), _is_in(table["source_sha256"], wanted_sources))
         for theme, table in rows.items()
     }
     themes = tuple(
-        _cut_theme(store, theme, rows[theme], gone, document, entries)
+        _cut_theme(store, theme, rows[theme], gone, provenance, entries)
         for theme, gone in leaving.items()
         if pc.any(gone).as_py()
     )
@@ -204,33 +208,23 @@ def plan_removal(store: Store, ids: Sequence[str], sources: Sequence[str]) -> Re
             got=f"{sum(len(found.ids) for found in themes):,} pairs, which are all that it has",
             fix="delete the release as a whole",
         )
-    return Removal(entries, document, rows, themes, tuple(wanted_sources), done, _shared(rows, leaving))
-
-
-def table_paths(theme: str, entries: Mapping[str, FileEntry]) -> list[str]:
-    """The files of a theme's pairs, in order."""
-    return sorted(path for path in entries if path.startswith(f"data/{theme}/"))
+    return Removal(entries, provenance, rows, themes, tuple(wanted_sources), done, _shared(rows, leaving))
 
 
 def _read_rows(store: Store, theme: str, entries: Mapping[str, FileEntry]) -> pa.Table | None:
-    paths = table_paths(theme, entries)
+    paths = layout.tables_of(theme, entries)
     if not paths:
         return None
     schema = pairs_schema()
     columns = [name for name in schema.names if name != "preview"]
-    tables = []
-    for path in paths:
-        try:
-            tables.append(pq.ParquetFile(listed_file(store, entries[path])).read(columns).select(columns))
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise ReleaseError("a table of the release cannot be read", got=error, where=path) from None
+    tables = [read_columns(listed_file(store, entries[path]), columns, path) for path in paths]
     table = pa.concat_tables(tables).replace_schema_metadata(None).combine_chunks()
     found = table["task"].to_pylist()
     if table.schema != pa.schema([schema.field(name) for name in columns]) or found != sorted(set(found)):
         raise ReleaseError(
             "a table of the release is not as it should be",
             wanted="the columns of this version, each id once, sorted",
-            where=f"data/{theme}",
+            where=layout.data_folder(theme),
             fix="`sparkle validate` says what is wrong with the release",
         )
     return table
@@ -289,18 +283,20 @@ def _cut_theme(
     theme: str,
     table: pa.Table,
     gone: pa.ChunkedArray,
-    document: Mapping[str, Any],
+    provenance: Provenance,
     entries: Mapping[str, FileEntry],
 ) -> ThemeCut:
     stays = pc.invert(gone).combine_chunks()
     ids = tuple(table["task"].filter(gone).to_pylist())
-    if imported(document):
+    if provenance.imported:
         named = reported_tars(store, entries, set(ids)) | {
             shard for kind in KINDS for shard in table[f"{kind.name}_shard"].filter(gone).to_pylist() if shard
         }
-        foreign = tuple(sorted(path for path in named if path.endswith(".tar") and is_of_theme(theme, path)))
+        foreign = tuple(
+            sorted(path for path in named if path.endswith(".tar") and layout.parse(path).theme == theme)
+        )
         return ThemeCut(theme, table, stays, ids, (), (), foreign, ())
-    preview = document["options"]["preview"]
+    preview = provenance.preview
     before = table["task"].slice(0, preview).to_pylist()
     after = table["task"].filter(stays).slice(0, preview).to_pylist()
     moving = sorted(set(after) - set(before))
@@ -313,13 +309,6 @@ def _cut_theme(
         moved += _held(table, kind, _is_in(table["task"], moving))
     paired = tuple(shards_with(store, theme, entries, ids))
     return ThemeCut(theme, table, stays, ids, tuple(moved), tuple(cuts), (), paired)
-
-
-def is_of_theme(theme: str, path: str) -> bool:
-    """Whether a file of a release is of one theme alone."""
-    path = path.removeprefix(f"{layout.INTERMEDIATE}/")
-    places = (f"data/{theme}/", f"records/{theme}.", f"prompts/{theme}_", f"webdataset/{theme}-")
-    return path.startswith((f"{theme}/", f"{theme}_", *places)) or path == layout.strip(theme)
 
 
 def _held(table: pa.Table, kind: Kind, rows: pa.ChunkedArray) -> list[Held]:
@@ -447,7 +436,7 @@ def cost_of(removal: Removal) -> RemovalCost:
     moving = sum(held.ref.size for theme in removal.themes for held in theme.moving)
     kept = [theme for theme in removal.themes if theme.left]
     text = [path for theme in kept for path in _text(theme, removal)]
-    tables = [path for theme in kept for path in table_paths(theme.theme, removal.entries)]
+    tables = [path for theme in kept for path in layout.tables_of(theme.theme, removal.entries)]
     paired = [path for theme in kept for path in theme.paired]
     sizes = {path: removal.entries[path].size for path in (*text, *tables, *paired)}
     foreign = [path for theme in kept for path in theme.foreign]
@@ -468,8 +457,8 @@ def cost_of(removal: Removal) -> RemovalCost:
 
 def _text(theme: ThemeCut, removal: Removal) -> list[str]:
     """Text and records of a theme."""
-    names = [layout.prompts_csv(theme.theme), *(file.path for file in jsonl_files(theme.theme))]
-    return [path for path in (*names, layout.records_parquet(theme.theme)) if path in removal.entries]
+    names = (*layout.text_files(theme.theme), layout.records_parquet(theme.theme))
+    return [path for path in names if path in removal.entries]
 
 
 # --- what is different where a release was imported ------------------------------------------------
@@ -545,11 +534,6 @@ def _plan(
     return [*runs, (position, size)], offsets
 
 
-def imported(document: Mapping[str, Any]) -> bool:
-    """Whether a provenance document is that of an import."""
-    return "imported" in document
-
-
 # --- paired shards without some samples ------------------------------------------------------------
 
 
@@ -559,8 +543,8 @@ def shards_with(store: Store, theme: str, entries: Mapping[str, FileEntry], ids:
     Raises:
         ReleaseError: a shard does not start with a header as this version writes it.
     """
-    start = layout.webdataset_shard(theme, 0).removesuffix("000000.tar")
-    paths = sorted(path for path in entries if path.startswith(start))
+    located = ((path, layout.parse(path)) for path in entries)
+    paths = sorted(path for path, at in located if (at.what, at.theme) == (layout.What.PAIRED, theme))
 
     @cache
     def first(path: str) -> str:

@@ -44,7 +44,6 @@ from pathlib import Path
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sparkle._files import atomic_path, write_atomic
 from sparkle._progress import Progress, silent
@@ -65,7 +64,10 @@ from sparkle.builders.release.tables import (
     RECORDS_GROUP,
     RECORDS_SCHEMA,
     ROW_GROUP,
+    TableFile,
+    open_table,
     pairs_schema_for_datasets,
+    table_errors,
     table_writer,
 )
 from sparkle.builders.release.tar import Shard, check_tar
@@ -78,11 +80,8 @@ from sparkle.builders.takedown.plan import (
     cut_foreign,
     cut_paired,
     cut_report,
-    imported,
-    is_of_theme,
     listed_file,
     names_sample,
-    table_paths,
     themes_of,
 )
 from sparkle.media.probe import read_shape
@@ -148,7 +147,7 @@ class _Writer:
                 self._rows(cut)
                 self._paired(cut)
             else:
-                self._drop(path for path in self.entries if is_of_theme(cut.theme, path))
+                self._drop(path for path in self.entries if layout.parse(path).theme == cut.theme)
         self._pages()
         self._put(layout.MANIFEST, dump_manifest(self.entries.values()))
         del self.entries[layout.MANIFEST]
@@ -217,8 +216,8 @@ class _Writer:
                 self._list(path)
 
     def _rows(self, cut: ThemeCut) -> None:
-        rows, old = rows_left(cut, self.offsets), table_paths(cut.theme, self.entries)
-        shown = rows["task"].slice(0, self.removal.document["options"]["preview"] or 0).to_pylist()
+        rows, old = rows_left(cut, self.offsets), layout.tables_of(cut.theme, self.entries)
+        shown = rows["task"].slice(0, self.removal.provenance.preview).to_pylist()
         known = read_previews(map(self.store.file, old))
         previews = {}
         with self.progress(f"previews of {cut.theme}", len(shown)) as advance:
@@ -228,7 +227,7 @@ class _Writer:
         parts = 2 if 0 < len(previews) < rows.num_rows else 1
         paths = [layout.data_parquet(cut.theme, part, parts) for part in range(parts)]
         self._drop(path for path in old if path not in paths)
-        packed = not imported(self.removal.document)
+        packed = not self.removal.provenance.imported
         write_rows([self.target / path for path in paths], rows, previews, packed=packed)
         for path in paths:
             self._list(path)
@@ -251,9 +250,10 @@ class _Writer:
     def _pages(self) -> None:
         """Provenance, changelog, plots and card: functions of the tables as they are now."""
         removal = self.removal
-        numbers = next_numbers(list(removal.entries), removal.document.get("next_parts", {}))
-        document = removal.removed.record({**removal.document, "next_parts": numbers})
-        if imported(document):
+        recorded = removal.provenance.document
+        numbers = next_numbers(list(removal.entries), recorded.get("next_parts", {}))
+        document = removal.removed.record({**recorded, "next_parts": numbers})
+        if removal.provenance.imported:
             report, problems = cut_report(self.store, removal.entries, frozenset(removal.ids))
             self._put(layout.IMPORT_REPORT, report)
             document["imported"] = {**document["imported"], "findings": problems}
@@ -282,7 +282,7 @@ class _Writer:
         path = layout.strip(cut.theme)
         self._drop([path])
         columns = cut.rows.select(["task", "edited_video_score"]).filter(cut.stays)
-        loose = columns.slice(0, self.removal.document["options"]["preview"]).to_pylist()
+        loose = columns.slice(0, self.removal.provenance.preview).to_pylist()
         if loose:
             best = max(loose, key=lambda row: row["edited_video_score"])["task"]
             names = [kind.path(best) for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO)]
@@ -296,7 +296,8 @@ class _Writer:
     @contextmanager
     def _view(self) -> Iterator[Path]:
         """A folder of links to what pages are made of, as it is now."""
-        needed = [path for path in self.entries if path.startswith(("data/", "assets/"))]
+        shown = (layout.What.PAIRS, layout.What.ASSET)
+        needed = [path for path in self.entries if layout.parse(path).what in shown]
         needed += [layout.PROVENANCE, *(path for path in (layout.UPSTREAM_CARD,) if path in self.entries)]
         with tempfile.TemporaryDirectory() as name:
             view = Path(name)
@@ -349,13 +350,13 @@ def read_previews(paths: Iterable[Path]) -> dict[str, bytes]:
     """Every preview of a theme's files by the id of its row."""
     found: dict[str, bytes] = {}
     for path in paths:
-        for batch in pq.ParquetFile(path).iter_batches(PREVIEW_GROUP, columns=["task", "preview.bytes"]):
-            values = batch.column("preview").field("bytes").to_pylist()
-            found.update(
-                (sample_id, data)
-                for sample_id, data in zip(batch.column("task").to_pylist(), values, strict=True)
-                if data is not None
-            )
+        with table_errors(path):
+            for batch in open_table(path).iter_batches(PREVIEW_GROUP, columns=["task", "preview.bytes"]):
+                values = batch.column("preview").field("bytes").to_pylist()
+                ids = batch.column("task").to_pylist()
+                found.update(
+                    (sample_id, data) for sample_id, data in zip(ids, values, strict=True) if data is not None
+                )
     return found
 
 
@@ -397,18 +398,15 @@ def cut_records(source: Path, target: Path, ids: Set[str]) -> None:
     Raises:
         ReleaseError: it is no such table.
     """
-    try:
-        file = pq.ParquetFile(source)
-        if file.schema_arrow.remove_metadata() != RECORDS_SCHEMA:
-            raise ReleaseError("not the columns of a table of records", where=source)
-        with table_writer(target, RECORDS_SCHEMA) as writer:
-            for table in _regrouped(file, ids):
-                writer.write_table(table)
-    except (pa.ArrowException, OSError) as error:
-        raise ReleaseError("a table of records cannot be read", got=error, where=source) from None
+    file = open_table(source)
+    if file.schema_arrow.remove_metadata() != RECORDS_SCHEMA:
+        raise ReleaseError("not the columns of a table of records", where=source)
+    with table_errors(source), table_writer(target, RECORDS_SCHEMA) as writer:
+        for table in _regrouped(file, ids):
+            writer.write_table(table)
 
 
-def _regrouped(file: pq.ParquetFile, ids: Set[str]) -> Iterator[pa.Table]:
+def _regrouped(file: TableFile, ids: Set[str]) -> Iterator[pa.Table]:
     """The rows that stay, in full groups."""
     gone = pa.array(sorted(ids), pa.string())
     held = RECORDS_SCHEMA.empty_table()

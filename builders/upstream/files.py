@@ -140,7 +140,7 @@ def sort_upstream(folder: Path, paths: Iterable[str], links: Iterable[str] = ())
     loose: dict[tuple[str, str, str], list[str]] = {}
     text: list[str] = []
     others: list[str] = []
-    known_text = _text_paths()
+    known_text = {path for theme in THEMES for path in layout.text_files(theme)}
     card = False
     for path in sorted(paths):
         below, _, name = path.rpartition("/")
@@ -195,19 +195,6 @@ def _is_odd_link(path: Path, folder: Path) -> bool:
 
 def _is_artifact(name: str, theme: str, kind: Kind) -> bool:
     return artifact_id(name, theme, kind) is not None
-
-
-def _text_paths() -> frozenset[str]:
-    steps = layout.RECORD_FILES
-    return frozenset(
-        path
-        for theme in THEMES
-        for path in (
-            layout.prompts_csv(theme),
-            layout.metadata_jsonl(theme),
-            *(layout.record_file(theme, step) for step in steps),
-        )
-    )
 
 
 def _raise(error: OSError) -> None:

@@ -390,7 +390,7 @@ def index_card(index: IndexDocument, samples: Mapping[str, int]) -> str:
         index: What the tables speak of.
         samples: How many samples each theme has.
     """
-    tables = {theme: f"data/{theme}/*.parquet" for theme in samples}
+    tables = {theme: f"{layout.data_folder(theme)}/*.parquet" for theme in samples}
     records = {theme: layout.records_parquet(theme) for theme in samples}
     head = {
         "pretty_name": "Index of background replacement pairs",
@@ -451,7 +451,7 @@ def push_index(folder: Path, repo: str) -> str:
             repo_type="dataset",
             folder_path=folder,
             allow_patterns=known,
-            delete_patterns=["data/**", "records/**"],
+            delete_patterns=[f"{layout.DATA}/**", f"{layout.RECORDS}/**"],
             commit_message=f"Index of {index.repo} at {(index.commit or '')[:12]}",
         )
     return str(info.commit_url)

@@ -16,7 +16,6 @@ How the files of two releases differ, from the lists in their manifests alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,6 @@ from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
-
-_DATA = re.compile(r"data/(?P<theme>[^/]+)/[^/]+[.]parquet")
 
 
 @dataclass(frozen=True)
@@ -91,15 +88,13 @@ class _Release:
 
     def tables(self, theme: str) -> list[str]:
         """The files of a theme's pairs, in order."""
-        return sorted(
-            path for path in self.entries if (match := _DATA.fullmatch(path)) and match["theme"] == theme
-        )
+        return layout.tables_of(theme, self.entries)
 
     def side(self, theme: str, *, records: bool) -> Side:
         """A theme's tables; raises ReleaseError."""
         path = layout.records_parquet(theme)
         return Side(
-            self._table(self.tables(theme), f"data/{theme}"),
+            self._table(self.tables(theme), layout.data_folder(theme)),
             self._table([path], path) if records and path in self.entries else None,
         )
 

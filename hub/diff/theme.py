@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from sparkle.builders.release.tables import open_table, table_errors
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
 
@@ -284,14 +284,12 @@ class Table:
 
     def __init__(self, files: Sequence[Path], name: str) -> None:
         self.name = name
-        try:
-            self._files = [pq.ParquetFile(file) for file in files]
+        with table_errors(name):
+            self._files = [open_table(file, name) for file in files]
             self.types: dict[str, pa.DataType] = {
                 field.name: field.type for file in self._files[:1] for field in file.schema_arrow
             }
             self.ids = self.column(KEY) if files else pa.chunked_array([], pa.string())
-        except (pa.ArrowException, KeyError) as error:
-            raise ReleaseError("not a table of samples that can be read", got=error, where=name) from None
         self._groups = [
             (file, group) for file in self._files for group in range(file.metadata.num_row_groups)
         ]
@@ -302,10 +300,11 @@ class Table:
 
     def column(self, name: str) -> pa.ChunkedArray:
         """A whole column."""
-        return pa.chunked_array(
-            [chunk for file in self._files for chunk in file.read(columns=[name])[name].chunks],
-            type=self.types[name],
-        )
+        with table_errors(self.name):
+            return pa.chunked_array(
+                [chunk for file in self._files for chunk in file.read(columns=[name])[name].chunks],
+                type=self.types[name],
+            )
 
     def take(self, positions: Indices, columns: Sequence[str]) -> pa.Table:
         """The rows at some positions, rising and at least one."""
@@ -322,7 +321,8 @@ class Table:
         key = (index, tuple(columns))
         if self._last is None or self._last[0] != key:
             file, group = self._groups[index]
-            self._last = key, file.read_row_group(group, columns=columns)
+            with table_errors(self.name):
+                self._last = key, file.read_row_group(group, columns=columns)
         return self._last[1]
 
     def _check_order(self) -> None:

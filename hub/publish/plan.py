@@ -33,12 +33,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sparkle._files import safe_join, stamp
+from sparkle._progress import size_text
 from sparkle.builders.release.manifest import FileEntry, parse_manifest, read_manifest
 from sparkle.hub.targets.target import Limits, Parcel, Standing, Stored, Target, git_sha1
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
-from sparkle.schemas.errors import RecordError, ReleaseError
-from sparkle.schemas.ids import THEMES, parse_id
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.layout import What, parse
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,14 @@ class Plan:
 
     def __str__(self) -> str:
         kind = "" if self.exists else " (is made)"
-        rest = f", {readable(self.sent)} of it sent before" if self.sent else ""
+        rest = f", {size_text(self.sent)} of it sent before" if self.sent else ""
         commits = len(self.batches)
         put = f"{len(self.new)} new files, {len(self.replaced)} replaced"
         lines = [
             f"plan: {self.where}{kind}",
-            f"  put     {put}: {readable(self.bytes)}{rest}",
+            f"  put     {put}: {size_text(self.bytes)}{rest}",
             f"  delete  {len(self.deletes)} files",
-            f"  same    {len(self.same)} files, {readable(sum(entry.size for entry in self.same))}",
+            f"  same    {len(self.same)} files, {size_text(sum(entry.size for entry in self.same))}",
             f"  commits {commits}" + (": everything becomes visible at once" if commits == 1 else ""),
         ]
         if self.others:
@@ -176,7 +177,7 @@ def _notes(
         yield f"{len(paths):,} files; the Hub advises at most {limits.files:,} a repository"
     large = sum(entry.size > limits.advised_bytes for entry in entries)
     if large:
-        yield f"{large} files are larger than {readable(limits.advised_bytes)}: downloads get slow"
+        yield f"{large} files are larger than {size_text(limits.advised_bytes)}: downloads get slow"
     if len(commits) > 1:
         yield (
             f"more than {limits.commit_files} files, which is what a commit should hold: data that nothing "
@@ -186,11 +187,6 @@ def _notes(
         yield "the last commit is larger than the Hub advises: what is replaced must change at once"
     if len(commits) > limits.hourly_commits:
         yield f"{len(commits)} commits take hours: the Hub takes about {limits.hourly_commits} an hour"
-
-
-def readable(size: int) -> str:
-    """Bytes for people."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 # --- in --------------------------------------------------------------------------------------------
@@ -209,16 +205,6 @@ class Batch:
     deletes: tuple[str, ...] = ()
 
 
-def is_sample(path: str) -> bool:
-    """Whether a path of a release is an artifact that stands loose."""
-    stem = PurePosixPath(path).stem
-    try:
-        parse_id(stem)
-    except RecordError:
-        return False
-    return any(kind.path(stem) == path for kind in layout.KINDS)
-
-
 def is_shard(path: str) -> bool:
     """Whether a path of a release is a tar."""
     return path.endswith(".tar")
@@ -226,14 +212,12 @@ def is_shard(path: str) -> bool:
 
 def is_data(path: str) -> bool:
     """Whether a path of a release is one that readers find by tables, not one that they go by."""
-    return is_shard(path) or is_sample(path)
+    return is_shard(path) or is_ours(path)
 
 
 def is_ours(path: str) -> bool:
     """Whether a path is one where nothing but a release has data."""
-    paired = layout.webdataset_shard("", 0).partition("/")[0] + "/"
-    parts = any(kind.part(theme, path) is not None for theme in THEMES for kind in layout.KINDS)
-    return parts or is_sample(path) or (is_shard(path) and path.startswith(paired))
+    return parse(path).what in (What.TAR, What.PAIRED, What.FILE)
 
 
 def batches(

@@ -22,13 +22,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.removed import Removed
+from sparkle.builders.release.tables import read_columns
 from sparkle.hub.publish.plan import LocalFiles, Plan, list_release, make_plan, sending_order
 from sparkle.hub.targets.target import Change, Parcel, Standing, Target
 from sparkle.schemas import layout
@@ -287,12 +285,9 @@ def _removed(data: bytes, where: str) -> Removed:
 def _taken_down(entry: FileEntry, files: LocalFiles, removed: Removed) -> list[str]:
     """The pairs of a table that were taken down."""
     file = files.parcel(entry).file
-    if file is None or not (entry.path.startswith("data/") and entry.path.endswith(".parquet")):
+    if file is None or layout.parse(entry.path).what is not layout.What.PAIRS:
         return []
-    try:
-        rows = pq.ParquetFile(file).read(["task", "source_sha256"]).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise ReleaseError("a table cannot be read", got=error, where=file) from None
+    rows = read_columns(file, ["task", "source_sha256"]).to_pylist()
     return [
         row["task"]
         for row in rows

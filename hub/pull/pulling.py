@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sparkle._files import exclusive, remove_leftovers, safe_join, temporary_beside, write_atomic
 from sparkle._progress import Progress, silent
@@ -34,7 +33,13 @@ from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
 from sparkle.builders.release.formats import CSV_COLUMNS, csv_line, pair_row
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.release.tables import ROW_GROUP, pairs_schema, pairs_schema_for_datasets, table_writer
+from sparkle.builders.release.tables import (
+    ROW_GROUP,
+    pairs_schema,
+    pairs_schema_for_datasets,
+    read_columns,
+    table_writer,
+)
 from sparkle.hub.pull.plan import Condition, Plan, make_plan, refuse_too_much
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
@@ -167,7 +172,7 @@ _Row = dict[str, Any]
 
 def refuse_foreign(out: Path) -> None:
     """Raise ReleaseError when a folder has tables that no pull wrote: they would be replaced."""
-    found = [layout.MANIFEST, *(layout.prompts_csv(theme) for theme in THEMES), "data"]
+    found = [layout.MANIFEST, *(layout.prompts_csv(theme) for theme in THEMES), layout.DATA]
     others = [path for path in found if (out / path).exists()]
     if out.exists() and not out.is_dir():
         raise ReleaseError("--out is not a folder", got=out, fix="choose another --out")
@@ -214,7 +219,7 @@ def _rows_before(out: Path) -> dict[str, _Row]:
         return {}
     names = [name for name in pairs_schema().names if name != "preview"]
     tables = [entry.path for entry in read_index(out / layout.INDEX).tables]
-    found = (row for path in tables for row in pq.read_table(out / path, columns=names).to_pylist())
+    found = (row for path in tables for row in read_columns(out / path, names).to_pylist())
     return {row["task"]: row for row in found}
 
 

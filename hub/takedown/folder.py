@@ -16,12 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from sparkle._files import BLOCK_BYTES, link_or_copy, safe_join
 from sparkle._progress import Progress, silent
 from sparkle.builders.release.staging import aside_folder, refuse_foreign, remove_others, staged
+from sparkle.builders.release.tables import read_columns
 from sparkle.builders.takedown.plan import Removal, check_asked, plan_removal
 from sparkle.builders.takedown.write import Edited, write_removal
 from sparkle.schemas import layout
@@ -132,11 +130,8 @@ def tags_with(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> list[
     wanted = (("task", set(ids)), ("source_sha256", {source.lower() for source in sources}))
     found = []
     for tag in sorted(folder.parent.glob(f"{glob.escape(folder.name)}@*")):
-        for table in sorted((tag / "data").glob("*/*.parquet")):
-            try:
-                rows = pq.ParquetFile(table).read([column for column, _ in wanted])
-            except (pa.ArrowException, OSError, KeyError) as error:
-                raise ReleaseError("a table cannot be read", got=error, where=table) from None
+        for table in sorted((tag / layout.DATA).glob("*/*.parquet")):
+            rows = read_columns(table, [column for column, _ in wanted])
             if any(not values.isdisjoint(rows[column].to_pylist()) for column, values in wanted):
                 found.append(tag)
                 break

@@ -26,7 +26,7 @@ from huggingface_hub.hf_api import GitRefInfo, RepoFile
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.client import Patience
 from sparkle.builders.release.manifest import FileEntry, read_manifest
-from sparkle.builders.takedown.plan import is_of_theme, names_sample
+from sparkle.builders.takedown.plan import names_sample
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import theme_of
@@ -190,9 +190,10 @@ class History:
         ids = frozenset(str(row["task"]) for row in rows)
         themes = {theme_of(sample_id) for sample_id in ids}
         for path, entry in self._manifest(commit).items():
-            whole = not path.endswith(".tar") or path.startswith("webdataset/")
-            theme = whole and any(is_of_theme(theme, path) for theme in themes)
-            if path in shards or names_sample(path, ids) or (theme and not _is_loose(path)):
+            at = layout.parse(path)
+            lone = path.endswith(".tar") and at.what is not layout.What.PAIRED
+            shared = at.theme in themes and at.what is not layout.What.FILE and not lone
+            if path in shards or names_sample(path, ids) or shared:
                 yield HeldFile(commit, path, entry.size, entry.sha256)
 
     def _manifest(self, commit: str) -> dict[str, FileEntry]:
@@ -202,9 +203,3 @@ class History:
             )
         )
         return {entry.path: entry for entry in read_manifest(Path(file).parent)}
-
-
-def _is_loose(path: str) -> bool:
-    """Whether a path is that of an artifact that stands loose."""
-    parts = path.removeprefix(f"{layout.INTERMEDIATE}/").split("/")
-    return len(parts) == 3 and parts[1] in {kind.name for kind in KINDS}

@@ -141,7 +141,7 @@ def _read_with_datasets(readers: Readers) -> None:
     place = readers.place
     hashes = [f"{kind.name}_sha256" for kind in KINDS]
     columns = [*CSV_COLUMNS, *_FACTS, *hashes]
-    records = any(path.startswith("records/") for path in place.files)
+    records = any(layout.parse(path).what is layout.What.RECORDS for path in place.files)
     task = {"where": readers.where, "revision": place.commit, "ids": readers.ids, "columns": columns}
     answer = readers.run("datasets", {**task, "records": records})
     if answer is None:
@@ -162,7 +162,7 @@ def _read_with_datasets(readers: Readers) -> None:
 def _compare_theme(
     readers: Readers, theme: str, found: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    file = f"data/{theme}"
+    file = layout.data_folder(theme)
 
     def compare(pointer: str, got: object, wanted: object) -> None:
         readers.compare(file, "datasets", pointer, got, wanted)

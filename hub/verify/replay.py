@@ -186,7 +186,7 @@ def _file_of(recorded: Recorded, step: StepResult, what: str) -> str:
     theme = theme_of(recorded.id)
     if step.step in layout.RECORD_FILES:
         return layout.record_file(theme, step.step)
-    return layout.metadata_jsonl(theme) if step.step == "compose" else f"data/{theme}"
+    return layout.metadata_jsonl(theme) if step.step == "compose" else layout.data_folder(theme)
 
 
 def _tell(report: LevelReport, results: Sequence[tuple[SampleResult, Recipe]]) -> None:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sparkle._progress import size_text
 from sparkle.commands.console import Terminal
 from sparkle.schemas.records import dump_fields
 
 if TYPE_CHECKING:
     from sparkle.generation.needs import ModelNeed, Span
     from sparkle.generation.run.plan import Plan, StepPlan
-
-_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"))
 
 
 @click.command()
@@ -37,7 +36,7 @@ def models(config: Path | None, as_json: bool) -> None:
         for capability, wanted in needs.items():
             name = str(resolved.backend_table(capability)["name"])
             found.append({"capability": capability, "backend": name, **dump_fields(wanted)})
-            vram = _size(wanted.vram_bytes) if wanted.vram_bytes else "-"
+            vram = size_text(wanted.vram_bytes) if wanted.vram_bytes else "-"
             cells = [_cells(model) for model in wanted.models] or [["-"] * 4]
             rows += [[capability, name, *cell, vram] for cell in cells]
         columns = ["capability", "backend", "model", "revision", "size", "licence", "VRAM"]
@@ -47,7 +46,7 @@ def models(config: Path | None, as_json: bool) -> None:
             terminal.say(note)
         total, peak = fetched_bytes(every), max(wanted.vram_bytes for wanted in needs.values())
         terminal.result(
-            f"{_size(total)} to fetch; {_gpu(peak)}." if total or peak else "Nothing to fetch; no GPU.",
+            f"{size_text(total)} to fetch; {_gpu(peak)}." if total or peak else "Nothing to fetch; no GPU.",
             {
                 "configuration": resolved.name,
                 "backends": found,
@@ -89,7 +88,7 @@ def plan(sources: int, config: Path | None, trial: Path | None, as_json: bool) -
 
 
 def _cells(model: ModelNeed) -> list[str]:
-    size = "served" if model.served else "unknown" if model.bytes is None else _size(model.bytes)
+    size = "served" if model.served else "unknown" if model.bytes is None else size_text(model.bytes)
     licence = f"{model.licence} (gated)" if model.gated else model.licence
     return [model.model, model.revision or "-", size, licence]
 
@@ -107,26 +106,21 @@ def _licence_notes(every: Iterable[ModelNeed]) -> Iterator[str]:
 
 def _row(step: StepPlan) -> list[str]:
     hours = "?" if step.hours is None else _hours(step.hours)
-    vram = _size(step.vram_bytes) if step.vram_bytes else "-"
+    vram = size_text(step.vram_bytes) if step.vram_bytes else "-"
     return [step.step, step.backend or "-", f"{step.reached:,}", f"{step.kept:,}", hours, step.on, vram]
 
 
 def _summary(found: Plan) -> str:
     parts = [f"{_hours(hours)} hours of {device}" for device, hours in found.hours.items()]
-    disk = f"{_size(found.model_bytes)} of models and {_size(found.run_bytes)} of run"
+    disk = f"{size_text(found.model_bytes)} of models and {size_text(found.run_bytes)} of run"
     kept = f"{found.kept:,} of {found.sources:,} kept"
     return f"{kept}; {'; '.join(parts)}; {_gpu(found.vram_bytes)}; disk: {disk}."
 
 
 def _gpu(peak: int) -> str:
-    return f"at most {_size(peak)} of one GPU at a time" if peak else "no GPU"
+    return f"at most {size_text(peak)} of one GPU at a time" if peak else "no GPU"
 
 
 def _hours(span: Span) -> str:
     low, high = (f"{hours:,.0f}" if hours >= 10 else f"{hours:,.2g}" for hours in (span.low, span.high))
     return low if low == high else f"{low} to {high}"
-
-
-def _size(count: int) -> str:
-    unit, name = next((pair for pair in _UNITS if count >= pair[0]), _UNITS[-1])
-    return f"{count / unit:,.1f} {name}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkle._progress import size_text
 from sparkle.commands.console import Terminal
 from sparkle.commands.options import Size
 
@@ -106,8 +107,6 @@ def publish(
 
 def summary(report: PublishReport) -> str:
     """A line or two for people."""
-    from sparkle.hub.publish.plan import readable
-
     plan = report.plan
     if report.head is None:
         return f"{plan.where}: nothing was sent; without --dry-run this is done"
@@ -116,7 +115,7 @@ def summary(report: PublishReport) -> str:
         return f"{plan.where}: up to date at {report.head[:12]}{tag}"
     files = len(plan.puts) + len(plan.same)
     return (
-        f"{plan.where}: published at {report.head[:12]}{tag} ({files} files; {readable(report.sent)} sent)\n"
+        f"{plan.where}: published at {report.head[:12]}{tag} ({files} files; {size_text(report.sent)} sent)\n"
         f"next: sparkle-hub verify {plan.where}"
     )
 
