@@ -42,11 +42,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from drawn_clips.synthetic import draw_clip
-from sparkle.builders.release.artifact import Artifact
 from sparkle.builders.training.item import Recipe, make_item
 from sparkle.builders.training.kiwi import UnifiedDataset
 from sparkle.media.encode import Encoding
 from sparkle.media.view import SizeRules
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO
 

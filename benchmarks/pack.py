@@ -26,20 +26,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from sparkle._run_folder import Reclaimed
 from sparkle.builders.building.pack import Journal, ShardPlan, pack
-from sparkle.builders.building.plan import Previous, find_placements, plan_shards
+from sparkle.builders.building.plan import Previous, place_artifacts, plan_shards
 from sparkle.builders.building.run import Run
-from sparkle.builders.release.artifact import Content
 from sparkle.builders.release.assign import parse_size
 from sparkle.builders.release.sample import SCORES, Sample
-from sparkle.builders.release.tables import Placement, Placements, write_pairs
+from sparkle.builders.release.tables import Artifacts, write_pairs
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import KIND_BY_NAME, KINDS, SOURCE_VIDEO
 from sparkle.schemas.rules import Thresholds
@@ -118,33 +119,31 @@ def hash_once(samples: Sequence[Sample]) -> None:
 def pack_eight(folder: Path, samples: Sequence[Sample]) -> None:
     """Pack as a build does."""
     plans, _ = plan_shards({THEME: samples}, _CAP, Previous())
-    _pack(folder, plans, samples, find_placements(plans))
+    _pack(folder, plans, samples, place_artifacts(plans))
 
 
 def pack_one(folder: Path, samples: Sequence[Sample]) -> None:
     """Pack everything into one tar, which no release does, and write the same table."""
     by_name = {f"{kind.name}/{sample.id}": (kind, sample) for kind in KINDS for sample in samples}
 
-    def content(name: str) -> Content:
+    def source(name: str) -> Artifact:
         kind, sample = by_name[name]
-        return sample.content(kind)
+        return sample.artifact(kind)
 
     refs = tuple(sample.artifacts[kind.name] for kind, sample in by_name.values())
-    plan = ShardPlan(SOURCE_VIDEO.shard(THEME, 0), SOURCE_VIDEO, tuple(by_name), refs, content)
-    placements: dict[str, dict[str, Placement]] = {kind.name: {} for kind in KINDS}
-    for name, offset in plan.offsets():
-        kind, sample = by_name[name]
-        placements[kind.name][sample.id] = Placement(plan.path, offset)
-    _pack(folder, [plan], samples, placements)
+    plan = ShardPlan(SOURCE_VIDEO.shard(THEME, 0), SOURCE_VIDEO, tuple(by_name), refs, source)
+    artifacts: dict[str, dict[str, Artifact]] = {kind.name: {} for kind in KINDS}
+    for placed in plan.members(plan.path):
+        kind, sample = by_name[placed.id]
+        artifacts[kind.name][sample.id] = replace(placed, id=sample.id, kind=kind)
+    _pack(folder, [plan], samples, artifacts)
 
 
-def _pack(
-    folder: Path, plans: Sequence[ShardPlan], samples: Sequence[Sample], placements: Placements
-) -> None:
+def _pack(folder: Path, plans: Sequence[ShardPlan], samples: Sequence[Sample], artifacts: Artifacts) -> None:
     out = folder / "out"
     out.mkdir()
     pack(out, plans, Journal(out / "journal.jsonl", out), lambda done=1: None)
-    write_pairs([out / layout.data_parquet(THEME, 0, 1)], samples, placements, [])
+    write_pairs([out / layout.data_parquet(THEME, 0, 1)], samples, artifacts, [])
 
 
 def write_webdataset(folder: Path, samples: Sequence[Sample]) -> None:

@@ -127,14 +127,14 @@ def measure(hub: Hub, folder: Path, chosen: int) -> dict[str, float]:
     artifacts = [pairs.artifact(row, kind) for row in range(len(pairs)) for kind in KINDS]
     own = sum(artifact.size for artifact in artifacts)
     assert (len(pairs), own) == (said["pairs"], said["bytes_brought"])
-    places = json.dumps([[artifact.shard, artifact.offset, artifact.size] for artifact in artifacts])
+    places = json.dumps([[artifact.file, artifact.offset, artifact.size] for artifact in artifacts])
     hub.counters("DELETE")
     start = time.perf_counter()
     hub.python(_PEER, REPO, given=places)
     peer_seconds = time.perf_counter() - start
     peer = hub.counters()
 
-    shards = {artifact.shard for artifact in artifacts}
+    shards = {artifact.file for artifact in artifacts}
     whole = sum(entry.size for entry in read_manifest(folder / "release") if entry.path in shards)
     return {
         "samples": len(pairs),

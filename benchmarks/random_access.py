@@ -30,12 +30,12 @@ import pyarrow.parquet as pq
 
 from sparkle.builders.reading.pairs import open_pairs
 from sparkle.builders.reading.source import open_source
-from sparkle.builders.release.artifact import Artifact
 from sparkle.builders.release.formats import pair_row
 from sparkle.builders.release.manifest import FileEntry, dump_manifest
 from sparkle.builders.release.tables import pairs_schema_for_datasets
 from sparkle.builders.release.tar import header
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO, Kind

@@ -31,7 +31,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from drawn_clips.synthetic import draw_clip
-from sparkle.builders.release.artifact import Content
 from sparkle.builders.release.formats import pair_row
 from sparkle.builders.release.manifest import FileEntry, dump_manifest
 from sparkle.builders.release.tables import ROW_GROUP, pairs_schema_for_datasets
@@ -41,7 +40,6 @@ from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO
-from sparkle.schemas.records import ArtifactRef
 
 ROWS = 140_000
 THEME = "location"
@@ -161,11 +159,11 @@ def _draw_tar(release: Path, kind: layout.Kind) -> list[dict[str, Any]]:
     clip = release.parent / f"{kind.name}.mp4"
     encoding = Encoding(crf=27)
     draw_clip(clip, seed=len(kind.name), width=640, height=360, frames=FRAMES, encoding=encoding)
-    ref = ArtifactRef(sha256_file(clip), clip.stat().st_size)
-    contents = [Content(kind.member(format_id(THEME, index)), clip, ref) for index in range(CLIPS)]
+    data = clip.read_bytes()
+    contents = [(kind.member(format_id(THEME, index)), data) for index in range(CLIPS)]
     shard = kind.shard(THEME, 0)
     write_tar(release / shard, contents, lambda done=1: None)
-    place = {"shard": shard, "size": ref.size, "sha256": bytes.fromhex(ref.sha256)}
+    place = {"shard": shard, "size": len(data), "sha256": bytes.fromhex(sha256_file(clip))}
     return [
         {f"{kind.name}_{name}": value for name, value in {**place, "offset": member.offset}.items()}
         for member in list_tar(release / shard)

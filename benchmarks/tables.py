@@ -39,9 +39,10 @@ from sparkle.builders.building.text import write_text
 from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.sample import Sample
-from sparkle.builders.release.tables import Placement, write_pairs
+from sparkle.builders.release.tables import write_pairs
 from sparkle.generation.taxonomy import load_taxonomy
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import KINDS
 from sparkle.schemas.rules import Thresholds
@@ -154,18 +155,20 @@ def _cpu_seconds() -> float:
     return sum(sum(resource.getrusage(who)[:2]) for who in _WHO)
 
 
-def _placements(samples: Sequence[Sample]) -> dict[str, dict[str, Placement]]:
+def _placements(samples: Sequence[Sample]) -> dict[str, dict[str, Artifact]]:
     """Where a pack of the artifacts would put them."""
-    placements: dict[str, dict[str, Placement]] = {}
+    placements: dict[str, dict[str, Artifact]] = {}
     for kind in KINDS:
         part, position, shard = 0, 0, kind.shard(THEME, 0)
         places = placements[kind.name] = {}
         for sample in samples:
-            needed = member_bytes(sample.artifacts[kind.name].size)
+            ref = sample.artifacts[kind.name]
+            needed = member_bytes(ref.size)
             if position + needed + END_BYTES > SHARD_BYTES:
                 part, position = part + 1, 0
                 shard = kind.shard(THEME, part)
-            places[sample.id] = Placement(shard, position + BLOCK)
+            offset, digest = position + BLOCK, bytes.fromhex(ref.sha256)
+            places[sample.id] = Artifact(sample.id, kind, shard, offset, ref.size, digest)
             position += needed
     return placements
 

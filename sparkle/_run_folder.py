@@ -14,8 +14,7 @@ How it works
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +28,13 @@ from sparkle._files import (
     write_jsonl,
 )
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import RecordError, RunError
 from sparkle.schemas.layout import KIND_BY_NAME, Kind
 from sparkle.schemas.records import ArtifactRef
 from sparkle.schemas.validate import check, parse_strict
 
 _MEMBERS_A_LINE = 500  # some 60 KB a line
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An artifact in a tar: the tar's sha256, where its data lies there, and the data's sha256."""
-
-    shard: str
-    offset: int
-    size: int
-    sha256: str
 
 
 class Reclaimed:
@@ -58,70 +48,61 @@ class Reclaimed:
         """
         self.run = run
         self._path = run / layout.RECLAIMED
-        self._held: dict[str, dict[str, Held]] = {}
+        self._held: dict[str, dict[str, Artifact]] = {}  # name of a kind -> id -> where it is
         if self._path.exists():
             self._load()
 
     def __len__(self) -> int:
         return sum(map(len, self._held.values()))
 
-    def find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> Held | None:
-        """Where an artifact is, when a tar holds exactly it."""
+    def find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> Artifact | None:
+        """Where an artifact is within the run, when a tar holds exactly it."""
         held = self._held.get(kind.name, {}).get(sample_id)
-        return held if held is not None and (held.sha256, held.size) == (ref.sha256, ref.size) else None
+        return held if held is not None and (held.hex, held.size) == (ref.sha256, ref.size) else None
 
-    def path(self, shard: str) -> Path:
-        """The run's own name of a tar."""
-        return self.run / layout.held_shard(shard)
-
-    def shards(self) -> dict[str, list[tuple[Kind, str, Held]]]:
-        """What each tar holds, in the order in which it stands there."""
-        found: dict[str, list[tuple[Kind, str, Held]]] = {}
-        for name, members in self._held.items():
-            for sample_id, held in members.items():
-                found.setdefault(held.shard, []).append((KIND_BY_NAME[name], sample_id, held))
+    def tars(self) -> dict[str, list[Artifact]]:
+        """What each tar holds, by its path in the run, in the order in which it lies there."""
+        found: dict[str, list[Artifact]] = {}
+        for members in self._held.values():
+            for held in members.values():
+                found.setdefault(held.file, []).append(held)
         for listed in found.values():
-            listed.sort(key=lambda item: item[2].offset)
+            listed.sort(key=lambda held: held.offset)
         return found
 
-    def add(self, shard: Path, kind: Kind, members: Mapping[str, Held]) -> None:
+    def add(self, shard: Path, members: Sequence[Artifact]) -> None:
         """Hold artifacts in a tar, durably: once this returns, their files are no longer needed.
 
         Args:
             shard: The tar, whole and durable, on the run's file system.
-            kind: The artifacts' kind.
-            members: Where each is in this tar, by id.
+            members: Artifacts of one kind, each with its place in this tar, under the run's name for it.
         """
-        known = self._held.setdefault(kind.name, {})
-        new = {name: held for name, held in members.items() if known.get(name) != held}
+        known = self._held.setdefault(members[0].kind.name, {})
+        new = [held for held in members if known.get(held.id) != held]
         if new:
-            self._link(shard, self.path(next(iter(new.values())).shard))
+            self._link(shard, self.run / new[0].file)
             recover_jsonl(self._path)
-            append_lines(self._path, _lines(kind, list(new.items())))
-            known.update(new)
+            append_lines(self._path, _lines(new))
+            known.update((held.id, held) for held in new)
 
-    def restore(self, kind: Kind, sample_id: str) -> None:
+    def restore(self, artifact: Artifact) -> None:
         """Give an artifact that a tar holds a file of its own again; raises as `take_out` does."""
-        take_out(self.run, kind, sample_id, self._held[kind.name][sample_id])
+        take_out(self.run, artifact)
 
-    def forget(self, shards: Iterable[str]) -> None:
+    def forget(self, tars: Iterable[str]) -> None:
         """Let go of tars that nobody needs: first the lines, then the files."""
-        gone = set(shards)
+        gone = set(tars)
         for name, members in self._held.items():
-            self._held[name] = {key: held for key, held in members.items() if held.shard not in gone}
-        kept = (
-            line
-            for _, members in sorted(self.shards().items())
-            for line in _lines(members[0][0], [(name, held) for _, name, held in members])
-        )
+            self._held[name] = {key: held for key, held in members.items() if held.file not in gone}
+        kept = (line for _, members in sorted(self.tars().items()) for line in _lines(members))
         write_jsonl(self._path, kept)
-        for shard in gone:
-            self.path(shard).unlink(missing_ok=True)
+        for tar in gone:
+            (self.run / tar).unlink(missing_ok=True)
 
     def orphans(self) -> list[Path]:
         """Tars that no line speaks of: a kill came between the two."""
-        known = {self.path(shard) for shard in self.shards()}
-        folder = self.path("").parent
+        known = {self.run / tar for tar in self.tars()}
+        folder = (self.run / layout.held_shard("")).parent
         return sorted(path for path in folder.iterdir() if path not in known) if folder.is_dir() else []
 
     @staticmethod
@@ -145,21 +126,23 @@ class Reclaimed:
                         error.problem, got=error.got, wanted=error.wanted, where=where
                     ) from None
                 check("reclaimed", value, where=where)
-                held = {name: Held(value["shard"], *rest) for name, *rest in value["members"]}
-                self._held.setdefault(value["kind"], {}).update(held)
+                kind, file = KIND_BY_NAME[value["kind"]], layout.held_shard(value["shard"])
+                known = self._held.setdefault(kind.name, {})
+                for name, offset, size, sha256 in value["members"]:
+                    known[name] = Artifact(name, kind, file, offset, size, bytes.fromhex(sha256))
 
 
-def take_out(run: Path, kind: Kind, sample_id: str, held: Held) -> None:
+def take_out(run: Path, held: Artifact) -> None:
     """Write an artifact that a tar holds to its own place in the run.
 
     Raises:
         RunError: the tar is missing, or does not hold what was recorded.
     """
-    tar, digest, left = run / layout.held_shard(held.shard), hashlib.sha256(), held.size
+    tar, digest, left = run / held.file, hashlib.sha256(), held.size
     try:
         with (
             tar.open("rb") as source,
-            atomic_path(run / kind.path(sample_id)) as temporary,
+            atomic_path(run / held.path) as temporary,
             temporary.open("wb") as file,
         ):
             source.seek(held.offset)
@@ -167,20 +150,21 @@ def take_out(run: Path, kind: Kind, sample_id: str, held: Held) -> None:
                 digest.update(block)
                 file.write(block)
                 left -= len(block)
-            if left or digest.hexdigest() != held.sha256:
+            if left or digest.digest() != held.sha256:
                 raise RunError(
                     "a tar does not hold what the run recorded",
                     got=f"sha256 {digest.hexdigest()}, {held.size - left} bytes",
-                    wanted=f"sha256 {held.sha256}, {held.size} bytes",
-                    where=f"{tar}, byte {held.offset} ({kind.member(sample_id)})",
+                    wanted=f"sha256 {held.hex}, {held.size} bytes",
+                    where=f"{tar}, byte {held.offset} ({held.member})",
                 )
     except FileNotFoundError:
         fix = "put it back: the tars in this folder are part of the run"
         raise RunError("a tar that holds reclaimed artifacts is missing", where=tar, fix=fix) from None
 
 
-def _lines(kind: Kind, members: Sequence[tuple[str, Held]]) -> Iterator[dict[str, Any]]:
+def _lines(members: Sequence[Artifact]) -> Iterator[dict[str, Any]]:
+    """Yield the lines that record artifacts of one tar."""
     for start in range(0, len(members), _MEMBERS_A_LINE):
         some = members[start : start + _MEMBERS_A_LINE]
-        listed = [[name, held.offset, held.size, held.sha256] for name, held in some]
-        yield {"shard": some[0][1].shard, "kind": kind.name, "members": listed}
+        listed = [[held.id, held.offset, held.size, held.hex] for held in some]
+        yield {"shard": Path(some[0].file).stem, "kind": some[0].kind.name, "members": listed}

@@ -27,9 +27,9 @@ from typing import Any, Protocol
 from sparkle._files import append_lines, fsync_folder, read_jsonl, recover_jsonl, stamp, try_link
 from sparkle._processes import cpus
 from sparkle._progress import Advance
-from sparkle.builders.release.artifact import Content
 from sparkle.builders.release.assign import data_offsets, tar_bytes
 from sparkle.builders.release.tar import Shard, check_tar, write_tar
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import Kind
@@ -45,7 +45,7 @@ class ShardPlan:
         kind: What its members are.
         ids: Its samples in order.
         refs: What each sample's member must be.
-        content: A sample's member, made when it is asked for: a full release has a million.
+        source: Where a sample's member is read, found when it is asked for: a full release has a million.
         old: A tar that should have the same bytes, of the previous release or held by a run.
     """
 
@@ -53,12 +53,12 @@ class ShardPlan:
     kind: Kind
     ids: tuple[str, ...]
     refs: tuple[ArtifactRef, ...]
-    content: Callable[[str], Content]
+    source: Callable[[str], Artifact]
     old: Path | None = None
 
-    def contents(self) -> Iterator[Content]:
-        """The members in order."""
-        return map(self.content, self.ids)
+    def sources(self) -> Iterator[tuple[str, Artifact]]:
+        """Yield the name of each member, in order, and where it is read."""
+        return ((artifact.member, artifact) for artifact in map(self.source, self.ids))
 
     @property
     def size(self) -> int:
@@ -73,9 +73,11 @@ class ShardPlan:
         ]
         return fingerprint([self.kind.name, members])
 
-    def offsets(self) -> Iterator[tuple[str, int]]:
-        """Yield (id, where its data begins in the tar)."""
-        return zip(self.ids, data_offsets([ref.size for ref in self.refs]), strict=True)
+    def members(self, file: str) -> Iterator[Artifact]:
+        """Yield where each sample's artifact lies in the tar, whose path in its place is `file`."""
+        offsets = data_offsets([ref.size for ref in self.refs])
+        for sample_id, ref, offset in zip(self.ids, self.refs, offsets, strict=True):
+            yield Artifact(sample_id, self.kind, file, offset, ref.size, bytes.fromhex(ref.sha256))
 
 
 class Spool(Protocol):
@@ -204,10 +206,10 @@ def pack(
 def _make(target: Path, plan: ShardPlan, advance: Advance, *, threads: int) -> Shard:
     """Link the old tar where it is right, else write the tar."""
     if plan.old is not None:
-        shard = check_tar(plan.old, plan.contents(), lambda done=1: advance(0))
+        shard = check_tar(plan.old, plan.sources(), lambda done=1: advance(0))
         target.unlink(missing_ok=True)
         if shard is not None and try_link(plan.old, target):
             fsync_folder(target.parent)
             advance(len(plan.ids))
             return shard
-    return write_tar(target, plan.contents(), advance, threads=threads)
+    return write_tar(target, plan.sources(), advance, threads=threads)

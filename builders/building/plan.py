@@ -26,13 +26,13 @@ from typing import Any
 from sparkle._progress import size_text
 from sparkle._run_folder import Reclaimed
 from sparkle.builders.building.pack import Journal, ShardPlan
-from sparkle.builders.release.artifact import Content
 from sparkle.builders.release.assign import assign, member_bytes
 from sparkle.builders.release.manifest import read_manifest
 from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.sample import Sample
-from sparkle.builders.release.tables import Placement, Placements, read_columns
+from sparkle.builders.release.tables import Artifacts, read_columns
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KINDS, Kind
@@ -77,38 +77,36 @@ def plan_shards(
                     old = previous.folder / path
                 old = old if old and old.is_file() else None
                 wanted = tuple(refs[sample_id] for sample_id in part.ids)
-                plans.append(ShardPlan(path, kind, part.ids, wanted, partial(_content, by_id, kind), old))
+                plans.append(ShardPlan(path, kind, part.ids, wanted, partial(_artifact, by_id, kind), old))
             known[kind.name] = max([known.get(kind.name, 0), *(part.number + 1 for part in parts)])
     return plans, numbers
 
 
-def _content(samples: Mapping[str, Sample], kind: Kind, sample_id: str) -> Content:
-    return samples[sample_id].content(kind)
+def _artifact(samples: Mapping[str, Sample], kind: Kind, sample_id: str) -> Artifact:
+    return samples[sample_id].artifact(kind)
 
 
 def _held_shards(tars: Iterable[Reclaimed]) -> dict[tuple[str, tuple[str, ...]], Path]:
     """Tars that runs hold, by kind and ids."""
-    places: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     members: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for reclaimed in tars:
-        for shard, found in reclaimed.shards().items():
-            places[shard] = reclaimed.path(shard)
-            for kind, sample_id, held in found:
-                members.setdefault((shard, kind.name), []).append((held.offset, sample_id))
+        for tar, listed in reclaimed.tars().items():
+            paths[tar] = reclaimed.run / tar
+            for held in listed:
+                members.setdefault((tar, held.kind.name), []).append((held.offset, held.id))
     return {
-        (kind, tuple(sample_id for _, sample_id in sorted(listed))): places[shard]
-        for (shard, kind), listed in members.items()
+        (kind, tuple(sample_id for _, sample_id in sorted(found))): paths[tar]
+        for (tar, kind), found in members.items()
     }
 
 
-def find_placements(plans: Sequence[ShardPlan]) -> Placements:
-    """Where each artifact is going to be."""
-    placements: dict[str, dict[str, Placement]] = {kind.name: {} for kind in KINDS}
+def place_artifacts(plans: Sequence[ShardPlan]) -> Artifacts:
+    """Where each artifact is going to lie in the release."""
+    placed: dict[str, dict[str, Artifact]] = {kind.name: {} for kind in KINDS}
     for plan in plans:
-        places = placements[plan.kind.name]
-        for sample_id, offset in plan.offsets():
-            places[sample_id] = Placement(plan.path, offset)
-    return placements
+        placed[plan.kind.name].update((artifact.id, artifact) for artifact in plan.members(plan.path))
+    return placed
 
 
 @dataclass(frozen=True)
@@ -168,16 +166,14 @@ def plan_space(
     elif reclaim:
         stay = {sample.id for sample in shown}
         freed = sum(
-            member_bytes(content.ref.size)
+            member_bytes(artifact.size)
             for plan in new
-            for sample_id, content in zip(plan.ids, plan.contents(), strict=True)
-            if content.offset is None and sample_id not in stay
+            for _, artifact in plan.sources()
+            if not artifact.offset and artifact.id not in stay
         )
         tars = min(tars, tars - freed + under_way)
-    contents = [sample.content(kind) for sample in shown for kind in KINDS]
-    loose = sum(
-        found.ref.size for found in contents if found.offset is not None or not _linkable(found.path, folder)
-    )
+    sources = [sample.artifact(kind) for sample in shown for kind in KINDS]
+    loose = sum(found.size for found in sources if found.offset or not _linkable(Path(found.file), folder))
     text = int(
         _TEXT_PER_OUTCOME_BYTE * sum(map(_outcome_bytes, {s.folder for f in themes.values() for s in f}))
     )

@@ -18,12 +18,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sparkle._files import exclusive, link
-from sparkle._run_folder import Held
 from sparkle.builders.building.pack import ShardPlan
 from sparkle.builders.building.run import Run
 from sparkle.builders.release.sample import Sample
 from sparkle.builders.release.tar import Shard
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError, RunError
 
 
@@ -45,18 +45,15 @@ class Reclaimer:
 
     def take(self, plan: ShardPlan, shard: Shard) -> None:
         """Delete the files of a tar's members; the tar is durable."""
-        members: dict[Path, dict[str, Held]] = {}
-        for sample_id, offset in plan.offsets():
-            sample = self._samples[sample_id]
-            ref = sample.artifacts[plan.kind.name]
-            held = Held(shard.sha256, offset, ref.size, ref.sha256)
-            members.setdefault(sample.folder, {})[sample_id] = held
-        for found in members.values():
-            run = self._samples[next(iter(found))]
+        members: dict[Path, list[Artifact]] = {}
+        for held in plan.members(layout.held_shard(shard.sha256)):
+            members.setdefault(self._samples[held.id].folder, []).append(held)
+        for folder, found in members.items():
             with self._lock:
-                run.reclaimed.add(self._folder / plan.path, plan.kind, found)
-            for sample_id in found.keys() - self._loose:
-                (run.folder / plan.kind.path(sample_id)).unlink(missing_ok=True)
+                self._samples[found[0].id].reclaimed.add(self._folder / plan.path, found)
+            for held in found:
+                if held.id not in self._loose:
+                    (folder / held.path).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -97,13 +94,13 @@ def let_go(run: Run) -> None:
     for orphan in run.reclaimed.orphans():
         orphan.unlink()
     gone = []
-    for shard, members in run.reclaimed.shards().items():
-        path = run.reclaimed.path(shard)
+    for tar, members in run.reclaimed.tars().items():
+        path = run.folder / tar
         if not path.exists() or path.stat().st_nlink > 1:
             continue
-        for kind, sample_id, _ in members:
-            if not (run.folder / kind.path(sample_id)).exists():
-                run.reclaimed.restore(kind, sample_id)
-        gone.append(shard)
+        for held in members:
+            if not (run.folder / held.path).exists():
+                run.reclaimed.restore(held)
+        gone.append(tar)
     if gone:
         run.reclaimed.forget(gone)

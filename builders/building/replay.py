@@ -30,6 +30,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from sparkle._processes import collector_off
@@ -229,11 +230,11 @@ def check_artifacts(samples: Sequence[Sample]) -> None:
 
 def _is_held(sample: Sample, kind: Kind) -> bool:
     """Whether a tar holds an artifact for the run, and is long enough."""
-    content = sample.content(kind)
-    if content.offset is None:
+    artifact = sample.artifact(kind)
+    if not artifact.offset:
         return False
     try:
-        return content.path.stat().st_size >= content.offset + content.ref.size
+        return Path(artifact.file).stat().st_size >= artifact.end
     except FileNotFoundError:
         return False
 

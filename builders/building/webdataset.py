@@ -13,23 +13,21 @@ How it works
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sparkle._progress import Advance
-from sparkle.builders.release.artifact import Content
 from sparkle.builders.release.assign import BLOCK, assign, member_bytes
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.sample import Sample
-from sparkle.builders.release.tables import Placements, facts
-from sparkle.builders.release.tar import write_tar
+from sparkle.builders.release.tables import Artifacts, facts
+from sparkle.builders.release.tar import Contents, write_tar
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_line, sha256_bytes
+from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.layout import KIND_BY_NAME, Kind
-from sparkle.schemas.records import ArtifactRef, Record
+from sparkle.schemas.records import Record
 
 DEFAULT_STREAMS = (layout.SOURCE_VIDEO.name, layout.EDITED_VIDEO.name, layout.SOURCE_VIDEO_MASK.name)
 _JSON_BYTES = (
@@ -65,7 +63,7 @@ def write_webdataset(
     folder: Path,
     theme: str,
     samples: Sequence[Sample],
-    placements: Placements,
+    artifacts: Artifacts,
     options: WebDatasetOptions,
     advance: Advance,
 ) -> list[FileEntry]:
@@ -75,7 +73,7 @@ def write_webdataset(
         folder: The release.
         theme: The theme.
         samples: Its samples, sorted by id.
-        placements: Where their artifacts are.
+        artifacts: Where theirs lie.
         options: See `WebDatasetOptions`.
         advance: Told of each sample.
 
@@ -86,30 +84,18 @@ def write_webdataset(
         ReleaseError: a tar does not hold what was recorded.
     """
     lines = _json_lines(samples)
-    by_id = {sample.id: sample for sample in samples}
+    described = {sample.id: line for sample, line in zip(samples, lines, strict=True)}
     # `assign` adds a header to each: what it is given is the rest of all members.
     sizes = [
         (sample.id, _sample_bytes(sample, len(line), options) - BLOCK)
         for sample, line in zip(samples, lines, strict=True)
     ]
     entries = []
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".json-") as scratch:
-        scratch.writelines(lines)
-        scratch.flush()
-        described = _described(samples, lines, Path(scratch.name))
-        for part in assign(sizes, options.shard_size):
-            path = layout.webdataset_shard(theme, part.number)
-            contents = (
-                content
-                for sample_id in part.ids
-                for content in (
-                    *_streams(folder, by_id[sample_id], placements, options),
-                    described[sample_id],
-                )
-            )
-            members = len(options.streams) + 1
-            shard = write_tar(folder / path, contents, _every(members, advance))
-            entries.append(FileEntry(path, shard.size, shard.sha256))
+    for part in assign(sizes, options.shard_size):
+        path = layout.webdataset_shard(theme, part.number)
+        contents = _contents(folder, part.ids, artifacts, options, described)
+        shard = write_tar(folder / path, contents, _every(len(options.streams) + 1, advance))
+        entries.append(FileEntry(path, shard.size, shard.sha256))
     return entries
 
 
@@ -127,23 +113,20 @@ def _json_lines(samples: Sequence[Sample]) -> list[bytes]:
     ]
 
 
-def _described(samples: Sequence[Sample], lines: Sequence[bytes], scratch: Path) -> dict[str, Content]:
-    """The JSON of each sample, as parts of the file that holds all of them."""
-    found, position = {}, 0
-    for sample, line in zip(samples, lines, strict=True):
-        ref = ArtifactRef(sha256_bytes(line), len(line))
-        found[sample.id] = Content(layout.webdataset_member(sample.id, "json"), scratch, ref, position)
-        position += len(line)
-    return found
-
-
-def _streams(
-    folder: Path, sample: Sample, placements: Placements, options: WebDatasetOptions
-) -> Iterator[Content]:
-    for kind in options.kinds:
-        place = placements[kind.name][sample.id]
-        name = layout.webdataset_member(sample.id, kind.field)
-        yield Content(name, folder / place.shard, sample.artifacts[kind.name], place.offset)
+def _contents(
+    folder: Path,
+    ids: Sequence[str],
+    artifacts: Artifacts,
+    options: WebDatasetOptions,
+    described: Mapping[str, bytes],
+) -> Contents:
+    """Yield the members of a shard: of each sample its streams out of the release's tars, then its JSON."""
+    for sample_id in ids:
+        for kind in options.kinds:
+            artifact = artifacts[kind.name][sample_id]
+            name = layout.webdataset_member(sample_id, kind.field)
+            yield name, replace(artifact, file=str(folder / artifact.file))
+        yield layout.webdataset_member(sample_id, "json"), described[sample_id]
 
 
 def _sample_bytes(sample: Sample, json_bytes: int, options: WebDatasetOptions) -> int:

@@ -35,7 +35,7 @@ from sparkle.builders.building.pictures import draw_pictures, side_by_side
 from sparkle.builders.building.plan import (
     Previous,
     Space,
-    find_placements,
+    place_artifacts,
     plan_shards,
     plan_space,
     read_previous,
@@ -50,7 +50,7 @@ from sparkle.builders.building.webdataset import estimate_bytes, write_webdatase
 from sparkle.builders.cards.card import render_card
 from sparkle.builders.cards.croissant import dump_croissant
 from sparkle.builders.release import tables
-from sparkle.builders.release.artifact import Content, read_blocks
+from sparkle.builders.release.artifact import read_blocks
 from sparkle.builders.release.manifest import FileEntry, describe_file, dump_manifest
 from sparkle.builders.release.removed import Past, read_past
 from sparkle.builders.release.sample import Sample
@@ -61,9 +61,10 @@ from sparkle.builders.release.staging import (
     remove_others,
     staged,
 )
-from sparkle.builders.release.tables import Placements
+from sparkle.builders.release.tables import Artifacts
 from sparkle.builders.release.tar import Shard
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError, SparkleError
 from sparkle.schemas.ids import THEMES
@@ -219,12 +220,12 @@ class _Writer:
         themes = by_theme(samples)
         plans, next_parts = plan_shards(themes, self.options.max_shard_size, self._previous())
         self._pack(plans, themes, replays)
-        placements = find_placements(plans)
+        artifacts = place_artifacts(plans)
         self._loose(themes)
         for theme, found in themes.items():
             self.entries += write_text(self.folder, theme, found)
-            self._catalog(theme, found, placements)
-        self._pair(themes, placements)
+            self._catalog(theme, found, artifacts)
+        self._pair(themes, artifacts)
         document = provenance(replays, self.options, next_parts, self.past.removed)
         self._write(layout.PROVENANCE, [dump_document(document)])
         if self.options.plots:
@@ -307,11 +308,11 @@ class _Writer:
         clip = sample.normalise
         return side_by_side(source, edited, width=clip.width, height=clip.height, fps=clip.fps)
 
-    def _catalog(self, theme: str, samples: Sequence[Sample], placements: Placements) -> None:
+    def _catalog(self, theme: str, samples: Sequence[Sample], artifacts: Artifacts) -> None:
         previews = self._previews(theme, samples)
         parts = 2 if 0 < len(previews) < len(samples) else 1
         paths = [layout.data_parquet(theme, part, parts) for part in range(parts)]
-        tables.write_pairs([self.folder / path for path in paths], samples, placements, previews)
+        tables.write_pairs([self.folder / path for path in paths], samples, artifacts, previews)
         for path in paths:
             self._list(path)
 
@@ -319,13 +320,13 @@ class _Writer:
         options = self.options.webdataset
         return 0 if options is None else sum(estimate_bytes(found, options) for found in themes.values())
 
-    def _pair(self, themes: Mapping[str, Sequence[Sample]], placements: Placements) -> None:
+    def _pair(self, themes: Mapping[str, Sequence[Sample]], artifacts: Artifacts) -> None:
         options = self.options.webdataset
         if options is None:
             return
         with self.progress("pairing streams", sum(map(len, themes.values()))) as advance:
             for theme, samples in themes.items():
-                self.entries += write_webdataset(self.folder, theme, samples, placements, options, advance)
+                self.entries += write_webdataset(self.folder, theme, samples, artifacts, options, advance)
 
     def _write(self, path: str, lines: Iterable[bytes]) -> None:
         with atomic_path(self.folder / path) as temporary, temporary.open("wb") as file:
@@ -347,18 +348,18 @@ def write_loose(folder: Path, sample: Sample) -> list[FileEntry]:
     """
     entries = []
     for kind in KINDS:
-        content, path = sample.content(kind), kind.path(sample.id)
-        _put(content, folder / path)
-        entries.append(FileEntry(path, content.ref.size, content.ref.sha256))
+        artifact = sample.artifact(kind)
+        _put(artifact, folder / artifact.path)
+        entries.append(FileEntry(artifact.path, artifact.size, artifact.hex))
     return entries
 
 
-def _put(content: Content, target: Path) -> None:
+def _put(artifact: Artifact, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     buffer = memoryview(bytearray(BLOCK_BYTES))
-    if content.offset is None and try_link(content.path, target):
-        for _ in read_blocks(content, lambda: buffer):
+    if not artifact.offset and try_link(Path(artifact.file), target):
+        for _ in read_blocks(artifact, lambda: buffer):
             pass
         return
     with atomic_path(target) as temporary, temporary.open("wb") as file:
-        file.writelines(read_blocks(content, lambda: buffer))
+        file.writelines(read_blocks(artifact, lambda: buffer))

@@ -19,6 +19,7 @@ from sparkle._files import BLOCK_BYTES
 from sparkle.builders.checks.census import Finder, id_of
 from sparkle.builders.checks.survey import Survey
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import MediaError
 from sparkle.schemas.layout import KIND_BY_NAME, KINDS, Kind
 from sparkle.schemas.validate import Finding
@@ -40,28 +41,16 @@ _LIVELY = (layout.SOURCE_VIDEO, layout.EDITED_VIDEO, layout.BACKGROUND_VIDEO)
 
 
 @dataclass(frozen=True)
-class Artifact:
-    """Where an artifact is: the tar, the first byte of its data, and how many there are."""
-
-    kind: str
-    tar: str
-    offset: int
-    size: int
-
-
-@dataclass(frozen=True)
 class MediaJob:
     """Decodes the artifacts of a sample.
 
     Attributes:
         folder: The release.
-        sample_id: The sample.
         artifacts: What is there of it.
         fps: Frames a second that its videos may have.
     """
 
     folder: Path
-    sample_id: str
     artifacts: tuple[Artifact, ...]
     fps: frozenset[float]
 
@@ -96,26 +85,28 @@ def media_jobs(survey: Survey, media: str) -> list[MediaJob]:
     rows = {name: Finder(found.keys).rows(keys) for name, found in survey.members.items()}
     jobs = []
     for number, key in enumerate(keys.tolist()):
+        sample_id = id_of(survey.theme, key)
         artifacts = [
             Artifact(
-                name,
+                sample_id,
+                KIND_BY_NAME[name],
                 found.tars[int(found.tar[row])],
                 int(found.offsets[row]),
                 int(found.sizes[row]),
+                None,
             )
             for name, found in survey.members.items()
             if (row := int(rows[name][number])) >= 0
         ]
-        sample_id = id_of(survey.theme, key)
-        jobs.append(MediaJob(survey.folder, sample_id, tuple(artifacts), survey.fps or frozenset()))
+        jobs.append(MediaJob(survey.folder, tuple(artifacts), survey.fps or frozenset()))
     return jobs
 
 
 def _extract(folder: Path, artifact: Artifact, target: Path) -> Path:
     """An artifact as a file of its own; a tar that ends early gives a file that is cut."""
-    path = target / f"{artifact.kind}{KIND_BY_NAME[artifact.kind].suffix}"
+    path = target / f"{artifact.kind.name}{artifact.kind.suffix}"
     left = artifact.size
-    with (folder / artifact.tar).open("rb") as tar, path.open("wb") as file:
+    with (folder / artifact.file).open("rb") as tar, path.open("wb") as file:
         tar.seek(artifact.offset)
         while left and (block := tar.read(min(BLOCK_BYTES, left))):
             file.write(block)
@@ -133,7 +124,7 @@ class _Looker:
 
     def look(self, artifact: Artifact, path: Path) -> None:
         """Decode an artifact."""
-        kind = KIND_BY_NAME[artifact.kind]
+        kind = artifact.kind
         decode: dict[str, Callable[[Path], tuple[_Clip, str | None]]] = {
             ".mp4": _look_at_lively if kind in _LIVELY else _look_at_video,
             ".png": _look_at_image,
@@ -173,8 +164,7 @@ class _Looker:
     def _note(
         self, artifact: Artifact, problem: str, got: str | None = None, wanted: str | None = None
     ) -> None:
-        pointer = KIND_BY_NAME[artifact.kind].member(self.job.sample_id)
-        self.findings.append(Finding(artifact.tar, 0, pointer, problem, got, wanted))
+        self.findings.append(Finding(artifact.file, 0, artifact.member, problem, got, wanted))
 
 
 def _look_at_lively(path: Path) -> tuple[_Clip, str | None]:

@@ -29,7 +29,7 @@ from sparkle.builders.checks.census import Keys, Numbers, index_reader, keys_of
 from sparkle.builders.release.assign import BLOCK, END_BYTES
 from sparkle.builders.release.tar import header
 from sparkle.builders.upstream.files import LocalFiles, UpstreamTar
-from sparkle.builders.upstream.index import Found, list_tar, read_unit
+from sparkle.builders.upstream.index import Size, list_tar, read_unit
 from sparkle.media.probe import Shape, read_shape
 from sparkle.schemas.errors import MediaError, ReleaseError
 from sparkle.schemas.ids import parse_id
@@ -278,9 +278,10 @@ class UpstreamTarJob:
             indexed = read_unit(LocalFiles(self.folder), tar, lambda size: None)
         else:
             indexed = list_tar(self.folder, tar)
-        found, count = indexed.found, len(indexed.found)
+        found, count = [one for one, _ in indexed.found], len(indexed.found)
         indices = [parse_id(one.id)[1] for one in found]
-        hashes = b"".join(bytes.fromhex(one.sha256) or bytes(32) for one in found)
+        shapes = [_shape(size) for _, size in indexed.found]
+        hashes = b"".join(one.sha256 or bytes(32) for one in found)
         return Members(
             tars=(self.file,),
             tar=np.zeros(count, np.int64),
@@ -288,13 +289,13 @@ class UpstreamTarJob:
             offsets=np.array([one.offset for one in found], np.int64),
             sizes=np.array([one.size for one in found], np.int64),
             hashes=np.frombuffer(hashes, np.uint8).reshape(count, 32),
-            shapes=np.array([_shape(one) for one in found], np.float64).reshape(count, len(Shape._fields)),
+            shapes=np.array(shapes, np.float64).reshape(count, len(Shape._fields)),
             findings=indexed.findings,
         )
 
 
-def _shape(found: Found) -> Shape:
-    if found.shape is None:
+def _shape(size: Size) -> Shape:
+    if size is None:
         return Shape()
-    frames, height, width = found.shape
+    frames, height, width = size
     return Shape(frames, width, height)

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sparkle._files import TEMPORARY_MARK, exclusive
-from sparkle.builders.release.artifact import Artifact
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import fingerprint
 
 _KEPT = 0.9  # of the limit, after a clean-up: so that not every write makes one
@@ -85,7 +85,7 @@ class ArtifactCache:
         if artifact.sha256 is not None:
             key = artifact.sha256.hex()
         else:
-            key = fingerprint([self._origin, artifact.shard, artifact.offset, artifact.size])
+            key = fingerprint([self._origin, artifact.file, artifact.offset, artifact.size])
         return self._folder / key[:2] / key
 
     def _reserve(self, total: Path, count: int) -> None:

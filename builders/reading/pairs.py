@@ -24,8 +24,8 @@ import pyarrow.compute as pc
 
 from sparkle.builders.reading.columns import BASE, group_of, kind_group, numbers, open_groups, positions
 from sparkle.builders.reading.place import Place, open_place
-from sparkle.builders.release.artifact import Artifact
 from sparkle.builders.release.tables import SCORE_COLUMNS
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ConfigError, ReleaseError
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO, Kind
 

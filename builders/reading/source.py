@@ -30,7 +30,7 @@ from sparkle.builders.reading.cache import ArtifactCache
 from sparkle.builders.reading.folder import FolderFiles
 from sparkle.builders.reading.hub import CONNECTIONS, HubFiles
 from sparkle.builders.reading.place import Place, open_place
-from sparkle.builders.release.artifact import Artifact
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ArtifactError, ReleaseError
 
 # Bytes between two artifacts that are read with them rather than making another request. Neighbours in a tar
@@ -44,7 +44,7 @@ MAX_SPAN_BYTES = 1 << 25  # of one request: 64 clips of upstream's mean size; mo
 class Span:
     """A range of a file, and the artifacts in it by their positions in what was asked for."""
 
-    shard: str
+    file: str
     start: int
     end: int
     members: list[int] = field(default_factory=list)
@@ -57,13 +57,13 @@ def plan_spans(artifacts: Sequence[Artifact], gap: int = GAP_BYTES) -> Iterator[
         artifacts: What is asked for, in any order, one or more times.
         gap: Bytes between two of them that are read with them.
     """
-    order = sorted(range(len(artifacts)), key=lambda at: (artifacts[at].shard, artifacts[at].offset))
+    order = sorted(range(len(artifacts)), key=lambda at: (artifacts[at].file, artifacts[at].offset))
     span: Span | None = None
     for at in order:
         artifact = artifacts[at]
         if (
             span is not None
-            and span.shard == artifact.shard
+            and span.file == artifact.file
             and artifact.offset <= span.end + gap
             and max(span.end, artifact.end) - span.start <= MAX_SPAN_BYTES
         ):
@@ -71,7 +71,7 @@ def plan_spans(artifacts: Sequence[Artifact], gap: int = GAP_BYTES) -> Iterator[
         else:
             if span is not None:
                 yield span
-            span = Span(artifact.shard, artifact.offset, artifact.end)
+            span = Span(artifact.file, artifact.offset, artifact.end)
         span.members.append(at)
     if span is not None:
         yield span
@@ -119,7 +119,7 @@ class HubReader:
         kept = None if self._cache is None else self._cache.get(artifact)
         if kept is not None:
             return kept
-        return self._fetch(Span(artifact.shard, artifact.offset, artifact.end, [0]), [artifact])[0]
+        return self._fetch(Span(artifact.file, artifact.offset, artifact.end, [0]), [artifact])[0]
 
     def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
         """The bytes of many artifacts, in order; see `spans` for `gap`."""
@@ -154,8 +154,8 @@ class HubReader:
 
     def _fetch(self, span: Span, window: Sequence[Artifact]) -> dict[int, bytes]:
         """Read a span: the bytes of its artifacts by their positions in the window."""
-        known = self._place.shards.get(span.shard)
-        data = self._files.ranges.read(span.shard, span.start, span.end, known, self._place.remedy)
+        known = self._place.shards.get(span.file)
+        data = self._files.ranges.read(span.file, span.start, span.end, known, self._place.remedy)
         found = {}
         with memoryview(data) as view:
             for at in span.members:
@@ -308,7 +308,7 @@ class Source:
             "an artifact is not the one that the tables speak of",
             got=got if len(data) == artifact.size else f"{len(data)} bytes",
             wanted=f"{artifact.size} bytes, sha256 {(artifact.sha256 or b'').hex() or 'unknown'}",
-            where=f"{self.place.artifacts.name} {artifact.shard} {artifact.id} {artifact.kind.name}",
+            where=f"{self.place.artifacts.name} {artifact.file} {artifact.id} {artifact.kind.name}",
             fix=self.place.remedy,
         )
 
@@ -343,9 +343,9 @@ class FolderReader:
     def read(self, artifact: Artifact) -> bytes:
         """The artifact's bytes."""
         try:
-            if artifact.shard not in self._checked:
-                self._check(artifact.shard)
-            data = self._files.read(artifact.shard, artifact.offset, artifact.size)
+            if artifact.file not in self._checked:
+                self._check(artifact.file)
+            data = self._files.read(artifact.file, artifact.offset, artifact.size)
         except FileNotFoundError:
             data = self._read_loose(artifact)
         self.bytes_read += len(data)
@@ -382,7 +382,7 @@ class FolderReader:
                 continue
         raise ArtifactError(
             "an artifact is not there: neither its tar nor a file of its own",
-            wanted=f"{artifact.shard} or {artifact.path}",
+            wanted=f"{artifact.file} or {artifact.path}",
             where=self._files.name,
             fix="unpack or download the tar, or open the repository instead of the folder",
         )

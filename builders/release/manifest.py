@@ -25,19 +25,19 @@ _SMALL_BYTES = 10 << 20  # above, a Hub keeps any file as a large one, of which 
 
 @dataclass(frozen=True)
 class FileEntry(Record):
-    """A file of a release.
+    """A file of a release, or of the place where one is.
 
     Attributes:
         path: From the release's root.
         size: In bytes.
-        sha256: Hexadecimal.
+        sha256: Hexadecimal; empty where a place does not know it.
         git_sha1: Of small text files, the hash that git gives their content: all that a Hub knows of them
             without a download. It says nothing that the sha256 does not, and is left out of comparisons.
     """
 
     path: str
     size: int
-    sha256: str
+    sha256: str = ""
     git_sha1: str | None = field(default=None, compare=False)
 
 

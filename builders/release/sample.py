@@ -6,12 +6,12 @@ Judges' words and boxes of a full-size run are gigabytes: they stay in the run, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparkle._run_folder import Reclaimed
-from sparkle.builders.release.artifact import Content
 from sparkle.schemas import records as r
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.layout import Kind
 
 # Step -> the name of its score, which is also its threshold's; a table's column adds `_score`.
@@ -104,13 +104,13 @@ class Sample:
         return keyword and keyword.partition(": ")[2]
 
     def path(self, kind: Kind) -> Path:
-        """Where an artifact's own file stands in the run; `content` also finds it in a tar."""
+        """Where an artifact's own file stands in the run; `artifact` also finds it in a tar."""
         return self.folder / kind.path(self.id)
 
-    def content(self, kind: Kind) -> Content:
-        """Where an artifact's data is: its own file, or a tar that holds it for the run."""
-        path, name, ref = self.path(kind), kind.member(self.id), self.artifacts[kind.name]
+    def artifact(self, kind: Kind) -> Artifact:
+        """Where an artifact's data is on this machine: its own file, or a tar that holds it for the run."""
+        path, ref = self.path(kind), self.artifacts[kind.name]
         held = self.reclaimed.find(kind, self.id, ref)
         if held is None or path.exists():
-            return Content(name, path, ref)
-        return Content(name, self.reclaimed.path(held.shard), ref, held.offset)
+            return Artifact(self.id, kind, str(path), 0, ref.size, bytes.fromhex(ref.sha256))
+        return replace(held, file=str(self.folder / held.file))

@@ -19,7 +19,6 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -33,6 +32,7 @@ from sparkle._processes import collector_off
 from sparkle.builders.release.formats import CSV_COLUMNS, Told, pair_row
 from sparkle.builders.release.sample import SCORES, Sample, Words
 from sparkle.schemas import records as r
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
 
@@ -106,16 +106,8 @@ RECORDS_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Placement:
-    """Where an artifact is in a release: path of the tar, byte offset of its data."""
-
-    shard: str
-    offset: int
-
-
-# Kind name -> sample id -> where it is.
-Placements = Mapping[str, Mapping[str, Placement]]
+# Kind name -> sample id -> where it lies in a release.
+Artifacts = Mapping[str, Mapping[str, Artifact]]
 
 
 def pairs_schema() -> pa.Schema:
@@ -147,14 +139,14 @@ def facts(sample: Sample) -> dict[str, Any]:
 
 @collector_off()
 def write_pairs(
-    paths: Sequence[Path], samples: Sequence[Sample], placements: Placements, previews: Sequence[bytes]
+    paths: Sequence[Path], samples: Sequence[Sample], artifacts: Artifacts, previews: Sequence[bytes]
 ) -> None:
     """Write a theme's rows.
 
     Args:
         paths: One path, or two where there are rows both with and without a preview.
         samples: The theme's samples, sorted by id.
-        placements: Where their artifacts are.
+        artifacts: Where theirs lie.
         previews: Previews of the first samples.
     """
     schema = pairs_schema_for_datasets()
@@ -165,12 +157,12 @@ def write_pairs(
     for path, (found, size) in zip(paths, files, strict=True):
         with table_writer(path, schema, **ENCODING) as writer:
             for group in (found[start : start + size] for start in range(0, len(found), size)):
-                columns = _columns(group, placements, previews[seen : seen + size])
+                columns = _columns(group, artifacts, previews[seen : seen + size])
                 writer.write_table(pa.Table.from_pydict(columns, schema))
                 seen += len(group)
 
 
-def _columns(group: Sequence[Sample], placements: Placements, previews: Sequence[bytes]) -> dict[str, Any]:
+def _columns(group: Sequence[Sample], artifacts: Artifacts, previews: Sequence[bytes]) -> dict[str, Any]:
     """The columns of some rows, of which all or none have a preview."""
     rows = [{**pair_row(sample.id, sample.prompt), **facts(sample)} for sample in group]
     columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in (*CSV_COLUMNS, *_FACTS)}
@@ -178,12 +170,11 @@ def _columns(group: Sequence[Sample], placements: Placements, previews: Sequence
     videos = [{"bytes": data, "path": f"{sample.id}.mp4"} for sample, data in shown]
     columns["preview"] = videos or [None] * len(group)
     for kind in KINDS:
-        places = [placements[kind.name][sample.id] for sample in group]
-        refs = [sample.artifacts[kind.name] for sample in group]
-        columns[f"{kind.name}_shard"] = [place.shard for place in places]
-        columns[f"{kind.name}_offset"] = [place.offset for place in places]
-        columns[f"{kind.name}_size"] = [ref.size for ref in refs]
-        columns[f"{kind.name}_sha256"] = [bytes.fromhex(ref.sha256) for ref in refs]
+        found = [artifacts[kind.name][sample.id] for sample in group]
+        columns[f"{kind.name}_shard"] = [artifact.file for artifact in found]
+        columns[f"{kind.name}_offset"] = [artifact.offset for artifact in found]
+        columns[f"{kind.name}_size"] = [artifact.size for artifact in found]
+        columns[f"{kind.name}_sha256"] = [artifact.sha256 for artifact in found]
     return columns
 
 

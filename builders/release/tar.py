@@ -27,9 +27,13 @@ from pathlib import Path
 
 from sparkle._files import BLOCK_BYTES, atomic_path
 from sparkle._progress import Advance
-from sparkle.builders.release.artifact import Content, read_blocks
+from sparkle.builders.release.artifact import read_blocks
 from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
+
+# What goes into a tar: the name of each member, and its data or where that is read on this machine.
+Contents = Iterable[tuple[str, Artifact | bytes]]
 
 MAX_MEMBER_BYTES = 8**11 - 1  # a USTAR size is eleven octal digits: 8 GiB less one byte
 # Bytes a read, a multiple of a block. Two buffers a tar; half of it or twice as much is not faster
@@ -146,12 +150,12 @@ class _Output:
             filled = filled[self._file.write(filled) :]
 
 
-def write_tar(target: Path, contents: Iterable[Content], advance: Advance, *, threads: int = 1) -> Shard:
+def write_tar(target: Path, contents: Contents, advance: Advance, *, threads: int = 1) -> Shard:
     """Write a tar.
 
     Args:
         target: The tar; it is there whole or not at all.
-        contents: Its members in order.
+        contents: Its members.
         advance: Told of each member.
         threads: With 2, another thread hashes and writes while this one reads; the bytes are the same.
 
@@ -164,11 +168,15 @@ def write_tar(target: Path, contents: Iterable[Content], advance: Advance, *, th
         file = stack.enter_context(temporary.open("wb", buffering=0))
         helper = stack.enter_context(ThreadPoolExecutor(1)) if threads > 1 else None
         output = _Output(file, helper)
-        for content in contents:
-            output.put(header(content.name, content.ref.size))
-            for block in read_blocks(content, output.space):
-                output.add(len(block))
-            output.put(bytes(-content.ref.size % BLOCK))
+        for name, data in contents:
+            size = len(data) if isinstance(data, bytes) else data.size
+            output.put(header(name, size))
+            if isinstance(data, bytes):
+                output.put(data)
+            else:
+                for block in read_blocks(data, output.space):
+                    output.add(len(block))
+            output.put(bytes(-size % BLOCK))
             advance()
         output.put(bytes(END_BYTES))
         return output.finish()
@@ -207,12 +215,12 @@ def hash_tar(
     return Shard(total + END_BYTES, digest.hexdigest())
 
 
-def check_tar(path: Path, contents: Iterable[Content], advance: Advance) -> Shard | None:
+def check_tar(path: Path, contents: Iterable[tuple[str, Artifact]], advance: Advance) -> Shard | None:
     """What a tar is, when it is byte for byte what `write_tar` would write of `contents`; else None.
 
     Args:
         path: The tar.
-        contents: Its members in order: names, sizes and hashes count, where their files are does not.
+        contents: Its members in order: names, sizes and hashes count, where they lie does not.
         advance: Told of each member.
     """
     whole = hashlib.sha256()
@@ -228,15 +236,15 @@ def check_tar(path: Path, contents: Iterable[Content], advance: Advance) -> Shar
         return found
 
     with path.open("rb", buffering=0) as file:
-        for content in contents:
-            if take(BLOCK) != header(content.name, content.ref.size):
+        for name, artifact in contents:
+            if take(BLOCK) != header(name, artifact.size):
                 return None
-            digest, left = hashlib.sha256(), content.ref.size
+            digest, left = hashlib.sha256(), artifact.size
             while left and (found := take(left)):
                 digest.update(found)
                 left -= len(found)
-            padding = -content.ref.size % BLOCK
-            if left or digest.hexdigest() != content.ref.sha256 or take(padding) != bytes(padding):
+            padding = -artifact.size % BLOCK
+            if left or digest.digest() != artifact.sha256 or take(padding) != bytes(padding):
                 return None
             advance()
         if take(END_BYTES) != bytes(END_BYTES) or take(1):

@@ -61,22 +61,11 @@ from sparkle.builders.release.removed import (
 from sparkle.builders.release.tables import pairs_schema, read_columns
 from sparkle.builders.release.tar import header
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES, parse_id, theme_of
 from sparkle.schemas.layout import KINDS, Kind
-from sparkle.schemas.records import ArtifactRef
-
-
-@dataclass(frozen=True)
-class Held:
-    """An artifact in a release: its sample and kind, what it is, the tar that holds it and where in it."""
-
-    id: str
-    kind: Kind
-    ref: ArtifactRef
-    shard: str
-    offset: int
 
 
 @dataclass(frozen=True)
@@ -91,8 +80,8 @@ class Cut:
     """
 
     path: str
-    gone: tuple[Held, ...]
-    left: tuple[Held, ...]
+    gone: tuple[Artifact, ...]
+    left: tuple[Artifact, ...]
     runs: tuple[tuple[int, int], ...]
 
     @property
@@ -102,7 +91,7 @@ class Cut:
 
     def offsets(self) -> dict[str, int]:
         """Where the data of each sample that stays begins in the tar to be."""
-        sizes = [held.ref.size for held in self.left]
+        sizes = [held.size for held in self.left]
         return {held.id: offset for held, offset in zip(self.left, data_offsets(sizes), strict=True)}
 
 
@@ -125,7 +114,7 @@ class ThemeCut:
     rows: pa.Table
     stays: pa.Array
     ids: tuple[str, ...]
-    moving: tuple[Held, ...]
+    moving: tuple[Artifact, ...]
     cuts: tuple[Cut, ...]
     foreign: tuple[str, ...]
     paired: tuple[str, ...]
@@ -301,7 +290,7 @@ def _cut_theme(
     after = table["task"].filter(stays).slice(0, preview).to_pylist()
     moving = sorted(set(after) - set(before))
     cuts: list[Cut] = []
-    moved: list[Held] = []
+    moved: list[Artifact] = []
     for kind in KINDS:
         shards = table[f"{kind.name}_shard"]
         for shard in sorted(set(shards.filter(gone).to_pylist())):
@@ -311,20 +300,17 @@ def _cut_theme(
     return ThemeCut(theme, table, stays, ids, tuple(moved), tuple(cuts), (), paired)
 
 
-def _held(table: pa.Table, kind: Kind, rows: pa.ChunkedArray) -> list[Held]:
+def _held(table: pa.Table, kind: Kind, rows: pa.ChunkedArray) -> list[Artifact]:
     """The artifacts of a kind that some rows name."""
     columns = ("task", *(f"{kind.name}_{name}" for name in ("shard", "offset", "size", "sha256")))
     values = table.select(columns).filter(rows).to_pydict()
-    return [
-        Held(sample_id, kind, ArtifactRef(sha256.hex(), size), shard, offset)
-        for sample_id, shard, offset, size, sha256 in zip(*values.values(), strict=True)
-    ]
+    return [Artifact(sample_id, kind, *where) for sample_id, *where in zip(*values.values(), strict=True)]
 
 
-def _cut(shard: str, members: Sequence[Held], gone: set[str], entries: Mapping[str, FileEntry]) -> Cut:
+def _cut(shard: str, members: Sequence[Artifact], gone: set[str], entries: Mapping[str, FileEntry]) -> Cut:
     members = sorted(members, key=lambda held: held.offset)
-    offsets = list(data_offsets([held.ref.size for held in members]))
-    end = sum(member_bytes(held.ref.size) for held in members) + END_BYTES
+    offsets = list(data_offsets([held.size for held in members]))
+    end = sum(member_bytes(held.size) for held in members) + END_BYTES
     if [held.offset for held in members] != offsets or shard not in entries or entries[shard].size != end:
         raise ReleaseError(
             "a tar is not as its table says, so it cannot be cut",
@@ -337,7 +323,7 @@ def _cut(shard: str, members: Sequence[Held], gone: set[str], entries: Mapping[s
     runs: list[tuple[int, int]] = []
     for held in (members[index] for index in np.flatnonzero(kept)):
         start = held.offset - BLOCK
-        stop = start + member_bytes(held.ref.size)
+        stop = start + member_bytes(held.size)
         if runs and runs[-1][1] == start:
             runs[-1] = (runs[-1][0], stop)
         else:
@@ -433,7 +419,7 @@ class RemovalCost:
 def cost_of(removal: Removal) -> RemovalCost:
     """Count what a removal takes."""
     cuts = [cut for theme in removal.themes for cut in theme.cuts]
-    moving = sum(held.ref.size for theme in removal.themes for held in theme.moving)
+    moving = sum(held.size for theme in removal.themes for held in theme.moving)
     kept = [theme for theme in removal.themes if theme.left]
     text = [path for theme in kept for path in _text(theme, removal)]
     tables = [path for theme in kept for path in layout.tables_of(theme.theme, removal.entries)]

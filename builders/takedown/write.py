@@ -53,7 +53,6 @@ from sparkle.builders.cards.card import render_card
 from sparkle.builders.cards.croissant import dump_croissant
 from sparkle.builders.cards.plots import PLOTS, draw_plots
 from sparkle.builders.cards.stats import read_stats
-from sparkle.builders.release.artifact import Content
 from sparkle.builders.release.assign import END_BYTES
 from sparkle.builders.release.formats import CSV_COLUMNS, jsonl_files
 from sparkle.builders.release.manifest import FileEntry, describe_file, dump_manifest
@@ -73,7 +72,6 @@ from sparkle.builders.release.tables import (
 from sparkle.builders.release.tar import Shard, check_tar
 from sparkle.builders.takedown.plan import (
     Cut,
-    Held,
     Removal,
     Store,
     ThemeCut,
@@ -86,6 +84,7 @@ from sparkle.builders.takedown.plan import (
 )
 from sparkle.media.probe import read_shape
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
@@ -198,10 +197,9 @@ class _Writer:
         self._drop([path for path in self.entries if names_sample(path, gone)])
         with self.progress(f"first samples of {cut.theme} as files", len(cut.moving)) as advance:
             for held in cut.moving:
-                path = held.kind.path(held.id)
-                take_out(self.store, held, self.target / path)
-                self.entries[path] = FileEntry(path, held.ref.size, held.ref.sha256)
-                self.written.add(path)
+                take_out(self.store, held, self.target / held.path)
+                self.entries[held.path] = FileEntry(held.path, held.size, held.hex)
+                self.written.add(held.path)
                 advance()
 
     def _text(self, cut: ThemeCut) -> None:
@@ -429,7 +427,7 @@ def cut_tar(store: Store, cut: Cut, target: Path) -> Shard:
     Raises:
         ReleaseError: the old tar does not hold what the tables say.
     """
-    contents = [Content(held.kind.member(held.id), target, held.ref) for held in cut.left]
+    contents = [(held.member, held) for held in cut.left]
     if target.exists() and (shard := check_tar(target, contents, _unheard)):
         return shard  # of an earlier attempt
     with atomic_path(target) as temporary:
@@ -452,7 +450,7 @@ def _unheard(done: int = 1) -> None:
     """Nobody is told of single members."""
 
 
-def take_out(store: Store, held: Held, target: Path) -> None:
+def take_out(store: Store, held: Artifact, target: Path) -> None:
     """Write an artifact as a file of its own.
 
     Raises:
@@ -461,15 +459,15 @@ def take_out(store: Store, held: Held, target: Path) -> None:
     digest = hashlib.sha256()
     with atomic_path(target) as temporary:
         with temporary.open("wb") as file:
-            for block in store.read(held.shard, held.offset, held.ref.size):
+            for block in store.read(held.file, held.offset, held.size):
                 digest.update(block)
                 file.write(block)
-        if digest.hexdigest() != held.ref.sha256:
+        if digest.digest() != held.sha256:
             raise ReleaseError(
                 "a tar does not hold what the tables say",
                 got=f"sha256 {digest.hexdigest()}",
-                wanted=f"sha256 {held.ref.sha256}, {held.ref.size} bytes",
-                where=f"{held.shard} {held.kind.member(held.id)}",
+                wanted=f"sha256 {held.hex}, {held.size} bytes",
+                where=f"{held.file} {held.member}",
             )
 
 

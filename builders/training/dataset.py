@@ -148,7 +148,7 @@ class PairDataset:
             part, local = self._locate(row)
             for stream, kind in enumerate(self.recipe.kinds):
                 artifact = self.parts[part].artifact(local, kind)
-                wanted.append((part, artifact.shard, artifact.offset, index, stream, artifact))
+                wanted.append((part, artifact.file, artifact.offset, index, stream, artifact))
         wanted.sort(key=lambda entry: entry[:5])
         found: list[list[bytes]] = [[b""] * len(self.recipe.kinds) for _ in rows]
         for part in sorted({entry[0] for entry in wanted}):

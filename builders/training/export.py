@@ -45,10 +45,10 @@ from sparkle._progress import Advance, Progress, silent
 from sparkle.builders.reading.folder import FolderFiles
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import Source, open_source
-from sparkle.builders.release.artifact import Artifact
 from sparkle.builders.release.manifest import list_files
 from sparkle.builders.training.trainers import TRAINERS, Listed, Tables
 from sparkle.media.probe import read_shape
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ArtifactError, ConfigError, MediaError, RecordError, ReleaseError
 from sparkle.schemas.ids import THEMES, theme_of

@@ -24,8 +24,8 @@ import pyarrow.compute as pc
 
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import Source, open_source
-from sparkle.builders.release.artifact import Artifact
 from sparkle.builders.release.tables import SCORE_COLUMNS, pairs_schema
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ConfigError, ReleaseError, SparkleError
 from sparkle.schemas.ids import theme_of

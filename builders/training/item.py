@@ -21,13 +21,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.builders.release.artifact import Artifact
 from sparkle.media.container import OpenVideo, open_video
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
 from sparkle.media.threads import own_thread_only
 from sparkle.media.view import SizeRules, View, fit, look, read_window, resize_as_pil
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ConfigError, MediaError, SampleError
 from sparkle.schemas.layout import Kind
 from sparkle.schemas.seeds import derive_seed
@@ -272,7 +272,7 @@ def _views(
 
 def place(artifact: Artifact) -> str:
     """Where an artifact is, for errors: sample, kind, shard and offset."""
-    return f"{artifact.id} {artifact.kind.name}: {artifact.shard} at byte {artifact.offset}"
+    return f"{artifact.id} {artifact.kind.name}: {artifact.file} at byte {artifact.offset}"
 
 
 @contextmanager

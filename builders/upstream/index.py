@@ -40,6 +40,7 @@ from sparkle.builders.upstream.files import (
 )
 from sparkle.media.probe import read_shape
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import MediaError, ReleaseError
 from sparkle.schemas.layout import Kind
@@ -101,7 +102,7 @@ class Index:
         return Indexed(
             document["size"],
             document["sha256"],
-            [_found(values) for values in document["found"]],
+            [_found(unit.kind, values) for values in document["found"]],
             [Finding(**value) for value in document["findings"]],
         )
 
@@ -116,7 +117,7 @@ class Index:
             if isinstance(unit, UpstreamTar):
                 yield FileEntry(unit.path, indexed.size, indexed.sha256)
             else:
-                yield from (FileEntry(found.file, found.size, found.sha256) for found in indexed.found)
+                yield from (FileEntry(found.file, found.size, found.hex) for found, _ in indexed.found)
 
     def _read(self, unit: Unit, state: str, told: Told) -> None:
         indexed = read_unit(self._files, unit, told)
@@ -125,7 +126,10 @@ class Index:
             "state": state,
             "size": indexed.size,
             "sha256": indexed.sha256,
-            "found": [list(vars(found).values()) for found in indexed.found],
+            "found": [
+                [found.id, found.file, found.offset, found.size, found.hex, size]
+                for found, size in indexed.found
+            ],
             "findings": [asdict(finding) for finding in indexed.findings],
         }
         path = self._path(unit)
@@ -152,10 +156,10 @@ class Index:
         return fingerprint([self._files.state(path) for path in paths_of(unit)])
 
 
-def _found(values: list[Any]) -> Found:
+def _found(kind: Kind, values: list[Any]) -> tuple[Artifact, Size]:
     """An artifact of the journal."""
-    sample_id, file, offset, size, sha256, shape = values
-    return Found(sample_id, file, offset, size, sha256, shape and (shape[0], shape[1], shape[2]))
+    sample_id, file, offset, length, sha256, size = values
+    return Artifact(sample_id, kind, file, offset, length, bytes.fromhex(sha256)), size and tuple(size)
 
 
 def _parts(loose: LooseFiles) -> Iterator[LooseFiles]:
@@ -188,34 +192,24 @@ Unit = UpstreamTar | LooseFiles
 Told = Callable[[int], None]  # told of bytes that were read
 
 
-@dataclass(frozen=True)
-class Found:
-    """An artifact.
-
-    Attributes:
-        id: Its sample.
-        file: The tar that holds it, or the file that it is.
-        offset: Byte offset of its data in that file.
-        size: Bytes of its data.
-        sha256: Hexadecimal.
-        shape: Frames, height and width; None where its headers do not say, or it is an image.
-    """
-
-    id: str
-    file: str
-    offset: int
-    size: int
-    sha256: str
-    shape: tuple[int, int, int] | None
+# Frames, height and width of an artifact; None where its headers do not say, or it is an image.
+Size = tuple[int, int, int] | None
 
 
 @dataclass
 class Indexed:
-    """What was found in a unit; `size` and `sha256` are a tar's."""
+    """What was found in a unit.
+
+    Attributes:
+        size: Bytes of a tar.
+        sha256: Of a tar, hexadecimal.
+        found: Its artifacts, and how large each is.
+        findings: What is wrong.
+    """
 
     size: int = 0
     sha256: str = ""
-    found: list[Found] = field(default_factory=list)
+    found: list[tuple[Artifact, Size]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     def note(self, file: str, pointer: str, error: MediaError | TarError) -> None:
@@ -242,7 +236,8 @@ def list_tar(folder: Path, tar: UpstreamTar) -> Indexed:
     indexed = Indexed()
     with (folder / tar.path).open("rb") as file:
         for sample_id, entry in _members(tar, TarStream(file, seek=True), indexed):
-            indexed.found.append(Found(sample_id, tar.path, entry.offset, entry.size, "", None))
+            found = Artifact(sample_id, tar.kind, tar.path, entry.offset, entry.size, None)
+            indexed.found.append((found, None))
     return indexed
 
 
@@ -253,8 +248,9 @@ def _read_tar(files: Files, tar: UpstreamTar, told: Told) -> Indexed:
         try:
             for sample_id, entry in _members(tar, stream, indexed):
                 data = _Data(entry.size, stream.data(entry), told)
-                shape = data.shape(tar.kind, indexed, tar.path, entry.name)
-                indexed.found.append(Found(sample_id, tar.path, entry.offset, data.size, data.sha256, shape))
+                size = data.shape(tar.kind, indexed, tar.path, entry.name)
+                found = Artifact(sample_id, tar.kind, tar.path, entry.offset, data.size, data.sha256)
+                indexed.found.append((found, size))
         except TarError as error:  # inside the data of a member
             indexed.note(tar.path, error.where or "", error)
         indexed.sha256 = stream.finish()
@@ -292,9 +288,9 @@ def _read_loose(files: Files, loose: LooseFiles, told: Told) -> Indexed:
     for name in loose.names:
         path = f"{loose.folder}/{name}"
         data = _read_file(files, path, told)
-        shape = data.shape(loose.kind, indexed, path, "")
+        size = data.shape(loose.kind, indexed, path, "")
         sample_id = name.removesuffix(loose.kind.suffix)
-        indexed.found.append(Found(sample_id, path, 0, data.size, data.sha256, shape))
+        indexed.found.append((Artifact(sample_id, loose.kind, path, 0, data.size, data.sha256), size))
     return indexed
 
 
@@ -316,10 +312,10 @@ class _Data:
             told(len(block))
             if kept is not None:
                 kept.append(block)
-        self.sha256 = digest.hexdigest()
+        self.sha256 = digest.digest()
         self._bytes = None if kept is None else b"".join(kept)
 
-    def shape(self, kind: Kind, indexed: Indexed, file: str, member: str) -> tuple[int, int, int] | None:
+    def shape(self, kind: Kind, indexed: Indexed, file: str, member: str) -> Size:
         """Frames, height and width by the headers; None, and a finding, where they do not say."""
         if kind.suffix not in _SHAPED:
             return None

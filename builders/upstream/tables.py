@@ -34,9 +34,10 @@ import pyarrow as pa
 from sparkle.builders.building.provenance import FORMAT, VERSION
 from sparkle.builders.release import tables
 from sparkle.builders.upstream.files import UpstreamFiles, UpstreamTar
-from sparkle.builders.upstream.index import Found, Index, Indexed, Unit
+from sparkle.builders.upstream.index import Index, Indexed, Size, Unit
 from sparkle.builders.upstream.text import METADATA, NO_LINE, Pairs, Told, line_file, read_lines, read_pairs
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.layout import KINDS, SOURCE_VIDEO, Kind
 from sparkle.schemas.validate import Finding, check
 
@@ -80,16 +81,16 @@ class Places:
         """int32 (N,): how many frames, 0 where that is not known."""
         return self.shape[:, _FRAMES]
 
-    def put(self, position: int, found: Found) -> None:
+    def put(self, position: int, found: Artifact, size: Size) -> None:
         """Put a sample's artifact in its place."""
         if not self.files or self.files[-1] != found.file:
             self.files.append(found.file)
         self.file[position] = len(self.files) - 1
         self.offset[position] = found.offset
         self.size[position] = found.size
-        self.sha256[position] = np.frombuffer(bytes.fromhex(found.sha256), np.uint8)
-        if found.shape is not None:
-            self.shape[position] = found.shape
+        self.sha256[position] = np.frombuffer(found.sha256 or bytes(32), np.uint8)
+        if size is not None:
+            self.shape[position] = size
 
 
 def place_artifacts(
@@ -112,8 +113,8 @@ def place_artifacts(
         if isinstance(unit, UpstreamTar):
             parts.setdefault(unit.kind.name, []).append(unit.part)
         findings += indexed.findings
-        for found in indexed.found:
-            _place(places[unit.kind.name], pairs, unit, found, findings)
+        for found, size in indexed.found:
+            _place(places[unit.kind.name], pairs, found, size, findings)
     for kind in KINDS:
         findings += _missing_parts(theme, kind, parts.get(kind.name, []))
         findings += _missing_samples(theme, places[kind.name], pairs)
@@ -121,23 +122,23 @@ def place_artifacts(
     return places
 
 
-def _place(places: Places, pairs: Pairs, unit: Unit, found: Found, findings: list[Finding]) -> None:
-    member = places.kind.member(found.id) if isinstance(unit, UpstreamTar) else ""
+def _place(places: Places, pairs: Pairs, found: Artifact, size: Size, findings: list[Finding]) -> None:
+    member = found.member if found.offset else ""
     position = pairs.rows.get(found.id)
     if position is None:
         findings.append(Finding(found.file, 0, member, "an artifact of no sample of the csv"))
         return
     if places.file[position] == NOWHERE:
-        places.put(position, found)
+        places.put(position, found, size)
         return
     first = places.files[places.file[position]]
     if member:
         findings.append(
             Finding(found.file, 0, member, "the member stands twice; the first counts", got=first)
         )
-    elif places.sha256[position].tobytes().hex() != found.sha256:
+    elif places.sha256[position].tobytes() != found.sha256:
         problem = "the loose file differs from the one that counts"
-        findings.append(Finding(found.file, 0, "", problem, got=f"sha256 {found.sha256}", wanted=first))
+        findings.append(Finding(found.file, 0, "", problem, got=f"sha256 {found.hex}", wanted=first))
 
 
 def _missing_parts(theme: str, kind: Kind, parts: list[int]) -> Iterator[Finding]:

@@ -20,7 +20,6 @@ from typing import Any
 
 from sparkle._cache import HashCache
 from sparkle._progress import Progress, silent
-from sparkle._run_folder import Held
 from sparkle.generation.backends import list_models, pin_models
 from sparkle.generation.config import RunConfig
 from sparkle.generation.needs import free_device_memory
@@ -32,9 +31,9 @@ from sparkle.generation.run.sources import Listed, inspect_source, licences, new
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import Failed, Kept, Rejected, Sample, Step, Work, verdict
 from sparkle.schemas import records as r
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ServiceError, SourceGoneError
 from sparkle.schemas.funnel import make_funnel
-from sparkle.schemas.layout import Kind
 from sparkle.schemas.records import dump_fields
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 
@@ -64,7 +63,7 @@ class Process:
     step: str
     sample: Sample
     fingerprint: str
-    held: dict[Kind, Held]
+    held: list[Artifact]
 
     def __str__(self) -> str:
         return f"{self.step} of {self.sample.id}"
@@ -74,7 +73,7 @@ class Process:
         step = _set_up(self.step, self.config)
         work = Work(self.root, self.config, step, self.sample)
         try:
-            with taken_out(self.root, self.sample.id, self.held):
+            with taken_out(self.root, self.held):
                 answer = step.process(work)
         except BaseException as error:
             error.add_note(f"in {self}, source {self.sample.source.path}")

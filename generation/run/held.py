@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from sparkle._cache import HashCache
-from sparkle._run_folder import Held, Reclaimed, take_out
+from sparkle._run_folder import Reclaimed, take_out
 from sparkle.generation.steps.base import Sample, Step
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.layout import Kind
 from sparkle.schemas.records import ArtifactRef
 
@@ -32,28 +33,28 @@ class HeldArtifacts:
         held = self._find(kind, sample_id, ref)
         if held is None:
             return False
-        if held.shard not in self._whole:
-            tar = self._reclaimed.path(held.shard)
-            self._whole[held.shard] = tar.is_file() and self._hashes.sha256(tar) == held.shard
-        return self._whole[held.shard]
+        if held.file not in self._whole:
+            tar = self._reclaimed.run / held.file
+            self._whole[held.file] = tar.is_file() and self._hashes.sha256(tar) == tar.stem
+        return self._whole[held.file]
 
-    def inputs(self, step: Step, sample: Sample) -> dict[Kind, Held]:
+    def inputs(self, step: Step, sample: Sample) -> list[Artifact]:
         """What a step reads of a sample and has to be taken out for it."""
-        found = {kind: self._find(kind, sample.id, sample.artifacts[kind.name]) for kind in step.reads}
-        return {kind: held for kind, held in found.items() if held is not None}
+        found = (self._find(kind, sample.id, sample.artifacts[kind.name]) for kind in step.reads)
+        return [held for held in found if held is not None]
 
-    def _find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> Held | None:
+    def _find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> Artifact | None:
         held = self._reclaimed.find(kind, sample_id, ref)
         return None if held and (self._reclaimed.run / kind.path(sample_id)).exists() else held
 
 
 @contextmanager
-def taken_out(run: Path, sample_id: str, inputs: Mapping[Kind, Held]) -> Iterator[None]:
+def taken_out(run: Path, inputs: Sequence[Artifact]) -> Iterator[None]:
     """Give artifacts files of their own while the block runs; raises as `take_out` does."""
     try:
-        for kind, held in inputs.items():
-            take_out(run, kind, sample_id, held)
+        for held in inputs:
+            take_out(run, held)
         yield
     finally:
-        for kind in inputs:
-            (run / kind.path(sample_id)).unlink(missing_ok=True)
+        for held in inputs:
+            (run / held.path).unlink(missing_ok=True)

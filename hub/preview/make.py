@@ -31,11 +31,11 @@ from sparkle._files import remove_leftovers, write_atomic
 from sparkle._processes import cpus
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.source import Source, open_source
-from sparkle.builders.release.artifact import Artifact
 from sparkle.builders.release.manifest import list_files
 from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, Clip, Places, make_clip
 from sparkle.hub.preview.rows import Rows
 from sparkle.media.encode import encoder_versions
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_line, fingerprint
 from sparkle.schemas.errors import ArtifactError, RecordError, ReleaseError
 from sparkle.schemas.ids import theme_of
@@ -184,7 +184,7 @@ def _refuse_inside(where: str, out: Path) -> None:
 def _mark(artifacts: dict[Kind, Artifact]) -> str:
     """A fingerprint of what a sample's media are made from."""
     made_from = {
-        kind.name: [artifact.shard, artifact.offset, artifact.size]
+        kind.name: [artifact.file, artifact.offset, artifact.size]
         if artifact.sha256 is None
         else artifact.sha256.hex()
         for kind, artifact in artifacts.items()

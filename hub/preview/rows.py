@@ -16,10 +16,10 @@ import numpy as np
 
 from sparkle.builders.reading.pairs import open_pairs
 from sparkle.builders.reading.place import Place, open_place
-from sparkle.builders.release.artifact import Artifact
 from sparkle.builders.release.tables import MEASURE_COLUMNS, SCORE_COLUMNS
 from sparkle.hub.diff.theme import Table
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import theme_of

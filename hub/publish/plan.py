@@ -34,8 +34,8 @@ from pathlib import Path, PurePosixPath
 
 from sparkle._files import safe_join, stamp
 from sparkle._progress import size_text
-from sparkle.builders.release.manifest import FileEntry, parse_manifest, read_manifest
-from sparkle.hub.targets.target import Limits, Parcel, Standing, Stored, Target, git_sha1
+from sparkle.builders.release.manifest import FileEntry, hash_by_git, parse_manifest, read_manifest
+from sparkle.hub.targets.target import Limits, Parcel, Standing, Target
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
@@ -139,15 +139,15 @@ def make_plan(entries: Sequence[FileEntry], files: LocalFiles, standing: Standin
     )
 
 
-def _same(parcel: Parcel, stored: Stored, target: Target) -> bool:
+def _same(parcel: Parcel, stored: FileEntry, target: Target) -> bool:
     """Whether a place holds a file already."""
     if stored.size != parcel.entry.size:
         return False
-    if stored.sha256 is not None:
+    if stored.sha256:
         return stored.sha256 == parcel.entry.sha256
     if parcel.file is None:
         return sha256_bytes(target.read(parcel.entry.path)) == parcel.entry.sha256
-    return stored.git_sha1 == git_sha1(parcel.read())
+    return stored.git_sha1 == hash_by_git(parcel.read())
 
 
 def _notes(

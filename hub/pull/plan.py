@@ -32,8 +32,8 @@ from sparkle.builders.reading.columns import BASE, GROUPS, REST, numbers
 from sparkle.builders.reading.folder import FolderFiles
 from sparkle.builders.reading.pairs import SCORES, Pairs
 from sparkle.builders.reading.source import plan_spans
-from sparkle.builders.release.artifact import Artifact
 from sparkle.builders.release.tables import pairs_schema
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ConfigError, ReleaseError
 from sparkle.schemas.layout import Kind
@@ -81,7 +81,7 @@ class Plan:
     def missing(self) -> list[Artifact]:
         """What is to be brought, in the order in which it lies in its tars."""
         found = [artifact for artifact, there in zip(self.artifacts, self.there, strict=True) if not there]
-        return sorted(found, key=lambda artifact: (artifact.shard, artifact.offset))
+        return sorted(found, key=lambda artifact: (artifact.file, artifact.offset))
 
     @property
     def bytes(self) -> int:
@@ -99,7 +99,7 @@ class Plan:
         gaps = sorted(
             after.offset - before.end
             for before, after in zip(self.missing, self.missing[1:], strict=False)
-            if before.shard == after.shard
+            if before.file == after.file
         )
         left, allowed = _EXTRA * self.missing_bytes, 0
         for gap in gaps:
@@ -115,7 +115,7 @@ class Plan:
         if isinstance(self.pairs.place.artifacts, FolderFiles):
             return 0
         spans = list(plan_spans(self.missing, self.gap))
-        return len(spans) + len({span.shard for span in spans})
+        return len(spans) + len({span.file for span in spans})
 
     @property
     def streams(self) -> list[Stream]:

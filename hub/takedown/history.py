@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,35 +38,33 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class HeldFile:
-    """A file of a commit that holds samples."""
-
-    commit: str
-    path: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class Trace:
     """Where samples still are.
 
     Attributes:
         commits: Older commits of the branch that show them, newest first.
         refs: Other branches, tags and pull requests whose newest commit shows them, in full (`refs/...`).
-        files: Files that hold them, each content once.
+        files: Commit and file of everything that holds them, each content once.
     """
 
     commits: tuple[str, ...] = ()
     refs: tuple[str, ...] = ()
-    files: tuple[HeldFile, ...] = ()
+    files: tuple[tuple[str, FileEntry], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """It as JSON values."""
+        files = [
+            {"commit": commit, "path": file.path, "size": file.size, "sha256": file.sha256}
+            for commit, file in self.files
+        ]
+        return {"commits": self.commits, "refs": self.refs, "files": files}
 
     def lines(self) -> list[str]:
         """It for people."""
         if not self.files:
             return ["history: no commit, tag or branch still shows it"]
         newest = f" (the newest is {self.commits[0][:12]})" if self.commits else ""
-        size = sum(file.size for file in self.files)
+        size = sum(file.size for _, file in self.files)
         found = [f"history: {len(self.commits):,} older commits still show it{newest}"]
         found += [f"history: {ref.removeprefix('refs/')} still shows it" for ref in self.refs]
         return [*found, f"history: {len(self.files):,} files of {size:,} bytes hold it"]
@@ -98,7 +96,7 @@ class History:
         self._wanted = {"task": pa.array(ids, pa.string()), "source_sha256": pa.array(lowered, pa.string())}
         self._patience = Patience(repo, say)
         self._rows: dict[str, list[dict[str, str | None]]] = {}  # a table's hash -> its rows of the samples
-        self._held: dict[str, tuple[HeldFile, ...]] = {}  # commit -> its files that hold them
+        self._held: dict[str, tuple[FileEntry, ...]] = {}  # commit -> its files that hold them
 
     def ask(self, action: Callable[[], Answer]) -> Answer:
         """Ask the Hub something, patiently; raises SparkleError."""
@@ -123,13 +121,13 @@ class History:
         others = [ref for ref in self.refs() if ref.ref != f"refs/heads/{branch}"]
         head, *older = self.commits(branch)
         clean = frozenset() if self.held(head) else {entry.sha256 for entry in self._manifest(head).values()}
-        files: dict[str, HeldFile] = {}
+        files: dict[str, tuple[str, FileEntry]] = {}
         asked = dict.fromkeys((*older, *(ref.target_commit for ref in others)))
         with progress("reading history", len(asked)) as advance:
             for commit in asked:
                 for file in self.held(commit):
                     if file.sha256 not in clean:
-                        files.setdefault(file.sha256, file)
+                        files.setdefault(file.sha256, (commit, file))
                 advance()
         return Trace(
             commits=tuple(commit for commit in older if self.held(commit)),
@@ -137,7 +135,7 @@ class History:
             files=tuple(files[sha256] for sha256 in sorted(files)),
         )
 
-    def held(self, commit: str) -> tuple[HeldFile, ...]:
+    def held(self, commit: str) -> tuple[FileEntry, ...]:
         """The files of a commit that hold the samples; none when it does not show them."""
         if commit not in self._held:
             rows = [row for path, sha in self._tables(commit) for row in self._read(commit, path, sha)]
@@ -185,7 +183,7 @@ class History:
         rows: list[dict[str, str | None]] = table.filter(found).to_pylist()
         return rows
 
-    def _files(self, commit: str, rows: Sequence[Mapping[str, str | None]]) -> Iterator[HeldFile]:
+    def _files(self, commit: str, rows: Sequence[Mapping[str, str | None]]) -> Iterator[FileEntry]:
         shards = {row.get(f"{kind.name}_shard") for row in rows for kind in KINDS}
         ids = frozenset(str(row["task"]) for row in rows)
         themes = {theme_of(sample_id) for sample_id in ids}
@@ -194,7 +192,7 @@ class History:
             lone = path.endswith(".tar") and at.what is not layout.What.PAIRED
             shared = at.theme in themes and at.what is not layout.What.FILE and not lone
             if path in shards or names_sample(path, ids) or shared:
-                yield HeldFile(commit, path, entry.size, entry.sha256)
+                yield entry
 
     def _manifest(self, commit: str) -> dict[str, FileEntry]:
         file = self.ask(

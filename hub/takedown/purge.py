@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from huggingface_hub import get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import (
@@ -27,7 +28,8 @@ from huggingface_hub.hf_api import LFSFileInfo, RepoFile
 
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.client import CONFLICT, status_of
-from sparkle.hub.takedown.history import HeldFile, History, Trace
+from sparkle.builders.release.manifest import FileEntry
+from sparkle.hub.takedown.history import History, Trace
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 
@@ -51,6 +53,15 @@ class PurgePlan:
     moved: dict[str, str]
     deleted: tuple[str, ...]
     trace: Trace
+
+    def to_json(self) -> dict[str, Any]:
+        """It as JSON values."""
+        return {
+            "branches": self.branches,
+            "moved": self.moved,
+            "deleted": self.deleted,
+            "trace": self.trace.to_json(),
+        }
 
     def lines(self) -> list[str]:
         """It for people."""
@@ -196,7 +207,7 @@ def _doomed(history: History, trace: Trace, leaving: Sequence[str] = ()) -> list
             (*refs.converts, *(refs.pull_requests or ())),
         )
     )
-    kept |= others - {file.sha256 for file in trace.files}
+    kept |= others - {file.sha256 for _, file in trace.files}
     found = history.ask(lambda: list(api.list_lfs_files(repo, repo_type="dataset")))
     return [file for file in found if file.file_oid not in kept and file.oid not in kept]
 
@@ -219,18 +230,20 @@ def _refuse_left(history: History, doomed: Sequence[LFSFileInfo]) -> None:
         raise _still_there(history, left)
 
 
-def _still_served(history: History, files: Sequence[HeldFile], doomed: Sequence[LFSFileInfo]) -> int:
+def _still_served(
+    history: History, files: Sequence[tuple[str, FileEntry]], doomed: Sequence[LFSFileInfo]
+) -> int:
     """How many small text files of old commits are still served; raises ReleaseError for a large file."""
     large = {oid for file in doomed for oid in (file.file_oid, file.oid)}
-    served = [file for file in files if history.ask(partial(_is_served, history, file))]
+    served = [file for commit, file in files if history.ask(partial(_is_served, history, commit, file))]
     left = [file.path for file in served if file.sha256 in large]
     if left:
         raise _still_there(history, left)
     return len(served)
 
 
-def _is_served(history: History, file: HeldFile) -> bool:
-    url = hf_hub_url(history.repo, file.path, repo_type="dataset", revision=file.commit)
+def _is_served(history: History, commit: str, file: FileEntry) -> bool:
+    url = hf_hub_url(history.repo, file.path, repo_type="dataset", revision=commit)
     try:
         get_hf_file_metadata(url)
     except _GONE:

@@ -19,6 +19,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sparkle._files import BLOCK_BYTES, atomic_path, exclusive, link_or_copy, safe_join, stamp
@@ -31,7 +32,7 @@ from sparkle.builders.release.staging import (
     staged,
 )
 from sparkle.hub.targets.journal import SentJournal
-from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, Stored, another_publisher
+from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, another_publisher
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import ConfigError, ReleaseError
@@ -100,8 +101,8 @@ class FolderTarget:
             return Standing(tags=tags)
         refuse_foreign(self.folder)
         manifest = self.read(layout.MANIFEST)
-        files = {entry.path: Stored(self._size(entry), entry.sha256) for entry in read_manifest(self.folder)}
-        files[layout.MANIFEST] = Stored(len(manifest), sha256_bytes(manifest))
+        files = {entry.path: replace(entry, size=self._size(entry)) for entry in read_manifest(self.folder)}
+        files[layout.MANIFEST] = FileEntry(layout.MANIFEST, len(manifest), sha256_bytes(manifest))
         return Standing(_head(self.folder), files, manifest, tags)
 
     def _size(self, entry: FileEntry) -> int:

@@ -52,8 +52,9 @@ from huggingface_hub.lfs import UploadInfo
 from sparkle._cache import cache_folder
 from sparkle._files import exclusive
 from sparkle.builders.reading.client import CONFLICT, HubRefusal, Patience, quiet_clients, status_of
+from sparkle.builders.release.manifest import FileEntry, hash_by_git
 from sparkle.hub.targets.journal import SentJournal
-from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, Stored, another_publisher, git_sha1
+from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, another_publisher
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ConfigError, ReleaseError
@@ -295,13 +296,13 @@ class HubTarget:
         self._journal.forget()
 
 
-def _holds(stored: Stored | None, put: Parcel) -> bool:
+def _holds(stored: FileEntry | None, put: Parcel) -> bool:
     """Whether a file is what a parcel would make of it."""
     if stored is None or stored.size != put.entry.size:
         return False
-    if stored.sha256 is not None:
+    if stored.sha256:
         return stored.sha256 == put.entry.sha256
-    return stored.git_sha1 == git_sha1(put.read())
+    return stored.git_sha1 == hash_by_git(put.read())
 
 
 # --- what a publisher asks a Hub -------------------------------------------------------------------
@@ -328,16 +329,16 @@ def refuse_reader(api: HfApi, where: str) -> None:
         )
 
 
-def files_of(api: HfApi, repo: str, commit: str) -> dict[str, Stored]:
+def files_of(api: HfApi, repo: str, commit: str) -> dict[str, FileEntry]:
     """Every file of a commit by its path, without the Hub's own."""
     found = {}
     for item in api.list_repo_tree(repo, recursive=True, revision=commit, repo_type="dataset"):
         if not isinstance(item, RepoFile) or item.path in _HUBS_OWN:
             continue
         if item.lfs is None:
-            found[item.path] = Stored(item.size, git_sha1=item.blob_id)
+            found[item.path] = FileEntry(item.path, item.size, git_sha1=item.blob_id)
         else:
-            found[item.path] = Stored(item.lfs.size, sha256=item.lfs.sha256)
+            found[item.path] = FileEntry(item.path, item.lfs.size, sha256=item.lfs.sha256)
     return found
 
 

@@ -7,7 +7,6 @@ the two kinds of place.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,26 +16,6 @@ from typing import Protocol
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A file that stands in a place.
-
-    Attributes:
-        size: Its bytes.
-        sha256: Hexadecimal sha256 of its content, where the place knows it.
-        git_sha1: Else the hash that git gives its content.
-    """
-
-    size: int
-    sha256: str | None = None
-    git_sha1: str | None = None
-
-
-def git_sha1(data: bytes) -> str:
-    """The hash that git gives a file's content."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -51,7 +30,7 @@ class Standing:
     """
 
     head: str | None = None
-    files: Mapping[str, Stored] = field(default_factory=dict)
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
     manifest: bytes | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 

@@ -38,7 +38,6 @@ from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.tables import SCORE_COLUMNS
 from sparkle.hub.verify.place import (
-    MemberRow,
     Place,
     choose_samples,
     member_rows,
@@ -48,6 +47,7 @@ from sparkle.hub.verify.place import (
 )
 from sparkle.hub.verify.report import LevelReport, VerifyOptions
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.layout import KIND_BY_NAME, KINDS
@@ -72,7 +72,7 @@ class Readers:
     place: Place
     report: LevelReport
     ids: Mapping[str, Sequence[str]]
-    members: Mapping[str, Sequence[MemberRow]]
+    members: Mapping[str, Sequence[Artifact]]
     tars: Sequence[SampledTar]
     count: int
     scratch: Path
@@ -191,7 +191,7 @@ def _plain(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_with_webdataset(readers: Readers) -> None:
-    wanted = {tar.shard: {row.name: row.sha256 for row in tar.read} for tar in readers.tars}
+    wanted = {tar.shard: {row.member: row.hex for row in tar.read} for tar in readers.tars}
     paths = {tar.shard: str(tar.path.resolve()) for tar in readers.tars}
     if readers.place.local:
         paired = paired_shards(readers.place, readers.members, readers.count)
@@ -211,7 +211,7 @@ def _read_with_tar(readers: Readers) -> None:
         return
     for number, tar in enumerate(readers.tars):
         listed = _tar(readers, tar, "-tf", str(tar.path))
-        names = [row.name for row in tar.listed]
+        names = [row.member for row in tar.listed]
         if listed is not None and listed.splitlines() != names:
             got, wanted = (
                 f"{len(listed.splitlines())} members",
@@ -220,12 +220,12 @@ def _read_with_tar(readers: Readers) -> None:
             readers.compare(tar.shard, "tar", "list of members", got, wanted)
         target = readers.scratch / f"tar{number}"
         target.mkdir()
-        read = [row.name for row in tar.read]
+        read = [row.member for row in tar.read]
         if _tar(readers, tar, "-xf", str(tar.path), "-C", str(target), *read) is not None:
             for row in tar.read:
-                path = target / row.name
+                path = target / row.member
                 found = sha256_file(path) if path.is_file() else "nothing"
-                readers.compare(tar.shard, "tar", row.name, found, row.sha256)
+                readers.compare(tar.shard, "tar", row.member, found, row.hex)
 
 
 def _tar(readers: Readers, tar: SampledTar, *words: str) -> str | None:
@@ -299,7 +299,7 @@ def _read_with_ours(readers: Readers) -> None:
         for name in KIND_BY_NAME:
             row = rows[sample_id, name]
             got = answer.get(sample_id, {}).get(name)
-            readers.compare(row.shard, "our reader", row.name, got, row.sha256)
+            readers.compare(row.file, "our reader", row.member, got, row.hex)
 
 
 # Reader -> the packages that it needs, and what reads with it.
@@ -328,12 +328,12 @@ class SampledTar:
 
     shard: str
     path: Path
-    listed: tuple[MemberRow, ...]
-    read: tuple[MemberRow, ...]
+    listed: tuple[Artifact, ...]
+    read: tuple[Artifact, ...]
 
 
 def sample_tars(
-    place: Place, members: Mapping[str, Sequence[MemberRow]], count: int, scratch: Path
+    place: Place, members: Mapping[str, Sequence[Artifact]], count: int, scratch: Path
 ) -> Iterator[SampledTar]:
     """A tar of each kind of each theme, with `count` members to read.
 
@@ -345,10 +345,10 @@ def sample_tars(
     """
     for theme, rows in members.items():
         for kind in KINDS:
-            shards = sorted({row.shard for row in rows if row.kind == kind})
+            shards = sorted({row.file for row in rows if row.kind == kind})
             if not shards or shards[0] not in place.files:
                 continue
-            held = sorted((row for row in rows if row.shard == shards[0]), key=lambda row: row.offset)
+            held = sorted((row for row in rows if row.file == shards[0]), key=lambda row: row.offset)
             read = held[:count]
             if place.local:
                 path = place.folder / shards[0]
@@ -363,7 +363,7 @@ def sample_tars(
 
 
 def paired_shards(
-    place: Place, members: Mapping[str, Sequence[MemberRow]], count: int
+    place: Place, members: Mapping[str, Sequence[Artifact]], count: int
 ) -> dict[str, dict[str, str]]:
     """The first paired shard of each theme of a folder -> the sha256 of what its first samples must hold."""
     options = place.document(layout.PROVENANCE, "provenance")["options"]
@@ -374,7 +374,7 @@ def paired_shards(
         shard = layout.webdataset_shard(theme, 0)
         if shard in place.files:
             ids = sorted({row.id for row in rows})[:count]
-            by_key = {(row.id, row.kind): row.sha256 for row in rows}
+            by_key = {(row.id, row.kind): row.hex for row in rows}
             found[shard] = {
                 layout.webdataset_member(sample_id, field): by_key[sample_id, kind]
                 for sample_id in ids

@@ -35,6 +35,7 @@ from sparkle.builders.reading.folder import FolderRemote
 from sparkle.builders.reading.hub import ListedFile, list_remote, open_stream, read_range
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KINDS, Kind
@@ -50,23 +51,6 @@ Readable = Union[FolderRemote, "HubRemote"]  # the places that can be listed and
 CLIENTS_OWN = (".gitattributes", ".cache/huggingface/")
 _MOST_BYTES = 1 << 30  # of an artifact; the largest masks, 4K and not compressed, have 84 MB
 _TEXT_OR_TABLE = (".csv", ".jsonl", ".json", ".md", ".parquet")
-
-
-@dataclass(frozen=True)
-class MemberRow:
-    """An artifact as a row has it: sample, kind, tar, byte offset of its data, bytes, hexadecimal sha256."""
-
-    id: str
-    kind: Kind
-    shard: str
-    offset: int
-    size: int
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        """Its name in the tar."""
-        return self.kind.member(self.id)
 
 
 @dataclass(frozen=True)
@@ -167,16 +151,16 @@ class Place:
             self.downloaded += size
         return read_range(self.remote, path, start, size)
 
-    def member(self, row: MemberRow) -> bytes | None:
+    def member(self, row: Artifact) -> bytes | None:
         """An artifact's bytes; None where its tar is missing or ends before, or it is impossibly large.
 
         Raises:
             ReleaseError: the place cannot be reached.
         """
-        file = self.files.get(row.shard)
+        file = self.files.get(row.file)
         if file is None or not 0 <= row.size <= _MOST_BYTES or not 0 <= row.offset <= file.size - row.size:
             return None
-        return self.read(row.shard, row.offset, row.size)
+        return self.read(row.file, row.offset, row.size)
 
     def opener(self, path: str) -> Opener:
         """What opens a file to be read once; its size is counted as downloaded by whoever uses it."""
@@ -234,7 +218,7 @@ def read_rows(place: Place, theme: str, columns: Sequence[str], progress: Progre
     return pa.concat_tables(tables)
 
 
-def member_rows(place: Place, theme: str, kinds: Sequence[Kind] = KINDS) -> list[MemberRow]:
+def member_rows(place: Place, theme: str, kinds: Sequence[Kind] = KINDS) -> list[Artifact]:
     """Every artifact of a theme that stands in a tar, in the order of kinds and ids.
 
     Raises:
@@ -256,7 +240,7 @@ def member_rows(place: Place, theme: str, kinds: Sequence[Kind] = KINDS) -> list
                 raise ReleaseError(
                     "a row does not say where an artifact is", where=f"{place.name} {sample_id} {kind.name}"
                 )
-            found.append(MemberRow(sample_id, kind, shard, offset, size, sha256.hex()))
+            found.append(Artifact(sample_id, kind, shard, offset, size, sha256))
     return sorted(found, key=lambda row: (KINDS.index(row.kind), row.id))
 
 

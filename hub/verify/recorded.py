@@ -25,12 +25,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.builders.release.tables import MEASURE_COLUMNS
-from sparkle.hub.verify.place import MemberRow, Place, member_rows, read_rows, table_paths
+from sparkle.hub.verify.place import Place, member_rows, read_rows, table_paths
 from sparkle.media.decode import iter_frames
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import theme_of
@@ -56,7 +57,7 @@ class Recorded:
     source: str | None
     size: tuple[int, int, int]
     records: Mapping[str, Record]
-    members: Mapping[str, MemberRow]
+    members: Mapping[str, Artifact]
 
 
 def files_of(place: Place, ids: Sequence[str]) -> list[str]:
@@ -90,7 +91,7 @@ def read_recorded(place: Place, ids: Sequence[str]) -> list[Recorded]:
     return sorted(found, key=lambda recorded: recorded.id)
 
 
-def write_artifacts(place: Place, recorded: Recorded, folder: Path) -> list[MemberRow]:
+def write_artifacts(place: Place, recorded: Recorded, folder: Path) -> list[Artifact]:
     """Write a sample's artifacts below a folder; returns those that are not what their rows say.
 
     Raises:
@@ -99,7 +100,7 @@ def write_artifacts(place: Place, recorded: Recorded, folder: Path) -> list[Memb
     wrong = []
     for member in recorded.members.values():
         data = place.member(member)
-        if data is None or sha256_bytes(data) != member.sha256:
+        if data is None or sha256_bytes(data) != member.hex:
             wrong.append(member)
             continue
         path = folder / member.kind.path(recorded.id)
@@ -147,7 +148,7 @@ def _recorded(
     sample_id: str,
     row: Mapping[str, Any],
     told: Mapping[str, dict[str, Any]],
-    members: Sequence[MemberRow],
+    members: Sequence[Artifact],
 ) -> Recorded:
     measures = {name: row[name] for name in MEASURE_COLUMNS if row[name] is not None}
     metadata = told["compose"]

@@ -29,9 +29,10 @@ from sparkle.builders.release.assign import tar_bytes
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.tar import hash_tar
 from sparkle.hub.verify.integrity import check_folder
-from sparkle.hub.verify.place import MemberRow, Place, Readable, member_rows, themes_of
+from sparkle.hub.verify.place import Place, Readable, member_rows, themes_of
 from sparkle.hub.verify.report import LevelReport, Mended
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import ReleaseError
 
@@ -89,21 +90,21 @@ def _broken(place: Place, progress: Progress, workers: int) -> list[FileEntry]:
     return [entry for entry in place.listed if entry.path in wrong]
 
 
-def _members(place: Place) -> dict[str, list[MemberRow]]:
+def _members(place: Place) -> dict[str, list[Artifact]]:
     """The members of every tar that we wrote, by id."""
     if "imported" in place.document(layout.PROVENANCE, "provenance"):
         return {}
-    found: defaultdict[str, list[MemberRow]] = defaultdict(list)
+    found: defaultdict[str, list[Artifact]] = defaultdict(list)
     for theme in themes_of(place):
         for row in member_rows(place, theme):
-            found[row.shard].append(row)
+            found[row.file].append(row)
     return found
 
 
 def _mend(
     place: Place,
     entry: FileEntry,
-    members: Sequence[MemberRow],
+    members: Sequence[Artifact],
     origin: Readable,
     say: Callable[[str], None],
 ) -> Iterator[Mended]:
@@ -134,7 +135,7 @@ def _fetch_whole(target: Path, entry: FileEntry, origin: Readable) -> Mended:
     return Mended(entry.path, 0, entry.size)
 
 
-def _mend_tar(target: Path, entry: FileEntry, members: Sequence[MemberRow], origin: Readable) -> Mended:
+def _mend_tar(target: Path, entry: FileEntry, members: Sequence[Artifact], origin: Readable) -> Mended:
     """Write a tar again of the members that are right, and of the others as the origin has them."""
     fetched: dict[str, bytes] = {}
     count = size = 0
@@ -154,17 +155,17 @@ def _mend_tar(target: Path, entry: FileEntry, members: Sequence[MemberRow], orig
                 count, size = count + len(run), size + len(block)
                 for one in run:
                     fetched[one.id] = block[one.offset - start :][: one.size]
-            if sha256_bytes(fetched[member.id]) != member.sha256:
-                raise _also_broken(f"{entry.path} {member.name}", origin)
+            if sha256_bytes(fetched[member.id]) != member.hex:
+                raise _also_broken(f"{entry.path} {member.member}", origin)
             return fetched[member.id]
 
-        parts = ((member.name, member.size, (data(index),)) for index, member in enumerate(members))
+        parts = ((member.member, member.size, (data(index),)) for index, member in enumerate(members))
         made = hash_tar(parts, write=new.write)
         _require(made.sha256, entry, origin)
     return Mended(entry.path, count, size)
 
 
-def _run_of_broken(file: int, members: Sequence[MemberRow], first: int) -> list[MemberRow]:
+def _run_of_broken(file: int, members: Sequence[Artifact], first: int) -> list[Artifact]:
     """A broken member and those behind it that are broken too, as many as one request takes."""
     run = [members[first]]
     for member in members[first + 1 :]:
@@ -175,12 +176,12 @@ def _run_of_broken(file: int, members: Sequence[MemberRow], first: int) -> list[
     return run
 
 
-def _whole(file: int, member: MemberRow) -> bytes | None:
+def _whole(file: int, member: Artifact) -> bytes | None:
     """A member's data where it should be, None when it is not that."""
     if not 0 <= member.offset <= os.fstat(file).st_size - member.size:  # before anything is allocated
         return None
     data = os.pread(file, member.size, member.offset)
-    return data if len(data) == member.size and sha256_bytes(data) == member.sha256 else None
+    return data if len(data) == member.size and sha256_bytes(data) == member.hex else None
 
 
 def _require(sha256: str, entry: FileEntry, origin: Readable) -> None:

@@ -117,7 +117,7 @@ def _take_out(place: Place, recorded: Recorded, folder: Path, report: LevelRepor
     wrong = write_artifacts(place, recorded, folder)
     for member in wrong:
         problem = "not replayed: another content than the sample's row names"
-        report.note(member.shard, problem, pointer=member.name, wanted=member.sha256)
+        report.note(member.file, problem, pointer=member.member, wanted=member.hex)
     if layout.SOURCE_VIDEO.name not in recorded.members:
         report.note(".", "not replayed: the release has no source video", pointer=recorded.id)
         return False
@@ -182,7 +182,7 @@ def _report(report: LevelReport, result: SampleResult, recipe: Recipe) -> None:
 def _file_of(recorded: Recorded, step: StepResult, what: str) -> str:
     """The file of the release that holds what a step made or said."""
     if what in recorded.members:
-        return recorded.members[what].shard
+        return recorded.members[what].file
     theme = theme_of(recorded.id)
     if step.step in layout.RECORD_FILES:
         return layout.record_file(theme, step.step)

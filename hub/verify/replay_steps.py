@@ -180,7 +180,7 @@ class Replay:
         for sample in samples:
             for kind in (kind for earlier in before for kind in STEP_BY_NAME[earlier].makes):
                 _link(self.folder / kind.path(sample.id), self.scratch / kind.path(sample.id))
-            jobs.append(Process(self.scratch, self.config, step.name, sample, "", {}))
+            jobs.append(Process(self.scratch, self.config, step.name, sample, "", []))
         return {outcome.id: outcome for outcome in self.executor.map(jobs, on_gpu=step.on_gpu)}
 
     def _judge(self, result: StepResult, sample: Sample, outcome: r.Outcome) -> None:

@@ -21,9 +21,10 @@ from sparkle._processes import pool_of
 from sparkle._progress import Progress
 from sparkle.builders.release.assign import data_offsets
 from sparkle.builders.release.tar import hash_tar
-from sparkle.hub.verify.place import MemberRow, Opener, Place, member_rows, themes_of
+from sparkle.hub.verify.place import Opener, Place, member_rows, themes_of
 from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.validate import Finding
 
@@ -40,7 +41,7 @@ class ReshardJob:
 
     opener: Opener
     sha256: str
-    members: tuple[MemberRow, ...]
+    members: tuple[Artifact, ...]
 
     def __call__(self) -> list[Finding]:
         """Make it again and compare."""
@@ -61,12 +62,12 @@ class _Rebuild:
         for member, offset in zip(self.job.members, data_offsets(sizes), strict=True):
             if member.offset != offset:  # everything behind it would lie elsewhere, too
                 problem = "the member does not lie where the order of ids and the sizes put it"
-                self._note(member.name, problem, got=f"byte {member.offset}", wanted=f"byte {offset}")
+                self._note(member.member, problem, got=f"byte {member.offset}", wanted=f"byte {offset}")
                 return self.findings
         try:
             with self.job.opener() as stream:
                 made = hash_tar(
-                    (member.name, member.size, self._data(stream, member)) for member in self.job.members
+                    (member.member, member.size, self._data(stream, member)) for member in self.job.members
                 )
         except ReleaseError as error:
             self._note(error.where or "", error.problem, got=error.got, wanted=error.wanted)
@@ -76,7 +77,7 @@ class _Rebuild:
             self._note("", problem, got=made.sha256, wanted=self.job.sha256)
         return self.findings
 
-    def _data(self, stream: BinaryIO, member: MemberRow) -> Iterator[bytes]:
+    def _data(self, stream: BinaryIO, member: Artifact) -> Iterator[bytes]:
         """A member's data, in blocks; the tar is read on to where it begins."""
         self._skip(stream, member.offset - self.position)
         digest, left = hashlib.sha256(), member.size
@@ -85,9 +86,9 @@ class _Rebuild:
             left -= len(block)
             self.position += len(block)
             yield block
-        if not left and digest.hexdigest() != member.sha256:
+        if not left and digest.digest() != member.sha256:
             problem = "another content than the sample's row names"
-            self._note(member.name, problem, got=digest.hexdigest(), wanted=member.sha256)
+            self._note(member.member, problem, got=digest.hexdigest(), wanted=member.hex)
 
     def _skip(self, stream: BinaryIO, count: int) -> None:
         while count and (block := stream.read(min(count, BLOCK_BYTES))):
@@ -104,11 +105,11 @@ def verify_reshard(
     """Make every tar again and compare it with the manifest; findings go to the report."""
     if "imported" in place.document(layout.PROVENANCE, "provenance"):
         raise NotProvedError("the release was imported: its tars are upstream's own and are not made again")
-    members: defaultdict[str, list[MemberRow]] = defaultdict(list)
+    members: defaultdict[str, list[Artifact]] = defaultdict(list)
     ids = set()
     for theme in themes_of(place):
         for row in member_rows(place, theme):
-            members[row.shard].append(row)
+            members[row.file].append(row)
             ids.add(row.id)
     jobs = []
     for shard in sorted(members):

@@ -153,12 +153,12 @@ def _history(terminal: Terminal, repo: str, branch: str, asked: _Asked, removal:
                 terminal.say("purge: planned in full once the samples are taken down")
             elif trace.files:
                 terminal.say("history: --purge-history removes that for good")
-            return {"history": asdict(trace)}
+            return {"history": trace.to_json()}
         plan = plan_purge(history, branch, terminal.progress)
         for line in (*plan.trace.lines(), *plan.lines()):
             terminal.say(line)
         if asked.dry_run:
-            return {"history": asdict(plan.trace), "purge": asdict(plan)}
+            return {"history": plan.trace.to_json(), "purge": plan.to_json()}
         if not asked.yes:
             _confirm(repo)
         purged = purge(history, plan, terminal.progress)
@@ -168,7 +168,7 @@ def _history(terminal: Terminal, repo: str, branch: str, asked: _Asked, removal:
             f"note: {purged.text:,} small text files of old commits are still served to whoever knows the "
             "commit's name, until the Hub clears up by itself; its support can do it at once"
         )
-    return {"history": asdict(plan.trace), "purge": asdict(plan), "purged": asdict(purged)}
+    return {"history": plan.trace.to_json(), "purge": plan.to_json(), "purged": asdict(purged)}
 
 
 def _confirm(repo: str) -> None:

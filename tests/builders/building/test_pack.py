@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -20,9 +21,9 @@ from sparkle.builders.building.pack import Journal, ShardPlan, pack
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.selection import Selection
 from sparkle.builders.building.writer import BuildMode, build_release
-from sparkle.builders.release.artifact import Content
 from sparkle.commands.build import build as build_command
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS, SOURCE_VIDEO
@@ -45,10 +46,11 @@ def plans_of(folder: Path, parts: Sequence[Data]) -> list[ShardPlan]:
         for name, data in files.items():
             path = folder / f"{number}-{name}"
             path.write_bytes(data)
-            contents[name] = Content(
-                f"location/source_video/{name}", path, ArtifactRef(sha256_bytes(data), len(data))
+            digest = hashlib.sha256(data).digest()
+            contents[name] = Artifact(
+                f"Sparkle_location_00000{len(contents)}", SOURCE_VIDEO, str(path), 0, len(data), digest
             )
-        refs = tuple(found.ref for found in contents.values())
+        refs = tuple(ArtifactRef(found.hex, found.size) for found in contents.values())
         plans.append(
             ShardPlan(
                 SOURCE_VIDEO.shard("location", number),
@@ -62,7 +64,8 @@ def plans_of(folder: Path, parts: Sequence[Data]) -> list[ShardPlan]:
 
 
 def parts(count: int = 5) -> list[Data]:
-    return [{f"{name}.mp4": bytes([k]) * 700 * k + name.encode() for name in "abc"} for k in range(count)]
+    names = [f"Sparkle_location_00000{number}" for number in range(3)]
+    return [{name: bytes([k]) * 700 * k + name.encode() for name in names} for k in range(count)]
 
 
 @pytest.fixture
@@ -108,7 +111,7 @@ def test_bytes_do_not_depend_on_how_many_work(
 
 def test_finished_tars_are_used_again(files: Path, out: Path, contents: Contents) -> None:
     plans = plans_of(files, parts())
-    broken = files / "4-b.mp4"
+    broken = files / "4-Sparkle_location_000001"
     good = broken.read_bytes()
     broken.write_bytes(b"x" * len(good))
     with pytest.raises(ReleaseError, match="not what the run recorded"):
@@ -134,13 +137,13 @@ def test_a_tar_of_another_plan_is_not_used(files: Path, out: Path, change: str) 
     first = parts(1)
     pack(out, plans_of(files, first), journal(out), silent)
     if change == "content":
-        first[0]["b.mp4"] = b"B"
+        first[0]["Sparkle_location_000001"] = b"B"
     elif change == "name":
-        first[0]["d.mp4"] = first[0].pop("c.mp4")
+        first[0]["Sparkle_location_000003"] = first[0].pop("Sparkle_location_000002")
     elif change == "order":
         first[0] = dict(reversed(first[0].items()))
     else:
-        del first[0]["a.mp4"]
+        del first[0]["Sparkle_location_000000"]
     (shard,) = pack(out, plans_of(files, first), journal(out), silent).values()
     fresh = out.with_name("fresh")
     fresh.mkdir()

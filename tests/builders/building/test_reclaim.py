@@ -41,11 +41,10 @@ def artifacts(run: Path) -> dict[str, str]:
     found = {}
     for sample in replay(read_run(run)).samples:
         for kind in KINDS:
-            content = sample.content(kind)
-            start = content.offset or 0
-            data = content.path.read_bytes()[start : start + content.ref.size]
-            assert sha256_bytes(data) == content.ref.sha256
-            found[content.name] = content.ref.sha256
+            artifact = sample.artifact(kind)
+            data = Path(artifact.file).read_bytes()[artifact.offset : artifact.end]
+            assert sha256_bytes(data) == artifact.hex
+            found[artifact.member] = artifact.hex
     return found
 
 
@@ -218,18 +217,16 @@ def test_a_damaged_tar_of_a_run_is_found(
     run: Path, out: Path, options: ReleaseOptions, tmp_path: Path
 ) -> None:
     build_release([run], out, options, mode=RECLAIM)
-    content = next(
-        found
-        for sample in replay(read_run(run)).samples
-        if (found := sample.content(SOURCE_VIDEO)).offset is not None
+    held = next(
+        found for sample in replay(read_run(run)).samples if (found := sample.artifact(SOURCE_VIDEO)).offset
     )
-    data = bytearray(content.path.read_bytes())
-    data[content.offset or 0] ^= 1
-    content.path.write_bytes(data)
+    data = bytearray(Path(held.file).read_bytes())
+    data[held.offset or 0] ^= 1
+    Path(held.file).write_bytes(data)
     with pytest.raises(ReleaseError, match="does not hold what the run recorded") as caught:
         build_release([run], tmp_path / "new", replace(options, preview=0))
     assert content.name in str(caught.value.where)
-    content.path.unlink()
+    Path(held.file).unlink()
     with pytest.raises(RunError, match="missing"):
         build_release([run], tmp_path / "newer", replace(options, preview=0))
 

@@ -156,14 +156,16 @@ def test_what_a_damaged_tar_holds_is_not_paired(paired: Path, shared_run: Path, 
     from sparkle.builders.building.replay import replay
     from sparkle.builders.building.run import read_run
     from sparkle.builders.building.webdataset import write_webdataset
-    from sparkle.builders.release.tables import Placement
+    from sparkle.schemas.artifact import Artifact
 
     sample = replay(read_run(shared_run)).samples[0]
     data = bytearray((shared_run / layout.SOURCE_VIDEO.path(sample.id)).read_bytes())
     data[len(data) // 2] ^= 1
-    (tmp_path / "held.tar").write_bytes(data)
+    (tmp_path / "held.tar").write_bytes(bytes(512) + data)
+    digest = bytes.fromhex(sample.artifacts["source_video"].sha256)
+    held = Artifact(sample.id, layout.SOURCE_VIDEO, "held.tar", 512, len(data), digest)
     options = WebDatasetOptions(streams=("source_video",))
-    places = {"source_video": {sample.id: Placement("held.tar", 0)}}
+    places = {"source_video": {sample.id: held}}
     with pytest.raises(ReleaseError, match="does not hold what the run recorded"):
         write_webdataset(tmp_path, "location", [sample], places, options, lambda done=1: None)
     assert not (tmp_path / "webdataset/location-000000.tar").exists()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from sparkle.builders.checks.census import keys_of
-from sparkle.builders.checks.media import SAMPLED, Artifact, MediaJob, media_jobs
+from sparkle.builders.checks.media import SAMPLED, MediaJob, media_jobs
 from sparkle.builders.checks.members import Members
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.checks.survey import Survey
@@ -19,7 +19,8 @@ from sparkle.media.encode import Encoding, VideoWriter
 from sparkle.media.images import write_png
 from sparkle.media.mask import save_mask
 from sparkle.schemas import layout
-from sparkle.schemas.layout import KINDS, Kind
+from sparkle.schemas.artifact import Artifact
+from sparkle.schemas.layout import KIND_BY_NAME, KINDS, Kind
 from sparkle.schemas.validate import Finding
 
 ID = "Sparkle_location_000000"
@@ -60,8 +61,11 @@ def sample(tmp_path: Path) -> Path:
 def look(folder: Path, fps: float = 16.0) -> Iterator[tuple[str, str]]:
     """Yield kind and problem of what is found; each file stands for a tar of its own."""
     files = {kind.name: folder / f"{kind.name}{kind.suffix}" for kind in KINDS}
-    artifacts = (Artifact(name, path.name, 0, path.stat().st_size) for name, path in files.items())
-    for finding in MediaJob(folder, ID, tuple(artifacts), frozenset({fps}))():
+    artifacts = (
+        Artifact(ID, KIND_BY_NAME[name], path.name, 0, path.stat().st_size, None)
+        for name, path in files.items()
+    )
+    for finding in MediaJob(folder, tuple(artifacts), frozenset({fps}))():
         assert finding.pointer.endswith((".mp4", ".png", ".npz"))
         yield finding.file.partition(".")[0], finding.problem
 
@@ -127,7 +131,7 @@ def test_a_sample_is_spread_over_the_theme(media: str, count: int) -> None:
     survey = Survey(Path(), "location", frozenset(), members={layout.SOURCE_VIDEO.name: members})
     jobs = media_jobs(survey, media)
     assert len(jobs) == count
-    assert {job.sample_id for job in jobs[:1] + jobs[-1:]} <= {ID, "Sparkle_location_000147"}
+    assert {job.artifacts[0].id for job in jobs[:1] + jobs[-1:]} <= {ID, "Sparkle_location_000147"}
 
 
 def test_artifacts_are_taken_out_of_their_tars(whole_release: Path, tmp_path: Path) -> None:

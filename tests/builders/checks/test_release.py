@@ -18,12 +18,11 @@ from sparkle.builders.checks.release import check_release
 from sparkle.builders.checks.survey import Survey
 from sparkle.builders.checks.tars import take_tars, tar_jobs
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, list_files
-from sparkle.builders.release.tar import Content, list_tar, write_tar
+from sparkle.builders.release.tar import list_tar, write_tar
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import sha256_bytes, sha256_file
+from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
-from sparkle.schemas.records import ArtifactRef
 from sparkle.schemas.validate import Finding
 
 IDS = [f"Sparkle_location_{index:06d}" for index in (0, 3, 6, 9, 12, 15)]
@@ -158,10 +157,8 @@ def without_member(kind: layout.Kind, sample_id: str) -> Mutation:
             if kind.member(sample_id) not in [member.name for member in members]:
                 continue
             contents = []
-            for number, member in enumerate(member for member in members if sample_id not in member.name):
-                path = folder.parent / f"member{number}"
-                path.write_bytes(data[member.offset : member.offset + member.size])
-                contents.append(Content(member.name, path, ArtifactRef(sha256_file(path), member.size)))
+            for member in (member for member in members if sample_id not in member.name):
+                contents.append((member.name, data[member.offset : member.offset + member.size]))
             write_tar(tar, contents, lambda done=1: None)
 
     return mutate
@@ -348,11 +345,9 @@ def test_a_tar_packed_by_others_is_found(release: Path, tmp_path: Path) -> None:
 
 
 def test_parts_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    (tmp_path / "one").write_bytes(b"1")
     for part in range(102):
         name = layout.SOURCE_VIDEO.member(f"Sparkle_location_{part:06d}")
-        content = Content(name, tmp_path / "one", ArtifactRef(sha256_bytes(b"1"), 1))
-        write_tar(tmp_path / layout.SOURCE_VIDEO.shard("location", part), [content], lambda done=1: None)
+        write_tar(tmp_path / layout.SOURCE_VIDEO.shard("location", part), [(name, b"1")], lambda done=1: None)
     survey = Survey(tmp_path, "location", frozenset(list_files(tmp_path)))
     jobs = tar_jobs(survey, contents=True)
     take_tars(survey, jobs, (job() for job in jobs))

@@ -12,7 +12,7 @@ import pytest
 
 from sparkle.builders.reading.pairs import Pairs
 from sparkle.builders.reading.source import open_source
-from sparkle.builders.release.artifact import Artifact
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO, Kind
 
 

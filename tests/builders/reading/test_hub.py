@@ -12,7 +12,7 @@ import pytest
 
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
-from sparkle.builders.release.artifact import Artifact
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ArtifactError, ReleaseError, UnreachableError
 from sparkle.schemas.layout import EDITED_VIDEO, KINDS, SOURCE_VIDEO
 
@@ -53,7 +53,7 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(hub: Any, pairs: Pairs) -> N
 
 def test_a_tar_is_resolved_once_and_neighbours_are_read_together(hub: Any, pairs: Pairs) -> None:
     artifacts = artifacts_of(pairs, SOURCE_VIDEO, EDITED_VIDEO)
-    shards = {artifact.shard for artifact in artifacts}
+    shards = {artifact.file for artifact in artifacts}
     source = open_source(pairs.place, cache_bytes=0)
     before = source.requests, source.bytes_read
     list(source.read_many(artifacts))
@@ -210,17 +210,17 @@ def test_a_signed_address_is_in_no_error(hub: Any, pairs: Pairs) -> None:
 
 def test_a_file_that_is_gone_is_said(hub: Any, pairs: Pairs, repo: Path) -> None:
     artifact = pairs.artifact(0, SOURCE_VIDEO)
-    (repo / artifact.shard).unlink()
+    (repo / artifact.file).unlink()
     with pytest.raises(ReleaseError, match="no such file") as caught:
         open_source(pairs.place, cache_bytes=0).read(artifact)
-    assert artifact.shard in str(caught.value)
+    assert artifact.file in str(caught.value)
 
 
 def test_a_tar_that_was_replaced_is_said_by_its_sha256(hub: Any, pairs: Pairs, repo: Path) -> None:
     artifact = pairs.artifact(0, SOURCE_VIDEO)
-    data = bytearray((repo / artifact.shard).read_bytes())
+    data = bytearray((repo / artifact.file).read_bytes())
     data[-1] ^= 1
-    (repo / artifact.shard).write_bytes(data)
+    (repo / artifact.file).write_bytes(data)
     with pytest.raises(ReleaseError, match="changed since"):
         open_source(pairs.place, cache_bytes=0).read(artifact)
 
@@ -228,8 +228,8 @@ def test_a_tar_that_was_replaced_is_said_by_its_sha256(hub: Any, pairs: Pairs, r
 @pytest.mark.parametrize("cut_to", [600, 100], ids=["shorter", "before the range"])
 def test_a_tar_that_was_cut_is_said(hub: Any, pairs: Pairs, repo: Path, cut_to: int) -> None:
     artifact = pairs.artifact(0, SOURCE_VIDEO)
-    data = (repo / artifact.shard).read_bytes()
-    (repo / artifact.shard).write_bytes(data[:cut_to])  # small enough to come without a sha256
+    data = (repo / artifact.file).read_bytes()
+    (repo / artifact.file).write_bytes(data[:cut_to])  # small enough to come without a sha256
     with pytest.raises(ReleaseError, match="tables speak of another file") as caught:
         open_source(pairs.place, cache_bytes=0).read(artifact)
     assert "sparkle validate" in str(caught.value)

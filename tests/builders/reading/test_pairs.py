@@ -52,7 +52,7 @@ def test_every_row_says_what_its_table_says(shared_release: Path) -> None:
         for at, row in enumerate(rows):
             artifact = pairs.artifact(at, kind)
             place = tuple(row[f"{kind.name}_{name}"] for name in ("shard", "offset", "size", "sha256"))
-            assert (artifact.shard, artifact.offset, artifact.size, artifact.sha256) == place
+            assert (artifact.file, artifact.offset, artifact.size, artifact.sha256) == place
             assert artifact.path == kind.path(row["task"])
 
 

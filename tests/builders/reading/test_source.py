@@ -12,7 +12,7 @@ import pytest
 
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import Source, open_source
-from sparkle.builders.release.artifact import Artifact
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ArtifactError, ReleaseError, UnsafePathError
 from sparkle.schemas.layout import EDITED_VIDEO, KINDS, SOURCE_VIDEO, SOURCE_VIDEO_MASK
 
@@ -77,7 +77,7 @@ def opened(release: Path) -> tuple[Source, Artifact, Path]:
     """A source, an artifact that does not stand loose as well, and its tar."""
     pairs = open_pairs(release)
     artifact = pairs.artifact(4, EDITED_VIDEO)
-    return open_source(release), artifact, release / artifact.shard
+    return open_source(release), artifact, release / artifact.file
 
 
 def test_a_tar_that_is_cut_short_is_said(opened: tuple[Source, Artifact, Path]) -> None:
@@ -150,7 +150,7 @@ def test_a_shard_outside_the_folder_is_refused(shared_release: Path, shard: str)
 
 def test_a_link_out_of_the_folder_is_refused(release: Path, tmp_path: Path) -> None:
     artifact = open_pairs(release).artifact(0, SOURCE_VIDEO)
-    tar = release / artifact.shard
+    tar = release / artifact.file
     tar.rename(tmp_path / "elsewhere.tar")
     tar.symlink_to(tmp_path / "elsewhere.tar")
     with pytest.raises(UnsafePathError):

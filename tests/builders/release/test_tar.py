@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkle.builders.release.artifact import Content
 from sparkle.builders.release.assign import assign, data_offsets
 from sparkle.builders.release.tar import (
     MAX_MEMBER_BYTES,
@@ -23,22 +22,33 @@ from sparkle.builders.release.tar import (
     list_tar,
     write_tar,
 )
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.records import ArtifactRef
+from sparkle.schemas.layout import SOURCE_VIDEO
 
 
 def silent(done: int = 1) -> None:
     pass
 
 
-def listed(folder: Path, files: Sequence[bytes]) -> list[Content]:
+Members = list[tuple[str, Artifact]]
+ID = "Sparkle_location_000000"
+
+
+def recorded(path: Path, data: bytes, offset: int = 0) -> Artifact:
+    """What is recorded of a file, whatever it holds."""
+    digest = hashlib.sha256(data).digest()
+    return Artifact(ID, SOURCE_VIDEO, str(path), offset, len(data), digest)
+
+
+def listed(folder: Path, files: Sequence[bytes]) -> Members:
     """Files in a folder, as the members of a tar."""
     contents = []
     for index, data in enumerate(files):
         path = folder / f"{index:03d}.bin"
         path.write_bytes(data)
-        contents.append(Content(f"theme/kind/{path.name}", path, ArtifactRef(sha256_bytes(data), len(data))))
+        contents.append((f"theme/kind/{path.name}", recorded(path, data)))
     return contents
 
 
@@ -65,8 +75,7 @@ def test_gnu_tar_reads_parts_in_order_and_extracts_the_same_bytes(
             contents = []
             for key in ids:
                 (folder / key).write_bytes(files[key])
-                ref = ArtifactRef(sha256_bytes(files[key]), len(files[key]))
-                contents.append(Content(f"theme/kind/{key}.bin", folder / key, ref))
+                contents.append((f"theme/kind/{key}.bin", recorded(folder / key, files[key])))
             shard = write_tar(target, contents, silent, threads=threads)
             assert check_tar(target, contents, silent) == shard
             data = target.read_bytes()
@@ -89,7 +98,7 @@ GOLDEN = "4e0f96998bb95246693d9f4080975dc5c330a65e8f0ae14099fb40948ccd2714"
 
 
 @pytest.fixture
-def golden(tmp_path: Path) -> list[Content]:
+def golden(tmp_path: Path) -> Members:
     """Members with every kind of end: none, within a block, at a block, larger than a buffer."""
     folder = tmp_path / "location" / "source_video"
     folder.mkdir(parents=True)
@@ -98,24 +107,24 @@ def golden(tmp_path: Path) -> list[Content]:
         path = folder / f"Sparkle_location_{index:06d}.mp4"
         path.write_bytes(data)
         name = f"location/source_video/{path.name}"
-        contents.append(Content(name, path, ArtifactRef(sha256_bytes(data), len(data))))
+        contents.append((name, recorded(path, data)))
     return contents
 
 
-def test_the_bytes_are_those_of_tarfile_and_pinned(golden: list[Content], tmp_path: Path) -> None:
+def test_the_bytes_are_those_of_tarfile_and_pinned(golden: Members, tmp_path: Path) -> None:
     shard = write_tar(tmp_path / "ours.tar", golden, silent)
     theirs = io.BytesIO()
     with tarfile.open(fileobj=theirs, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for content in golden:
-            info = tarfile.TarInfo(content.name)
-            info.size = content.ref.size
-            tar.addfile(info, io.BytesIO(content.path.read_bytes()))
+        for member, artifact in golden:
+            info = tarfile.TarInfo(member)
+            info.size = artifact.size
+            tar.addfile(info, io.BytesIO(Path(artifact.file).read_bytes()))
         end = tar.offset + 1024  # what follows pads the file to records of 10 kB
     assert (tmp_path / "ours.tar").read_bytes() == theirs.getvalue()[:end]
     assert shard.sha256 == GOLDEN
 
 
-def test_the_bytes_are_those_of_gnu_tar_but_for_device_numbers(golden: list[Content], tmp_path: Path) -> None:
+def test_the_bytes_are_those_of_gnu_tar_but_for_device_numbers(golden: Members, tmp_path: Path) -> None:
     write_tar(tmp_path / "ours.tar", golden, silent)
     options = [
         "--format=ustar",
@@ -127,7 +136,7 @@ def test_the_bytes_are_those_of_gnu_tar_but_for_device_numbers(golden: list[Cont
         "-b",
         "1",
     ]
-    names = [content.name for content in golden]
+    names = [member for member, _ in golden]
     command = ["tar", *options, "-cf", "-", "-C", str(tmp_path), *names]
     theirs = bytearray(subprocess.run(command, capture_output=True, check=True).stdout)
     for member in list_tar(tmp_path / "ours.tar"):
@@ -173,14 +182,24 @@ def test_a_member_can_come_out_of_another_tar(tmp_path: Path) -> None:
     contents = listed(tmp_path, files)
     shard = write_tar(tmp_path / "a.tar", contents, silent)
     inside = [
-        Content(content.name, tmp_path / "a.tar", content.ref, member.offset)
-        for content, member in zip(contents, list_tar(tmp_path / "a.tar"), strict=True)
+        (member.name, recorded(tmp_path / "a.tar", data, member.offset))
+        for data, member in zip(files, list_tar(tmp_path / "a.tar"), strict=True)
     ]
     assert write_tar(tmp_path / "b.tar", inside, silent) == shard
-    wrong = Content(inside[0].name, inside[0].path, inside[0].ref, 513)
+    wrong = ("theme/kind/000.bin", recorded(tmp_path / "a.tar", files[0], 513))
     with pytest.raises(ReleaseError, match="does not hold what the run recorded") as caught:
         write_tar(tmp_path / "c.tar", [wrong], silent)
-    assert "at 513 (theme/kind/000.bin)" in str(caught.value.where)
+    assert f"at 513 ({SOURCE_VIDEO.member(ID)})" in str(caught.value.where)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_data_in_memory_is_written_like_that_of_a_file(tmp_path: Path, threads: int) -> None:
+    files = [b"one", b"", b"two" * 1_000_000]
+    contents = listed(tmp_path, files)
+    shard = write_tar(tmp_path / "a.tar", contents, silent)
+    mixed = [(name, files[at] if at else artifact) for at, (name, artifact) in enumerate(contents)]
+    assert write_tar(tmp_path / "b.tar", mixed, silent, threads=threads) == shard
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
 
 
 def test_headers_say_nothing_of_who_and_when(tmp_path: Path) -> None:
@@ -208,7 +227,7 @@ def test_bytes_do_not_depend_on_the_files_themselves(tmp_path: Path) -> None:
 def test_a_file_that_is_not_what_was_recorded_leaves_no_tar(tmp_path: Path, wrong: bytes) -> None:
     path = tmp_path / "one.bin"
     path.write_bytes(wrong)
-    content = Content("theme/kind/one.bin", path, ArtifactRef(sha256_bytes(b"one"), 3))
+    content = ("theme/kind/one.bin", recorded(path, b"one"))
     with pytest.raises(ReleaseError, match="not what the run recorded") as caught:
         write_tar(tmp_path / "a.tar", [content], silent)
     assert sha256_bytes(wrong) in str(caught.value)
@@ -218,14 +237,15 @@ def test_a_file_that_is_not_what_was_recorded_leaves_no_tar(tmp_path: Path, wron
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    content = Content("theme/kind/one.bin", tmp_path / "gone", ArtifactRef(sha256_bytes(b""), 0))
+    content = ("theme/kind/one.bin", recorded(tmp_path / "gone", b""))
     with pytest.raises(ReleaseError, match="cannot be read") as caught:
         write_tar(tmp_path / "a.tar", [content], silent)
     assert "gone" in str(caught.value.where)
 
 
 def test_a_member_of_eight_gib_is_refused(tmp_path: Path) -> None:
-    content = Content("theme/kind/large.bin", tmp_path / "large", ArtifactRef("0" * 64, 8 << 30))
+    large = Artifact(ID, SOURCE_VIDEO, str(tmp_path / "large"), 0, 8 << 30, bytes(32))
+    content = ("theme/kind/large.bin", large)
     with pytest.raises(ReleaseError, match="too large"):
         write_tar(tmp_path / "a.tar", [content], silent)
 

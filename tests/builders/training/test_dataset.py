@@ -213,7 +213,7 @@ def test_a_window_longer_than_a_clip_is_refused_at_once(shared_release):
 def replace_member(release, kind, data):
     """Put other bytes in the place of the second sample's, tables and all; its artifact as it is now."""
     artifact = open_pairs(release, ["location"]).artifact(1, kind)
-    shard = release / artifact.shard
+    shard = release / artifact.file
     offset = shard.stat().st_size  # beyond the tar's end: other members stay where they are
     shard.write_bytes(shard.read_bytes() + data)
     new = {"offset": offset, "size": len(data), "sha256": hashlib.sha256(data).digest()}
@@ -246,7 +246,7 @@ def test_a_video_with_fewer_frames_than_its_partner_is_named(release, tmp_path):
     pairs[0]
     with pytest.raises(MediaError, match="differ in length") as caught:
         pairs[1]
-    assert caught.value.where == f"{artifact.id} edited_video: {artifact.shard} at byte {artifact.offset}"
+    assert caught.value.where == f"{artifact.id} edited_video: {artifact.file} at byte {artifact.offset}"
     assert (caught.value.got, caught.value.wanted[:8]) == ("7 frames", "9 frames")
 
 
@@ -258,7 +258,7 @@ def test_a_video_that_decodes_to_fewer_frames_than_it_says_is_named(release, tmp
     artifact = replace_member(release, layout.EDITED_VIDEO, bytes(data))
     with pytest.raises(MediaError) as caught:
         PairDataset(release, ["location"])[1]
-    assert caught.value.where == f"{artifact.id} edited_video: {artifact.shard} at byte {artifact.offset}"
+    assert caught.value.where == f"{artifact.id} edited_video: {artifact.file} at byte {artifact.offset}"
 
 
 def test_a_video_of_another_size_is_named(release, tmp_path):
@@ -283,7 +283,7 @@ def test_a_clip_shorter_than_its_table_says_is_an_error(release, tmp_path):
 def test_changed_bytes_are_found(release):
     pairs = PairDataset(release, ["location"], frames=1)
     artifact = pairs.parts[0].artifact(2, layout.SOURCE_VIDEO)
-    with (release / artifact.shard).open("r+b") as file:
+    with (release / artifact.file).open("r+b") as file:
         file.seek(artifact.offset + artifact.size // 2)
         byte = file.read(1)[0]
         file.seek(-1, 1)

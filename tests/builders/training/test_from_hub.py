@@ -26,7 +26,7 @@ def test_a_hub_is_streamed_as_a_folder_is(shared_release, tmp_path, monkeypatch)
             assert torch.equal(ours["edited_video"], theirs["edited_video"])
             assert torch.equal(ours["start"], theirs["start"])
         shards = {
-            remote.parts[0].artifact(row, kind).shard for row in range(9) for kind in remote.recipe.kinds
+            remote.parts[0].artifact(row, kind).file for row in range(9) for kind in remote.recipe.kinds
         }
         # Each tar's address is asked for once; here tars hold two or three videos.
         assert asked <= 2 * len(remote) + len(shards)

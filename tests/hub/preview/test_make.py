@@ -176,10 +176,10 @@ def test_themes_and_ids_choose(built_release, tmp_path):
 def test_a_damaged_artifact_is_shown_as_damaged_and_drawn_when_it_is_mended(built_release, tmp_path):
     release = shutil.copytree(built_release, tmp_path / "release")
     artifact = Rows(str(release)).artifacts(3, [EDITED_VIDEO])[EDITED_VIDEO]
-    whole = (release / artifact.shard).read_bytes()
+    whole = (release / artifact.file).read_bytes()
     broken = bytearray(whole)
     broken[artifact.offset + artifact.size // 2] ^= 1
-    (release / artifact.shard).write_bytes(broken)
+    (release / artifact.file).write_bytes(broken)
     arguments = ["preview", str(release), "--out", str(tmp_path / "page")]
     result = CliRunner().invoke(hub, arguments)
     assert result.exit_code == 1
@@ -188,7 +188,7 @@ def test_a_damaged_artifact_is_shown_as_damaged_and_drawn_when_it_is_mended(buil
     assert shown["clip"]["tracks"][0] == "source_video"  # the rest is there
     assert "edited_video" not in shown["clip"]["tracks"]
     assert shown["problems"]
-    (release / artifact.shard).write_bytes(whole)
+    (release / artifact.file).write_bytes(whole)
     result = CliRunner().invoke(hub, arguments)
     assert result.exit_code == 0, result.output
     assert "1 drawn now, 10 were there" in result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from harness import staging_server
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
 from sparkle.hub.publish.plan import LocalFiles, Plan, list_release, make_plan
 from sparkle.hub.targets.hub import HubTarget
-from sparkle.hub.targets.target import Limits, Standing, Stored
+from sparkle.hub.targets.target import Limits, Standing
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
@@ -69,8 +70,10 @@ def test_what_is_replaced_changes_at_once_however_much_it_is(
     planned: Any, releases: tuple[Path, Path]
 ) -> None:
     manifest = (releases[0] / layout.MANIFEST).read_bytes()
-    other = {entry.path: Stored(entry.size, "0" * 64) for entry in read_manifest(releases[0])}
-    standing = Standing("1" * 40, {**other, layout.MANIFEST: Stored(1, "0" * 64)}, manifest)
+    other = {entry.path: replace(entry, sha256="0" * 64) for entry in read_manifest(releases[0])}
+    standing = Standing(
+        "1" * 40, {**other, layout.MANIFEST: FileEntry(layout.MANIFEST, 1, "0" * 64)}, manifest
+    )
     plan = planned(Limits(commit_files=30), standing)
     assert len(plan.batches) == 1
     assert len(plan.replaced) == len(other) + 1

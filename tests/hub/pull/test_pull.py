@@ -253,9 +253,9 @@ def test_a_member_that_was_changed_ends_the_pull_and_keeps_the_rest(
 ) -> None:
     release = Path(shutil.copytree(releases[1], tmp_path / "release"))
     artifact = open_pairs(release, ["location"]).artifact(4, EDITED_VIDEO)
-    tar = bytearray((release / artifact.shard).read_bytes())
+    tar = bytearray((release / artifact.file).read_bytes())
     tar[artifact.offset + 100] ^= 1
-    (release / artifact.shard).write_bytes(tar)
+    (release / artifact.file).write_bytes(tar)
     refused = run(release, "--theme", "location", "--out", tmp_path / "out", code=1)
     assert artifact.id in refused["error"]["where"]
     assert artifact.path not in files_of(tmp_path / "out")

@@ -20,8 +20,8 @@ from huggingface_hub.errors import EntryNotFoundError, RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
 from sparkle.builders.checks.release import check_release
+from sparkle.builders.release.manifest import hash_by_git
 from sparkle.hub.takedown.folder import take_down
-from sparkle.hub.targets.target import git_sha1
 from sparkle.schemas.canonical import sha256_bytes
 
 IDS = ("Sparkle_location_000000", "Sparkle_season_000003")
@@ -81,7 +81,7 @@ class Repository:
             for item in tree
             if isinstance(item, RepoFile) and item.path != ".gitattributes"
         }
-        hashes = {path: {sha256_bytes(data), git_sha1(data)} for path, data in wanted.items()}
+        hashes = {path: {sha256_bytes(data), hash_by_git(data)} for path, data in wanted.items()}
         unlike = [path for path in shown.keys() & hashes.keys() if shown[path] not in hashes[path]]
         return sorted([*unlike, *(shown.keys() ^ hashes.keys())])
 

@@ -137,7 +137,7 @@ def test_an_index_that_is_older_than_its_tars_says_so(folder: Path, tmp_path: Pa
     index_upstream(folder, tmp_path / "index")
     pairs = open_pairs(tmp_path / "index")
     artifact = pairs.artifact(0, SOURCE_VIDEO)
-    upstream_folder.add_to_tar(folder / artifact.shard, "location/source_video/more.mp4", bytes(9000))
+    upstream_folder.add_to_tar(folder / artifact.file, "location/source_video/more.mp4", bytes(9000))
     with pytest.raises(ReleaseError, match="changed since") as caught:
         open_source(tmp_path / "index").read(artifact)
     assert f"sparkle index {folder} --out {tmp_path / 'index'}" in str(caught.value)
@@ -146,7 +146,7 @@ def test_an_index_that_is_older_than_its_tars_says_so(folder: Path, tmp_path: Pa
 def test_a_repository_that_was_rewritten_at_its_commit_is_noticed(hub: Any, tmp_path: Path) -> None:
     index_upstream(REPO, tmp_path / "index")
     artifact = open_pairs(tmp_path / "index").artifact(0, SOURCE_VIDEO)
-    tar = hub.root / REPO / artifact.shard
+    tar = hub.root / REPO / artifact.file
     tar.write_bytes(tar.read_bytes()[::-1])
     with pytest.raises(ReleaseError, match="changed since") as caught:
         open_source(tmp_path / "index").read(artifact)
