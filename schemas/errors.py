@@ -77,6 +77,10 @@ class ArtifactError(ReleaseError):
     """An artifact that is not what its table says, or not there: others can be read."""
 
 
+class MissingFileError(ReleaseError):
+    """A file that a release, an index or a repository does not have."""
+
+
 class UnreachableError(ReleaseError):
     """A Hub that did not answer, however often it was asked: a later try may work."""
 

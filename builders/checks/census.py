@@ -1,11 +1,11 @@
-"""Every sample of a theme stands once, in the order of ids, in each of many places. Which are missing where?
+"""Every sample of a theme stands once, in the order of ids, in each of many slots. Which are missing where?
 
 How it works
-- A place is a table, a file of JSON lines, or the tars of a kind; each gives its rows as arrays of numbers:
+- A slot is a table, a file of JSON lines, or the tars of a kind; each gives its rows as arrays of numbers:
   the sample's key, and where it stands. A release of 140,000 samples has two million rows.
 - A key is a number that sorts as the id does; `keys_of` and `id_of` go there and back.
-- A sample belongs to the theme when it stands in more than half of the places: so a row that was lost in
-  one place is a finding there, and not in all the others.
+- A sample belongs to the theme when it stands in more than half of the slots: so a row that was lost in
+  one slot is a finding there, and not in all the others.
 - A missing row of a text file is reported at the line where it would stand.
 """
 
@@ -54,7 +54,7 @@ def index_reader(theme: str) -> Callable[[str], int | None]:
 
 @dataclass(frozen=True)
 class Segment:
-    """Rows of a place that stand in one file.
+    """Rows of a slot that stand in one file.
 
     Attributes:
         file: The file.
@@ -70,14 +70,14 @@ class Segment:
     ends: Numbers | None = None
     pointer: Callable[[int], str] | None = None
 
-    def place(self, row: int) -> tuple[str, int, str]:
+    def at(self, row: int) -> tuple[str, int, str]:
         """File, line and pointer of the i-th row."""
         line = 0 if self.lines is None else int(self.lines[row])
         return self.file, line, "" if self.pointer is None else self.pointer(row)
 
 
 @dataclass
-class Place:
+class Slot:
     """Where each sample of a theme should stand.
 
     Attributes:
@@ -85,7 +85,7 @@ class Place:
         first_line: Line of the first row of a text file, 0 elsewhere.
         segments: What stands there, in order.
         apart: Whether each segment has an order of its own: a sample that came later stands in a later tar.
-        home: Of a sample's key, the file of this place where another file says that it stands.
+        home: Of a sample's key, the file of this slot where another file says that it stands.
     """
 
     file: str
@@ -110,7 +110,7 @@ class Place:
     def row(self, number: int) -> tuple[str, int, str]:
         """File, line and pointer of the i-th row of all."""
         segment, row = self.find(number)
-        return segment.place(row)
+        return segment.at(row)
 
     def gaps(self, missing: Keys) -> Iterator[tuple[str, int]]:
         """Yield file and line where each of the missing samples would stand."""
@@ -127,53 +127,53 @@ class Place:
                 yield segment.file, 0 if segment.ends is None else int(segment.ends[row]) + 1
 
 
-def expected_keys(places: Sequence[Place]) -> Keys:
-    """The keys that stand in more than half of the places, sorted."""
-    if not places:
+def expected_keys(slots: Sequence[Slot]) -> Keys:
+    """The keys that stand in more than half of the slots, sorted."""
+    if not slots:
         return np.empty(0, np.int64)
-    keys, counts = np.unique(np.concatenate([np.unique(place.keys) for place in places]), return_counts=True)
-    return np.asarray(keys[2 * counts > len(places)], np.int64)
+    keys, counts = np.unique(np.concatenate([np.unique(slot.keys) for slot in slots]), return_counts=True)
+    return np.asarray(keys[2 * counts > len(slots)], np.int64)
 
 
 def compare(
-    theme: str, places: Sequence[Place], expected: Keys, reported: set[tuple[str, int]]
+    theme: str, slots: Sequence[Slot], expected: Keys, reported: set[tuple[str, int]]
 ) -> Iterator[Finding]:
-    """Samples that stand twice, out of order, or not where they should; those that a place has too many.
+    """Samples that stand twice, out of order, or not where they should; those that a slot has too many.
 
     Args:
         theme: The theme.
-        places: Its places.
+        slots: Its slots.
         expected: Its samples, sorted.
         reported: (file, line) of findings so far: a broken line is not reported as a missing one as well.
     """
-    for place in places:
-        keys = place.keys
-        yield from _order(theme, place, keys)
+    for slot in slots:
+        keys = slot.keys
+        yield from _order(theme, slot, keys)
         missing = np.setdiff1d(expected, keys)
-        for key, (file, line) in zip(missing.tolist(), place.gaps(missing), strict=True):
+        for key, (file, line) in zip(missing.tolist(), slot.gaps(missing), strict=True):
             if not line or (file, line) not in reported:
                 wanted = id_of(theme, key)
                 yield Finding(file, line, "", "a sample is missing here", got="no row", wanted=wanted)
         for number in np.flatnonzero(~np.isin(keys, expected)).tolist():
             problem = "a sample that most other places lack"
-            yield Finding(*place.row(number), problem, got=id_of(theme, keys[number]))
+            yield Finding(*slot.row(number), problem, got=id_of(theme, keys[number]))
 
 
-def _order(theme: str, place: Place, keys: Keys) -> Iterator[Finding]:
+def _order(theme: str, slot: Slot, keys: Keys) -> Iterator[Finding]:
     """Ids that stand twice or not in order."""
     if len(keys) < 2 or bool(np.all(keys[1:] > keys[:-1])):
         return
     first = np.zeros(len(keys), np.bool_)
     first[np.unique(keys, return_index=True)[1]] = True
-    runs = [segment.keys for segment in place.segments] if place.apart else [keys]
+    runs = [segment.keys for segment in slot.segments] if slot.apart else [keys]
     highest = np.concatenate([np.maximum.accumulate(run) for run in runs])
     for number in np.flatnonzero(~first | (keys < highest)).tolist():
         got = id_of(theme, keys[number])
         if not first[number]:
-            yield Finding(*place.row(number), "the id stands twice", got=got)
+            yield Finding(*slot.row(number), "the id stands twice", got=got)
         else:
             wanted = f"after {id_of(theme, highest[number])}"
-            yield Finding(*place.row(number), "ids are not in order", got=got, wanted=wanted)
+            yield Finding(*slot.row(number), "ids are not in order", got=got, wanted=wanted)
 
 
 class Finder:
@@ -193,7 +193,7 @@ class Finder:
 
 
 def matches(keys: Keys, others: Keys) -> tuple[Numbers, Numbers]:
-    """Rows of two places that are of the same sample, as indices into both, in the order of the first."""
+    """Rows of two slots that are of the same sample, as indices into both, in the order of the first."""
     found = Finder(others).rows(keys)
     rows = np.flatnonzero(found >= 0)
     return rows, found[rows]

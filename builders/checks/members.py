@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -26,9 +24,11 @@ import numpy.typing as npt
 
 from sparkle._files import BLOCK_BYTES
 from sparkle.builders.checks.census import Keys, Numbers, index_reader, keys_of
+from sparkle.builders.reading.folder import FolderPlace
+from sparkle.builders.reading.place import Place
 from sparkle.builders.release.assign import BLOCK, END_BYTES
 from sparkle.builders.release.tar import header
-from sparkle.builders.upstream.files import LocalFiles, UpstreamTar
+from sparkle.builders.upstream.files import UpstreamTar
 from sparkle.builders.upstream.index import Size, list_tar, read_unit
 from sparkle.media.probe import Shape, read_shape
 from sparkle.schemas.errors import MediaError, ReleaseError
@@ -39,9 +39,6 @@ from sparkle.schemas.validate import Finding
 # A member that is larger is hashed in blocks and its header is not looked at (`check_media` does); the
 # clips of the dataset are near 0.5 MB, masks that are not compressed 9.3 MB.
 _WHOLE_BYTES = 64 << 20
-
-# What opens a tar that is somewhere else; picklable, so that a worker can.
-OpenTar = Callable[[], AbstractContextManager[BinaryIO]]
 
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _KINDS_OF_MEMBER = {
@@ -89,7 +86,7 @@ class TarJob:
         theme: The theme of its members.
         kind: The kind of its members.
         contents: Whether to read their data.
-        elsewhere: What opens the tar where it is not at `path`, where an empty file has its size. With
+        elsewhere: The place that has it where it is not at `path`, where an empty file has its size. With
             contents it is read from front to back and never sought.
     """
 
@@ -98,11 +95,11 @@ class TarJob:
     theme: str
     kind: str
     contents: bool
-    elsewhere: OpenTar | None = None
+    elsewhere: Place | None = None
 
     def __call__(self) -> Members:
         """Read it."""
-        with self.path.open("rb") if self.elsewhere is None else self.elsewhere() as file:
+        with self.path.open("rb") if self.elsewhere is None else self.elsewhere.open(self.file) as file:
             reader = _Reader(self, file, self.path.stat().st_size)
             while reader.next():
                 pass
@@ -275,7 +272,7 @@ class UpstreamTarJob:
         """Read it."""
         tar = UpstreamTar(self.file, self.theme, KIND_BY_NAME[self.kind], part=0)
         if self.contents:
-            indexed = read_unit(LocalFiles(self.folder), tar, lambda size: None)
+            indexed = read_unit(FolderPlace(self.folder), tar, lambda size: None)
         else:
             indexed = list_tar(self.folder, tar)
         found, count = [one for one, _ in indexed.found], len(indexed.found)

@@ -5,7 +5,7 @@ How it works
   (`check_text`), tars (`check_tars`), Parquet tables (`check_rows`, `check_records`), loose files
   (`check_loose`) and, when asked for, what decoding tells of videos and masks (`check_media`) and whether a
   bench shares sources with it (`check_bench`).
-- Which samples stand where is compared over all of a theme's places (`census`).
+- Which samples stand where is compared over all of a theme's slots (`census`).
 - Reading is done by as many processes as there are processors (`check_pool`), a range of a file or a tar at
   a time; comparing is done here, on arrays of numbers. Memory does not grow with the bytes that are read.
 - Findings are collected, never raised, and sorted by file and line: one run shows all of them, the same
@@ -14,7 +14,7 @@ How it works
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -27,11 +27,11 @@ from sparkle.builders.checks.bench import bench_jobs, check_bench
 from sparkle.builders.checks.census import compare, expected_keys, id_of
 from sparkle.builders.checks.files import check_document, check_files, hash_jobs
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
-from sparkle.builders.checks.members import OpenTar
 from sparkle.builders.checks.survey import Survey
 from sparkle.builders.checks.tables import check_rows, records_jobs, take_records
 from sparkle.builders.checks.tars import check_contents, check_loose, compare_shapes, take_tars, tar_jobs
 from sparkle.builders.checks.text import take_text, text_jobs
+from sparkle.builders.reading.place import Place
 from sparkle.builders.release.manifest import FileEntry, list_files
 from sparkle.builders.release.removed import Provenance, Removed
 from sparkle.schemas import layout
@@ -57,7 +57,7 @@ class CheckOptions:
         workers: How many processes read; None is one per CPU where there is enough to read. More than one are
             spawned, which a script must allow for by `if __name__ == "__main__"`.
         files: Whether to compare files with the manifest, tars aside; `sparkle-hub verify` has done so.
-        open_tar: What opens a tar by its path in the release where it is not in the folder; None where it is.
+        tars: The place that has the tars where they are not in the folder; None where they are.
     """
 
     contents: bool = True
@@ -65,7 +65,7 @@ class CheckOptions:
     bench: Path | None = None
     workers: int | None = 1
     files: bool = True
-    open_tar: Callable[[str], OpenTar] | None = None
+    tars: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,8 @@ class _Check:
                 self.findings += findings
 
     def _read_tars(self, surveys: Sequence[Survey]) -> None:
-        opened = self.options.open_tar
-        tars = [tar_jobs(survey, contents=self.options.contents, open_tar=opened) for survey in surveys]
+        options = self.options
+        tars = [tar_jobs(survey, contents=options.contents, elsewhere=options.tars) for survey in surveys]
         with self._run("reading tars", [job for found in tars for job in found]) as answers:
             for survey, found in zip(surveys, tars, strict=True):
                 take_tars(survey, found, islice(answers, len(found)))
@@ -193,13 +193,13 @@ class _Check:
         if self.options.contents:
             check_contents(survey)
             compare_shapes(survey)
-        expected = expected_keys(survey.places)
+        expected = expected_keys(survey.slots)
         if self.removed.ids:
             for sample_id in (id_of(survey.theme, key) for key in expected.tolist()):
                 if self.removed.has_id(sample_id):
-                    survey.note(survey.places[0].file, 0, "", "a sample that was taken down", got=sample_id)
+                    survey.note(survey.slots[0].file, 0, "", "a sample that was taken down", got=sample_id)
         reported = {(finding.file, finding.line) for finding in survey.findings}
-        survey.findings.extend(compare(survey.theme, survey.places, expected, reported))
+        survey.findings.extend(compare(survey.theme, survey.slots, expected, reported))
         if self.preview is not None:
             check_loose(survey, expected[: self.preview], self.listed)
         return len(expected)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.builders.checks.census import Keys, Place
+from sparkle.builders.checks.census import Keys, Slot
 from sparkle.builders.checks.csv import Pairs
 from sparkle.builders.checks.lines import Lines
 from sparkle.builders.checks.members import Members
@@ -32,10 +32,10 @@ class Survey:
         fps: Frames a second that every video must have; None where the release does not say.
         imported: Whether the release was made by `sparkle import`: its tars are upstream's own.
         findings: What is wrong, in the order in which it was found.
-        places: Where each sample of the theme should stand; files that cannot be read are none.
+        slots: Where each sample of the theme should stand; files that cannot be read are none.
         pairs: The table of pairs; None when it cannot be read.
         lines: The JSON lines, by file.
-        tars: The place that is the tars of a kind, by kind.
+        tars: The slot that is the tars of a kind, by kind.
         members: What is in them, by kind.
         hashes: The sha256 of an artifact as the rows have it, uint8 (n, 32), by kind; keys are `rows`.
         rows: The samples of the Parquet rows.
@@ -48,10 +48,10 @@ class Survey:
     fps: frozenset[float] | None = None
     imported: bool = False
     findings: list[Finding] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
     pairs: Pairs | None = None
     lines: dict[str, Lines] = field(default_factory=dict)
-    tars: dict[str, Place] = field(default_factory=dict)
+    tars: dict[str, Slot] = field(default_factory=dict)
     members: dict[str, Members] = field(default_factory=dict)
     hashes: dict[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
     rows: Keys = field(default_factory=lambda: np.empty(0, np.int64))

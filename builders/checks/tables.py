@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sparkle.builders.checks.census import Finder, Keys, Numbers, Place, Segment, id_of, index_reader, keys_of
+from sparkle.builders.checks.census import Finder, Keys, Numbers, Segment, Slot, id_of, index_reader, keys_of
 from sparkle.builders.checks.csv import read_row
 from sparkle.builders.checks.lines import UNKNOWN, Digests, digest, digest_text
 from sparkle.builders.checks.survey import Survey
@@ -84,7 +84,7 @@ def check_rows(survey: Survey, preview: int | None) -> None:
         return
     if files != expected:
         survey.note(files[0], 0, "", "parts are missing or misnamed", got=files, wanted=expected)
-    place = Place(expected[0])
+    slot = Slot(expected[0])
     against = _Against(survey)
     before, whole = 0, True
     for file in files:
@@ -100,11 +100,11 @@ def check_rows(survey: Survey, preview: int | None) -> None:
             if preview is not None:
                 _check_previews(survey, batch, preview - before)
         joined = np.concatenate(keys or [np.empty(0, np.int64)])
-        place.segments.append(Segment(file, joined, pointer=lambda row: f"/rows/{row}"))
+        slot.segments.append(Segment(file, joined, pointer=lambda row: f"/rows/{row}"))
         before += parquet.metadata.num_rows
     against.finish()
     if whole:
-        survey.places.append(place)
+        survey.slots.append(slot)
 
 
 def _open(survey: Survey, file: str, schema: pa.Schema) -> TableFile | None:
@@ -421,9 +421,7 @@ def take_records(survey: Survey, answers: Iterator[Records]) -> None:
     for row in np.flatnonzero(indices < 0).tolist():
         survey.note(file, 0, f"/rows/{row}/task", f"not an id of theme {survey.theme}")
     keys = keys_of(indices[rows])
-    survey.places.append(
-        Place(file, segments=[Segment(file, keys, pointer=lambda row: f"/rows/{rows[row]}")])
-    )
+    survey.slots.append(Slot(file, segments=[Segment(file, keys, pointer=lambda row: f"/rows/{rows[row]}")]))
     labelled = np.concatenate([part.labelled for part in parts])
     for row in np.flatnonzero(~labelled).tolist():
         survey.note(file, 0, f"/rows/{row}/frame_objects", "labels differ from round 1's")

@@ -10,14 +10,15 @@ The loose files of a theme: those of the first samples and no others, with their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from sparkle.builders.checks.census import Finder, Keys, Place, Segment, id_of, matches
-from sparkle.builders.checks.members import Members, OpenTar, TarJob, UpstreamTarJob, join_members
+from sparkle.builders.checks.census import Finder, Keys, Segment, Slot, id_of, matches
+from sparkle.builders.checks.members import Members, TarJob, UpstreamTarJob, join_members
 from sparkle.builders.checks.survey import Survey
+from sparkle.builders.reading.place import Place
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.media.probe import Shape
 from sparkle.schemas import layout
@@ -41,14 +42,14 @@ _FITS: dict[Kind, tuple[int, ...]] = {
 
 
 def tar_jobs(
-    survey: Survey, *, contents: bool, open_tar: Callable[[str], OpenTar] | None = None
+    survey: Survey, *, contents: bool, elsewhere: Place | None = None
 ) -> list[TarJob | UpstreamTarJob]:
     """The tars to read; parts that are missing are findings.
 
     Args:
         survey: The theme.
         contents: Whether to read the data of members.
-        open_tar: What opens a tar that is not in the folder, by its path in the release.
+        elsewhere: The place that has the tars where they are not in the folder.
     """
     jobs: list[TarJob | UpstreamTarJob] = []
     for kind in KINDS:
@@ -59,16 +60,15 @@ def tar_jobs(
             if (at.what, at.theme, at.kind) == (layout.What.TAR, survey.theme, kind) and at.part is not None
         ]
         tars = [kind.shard(survey.theme, part) for part in sorted(parts)]
-        place = survey.tars[kind.name] = Place(tars[0] if tars else kind.shard(survey.theme, 0), apart=True)
+        slot = survey.tars[kind.name] = Slot(tars[0] if tars else kind.shard(survey.theme, 0), apart=True)
         if tars:
-            survey.places.append(place)
+            survey.slots.append(slot)
         elif not survey.imported:  # where tars were extracted, rows name loose files
-            survey.note(place.file, 0, "", "the tar is missing")
+            survey.note(slot.file, 0, "", "the tar is missing")
         for tar in tars:
             if survey.imported:
                 jobs.append(UpstreamTarJob(survey.folder, tar, survey.theme, kind.name, contents))
             else:
-                elsewhere = None if open_tar is None else open_tar(tar)
                 jobs.append(TarJob(survey.folder / tar, tar, survey.theme, kind.name, contents, elsewhere))
     return jobs
 

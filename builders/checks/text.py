@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkle._processes import Job
-from sparkle.builders.checks.census import Place, Segment, matches
+from sparkle.builders.checks.census import Segment, Slot, matches
 from sparkle.builders.checks.csv import Pairs, PairsJob, read_row
 from sparkle.builders.checks.lines import RANGE_BYTES, UNKNOWN, Lines, LinesJob, join
 from sparkle.builders.checks.survey import Survey
@@ -49,7 +49,7 @@ def take_text(survey: Survey, jobs: list[Job[Pairs | Lines]], answers: Iterator[
         survey.findings.extend(lines.findings)
         survey.lines[file] = lines
         segment = Segment(file, lines.keys, lines.numbers, lines.numbers, lambda row: "/id")
-        survey.places.append(Place(file, first_line=1, segments=[segment]))
+        survey.slots.append(Slot(file, first_line=1, segments=[segment]))
     for file, lines in survey.lines.items():
         _compare_prompts(survey, file, lines)
     _compare_rounds(survey)
@@ -62,7 +62,7 @@ def _take_pairs(survey: Survey, pairs: Pairs) -> None:
         return
     survey.pairs = pairs
     segment = Segment(file, pairs.keys, pairs.lines, pairs.ends, lambda row: "/task")
-    survey.places.append(Place(file, first_line=2, segments=[segment]))
+    survey.slots.append(Slot(file, first_line=2, segments=[segment]))
 
 
 def _compare_prompts(survey: Survey, file: str, lines: Lines) -> None:

@@ -12,32 +12,28 @@ How it works
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sparkle._cache import cache_folder
 from sparkle._files import TEMPORARY_MARK, commit
-from sparkle.builders.reading.folder import FolderFiles
+from sparkle.builders.reading.place import Place
+from sparkle.builders.reading.sparse import read_listed
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.release.tables import SCORE_COLUMNS, pairs_schema
+from sparkle.builders.release.tables import SCORE_COLUMNS, pairs_schema, table_errors
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS, Kind
-
-if TYPE_CHECKING:
-    from sparkle.builders.reading.hub import HubFiles
 
 _VERSION = 1  # of a group's file; raised when it holds something else
 
@@ -107,13 +103,11 @@ def _dtype(array: pa.Array | pa.ChunkedArray) -> np.dtype[Any]:
     return found
 
 
-def open_groups(
-    files: FolderFiles | HubFiles, entries: Sequence[FileEntry], groups: Iterable[str]
-) -> dict[str, pa.Table]:
+def open_groups(place: Place, entries: Sequence[FileEntry], groups: Iterable[str]) -> dict[str, pa.Table]:
     """Groups of columns of some tables, one table after another, mapped from the cache.
 
     Args:
-        files: Where the tables are.
+        place: Where the tables are.
         entries: The tables.
         groups: Names out of `GROUPS`.
 
@@ -123,20 +117,18 @@ def open_groups(
     wanted = list(groups)
     parts: dict[str, list[pa.Table]] = {group: [] for group in wanted}
     for entry in entries:
-        for group, table in _open_table(files, entry, wanted).items():
+        for group, table in _open_groups(place, entry, wanted).items():
             parts[group].append(table)
     empty = {group: _schema(group).empty_table() for group in wanted if not parts[group]}
     return {group: pa.concat_tables(found) for group, found in parts.items() if found} | empty
 
 
-def _open_table(
-    files: FolderFiles | HubFiles, entry: FileEntry, groups: Sequence[str]
-) -> dict[str, pa.Table]:
+def _open_groups(place: Place, entry: FileEntry, groups: Sequence[str]) -> dict[str, pa.Table]:
     found = {group: table for group in groups if (table := _mapped(_path(entry, group))) is not None}
     missing = [group for group in groups if group not in found]
     if missing:
         columns = [name for group in missing for name in GROUPS[group]]
-        table = _read(files, entry, columns)
+        table = _read(place, entry, columns)
         for group in missing:
             found[group] = _keep(_path(entry, group), table.select(GROUPS[group]))
     return found
@@ -184,55 +176,23 @@ def _keep(path: Path | None, table: pa.Table) -> pa.Table:
     return table if mapped is None else mapped
 
 
-def _read(files: FolderFiles | HubFiles, entry: FileEntry, columns: Sequence[str]) -> pa.Table:
-    """Columns of a table as they are kept: one chunk each."""
-    where = f"{files.name} {entry.path}"
-    try:
-        table = (
-            _read_file(files.fetch(entry.path), entry, columns, where)
-            if isinstance(files, FolderFiles)
-            else files.read_columns(entry, columns)
-        )
-        return _schema_cast(table, columns)
-    except (pa.ArrowException, KeyError) as error:
-        raise ReleaseError("not a table of pairs that can be read", got=error, where=where) from None
-
-
-def _read_file(path: Path, entry: FileEntry, columns: Sequence[str], where: str) -> pa.Table:
-    with pa.memory_map(str(path)) as file:
-        data = file.read_buffer()
-        if (digest := hashlib.sha256(data).hexdigest()) != entry.sha256:
-            raise ReleaseError(
-                "a table is not the one that is listed",
-                got=f"sha256 {digest}",
-                wanted=entry.sha256,
-                where=where,
-                fix="`sparkle validate` on a release, `sparkle index` again for an index",
-            )
-        source = pq.ParquetFile(pa.BufferReader(data), read_dictionary=_dictionaries(columns))
-        return source.read(columns)
-
-
-def _dictionaries(columns: Iterable[str]) -> list[str]:
-    return [name for name in columns if name.endswith("_shard")]
-
-
 def _schema(group: str) -> pa.Schema:
     fields = pairs_schema()
     return pa.schema({name: _TYPES.get(name, fields.field(name).type) for name in GROUPS[group]})
 
 
-def _schema_cast(table: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """The table with the types that are kept; raises KeyError when a column is not there."""
-    fields = pairs_schema()
+def _read(place: Place, entry: FileEntry, columns: Sequence[str]) -> pa.Table:
+    """Columns of a table with the types that are kept, one chunk each."""
+    table, fields = read_listed(place, entry, columns), pairs_schema()
     found = {}
-    for name in columns:
-        column = table[name]
-        wanted = _TYPES.get(name, fields.field(name).type)
-        if column.type != wanted:
-            column = _cast(column, wanted)
-        found[name] = column.unify_dictionaries() if pa.types.is_dictionary(wanted) else column
-    return pa.table(found).combine_chunks()
+    with table_errors(f"{place.name} {entry.path}"):
+        for name in columns:
+            column = table[name]
+            wanted = _TYPES.get(name, fields.field(name).type)
+            if column.type != wanted:
+                column = _cast(column, wanted)
+            found[name] = column.unify_dictionaries() if pa.types.is_dictionary(wanted) else column
+        return pa.table(found).combine_chunks()
 
 
 def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:

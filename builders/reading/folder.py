@@ -1,104 +1,150 @@
-"""The files of a local folder, read by range.
+"""A folder, local or mounted, as a place to read.
 
-- A tar is opened once a process and read with `pread`, which has no position: threads, and processes that
+- A tar is opened once per process and read with `pread`, which has no position: threads, and processes that
   were forked, share a handle.
 - The snapshot of a repository in the Hub client's cache is made of links to its `blobs`, and is read as the
   folder that it looks like. No other link may leave the folder.
-
-A release in a local or mounted folder.
-
-What the place of a release can be asked for.
 """
 
 from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, BinaryIO
 
-from sparkle._files import safe_join
-from sparkle.schemas.errors import ReleaseError
+from sparkle._files import safe_join, stamp
+from sparkle.builders.release.manifest import FileEntry, list_files
+from sparkle.schemas.errors import MissingFileError, ReleaseError
 
 # Handles that stay open: the tars of two kinds of a full release are some thirty, those of all kinds some
 # 150, and a process may have 1,024 by default.
 _OPEN_FILES = 256
+_BLOCK_BYTES = 32 << 20  # of a read: an artifact comes in one, but for the largest masks
 
 
-class FolderFiles:
-    """The files of a folder.
+class FolderPlace:
+    """A folder.
 
     Args:
-        folder: Where they are.
+        folder: The folder.
+
+    Attributes:
+        name: The folder as it was given.
+        folder: The folder, absolute.
     """
 
+    commit: str | None = None
+    requests = 0
+
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.name = str(folder)
+        self.folder = folder.absolute()
+        self.bytes_read = 0
+        self._expected: Mapping[str, FileEntry] = {}
+        self._remedy = ""
+        self._compared: set[str] = set()  # files that are as long as they are expected to be
         self._handles: OrderedDict[str, _Handle] = OrderedDict()
         self._lock = Lock()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Handles stay in their process."""
-        return (FolderFiles, (self.folder,))
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what names it; handles stay in their process."""
+        kept = ("name", "folder", "_expected", "_remedy")
+        return {name: self.__dict__[name] for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["folder"])  # type: ignore[misc]
+        self.__dict__.update(state)
 
     @property
-    def name(self) -> str:
-        """The folder, for messages."""
+    def where(self) -> str:
+        """The folder, absolute."""
         return str(self.folder)
 
-    def path(self, path: str) -> Path:
-        """Where a file of the folder is, or would be; raises UnsafePathError for one outside."""
+    def expecting(self, entries: Iterable[FileEntry], remedy: str) -> FolderPlace:
+        """Return the same folder, whose files must have those sizes; see `Place.expecting`."""
+        place = FolderPlace(Path(self.name))
+        place.folder = self.folder
+        place._expected, place._remedy = {entry.path: entry for entry in entries}, remedy
+        return place
+
+    def list(self) -> dict[str, FileEntry]:
+        """Return every file by its path; a link has the size of what it leads to."""
+        return {path: FileEntry(path, _size(self.folder / path)) for path in list_files(self.folder)}
+
+    def fetch(self, path: str) -> Path:
+        """Return the file itself; raises MissingFileError, or UnsafePathError for one outside."""
+        file = self._path(path)
+        if not file.is_file():
+            raise MissingFileError("there is no such file", wanted=path, where=self.name)
+        return file
+
+    def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
+        """Yield a range of a file; fewer bytes where it ends before."""
+        handle = self._handle(path)
+        while size and (block := os.pread(handle.descriptor, min(size, _BLOCK_BYTES), start)):
+            self.bytes_read += len(block)
+            start, size = start + len(block), size - len(block)
+            yield block
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        """Open a file to be read once, from front to back."""
+        with self.fetch(path).open("rb") as file:
+            yield file
+
+    def stamp(self, path: str) -> Sequence[Any]:
+        """Return size, time of change and inode of a file, and its path."""
+        return [*(stamp(self.folder / path) or (0,)), path]
+
+    def _path(self, path: str) -> Path:
+        """Where a file is, or would be; raises UnsafePathError for one outside."""
         repository = self.folder.parent.parent
         if self.folder.parent.name == "snapshots" and (repository / "blobs").is_dir():
             return safe_join(repository, f"snapshots/{self.folder.name}/{path}")
         return safe_join(self.folder, path)
 
-    def has(self, path: str) -> bool:
-        """Whether a file is there."""
-        return self.path(path).is_file()
-
-    def fetch(self, path: str) -> Path:
-        """The file itself; raises ReleaseError when it is not there."""
-        file = self.path(path)
-        if not file.is_file():
-            raise ReleaseError("there is no such file", wanted=path, where=self.folder)
-        return file
-
-    def size(self, path: str) -> int | None:
-        """Bytes of a file; None when it is not there."""
-        try:
-            return os.stat(self.path(path)).st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    def read(self, path: str, offset: int, size: int) -> bytes:
-        """A range of a file: fewer bytes where it ends before.
-
-        Raises:
-            FileNotFoundError: it is not there.
-        """
-        handle = self._handle(path)
-        blocks = []
-        while size and (block := os.pread(handle.descriptor, size, offset)):
-            blocks.append(block)
-            offset, size = offset + len(block), size - len(block)
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
-
     def _handle(self, path: str) -> _Handle:
+        if path in self._expected and path not in self._compared:
+            self._compare(path)
         if not path.endswith(".tar"):
-            return _Handle(self.path(path))
+            return self._open(path)
         with self._lock:
             handle = self._handles.get(path)
             if handle is None:
-                handle = self._handles[path] = _Handle(self.path(path))
+                handle = self._handles[path] = self._open(path)
                 if len(self._handles) > _OPEN_FILES:
                     self._handles.popitem(last=False)
             else:
                 self._handles.move_to_end(path)
             return handle
+
+    def _open(self, path: str) -> _Handle:
+        try:
+            return _Handle(self._path(path))
+        except (FileNotFoundError, NotADirectoryError):
+            raise MissingFileError("there is no such file", wanted=path, where=self.name) from None
+
+    def _compare(self, path: str) -> None:
+        size, wanted = self.fetch(path).stat().st_size, self._expected[path].size
+        if size != wanted:
+            raise ReleaseError(
+                "a tar is not the one that the tables speak of: it is cut short, or was changed since",
+                got=f"{size} bytes",
+                wanted=f"{wanted} bytes",
+                where=f"{self.name} {path}",
+                fix=self._remedy,
+            )
+        self._compared.add(path)
+
+
+def _size(file: Path) -> int:
+    with suppress(OSError):
+        return file.stat().st_size
+    return file.lstat().st_size  # a link to nothing
 
 
 class _Handle:
@@ -110,49 +156,3 @@ class _Handle:
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if hasattr(self, "descriptor"):  # not when opening failed
             close(self.descriptor)  # kept by name: at the interpreter's end `os` is gone
-
-
-# --- a release in a local or mounted folder --------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FolderRemote:
-    """A release in a folder; its files are read where they are."""
-
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """The folder as it was given."""
-        return str(self.folder)
-
-    def fetch(self, path: str) -> Path:
-        """The file itself; raises ReleaseError when it is not there, UnsafePathError for one outside."""
-        file = safe_join(self.folder, path)
-        if not file.is_file():
-            raise ReleaseError("the release has no such file", wanted=path, where=self.folder)
-        return file
-
-
-# --- what the place of a release can be asked for --------------------------------------------------
-
-
-class Remote(Protocol):
-    """A release somewhere, read file by file.
-
-    Attributes:
-        name: How it is called in messages.
-    """
-
-    @property
-    def name(self) -> str:
-        """How the release is called in messages."""
-        ...
-
-    def fetch(self, path: str) -> Path:
-        """A local file with the content of a file of the release, under the file's own name.
-
-        Raises:
-            ReleaseError: the release has no such file, or its place cannot be reached.
-        """
-        ...

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sparkle.builders.reading.catalog import Catalog, open_catalog
 from sparkle.builders.reading.columns import BASE, group_of, kind_group, numbers, open_groups, positions
-from sparkle.builders.reading.place import Place, open_place
 from sparkle.builders.release.tables import SCORE_COLUMNS
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ConfigError, ReleaseError
@@ -36,7 +36,7 @@ _SHOWN = 3  # ids that a message names
 
 
 def open_pairs(
-    where: str | Path | Place,
+    where: str | Path | Catalog,
     themes: Sequence[str] | None = None,
     *,
     kinds: Sequence[Kind] = (SOURCE_VIDEO, EDITED_VIDEO),
@@ -61,8 +61,8 @@ def open_pairs(
     """
     if limit is not None and limit < 1:
         raise ConfigError("not a number of pairs", got=limit, wanted="1 or more")
-    place = where if isinstance(where, Place) else open_place(where)
-    pairs = Pairs(place, _known_themes(place, themes), None)
+    catalog = where if isinstance(where, Catalog) else open_catalog(where)
+    pairs = Pairs(catalog, _known_themes(catalog, themes), None)
     pairs.load([BASE, *map(kind_group, kinds)])
     rows = np.arange(len(pairs), dtype=np.int32)
     if ids is not None:
@@ -73,14 +73,14 @@ def open_pairs(
         rows = rows[numbers(pairs.column(SCORES[name]), np.nan)[rows] >= least]
     rows, missing = _complete(pairs, rows, kinds)
     rows = rows[:limit]
-    return Pairs(place, pairs.themes, None if len(rows) == len(pairs) else rows, missing)
+    return Pairs(catalog, pairs.themes, None if len(rows) == len(pairs) else rows, missing)
 
 
 class Pairs:
     """Chosen rows of the tables; see `open_pairs`.
 
     Args:
-        place: Where the tables are.
+        catalog: What there is.
         themes: The themes that rows count through.
         rows: int32 (N,): positions in the tables of these themes, one after another; None is all of them.
         missing: Name of a kind -> ids that were left out because they have none.
@@ -88,12 +88,12 @@ class Pairs:
 
     def __init__(
         self,
-        place: Place,
+        catalog: Catalog,
         themes: tuple[str, ...],
         rows: Rows | None,
         missing: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        self.place = place
+        self.catalog = catalog
         self.themes = themes
         self.missing = missing or {}
         self._groups: dict[str, pa.Table] = {}
@@ -101,14 +101,14 @@ class Pairs:
 
     def __getstate__(self) -> dict[str, Any]:
         """Positions alone; columns are opened again."""
-        state = {name: getattr(self, name) for name in ("place", "themes", "missing", "_chosen")}
+        state = {name: getattr(self, name) for name in ("catalog", "themes", "missing", "_chosen")}
         return {**state, "_groups": {}}
 
     def load(self, groups: Sequence[str]) -> None:
         """Open groups of columns together: each table is read once for those that were never asked for."""
-        entries = [entry for theme in self.themes for entry in self.place.tables_of(theme)]
+        entries = [entry for theme in self.themes for entry in self.catalog.tables_of(theme)]
         wanted = [group for group in groups if group not in self._groups]
-        self._groups |= open_groups(self.place.tables, entries, wanted)
+        self._groups |= open_groups(self.catalog.tables, entries, wanted)
 
     @cached_property
     def _rows(self) -> Rows:
@@ -121,12 +121,12 @@ class Pairs:
     @property
     def name(self) -> str:
         """What to call the tables in messages."""
-        return self.place.name
+        return self.catalog.name
 
     @property
     def where(self) -> str:
         """What to open to get to the same bytes again: a folder, or a repository at a commit."""
-        return self.place.where
+        return self.catalog.where
 
     @cached_property
     def ids(self) -> Sequence[str]:
@@ -176,7 +176,7 @@ class Pairs:
         Args:
             rows: int (M,): positions among these pairs.
         """
-        return Pairs(self.place, self.themes, self._rows[np.asarray(rows, np.intp)])
+        return Pairs(self.catalog, self.themes, self._rows[np.asarray(rows, np.intp)])
 
     def _group(self, group: str) -> pa.Table:
         if group not in self._groups:
@@ -213,12 +213,12 @@ class _Strings(Sequence[str]):
         yield from self[:]
 
 
-def _known_themes(place: Place, themes: Sequence[str] | None) -> tuple[str, ...]:
+def _known_themes(catalog: Catalog, themes: Sequence[str] | None) -> tuple[str, ...]:
     for theme in themes or ():
-        if theme not in place.themes:
-            wanted = ", ".join(place.themes) or "no theme at all"
-            raise ReleaseError("it has no such theme", got=theme, wanted=wanted, where=place.name)
-    return tuple(theme for theme in place.themes if themes is None or theme in themes)
+        if theme not in catalog.themes:
+            wanted = ", ".join(catalog.themes) or "no theme at all"
+            raise ReleaseError("it has no such theme", got=theme, wanted=wanted, where=catalog.name)
+    return tuple(theme for theme in catalog.themes if themes is None or theme in themes)
 
 
 def _among(pairs: Pairs, ids: Collection[str]) -> npt.NDArray[np.bool_]:

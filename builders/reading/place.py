@@ -1,189 +1,153 @@
-"""What a name means: a release's folder, an index of one, or a repository on a Hub that holds either.
+"""A release, a run or an index, wherever it is; and where a name says that it is.
 
-How it works
-- A release lists its files in `manifest.json`, an index those of its target in `index.json`. Both say which
-  tables there are, and size and sha256 of every tar: enough to notice when they are not the ones that the
-  tables speak of.
+- There are two kinds of place, a folder (`FolderPlace`) and a dataset repository at a commit (`HubPlace`).
+  Whoever reads asks a `Place`, and works on both.
 - A folder that is there comes before a repository of the same name; `hf://datasets/` says that it is none.
-- A repository is pinned to the commit that its revision has now: what is read later belongs together.
-- A `Place` pickles, so that workers need not ask again.
-
-Which place a name means: a folder that is there, or else `owner/name[@revision]` on a Hub.
+- A place pickles: it opens its files and connections in the process that reads.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, BinaryIO, Protocol
 
-from sparkle.builders.reading.folder import FolderFiles, FolderRemote, Remote
-from sparkle.builders.reading.index import HERE, read_index
-from sparkle.builders.release.manifest import FileEntry, read_manifest
-from sparkle.schemas import layout
-from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.ids import THEMES
-
-if TYPE_CHECKING:
-    from sparkle.builders.reading.hub import HubFiles
+from sparkle.builders.reading.folder import FolderPlace
+from sparkle.builders.reading.repository import HUB_SCHEME, Repository
+from sparkle.builders.release.manifest import FileEntry
+from sparkle.schemas.errors import ConfigError, MissingFileError, ReleaseError
 
 
-HUB_SCHEME = "hf://datasets/"  # how `datasets` and fsspec write a repository
-_REPOSITORY = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[^@\s]+))?")
-_DATA = re.compile(r"data/(?P<theme>[^/]+)/[^/]+[.]parquet")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where tables and artifacts are.
-
-    Attributes:
-        name: What to call it in messages.
-        where: What to open to get to the same bytes again: a folder, or a repository at a commit.
-        tables: The files of the release or index.
-        artifacts: The files that hold artifacts: the same, or an index's target.
-        table_entries: The Parquet files of pairs with size and sha256, by path.
-        shards: What is known of the files that hold artifacts, by path.
-        remedy: What to do when those are not what is known of them.
-    """
-
-    name: str
-    where: str
-    tables: FolderFiles | HubFiles
-    artifacts: FolderFiles | HubFiles
-    table_entries: Mapping[str, FileEntry]
-    shards: Mapping[str, FileEntry]
-    remedy: str
-
-    def tables_of(self, theme: str) -> list[FileEntry]:
-        """The Parquet files of a theme's pairs, in order."""
-        found = (_DATA.fullmatch(path) for path in sorted(self.table_entries))
-        return [self.table_entries[match[0]] for match in found if match and match["theme"] == theme]
+class Place(Protocol):
+    """A release, a run or an index, wherever it is."""
 
     @property
-    def themes(self) -> tuple[str, ...]:
-        """The themes that it has, in the order of `THEMES`."""
-        return tuple(theme for theme in THEMES if self.tables_of(theme))
+    def name(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """What to open to get to the same bytes again: a folder, or a repository at a commit."""
+        ...
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder, absolute; None for a repository."""
+        ...
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of a repository; None for a folder."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """How many requests this process made for parts of files, redirects and repetitions included."""
+        ...
+
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes of parts of files this process has read."""
+        ...
+
+    def list(self) -> Mapping[str, FileEntry]:
+        """Return every file by its path, sorted, without what a Hub puts there itself.
+
+        A Hub knows the sha256 of what it keeps as large files: of tars, media, tables and every file over
+        some 10 MB. Of small text files it knows the hash that git gives them. A folder knows sizes only.
+
+        Raises:
+            ReleaseError: the Hub does not answer.
+        """
+        ...
+
+    def fetch(self, path: str) -> Path:
+        """Return a local file with the content of a whole file, under the file's own name.
+
+        Raises:
+            MissingFileError: there is no such file.
+            ReleaseError: the Hub does not answer.
+            UnsafePathError: the path leads out of the folder.
+        """
+        ...
+
+    def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
+        """Yield `size` bytes of a file from byte `start` on, in blocks; fewer where a folder's file ends.
+
+        Raises:
+            MissingFileError: there is no such file.
+            ReleaseError: it is not the file that is expected, or the Hub does not answer.
+        """
+        ...
+
+    def open(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """Open a file to be read once, from front to back; raises what `read` raises, then and later."""
+        ...
+
+    def stamp(self, path: str) -> Any:
+        """Return the size of a file, and JSON values that are others when the file is another."""
+        ...
+
+    def expecting(self, entries: Iterable[FileEntry], remedy: str) -> Place:
+        """Return the same place, whose files must be those where they are read in parts.
+
+        Args:
+            entries: The files: their sizes, and sha256 where it is known.
+            remedy: What to do when one is another.
+        """
+        ...
 
 
-def open_place(where: str | Path) -> Place:
+def open_place(name: str | Path) -> Place:
     """Find out what a name means.
 
     Args:
-        where: A folder, `owner/name[@revision]`, or either after `hf://datasets/`.
+        name: A folder, or `owner/name[@revision]` of a dataset on a Hub, which `hf://datasets/` may precede.
 
     Raises:
-        ReleaseError: it means nothing, holds neither a release nor an index, or the Hub does not have it.
+        ReleaseError: it means neither, or the Hub does not have it.
+        UnreachableError: the Hub does not answer.
     """
-    text = str(where)
-    repository = split_repository(text)
-    if repository is None:
-        return _open(FolderFiles(Path(text).absolute()), text, str(Path(text).absolute()))
+    text = str(name)
+    plain = not text.startswith(HUB_SCHEME)
+    if plain and text and Path(text).is_dir():
+        return FolderPlace(Path(text))
+    try:
+        repository = Repository.parse(text)
+    except ConfigError:
+        raise ReleaseError(
+            "neither a folder nor a repository",
+            got=text,
+            wanted="a folder, or owner/name[@revision] of a dataset on the Hub",
+        ) from None
     from sparkle.builders.reading.hub import open_repository
 
-    files = open_repository(*repository)
-    return _open(files, text.removeprefix(HUB_SCHEME), f"{HUB_SCHEME}{files.repo}@{files.commit}")
+    try:
+        return open_repository(repository)
+    except ReleaseError as error:
+        if plain:
+            error.problem = f"no such folder, and {error.problem}"
+        raise error from None
 
 
-def split_repository(where: str) -> tuple[str, str | None] | None:
-    """The repository and revision that a name means; None for a folder that is there.
-
-    Raises:
-        ReleaseError: it is neither.
-    """
-    if not where.startswith(HUB_SCHEME) and Path(where).is_dir():
+def find(place: Place, path: str) -> Path | None:
+    """Return what `place.fetch` does, or None where there is no such file."""
+    try:
+        return place.fetch(path)
+    except MissingFileError:
         return None
-    match = _REPOSITORY.fullmatch(where.removeprefix(HUB_SCHEME))
-    if match is None:
+
+
+def read_exactly(place: Place, path: str, start: int, size: int) -> bytes:
+    """Return `size` bytes of a file from byte `start` on; raises ReleaseError where it has fewer."""
+    data = b"".join(place.read(path, start, size))
+    if len(data) != size:
         raise ReleaseError(
-            "neither a folder nor a repository",
-            got=where,
-            wanted="a folder, or owner/name[@revision] of a dataset on the Hub",
+            "another number of bytes than asked for",
+            got=len(data),
+            wanted=f"{size} from byte {start}",
+            where=f"{place.name} {path}",
         )
-    return match["repo"], match["revision"]
-
-
-def _open(files: FolderFiles | HubFiles, name: str, where: str) -> Place:
-    if files.has(layout.MANIFEST):
-        entries = {entry.path: entry for entry in read_manifest(files.fetch(layout.MANIFEST).parent)}
-        return Place(
-            name=name,
-            where=where,
-            tables=files,
-            artifacts=files,
-            table_entries={path: entry for path, entry in entries.items() if _DATA.fullmatch(path)},
-            shards={path: entry for path, entry in entries.items() if not _DATA.fullmatch(path)},
-            remedy=f"`sparkle validate {name}` says what is wrong with it",
-        )
-    if files.has(layout.INDEX):
-        return _open_index(files, name, where)
-    raise ReleaseError(
-        "neither a release nor an index of one",
-        got=f"no {layout.MANIFEST} and no {layout.INDEX}",
-        where=name,
-        fix=f"`sparkle index {name} --out INDEX` reads what is in upstream's layout once; then open INDEX",
-    )
-
-
-def _open_index(files: FolderFiles | HubFiles, name: str, where: str) -> Place:
-    index = read_index(files.fetch(layout.INDEX))
-    artifacts: FolderFiles | HubFiles
-    if index.repo is not None:
-        from sparkle.builders.reading.hub import HubFiles
-
-        artifacts, target = HubFiles(index.repo, index.commit or ""), index.repo
-    elif isinstance(files, FolderFiles):
-        folder = (files.folder / (index.folder or ".")).resolve()
-        artifacts, target = FolderFiles(folder), str(folder)
-        if not folder.is_dir():
-            raise ReleaseError(
-                "what the index speaks of is not there",
-                wanted=folder,
-                where=name,
-                fix="move it back, or index it again where it is",
-            )
-    else:
-        raise ReleaseError("an index of a folder cannot be read from a repository", where=name)
-    if index.folder == HERE:
-        remedy = "`sparkle-hub pull` into this folder again brings what is missing or wrong"
-    else:
-        again = f"--out {name}" if isinstance(files, FolderFiles) else f"--out INDEX --push {files.repo}"
-        remedy = f"`sparkle index {target} {again}` reads it again"
-    return Place(
-        name=name,
-        where=where,
-        tables=files,
-        artifacts=artifacts,
-        table_entries={entry.path: entry for entry in index.tables},
-        shards={entry.path: entry for entry in index.shards},
-        remedy=remedy,
-    )
-
-
-# --- which place a name means ----------------------------------------------------------------------
-
-
-_HUB_SCHEME = "hf://datasets/"  # how `datasets` and fsspec write a repository
-_REMOTE = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[^@\s]+))?")
-
-
-def open_remote(name: str) -> Remote:
-    """The release that a name means; `hf://datasets/` before it says that it is no folder.
-
-    Raises:
-        ReleaseError: it is neither a folder nor the name of a repository, or the Hub does not have it.
-    """
-    if name and not name.startswith(_HUB_SCHEME) and Path(name).is_dir():
-        return FolderRemote(Path(name))
-    match = _REMOTE.fullmatch(name.removeprefix(_HUB_SCHEME))
-    if match is None:
-        raise ReleaseError(
-            "neither a folder nor a repository",
-            got=name,
-            wanted="a release's folder, or owner/name[@revision] of a dataset on the Hub",
-        )
-    from sparkle.builders.reading.hub import HubRemote
-
-    return HubRemote(match["repo"], match["revision"])
+    return data

@@ -23,19 +23,16 @@ from urllib.parse import urljoin, urlsplit
 from huggingface_hub import constants, get_session, get_token, hf_hub_url, hf_raise_for_status
 from huggingface_hub.errors import OfflineModeIsEnabled
 
-from sparkle.builders.reading.client import HttpError, client_errors
+from sparkle.builders.reading.client import BUSY, HttpError, explain, scrub, seconds_asked, waiting_time
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas.errors import ReleaseError, UnreachableError
 
 _FAILURES = 6  # waits of 0.5 to 16 seconds: half a minute in which nothing arrives
-_FIRST_WAIT = 0.5  # seconds
-_LONGEST_WAIT = 300.0  # seconds; the public Hub counts requests in windows of five minutes
+_LONGEST_WAIT = 300.0  # seconds that a Hub may ask for; the public one counts requests over five minutes
 _PROGRESS = 1 << 20  # bytes that arrived before a failure, after which failures are counted anew
 _REDIRECTS = 5
-_BUSY = (408, 429, 500, 502, 503, 504)
 _EXPIRED = (400, 401, 403, 404, 410)  # how storage answers to a signed address that is too old
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_RESET = re.compile(r";r=0;t=(\d+)")  # how the public Hub says that nothing is left, and until when
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -104,18 +101,18 @@ class Ranges:
             except _BusyError as error:
                 problem, wait = error, error.wait
             except OfflineModeIsEnabled as error:
-                raise UnreachableError("the client is told to stay offline", got=error, where=where) from None
+                raise explain(error, where) from None
             except HttpError as error:  # no connection, or one that broke off
                 problem, wait = error, None
             failures = 1 if position - before >= _PROGRESS else failures + 1
             if failures > _FAILURES:
                 raise UnreachableError(
                     "the Hub does not answer",
-                    got=f"{failures} failures, the last: {problem}",
+                    got=f"{failures} failures, the last: {scrub(problem)}",
                     where=where,
                     fix="try again later: what was read is kept",
                 ) from None
-            time.sleep(min(_FIRST_WAIT * 2 ** (failures - 1) if wait is None else wait, _LONGEST_WAIT))
+            time.sleep(min(waiting_time(failures, wait), _LONGEST_WAIT))
 
     def _answer(self, asked: _Asked, start: int) -> Iterator[bytes]:
         """Yield the blocks of one answer, which may be fewer than were asked for."""
@@ -149,8 +146,8 @@ class Ranges:
             return self._gates.setdefault(path, Lock())
 
     def _body(self, asked: _Asked, start: int, answer: Any) -> Iterator[bytes]:
-        if answer.status_code in _BUSY:
-            raise _BusyError(answer.status_code, _wait(answer.headers))
+        if answer.status_code in BUSY:
+            raise _BusyError(answer.status_code, seconds_asked(answer.headers))
         if answer.status_code == 416:
             raise asked.stale("a range that the file does not have", f"bytes {start} to {asked.end}")
         if answer.status_code >= 400:
@@ -188,13 +185,11 @@ class _Asked:
     def raise_for(self, answer: Any) -> None:
         """Raise the error that an answer is; what is not there any more, the tables still speak of."""
         try:
-            with client_errors(self.where):
-                hf_raise_for_status(answer)
-        except UnreachableError:
-            raise
-        except ReleaseError as error:
-            fix = error.fix or self.remedy
-            raise ReleaseError(error.problem, got=error.got, where=error.where, fix=fix) from None
+            hf_raise_for_status(answer)
+        except HttpError as error:
+            found = explain(error, self.where)
+            found.fix = found.fix or self.remedy
+            raise found from None
 
     def check_content(self, answer: Any) -> None:
         """Compare the sha256 that a Hub gives of a large file."""
@@ -239,11 +234,3 @@ def _get(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
     """Begin a request in the client's own session."""
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     return get_session().stream("GET", url, headers=headers, follow_redirects=False, timeout=timeout)
-
-
-def _wait(headers: Any) -> float | None:
-    """Seconds that a busy Hub asks to wait; None where it does not say."""
-    for value in (headers.get("Retry-After", ""), *_RESET.findall(headers.get("RateLimit", ""))):
-        if value.isascii() and value.isdecimal():
-            return float(value)
-    return None

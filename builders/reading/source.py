@@ -1,18 +1,13 @@
 """Any artifact of any sample, from where it is: a loose file, a tar, or a Hub.
 
 How it works
-- A folder's tars are read by `pread`; where a tar is not there, the file that it was unpacked to is. A Hub's
-  files are read by HTTP range (`hub`), with what was read kept in a bounded cache on disk (`cache`).
+- A folder's tars are read by `pread`; where a tar is not there, the file that it was unpacked to is.
+- Of a repository, artifacts that are asked for together are taken a window at a time; neighbours in a file
+  are read in one request. A window's ranges are read over some connections at once while the caller works on
+  the window before, so memory holds two windows. What was read is kept in a bounded cache on disk (`cache`).
 - Every artifact is checked against its table: size, and sha256 where the table knows it. A tar or repository
   that is not the one that the tables speak of is an error that says so, and what to do.
 - A `Source` opens files and connections in the process that reads, so it can be pickled and forked.
-
-Artifacts of a repository: ranges of its files, neighbours together, kept in a bounded cache.
-
-- Artifacts that are asked for together are taken a window at a time. A window's ranges are read over some
-  connections at once while the caller works on the window before, so memory holds two windows.
-
-Which artifacts are read in one request: those that lie beside each other in a file.
 """
 
 from __future__ import annotations
@@ -27,199 +22,24 @@ from typing import Any, Protocol
 
 from sparkle._cache import cache_folder
 from sparkle.builders.reading.cache import ArtifactCache
-from sparkle.builders.reading.folder import FolderFiles
-from sparkle.builders.reading.hub import CONNECTIONS, HubFiles
-from sparkle.builders.reading.place import Place, open_place
+from sparkle.builders.reading.catalog import Catalog, open_catalog
+from sparkle.builders.reading.place import Place, find
 from sparkle.schemas.artifact import Artifact
-from sparkle.schemas.errors import ArtifactError, ReleaseError
+from sparkle.schemas.errors import ArtifactError, MissingFileError
 
+CACHE_BYTES = 10 * 10**9  # of artifacts of a Hub: some 10,000 pairs of upstream's mean size
 # Bytes between two artifacts that are read with them rather than making another request. Neighbours in a tar
 # are 512 to 1,023 bytes apart (padding and a header), or some 3 KB with pax headers; more than that is
 # another artifact, which is not worth its bytes unless the caller says so.
 GAP_BYTES = 1 << 14
 MAX_SPAN_BYTES = 1 << 25  # of one request: 64 clips of upstream's mean size; more is not faster
-
-
-@dataclass
-class Span:
-    """A range of a file, and the artifacts in it by their positions in what was asked for."""
-
-    file: str
-    start: int
-    end: int
-    members: list[int] = field(default_factory=list)
-
-
-def plan_spans(artifacts: Sequence[Artifact], gap: int = GAP_BYTES) -> Iterator[Span]:
-    """The ranges that hold some artifacts, in the order of files and offsets.
-
-    Args:
-        artifacts: What is asked for, in any order, one or more times.
-        gap: Bytes between two of them that are read with them.
-    """
-    order = sorted(range(len(artifacts)), key=lambda at: (artifacts[at].file, artifacts[at].offset))
-    span: Span | None = None
-    for at in order:
-        artifact = artifacts[at]
-        if (
-            span is not None
-            and span.file == artifact.file
-            and artifact.offset <= span.end + gap
-            and max(span.end, artifact.end) - span.start <= MAX_SPAN_BYTES
-        ):
-            span.end = max(span.end, artifact.end)
-        else:
-            if span is not None:
-                yield span
-            span = Span(artifact.file, artifact.offset, artifact.end)
-        span.members.append(at)
-    if span is not None:
-        yield span
-
-
-# --- artifacts of a repository ---------------------------------------------------------------------
-
-
 WINDOW_BYTES = 1 << 25  # of artifacts that are read ahead: two spans of the largest size are in flight
 _WINDOW_COUNT = 512
-
-_Window = tuple[Sequence[Artifact], dict[int, bytes | Future[dict[int, bytes]]]]
-
-
-class HubReader:
-    """Reads artifacts of a repository.
-
-    Args:
-        place: What the tables say of it.
-        files: The repository.
-        cache: The folder of artifacts that were read; None is one in the user's cache.
-        cache_bytes: Its bytes at most.
-    """
-
-    def __init__(self, place: Place, files: HubFiles, cache: Path | None, cache_bytes: int) -> None:
-        self._place = place
-        self._files = files
-        self._cache: ArtifactCache | None = None
-        if cache_bytes > 0:
-            folder = cache if cache is not None else cache_folder() / "artifacts"
-            self._cache = ArtifactCache(folder, cache_bytes, files.name)
-
-    @property
-    def requests(self) -> int:
-        """Requests for artifacts, redirects and repetitions included."""
-        return self._files.ranges.requests
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes of their answers."""
-        return self._files.ranges.bytes_received
-
-    def read(self, artifact: Artifact) -> bytes:
-        """The artifact's bytes, from the cache or the Hub."""
-        kept = None if self._cache is None else self._cache.get(artifact)
-        if kept is not None:
-            return kept
-        return self._fetch(Span(artifact.file, artifact.offset, artifact.end, [0]), [artifact])[0]
-
-    def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
-        """The bytes of many artifacts, in order; see `spans` for `gap`."""
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            ahead: _Window | None = None
-            try:
-                for window in _windows(artifacts):
-                    current, ahead = ahead, self._start(window, gap, pool)
-                    if current is not None:
-                        yield from _finish(current)
-                if ahead is not None:
-                    yield from _finish(ahead)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-
-    def forget(self, artifact: Artifact) -> bool:
-        """Drop an artifact from the cache; whether it was there."""
-        return self._cache is not None and self._cache.drop(artifact)
-
-    def _start(self, window: Sequence[Artifact], gap: int, pool: ThreadPoolExecutor) -> _Window:
-        """Begin to read a window."""
-        found: dict[int, bytes | Future[dict[int, bytes]]] = {}
-        for at, artifact in enumerate(window):
-            if self._cache is not None and (kept := self._cache.get(artifact)) is not None:
-                found[at] = kept
-        missing = [at for at in range(len(window)) if at not in found]
-        for span in plan_spans([window[at] for at in missing], gap):
-            span.members = [missing[at] for at in span.members]
-            future = pool.submit(self._fetch, span, window)
-            found |= dict.fromkeys(span.members, future)
-        return window, found
-
-    def _fetch(self, span: Span, window: Sequence[Artifact]) -> dict[int, bytes]:
-        """Read a span: the bytes of its artifacts by their positions in the window."""
-        known = self._place.shards.get(span.file)
-        data = self._files.ranges.read(span.file, span.start, span.end, known, self._place.remedy)
-        found = {}
-        with memoryview(data) as view:
-            for at in span.members:
-                artifact = window[at]
-                found[at] = bytes(view[artifact.offset - span.start : artifact.end - span.start])
-                if self._cache is not None:
-                    self._cache.put(artifact, found[at])
-        return found
-
-
-def _finish(window: _Window) -> Iterator[bytes]:
-    artifacts, found = window
-    for at in range(len(artifacts)):
-        part = found.pop(at)
-        yield part if isinstance(part, bytes) else part.result()[at]
-
-
-def _windows(artifacts: Iterable[Artifact]) -> Iterator[Sequence[Artifact]]:
-    window: list[Artifact] = []
-    size = 0
-    for artifact in artifacts:
-        if window and (size + artifact.size > WINDOW_BYTES or len(window) == _WINDOW_COUNT):
-            yield window
-            window, size = [], 0
-        window.append(artifact)
-        size += artifact.size
-    if window:
-        yield window
-
-
-# --- any artifact of any sample --------------------------------------------------------------------
-
-
-CACHE_BYTES = 10 * 10**9  # of artifacts of a Hub: some 10,000 pairs of upstream's mean size
-
-
-class Reader(Protocol):
-    """Reads artifacts of a place, in whatever way suits it."""
-
-    @property
-    def requests(self) -> int:
-        """How many requests were made."""
-        ...
-
-    @property
-    def bytes_read(self) -> int:
-        """How many bytes were read."""
-        ...
-
-    def read(self, artifact: Artifact) -> bytes:
-        """The artifact's bytes, as many as it has."""
-        ...
-
-    def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
-        """The same for many, in order."""
-        ...
-
-    def forget(self, artifact: Artifact) -> bool:
-        """Drop what was kept of an artifact because it is wrong; whether there was anything."""
-        ...
+_CONNECTIONS = 8  # at once: as many as the Hub's own client uses for downloads
 
 
 def open_source(
-    where: str | Path | Place,
+    where: str | Path | Catalog,
     *,
     cache: Path | None = None,
     cache_bytes: int = CACHE_BYTES,
@@ -229,7 +49,7 @@ def open_source(
 
     Args:
         where: A release's folder, an index's folder, or `owner/name[@revision]` of either on a Hub; the
-            `where` or `place` of `Pairs`.
+            `where` or `catalog` of `Pairs`.
         cache: A folder for artifacts of a Hub, made if need be; None is one in the user's cache.
         cache_bytes: How much is kept there at most; 0 keeps nothing.
         verify: Whether to compare with the sha256 of the tables; sizes always are.
@@ -237,38 +57,43 @@ def open_source(
     Raises:
         ReleaseError: `where` cannot be read.
     """
-    place = where if isinstance(where, Place) else open_place(where)
-    return Source(place, cache=cache, cache_bytes=cache_bytes, verify=verify)
+    catalog = where if isinstance(where, Catalog) else open_catalog(where)
+    return Source(catalog, cache=cache, cache_bytes=cache_bytes, verify=verify)
 
 
 class Source:
     """Reads artifacts; see `open_source`.
 
     Attributes:
-        place: Where they are.
+        catalog: What they are of.
     """
 
-    def __init__(self, place: Place, *, cache: Path | None, cache_bytes: int, verify: bool) -> None:
-        self.place = place
+    def __init__(self, catalog: Catalog, *, cache: Path | None, cache_bytes: int, verify: bool) -> None:
+        self.catalog = catalog
         self._options = {"cache": cache, "cache_bytes": cache_bytes, "verify": verify}
         self._verify = verify
-        self._reader = _open_reader(place, cache, cache_bytes)
+        self._place = catalog.artifacts
+        self._reader: _Reader
+        if self._place.folder is not None:
+            self._reader = _FolderReader(self._place)
+        else:
+            self._reader = _HubReader(self._place, cache, cache_bytes)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_reopen, (self.place, self._options))
+        return (_reopen, (self.catalog, self._options))
 
     @property
     def requests(self) -> int:
         """How many requests this process has made of the Hub, redirects and repetitions included."""
-        return self._reader.requests
+        return self._place.requests
 
     @property
     def bytes_read(self) -> int:
         """How many bytes of artifacts, and of gaps between them, this process has read."""
-        return self._reader.bytes_read
+        return self._place.bytes_read
 
     def read(self, artifact: Artifact) -> bytes:
-        """An artifact's bytes.
+        """Return an artifact's bytes.
 
         Raises:
             ArtifactError: it is not there, or is not what the tables say.
@@ -278,7 +103,7 @@ class Source:
         return self._checked(artifact, self._reader.read(artifact))
 
     def read_many(self, artifacts: Iterable[Artifact], *, gap: int = GAP_BYTES) -> Iterator[bytes]:
-        """The bytes of artifacts, in order; neighbours in a tar on a Hub are read in one request.
+        """Yield the bytes of artifacts, in order; neighbours in a tar on a Hub are read in one request.
 
         Memory holds two windows of 32 MB of them, however many there are. Raises what `read` does.
 
@@ -307,9 +132,9 @@ class Source:
         raise ArtifactError(
             "an artifact is not the one that the tables speak of",
             got=got if len(data) == artifact.size else f"{len(data)} bytes",
-            wanted=f"{artifact.size} bytes, sha256 {(artifact.sha256 or b'').hex() or 'unknown'}",
-            where=f"{self.place.artifacts.name} {artifact.file} {artifact.id} {artifact.kind.name}",
-            fix=self.place.remedy,
+            wanted=f"{artifact.size} bytes, sha256 {artifact.hex or 'unknown'}",
+            where=f"{self._place.name} {artifact.file} {artifact.id} {artifact.kind.name}",
+            fix=self.catalog.remedy,
         )
 
     def _is_right(self, artifact: Artifact, data: bytes) -> bool:
@@ -319,70 +144,188 @@ class Source:
         return known is None or hashlib.sha256(data).digest() == known
 
 
-def _reopen(place: Place, options: dict[str, Any]) -> Source:
-    return Source(place, **options)
+def _reopen(catalog: Catalog, options: dict[str, Any]) -> Source:
+    return Source(catalog, **options)
 
 
-def _open_reader(place: Place, cache: Path | None, cache_bytes: int) -> Reader:
-    if isinstance(place.artifacts, FolderFiles):
-        return FolderReader(place, place.artifacts)
-
-    return HubReader(place, place.artifacts, cache, cache_bytes)
-
-
-class FolderReader:
-    """Reads artifacts of a folder: from their tars, or from the files that these were unpacked to."""
-
-    def __init__(self, place: Place, files: FolderFiles) -> None:
-        self.requests = 0
-        self.bytes_read = 0
-        self._place = place
-        self._files = files
-        self._checked: set[str] = set()  # shards whose size is the one that the tables speak of
+class _Reader(Protocol):
+    """Reads artifacts in the way that suits a kind of place."""
 
     def read(self, artifact: Artifact) -> bytes:
-        """The artifact's bytes."""
-        try:
-            if artifact.file not in self._checked:
-                self._check(artifact.file)
-            data = self._files.read(artifact.file, artifact.offset, artifact.size)
-        except FileNotFoundError:
-            data = self._read_loose(artifact)
-        self.bytes_read += len(data)
-        return data
+        """Return the artifact's bytes, as many as it has."""
+        ...
 
     def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
-        """The same for many; nothing is gained by reading ahead of a page cache."""
+        """Yield the same of many, in order."""
+        ...
+
+    def forget(self, artifact: Artifact) -> bool:
+        """Drop what was kept of an artifact because it is wrong; returns whether there was anything."""
+        ...
+
+
+class _FolderReader:
+    """Reads artifacts of a folder: from their tars, or from the files that these were unpacked to."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def read(self, artifact: Artifact) -> bytes:
+        try:
+            return self._bytes(artifact.file, artifact.offset, artifact.size)
+        except MissingFileError:
+            return self._read_loose(artifact)
+
+    def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
+        """Yield the same of many; nothing is gained by reading ahead of a page cache."""
         return map(self.read, artifacts)
 
     def forget(self, artifact: Artifact) -> bool:
-        """Nothing is kept."""
-        return False
+        return False  # nothing is kept
 
-    def _check(self, shard: str) -> None:
-        size, entry = self._files.size(shard), self._place.shards.get(shard)
-        if size is None:
-            raise FileNotFoundError(shard)
-        if entry is not None and size != entry.size:
-            raise ReleaseError(
-                "a tar is not the one that the tables speak of: it is cut short, or was changed since",
-                got=f"{size} bytes",
-                wanted=f"{entry.size} bytes",
-                where=f"{self._files.name} {shard}",
-                fix=self._place.remedy,
-            )
-        self._checked.add(shard)
+    def _bytes(self, path: str, start: int, size: int) -> bytes:
+        blocks = list(self._place.read(path, start, size))
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
     def _read_loose(self, artifact: Artifact) -> bytes:
         # Tars unpacked at the root leave intermediates there, not below their own folder.
-        for path in (artifact.path, artifact.kind.member(artifact.id)):
-            try:
-                return self._files.read(path, 0, artifact.size + 1)  # one more: a longer file is noticed
-            except FileNotFoundError:
-                continue
+        for path in (artifact.path, artifact.member):
+            if find(self._place, path) is not None:
+                return self._bytes(path, 0, artifact.size + 1)  # one more: a longer file is noticed
         raise ArtifactError(
             "an artifact is not there: neither its tar nor a file of its own",
             wanted=f"{artifact.file} or {artifact.path}",
-            where=self._files.name,
+            where=self._place.name,
             fix="unpack or download the tar, or open the repository instead of the folder",
         )
+
+
+# --- of a repository -------------------------------------------------------------------------------
+
+
+@dataclass
+class FileRange:
+    """A range of a file, and the artifacts in it by their positions in what was asked for."""
+
+    file: str
+    start: int
+    end: int
+    members: list[int] = field(default_factory=list)
+
+
+def plan_spans(artifacts: Sequence[Artifact], gap: int = GAP_BYTES) -> Iterator[FileRange]:
+    """Yield the ranges that hold some artifacts, in the order of files and offsets.
+
+    Args:
+        artifacts: What is asked for, in any order, one or more times.
+        gap: Bytes between two of them that are read with them.
+    """
+    order = sorted(range(len(artifacts)), key=lambda at: (artifacts[at].file, artifacts[at].offset))
+    span: FileRange | None = None
+    for at in order:
+        artifact = artifacts[at]
+        if (
+            span is not None
+            and span.file == artifact.file
+            and artifact.offset <= span.end + gap
+            and max(span.end, artifact.end) - span.start <= MAX_SPAN_BYTES
+        ):
+            span.end = max(span.end, artifact.end)
+        else:
+            if span is not None:
+                yield span
+            span = FileRange(artifact.file, artifact.offset, artifact.end)
+        span.members.append(at)
+    if span is not None:
+        yield span
+
+
+_Window = tuple[Sequence[Artifact], dict[int, bytes | Future[dict[int, bytes]]]]
+
+
+class _HubReader:
+    """Reads artifacts of a repository.
+
+    Args:
+        place: The repository.
+        cache: The folder of artifacts that were read; None is one in the user's cache.
+        cache_bytes: Its bytes at most.
+    """
+
+    def __init__(self, place: Place, cache: Path | None, cache_bytes: int) -> None:
+        self._place = place
+        self._cache: ArtifactCache | None = None
+        if cache_bytes > 0:
+            folder = cache if cache is not None else cache_folder() / "artifacts"
+            self._cache = ArtifactCache(folder, cache_bytes, place.where)
+
+    def read(self, artifact: Artifact) -> bytes:
+        """Return the artifact's bytes, from the cache or the Hub."""
+        kept = None if self._cache is None else self._cache.get(artifact)
+        if kept is not None:
+            return kept
+        return self._fetch(FileRange(artifact.file, artifact.offset, artifact.end, [0]), [artifact])[0]
+
+    def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
+        """Yield the bytes of many artifacts, in order; see `plan_spans` for `gap`."""
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            ahead: _Window | None = None
+            try:
+                for window in _windows(artifacts):
+                    current, ahead = ahead, self._start(window, gap, pool)
+                    if current is not None:
+                        yield from _finish(current)
+                if ahead is not None:
+                    yield from _finish(ahead)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def forget(self, artifact: Artifact) -> bool:
+        return self._cache is not None and self._cache.drop(artifact)
+
+    def _start(self, window: Sequence[Artifact], gap: int, pool: ThreadPoolExecutor) -> _Window:
+        """Begin to read a window."""
+        found: dict[int, bytes | Future[dict[int, bytes]]] = {}
+        for at, artifact in enumerate(window):
+            if self._cache is not None and (kept := self._cache.get(artifact)) is not None:
+                found[at] = kept
+        missing = [at for at in range(len(window)) if at not in found]
+        for span in plan_spans([window[at] for at in missing], gap):
+            span.members = [missing[at] for at in span.members]
+            future = pool.submit(self._fetch, span, window)
+            found |= dict.fromkeys(span.members, future)
+        return window, found
+
+    def _fetch(self, span: FileRange, window: Sequence[Artifact]) -> dict[int, bytes]:
+        """Read a span: the bytes of its artifacts by their positions in the window."""
+        data = bytearray()
+        for block in self._place.read(span.file, span.start, span.end - span.start):
+            data += block
+        found = {}
+        with memoryview(data) as view:
+            for at in span.members:
+                artifact = window[at]
+                found[at] = bytes(view[artifact.offset - span.start : artifact.end - span.start])
+                if self._cache is not None:
+                    self._cache.put(artifact, found[at])
+        return found
+
+
+def _finish(window: _Window) -> Iterator[bytes]:
+    artifacts, found = window
+    for at in range(len(artifacts)):
+        part = found.pop(at)
+        yield part if isinstance(part, bytes) else part.result()[at]
+
+
+def _windows(artifacts: Iterable[Artifact]) -> Iterator[Sequence[Artifact]]:
+    window: list[Artifact] = []
+    size = 0
+    for artifact in artifacts:
+        if window and (size + artifact.size > WINDOW_BYTES or len(window) == _WINDOW_COUNT):
+            yield window
+            window, size = [], 0
+        window.append(artifact)
+        size += artifact.size
+    if window:
+        yield window

@@ -120,8 +120,8 @@ class Provenance:
         return self.document["options"]["preview"] or 0
 
 
-def read_provenance(file: Path) -> Provenance:
-    """Read the provenance of a release; raises ReleaseError."""
+def read_provenance(file: Path, where: object = None) -> Provenance:
+    """Read the provenance of a release; raises ReleaseError, which names `where` or the file."""
     problem: object
     try:
         document = parse_strict(file.read_bytes())
@@ -134,7 +134,7 @@ def read_provenance(file: Path) -> Provenance:
     raise ReleaseError(
         "the release's provenance cannot be read",
         got=problem,
-        where=file,
+        where=file if where is None else where,
         fix="`sparkle validate` says what is wrong with it",
     )
 

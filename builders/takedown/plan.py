@@ -10,8 +10,6 @@ How it works
 - The first samples of a theme stand loose; when one of them goes, the next ones move up.
 - What a takedown asks for and is not there stops it. What was taken down before is left alone.
 
-What a removal needs of the place of a release.
-
 What a removal reads and writes, counted before anything is.
 
 What is different where a release was imported: its tars are as somebody else wrote them.
@@ -41,13 +39,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sparkle._files import BLOCK_BYTES, atomic_path
+from sparkle.builders.reading.place import Place, find
 from sparkle.builders.release.any_tar import TarEntry, TarStream
 from sparkle.builders.release.assign import BLOCK, END_BYTES, data_offsets, member_bytes
 from sparkle.builders.release.manifest import FileEntry, read_manifest
@@ -164,11 +162,11 @@ class Removal:
 _SHOWN = 3  # ids in a message
 
 
-def plan_removal(store: Store, ids: Sequence[str], sources: Sequence[str]) -> Removal:
+def plan_removal(place: Place, ids: Sequence[str], sources: Sequence[str]) -> Removal:
     """Find out what leaves a release.
 
     Args:
-        store: The release.
+        place: The release.
         ids: Ids to take down.
         sources: Sources of which every sample is taken down, as the tables have them: a sha256 each.
 
@@ -177,9 +175,11 @@ def plan_removal(store: Store, ids: Sequence[str], sources: Sequence[str]) -> Re
             nothing would be left of it.
     """
     # A file that was fetched has its own name, so its folder can be read as that of a release.
-    entries = {entry.path: entry for entry in read_manifest(store.file(layout.MANIFEST).parent)}
-    provenance = read_provenance(store.file(layout.PROVENANCE))
-    rows = {theme: found for theme in THEMES if (found := _read_rows(store, theme, entries)) is not None}
+    if (manifest := find(place, layout.MANIFEST)) is None:
+        raise ReleaseError("not a release", wanted=layout.MANIFEST, where=place.name)
+    entries = {entry.path: entry for entry in read_manifest(manifest.parent)}
+    provenance = read_provenance(place.fetch(layout.PROVENANCE))
+    rows = {theme: found for theme in THEMES if (found := _read_rows(place, theme, entries)) is not None}
     wanted_ids, wanted_sources = sorted(set(ids)), sorted({source.lower() for source in sources})
     done = _refuse_unknown(rows, provenance.removed, wanted_ids, wanted_sources)
     leaving = {
@@ -187,7 +187,7 @@ def plan_removal(store: Store, ids: Sequence[str], sources: Sequence[str]) -> Re
         for theme, table in rows.items()
     }
     themes = tuple(
-        _cut_theme(store, theme, rows[theme], gone, provenance, entries)
+        _cut_theme(place, theme, rows[theme], gone, provenance, entries)
         for theme, gone in leaving.items()
         if pc.any(gone).as_py()
     )
@@ -200,13 +200,13 @@ def plan_removal(store: Store, ids: Sequence[str], sources: Sequence[str]) -> Re
     return Removal(entries, provenance, rows, themes, tuple(wanted_sources), done, _shared(rows, leaving))
 
 
-def _read_rows(store: Store, theme: str, entries: Mapping[str, FileEntry]) -> pa.Table | None:
+def _read_rows(place: Place, theme: str, entries: Mapping[str, FileEntry]) -> pa.Table | None:
     paths = layout.tables_of(theme, entries)
     if not paths:
         return None
     schema = pairs_schema()
     columns = [name for name in schema.names if name != "preview"]
-    tables = [read_columns(listed_file(store, entries[path]), columns, path) for path in paths]
+    tables = [read_columns(listed_file(place, entries[path]), columns, path) for path in paths]
     table = pa.concat_tables(tables).replace_schema_metadata(None).combine_chunks()
     found = table["task"].to_pylist()
     if table.schema != pa.schema([schema.field(name) for name in columns]) or found != sorted(set(found)):
@@ -268,7 +268,7 @@ def _shared(rows: Mapping[str, pa.Table], leaving: Mapping[str, pa.ChunkedArray]
 
 
 def _cut_theme(
-    store: Store,
+    place: Place,
     theme: str,
     table: pa.Table,
     gone: pa.ChunkedArray,
@@ -278,7 +278,7 @@ def _cut_theme(
     stays = pc.invert(gone).combine_chunks()
     ids = tuple(table["task"].filter(gone).to_pylist())
     if provenance.imported:
-        named = reported_tars(store, entries, set(ids)) | {
+        named = reported_tars(place, entries, set(ids)) | {
             shard for kind in KINDS for shard in table[f"{kind.name}_shard"].filter(gone).to_pylist() if shard
         }
         foreign = tuple(
@@ -296,7 +296,7 @@ def _cut_theme(
         for shard in sorted(set(shards.filter(gone).to_pylist())):
             cuts.append(_cut(shard, _held(table, kind, pc.equal(shards, shard)), set(ids), entries))
         moved += _held(table, kind, _is_in(table["task"], moving))
-    paired = tuple(shards_with(store, theme, entries, ids))
+    paired = tuple(shards_with(place, theme, entries, ids))
     return ThemeCut(theme, table, stays, ids, tuple(moved), tuple(cuts), (), paired)
 
 
@@ -349,24 +349,9 @@ def themes_of(ids: Sequence[str]) -> dict[str, int]:
     return {theme: themes.count(theme) for theme in THEMES if theme in themes}
 
 
-# --- what a removal needs of the place of a release ------------------------------------------------
-
-
-class Store(Protocol):
-    """Where a release is read from: its small files whole, its tars by ranges."""
-
-    def file(self, path: str) -> Path:
-        """A local file with the content of a file of the release; raises ReleaseError."""
-        ...
-
-    def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
-        """Yield `size` bytes of a file from byte `start`, in blocks; raises ReleaseError."""
-        ...
-
-
-def listed_file(store: Store, entry: FileEntry) -> Path:
+def listed_file(place: Place, entry: FileEntry) -> Path:
     """A file of a release; raises ReleaseError when it is not the one that the manifest lists."""
-    file = store.file(entry.path)
+    file = place.fetch(entry.path)
     if file.stat().st_size != entry.size or (found := sha256_file(file)) != entry.sha256:
         raise ReleaseError(
             "a file is not the one that the manifest lists, so nothing can be taken out of it",
@@ -455,28 +440,28 @@ def names_sample(path: str, ids: Set[str]) -> bool:
     return PurePosixPath(path).name.partition(".")[0] in ids
 
 
-def reported_tars(store: Store, entries: Mapping[str, FileEntry], ids: Set[str]) -> set[str]:
+def reported_tars(place: Place, entries: Mapping[str, FileEntry], ids: Set[str]) -> set[str]:
     """Tars that the report of an import names together with one of some samples."""
-    found = (json.loads(line)["file"] for line, named in _report(store, entries, ids) if named)
+    found = (json.loads(line)["file"] for line, named in _report(place, entries, ids) if named)
     return {path for path in found if path.endswith(".tar") and path in entries}
 
 
-def cut_report(store: Store, entries: Mapping[str, FileEntry], ids: Set[str]) -> tuple[bytes, dict[str, int]]:
+def cut_report(place: Place, entries: Mapping[str, FileEntry], ids: Set[str]) -> tuple[bytes, dict[str, int]]:
     """The report of an import without some samples, and how often it has each problem, commonest first."""
-    lines = [line for line, named in _report(store, entries, ids) if not named]
+    lines = [line for line, named in _report(place, entries, ids) if not named]
     counts = Counter(json.loads(line)["problem"] for line in lines)
     return b"".join(lines), dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _report(store: Store, entries: Mapping[str, FileEntry], ids: Set[str]) -> Iterator[tuple[bytes, bool]]:
+def _report(place: Place, entries: Mapping[str, FileEntry], ids: Set[str]) -> Iterator[tuple[bytes, bool]]:
     """Yield each line of the report, and whether it names one of some samples."""
     names = [sample_id.encode() for sample_id in ids]
-    with listed_file(store, entries[layout.IMPORT_REPORT]).open("rb") as lines:
+    with listed_file(place, entries[layout.IMPORT_REPORT]).open("rb") as lines:
         for line in lines:
             yield line, any(name in line for name in names)
 
 
-def cut_foreign(store: Store, entry: FileEntry, ids: Set[str], target: Path) -> dict[str, int]:
+def cut_foreign(place: Place, entry: FileEntry, ids: Set[str], target: Path) -> dict[str, int]:
     """Write a tar without the members of some samples.
 
     Returns:
@@ -486,7 +471,7 @@ def cut_foreign(store: Store, entry: FileEntry, ids: Set[str], target: Path) -> 
     Raises:
         ReleaseError: the tar is not the one that the manifest lists, or goes wrong on the way.
     """
-    source = listed_file(store, entry)
+    source = listed_file(place, entry)
     with source.open("rb") as file:
         members = list(TarStream(file, seek=True))
     runs, offsets = _plan(members, ids, entry.size)
@@ -523,7 +508,7 @@ def _plan(
 # --- paired shards without some samples ------------------------------------------------------------
 
 
-def shards_with(store: Store, theme: str, entries: Mapping[str, FileEntry], ids: Iterable[str]) -> list[str]:
+def shards_with(place: Place, theme: str, entries: Mapping[str, FileEntry], ids: Iterable[str]) -> list[str]:
     """The paired shards of a theme in which some samples stand, sorted; none where there are none.
 
     Raises:
@@ -534,17 +519,17 @@ def shards_with(store: Store, theme: str, entries: Mapping[str, FileEntry], ids:
 
     @cache
     def first(path: str) -> str:
-        return _sample(_parse(b"".join(store.read(path, 0, BLOCK)), path, 0)[0])
+        return _sample(_parse(b"".join(place.read(path, 0, BLOCK)), path, 0)[0])
 
     found = {bisect_right(paths, sample_id, key=first) - 1 for sample_id in ids} if paths else set()
     return [paths[index] for index in sorted(found) if index >= 0]
 
 
-def cut_paired(store: Store, entry: FileEntry, ids: Set[str], target: Path) -> bool:
+def cut_paired(place: Place, entry: FileEntry, ids: Set[str], target: Path) -> bool:
     """Write what is left of a paired shard, which is read once, front to back.
 
     Args:
-        store: The release.
+        place: The release.
         entry: The shard.
         ids: The samples that leave.
         target: Where it goes.
@@ -555,7 +540,7 @@ def cut_paired(store: Store, entry: FileEntry, ids: Set[str], target: Path) -> b
     Raises:
         ReleaseError: the shard is not the one that the manifest lists.
     """
-    stream = _Stream(store.read(entry.path, 0, entry.size))
+    stream = _Stream(place.read(entry.path, 0, entry.size))
     position, left = 0, False
     with atomic_path(target) as temporary:
         with temporary.open("wb") as file:

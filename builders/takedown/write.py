@@ -53,6 +53,7 @@ from sparkle.builders.cards.card import render_card
 from sparkle.builders.cards.croissant import dump_croissant
 from sparkle.builders.cards.plots import PLOTS, draw_plots
 from sparkle.builders.cards.stats import read_stats
+from sparkle.builders.reading.place import Place
 from sparkle.builders.release.assign import END_BYTES
 from sparkle.builders.release.formats import CSV_COLUMNS, jsonl_files
 from sparkle.builders.release.manifest import FileEntry, describe_file, dump_manifest
@@ -73,7 +74,6 @@ from sparkle.builders.release.tar import Shard, check_tar
 from sparkle.builders.takedown.plan import (
     Cut,
     Removal,
-    Store,
     ThemeCut,
     cut_foreign,
     cut_paired,
@@ -108,27 +108,27 @@ class Edited:
     deleted: tuple[str, ...]
 
 
-def write_removal(removal: Removal, store: Store, target: Path, progress: Progress = silent) -> Edited:
+def write_removal(removal: Removal, place: Place, target: Path, progress: Progress = silent) -> Edited:
     """Write the files that a removal changes below a folder.
 
     Args:
         removal: What leaves.
-        store: The release as it is.
+        place: The release as it is.
         target: The folder.
         progress: Told how the work goes on.
 
     Raises:
         ReleaseError: a file of the release is not as it should be, or cannot be read.
     """
-    return _Writer(removal, store, target, progress).write()
+    return _Writer(removal, place, target, progress).write()
 
 
 class _Writer:
     """Writes what changes, and keeps the list of what the release has."""
 
-    def __init__(self, removal: Removal, store: Store, target: Path, progress: Progress) -> None:
+    def __init__(self, removal: Removal, place: Place, target: Path, progress: Progress) -> None:
         self.removal = removal
-        self.store = store
+        self.place = place
         self.target = target
         self.progress = progress
         self.entries = dict(removal.entries)
@@ -167,7 +167,7 @@ class _Writer:
             ThreadPoolExecutor(_TARS_AT_A_TIME) as pool,
         ):
             left = [cut for cut in cuts if cut.left]
-            shards = pool.map(lambda cut: cut_tar(self.store, cut, self.target / cut.path), left)
+            shards = pool.map(lambda cut: cut_tar(self.place, cut, self.target / cut.path), left)
             for cut, shard in zip(left, shards, strict=True):
                 self.entries[cut.path] = FileEntry(cut.path, shard.size, shard.sha256)
                 self.written.add(cut.path)
@@ -184,7 +184,7 @@ class _Writer:
         with self.progress(f"cutting tars of {cut.theme}", len(cut.foreign)) as advance:
             for path in cut.foreign:
                 entry = self.entries[path]
-                self.offsets[path] = cut_foreign(self.store, entry, frozenset(cut.ids), self.target / path)
+                self.offsets[path] = cut_foreign(self.place, entry, frozenset(cut.ids), self.target / path)
                 if self.offsets[path]:
                     self._list(path)
                 else:
@@ -197,7 +197,7 @@ class _Writer:
         self._drop([path for path in self.entries if names_sample(path, gone)])
         with self.progress(f"first samples of {cut.theme} as files", len(cut.moving)) as advance:
             for held in cut.moving:
-                take_out(self.store, held, self.target / held.path)
+                take_out(self.place, held, self.target / held.path)
                 self.entries[held.path] = FileEntry(held.path, held.size, held.hex)
                 self.written.add(held.path)
                 advance()
@@ -210,13 +210,13 @@ class _Writer:
             (layout.records_parquet(theme), cut_records),
         ):
             if path in self.removal.entries:  # an import may lack it
-                write(listed_file(self.store, self.removal.entries[path]), self.target / path, gone)
+                write(listed_file(self.place, self.removal.entries[path]), self.target / path, gone)
                 self._list(path)
 
     def _rows(self, cut: ThemeCut) -> None:
         rows, old = rows_left(cut, self.offsets), layout.tables_of(cut.theme, self.entries)
         shown = rows["task"].slice(0, self.removal.provenance.preview).to_pylist()
-        known = read_previews(map(self.store.file, old))
+        known = read_previews(map(self.place.fetch, old))
         previews = {}
         with self.progress(f"previews of {cut.theme}", len(shown)) as advance:
             for sample_id in shown:
@@ -240,7 +240,7 @@ class _Writer:
 
     def _paired(self, cut: ThemeCut) -> None:
         for path in cut.paired:
-            if cut_paired(self.store, self.entries[path], frozenset(cut.ids), self.target / path):
+            if cut_paired(self.place, self.entries[path], frozenset(cut.ids), self.target / path):
                 self._list(path)
             else:
                 self._drop([path])
@@ -252,13 +252,13 @@ class _Writer:
         numbers = next_numbers(list(removal.entries), recorded.get("next_parts", {}))
         document = removal.removed.record({**recorded, "next_parts": numbers})
         if removal.provenance.imported:
-            report, problems = cut_report(self.store, removal.entries, frozenset(removal.ids))
+            report, problems = cut_report(self.place, removal.entries, frozenset(removal.ids))
             self._put(layout.IMPORT_REPORT, report)
             document["imported"] = {**document["imported"], "findings": problems}
         check("provenance", document, where=layout.PROVENANCE)
         self._put(layout.PROVENANCE, dump_document(document))
         old = removal.entries.get(layout.CHANGELOG)
-        before = None if old is None else listed_file(self.store, old).read_bytes()
+        before = None if old is None else listed_file(self.place, old).read_bytes()
         changelog = add_section(before, themes_of(removal.ids))
         self._put(layout.CHANGELOG, changelog)
         pictured = document["options"].get("plots")
@@ -289,7 +289,7 @@ class _Writer:
 
     def _now(self, path: str) -> Path:
         """A file of the release as it is now."""
-        return self.target / path if path in self.written else self.store.file(path)
+        return self.target / path if path in self.written else self.place.fetch(path)
 
     @contextmanager
     def _view(self) -> Iterator[Path]:
@@ -421,7 +421,7 @@ def _regrouped(file: TableFile, ids: Set[str]) -> Iterator[pa.Table]:
 # --- tars without some members ---------------------------------------------------------------------
 
 
-def cut_tar(store: Store, cut: Cut, target: Path) -> Shard:
+def cut_tar(place: Place, cut: Cut, target: Path) -> Shard:
     """Write what is left of a tar.
 
     Raises:
@@ -433,7 +433,7 @@ def cut_tar(store: Store, cut: Cut, target: Path) -> Shard:
     with atomic_path(target) as temporary:
         with temporary.open("wb") as file:
             for start, end in cut.runs:
-                file.writelines(store.read(cut.path, start, end - start))
+                file.writelines(place.read(cut.path, start, end - start))
             file.write(bytes(END_BYTES))
         shard = check_tar(temporary, contents, _unheard)
         if shard is None:
@@ -450,7 +450,7 @@ def _unheard(done: int = 1) -> None:
     """Nobody is told of single members."""
 
 
-def take_out(store: Store, held: Artifact, target: Path) -> None:
+def take_out(place: Place, held: Artifact, target: Path) -> None:
     """Write an artifact as a file of its own.
 
     Raises:
@@ -459,7 +459,7 @@ def take_out(store: Store, held: Artifact, target: Path) -> None:
     digest = hashlib.sha256()
     with atomic_path(target) as temporary:
         with temporary.open("wb") as file:
-            for block in store.read(held.file, held.offset, held.size):
+            for block in place.read(held.file, held.offset, held.size):
                 digest.update(block)
                 file.write(block)
         if digest.digest() != held.sha256:

@@ -117,7 +117,7 @@ class PairDataset:
                 chosen = chosen.take(np.flatnonzero((chosen.frames < 0) | (chosen.frames >= min_frames)))
             _require_length(chosen, frames)
             self.parts.append(chosen)
-            self._sources.append(open_source(chosen.place, cache=cache, verify=verify))
+            self._sources.append(open_source(chosen.catalog, cache=cache, verify=verify))
         self._ends = np.cumsum([len(part) for part in self.parts])
         if len(self) == 0:
             raise ConfigError("no pair was chosen", where=", ".join(part.name for part in self.parts))

@@ -42,8 +42,8 @@ import numpy.typing as npt
 
 from sparkle._files import remove_leftovers, temporary_beside, try_link, write_atomic
 from sparkle._progress import Advance, Progress, silent
-from sparkle.builders.reading.folder import FolderFiles
 from sparkle.builders.reading.pairs import Pairs, open_pairs
+from sparkle.builders.reading.place import find
 from sparkle.builders.reading.source import Source, open_source
 from sparkle.builders.release.manifest import list_files
 from sparkle.builders.training.trainers import TRAINERS, Listed, Tables
@@ -133,7 +133,7 @@ def export_pairs(
     _make_room(pairs, rows, out, say)
     before = _mark(out, trainer)
     with progress("exporting pairs", len(rows)) as advance:
-        source = open_source(pairs.place, cache_bytes=0)  # the folder is the copy: no second one in the cache
+        source = open_source(pairs.catalog, cache_bytes=0)  # the folder is the copy: none in the cache
         placed = place_videos(pairs, rows, source, out, advance)
     listed = [
         Listed(sample_id, pairs.prompt(row), int(times[row]), placed.sizes[sample_id])
@@ -483,8 +483,6 @@ def _right(out: Path, artifact: Artifact) -> bytes | None:
 
 def _loose(pairs: Pairs, artifact: Artifact) -> Path | None:
     """The file that an artifact is beside the release, where it is one."""
-    files = pairs.place.artifacts
-    if not isinstance(files, FolderFiles):
-        return None
-    path = files.path(artifact.path)
-    return path if path.is_file() and path.stat().st_size == artifact.size else None
+    place = pairs.catalog.artifacts
+    path = None if place.folder is None else find(place, artifact.path)
+    return path if path is not None and path.stat().st_size == artifact.size else None

@@ -107,7 +107,7 @@ def load(
         asked = f"scores of at least {dict(min_scores)}" if min_scores else "all streams there"
         raise ReleaseError("no pair passes", wanted=asked, where=pairs.name, fix="ask for less")
     # What is copied by `datasets` needs no second copy in our cache.
-    source = open_source(pairs.place) if streaming else open_source(pairs.place, cache_bytes=0)
+    source = open_source(pairs.catalog) if streaming else open_source(pairs.catalog, cache_bytes=0)
     builder = PairsBuilder(pairs, source, kinds, {"min": dict(min_scores or {})}, cache_dir)
     if streaming:
         return builder.as_streaming_dataset(split="train")
@@ -225,5 +225,5 @@ def _total_bytes(pairs: Pairs, kinds: Sequence[Kind]) -> int:
 
 def _identity(pairs: Pairs, kinds: Sequence[Kind], chosen: Mapping[str, Any]) -> str:
     """What the rows follow from: the tables, which have the sha256 of every artifact, and what was chosen."""
-    tables = [entry.sha256 for theme in pairs.themes for entry in pairs.place.tables_of(theme)]
+    tables = [entry.sha256 for theme in pairs.themes for entry in pairs.catalog.tables_of(theme)]
     return fingerprint([tables, [kind.name for kind in kinds], dict(chosen), len(pairs)])

@@ -341,7 +341,7 @@ class NamedFiles:
     def _source(self) -> Source:
         from sparkle.builders.reading.source import open_source
 
-        return open_source(self._pairs.place)
+        return open_source(self._pairs.catalog)
 
     @cached_property
     def _rows(self) -> dict[str, int]:

@@ -16,9 +16,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
 
-from sparkle._files import stamp
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError
 from sparkle.schemas.ids import THEMES, theme_of
@@ -77,41 +75,6 @@ class UpstreamFiles:
     def themes(self) -> tuple[str, ...]:
         """The themes that have a table of pairs, in the order of `THEMES`."""
         return tuple(theme for theme in THEMES if layout.prompts_csv(theme) in self.text)
-
-
-class Files(Protocol):
-    """Where upstream's files are read: in a folder, or in a repository."""
-
-    def open(self, path: str) -> BinaryIO:
-        """A file, to be read once from front to back."""
-        ...
-
-    def size(self, path: str) -> int:
-        """Its bytes."""
-        ...
-
-    def state(self, path: str) -> list[Any]:
-        """JSON values that are others when the file is another."""
-        ...
-
-
-@dataclass(frozen=True)
-class LocalFiles:
-    """The files of a folder."""
-
-    folder: Path
-
-    def open(self, path: str) -> BinaryIO:
-        """A file, to be read once from front to back."""
-        return (self.folder / path).open("rb")
-
-    def size(self, path: str) -> int:
-        """Its bytes."""
-        return (self.folder / path).stat().st_size
-
-    def state(self, path: str) -> list[Any]:
-        """Its path, size, time and inode."""
-        return [path, *(stamp(self.folder / path) or ())]
 
 
 def list_upstream(folder: Path) -> UpstreamFiles:

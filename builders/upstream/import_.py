@@ -24,6 +24,7 @@ from sparkle._files import atomic_path, link_or_copy
 from sparkle._progress import Progress, silent
 from sparkle.builders.cards.card import render_card
 from sparkle.builders.cards.croissant import dump_croissant
+from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.release.manifest import FileEntry, describe_file, dump_manifest
 from sparkle.builders.release.staging import refuse_foreign, remove_others, staged
 from sparkle.builders.upstream.files import UpstreamFiles, list_upstream
@@ -89,7 +90,7 @@ def import_upstream(folder: Path, out: Path, progress: Progress = silent) -> Imp
     journal = out.with_name(f".{out.name}.import")
     with staged(out, lambda: refuse_foreign(out)) as target:
         remove_others(target, ())
-        index = Index(files, journal)
+        index = Index(files, journal, FolderPlace(folder))
         index.read_all(progress)
         summary = _Import(files, index, out, target).write(progress)
     shutil.rmtree(journal, ignore_errors=True)

@@ -28,11 +28,10 @@ from typing import Any
 from sparkle._files import BLOCK_BYTES, temporary_beside
 from sparkle._processes import cpus
 from sparkle._progress import Advance, Progress
+from sparkle.builders.reading.place import Place
 from sparkle.builders.release.any_tar import FOLDER, TarEntry, TarError, TarStream
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.upstream.files import (
-    Files,
-    LocalFiles,
     LooseFiles,
     UpstreamFiles,
     UpstreamTar,
@@ -57,14 +56,14 @@ class Index:
     Args:
         files: What stands where.
         journal: A folder for what was finished; made if need be.
-        place: Where it is read; None is the folder of `files`.
+        place: Where it is read.
 
     Attributes:
         units: Tars sorted by path, then loose files.
     """
 
-    def __init__(self, files: UpstreamFiles, journal: Path, place: Files | None = None) -> None:
-        self._files = LocalFiles(files.folder) if place is None else place
+    def __init__(self, files: UpstreamFiles, journal: Path, place: Place) -> None:
+        self._place = place
         self._journal = journal
         self.units: list[Unit] = [*files.tars, *(part for loose in files.loose for part in _parts(loose))]
 
@@ -78,9 +77,10 @@ class Index:
         Raises:
             OSError: a file cannot be read.
         """
-        states = {unit: self._state(unit) for unit in self.units}
+        stamps = {unit: [self._place.stamp(path) for path in paths_of(unit)] for unit in self.units}
+        states = {unit: fingerprint(found) for unit, found in stamps.items()}
         units = [unit for unit in self.units if not self._is_done(unit, states[unit])]
-        total = sum(self._files.size(path) for unit in units for path in paths_of(unit))
+        total = sum(size for unit in units for size, *_ in stamps[unit])
         with (
             progress("reading artifacts (MB)", total // _MEGABYTE) as advance,
             ThreadPoolExecutor(threads or cpus()) as pool,
@@ -120,7 +120,7 @@ class Index:
                 yield from (FileEntry(found.file, found.size, found.hex) for found, _ in indexed.found)
 
     def _read(self, unit: Unit, state: str, told: Told) -> None:
-        indexed = read_unit(self._files, unit, told)
+        indexed = read_unit(self._place, unit, told)
         document = {
             "version": _VERSION,
             "state": state,
@@ -150,10 +150,6 @@ class Index:
 
     def _path(self, unit: Unit) -> Path:
         return self._journal / f"{paths_of(unit)[0].replace('/', '__')}.json"
-
-    def _state(self, unit: Unit) -> str:
-        """Changes when a file of the unit does."""
-        return fingerprint([self._files.state(path) for path in paths_of(unit)])
 
 
 def _found(kind: Kind, values: list[Any]) -> tuple[Artifact, Size]:
@@ -224,11 +220,11 @@ def paths_of(unit: Unit) -> tuple[str, ...]:
     return tuple(f"{unit.folder}/{name}" for name in unit.names)
 
 
-def read_unit(files: Files, unit: Unit, told: Told) -> Indexed:
+def read_unit(place: Place, unit: Unit, told: Told) -> Indexed:
     """Read a unit; raises OSError when a file cannot be read."""
     if isinstance(unit, UpstreamTar):
-        return _read_tar(files, unit, told)
-    return _read_loose(files, unit, told)
+        return _read_tar(place, unit, told)
+    return _read_loose(place, unit, told)
 
 
 def list_tar(folder: Path, tar: UpstreamTar) -> Indexed:
@@ -241,13 +237,13 @@ def list_tar(folder: Path, tar: UpstreamTar) -> Indexed:
     return indexed
 
 
-def _read_tar(files: Files, tar: UpstreamTar, told: Told) -> Indexed:
+def _read_tar(place: Place, tar: UpstreamTar, told: Told) -> Indexed:
     indexed = Indexed()
-    with files.open(tar.path) as file:
+    with place.open(tar.path) as file:
         stream = TarStream(file)
         try:
             for sample_id, entry in _members(tar, stream, indexed):
-                data = _Data(entry.size, stream.data(entry), told)
+                data = _Data(stream.data(entry), told)
                 size = data.shape(tar.kind, indexed, tar.path, entry.name)
                 found = Artifact(sample_id, tar.kind, tar.path, entry.offset, data.size, data.sha256)
                 indexed.found.append((found, size))
@@ -283,35 +279,37 @@ def _id_of_member(entry: TarEntry, tar: UpstreamTar, start: re.Pattern[str]) -> 
     return artifact_id(entry.name[match.end() :], tar.theme, tar.kind)
 
 
-def _read_loose(files: Files, loose: LooseFiles, told: Told) -> Indexed:
+def _read_loose(place: Place, loose: LooseFiles, told: Told) -> Indexed:
     indexed = Indexed()
     for name in loose.names:
         path = f"{loose.folder}/{name}"
-        data = _read_file(files, path, told)
+        data = _read_file(place, path, told)
         size = data.shape(loose.kind, indexed, path, "")
         sample_id = name.removesuffix(loose.kind.suffix)
         indexed.found.append((Artifact(sample_id, loose.kind, path, 0, data.size, data.sha256), size))
     return indexed
 
 
-def _read_file(files: Files, path: str, told: Told) -> _Data:
-    with files.open(path) as file:
-        return _Data(files.size(path), iter(lambda: file.read(BLOCK_BYTES), b""), told)
+def _read_file(place: Place, path: str, told: Told) -> _Data:
+    with place.open(path) as file:
+        return _Data(iter(lambda: file.read(BLOCK_BYTES), b""), told)
 
 
 class _Data:
     """The data of an artifact, read: its size and hash, and the bytes where they are not too many."""
 
-    def __init__(self, size: int, blocks: Iterator[bytes], told: Told) -> None:
+    def __init__(self, blocks: Iterator[bytes], told: Told) -> None:
         digest = hashlib.sha256()
-        kept: list[bytes] | None = [] if size <= _LOOK_BYTES else None
+        kept: list[bytes] | None = []
         self.size = 0
         for block in blocks:
             digest.update(block)
             self.size += len(block)
             told(len(block))
-            if kept is not None:
+            if kept is not None and self.size <= _LOOK_BYTES:
                 kept.append(block)
+            else:
+                kept = None
         self.sha256 = digest.digest()
         self._bytes = None if kept is None else b"".join(kept)
 

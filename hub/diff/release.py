@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle._progress import Progress, silent
-from sparkle.builders.reading.folder import Remote
+from sparkle.builders.reading.place import Place
 from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.hub.diff.theme import Side, Table, ThemeDiff, compare_theme
 from sparkle.schemas import layout
@@ -49,7 +49,7 @@ class ReleaseDiff:
     files: FilesDiff
 
 
-def compare_releases(before: Remote, after: Remote, progress: Progress = silent) -> ReleaseDiff:
+def compare_releases(before: Place, after: Place, progress: Progress = silent) -> ReleaseDiff:
     """Compare two releases.
 
     Raises:
@@ -78,9 +78,9 @@ def compare_releases(before: Remote, after: Remote, progress: Progress = silent)
 class _Release:
     """A release by its manifest, whose tables are fetched when they are asked for."""
 
-    def __init__(self, remote: Remote) -> None:
-        self.remote = remote
-        manifest = remote.fetch(layout.MANIFEST)
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        manifest = place.fetch(layout.MANIFEST)
         # A fetched file has its own name, so its folder can be read as that of a release.
         entries = {entry.path: entry for entry in read_manifest(manifest.parent)}
         own = FileEntry(layout.MANIFEST, manifest.stat().st_size, sha256_file(manifest))
@@ -99,16 +99,16 @@ class _Release:
         )
 
     def _table(self, paths: Sequence[str], name: str) -> Table:
-        return Table([self._fetch(self.entries[path]) for path in paths], f"{self.remote.name} {name}")
+        return Table([self._fetch(self.entries[path]) for path in paths], f"{self.place.name} {name}")
 
     def _fetch(self, entry: FileEntry) -> Path:
-        file = self.remote.fetch(entry.path)
+        file = self.place.fetch(entry.path)
         if file.stat().st_size != entry.size or (found := sha256_file(file)) != entry.sha256:
             raise ReleaseError(
                 "a table is not the one that the manifest lists",
                 got=f"{file.stat().st_size} bytes" if file.stat().st_size != entry.size else found,
                 wanted=f"{entry.size} bytes, sha256 {entry.sha256}",
-                where=f"{self.remote.name} {entry.path}",
+                where=f"{self.place.name} {entry.path}",
                 fix="`sparkle validate` on this release says more",
             )
         return file

@@ -99,7 +99,7 @@ class Clip(Record):
 
 
 @dataclass(frozen=True)
-class Places:
+class MediaPaths:
     """Where the media of a sample go."""
 
     sheet: Path
@@ -108,7 +108,7 @@ class Places:
     stills: Path
 
 
-def make_clip(files: Mapping[Kind, Path], places: Places) -> Clip:
+def make_clip(files: Mapping[Kind, Path], places: MediaPaths) -> Clip:
     """Make the media of a sample.
 
     Args:
@@ -155,7 +155,7 @@ def _shape(files: Mapping[Kind, Path], problems: list[str]) -> Look | None:
 
 
 def _write_videos(
-    panes: Sequence[Pane], shape: Look, size: tuple[int, int], places: Places
+    panes: Sequence[Pane], shape: Look, size: tuple[int, int], places: MediaPaths
 ) -> tuple[int, Image]:
     """Write sheet and card; gives the number of frames and the card's first one."""
     leader = next(pane for pane in panes if pane.kind in PAIR and pane.problem is None)

@@ -32,7 +32,7 @@ from sparkle._processes import cpus
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.source import Source, open_source
 from sparkle.builders.release.manifest import list_files
-from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, Clip, Places, make_clip
+from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, Clip, MediaPaths, make_clip
 from sparkle.hub.preview.rows import Rows
 from sparkle.media.encode import encoder_versions
 from sparkle.schemas.artifact import Artifact
@@ -97,7 +97,7 @@ def make_page(
     refuse_foreign(out)
     write_page(out)
     remove_leftovers(out)
-    drawer = _Drawer(rows, open_source(rows.place), out)
+    drawer = _Drawer(rows, open_source(rows.catalog), out)
     drawn = _each(drawer.draw, len(rows), workers, progress)
     media = [name for sample in drawn for name in sample.files]
     data = write_data(out, rows, [sample.shown for sample in drawn])
@@ -192,8 +192,8 @@ def _mark(artifacts: dict[Kind, Artifact]) -> str:
     return fingerprint([VERSION, encoder_versions(), made_from])[:_MARK_DIGITS]
 
 
-def _places(stem: Path) -> Places:
-    return Places(
+def _places(stem: Path) -> MediaPaths:
+    return MediaPaths(
         *(stem.with_name(f"{stem.name}{suffix}") for suffix in (".mp4", ".card.mp4", ".webp", ".stills.webp"))
     )
 
@@ -281,7 +281,7 @@ def write_data(out: Path, rows: Rows, shown: Sequence[Shown]) -> list[str]:
         paths.append(f"{DATA}/details-{number:04d}.js")
         write_atomic(out / paths[-1], _script("details", details))
     document = {
-        "name": _name(rows.place.name),
+        "name": _name(rows.catalog.name),
         "version": __version__,
         "chunk": CHUNK,
         "thresholds": rows.thresholds,

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from sparkle.builders.reading.catalog import open_catalog
 from sparkle.builders.reading.pairs import open_pairs
-from sparkle.builders.reading.place import Place, open_place
+from sparkle.builders.reading.place import find
+from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.tables import MEASURE_COLUMNS, SCORE_COLUMNS
 from sparkle.hub.diff.theme import Table
 from sparkle.schemas import layout
@@ -24,7 +26,6 @@ from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.layout import Kind
-from sparkle.schemas.validate import parse_strict
 
 Fields = dict[str, Any]
 
@@ -62,13 +63,13 @@ class Rows:
         ids: Collection[str] | None = None,
         limit: int | None = None,
     ) -> None:
-        self.place: Place = open_place(where)
-        chosen = open_pairs(self.place, themes or None, kinds=(), ids=ids)
+        self.catalog = open_catalog(where)
+        chosen = open_pairs(self.catalog, themes or None, kinds=(), ids=ids)
         self._pairs = chosen.take(_drawn(chosen.ids, limit))
         self.ids: Sequence[str] = list(self._pairs.ids)
         self._records: dict[str, Table | None] = {}
         if not self.ids:
-            raise ReleaseError("there is no sample to show", where=self.place.name)
+            raise ReleaseError("there is no sample to show", where=self.catalog.name)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -92,10 +93,10 @@ class Rows:
     @cached_property
     def thresholds(self) -> Mapping[str, float]:
         """Column of a score -> the least that a sample needed; empty where nothing is recorded."""
-        if not self.place.tables.has(layout.PROVENANCE):
+        file = find(self.catalog.tables, layout.PROVENANCE)
+        if file is None:
             return {}
-        document = parse_strict(self.place.tables.fetch(layout.PROVENANCE).read_bytes())
-        limits = [run["config"]["thresholds"] for run in document["runs"]]
+        limits = [run["config"]["thresholds"] for run in read_provenance(file).document["runs"]]
         names = {column: column.removesuffix("_score") for column in SCORE_COLUMNS}
         return {column: min(limit[name] for limit in limits) for column, name in names.items() if limits}
 
@@ -112,9 +113,9 @@ class Rows:
     def _theme_details(self, theme: str, ids: Sequence[str]) -> dict[str, Fields]:
         if theme not in self._records:
             path = layout.records_parquet(theme)
-            there = self.place.tables.has(path)
-            name = f"{self.place.name} {path}"
-            self._records[theme] = Table([self.place.tables.fetch(path)], name) if there else None
+            file = find(self.catalog.tables, path)
+            name = f"{self.catalog.name} {path}"
+            self._records[theme] = None if file is None else Table([file], name)
         table = self._records[theme]
         if table is None:
             return {}

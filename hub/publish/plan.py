@@ -43,7 +43,7 @@ from sparkle.schemas.layout import What, parse
 
 
 @dataclass(frozen=True)
-class Plan:
+class PublishPlan:
     """What a publish does.
 
     Attributes:
@@ -97,14 +97,14 @@ class Plan:
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
 
-def make_plan(entries: Sequence[FileEntry], files: LocalFiles, standing: Standing, target: Target) -> Plan:
+def make_plan(parcels: Mapping[str, Parcel], standing: Standing, target: Target) -> PublishPlan:
     """Compare a release with what stands in a place.
 
     Raises:
         ReleaseError: something else stands there, a file is neither there nor here, or a Hub does not take
             it.
     """
-    parcels = {entry.path: files.parcel(entry) for entry in entries}
+    entries = [parcel.entry for parcel in parcels.values()]
     found = {path: stored for path, stored in standing.files.items() if path in parcels}
     same = {path for path, stored in found.items() if _same(parcels[path], stored, target)}
     before = published_before(standing, target.name, same)
@@ -125,7 +125,7 @@ def make_plan(entries: Sequence[FileEntry], files: LocalFiles, standing: Standin
     replaced = [entry for entry in puts if entry.path in found]
     commits = batches(new, replaced, gone, limits.commit_files if limits else None)
     others = [path for path in standing.files if path not in parcels and path not in gone]
-    return Plan(
+    return PublishPlan(
         where=target.name,
         exists=standing.head is not None,
         new=tuple(new),
@@ -321,8 +321,8 @@ def list_release(folder: Path) -> list[FileEntry]:
     return sorted([*entries, own], key=lambda entry: entry.path)
 
 
-class LocalFiles:
-    """Where the files of a release are, as far as they are here.
+def note_files(folder: Path, entries: Sequence[FileEntry]) -> dict[str, Parcel]:
+    """Return the files of a release by their paths, as far as they are here, and what they are like now.
 
     Args:
         folder: The release.
@@ -332,29 +332,11 @@ class LocalFiles:
         UnsafePathError: a path of the manifest leaves the folder.
         ReleaseError: a path of it is a link or no file.
     """
-
-    def __init__(self, folder: Path, entries: Sequence[FileEntry]) -> None:
-        self._stamps: dict[Path, list[int] | None] = {}
-        self._paths: dict[str, Path] = {}
-        for entry in entries:
-            path = safe_join(folder, entry.path)
-            if path.is_symlink() or (path.exists() and not path.is_file()):
-                raise ReleaseError("a path of the release is no plain file", where=path)
-            if path.exists():
-                self._paths[entry.path] = path
-                self._stamps[path] = stamp(path)
-
-    def parcel(self, entry: FileEntry) -> Parcel:
-        """A file, ready to be sent."""
-        return Parcel(entry, self._paths.get(entry.path))
-
-    def refuse_changed(self, parcels: Sequence[Parcel]) -> None:
-        """Raise ReleaseError when a file is not the one that it was at the start."""
-        for parcel in parcels:
-            if parcel.file is not None and stamp(parcel.file) != self._stamps[parcel.file]:
-                raise ReleaseError(
-                    "the release changes while it is being published",
-                    got="another size, time or inode than at the start",
-                    where=parcel.file,
-                    fix="wait until it is finished, and publish again; nothing of this was made visible",
-                )
+    parcels = {}
+    for entry in entries:
+        file = safe_join(folder, entry.path)
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            raise ReleaseError("a path of the release is no plain file", where=file)
+        noted = stamp(file)
+        parcels[entry.path] = Parcel(entry, None if noted is None else file, noted)
+    return parcels

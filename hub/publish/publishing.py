@@ -18,16 +18,15 @@ to take its place and has such a pair, or another pair of such a source, was bui
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.release import CheckOptions, check_release
-from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.removed import Removed
 from sparkle.builders.release.tables import read_columns
-from sparkle.hub.publish.plan import LocalFiles, Plan, list_release, make_plan, sending_order
+from sparkle.hub.publish.plan import PublishPlan, list_release, make_plan, note_files, sending_order
 from sparkle.hub.targets.target import Change, Parcel, Standing, Target
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError
@@ -65,7 +64,7 @@ class PublishReport:
         tag: The tag that names the result.
     """
 
-    plan: Plan
+    plan: PublishPlan
     head: str | None
     sent: int
     commits: int
@@ -95,17 +94,15 @@ def publish_release(
         UnsafePathError: a path of the manifest leaves the release.
     """
     options = options or PublishOptions()
-    entries = list_release(folder)
-    files = LocalFiles(folder, entries)
+    parcels = note_files(folder, list_release(folder))
     if options.check:
         _refuse_broken(folder, progress)
     with target.session():
-        return publish_listed(entries, files, target, options, progress, say)
+        return publish_listed(parcels, target, options, progress, say)
 
 
 def publish_listed(
-    entries: Sequence[FileEntry],
-    files: LocalFiles,
+    parcels: Mapping[str, Parcel],
     target: Target,
     options: PublishOptions,
     progress: Progress,
@@ -113,22 +110,21 @@ def publish_listed(
 ) -> PublishReport:
     """Publish the files of a release, inside a session of the place; raises as `publish_release` does."""
     standing = target.look()
-    plan = make_plan(entries, files, standing, target)
+    plan = make_plan(parcels, standing, target)
     _refuse_tag(options.tag, standing, plan)
-    refuse_returned(entries, files, standing, target, say)
+    refuse_returned(parcels, standing, target, say)
     say(str(plan))
     if options.dry_run:
         return PublishReport(plan, None, 0, 0, options.tag)
     head, sent = standing.head or "", 0
     if plan.batches:
-        parcels = {entry.path: files.parcel(entry) for entry in entries}
         target.check_card(_card(parcels[layout.CARD], target))
         head = target.prepare(standing)
         puts = [parcels[entry.path] for entry in sending_order(plan.puts)]
-        sent = send_files(puts, files, target, progress)
+        sent = send_files(puts, target, progress)
         for change in _changes(plan, parcels, options.tag):
             head = target.commit(head, change)
-        _refuse_different(entries, files, target)
+        _refuse_different(parcels, target)
     if options.tag is not None and standing.tags.get(options.tag) != head:
         target.tag(options.tag, head)
     target.finish()
@@ -152,7 +148,7 @@ def _refuse_broken(folder: Path, progress: Progress) -> None:
         )
 
 
-def _refuse_tag(tag: str | None, standing: Standing, plan: Plan) -> None:
+def _refuse_tag(tag: str | None, standing: Standing, plan: PublishPlan) -> None:
     named = None if tag is None else standing.tags.get(tag)
     if named is not None and (plan.batches or named != standing.head):
         raise ReleaseError(
@@ -167,21 +163,26 @@ def _card(parcel: Parcel, target: Target) -> bytes:
     return parcel.read() if parcel.file is not None else target.read(layout.CARD)
 
 
-def send_files(parcels: Sequence[Parcel], files: LocalFiles, target: Target, progress: Progress) -> int:
+def send_files(parcels: Sequence[Parcel], target: Target, progress: Progress) -> int:
     """Send what was not sent before; returns the bytes of it."""
     todo = [parcel for parcel in parcels if not target.sent(parcel)]
     size = sum(parcel.entry.size for parcel in todo)
     with progress("sending MB", _units(size)) as advance:
         done = 0
         for group in _groups(todo):
-            files.refuse_changed(group)
+            _refuse_changed(group)
             try:
                 target.send(group)
             finally:
-                files.refuse_changed(group)  # which says more than what else went wrong by it
+                _refuse_changed(group)  # which says more than what else went wrong by it
             before, done = done, done + sum(parcel.entry.size for parcel in group)
             advance(_units(done) - _units(before))
     return size
+
+
+def _refuse_changed(parcels: Sequence[Parcel]) -> None:
+    for parcel in parcels:
+        parcel.refuse_changed()
 
 
 def _units(size: int) -> int:
@@ -207,7 +208,7 @@ def _groups(parcels: Sequence[Parcel]) -> Iterator[list[Parcel]]:
         yield group
 
 
-def _changes(plan: Plan, parcels: dict[str, Parcel], tag: str | None) -> Iterator[Change]:
+def _changes(plan: PublishPlan, parcels: Mapping[str, Parcel], tag: str | None) -> Iterator[Change]:
     count = len(plan.batches)
     release = f"Sparkle release {tag or parcels[layout.MANIFEST].entry.sha256[:12]}"
     for number, batch in enumerate(plan.batches, 1):
@@ -215,9 +216,9 @@ def _changes(plan: Plan, parcels: dict[str, Parcel], tag: str | None) -> Iterato
         yield Change(tuple(parcels[entry.path] for entry in batch.puts), batch.deletes, title)
 
 
-def _refuse_different(entries: Sequence[FileEntry], files: LocalFiles, target: Target) -> None:
+def _refuse_different(parcels: Mapping[str, Parcel], target: Target) -> None:
     """Raise ReleaseError when the place does not hold what was published."""
-    left = make_plan(entries, files, target.look(), target)
+    left = make_plan(parcels, target.look(), target)
     wrong = [*(entry.path for entry in left.puts), *left.deletes]
     if wrong:
         raise ReleaseError(
@@ -235,8 +236,7 @@ _SHOWN = 3  # ids in a message
 
 
 def refuse_returned(
-    entries: Sequence[FileEntry],
-    files: LocalFiles,
+    parcels: Mapping[str, Parcel],
     standing: Standing,
     target: Target,
     say: Callable[[str], None],
@@ -244,8 +244,7 @@ def refuse_returned(
     """Raise ReleaseError when a release has pairs that were taken down of the one that stands in a place.
 
     Args:
-        entries: The files of the release.
-        files: Where they are; tables that are not here are those that stand there already.
+        parcels: The files of the release; tables that are not here are those that are there already.
         standing: What stands in the place.
         target: The place.
         say: Told when the release does not record what was taken down there.
@@ -255,7 +254,7 @@ def refuse_returned(
     removed = _removed(target.read(layout.PROVENANCE), target.name)
     if not removed.ids and not removed.sources:
         return
-    found = [sample_id for entry in entries for sample_id in _taken_down(entry, files, removed)]
+    found = [sample_id for parcel in parcels.values() for sample_id in _taken_down(parcel, removed)]
     if found:
         more = f" ... ({len(found)} in all)" if len(found) > _SHOWN else ""
         raise ReleaseError(
@@ -265,7 +264,7 @@ def refuse_returned(
             fix="`sparkle-hub takedown` on the release with these ids; or build it with --previous, given "
             "what is published there",
         )
-    own = next((files.parcel(entry).file for entry in entries if entry.path == layout.PROVENANCE), None)
+    own = parcels[layout.PROVENANCE].file if layout.PROVENANCE in parcels else None
     if own is not None and not set(removed.ids) <= set(_removed(own.read_bytes(), str(own)).ids):
         say("note: this release does not record what was taken down there; a later build will not know of it")
 
@@ -282,10 +281,10 @@ def _removed(data: bytes, where: str) -> Removed:
         ) from None
 
 
-def _taken_down(entry: FileEntry, files: LocalFiles, removed: Removed) -> list[str]:
+def _taken_down(parcel: Parcel, removed: Removed) -> list[str]:
     """The pairs of a table that were taken down."""
-    file = files.parcel(entry).file
-    if file is None or layout.parse(entry.path).what is not layout.What.PAIRS:
+    file = parcel.file
+    if file is None or layout.parse(parcel.entry.path).what is not layout.What.PAIRS:
         return []
     rows = read_columns(file, ["task", "source_sha256"]).to_pylist()
     return [

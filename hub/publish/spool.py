@@ -27,7 +27,7 @@ from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.writer import BuildMode, build_release
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.tar import Shard
-from sparkle.hub.publish.plan import LocalFiles, is_shard, list_release, refuse_other
+from sparkle.hub.publish.plan import is_shard, list_release, note_files, refuse_other
 from sparkle.hub.publish.publishing import PublishOptions, PublishReport, publish_listed
 from sparkle.hub.targets.target import Parcel, Standing, Target
 from sparkle.schemas import layout
@@ -99,9 +99,8 @@ def publish_spooled(
         with _published(target, standing) as previous:
             mode = BuildMode(previous=previous, spool=spool, workers=tars, say=say)
             build_release(runs, folder, build, progress, mode)
-        entries = list_release(folder)
-        files = LocalFiles(folder, entries)
-        report = publish_listed(entries, files, target, PublishOptions(tag), progress, say)
+        parcels = note_files(folder, list_release(folder))
+        report = publish_listed(parcels, target, PublishOptions(tag), progress, say)
     return PublishReport(report.plan, report.head, report.sent + spool.sent, report.commits, tag)
 
 

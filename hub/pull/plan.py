@@ -29,7 +29,6 @@ import pyarrow.compute as pc
 from sparkle._files import safe_join
 from sparkle._progress import Advance
 from sparkle.builders.reading.columns import BASE, GROUPS, REST, numbers
-from sparkle.builders.reading.folder import FolderFiles
 from sparkle.builders.reading.pairs import SCORES, Pairs
 from sparkle.builders.reading.source import plan_spans
 from sparkle.builders.release.tables import pairs_schema
@@ -112,7 +111,7 @@ class Plan:
     @property
     def requests(self) -> int:
         """Requests of a Hub: one a range, and one to find out where each tar is; none of a folder."""
-        if isinstance(self.pairs.place.artifacts, FolderFiles):
+        if self.pairs.catalog.artifacts.folder is not None:
             return 0
         spans = list(plan_spans(self.missing, self.gap))
         return len(spans) + len({span.file for span in spans})

@@ -123,7 +123,7 @@ def pull_pairs(plan: Plan, choice: Choice, out: Path, progress: Progress = silen
         UnreachableError: the Hub does not answer.
     """
     refuse_too_much(plan, out, None)
-    source = open_source(plan.pairs.place, cache_bytes=0)  # what is pulled is kept in its place
+    source = open_source(plan.pairs.catalog, cache_bytes=0)  # what is pulled is kept in its place
     out.mkdir(parents=True, exist_ok=True)
     busy = ReleaseError("another process pulls into this folder", where=out, fix="wait for it")
     with exclusive(out, busy), progress("pulling (MB)", plan.missing_bytes // _MEGABYTE) as advance:

@@ -12,41 +12,19 @@ How it works
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparkle._files import BLOCK_BYTES, link_or_copy, safe_join
+from sparkle._files import link_or_copy, safe_join
 from sparkle._progress import Progress, silent
+from sparkle.builders.reading.folder import FolderPlace
+from sparkle.builders.reading.place import Place
 from sparkle.builders.release.staging import aside_folder, refuse_foreign, remove_others, staged
 from sparkle.builders.release.tables import read_columns
 from sparkle.builders.takedown.plan import Removal, check_asked, plan_removal
 from sparkle.builders.takedown.write import Edited, write_removal
 from sparkle.schemas import layout
-from sparkle.schemas.errors import ReleaseError
-
-
-@dataclass(frozen=True)
-class FolderStore:
-    """A release in a folder, as a removal reads it."""
-
-    folder: Path
-
-    def file(self, path: str) -> Path:
-        """The file itself; raises ReleaseError when it is not there, UnsafePathError for one outside."""
-        file = safe_join(self.folder, path)
-        if not file.is_file():
-            problem = "not a release" if path == layout.MANIFEST else "the release has no such file"
-            raise ReleaseError(problem, wanted=path, where=self.folder)
-        return file
-
-    def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
-        """Yield some bytes of a file in blocks, fewer where it ends."""
-        with self.file(path).open("rb") as file:
-            file.seek(start)
-            while size and (block := file.read(min(size, BLOCK_BYTES))):
-                yield block
-                size -= len(block)
 
 
 @dataclass(frozen=True)
@@ -101,14 +79,14 @@ def take_down(
     folder = folder.resolve()
     try:
         with staged(folder, lambda: refuse_foreign(folder)) as target:
-            store = FolderStore(folder)
-            removal = plan_removal(store, ids, sources)
+            place = FolderPlace(folder)
+            removal = plan_removal(place, ids, sources)
             if not removal.ids:
                 raise _NothingToDoError(removal)
             say(removal)
             remove_others(target, ())
-            edited = write_removal(removal, store, target, progress)
-            _link_rest(store, target, edited)
+            edited = write_removal(removal, place, target, progress)
+            _link_rest(place, target, edited)
     except _NothingToDoError as nothing:
         return FolderTakedown(nothing.removal, None)
     return FolderTakedown(removal, edited)
@@ -117,7 +95,7 @@ def take_down(
 def plan(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> Removal:
     """What `take_down` would do; raises what it would raise of what was asked for."""
     check_asked(ids, sources)
-    return plan_removal(FolderStore(folder.resolve()), ids, sources)
+    return plan_removal(FolderPlace(folder.resolve()), ids, sources)
 
 
 def tags_with(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> list[Path]:
@@ -138,8 +116,8 @@ def tags_with(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> list[
     return found
 
 
-def _link_rest(store: FolderStore, target: Path, edited: Edited) -> None:
+def _link_rest(place: Place, target: Path, edited: Edited) -> None:
     """Give every file that stays as it is a second name beside those that were written."""
     for path in edited.entries.keys() - set(edited.changed):
-        source, link = store.file(path), safe_join(target, path)
+        source, link = place.fetch(path), safe_join(target, path)
         link_or_copy(source, link)

@@ -11,24 +11,24 @@ How it works
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from huggingface_hub import HfApi, HfFileSystem
+from huggingface_hub import HfApi
 from huggingface_hub.errors import EntryNotFoundError
-from huggingface_hub.hf_api import GitRefInfo, RepoFile
+from huggingface_hub.hf_api import GitRefInfo
 
 from sparkle._progress import Progress, silent
-from sparkle.builders.reading.client import Patience
+from sparkle.builders.reading.client import WRITING, Patience
+from sparkle.builders.reading.hub import HubPlace, list_tree
+from sparkle.builders.reading.sparse import read_listed
 from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.builders.takedown.plan import names_sample
 from sparkle.schemas import layout
-from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.layout import KINDS
 
@@ -94,7 +94,8 @@ class History:
         self._cache = cache
         lowered = [source.lower() for source in sources]
         self._wanted = {"task": pa.array(ids, pa.string()), "source_sha256": pa.array(lowered, pa.string())}
-        self._patience = Patience(repo, say)
+        self._say = say
+        self._patience = Patience(repo, say, WRITING)
         self._rows: dict[str, list[dict[str, str | None]]] = {}  # a table's hash -> its rows of the samples
         self._held: dict[str, tuple[FileEntry, ...]] = {}  # commit -> its files that hold them
 
@@ -138,50 +139,36 @@ class History:
     def held(self, commit: str) -> tuple[FileEntry, ...]:
         """The files of a commit that hold the samples; none when it does not show them."""
         if commit not in self._held:
-            rows = [row for path, sha in self._tables(commit) for row in self._read(commit, path, sha)]
+            rows = [row for table in self._tables(commit) for row in self._read(commit, table)]
             self._held[commit] = tuple(self._files(commit, rows)) if rows else ()
         return self._held[commit]
 
-    def _tables(self, commit: str) -> list[tuple[str, str]]:
-        """Path and hash of each table of pairs that a commit has."""
+    def _tables(self, commit: str) -> Iterable[FileEntry]:
+        """The tables of pairs that a commit has."""
 
-        def ask() -> list[tuple[str, str]]:
+        def ask() -> Mapping[str, FileEntry]:
             try:
-                tree = self.api.list_repo_tree(
-                    self.repo, "data", recursive=True, revision=commit, repo_type="dataset"
-                )
-                return [
-                    (item.path, item.lfs.sha256 if item.lfs else item.blob_id)
-                    for item in tree
-                    if isinstance(item, RepoFile) and item.path.endswith(".parquet")
-                ]
+                return list_tree(self.repo, commit, layout.DATA)
             except EntryNotFoundError:
-                return []
+                return {}
 
-        return self.ask(ask)
+        listed = self.ask(ask)
+        return [entry for path, entry in listed.items() if layout.parse(path).what is layout.What.PAIRS]
 
-    def _read(self, commit: str, path: str, sha: str) -> list[dict[str, str | None]]:
+    def _read(self, commit: str, entry: FileEntry) -> list[dict[str, str | None]]:
         """The rows of the samples in a table."""
-        if sha not in self._rows:
-            try:
-                self._rows[sha] = self.ask(lambda: self._find(f"datasets/{self.repo}@{commit}/{path}"))
-            except pa.ArrowException as error:
-                raise ReleaseError(
-                    "a table of an older commit cannot be read", got=error, where=f"{commit} {path}"
-                ) from None
-        return self._rows[sha]
+        key = entry.sha256 or entry.git_sha1 or ""
+        if key not in self._rows:
+            table = read_listed(self._place(commit), entry, _COLUMNS, optional=True)
+            found = pa.array([False] * table.num_rows)
+            for column, values in self._wanted.items():
+                if column in table.column_names and len(values):
+                    found = pc.or_(found, pc.is_in(table[column], values, skip_nulls=True))
+            self._rows[key] = table.filter(found).to_pylist()
+        return self._rows[key]
 
-    def _find(self, name: str) -> list[dict[str, str | None]]:
-        with HfFileSystem().open(name, "rb") as file:
-            parquet = pq.ParquetFile(file)
-            known = [column for column in _COLUMNS if column in parquet.schema_arrow.names]
-            table = parquet.read(known)
-        found = pa.array([False] * table.num_rows)
-        for column, values in self._wanted.items():
-            if column in known and len(values):
-                found = pc.or_(found, pc.is_in(table[column], values, skip_nulls=True))
-        rows: list[dict[str, str | None]] = table.filter(found).to_pylist()
-        return rows
+    def _place(self, commit: str) -> HubPlace:
+        return HubPlace(self.repo, commit, cache=self._cache, say=self._say, bound=WRITING)
 
     def _files(self, commit: str, rows: Sequence[Mapping[str, str | None]]) -> Iterator[FileEntry]:
         shards = {row.get(f"{kind.name}_shard") for row in rows for kind in KINDS}
@@ -195,9 +182,5 @@ class History:
                 yield entry
 
     def _manifest(self, commit: str) -> dict[str, FileEntry]:
-        file = self.ask(
-            lambda: self.api.hf_hub_download(
-                self.repo, layout.MANIFEST, repo_type="dataset", revision=commit, cache_dir=self._cache
-            )
-        )
-        return {entry.path: entry for entry in read_manifest(Path(file).parent)}
+        file = self._place(commit).fetch(layout.MANIFEST)
+        return {entry.path: entry for entry in read_manifest(file.parent)}

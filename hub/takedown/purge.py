@@ -20,14 +20,13 @@ from typing import Any
 from huggingface_hub import get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import (
     EntryNotFoundError,
-    HfHubHTTPError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import LFSFileInfo, RepoFile
 
 from sparkle._progress import Progress, silent
-from sparkle.builders.reading.client import CONFLICT, status_of
+from sparkle.builders.reading.client import CONFLICT, HttpError, status_of
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.hub.takedown.history import History, Trace
 from sparkle.schemas import layout
@@ -177,7 +176,7 @@ def _move_tag(history: History, tag: str, branch: str) -> Callable[[], None]:
     def create() -> None:
         try:
             history.api.create_tag(history.repo, tag=tag, revision=branch, repo_type="dataset")
-        except HfHubHTTPError as error:
+        except HttpError as error:
             if status_of(error) != CONFLICT:
                 raise
 

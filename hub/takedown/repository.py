@@ -2,19 +2,14 @@
 
 How it works
 - The branch is read at its commit: manifest, tables, the text of the themes that lose something, and of tars
-  the ranges that stay (`hub_store`). What changes is written into a folder in the user's cache, sent, and
+  the ranges that stay. What changes is written into a folder in the user's cache, sent, and
   made visible by one commit on top of the one that was read: readers see the old release or the new one.
   When somebody else published meanwhile, the Hub refuses it (412) and nothing has changed.
 - A kill at any moment leaves the branch as it was, or done. A rerun goes on with the tars that were cut and
   the contents that were sent; when the commit was made before the kill, there is nothing left to do.
+- Files are fetched into a cache of this takedown alone, which is deleted with it: what is taken down does not
+  stay behind in the user's cache.
 - What was fetched and written is deleted when it is published, or when it belongs to another state.
-
-A release in a repository, as a removal reads it: at one commit, into a folder of its own.
-
-- Files go into a cache of this takedown alone, which is deleted with it: what is taken down does not stay
-  behind in the user's cache.
-- Tars are read by range (`sparkle.builders.reading.ranges`). What the client does not wait out itself is
-  waited out here.
 """
 
 from __future__ import annotations
@@ -25,17 +20,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi
-from huggingface_hub.errors import EntryNotFoundError
-
 from sparkle._cache import cache_folder
 from sparkle._progress import Progress, silent
-from sparkle.builders.reading.client import Patience
-from sparkle.builders.reading.ranges import Ranges
+from sparkle.builders.reading.client import WRITING
+from sparkle.builders.reading.hub import HubPlace
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.takedown.plan import Removal, check_asked, plan_removal
 from sparkle.builders.takedown.write import Edited, write_removal
-from sparkle.hub.publish.plan import LocalFiles, sending_order
+from sparkle.hub.publish.plan import note_files, sending_order
 from sparkle.hub.publish.publishing import send_files
 from sparkle.hub.targets.hub import HubTarget
 from sparkle.hub.targets.target import Change, Standing
@@ -98,12 +90,12 @@ def take_down(
                 where=target.name,
             )
         with _workplace(target, standing.head, ids, sources) as work:
-            store = HubStore(target.repo, standing.head, work / "old", say)
-            removal = plan_removal(store, ids, sources)
+            place = HubPlace(target.repo, standing.head, cache=work / "old", say=say, bound=WRITING)
+            removal = plan_removal(place, ids, sources)
             plan(removal)
             if dry_run or not removal.ids:
                 return HubTakedown(removal, None, standing.head, standing.head)
-            edited = write_removal(removal, store, work / "new", progress)
+            edited = write_removal(removal, place, work / "new", progress)
             head = _publish(target, standing, work / "new", removal, edited, progress)
     return HubTakedown(removal, edited, standing.head, head)
 
@@ -141,64 +133,13 @@ def _publish(
     manifest = folder / layout.MANIFEST
     own = FileEntry(layout.MANIFEST, manifest.stat().st_size, sha256_file(manifest))
     entries = sending_order([own if path == own.path else edited.entries[path] for path in edited.changed])
-    files = LocalFiles(folder, entries)
-    parcels = [files.parcel(entry) for entry in entries]
+    parcels = list(note_files(folder, entries).values())
     target.check_card((folder / layout.CARD).read_bytes())
     target.prepare(standing)
-    send_files(parcels, files, target, progress)
+    send_files(parcels, target, progress)
     deletes = tuple(path for path in edited.deleted if path in standing.files)
     count = len(removal.ids)
     title = f"Take down {count:,} pair{'s' if count > 1 else ''}"
     head = target.commit(str(standing.head), Change(tuple(parcels), deletes, title))
     target.finish()
     return head
-
-
-# --- a release in a repository ---------------------------------------------------------------------
-
-
-_REMEDY = "see what was published there, then run the same command again"
-
-
-class HubStore:
-    """A release at a commit.
-
-    Args:
-        repo: `owner/name`.
-        commit: The commit.
-        cache: Where what is fetched stays for now.
-        say: Told of waits.
-    """
-
-    def __init__(self, repo: str, commit: str, cache: Path, say: Callable[[str], None]) -> None:
-        self._repo = repo
-        self._commit = commit
-        self._cache = cache
-        self._patience = Patience(repo, say)
-        self._api = HfApi()
-        self._ranges = Ranges(repo, commit)
-
-    def file(self, path: str) -> Path:
-        """The file, downloaded if need be; raises ReleaseError."""
-
-        def fetch() -> Path:
-            try:
-                return Path(
-                    self._api.hf_hub_download(
-                        self._repo,
-                        path,
-                        repo_type="dataset",
-                        revision=self._commit,
-                        cache_dir=self._cache,
-                    )
-                )
-            except EntryNotFoundError:
-                problem = "not a release" if path == layout.MANIFEST else "the release has no such file"
-                where = f"{self._repo}@{self._commit[:12]}"
-                raise ReleaseError(problem, wanted=path, where=where) from None
-
-        return self._patience.run(fetch)
-
-    def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
-        """Yield some bytes of a file in blocks; raises ReleaseError when the answer is another length."""
-        return self._ranges.blocks(path, start, start + size, None, _REMEDY)

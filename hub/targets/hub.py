@@ -27,7 +27,6 @@ a large one decides whether its content is there. This is the only file that kno
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,16 +41,25 @@ from huggingface_hub import (
     hf_raise_for_status,
 )
 from huggingface_hub.errors import (
-    HfHubHTTPError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.lfs import UploadInfo
 
 from sparkle._cache import cache_folder
 from sparkle._files import exclusive
-from sparkle.builders.reading.client import CONFLICT, HubRefusal, Patience, quiet_clients, status_of
+from sparkle.builders.reading.client import (
+    CONFLICT,
+    WRITING,
+    HttpError,
+    HubRefusal,
+    Patience,
+    quiet_clients,
+    status_of,
+)
+from sparkle.builders.reading.hub import list_tree
+from sparkle.builders.reading.index import read_index
+from sparkle.builders.reading.repository import Repository
 from sparkle.builders.release.manifest import FileEntry, hash_by_git
 from sparkle.hub.targets.journal import SentJournal
 from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, another_publisher
@@ -95,19 +103,20 @@ class HubTarget:
         limits: Limits | None = None,
         checkpoint: int | None = None,
     ) -> None:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
+        repository = Repository.parse(repo)
+        if repository.revision is not None:
             raise ConfigError("not the name of a repository", got=repo, wanted="owner/name")
         os.environ.setdefault(*_NOTE_BLOCKS)
         quiet_clients()
-        self.repo = repo
+        self.repo = repository.name
         self.branch = revision or _MAIN
         self.private = private
         self.limits = limits or Limits()
         self._checkpoint = checkpoint
         self._api = HfApi()
-        self._patience = Patience(self.name, say)
+        self._patience = Patience(self.name, say, WRITING)
         self._additions: dict[str, CommitOperationAdd] = {}
-        self.key = fingerprint([host_of(self._api.endpoint), repo.lower()])[:32]
+        self.key = fingerprint([host_of(self._api.endpoint), self.repo.lower()])[:32]
         self._notes = cache_folder() / "publish" / self.key
         self._journal = SentJournal(self._notes.with_suffix(".jsonl"))
 
@@ -150,13 +159,13 @@ class HubTarget:
         tags = {tag.name: tag.target_commit for tag in refs.tags}
         heads = {branch.name: branch.target_commit for branch in refs.branches}
         if self.branch not in heads:
-            if self.branch in tags or re.fullmatch(r"[0-9a-f]{40}", self.branch):
+            if self.branch in tags or Repository(self.repo, self.branch).commit:
                 raise ReleaseError(
                     "a tag or a commit stays as it is", got=self.branch, wanted="a branch", where=self.repo
                 )
             return Standing(tags=tags)
         head = heads[self.branch]
-        files = files_of(self._api, self.repo, head)
+        files = list_tree(self.repo, head)
         manifest = self.read(layout.MANIFEST, head) if layout.MANIFEST in files else None
         return Standing(head, files, manifest, tags)
 
@@ -264,7 +273,7 @@ class HubTarget:
         head = self._head()
         if head in (parent, None):
             return None
-        files = files_of(self._api, self.repo, str(head))
+        files = list_tree(self.repo, str(head))
         there = all(_holds(files.get(put.entry.path), put) for put in change.puts)
         if there and not any(path in files for path in change.deletes):
             return head
@@ -282,7 +291,7 @@ class HubTarget:
         def create() -> None:
             try:
                 self._api.create_tag(self.repo, tag=name, revision=head, repo_type="dataset")
-            except HfHubHTTPError as error:
+            except HttpError as error:
                 if status_of(error) != CONFLICT:
                     raise
                 refs = self._api.list_repo_refs(self.repo, repo_type="dataset")
@@ -308,7 +317,6 @@ def _holds(stored: FileEntry | None, put: Parcel) -> bool:
 # --- what a publisher asks a Hub -------------------------------------------------------------------
 
 
-_HUBS_OWN = frozenset({".gitattributes"})  # written by the Hub itself when a repository is created
 _BAD_REQUEST = 400  # the status of an answer that says what is wrong with a card
 
 
@@ -327,19 +335,6 @@ def refuse_reader(api: HfApi, where: str) -> None:
             where=where,
             fix="take a token that may write: `hf auth login`, or set HF_TOKEN",
         )
-
-
-def files_of(api: HfApi, repo: str, commit: str) -> dict[str, FileEntry]:
-    """Every file of a commit by its path, without the Hub's own."""
-    found = {}
-    for item in api.list_repo_tree(repo, recursive=True, revision=commit, repo_type="dataset"):
-        if not isinstance(item, RepoFile) or item.path in _HUBS_OWN:
-            continue
-        if item.lfs is None:
-            found[item.path] = FileEntry(item.path, item.size, git_sha1=item.blob_id)
-        else:
-            found[item.path] = FileEntry(item.path, item.lfs.size, sha256=item.lfs.sha256)
-    return found
 
 
 def ask_about_card(api: HfApi, card: bytes) -> None:
@@ -381,3 +376,45 @@ def refuse_ignored(addition: CommitOperationAdd) -> None:
             where=addition.path_in_repo,
             fix="take that line out of the .gitignore",
         )
+
+
+# --- an index as a dataset repository of its own ---------------------------------------------------
+
+
+def push_index(folder: Path, repo: str) -> str:
+    """Upload an index; returns the commit's address.
+
+    One commit: a reader sees the old index or the new one. A rerun sends nothing that is there.
+
+    Args:
+        folder: The index.
+        repo: `owner/name` of a dataset, made (private to start with) if need be.
+
+    Raises:
+        ReleaseError: it is an index of a folder, which nobody else has, or the Hub refuses.
+    """
+    index = read_index(folder / layout.INDEX)
+    if index.repo is None:
+        raise ReleaseError(
+            "an index of a folder is of no use to others",
+            got=index.target,
+            wanted="an index of a repository",
+            where=folder,
+            fix="`sparkle import` makes a release of the folder, `sparkle-hub publish` publishes it",
+        )
+    known = [entry.path for entry in index.tables] + [layout.INDEX]
+
+    def upload() -> str:
+        api = HfApi()
+        api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
+        info = api.upload_folder(
+            repo_id=repo,
+            repo_type="dataset",
+            folder_path=folder,
+            allow_patterns=known,
+            delete_patterns=[f"{layout.DATA}/**", f"{layout.RECORDS}/**"],
+            commit_message=f"Index of {index.repo} at {(index.commit or '')[:12]}",
+        )
+        return str(info.commit_url)
+
+    return Patience(repo).run(upload)  # done twice it is the same as done once

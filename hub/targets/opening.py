@@ -10,7 +10,6 @@ from sparkle.hub.targets.target import Target
 from sparkle.schemas.errors import ConfigError
 
 HUB, FOLDER = "hub", "folder"
-_HUB_SCHEME = "hf://datasets/"  # how `datasets` and fsspec write a repository
 
 
 def open_target(
@@ -42,5 +41,4 @@ def open_target(
         return FolderTarget(Path(name).expanduser(), revision)
     from sparkle.hub.targets.hub import HubTarget
 
-    repo = name.removeprefix(_HUB_SCHEME)
-    return HubTarget(repo, revision, private=private, checkpoint=checkpoint, say=say)
+    return HubTarget(name, revision, private=private, checkpoint=checkpoint, say=say)

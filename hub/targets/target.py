@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from sparkle._files import stamp
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
@@ -42,10 +43,12 @@ class Parcel:
     Attributes:
         entry: Its path in the release, size and sha256.
         file: Where it is; None for one that was sent before and is no longer here.
+        noted: Its stamp (`sparkle._files.stamp`) from before it was looked at.
     """
 
     entry: FileEntry
     file: Path | None
+    noted: list[int] | None = None
 
     def read(self) -> bytes:
         """Its content; raises ReleaseError when that is not what the manifest says."""
@@ -58,6 +61,16 @@ class Parcel:
         if self.file is None:
             raise ReleaseError("a file of the release is not here to be sent", where=self.entry.path)
         return self.file
+
+    def refuse_changed(self) -> None:
+        """Raise ReleaseError when the file is not the one that was noted."""
+        if self.file is not None and stamp(self.file) != self.noted:
+            raise ReleaseError(
+                "the release changes while it is being published",
+                got="another size, time or inode than at the start",
+                where=self.file,
+                fix="wait until it is finished, and publish again; nothing of this was made visible",
+            )
 
     def compare(self, size: int, sha256: str) -> None:
         """Raise ReleaseError when what was read is not what the manifest says."""

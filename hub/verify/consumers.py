@@ -33,19 +33,18 @@ from pathlib import Path
 from typing import Any
 
 from sparkle._progress import Progress
-from sparkle.builders.reading.folder import FolderRemote
+from sparkle.builders.reading.repository import Repository
 from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.tables import SCORE_COLUMNS
-from sparkle.hub.verify.place import (
-    Place,
+from sparkle.hub.verify.report import LevelReport, VerifyOptions
+from sparkle.hub.verify.verified import (
+    Verified,
     choose_samples,
     member_rows,
     read_rows,
-    table_paths,
     themes_of,
 )
-from sparkle.hub.verify.report import LevelReport, VerifyOptions
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
@@ -60,7 +59,7 @@ class Readers:
     """What every reader is given.
 
     Attributes:
-        place: The release.
+        release: The release.
         report: Where findings go.
         ids: The chosen samples, by theme.
         members: Every artifact in a tar, by theme.
@@ -69,7 +68,7 @@ class Readers:
         scratch: A folder for their caches.
     """
 
-    place: Place
+    release: Verified
     report: LevelReport
     ids: Mapping[str, Sequence[str]]
     members: Mapping[str, Sequence[Artifact]]
@@ -79,7 +78,7 @@ class Readers:
 
     def run(self, name: str, task: dict[str, Any]) -> Any:
         """What a reader read; None, and a finding, when it failed."""
-        answer = run_consumer(name, task, self.scratch, offline=self.place.local)
+        answer = run_consumer(name, task, self.scratch, offline=self.release.local)
         if answer.failure is not None:
             self.report.note(".", f"{name} does not read the release", got=answer.failure)
         return answer.value
@@ -87,8 +86,10 @@ class Readers:
     @property
     def where(self) -> str:
         """The release as a reader names it."""
-        remote = self.place.remote
-        return str(remote.folder.resolve()) if isinstance(remote, FolderRemote) else remote.repo
+        place = self.release.place
+        if place.folder is not None:
+            return str(place.folder.resolve())
+        return Repository.parse(place.where).name
 
     @property
     def chosen(self) -> list[str]:
@@ -103,22 +104,22 @@ class Readers:
 
 
 def verify_consumers(
-    place: Place, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
+    release: Verified, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
 ) -> None:
     """Let every reader read the release; what it reads otherwise goes to the report."""
-    chosen = choose_samples(place, options.sample, options.seed)
-    themes = [theme for theme in themes_of(place) if any(theme_of(one) == theme for one in chosen)]
+    chosen = choose_samples(release, options.sample, options.seed)
+    themes = [theme for theme in themes_of(release) if any(theme_of(one) == theme for one in chosen)]
     ids = {theme: [one for one in chosen if theme_of(one) == theme] for theme in themes}
-    members = {theme: member_rows(place, theme) for theme in themes}
-    if not place.local:
-        tables = [path for theme in themes for path in table_paths(place, theme)]
+    members = {theme: member_rows(release, theme) for theme in themes}
+    if not release.local:
+        tables = [path for theme in themes for path in layout.tables_of(theme, release.files)]
         options.say(
-            f"consumers: datasets fetches its tables itself ({place.sizes(tables):,} bytes and more for "
+            f"consumers: datasets fetches its tables itself ({release.sizes(tables):,} bytes and more for "
             f"streams and filters), of {len(themes) * len(KINDS)} tars the first members are fetched"
         )
     with tempfile.TemporaryDirectory(prefix="sparkle-consumers-") as folder:
-        tars = list(sample_tars(place, members, options.sample, Path(folder)))
-        readers = Readers(place, report, ids, members, tars, options.sample, Path(folder))
+        tars = list(sample_tars(release, members, options.sample, Path(folder)))
+        readers = Readers(release, report, ids, members, tars, options.sample, Path(folder))
         done = []
         with progress("reading with", len(_READERS)) as advance:
             for name, (needs, read) in _READERS.items():
@@ -130,7 +131,7 @@ def verify_consumers(
                     done.append(name)
                 advance()
     report.samples = len(chosen)
-    report.files = len(tars) + sum(len(table_paths(place, theme)) for theme in themes)
+    report.files = len(tars) + sum(len(layout.tables_of(theme, release.files)) for theme in themes)
     report.claim = f"{', '.join(done)} read what the release says"
 
 
@@ -138,17 +139,17 @@ def verify_consumers(
 
 
 def _read_with_datasets(readers: Readers) -> None:
-    place = readers.place
+    release = readers.release
     hashes = [f"{kind.name}_sha256" for kind in KINDS]
     columns = [*CSV_COLUMNS, *_FACTS, *hashes]
-    records = any(layout.parse(path).what is layout.What.RECORDS for path in place.files)
-    task = {"where": readers.where, "revision": place.commit, "ids": readers.ids, "columns": columns}
+    records = any(layout.parse(path).what is layout.What.RECORDS for path in release.files)
+    task = {"where": readers.where, "revision": release.commit, "ids": readers.ids, "columns": columns}
     answer = readers.run("datasets", {**task, "records": records})
     if answer is None:
         return
     counts = {}
-    for theme in themes_of(place):
-        table = read_rows(place, theme, [*columns, "preview"])
+    for theme in themes_of(release):
+        table = read_rows(release, theme, [*columns, "preview"])
         counts[theme] = table.num_rows
         if theme in readers.ids:
             rows = {row["task"]: _plain(row, columns) for row in table.to_pylist()}
@@ -193,10 +194,10 @@ def _plain(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
 def _read_with_webdataset(readers: Readers) -> None:
     wanted = {tar.shard: {row.member: row.hex for row in tar.read} for tar in readers.tars}
     paths = {tar.shard: str(tar.path.resolve()) for tar in readers.tars}
-    if readers.place.local:
-        paired = paired_shards(readers.place, readers.members, readers.count)
+    if readers.release.local:
+        paired = paired_shards(readers.release, readers.members, readers.count)
         wanted |= paired
-        paths |= {shard: str((readers.place.folder / shard).resolve()) for shard in paired}
+        paths |= {shard: str((readers.release.folder / shard).resolve()) for shard in paired}
     answer = readers.run(
         "webdataset", {"tars": {shard: [path, readers.count] for shard, path in paths.items()}}
     )
@@ -241,20 +242,20 @@ def _tar(readers: Readers, tar: SampledTar, *words: str) -> str | None:
 
 
 def _read_with_kiwi(readers: Readers) -> None:
-    place = readers.place
+    release = readers.release
     for theme, ids in readers.ids.items():
         folder = readers.scratch / f"kiwi-{theme}"
         for row in readers.members[theme]:
             if row.id in ids and row.kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO):
                 path = folder / row.kind.path(row.id)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(place.member(row) or b"")
+                path.write_bytes(release.member(row) or b"")
         csv = layout.prompts_csv(theme)
-        if csv not in place.files:
+        if csv not in release.files:
             readers.report.note(csv, "Kiwi-Edit finds no csv")
             continue
-        place.need([csv])
-        task = {"csv": str((place.folder / csv).resolve()), "folder": str(folder), "ids": ids}
+        release.need([csv])
+        task = {"csv": str((release.folder / csv).resolve()), "folder": str(folder), "ids": ids}
         answer = readers.run("kiwi", task)
         if answer is not None:
             _compare_pairs(readers, theme, ids, answer)
@@ -264,7 +265,7 @@ def _compare_pairs(
     readers: Readers, theme: str, ids: Sequence[str], answer: Mapping[str, Mapping[str, Any]]
 ) -> None:
     csv = layout.prompts_csv(theme)
-    table = read_rows(readers.place, theme, ["task", "prompt", "frames", "width", "height"])
+    table = read_rows(readers.release, theme, ["task", "prompt", "frames", "width", "height"])
     rows = {row["task"]: row for row in table.to_pylist()}
     for sample_id in ids:
         found, row = answer.get(sample_id), rows[sample_id]
@@ -287,9 +288,9 @@ def _read_with_ours(readers: Readers) -> None:
         if row.id in readers.chosen
     }
     whole = [one for one in readers.chosen if all((one, kind.name) in rows for kind in KINDS)]
-    place, commit = readers.where, readers.place.commit
+    where, commit = readers.where, readers.release.commit
     task = {
-        "where": place if commit is None else f"{place}@{commit}",
+        "where": where if commit is None else f"{where}@{commit}",
         "ids": whole,
         "kinds": list(KIND_BY_NAME),
         "cache": str(readers.scratch / "cache"),
@@ -333,12 +334,12 @@ class SampledTar:
 
 
 def sample_tars(
-    place: Place, members: Mapping[str, Sequence[Artifact]], count: int, scratch: Path
+    release: Verified, members: Mapping[str, Sequence[Artifact]], count: int, scratch: Path
 ) -> Iterator[SampledTar]:
     """A tar of each kind of each theme, with `count` members to read.
 
     Args:
-        place: The release.
+        release: The release.
         members: The rows of each theme.
         count: How many members are read.
         scratch: A folder for the beginnings of tars of a Hub.
@@ -346,33 +347,33 @@ def sample_tars(
     for theme, rows in members.items():
         for kind in KINDS:
             shards = sorted({row.file for row in rows if row.kind == kind})
-            if not shards or shards[0] not in place.files:
+            if not shards or shards[0] not in release.files:
                 continue
             held = sorted((row for row in rows if row.file == shards[0]), key=lambda row: row.offset)
             read = held[:count]
-            if place.local:
-                path = place.folder / shards[0]
+            if release.local:
+                path = release.folder / shards[0]
             else:
                 path = scratch / f"{theme}-{kind.name}.tar"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 end = read[-1].offset - BLOCK + member_bytes(read[-1].size)
-                there = min(end, place.files[shards[0]].size)
-                path.write_bytes(place.read(shards[0], 0, there) + bytes(END_BYTES))
+                there = min(end, release.files[shards[0]].size)
+                path.write_bytes(release.read(shards[0], 0, there) + bytes(END_BYTES))
                 held = read
             yield SampledTar(shards[0], path, tuple(held), tuple(read))
 
 
 def paired_shards(
-    place: Place, members: Mapping[str, Sequence[Artifact]], count: int
+    release: Verified, members: Mapping[str, Sequence[Artifact]], count: int
 ) -> dict[str, dict[str, str]]:
     """The first paired shard of each theme of a folder -> the sha256 of what its first samples must hold."""
-    options = place.document(layout.PROVENANCE, "provenance")["options"]
+    options = release.provenance().document["options"]
     streams = options.get("webdataset", {}).get("streams", ())
     kinds = {kind.field: kind for kind in map(KIND_BY_NAME.__getitem__, streams)}
     found = {}
     for theme, rows in members.items():
         shard = layout.webdataset_shard(theme, 0)
-        if shard in place.files:
+        if shard in release.files:
             ids = sorted({row.id for row in rows})[:count]
             by_key = {(row.id, row.kind): row.hex for row in rows}
             found[shard] = {
@@ -392,14 +393,14 @@ _SHOWN_LINES = 3  # of what a library says when it fails
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReaderAnswer:
     """What a consumer read, or how it failed."""
 
     value: Any = None
     failure: str | None = None
 
 
-def run_consumer(name: str, task: dict[str, Any], scratch: Path, *, offline: bool) -> Answer:
+def run_consumer(name: str, task: dict[str, Any], scratch: Path, *, offline: bool) -> ReaderAnswer:
     """Run `readers/read_<name>.py`.
 
     Args:
@@ -423,11 +424,11 @@ def run_consumer(name: str, task: dict[str, Any], scratch: Path, *, offline: boo
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Answer(failure=f"no answer within {_PATIENCE:.0f} s")
+        return ReaderAnswer(failure=f"no answer within {_PATIENCE:.0f} s")
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()][-_SHOWN_LINES:]
-        return Answer(failure=" / ".join(said) or f"exit code {done.returncode}")
-    return Answer(json.loads(done.stdout.splitlines()[-1]))
+        return ReaderAnswer(failure=" / ".join(said) or f"exit code {done.returncode}")
+    return ReaderAnswer(json.loads(done.stdout.splitlines()[-1]))
 
 
 def _environment(home: Path, *, offline: bool) -> dict[str, str]:

@@ -16,8 +16,8 @@ from sparkle._processes import pool_of
 from sparkle._progress import Progress
 from sparkle.builders.checks.files import HashJob, check_files
 from sparkle.builders.release.manifest import FileEntry, hash_by_git
-from sparkle.hub.verify.place import CLIENTS_OWN, Place
 from sparkle.hub.verify.report import LevelReport, VerifyOptions
+from sparkle.hub.verify.verified import CLIENTS_OWN, Verified
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 
@@ -26,45 +26,45 @@ _JOB_BYTES, _JOB_FILES = 256 << 20, 500  # of a job; tars are larger and stand a
 
 
 def verify_integrity(
-    place: Place, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
+    release: Verified, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
 ) -> None:
     """Compare every file with the manifest; findings go to the report."""
-    report.findings += place.manifest_findings
-    if place.manifest_findings:
+    report.findings += release.manifest_findings
+    if release.manifest_findings:
         return
-    report.files = len(place.entries)
-    if place.local:
-        check_folder(place, report, progress, workers)
-        report.bytes = sum(entry.size for entry in place.listed)
+    report.files = len(release.entries)
+    if release.local:
+        check_folder(release, report, progress, workers)
+        report.bytes = sum(entry.size for entry in release.listed)
         report.claim = "every file has the bytes that the manifest lists, and there is no other file"
     else:
-        _check_hub(place, report, options, progress)
+        _check_hub(release, report, options, progress)
         report.claim = "by the Hub's own hashes, every file is the one that the manifest lists"
 
 
-def check_folder(place: Place, report: LevelReport, progress: Progress, workers: int) -> None:
+def check_folder(release: Verified, report: LevelReport, progress: Progress, workers: int) -> None:
     """Hash every file of a folder; what is not as the manifest lists it goes to the report."""
     found = [
         finding
-        for finding in check_files(place.folder, place.listed)
+        for finding in check_files(release.folder, release.listed)
         if not finding.file.startswith(CLIENTS_OWN)
     ]
     report.findings += found
     wrong = {finding.file for finding in found}
-    jobs = _jobs(place, [entry for entry in place.listed if entry.path not in wrong])
+    jobs = _jobs(release, [entry for entry in release.listed if entry.path not in wrong])
     with progress("hashing files", len(jobs)) as advance, pool_of(workers) as pool:
         for findings in pool(jobs):
             report.findings += findings
             advance()
-    for entry in place.listed:
+    for entry in release.listed:
         if entry.git_sha1 is not None and entry.path not in wrong:
-            found_sha1 = hash_by_git((place.folder / entry.path).read_bytes())
+            found_sha1 = hash_by_git((release.folder / entry.path).read_bytes())
             if found_sha1 != entry.git_sha1:
                 problem = "another git hash than in the manifest"
                 report.note(entry.path, problem, got=found_sha1, wanted=entry.git_sha1)
 
 
-def _jobs(place: Place, entries: Sequence[FileEntry]) -> list[HashJob]:
+def _jobs(release: Verified, entries: Sequence[FileEntry]) -> list[HashJob]:
     """What is hashed at a time, large files first: the last job is then a short one."""
     jobs: list[HashJob] = []
     batch: list[FileEntry] = []
@@ -73,22 +73,22 @@ def _jobs(place: Place, entries: Sequence[FileEntry]) -> list[HashJob]:
         batch.append(entry)
         size += entry.size
         if size >= _JOB_BYTES or len(batch) >= _JOB_FILES:
-            jobs.append(HashJob(place.folder, tuple(batch)))
+            jobs.append(HashJob(release.folder, tuple(batch)))
             batch, size = [], 0
-    return [*jobs, HashJob(place.folder, tuple(batch))] if batch else jobs
+    return [*jobs, HashJob(release.folder, tuple(batch))] if batch else jobs
 
 
-def _check_hub(place: Place, report: LevelReport, options: VerifyOptions, progress: Progress) -> None:
-    _check_names(place, report)
+def _check_hub(release: Verified, report: LevelReport, options: VerifyOptions, progress: Progress) -> None:
+    _check_names(release, report)
     unknown = []
-    for entry in place.listed:
-        file = place.files.get(entry.path)
+    for entry in release.listed:
+        file = release.files.get(entry.path)
         if file is None:
             continue
         if file.size != entry.size:
             problem = "another size than in the manifest"
             report.note(entry.path, problem, got=file.size, wanted=entry.size)
-        elif file.sha256 is not None:
+        elif file.sha256:
             _compare(report, entry, file.sha256, entry.sha256)
         elif file.git_sha1 is not None and entry.git_sha1 is not None:
             _compare(report, entry, file.git_sha1, entry.git_sha1)
@@ -98,11 +98,11 @@ def _check_hub(place: Place, report: LevelReport, options: VerifyOptions, progre
     if paths:
         options.say(
             f"integrity: {len(paths):,} text files whose git hash the manifest does not list are fetched "
-            f"({place.sizes(paths):,} bytes)"
+            f"({release.sizes(paths):,} bytes)"
         )
-    place.need(paths, progress, "fetching text")
+    release.need(paths, progress, "fetching text")
     for entry in unknown:
-        _compare(report, entry, sha256_file(place.folder / entry.path), entry.sha256)
+        _compare(report, entry, sha256_file(release.folder / entry.path), entry.sha256)
 
 
 def _compare(report: LevelReport, entry: FileEntry, got: str, wanted: str) -> None:
@@ -111,13 +111,13 @@ def _compare(report: LevelReport, entry: FileEntry, got: str, wanted: str) -> No
         report.note(entry.path, _OTHER, got=got, wanted=wanted)
 
 
-def _check_names(place: Place, report: LevelReport) -> None:
-    for path in sorted(place.files.keys() - place.entries.keys() - {layout.MANIFEST}):
+def _check_names(release: Verified, report: LevelReport) -> None:
+    for path in sorted(release.files.keys() - release.entries.keys() - {layout.MANIFEST}):
         report.note(path, "the manifest does not list this file")
-    for path in sorted(place.entries.keys() - place.files.keys()):
+    for path in sorted(release.entries.keys() - release.files.keys()):
         report.note(path, "the manifest lists this file", got="nothing", wanted="a file")
     for name in (layout.CARD, layout.PROVENANCE):
-        if name not in place.entries:
+        if name not in release.entries:
             report.note(
                 layout.MANIFEST, "a file of every release is not listed", pointer="/files", wanted=name
             )

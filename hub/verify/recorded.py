@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.builders.release.tables import MEASURE_COLUMNS
-from sparkle.hub.verify.place import Place, member_rows, read_rows, table_paths
+from sparkle.hub.verify.verified import Verified, member_rows, read_rows
 from sparkle.media.decode import iter_frames
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
@@ -60,16 +60,16 @@ class Recorded:
     members: Mapping[str, Artifact]
 
 
-def files_of(place: Place, ids: Sequence[str]) -> list[str]:
+def files_of(release: Verified, ids: Sequence[str]) -> list[str]:
     """The files that say something of these samples."""
     themes = sorted({theme_of(sample_id) for sample_id in ids})
     lines = [
         path for theme in themes for path in (layout.metadata_jsonl(theme), *_record_files(theme).values())
     ]
-    return [*(path for theme in themes for path in table_paths(place, theme)), *lines]
+    return [*(path for theme in themes for path in layout.tables_of(theme, release.files)), *lines]
 
 
-def read_recorded(place: Place, ids: Sequence[str]) -> list[Recorded]:
+def read_recorded(release: Verified, ids: Sequence[str]) -> list[Recorded]:
     """What the release says of some samples.
 
     Raises:
@@ -78,20 +78,20 @@ def read_recorded(place: Place, ids: Sequence[str]) -> list[Recorded]:
     found = []
     for theme in sorted({theme_of(sample_id) for sample_id in ids}):
         wanted = [sample_id for sample_id in ids if theme_of(sample_id) == theme]
-        place.need(files_of(place, wanted))
+        release.need(files_of(release, wanted))
         lines = {
-            step: _lines(place, path, wanted)
+            step: _lines(release, path, wanted)
             for step, path in {"compose": layout.metadata_jsonl(theme), **_record_files(theme)}.items()
         }
-        rows = _rows(place, theme, wanted)
-        members = [row for row in member_rows(place, theme) if row.id in rows]
+        rows = _rows(release, theme, wanted)
+        members = [row for row in member_rows(release, theme) if row.id in rows]
         for sample_id in wanted:
             told = {step: values[sample_id] for step, values in lines.items()}
-            found.append(_recorded(place, sample_id, rows[sample_id], told, members))
+            found.append(_recorded(release, sample_id, rows[sample_id], told, members))
     return sorted(found, key=lambda recorded: recorded.id)
 
 
-def write_artifacts(place: Place, recorded: Recorded, folder: Path) -> list[Artifact]:
+def write_artifacts(release: Verified, recorded: Recorded, folder: Path) -> list[Artifact]:
     """Write a sample's artifacts below a folder; returns those that are not what their rows say.
 
     Raises:
@@ -99,7 +99,7 @@ def write_artifacts(place: Place, recorded: Recorded, folder: Path) -> list[Arti
     """
     wrong = []
     for member in recorded.members.values():
-        data = place.member(member)
+        data = release.member(member)
         if data is None or sha256_bytes(data) != member.hex:
             wrong.append(member)
             continue
@@ -113,38 +113,38 @@ def _record_files(theme: str) -> dict[str, str]:
     return {step: layout.record_file(theme, step) for step in layout.RECORD_FILES}
 
 
-def _rows(place: Place, theme: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _rows(release: Verified, theme: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Of each sample its row, as far as it is needed."""
     columns = ["task", "frames", "width", "height", "source_sha256", *MEASURE_COLUMNS]
     wanted = set(ids)
-    rows = read_rows(place, theme, columns).to_pylist()
+    rows = read_rows(release, theme, columns).to_pylist()
     return {row["task"]: row for row in rows if row["task"] in wanted}
 
 
-def _lines(place: Place, path: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def _lines(release: Verified, path: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Of each sample its line in a file of JSON lines; lines of others are not parsed."""
-    if path not in place.files:
-        raise ReleaseError("a file of the release is missing", wanted=path, where=place.name)
+    if path not in release.files:
+        raise ReleaseError("a file of the release is missing", wanted=path, where=release.name)
     marks = {sample_id: f'"{sample_id}"'.encode() for sample_id in ids}
     found: dict[str, dict[str, Any]] = {}
-    with (place.folder / path).open("rb") as lines:
+    with (release.folder / path).open("rb") as lines:
         for number, (_, line) in enumerate(bounded_lines(lines), 1):
             if any(mark in line for mark in marks.values()):
                 try:
                     value = parse_strict(line)
                 except RecordError as error:
-                    where = f"{place.name} {path}:{number}"
+                    where = f"{release.name} {path}:{number}"
                     raise ReleaseError(error.problem, got=error.got, where=where) from None
                 if isinstance(value, dict) and value.get("id") in marks:
                     found[value["id"]] = value
     for sample_id in ids:
         if sample_id not in found:
-            raise ReleaseError("a sample has no line", wanted=sample_id, where=f"{place.name} {path}")
+            raise ReleaseError("a sample has no line", wanted=sample_id, where=f"{release.name} {path}")
     return found
 
 
 def _recorded(
-    place: Place,
+    release: Verified,
     sample_id: str,
     row: Mapping[str, Any],
     told: Mapping[str, dict[str, Any]],
@@ -165,7 +165,7 @@ def _recorded(
         records = {step: r.STEP_RECORDS[step].from_json(value) for step, value in values.items()}
     except (RecordError, KeyError) as error:
         problem = "what the release says of a sample cannot be read"
-        raise ReleaseError(problem, got=error, where=f"{place.name} {sample_id}") from None
+        raise ReleaseError(problem, got=error, where=f"{release.name} {sample_id}") from None
     return Recorded(
         sample_id,
         metadata["prompt"],

@@ -23,14 +23,14 @@ from pathlib import Path
 from sparkle._files import BLOCK_BYTES, atomic_path, remove_leftovers, safe_join, write_atomic
 from sparkle._progress import Progress
 from sparkle.builders.checks.files import check_document
-from sparkle.builders.reading.folder import FolderRemote
-from sparkle.builders.reading.hub import open_stream, read_range
+from sparkle.builders.reading.folder import FolderPlace
+from sparkle.builders.reading.place import Place, read_exactly
 from sparkle.builders.release.assign import tar_bytes
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.tar import hash_tar
 from sparkle.hub.verify.integrity import check_folder
-from sparkle.hub.verify.place import Place, Readable, member_rows, themes_of
 from sparkle.hub.verify.report import LevelReport, Mended
+from sparkle.hub.verify.verified import Verified, member_rows, themes_of
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
@@ -40,7 +40,7 @@ _RANGE_BYTES = 64 << 20  # the most of a request: what is held in memory at a ti
 
 
 def repair_folder(
-    folder: Path, origin: Readable, progress: Progress, say: Callable[[str], None], workers: int
+    folder: Path, origin: Place, progress: Progress, say: Callable[[str], None], workers: int
 ) -> tuple[Mended, ...]:
     """Mend a release's folder.
 
@@ -52,21 +52,21 @@ def repair_folder(
     # Files first: the tables say where members are.
     for tars in (False, True):
         with tempfile.TemporaryDirectory(prefix="sparkle-repair-") as scratch:
-            place = Place(FolderRemote(folder), Path(scratch))
+            release = Verified(FolderPlace(folder), Path(scratch))
             broken = [
-                entry for entry in _broken(place, progress, workers) if entry.path.endswith(".tar") == tars
+                entry for entry in _broken(release, progress, workers) if entry.path.endswith(".tar") == tars
             ]
-            members = _members(place) if tars and broken else {}
+            members = _members(release) if tars and broken else {}
             with progress("mending tars" if tars else "mending files", len(broken)) as advance:
                 for entry in broken:
-                    mended += _mend(place, entry, members.get(entry.path, []), origin, say)
+                    mended += _mend(release, entry, members.get(entry.path, []), origin, say)
                     advance()
     fetched = sum(found.fetched for found in mended)
     say(f"repair: {len(mended)} files mended, {fetched:,} bytes fetched from {origin.name}")
     return tuple(mended)
 
 
-def _mend_manifest(folder: Path, origin: Readable) -> Iterator[Mended]:
+def _mend_manifest(folder: Path, origin: Place) -> Iterator[Mended]:
     theirs = origin.fetch(layout.MANIFEST).read_bytes()
     path = folder / layout.MANIFEST
     if not path.is_file() or check_document(folder, layout.MANIFEST, "manifest")[1]:
@@ -82,34 +82,34 @@ def _mend_manifest(folder: Path, origin: Readable) -> Iterator[Mended]:
         )
 
 
-def _broken(place: Place, progress: Progress, workers: int) -> list[FileEntry]:
+def _broken(release: Verified, progress: Progress, workers: int) -> list[FileEntry]:
     """What the manifest lists and the folder does not have as it should be."""
     report = LevelReport("integrity")
-    check_folder(place, report, progress, workers)
+    check_folder(release, report, progress, workers)
     wrong = {finding.file for finding in report.findings}
-    return [entry for entry in place.listed if entry.path in wrong]
+    return [entry for entry in release.listed if entry.path in wrong]
 
 
-def _members(place: Place) -> dict[str, list[Artifact]]:
+def _members(release: Verified) -> dict[str, list[Artifact]]:
     """The members of every tar that we wrote, by id."""
-    if "imported" in place.document(layout.PROVENANCE, "provenance"):
+    if release.provenance().imported:
         return {}
     found: defaultdict[str, list[Artifact]] = defaultdict(list)
-    for theme in themes_of(place):
-        for row in member_rows(place, theme):
+    for theme in themes_of(release):
+        for row in member_rows(release, theme):
             found[row.file].append(row)
     return found
 
 
 def _mend(
-    place: Place,
+    release: Verified,
     entry: FileEntry,
     members: Sequence[Artifact],
-    origin: Readable,
+    origin: Place,
     say: Callable[[str], None],
 ) -> Iterator[Mended]:
     """Mend a file; what cannot be mended is said, and stays as it was."""
-    target = safe_join(place.folder, entry.path)
+    target = safe_join(release.folder, entry.path)
     if entry.path == layout.CARD and target.is_file():
         say(f"repair: {entry.path} is not what was released and is left alone; delete it to have it fetched")
         return
@@ -123,11 +123,11 @@ def _mend(
         say(f"repair: {entry.path} could not be mended: {' '.join(str(error).split())}")
 
 
-def _fetch_whole(target: Path, entry: FileEntry, origin: Readable) -> Mended:
+def _fetch_whole(target: Path, entry: FileEntry, origin: Place) -> Mended:
     """Fetch a file; it takes its place only when it is what the manifest lists."""
     with atomic_path(target) as temporary:
         digest = hashlib.sha256()
-        with open_stream(origin, entry.path) as stream, temporary.open("wb") as file:
+        with origin.open(entry.path) as stream, temporary.open("wb") as file:
             while block := stream.read(BLOCK_BYTES):
                 digest.update(block)
                 file.write(block)
@@ -135,7 +135,7 @@ def _fetch_whole(target: Path, entry: FileEntry, origin: Readable) -> Mended:
     return Mended(entry.path, 0, entry.size)
 
 
-def _mend_tar(target: Path, entry: FileEntry, members: Sequence[Artifact], origin: Readable) -> Mended:
+def _mend_tar(target: Path, entry: FileEntry, members: Sequence[Artifact], origin: Place) -> Mended:
     """Write a tar again of the members that are right, and of the others as the origin has them."""
     fetched: dict[str, bytes] = {}
     count = size = 0
@@ -151,7 +151,7 @@ def _mend_tar(target: Path, entry: FileEntry, members: Sequence[Artifact], origi
                 fetched.clear()
                 run = _run_of_broken(old.fileno(), members, index)
                 start = run[0].offset
-                block = read_range(origin, entry.path, start, run[-1].offset + run[-1].size - start)
+                block = read_exactly(origin, entry.path, start, run[-1].offset + run[-1].size - start)
                 count, size = count + len(run), size + len(block)
                 for one in run:
                     fetched[one.id] = block[one.offset - start :][: one.size]
@@ -184,10 +184,10 @@ def _whole(file: int, member: Artifact) -> bytes | None:
     return data if len(data) == member.size and sha256_bytes(data) == member.hex else None
 
 
-def _require(sha256: str, entry: FileEntry, origin: Readable) -> None:
+def _require(sha256: str, entry: FileEntry, origin: Place) -> None:
     if sha256 != entry.sha256:
         raise _also_broken(entry.path, origin)
 
 
-def _also_broken(path: str, origin: Readable) -> ReleaseError:
+def _also_broken(path: str, origin: Place) -> ReleaseError:
     return ReleaseError("the origin does not have what the manifest lists", where=f"{origin.name} {path}")

@@ -25,10 +25,10 @@ from sparkle._progress import Progress
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import library_versions, processor
-from sparkle.hub.verify.place import Place, choose_samples
 from sparkle.hub.verify.recorded import Recorded, files_of, read_recorded, write_artifacts
-from sparkle.hub.verify.replay_steps import Replay, SampleResult, StepResult
+from sparkle.hub.verify.replay_steps import Rerun, SampleResult, StepResult
 from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
+from sparkle.hub.verify.verified import Verified, choose_samples
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import canonical_json
 from sparkle.schemas.errors import ConfigError, RecordError
@@ -39,7 +39,7 @@ _SHARD = "shard"  # what differs between the shards of one run
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RecordedConfig:
     """A configuration that a release records.
 
     Attributes:
@@ -66,20 +66,20 @@ class Recipe:
 
 
 def verify_replay(
-    place: Place, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
+    release: Verified, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
 ) -> None:
     """Run samples again; what differs goes to the report."""
-    recipes = read_recipes(place.document(layout.PROVENANCE, "provenance"))
-    ids = choose_samples(place, options.sample, options.seed)
-    if not place.local:
-        text = files_of(place, ids)
+    recipes = read_recipes(release.provenance().document)
+    ids = choose_samples(release, options.sample, options.seed)
+    if not release.local:
+        text = files_of(release, ids)
         options.say(
-            f"replay: {len(text)} files are fetched ({place.sizes(text):,} bytes), and {len(ids)} samples"
+            f"replay: {len(text)} files are fetched ({release.sizes(text):,} bytes), and {len(ids)} samples"
         )
-    samples = read_recorded(place, ids)
+    samples = read_recorded(release, ids)
     with tempfile.TemporaryDirectory(prefix="sparkle-replay-") as scratch:
         folder = Path(scratch, "recorded")
-        whole = [recorded for recorded in samples if _take_out(place, recorded, folder, report)]
+        whole = [recorded for recorded in samples if _take_out(release, recorded, folder, report)]
         with LocalExecutor(max(1, min(workers, len(whole)))) as executor:
             results = _best(recipes, whole, folder, Path(scratch), executor, progress)
     for result, recipe in results:
@@ -89,7 +89,7 @@ def verify_replay(
     _tell(report, results)
 
 
-def read_recipes(document: Mapping[str, Any]) -> list[Recipe]:
+def read_recipes(document: Mapping[str, Any]) -> list[RecordedConfig]:
     """The configurations that a provenance records, each once.
 
     Raises:
@@ -97,11 +97,11 @@ def read_recipes(document: Mapping[str, Any]) -> list[Recipe]:
     """
     if not document["runs"]:
         raise NotProvedError("the release was imported: nothing records how its samples were made")
-    found: dict[bytes, Recipe] = {}
+    found: dict[bytes, RecordedConfig] = {}
     for run in document["runs"]:
         table = {name: value for name, value in run["config"].items() if name != _SHARD}
         try:
-            recipe = Recipe(RunConfig.from_json(table), run["packages"])
+            recipe = RecordedConfig(RunConfig.from_json(table), run["packages"])
         except (RecordError, ConfigError) as error:
             raise NotProvedError(
                 "the recorded configuration is not one that this version understands",
@@ -112,9 +112,9 @@ def read_recipes(document: Mapping[str, Any]) -> list[Recipe]:
     return list(found.values())
 
 
-def _take_out(place: Place, recorded: Recorded, folder: Path, report: LevelReport) -> bool:
+def _take_out(release: Verified, recorded: Recorded, folder: Path, report: LevelReport) -> bool:
     """Write a sample's artifacts; False, and a finding each, when some are not what the tables say."""
-    wrong = write_artifacts(place, recorded, folder)
+    wrong = write_artifacts(release, recorded, folder)
     for member in wrong:
         problem = "not replayed: another content than the sample's row names"
         report.note(member.file, problem, pointer=member.member, wanted=member.hex)
@@ -125,20 +125,20 @@ def _take_out(place: Place, recorded: Recorded, folder: Path, report: LevelRepor
 
 
 def _best(
-    recipes: Sequence[Recipe],
+    recipes: Sequence[RecordedConfig],
     samples: Sequence[Recorded],
     folder: Path,
     scratch: Path,
     executor: LocalExecutor,
     progress: Progress,
-) -> list[tuple[SampleResult, Recipe]]:
+) -> list[tuple[SampleResult, RecordedConfig]]:
     """Of each sample the configuration under which it comes farthest."""
-    best: dict[str, tuple[SampleResult, Recipe]] = {}
+    best: dict[str, tuple[SampleResult, RecordedConfig]] = {}
     for number, recipe in enumerate(recipes):
         open_samples = [one for one in samples if one.id not in best or best[one.id][0].first]
         if not open_samples:
             break
-        replay = Replay(
+        rerun = Rerun(
             recipe.config,
             open_samples,
             folder,
@@ -146,14 +146,14 @@ def _best(
             promises_bytes=recipe.promises_bytes,
             executor=executor,
         )
-        for result in replay.run(progress):
+        for result in rerun.run(progress):
             before = best.get(result.recorded.id)
             if before is None or result.reach > before[0].reach:
                 best[result.recorded.id] = result, recipe
     return [best[sample_id] for sample_id in sorted(best)]
 
 
-def _report(report: LevelReport, result: SampleResult, recipe: Recipe) -> None:
+def _report(report: LevelReport, result: SampleResult, recipe: RecordedConfig) -> None:
     """The first step of a sample that differs as findings, the others as a note."""
     first = result.first
     if first is None:
@@ -189,7 +189,7 @@ def _file_of(recorded: Recorded, step: StepResult, what: str) -> str:
     return layout.metadata_jsonl(theme) if step.step == "compose" else layout.data_folder(theme)
 
 
-def _tell(report: LevelReport, results: Sequence[tuple[SampleResult, Recipe]]) -> None:
+def _tell(report: LevelReport, results: Sequence[tuple[SampleResult, RecordedConfig]]) -> None:
     """What was proved, what could not be, and what differs between here and there."""
     steps = [step for result, _ in results for step in result.steps]
     tried = {step.step for step in steps if step.not_tried is None}
@@ -214,7 +214,7 @@ def _tell(report: LevelReport, results: Sequence[tuple[SampleResult, Recipe]]) -
     report.claim = f"{len(tried)} of 16 steps, run again on {len(results)} samples, make what was recorded"
 
 
-def _version_lines(recipe: Recipe) -> list[str]:
+def _version_lines(recipe: RecordedConfig) -> list[str]:
     return [
         f"{name} is {here or 'not installed'} here, the release was made with {recorded}"
         for name, (recorded, here) in sorted(recipe.others().items())

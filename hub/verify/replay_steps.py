@@ -93,7 +93,7 @@ class SampleResult:
         return STEP_NAMES.index(self.first.step) if self.first else len(STEP_NAMES)
 
 
-class Replay:
+class Rerun:
     """Runs samples again under one configuration.
 
     Args:

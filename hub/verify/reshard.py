@@ -19,11 +19,11 @@ from typing import BinaryIO
 from sparkle._files import BLOCK_BYTES
 from sparkle._processes import pool_of
 from sparkle._progress import Progress
+from sparkle.builders.reading.place import Place
 from sparkle.builders.release.assign import data_offsets
 from sparkle.builders.release.tar import hash_tar
-from sparkle.hub.verify.place import Opener, Place, member_rows, themes_of
 from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
-from sparkle.schemas import layout
+from sparkle.hub.verify.verified import Verified, member_rows, themes_of
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.validate import Finding
@@ -34,12 +34,14 @@ class ReshardJob:
     """Makes a tar again, in whichever process.
 
     Attributes:
-        opener: Opens the tar.
+        place: Where the tar is.
+        path: The tar.
         sha256: What the manifest lists for it.
         members: What the tables say is in it, by id.
     """
 
-    opener: Opener
+    place: Place
+    path: str
     sha256: str
     members: tuple[Artifact, ...]
 
@@ -65,7 +67,7 @@ class _Rebuild:
                 self._note(member.member, problem, got=f"byte {member.offset}", wanted=f"byte {offset}")
                 return self.findings
         try:
-            with self.job.opener() as stream:
+            with self.job.place.open(self.job.path) as stream:
                 made = hash_tar(
                     (member.member, member.size, self._data(stream, member)) for member in self.job.members
                 )
@@ -96,37 +98,37 @@ class _Rebuild:
             self.position += len(block)
 
     def _note(self, pointer: str, problem: str, *, got: str | None = None, wanted: str | None = None) -> None:
-        self.findings.append(Finding(self.job.opener.path, 0, pointer, problem, got, wanted))
+        self.findings.append(Finding(self.job.path, 0, pointer, problem, got, wanted))
 
 
 def verify_reshard(
-    place: Place, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
+    release: Verified, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
 ) -> None:
     """Make every tar again and compare it with the manifest; findings go to the report."""
-    if "imported" in place.document(layout.PROVENANCE, "provenance"):
+    if release.provenance().imported:
         raise NotProvedError("the release was imported: its tars are upstream's own and are not made again")
     members: defaultdict[str, list[Artifact]] = defaultdict(list)
     ids = set()
-    for theme in themes_of(place):
-        for row in member_rows(place, theme):
+    for theme in themes_of(release):
+        for row in member_rows(release, theme):
             members[row.file].append(row)
             ids.add(row.id)
     jobs = []
     for shard in sorted(members):
-        entry = place.entries.get(shard)
-        if entry is None or shard not in place.files:
+        entry = release.entries.get(shard)
+        if entry is None or shard not in release.files:
             report.note(shard, "rows name this tar, and it is not there or not in the manifest")
         else:
-            jobs.append(ReshardJob(place.opener(shard), entry.sha256, tuple(members[shard])))
-    size = place.sizes(job.opener.path for job in jobs)
-    if not place.local:
+            jobs.append(ReshardJob(release.place, shard, entry.sha256, tuple(members[shard])))
+    size = release.sizes(job.path for job in jobs)
+    if not release.local:
         options.say(f"reshard: {len(jobs):,} tars are streamed ({size:,} bytes); nothing is stored")
     with progress("making tars again", len(jobs)) as advance, pool_of(workers) as pool:
         for findings in pool(jobs):
             report.findings += findings
             advance()
-    if not place.local:
-        place.downloaded += size
+    if not release.local:
+        release.downloaded += size
     report.files, report.bytes, report.samples = len(jobs), size, len(ids)
     report.claim = (
         "every tar, made again from its members by the builder's rules, has the sha256 of the manifest"

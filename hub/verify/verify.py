@@ -14,14 +14,13 @@ from pathlib import Path
 
 from sparkle._processes import cpus, useful_workers
 from sparkle._progress import Progress, silent
-from sparkle.builders.reading.folder import FolderRemote
-from sparkle.builders.reading.place import open_remote
-from sparkle.hub.verify.place import Place, Readable
+from sparkle.builders.reading.place import open_place
 from sparkle.hub.verify.repair import repair_folder
 from sparkle.hub.verify.report import LevelReport, Mended, VerifyOptions, VerifyReport, order, timed
+from sparkle.hub.verify.verified import Verified
 from sparkle.schemas.errors import RecordError, ReleaseError, UnsafePathError
 
-_Level = Callable[[Place, LevelReport, VerifyOptions, Progress, int], None]
+_Level = Callable[[Verified, LevelReport, VerifyOptions, Progress, int], None]
 
 
 def verify_release(
@@ -39,45 +38,34 @@ def verify_release(
             be tried.
     """
     options = options or VerifyOptions()
-    remote = _open(str(where))
+    place = open_place(where)
     repaired: tuple[Mended, ...] = ()
     if options.origin is not None:
-        if not isinstance(remote, FolderRemote):
-            raise ReleaseError("only a folder can be repaired", got=remote.name, wanted="a release's folder")
+        if place.folder is None:
+            raise ReleaseError("only a folder can be repaired", got=place.name, wanted="a release's folder")
         workers = options.workers or cpus()
-        repaired = repair_folder(remote.folder, _open(options.origin), progress, options.say, workers)
+        repaired = repair_folder(place.folder, open_place(options.origin), progress, options.say, workers)
     with tempfile.TemporaryDirectory(prefix="sparkle-verify-") as scratch:
-        place = Place(remote, Path(scratch))
-        opened = place.downloaded
-        workers = options.workers or useful_workers(place.sizes(place.files))
-        reports = [_run(level, place, options, progress, workers) for level in order(options.levels)]
+        release = Verified(place, Path(scratch))
+        opened = release.downloaded
+        workers = options.workers or useful_workers(release.sizes(release.files))
+        reports = [_run(level, release, options, progress, workers) for level in order(options.levels)]
         reports[0].downloaded += opened  # the manifest counts to the first level
-    return VerifyReport(place.name, place.commit, tuple(reports), repaired)
+    return VerifyReport(release.name, release.commit, tuple(reports), repaired)
 
 
-def _open(name: str) -> Readable:
-    remote = open_remote(name)
-    if isinstance(remote, FolderRemote):
-        return remote
-    from sparkle.builders.reading.hub import HubRemote
-
-    if not isinstance(remote, HubRemote):
-        raise ReleaseError(
-            "this place cannot be read in parts", got=name, wanted="a folder or a Hub's dataset"
-        )
-    return remote
-
-
-def _run(level: str, place: Place, options: VerifyOptions, progress: Progress, workers: int) -> LevelReport:
-    before = place.downloaded
+def _run(
+    level: str, release: Verified, options: VerifyOptions, progress: Progress, workers: int
+) -> LevelReport:
+    before = release.downloaded
     with timed(LevelReport(level)) as report:
         run: _Level = getattr(import_module(f"sparkle.hub.verify.{level}"), f"verify_{level}")
         try:
-            run(place, report, options, progress, workers)
+            run(release, report, options, progress, workers)
         except (ReleaseError, RecordError, UnsafePathError) as error:  # what it stumbled over is wrong
             problem = f"the level cannot go on: {error.problem}"
             report.note(error.where or ".", problem, got=error.got, wanted=error.wanted)
-    report.downloaded = place.downloaded - before
+    report.downloaded = release.downloaded - before
     if report.missing is not None and options.required:
-        raise ReleaseError(f"level {level} cannot be tried", got=report.missing, where=place.name)
+        raise ReleaseError(f"level {level} cannot be tried", got=report.missing, where=release.name)
     return report

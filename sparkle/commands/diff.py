@@ -39,10 +39,10 @@ def diff(before: str, after: str, as_json: bool, as_changelog: bool) -> None:
         raise click.UsageError("--json and --changelog are two forms of the same answer: give one")
     terminal = Terminal(as_json=as_json)
     with terminal.guard():
-        from sparkle.builders.reading.place import open_remote
+        from sparkle.builders.reading.place import open_place
         from sparkle.hub.diff.release import compare_releases
 
-        found = compare_releases(open_remote(before), open_remote(after), terminal.progress)
+        found = compare_releases(open_place(before), open_place(after), terminal.progress)
     if as_changelog:
         print(changelog(found))
         return

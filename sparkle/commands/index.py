@@ -37,7 +37,7 @@ def index(where: str, out: Path, push: str | None, as_json: bool) -> None:
         summary = index_upstream(where, out, terminal.progress)
         pushed = None
         if push is not None:
-            from sparkle.builders.upstream.indexing import push_index
+            from sparkle.hub.targets.hub import push_index
 
             pushed = push_index(summary.out, push)
     problems = count_problems(summary.findings)

@@ -14,7 +14,6 @@ from sparkle.commands.console import Terminal
 if TYPE_CHECKING:
     from sparkle.builders.takedown.plan import Removal
 
-_HUB_SCHEME = "hf://datasets/"  # how `datasets` and fsspec write a repository
 _SHOWN_IDS = 5  # of the pairs that share a source; --json has all
 
 
@@ -69,9 +68,10 @@ def takedown(
     terminal = Terminal(as_json=as_json)
     asked = _Asked(ids, sources, dry_run, purge_history, yes)
     with terminal.guard():
+        from sparkle.builders.reading.repository import HUB_SCHEME
         from sparkle.hub.takedown.folder import folder_of
 
-        folder = None if release.startswith(_HUB_SCHEME) else folder_of(release)
+        folder = None if release.startswith(HUB_SCHEME) else folder_of(release)
         if folder is not None:
             if purge_history:
                 raise click.UsageError("--purge-history is for repositories: a folder keeps no history")
@@ -113,12 +113,13 @@ def _in_folder(terminal: Terminal, folder: Path, asked: _Asked) -> None:
 
 
 def _in_repository(terminal: Terminal, release: str, asked: _Asked) -> None:
-    from sparkle.hub.takedown import repository
+    from sparkle.builders.reading.repository import Repository
+    from sparkle.hub.takedown import repository as takedowns
     from sparkle.hub.targets.hub import HubTarget
 
-    repo, _, branch = release.removeprefix(_HUB_SCHEME).partition("@")
-    done = repository.take_down(
-        HubTarget(repo, branch or None, say=terminal.say),
+    named = Repository.parse(release)
+    done = takedowns.take_down(
+        HubTarget(named.name, named.revision, say=terminal.say),
         asked.ids,
         asked.sources,
         terminal.progress,
@@ -130,7 +131,7 @@ def _in_repository(terminal: Terminal, release: str, asked: _Asked) -> None:
     answer |= {"before": done.before, "commit": done.head}
     if done.edited is not None:
         answer |= {"changed": done.edited.changed, "deleted": done.edited.deleted}
-    answer |= _history(terminal, repo, branch or "main", asked, done.removal)
+    answer |= _history(terminal, named.name, named.revision or "main", asked, done.removal)
     terminal.result(_verdict(done.removal, release, dry_run=asked.dry_run), answer)
 
 

@@ -225,7 +225,7 @@ def test_a_damaged_tar_of_a_run_is_found(
     Path(held.file).write_bytes(data)
     with pytest.raises(ReleaseError, match="does not hold what the run recorded") as caught:
         build_release([run], tmp_path / "new", replace(options, preview=0))
-    assert content.name in str(caught.value.where)
+    assert held.member in str(caught.value.where)
     Path(held.file).unlink()
     with pytest.raises(RunError, match="missing"):
         build_release([run], tmp_path / "newer", replace(options, preview=0))

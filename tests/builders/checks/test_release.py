@@ -351,9 +351,9 @@ def test_parts_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     survey = Survey(tmp_path, "location", frozenset(list_files(tmp_path)))
     jobs = tar_jobs(survey, contents=True)
     take_tars(survey, jobs, (job() for job in jobs))
-    place = next(place for place in survey.places if place.file == "location_source_video_part00.tar")
-    assert list(compare("location", [place], place.keys, set())) == []
-    assert len(place.keys) == 102
+    slot = next(slot for slot in survey.slots if slot.file == "location_source_video_part00.tar")
+    assert list(compare("location", [slot], slot.keys, set())) == []
+    assert len(slot.keys) == 102
 
 
 # --- files and the manifest -------------------------------------------------------------------

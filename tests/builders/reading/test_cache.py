@@ -25,7 +25,7 @@ def test_the_cache_stays_below_its_limit_and_keeps_what_was_read_last(
 ) -> None:
     artifacts = artifacts_of(pairs, SOURCE_VIDEO, EDITED_VIDEO)
     limit = sum(artifact.size for artifact in artifacts) // 3
-    source = open_source(pairs.place, cache=tmp_path / "kept", cache_bytes=limit)
+    source = open_source(pairs.catalog, cache=tmp_path / "kept", cache_bytes=limit)
     for artifact in artifacts:
         source.read(artifact)
         source.read(artifacts[0])
@@ -51,7 +51,7 @@ def test_processes_that_fill_one_cache_do_no_harm(
     artifacts = artifacts_of(pairs, SOURCE_VIDEO, EDITED_VIDEO)
     limit = int(share * sum(artifact.size for artifact in artifacts))
     wanted = list(open_source(release).read_many(artifacts))
-    job = (pairs.place, tmp_path / "kept", limit, artifacts)
+    job = (pairs.catalog, tmp_path / "kept", limit, artifacts)
     with get_context("fork").Pool(4) as pool:
         assert pool.map(fill, [job] * 8, chunksize=1) == [wanted] * 8
     files = [path for path in (tmp_path / "kept").glob("??/*") if path.is_file()]
@@ -71,14 +71,14 @@ def test_what_a_kill_left_in_the_cache_is_counted_and_goes(hub: Any, pairs: Pair
     leftover.parent.mkdir(parents=True)
     leftover.write_bytes(bytes(limit))
     (tmp_path / "kept" / "total").write_bytes(b"")  # the kill came before the count was written
-    list(open_source(pairs.place, cache=tmp_path / "kept", cache_bytes=limit).read_many(artifacts))
+    list(open_source(pairs.catalog, cache=tmp_path / "kept", cache_bytes=limit).read_many(artifacts))
     assert not leftover.exists()
     assert 0 < sum(path.stat().st_size for path in (tmp_path / "kept").glob("??/*")) <= limit
 
 
 def test_a_kept_artifact_that_was_spoilt_is_fetched_again(hub: Any, pairs: Pairs, tmp_path: Path) -> None:
     artifact = pairs.artifact(0, SOURCE_VIDEO)
-    source = open_source(pairs.place, cache=tmp_path / "kept")
+    source = open_source(pairs.catalog, cache=tmp_path / "kept")
     wanted = source.read(artifact)
     (kept,) = (tmp_path / "kept").glob("??/*")
     kept.write_bytes(bytes(len(wanted)))
@@ -91,7 +91,7 @@ def test_a_disk_that_takes_no_more_is_said_once_and_read_on(
 ) -> None:
     artifacts = artifacts_of(pairs, SOURCE_VIDEO)
     wanted = list(open_source(release).read_many(artifacts))
-    source = open_source(pairs.place, cache=tmp_path / "kept")
+    source = open_source(pairs.catalog, cache=tmp_path / "kept")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     # The system refuses what is written behind this offset of a file, as a full disk does.
     resource.setrlimit(resource.RLIMIT_FSIZE, (artifacts[0].size // 2, limits[1]))

@@ -166,7 +166,7 @@ def test_shards_are_small_and_as_many_as_nodes_divide(tmp_path: Path) -> None:
     kinds = [SOURCE_VIDEO, EDITED_VIDEO]
     for count in (1, 63, 64, 65, 2000, 6400, 6401, 140_000):
         many = pairs.take([index % 3 for index in range(count)])
-        builder = PairsBuilder(many, open_source(pairs.place), kinds, {}, tmp_path / "cache")
+        builder = PairsBuilder(many, open_source(pairs.catalog), kinds, {}, tmp_path / "cache")
         (split,) = builder._split_generators(None)
         rows = split.gen_kwargs["rows"]
         assert [end for _, end in rows[:-1]] == [first for first, _ in rows[1:]]

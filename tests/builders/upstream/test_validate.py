@@ -10,7 +10,7 @@ import pytest
 
 from harness import upstream_folder
 from sparkle.builders.checks.release import CheckOptions, check_release
-from sparkle.builders.reading.folder import FolderRemote
+from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.upstream.import_ import ImportSummary, import_upstream
 from sparkle.hub.diff.release import UNTOUCHED, compare_releases
 from sparkle.schemas import layout
@@ -38,7 +38,7 @@ def test_two_imports_are_compared_like_releases(
     table = folder / layout.prompts_csv("location")
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
     release = import_upstream(folder, tmp_path / "release").out
-    found = compare_releases(FolderRemote(imported.out), FolderRemote(release))
+    found = compare_releases(FolderPlace(imported.out), FolderPlace(release))
     assert [theme.removed for theme in found.themes] == [(FOURTH,), ()]
     assert {shard.state for shard in found.files.shards} == {UNTOUCHED}
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from sparkle.builders.reading.folder import FolderRemote
+from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, list_files
 from sparkle.commands import hub
 from sparkle.commands.diff import changelog, to_json
@@ -22,7 +22,7 @@ from sparkle.schemas.layout import KINDS
 
 
 def compare(before: Path, after: Path) -> ReleaseDiff:
-    return compare_releases(FolderRemote(before), FolderRemote(after))
+    return compare_releases(FolderPlace(before), FolderPlace(after))
 
 
 @pytest.fixture(scope="module")

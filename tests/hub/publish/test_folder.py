@@ -15,7 +15,7 @@ import datasets
 import pytest
 from click.testing import CliRunner
 
-from sparkle.builders.reading.place import open_remote
+from sparkle.builders.reading.place import open_place
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
 from sparkle.commands.publish import publish
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
@@ -57,7 +57,7 @@ def test_readers_open_it_and_its_tags(releases: tuple[Path, Path], tmp_path: Pat
     for name in (str(place), f"{place}@v1.0"):
         rows = datasets.load_dataset(name, "location", split="train", cache_dir=str(tmp_path / "cache"))
         assert len(rows) == 5
-        assert open_remote(name).fetch(layout.MANIFEST).is_file()
+        assert open_place(name).fetch(layout.MANIFEST).is_file()
 
 
 def test_what_stands_already_is_not_copied_again(releases: tuple[Path, Path], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from harness import staging_server
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
-from sparkle.hub.publish.plan import LocalFiles, Plan, list_release, make_plan
+from sparkle.hub.publish.plan import PublishPlan, list_release, make_plan, note_files
 from sparkle.hub.targets.hub import HubTarget
 from sparkle.hub.targets.target import Limits, Standing
 from sparkle.schemas import layout
@@ -36,9 +36,9 @@ def planned(releases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("SPARKLE_CACHE", str(tmp_path))
     entries = list_release(releases[0])
 
-    def plan(limits: Limits, standing: Standing | None = None) -> Plan:
+    def plan(limits: Limits, standing: Standing | None = None) -> PublishPlan:
         target = HubTarget("owner/demo", limits=limits)
-        return make_plan(entries, LocalFiles(releases[0], entries), standing or Standing(), target)
+        return make_plan(note_files(releases[0], entries), standing or Standing(), target)
 
     return plan
 

@@ -15,11 +15,10 @@ import pytest
 from drawn_clips.synthetic import draw_clip
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.writer import build_release
-from sparkle.builders.reading.folder import FolderRemote
+from sparkle.builders.reading.folder import FolderPlace
 from sparkle.generation.config import load_config
 from sparkle.generation.run.driver import generate
 from sparkle.generation.run.sources import Listed
-from sparkle.hub.verify.place import Place, choose_samples
 from sparkle.hub.verify.report import (
     CONSISTENCY,
     INTEGRITY,
@@ -30,6 +29,7 @@ from sparkle.hub.verify.report import (
     VerifyOptions,
     VerifyReport,
 )
+from sparkle.hub.verify.verified import Verified, choose_samples
 from sparkle.hub.verify.verify import verify_release
 from sparkle.schemas import layout
 
@@ -198,11 +198,11 @@ def test_a_broken_artifact_is_not_replayed_and_said(release: Path, flip: Callabl
 
 
 def test_the_choice_of_samples_follows_from_the_seed(whole: Path, tmp_path: Path) -> None:
-    place = Place(FolderRemote(whole), tmp_path)
-    assert choose_samples(place, 3, 0) == choose_samples(place, 3, 0)
-    assert set(choose_samples(place, 3, 0)) < set(choose_samples(place, 5, 0))
-    assert len({tuple(choose_samples(place, 3, seed)) for seed in range(8)}) > 1
-    assert len(choose_samples(place, 100, 0)) == 8
+    release = Verified(FolderPlace(whole), tmp_path)
+    assert choose_samples(release, 3, 0) == choose_samples(release, 3, 0)
+    assert set(choose_samples(release, 3, 0)) < set(choose_samples(release, 5, 0))
+    assert len({tuple(choose_samples(release, 3, seed)) for seed in range(8)}) > 1
+    assert len(choose_samples(release, 100, 0)) == 8
 
 
 def _write_tar(path: Path, name: str, data: bytes) -> None:

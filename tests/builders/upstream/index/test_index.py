@@ -21,8 +21,9 @@ from harness import staging_server, upstream_folder
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
 from sparkle.builders.upstream.import_ import import_upstream
-from sparkle.builders.upstream.indexing import index_upstream, push_index
+from sparkle.builders.upstream.indexing import index_upstream
 from sparkle.commands.index import index as command
+from sparkle.hub.targets.hub import push_index
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError, UnreachableError
 from sparkle.schemas.layout import KINDS, SOURCE_VIDEO
@@ -33,7 +34,7 @@ REPO = "me/upstream"
 
 def read_all(pairs: Pairs) -> list[bytes]:
     artifacts = [pairs.artifact(row, kind) for row in range(len(pairs)) for kind in KINDS]
-    return list(open_source(pairs.place).read_many(artifacts))
+    return list(open_source(pairs.catalog).read_many(artifacts))
 
 
 def tables(folder: Path) -> dict[str, Any]:
@@ -260,7 +261,7 @@ def test_an_index_that_was_pushed_is_opened_by_its_name(folder: Path, tmp_path: 
         "from sparkle.schemas.layout import KINDS\n"
         "pairs = open_pairs('me/index')\n"
         "artifacts = [pairs.artifact(row, kind) for row in range(len(pairs)) for kind in KINDS]\n"
-        "print(len(list(open_source(pairs.place).read_many(artifacts))), pairs.place.remedy)\n"
+        "print(len(list(open_source(pairs.catalog).read_many(artifacts))), pairs.catalog.remedy)\n"
         "from datasets import load_dataset\n"
         "print(load_dataset('me/index', 'location', split='train').num_rows)"
     )

@@ -1,4 +1,4 @@
-"""Remotes; the Hub's is tested with the unmodified client, in another process, against a loopback server."""
+"""Places; the Hub's is tested with the unmodified client, in another process, against a loopback server."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from harness import loopback
-from sparkle.builders.reading.folder import FolderRemote
-from sparkle.builders.reading.place import open_remote
+from sparkle.builders.reading.folder import FolderPlace
+from sparkle.builders.reading.place import open_place
 from sparkle.commands.diff import to_json
 from sparkle.hub.diff.release import compare_releases
 from sparkle.schemas.errors import ReleaseError, UnsafePathError
@@ -51,7 +51,7 @@ def test_a_repository_is_compared_like_the_folder_it_holds(
     done = sparkle_hub(hub.url, home, "diff", "me/sparkle@v1.0", str(releases[1]), "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    wanted = to_json(compare_releases(FolderRemote(releases[0]), FolderRemote(releases[1])))
+    wanted = to_json(compare_releases(FolderPlace(releases[0]), FolderPlace(releases[1])))
     assert answer["before"] == "me/sparkle@v1.0"
     assert answer | {"before": ""} == json.loads(json.dumps(wanted)) | {"before": ""}
     read = {path.partition("/resolve/")[2] for method, path in hub.asked if method == "GET"} - {""}
@@ -103,18 +103,18 @@ def test_a_folder_comes_before_a_repository_of_the_same_name(
 ) -> None:
     monkeypatch.chdir(releases[0].parent.parent)
     name = f"{releases[0].parent.name}/{releases[0].name}"
-    remote = open_remote(name)
-    assert isinstance(remote, FolderRemote)
-    assert remote.name == name
+    place = open_place(name)
+    assert place.folder == releases[0]
+    assert place.name == name
 
 
 @pytest.mark.parametrize("name", ["", "no such place", "a/b/c", "one", "a/b@", "/no/such/folder"])
 def test_a_name_that_means_nothing_is_refused(name: str) -> None:
     with pytest.raises(ReleaseError, match="neither a folder nor a repository"):
-        open_remote(name)
+        open_place(name)
 
 
 @pytest.mark.parametrize("path", ["../before/manifest.json", "/etc/passwd", "data\\x"])
 def test_a_path_out_of_the_folder_is_refused(releases: tuple[Path, Path], path: str) -> None:
     with pytest.raises(UnsafePathError):
-        FolderRemote(releases[0]).fetch(path)
+        FolderPlace(releases[0]).fetch(path)
