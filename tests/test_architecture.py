@@ -171,6 +171,45 @@ def test_folders_are_never_imported_by_their_own_name(folder):
             assert name.split(".")[0] not in FOLDERS, f"{file} imports {name}: write sparkle.{name}"
 
 
+# What is outside of the package, or spelt out, and the modules that alone may use it: a prefix of their names.
+HOMES = {
+    "fcntl": ("sparkle._files",),
+    "pyarrow.parquet": ("sparkle.builders.release.tables",),
+    "huggingface_hub.HfApi": (
+        "sparkle.builders.reading.hub",
+        "sparkle.hub.targets.hub",
+        "sparkle.hub.takedown",
+    ),
+    "huggingface_hub.errors.HfHubHTTPError": ("sparkle.builders.reading.client",),
+    "huggingface_hub.HfFileSystem": (),
+}
+# The staging hub takes the part of the Hub: it has paths and locks of its own.
+STAGING = "sparkle.hub.staging"
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_what_is_outside_has_one_home(name):
+    wrong = [
+        module
+        for module, file in modules().items()
+        if name in imported_names(file) and not module.startswith((*HOMES[name], STAGING))
+    ]
+    assert wrong == []
+
+
+def test_paths_of_a_release_are_spelt_out_in_the_layout_alone():
+    folders = ("data/", "records/", "prompts/", "webdataset/")
+    wrong = []
+    for module, file in modules().items():
+        if module == "sparkle.schemas.layout" or module.startswith(STAGING):
+            continue
+        tree = ast.parse(file.read_text("utf-8"))
+        constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+        texts = [value for value in constants if isinstance(value, str)]
+        wrong += [f"{module}: {text!r}" for text in texts if text.startswith(folders)]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("command", ["main", "hub"])
 def test_help_imports_nothing_heavy(command):
     code = (

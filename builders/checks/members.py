@@ -4,11 +4,8 @@
   Each of those is a finding that names the member, and reading goes on behind it.
 - Nothing is extracted. With contents every byte is read: data is hashed, padding must be zero. So with the
   table's hashes a bit changed anywhere is found.
-
-A tar of an imported release, read in a worker in one pass as `check_members` reads those that we wrote.
-
-An import keeps upstream's tars as they are, so headers of any kind are fine; what is in them is compared with
-the tables in the same way.
+- An import keeps upstream's tars as they are, so there headers of any kind are fine; what is in them is
+  compared with the tables in the same way (`UpstreamTarJob`).
 """
 
 from __future__ import annotations

@@ -1,13 +1,10 @@
-"""A theme's Parquet rows, compared with the text files and the tars that they stand for.
+"""A theme's Parquet tables, compared with the text files and the tars that they stand for.
 
-- Rows are read in batches and compared column by column; a preview is never loaded, only whether it is there.
-- Recorded measures are judged by `rules` again, as the scores are in `check_lines`.
-
-A theme's table of records: its boxes, labels and reasonings are those of the JSON lines.
-
-- Row groups are read in workers, which hash what the JSON lines' workers hash (`check_lines`): so both are
-  compared without holding either.
-- Boxes are taken from Arrow's buffers: as Python objects they would take ten times as long.
+- Rows of pairs are read in batches and compared column by column; a preview is never loaded, only whether it
+  is there. Recorded measures are judged by `rules` again, as the scores are in `lines`.
+- Row groups of records are read in workers, which hash what the workers for JSON lines hash (`lines`): so
+  both are compared without holding either. Boxes are taken from Arrow's buffers: as Python objects they would
+  take ten times as long.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""A theme's tars: which there are, what is in them, and whether the artifacts of a sample fit each other.
+"""A theme's tars and loose files: which there are, what is in them, and whether artifacts fit each other.
 
 - `tar_jobs` are the reads, for as many workers as there are; `take_tars` puts their answers together.
-- Sizes are those that the artifacts' headers say (`check_shapes`): a pair has the same width, height and
-  number of frames, which is 4k+1, at the release's rate; masks, edges and frames fit their video. Whether
-  what a header says is there, decoding tells (`check_media`).
-
-The loose files of a theme: those of the first samples and no others, with their members' contents.
+- Sizes are those that the artifacts' headers say: a pair has the same width, height and number of frames,
+  which is 4k+1, at the release's rate; masks, edges and frames fit their video. Whether what a header says is
+  there, decoding tells (`media`).
+- Loose files are those of the first samples and no others, with their members' contents.
 """
 
 from __future__ import annotations

@@ -15,7 +15,9 @@ from typing import Any, BinaryIO, Protocol
 
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.repository import HUB_SCHEME, Repository
-from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.manifest import FileEntry, read_manifest
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ConfigError, MissingFileError, ReleaseError
 
 
@@ -151,3 +153,32 @@ def read_exactly(place: Place, path: str, start: int, size: int) -> bytes:
             where=f"{place.name} {path}",
         )
     return data
+
+
+def read_entries(place: Place) -> dict[str, FileEntry]:
+    """Return the files that a release lists, by path; raises ReleaseError where there is no release."""
+    manifest = find(place, layout.MANIFEST)
+    if manifest is None:
+        raise ReleaseError(
+            "not a release",
+            got=place.name,
+            wanted=f"a place with {layout.MANIFEST}",
+            fix="`sparkle build RUN --out RELEASE` makes one",
+        )
+    # A file that was fetched has its own name, so its folder can be read as that of a release.
+    return {entry.path: entry for entry in read_manifest(manifest.parent)}
+
+
+def fetch_listed(place: Place, entry: FileEntry) -> Path:
+    """Return what `place.fetch` does; raises ReleaseError when it is not the file that the manifest lists."""
+    file = place.fetch(entry.path)
+    size = file.stat().st_size
+    if size != entry.size or (found := sha256_file(file)) != entry.sha256:
+        raise ReleaseError(
+            "a file is not the one that the manifest lists",
+            got=f"{size} bytes" if size != entry.size else f"sha256 {found}",
+            wanted=f"{entry.size} bytes, sha256 {entry.sha256}",
+            where=f"{place.name} {entry.path}",
+            fix="`sparkle validate` says what is wrong with the release",
+        )
+    return file

@@ -262,7 +262,7 @@ def list_tar(path: Path) -> Iterator[Member]:
         total = path.stat().st_size
         position = 0
         while (head := file.read(BLOCK)) != bytes(BLOCK):
-            member = _parse(head, position)
+            member = parse_header(head, position)
             padded = -(-member.size // BLOCK) * BLOCK
             if member.offset + padded + END_BYTES > total:
                 raise ReleaseError("the tar ends inside a member", got=f"{total} bytes", where=member.name)
@@ -277,17 +277,22 @@ def list_tar(path: Path) -> Iterator[Member]:
             )
 
 
-def _parse(head: bytes, position: int) -> Member:
+def parse_header(head: bytes, position: int, tar: str = "") -> Member:
+    """Return the member whose header is at a byte of a tar that `write_tar` wrote.
+
+    Raises:
+        ReleaseError: it is no such header; the error names the place in `tar`.
+    """
     try:
         info = tarfile.TarInfo.frombuf(head, "ascii", "strict")
         expected = header(info.name, info.size)
     except (tarfile.HeaderError, UnicodeError, ValueError) as error:
-        raise ReleaseError("not a tar header", got=error, where=f"byte {position}") from None
+        raise ReleaseError("not a tar header", got=error, where=f"{tar} byte {position}".strip()) from None
     if head != expected:
         raise ReleaseError(
             "a tar header is not as this version writes it",
             got=f"uid {info.uid}, gid {info.gid}, mtime {info.mtime}, mode {info.mode:o}, type {info.type!r}",
             wanted="plain file, owner and time 0, mode 644, USTAR",
-            where=info.name,
+            where=f"{tar} {info.name}".strip(),
         )
     return Member(info.name, position + BLOCK, info.size)

@@ -32,7 +32,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -45,10 +44,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sparkle._files import BLOCK_BYTES, atomic_path
-from sparkle.builders.reading.place import Place, find
+from sparkle.builders.reading.place import Place, fetch_listed, read_entries
 from sparkle.builders.release.any_tar import TarEntry, TarStream
 from sparkle.builders.release.assign import BLOCK, END_BYTES, data_offsets, member_bytes
-from sparkle.builders.release.manifest import FileEntry, read_manifest
+from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.removed import (
     Provenance,
     Removed,
@@ -57,10 +56,9 @@ from sparkle.builders.release.removed import (
     source_mark,
 )
 from sparkle.builders.release.tables import pairs_schema, read_columns
-from sparkle.builders.release.tar import header
+from sparkle.builders.release.tar import parse_header
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
-from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES, parse_id, theme_of
 from sparkle.schemas.layout import KINDS, Kind
@@ -174,10 +172,7 @@ def plan_removal(place: Place, ids: Sequence[str], sources: Sequence[str]) -> Re
         ReleaseError: it is no release, a table cannot be read, it has no such id or source and never had, or
             nothing would be left of it.
     """
-    # A file that was fetched has its own name, so its folder can be read as that of a release.
-    if (manifest := find(place, layout.MANIFEST)) is None:
-        raise ReleaseError("not a release", wanted=layout.MANIFEST, where=place.name)
-    entries = {entry.path: entry for entry in read_manifest(manifest.parent)}
+    entries = read_entries(place)
     provenance = read_provenance(place.fetch(layout.PROVENANCE))
     rows = {theme: found for theme in THEMES if (found := _read_rows(place, theme, entries)) is not None}
     wanted_ids, wanted_sources = sorted(set(ids)), sorted({source.lower() for source in sources})
@@ -206,7 +201,7 @@ def _read_rows(place: Place, theme: str, entries: Mapping[str, FileEntry]) -> pa
         return None
     schema = pairs_schema()
     columns = [name for name in schema.names if name != "preview"]
-    tables = [read_columns(listed_file(place, entries[path]), columns, path) for path in paths]
+    tables = [read_columns(fetch_listed(place, entries[path]), columns, path) for path in paths]
     table = pa.concat_tables(tables).replace_schema_metadata(None).combine_chunks()
     found = table["task"].to_pylist()
     if table.schema != pa.schema([schema.field(name) for name in columns]) or found != sorted(set(found)):
@@ -349,20 +344,6 @@ def themes_of(ids: Sequence[str]) -> dict[str, int]:
     return {theme: themes.count(theme) for theme in THEMES if theme in themes}
 
 
-def listed_file(place: Place, entry: FileEntry) -> Path:
-    """A file of a release; raises ReleaseError when it is not the one that the manifest lists."""
-    file = place.fetch(entry.path)
-    if file.stat().st_size != entry.size or (found := sha256_file(file)) != entry.sha256:
-        raise ReleaseError(
-            "a file is not the one that the manifest lists, so nothing can be taken out of it",
-            got=f"{file.stat().st_size} bytes" if file.stat().st_size != entry.size else f"sha256 {found}",
-            wanted=f"{entry.size} bytes, sha256 {entry.sha256}",
-            where=entry.path,
-            fix="`sparkle validate` says what is wrong with the release",
-        )
-    return file
-
-
 # --- what a removal reads and writes ---------------------------------------------------------------
 
 
@@ -456,7 +437,7 @@ def cut_report(place: Place, entries: Mapping[str, FileEntry], ids: Set[str]) ->
 def _report(place: Place, entries: Mapping[str, FileEntry], ids: Set[str]) -> Iterator[tuple[bytes, bool]]:
     """Yield each line of the report, and whether it names one of some samples."""
     names = [sample_id.encode() for sample_id in ids]
-    with listed_file(place, entries[layout.IMPORT_REPORT]).open("rb") as lines:
+    with fetch_listed(place, entries[layout.IMPORT_REPORT]).open("rb") as lines:
         for line in lines:
             yield line, any(name in line for name in names)
 
@@ -471,7 +452,7 @@ def cut_foreign(place: Place, entry: FileEntry, ids: Set[str], target: Path) -> 
     Raises:
         ReleaseError: the tar is not the one that the manifest lists, or goes wrong on the way.
     """
-    source = listed_file(place, entry)
+    source = fetch_listed(place, entry)
     with source.open("rb") as file:
         members = list(TarStream(file, seek=True))
     runs, offsets = _plan(members, ids, entry.size)
@@ -519,7 +500,7 @@ def shards_with(place: Place, theme: str, entries: Mapping[str, FileEntry], ids:
 
     @cache
     def first(path: str) -> str:
-        return _sample(_parse(b"".join(place.read(path, 0, BLOCK)), path, 0)[0])
+        return _sample(parse_header(b"".join(place.read(path, 0, BLOCK)), 0, path).name)
 
     found = {bisect_right(paths, sample_id, key=first) - 1 for sample_id in ids} if paths else set()
     return [paths[index] for index in sorted(found) if index >= 0]
@@ -545,14 +526,14 @@ def cut_paired(place: Place, entry: FileEntry, ids: Set[str], target: Path) -> b
     with atomic_path(target) as temporary:
         with temporary.open("wb") as file:
             while (head := b"".join(stream.take(BLOCK))).strip(b"\0"):
-                name, size = _parse(head, entry.path, position)
-                stays = _sample(name) not in ids
+                member = parse_header(head, position, entry.path)
+                stays = _sample(member.name) not in ids
                 if stays:
                     file.write(head)
-                for block in stream.take(member_bytes(size) - BLOCK):
+                for block in stream.take(member_bytes(member.size) - BLOCK):
                     if stays:
                         file.write(block)
-                position += member_bytes(size)
+                position += member_bytes(member.size)
                 left |= stays
             file.write(bytes(END_BYTES))
         if stream.finish() != entry.sha256:
@@ -593,18 +574,6 @@ class _Stream:
         for block in self._blocks:
             self._digest.update(block)
         return self._digest.hexdigest()
-
-
-def _parse(head: bytes, path: str, position: int) -> tuple[str, int]:
-    """Name and size of the member whose header stands at a byte of a tar."""
-    try:
-        info = tarfile.TarInfo.frombuf(head, "ascii", "strict")
-        if head == header(info.name, info.size):
-            return info.name, info.size
-        problem: object = f"{info.name}, {info.size} bytes"
-    except (tarfile.HeaderError, UnicodeError, ValueError) as error:
-        problem = error
-    raise ReleaseError("not a tar as this version writes it", got=problem, where=f"{path}, byte {position}")
 
 
 def _sample(name: str) -> str:

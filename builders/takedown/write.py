@@ -53,7 +53,7 @@ from sparkle.builders.cards.card import render_card
 from sparkle.builders.cards.croissant import dump_croissant
 from sparkle.builders.cards.plots import PLOTS, draw_plots
 from sparkle.builders.cards.stats import read_stats
-from sparkle.builders.reading.place import Place
+from sparkle.builders.reading.place import Place, fetch_listed
 from sparkle.builders.release.assign import END_BYTES
 from sparkle.builders.release.formats import CSV_COLUMNS, jsonl_files
 from sparkle.builders.release.manifest import FileEntry, describe_file, dump_manifest
@@ -78,7 +78,6 @@ from sparkle.builders.takedown.plan import (
     cut_foreign,
     cut_paired,
     cut_report,
-    listed_file,
     names_sample,
     themes_of,
 )
@@ -210,7 +209,7 @@ class _Writer:
             (layout.records_parquet(theme), cut_records),
         ):
             if path in self.removal.entries:  # an import may lack it
-                write(listed_file(self.place, self.removal.entries[path]), self.target / path, gone)
+                write(fetch_listed(self.place, self.removal.entries[path]), self.target / path, gone)
                 self._list(path)
 
     def _rows(self, cut: ThemeCut) -> None:
@@ -258,7 +257,7 @@ class _Writer:
         check("provenance", document, where=layout.PROVENANCE)
         self._put(layout.PROVENANCE, dump_document(document))
         old = removal.entries.get(layout.CHANGELOG)
-        before = None if old is None else listed_file(self.place, old).read_bytes()
+        before = None if old is None else fetch_listed(self.place, old).read_bytes()
         changelog = add_section(before, themes_of(removal.ids))
         self._put(layout.CHANGELOG, changelog)
         pictured = document["options"].get("plots")

@@ -5,28 +5,24 @@ How it works
   csv and JSON lines are never opened.
 - Records are read only where their bytes differ. Themes are compared one after another, so memory is that
   of a few columns of one.
+- Files are compared by the manifests alone. A shard is untouched (same path, same bytes), rewritten (same
+  path, other bytes), new or deleted. To upload are the bytes of files whose content the older release does
+  not have under any path: a Hub keeps contents by their sha256. It is the most that is sent; what a Hub knows
+  in parts it takes in parts.
 - Nothing is written, and a rerun reads again; files of a Hub stay in its client's cache.
-
-How the files of two releases differ, from the lists in their manifests alone.
-
-- A shard is untouched (same path, same bytes), rewritten (same path, other bytes), new or deleted.
-- To upload are the bytes of files whose content the older release does not have under any path: a Hub
-  keeps contents by their sha256. It is the most that is sent; what a Hub knows in parts it takes in parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sparkle._progress import Progress, silent
-from sparkle.builders.reading.place import Place
-from sparkle.builders.release.manifest import FileEntry, read_manifest
+from sparkle.builders.reading.place import Place, fetch_listed, read_entries
+from sparkle.builders.release.manifest import FileEntry
 from sparkle.hub.diff.theme import Side, Table, ThemeDiff, compare_theme
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
-from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
 
 
@@ -80,9 +76,7 @@ class _Release:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        manifest = place.fetch(layout.MANIFEST)
-        # A fetched file has its own name, so its folder can be read as that of a release.
-        entries = {entry.path: entry for entry in read_manifest(manifest.parent)}
+        entries, manifest = read_entries(place), place.fetch(layout.MANIFEST)
         own = FileEntry(layout.MANIFEST, manifest.stat().st_size, sha256_file(manifest))
         self.entries: Mapping[str, FileEntry] = entries | {layout.MANIFEST: own}
 
@@ -99,19 +93,9 @@ class _Release:
         )
 
     def _table(self, paths: Sequence[str], name: str) -> Table:
-        return Table([self._fetch(self.entries[path]) for path in paths], f"{self.place.name} {name}")
-
-    def _fetch(self, entry: FileEntry) -> Path:
-        file = self.place.fetch(entry.path)
-        if file.stat().st_size != entry.size or (found := sha256_file(file)) != entry.sha256:
-            raise ReleaseError(
-                "a table is not the one that the manifest lists",
-                got=f"{file.stat().st_size} bytes" if file.stat().st_size != entry.size else found,
-                wanted=f"{entry.size} bytes, sha256 {entry.sha256}",
-                where=f"{self.place.name} {entry.path}",
-                fix="`sparkle validate` on this release says more",
-            )
-        return file
+        return Table(
+            [fetch_listed(self.place, self.entries[path]) for path in paths], f"{self.place.name} {name}"
+        )
 
 
 # --- how the files of two releases differ ----------------------------------------------------------

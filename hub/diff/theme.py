@@ -1,17 +1,14 @@
 """How a theme's samples differ between two releases, from its tables alone.
 
-- A pair has changed when an artifact has other bytes (its sha256 stands in the pairs' table), or a word, a
-  number or a record of it is another. Where it lies in which tar is no property of a pair: `shards`.
+How it works
+- A pair has changed when an artifact has other bytes (its sha256 is in the pairs' table), or a word, a number
+  or a record of it is another. Where it lies in which tar is no property of a pair: `shards`.
 - Scores and measures are compared as distributions, over all samples of each side.
 - Previews are never read; records are read only when their file differs.
-
-The rows of two Parquet tables side by side, without holding either table.
-
-How it works
 - A table is one or more files whose rows are sorted by `task`, each id once; anything else is refused.
 - `align` finds which rows belong together from the ids alone; `differences` then goes through the row groups
   of the older table, reads the matching rows of the newer, and compares column by column in Arrow. Every
-  row group is read once.
+  row group is read once, and neither table is held.
 - Lists and records are compared as whole chunks, and row by row only where a chunk differs.
 """
 

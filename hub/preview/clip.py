@@ -4,14 +4,11 @@ How it works
 - What a reviewer compares is tiled into **one** video, the sheet: source and edited on top, below them what
   else there is. The page draws tiles of the frame that is shown, so whatever is compared is in step by
   construction, on any browser and at any speed, and one decoder does it.
+- A reviewer wants to see what there is of a broken pair, so a pane never stops the others: its picture goes
+  dark where frames are missing, and `problem` has the words.
 - The card is source and edited side by side, small: what the grid plays. Its first frame is the poster.
-- Stills (first frames, the removed foreground) stand in a row in one image.
+- Stills (first frames, the removed foreground) are a row in one image.
 - Bytes depend on the artifacts, `VERSION` and the versions of the encoders alone.
-
-The streams of a sample as rows of equal frames: what is missing or breaks off is blank and is said.
-
-A reviewer wants to see what there is of a broken pair, so a pane never stops the others: its picture goes
-dark where frames are missing, and `problem` has the words.
 """
 
 from __future__ import annotations

@@ -7,13 +7,10 @@ How it works
 - `ID-FINGERPRINT.json` is written last and says what was made, so a sample is there whole or made again.
 - Media first, then data, then what an earlier page had is removed: an open page stays whole meanwhile.
 - What is wrong with an artifact is shown on the page and does not stop the others.
-
-The files of a page besides its media: itself, and its data as scripts.
-
 - A page that is opened from a disk may not fetch, so data are scripts that hand one JSON value to a function
-  of the page. They hold text of models and people, which the page only ever shows as text.
-- The first script has what the grid, the filters and the search need. Boxes and reasonings stand in chunks
-  that are read when one of their samples is opened.
+  of the page. They hold text of models and people, which the page only ever shows as text. The first script
+  has what the grid, the filters and the search need; boxes and reasonings are in chunks that are read when
+  one of their samples is opened.
 """
 
 from __future__ import annotations

@@ -1,28 +1,21 @@
-"""What there is to do: each file of a release compared with what stands in the place.
-
-- A file is the same when the place holds its sha256; of a text file that a Hub keeps in git, when it holds
-  the git hash of ours. It is neither read nor sent then, and need not be here.
-- What the release before listed and this one does not is deleted; so is data that a publish which ended early
-  left. Other files of the place stay as they are.
-- What a Hub does not take is refused before anything is sent; what it advises against is said.
-
-In which commits the files of a release become visible.
+"""What there is to publish: each file of a release compared with what the place has, and in which commits.
 
 How it works
+- A file is the same when the place has its sha256; of a text file that a Hub keeps in git, when it has the
+  git hash of ours. It is neither read nor sent then, and need not be here.
+- What the previous release listed and this one does not is deleted; so is data that a publish which ended
+  early left. Other files of the place stay as they are. Nothing but a release, or what an unfinished publish
+  of this one left, is published over.
+- What a Hub does not take is refused before anything is sent; what it advises against is said.
 - A reader of a branch must never see a card or a table that promises what is not there, nor a tar that is not
   the one which the table beside it was made of. So everything becomes visible in one commit, as far as a Hub
   takes that many files in one (`Limits.commit_files`).
-- When there are more, data at paths where nothing stood goes ahead, loose samples before shards: no table
-  that readers have names those paths yet. The last commit holds what readers go by (card, csv and JSON lines,
-  tables, manifest), everything that is replaced or deleted, and as much of the rest as fits.
-- A change that replaces more than a Hub advises stays one commit all the same: half of it would be wrong.
-
-What may be published over: nothing, a release, or what an unfinished publish of this release left.
-
-The files of a release that is published, and whether they stay what they were when it began.
-
-Size, modification time and inode of each are noted at the start, before anything is checked or hashed, and
-compared again before and after it is sent.
+- When there are more, data at new paths goes ahead, loose samples before shards: no table that readers have
+  names those paths yet. The last commit has what readers go by (card, csv and JSON lines, tables, manifest),
+  everything that is replaced or deleted, and as much of the rest as fits. A change that replaces more than a
+  Hub advises stays one commit all the same: half of it would be wrong.
+- Size, time of change and inode of each file are noted at the start, before anything is checked or hashed,
+  and compared again before and after it is sent (`Parcel.refuse_changed`).
 """
 
 from __future__ import annotations
@@ -34,7 +27,7 @@ from pathlib import Path, PurePosixPath
 
 from sparkle._files import safe_join, stamp
 from sparkle._progress import size_text
-from sparkle.builders.release.manifest import FileEntry, hash_by_git, parse_manifest, read_manifest
+from sparkle.builders.release.manifest import FileEntry, parse_manifest, read_manifest
 from sparkle.hub.targets.target import Limits, Parcel, Standing, Target
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
@@ -140,14 +133,10 @@ def make_plan(parcels: Mapping[str, Parcel], standing: Standing, target: Target)
 
 
 def _same(parcel: Parcel, stored: FileEntry, target: Target) -> bool:
-    """Whether a place holds a file already."""
-    if stored.size != parcel.entry.size:
-        return False
-    if stored.sha256:
-        return stored.sha256 == parcel.entry.sha256
-    if parcel.file is None:
+    """Whether a place has a file already."""
+    if parcel.file is None and not stored.sha256 and stored.size == parcel.entry.size:
         return sha256_bytes(target.read(parcel.entry.path)) == parcel.entry.sha256
-    return stored.git_sha1 == hash_by_git(parcel.read())
+    return parcel.is_stored(stored)
 
 
 def _notes(
@@ -189,7 +178,7 @@ def _notes(
         yield f"{len(commits)} commits take hours: the Hub takes about {limits.hourly_commits} an hour"
 
 
-# --- in --------------------------------------------------------------------------------------------
+# --- in which commits ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

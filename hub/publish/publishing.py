@@ -1,19 +1,16 @@
-"""A release is published: checked, compared with what stands in the place, sent, made visible, named.
+"""A release is published: checked, compared with what the place has, sent, made visible, named.
 
 How it works
 - The release is checked first and never touched. Its files are noted before that, and compared again around
   every upload: one that changes meanwhile ends the publish.
+- What was taken down of the release in the place does not come back by a publish: a release that has such a
+  pair, or another pair of such a source, was built without knowing of that, and is refused.
 - Contents are sent before anything is visible, shard by shard, each noted durably when the place has
   acknowledged it. A rerun after a kill goes on with what is missing: it compares the release with the place
   anew, and takes from the place's journal what was sent and is not yet visible.
-- Then the commits (`order`): what readers go by changes in one. Each names the one that it stands on, so that
+- Then come the commits (`plan.batches`): what readers go by changes in one. Each names its parent, so that
   two publishers cannot mix their releases; one whose answer was lost is looked for before it is repeated.
 - At the end the place is looked at once more: every file must be there, or the tag is not set.
-
-What was taken down in a place does not come back by a publish.
-
-A release that stands in a place records what was taken down of it (`builders.release.removed`). One that is
-to take its place and has such a pair, or another pair of such a source, was built without knowing of that.
 """
 
 from __future__ import annotations

@@ -25,8 +25,9 @@ from huggingface_hub.hf_api import GitRefInfo
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.client import WRITING, Patience
 from sparkle.builders.reading.hub import HubPlace, list_tree
+from sparkle.builders.reading.place import read_entries
 from sparkle.builders.reading.sparse import read_listed
-from sparkle.builders.release.manifest import FileEntry, read_manifest
+from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.takedown.plan import names_sample
 from sparkle.schemas import layout
 from sparkle.schemas.ids import theme_of
@@ -182,5 +183,4 @@ class History:
                 yield entry
 
     def _manifest(self, commit: str) -> dict[str, FileEntry]:
-        file = self._place(commit).fetch(layout.MANIFEST)
-        return {entry.path: entry for entry in read_manifest(file.parent)}
+        return read_entries(self._place(commit))

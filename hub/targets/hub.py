@@ -3,7 +3,7 @@
 How it works
 - Everything goes through the unmodified `huggingface_hub`: by Xet, or by LFS with `HF_HUB_DISABLE_XET=1`.
   Which Hub it is and who publishes is the client's own business: `HF_ENDPOINT`, `HF_TOKEN`, `hf auth login`.
-- Contents are sent first (`preupload_lfs_files`) and stand on the Hub without being visible. Text files that
+- Contents are sent first (`preupload_lfs_files`) and lie on the Hub without being visible. Text files that
   the Hub keeps in git travel inside the commit. A commit names its parent, so that it is refused (412) when
   somebody else published meanwhile; when its answer is lost, the branch is looked at before it is repeated.
 - Resuming: contents that were acknowledged are in a journal in the user's cache, and are neither sent nor
@@ -13,15 +13,8 @@ How it works
   secrets that no journal may keep.
 - Text is read into memory and compared with the manifest before it is sent; of larger files the client hashes
   what it sends, and that is compared.
-
-What a publisher asks a Hub: who it is there, what a commit holds, whether a card is accepted.
-
-Each is one request, or one a page; whoever asks waits out outages (`patience`).
-
-Files of a commit as `huggingface_hub` holds them, and what it has no public way to say of them.
-
-A commit can name a file that another process sent, as the journal knows; and whether the Hub keeps a file as
-a large one decides whether its content is there. This is the only file that knows those attributes.
+- The client has no public way to say that a file of a commit was sent by another process, nor whether the Hub
+  keeps it as a large one: `recall`, `is_large` and `refuse_ignored` alone know its attributes.
 """
 
 from __future__ import annotations
@@ -60,7 +53,6 @@ from sparkle.builders.reading.client import (
 from sparkle.builders.reading.hub import list_tree
 from sparkle.builders.reading.index import read_index
 from sparkle.builders.reading.repository import Repository
-from sparkle.builders.release.manifest import FileEntry, hash_by_git
 from sparkle.hub.targets.journal import SentJournal
 from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, another_publisher
 from sparkle.schemas import layout
@@ -274,7 +266,7 @@ class HubTarget:
         if head in (parent, None):
             return None
         files = list_tree(self.repo, str(head))
-        there = all(_holds(files.get(put.entry.path), put) for put in change.puts)
+        there = all(put.is_stored(files.get(put.entry.path)) for put in change.puts)
         if there and not any(path in files for path in change.deletes):
             return head
         raise ReleaseError(
@@ -303,15 +295,6 @@ class HubTarget:
     def finish(self) -> None:
         """Forget what was sent: it is visible now."""
         self._journal.forget()
-
-
-def _holds(stored: FileEntry | None, put: Parcel) -> bool:
-    """Whether a file is what a parcel would make of it."""
-    if stored is None or stored.size != put.entry.size:
-        return False
-    if stored.sha256:
-        return stored.sha256 == put.entry.sha256
-    return stored.git_sha1 == hash_by_git(put.read())
 
 
 # --- what a publisher asks a Hub -------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sparkle._files import stamp
-from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.manifest import FileEntry, hash_by_git
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
 
@@ -61,6 +61,14 @@ class Parcel:
         if self.file is None:
             raise ReleaseError("a file of the release is not here to be sent", where=self.entry.path)
         return self.file
+
+    def is_stored(self, stored: FileEntry | None) -> bool:
+        """Return whether a file of a place has this content; one that a Hub keeps in git is read here."""
+        if stored is None or stored.size != self.entry.size:
+            return False
+        if stored.sha256:
+            return stored.sha256 == self.entry.sha256
+        return stored.git_sha1 == hash_by_git(self.read())
 
     def refuse_changed(self) -> None:
         """Raise ReleaseError when the file is not the one that was noted."""

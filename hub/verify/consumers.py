@@ -1,21 +1,17 @@
 """Level 5: the readers that people use read the release, and read what it says.
 
 How it works
-- Each reader is the unmodified library in a process of its own (`consumer_runs`), which says what it read;
-  that is compared here with the tables, by sha256 where it is bytes.
+- Each reader is the unmodified library in a process of its own, which says what it read (`readers/`); that is
+  compared here with the tables, by sha256 where it is bytes.
+- A reader gets a fresh HF_HOME, so that nothing cached by anybody speaks for the release; the Hub and the
+  token are those of this process, the token by the file that holds it. It runs outside of any folder whose
+  names could hide a library, and a release in a folder is read offline.
 - `datasets`: every theme as a config, map-style and streamed, with `columns=` and `filters=`; all themes as
   splits; the records. `webdataset`: the tars, and paired shards where there are some. `tar`: lists and
   extracts. Kiwi-Edit's rules: the csv and both videos. Our own reader: artifacts by their place.
 - A reader that is not installed is not tried, and that is said.
-- Of tars the first members of one a kind and theme are read: what all members are is for other levels.
-
-What consumers are given of a release: tars of its themes; of a Hub, the first members of those.
-
-Run a consumer: an unmodified library in a process of its own, which knows nothing of ours.
-
-- It gets a fresh HF_HOME, so that nothing cached by anybody speaks for the release; the Hub and the token are
-  those of this process, the token by the file that holds it.
-- It runs outside of any folder whose names could hide a library, and a release in a folder is read offline.
+- Of tars the first members of one per kind and theme are read; of a Hub those alone are fetched. What all
+  members are is for other levels.
 """
 
 from __future__ import annotations

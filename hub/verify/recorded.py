@@ -1,11 +1,9 @@
-"""What a release records of a sample: the records of its steps, and its artifacts as files.
+"""What a release records of a sample, and how far what is made again may be from it.
 
-Of the sixteen steps of a run a release holds what eight of them said (prompt and scene, scores, groundings,
-measures) and everything that they made. What the camera checks, the edges and the tracker said of a sample
-stays in the run, and so does whether its prompt was given or composed.
-
-Two makings of one thing, compared: bytes where that is promised, else bands with numbers.
-
+How it works
+- Of the sixteen steps of a run a release has what eight of them said (prompt and scene, scores, groundings,
+  measures) and everything that they made. What the camera checks, the edges and the tracker said of a sample
+  stays in the run, and so does whether its prompt was given or composed.
 - On the CPU backend, with the recorded library versions and instructions, a step makes the same bytes again.
 - Elsewhere what it makes lies in a band: images and videos by PSNR over all pixels, masks by intersection
   over union, numbers of a record by their distance. What a model says in words is not compared there, labels

@@ -1,12 +1,8 @@
-"""What a verification found: a line a level, and every finding at its place.
+"""What a verification is told, and what it found: one line per level, and every finding at its place.
 
 - A level is proved, wrong (there are findings), or not proved: what it needs is not here (a model, a package)
   or was never recorded. The last is said with its reason and is no finding: nothing speaks against a release.
 - Findings are sorted by level, file and line; the same release gives the same ones.
-
-The levels of a verification, in the order in which they run: each takes the ones before for granted.
-
-What a verification is told.
 """
 
 from __future__ import annotations
@@ -21,8 +17,45 @@ from typing import Any
 from sparkle.schemas.errors import SparkleError
 from sparkle.schemas.validate import Finding
 
+# The levels in the order in which they run: each takes the ones before for granted.
+INTEGRITY, CONSISTENCY, RESHARD = "integrity", "consistency", "reshard"
+REPLAY, CONSUMERS = "replay", "consumers"
+LEVELS: tuple[str, ...] = (INTEGRITY, CONSISTENCY, RESHARD, REPLAY, CONSUMERS)
+
 PROVED, WRONG, NOT_PROVED = "proved", "wrong", "not proved"
 SHOWN_FINDINGS = 50  # a screen or two; the report has all
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What a verification looks at.
+
+    Attributes:
+        levels: The levels to run.
+        required: Whether a level that cannot be tried is an error: it was asked for by name.
+        sample: How many samples are replayed, and read by each consumer.
+        seed: Which samples: the same seed chooses the same ones.
+        bench: A bench that must share no source with the release; None for none.
+        workers: How many processes work; None is one a processor where there is enough to read.
+        origin: Where broken members are fetched from before anything is verified, a folder or
+            `owner/name[@revision]`; None repairs nothing.
+        say: Told, a line at a time, what is about to be read.
+    """
+
+    levels: tuple[str, ...] = LEVELS
+    required: bool = False
+    sample: int = 4
+    seed: int = 0
+    bench: Path | None = None
+    workers: int | None = None
+    origin: str | None = None
+    say: Callable[[str], None] = lambda text: None
+
+
+def order(levels: Iterable[str]) -> tuple[str, ...]:
+    """Levels once each, in the order in which they run."""
+    wanted = set(levels)
+    return tuple(level for level in LEVELS if level in wanted)
 
 
 class NotProvedError(SparkleError):
@@ -230,49 +263,3 @@ def _advice(report: VerifyReport) -> Iterable[str]:
     for level in report.levels:
         if level.findings:
             yield _ADVICE[level.level]
-
-
-def order(levels: Iterable[str]) -> tuple[str, ...]:
-    """Levels once each, in the order in which they run."""
-    wanted = set(levels)
-    return tuple(level for level in LEVELS if level in wanted)
-
-
-Said = Callable[[str], None]  # told a line for people before something starts
-
-
-# --- the levels of a verification ------------------------------------------------------------------
-
-
-INTEGRITY, CONSISTENCY, RESHARD = "integrity", "consistency", "reshard"
-REPLAY, CONSUMERS = "replay", "consumers"
-LEVELS: tuple[str, ...] = (INTEGRITY, CONSISTENCY, RESHARD, REPLAY, CONSUMERS)
-
-
-# --- what a verification is told -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class VerifyOptions:
-    """What a verification looks at.
-
-    Attributes:
-        levels: The levels to run.
-        required: Whether a level that cannot be tried is an error: it was asked for by name.
-        sample: How many samples are replayed, and read by each consumer.
-        seed: Which samples: the same seed chooses the same ones.
-        bench: A bench that must share no source with the release; None for none.
-        workers: How many processes work; None is one a processor where there is enough to read.
-        origin: Where broken members are fetched from before anything is verified, a folder or
-            `owner/name[@revision]`; None repairs nothing.
-        say: Told, a line at a time, what is about to be read.
-    """
-
-    levels: tuple[str, ...] = LEVELS
-    required: bool = False
-    sample: int = 4
-    seed: int = 0
-    bench: Path | None = None
-    workers: int | None = None
-    origin: str | None = None
-    say: Callable[[str], None] = lambda text: None

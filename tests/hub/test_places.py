@@ -87,7 +87,7 @@ def test_a_repository_that_is_no_release_is_said(hub: Any, home: Path) -> None:
     (hub.root / "me" / "empty").mkdir(exist_ok=True)
     done = sparkle_hub(hub.url, home, "diff", "me/empty", "me/empty")
     assert done.returncode == 1
-    assert "no such file" in done.stderr
+    assert "not a release" in done.stderr
     assert "manifest.json" in done.stderr
 
 
