@@ -171,7 +171,7 @@ def test_folders_are_never_imported_by_their_own_name(folder):
             assert name.split(".")[0] not in FOLDERS, f"{file} imports {name}: write sparkle.{name}"
 
 
-# What is outside of the package, or spelt out, and the modules that alone may use it: a prefix of their names.
+# What is outside of the package, and the modules that alone may use it, by prefixes of their names.
 HOMES = {
     "fcntl": ("sparkle._files",),
     "pyarrow.parquet": ("sparkle.builders.release.tables",),

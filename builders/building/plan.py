@@ -249,11 +249,15 @@ def next_numbers(paths: Sequence[str], recorded: NextNumbers) -> dict[str, dict[
         paths: The files of a release.
         recorded: What its provenance says.
     """
-    numbers = {theme: dict(recorded.get(theme, {})) for theme in THEMES}
+    used: dict[tuple[str | None, Kind | None], int] = {}
     for tar in map(layout.parse, paths):
-        if tar.what is layout.What.TAR and tar.theme and tar.kind and tar.part is not None:
-            known = numbers[tar.theme]
-            known[tar.kind.name] = max(known.get(tar.kind.name, 0), 1 + tar.part)
+        if tar.what is layout.What.TAR and tar.part is not None:
+            used[tar.theme, tar.kind] = max(used.get((tar.theme, tar.kind), 0), 1 + tar.part)
+    numbers = {theme: dict(recorded.get(theme, {})) for theme in THEMES}
+    for theme, known in numbers.items():
+        for kind in KINDS:
+            if (theme, kind) in used:
+                known[kind.name] = max(known.get(kind.name, 0), used[theme, kind])
     return {theme: known for theme, known in numbers.items() if known}
 
 
