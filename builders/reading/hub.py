@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -82,6 +81,7 @@ class HubPlace:
         self._cache, self._say, self._bound = cache, say, bound
         self._expected: Mapping[str, FileEntry] = {}
         self._remedy = _REMEDY
+        self._listed: Mapping[str, FileEntry] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what names it; connections and what was asked stay in their process."""
@@ -113,15 +113,14 @@ class HubPlace:
             self.repo, self.commit, name=self.name, cache=self._cache, say=self._say, bound=self._bound
         )
         place._expected, place._remedy = {entry.path: entry for entry in entries}, remedy
+        place._listed = self._listed
         return place
 
     def list(self) -> Mapping[str, FileEntry]:
-        """Return every file by its path, without what the Hub puts there itself."""
+        """Return every file by its path, without what the Hub puts there itself; it is asked once."""
+        if self._listed is None:
+            self._listed = self._ask("", lambda: list_tree(self.repo, self.commit))
         return self._listed
-
-    @cached_property
-    def _listed(self) -> Mapping[str, FileEntry]:
-        return self._ask("", lambda: list_tree(self.repo, self.commit))
 
     def fetch(self, path: str) -> Path:
         """Return the file in the cache, downloaded if need be."""
@@ -152,7 +151,7 @@ class HubPlace:
 
     def _entry(self, path: str) -> FileEntry:
         """What the Hub knows of a file, without listing the others for it."""
-        if "_listed" in self.__dict__:
+        if self._listed is not None:
             found = self._listed.get(path)
         else:
             ask = HfApi().get_paths_info
