@@ -31,33 +31,34 @@ class FolderPlace:
 
     Args:
         folder: The folder.
+        name: What to call it in messages; None is the folder as it is given.
+        expected: Tars that must have their sizes, by path; see `expecting`.
+        remedy: What to do when one has another.
 
     Attributes:
-        name: The folder as it was given.
         folder: The folder, absolute.
     """
 
     commit: str | None = None
     requests = 0
 
-    def __init__(self, folder: Path) -> None:
-        self.name = str(folder)
+    def __init__(
+        self,
+        folder: Path,
+        name: str | None = None,
+        expected: Mapping[str, FileEntry] | None = None,
+        remedy: str = "",
+    ) -> None:
+        self.name = str(folder) if name is None else name
         self.folder = folder.absolute()
         self.bytes_read = 0
-        self._expected: Mapping[str, FileEntry] = {}
-        self._remedy = ""
-        self._compared: set[str] = set()  # files that are as long as they are expected to be
+        self._expected, self._remedy = expected or {}, remedy
         self._handles: OrderedDict[str, _Handle] = OrderedDict()
         self._lock = Lock()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what names it; handles stay in their process."""
-        kept = ("name", "folder", "_expected", "_remedy")
-        return {name: self.__dict__[name] for name in kept}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["folder"])  # type: ignore[misc]
-        self.__dict__.update(state)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Handles stay in their process."""
+        return (FolderPlace, (self.folder, self.name, self._expected, self._remedy))
 
     @property
     def where(self) -> str:
@@ -65,11 +66,8 @@ class FolderPlace:
         return str(self.folder)
 
     def expecting(self, entries: Iterable[FileEntry], remedy: str) -> FolderPlace:
-        """Return the same folder, whose files must have those sizes; see `Place.expecting`."""
-        place = FolderPlace(Path(self.name))
-        place.folder = self.folder
-        place._expected, place._remedy = {entry.path: entry for entry in entries}, remedy
-        return place
+        """Return the same folder, whose tars must have those sizes; see `Place.expecting`."""
+        return FolderPlace(self.folder, self.name, {entry.path: entry for entry in entries}, remedy)
 
     def list(self) -> dict[str, FileEntry]:
         """Return every file by its path; a link has the size of what it leads to."""
@@ -108,14 +106,14 @@ class FolderPlace:
         return safe_join(self.folder, path)
 
     def _handle(self, path: str) -> _Handle:
-        if path in self._expected and path not in self._compared:
-            self._compare(path)
         if not path.endswith(".tar"):
             return self._open(path)
         with self._lock:
             handle = self._handles.get(path)
             if handle is None:
                 handle = self._handles[path] = self._open(path)
+                if path in self._expected:
+                    self._compare(path, handle)
                 if len(self._handles) > _OPEN_FILES:
                     self._handles.popitem(last=False)
             else:
@@ -128,9 +126,10 @@ class FolderPlace:
         except (FileNotFoundError, NotADirectoryError):
             raise MissingFileError("there is no such file", wanted=path, where=self.name) from None
 
-    def _compare(self, path: str) -> None:
-        size, wanted = self.fetch(path).stat().st_size, self._expected[path].size
+    def _compare(self, path: str, handle: _Handle) -> None:
+        size, wanted = os.fstat(handle.descriptor).st_size, self._expected[path].size
         if size != wanted:
+            del self._handles[path]
             raise ReleaseError(
                 "a tar is not the one that the tables speak of: it is cut short, or was changed since",
                 got=f"{size} bytes",
@@ -138,7 +137,6 @@ class FolderPlace:
                 where=f"{self.name} {path}",
                 fix=self._remedy,
             )
-        self._compared.add(path)
 
 
 def _size(file: Path) -> int:

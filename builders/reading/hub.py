@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -58,6 +59,8 @@ class HubPlace:
         cache: A folder for whole files; None is the client's own cache.
         say: Told of waits.
         bound: How long one waits.
+        expected: Files that must be those where they are read in parts, by path; see `expecting`.
+        remedy: What to do when one is another.
 
     Attributes:
         ranges: Parts of its files.
@@ -74,23 +77,27 @@ class HubPlace:
         cache: Path | None = None,
         say: Callable[[str], None] = lambda text: None,
         bound: Bound = READING,
+        expected: Mapping[str, FileEntry] | None = None,
+        remedy: str = _REMEDY,
     ) -> None:
         self.repo, self.commit = repo, commit
         self.name = str(Repository(repo, commit)) if name is None else name
         self.ranges = Ranges(repo, commit)
         self._cache, self._say, self._bound = cache, say, bound
-        self._expected: Mapping[str, FileEntry] = {}
-        self._remedy = _REMEDY
+        self._expected, self._remedy = expected or {}, remedy
         self._listed: Mapping[str, FileEntry] | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what names it; connections and what was asked stay in their process."""
-        kept = ("repo", "commit", "name", "_cache", "_bound", "_expected", "_remedy")
-        return {name: self.__dict__[name] for name in kept}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["repo"], state["commit"])  # type: ignore[misc]
-        self.__dict__.update(state)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Connections, who is told of waits, and what was asked stay in their process."""
+        make = partial(
+            HubPlace,
+            name=self.name,
+            cache=self._cache,
+            bound=self._bound,
+            expected=self._expected,
+            remedy=self._remedy,
+        )
+        return (make, (self.repo, self.commit))
 
     @property
     def where(self) -> str:
@@ -110,9 +117,15 @@ class HubPlace:
     def expecting(self, entries: Iterable[FileEntry], remedy: str) -> HubPlace:
         """Return the same repository, whose files must be those; see `Place.expecting`."""
         place = HubPlace(
-            self.repo, self.commit, name=self.name, cache=self._cache, say=self._say, bound=self._bound
+            self.repo,
+            self.commit,
+            name=self.name,
+            cache=self._cache,
+            say=self._say,
+            bound=self._bound,
+            expected={entry.path: entry for entry in entries},
+            remedy=remedy,
         )
-        place._expected, place._remedy = {entry.path: entry for entry in entries}, remedy
         place._listed = self._listed
         return place
 
