@@ -521,22 +521,31 @@ def cut_paired(place: Place, entry: FileEntry, ids: Set[str], target: Path) -> b
     Raises:
         ReleaseError: the shard is not the one that the manifest lists.
     """
-    stream = _Stream(place.read(entry.path, 0, entry.size))
-    position, left = 0, False
+    digest, position, left = hashlib.sha256(), 0, False
+
+    def take(count: int) -> Iterator[bytes]:
+        """Yield the next `count` bytes, or what is left."""
+        while count and (block := stream.read(min(count, BLOCK_BYTES))):
+            digest.update(block)
+            count -= len(block)
+            yield block
+
     with atomic_path(target) as temporary:
-        with temporary.open("wb") as file:
-            while (head := b"".join(stream.take(BLOCK))).strip(b"\0"):
+        with temporary.open("wb") as file, place.open(entry.path) as stream:
+            while (head := b"".join(take(BLOCK))).strip(b"\0"):
                 member = parse_header(head, position, entry.path)
                 stays = _sample(member.name) not in ids
                 if stays:
                     file.write(head)
-                for block in stream.take(member_bytes(member.size) - BLOCK):
+                for block in take(member_bytes(member.size) - BLOCK):
                     if stays:
                         file.write(block)
                 position += member_bytes(member.size)
                 left |= stays
             file.write(bytes(END_BYTES))
-        if stream.finish() != entry.sha256:
+            for _ in take(entry.size - position):  # to the end, and a byte more where there is one
+                pass
+        if digest.hexdigest() != entry.sha256:
             raise ReleaseError(
                 "a paired shard is not the one that the manifest lists",
                 wanted=f"sha256 {entry.sha256}",
@@ -546,34 +555,6 @@ def cut_paired(place: Place, entry: FileEntry, ids: Set[str], target: Path) -> b
     if not left:
         target.unlink()
     return left
-
-
-class _Stream:
-    """Blocks of bytes, taken in other portions and hashed."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._rest = memoryview(b"")
-        self._digest = hashlib.sha256()
-
-    def take(self, count: int) -> Iterator[memoryview]:
-        """Yield the next `count` bytes, or what is left."""
-        while count:
-            if not self._rest:
-                block = next(self._blocks, b"")
-                if not block:
-                    return
-                self._digest.update(block)
-                self._rest = memoryview(block)
-            part, self._rest = self._rest[:count], self._rest[count:]
-            count -= len(part)
-            yield part
-
-    def finish(self) -> str:
-        """Read what is left; returns the sha256 of everything."""
-        for block in self._blocks:
-            self._digest.update(block)
-        return self._digest.hexdigest()
 
 
 def _sample(name: str) -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.tar import hash_tar
 from sparkle.hub.verify.integrity import check_folder
 from sparkle.hub.verify.report import LevelReport, Mended
-from sparkle.hub.verify.verified import Verified, member_rows, themes_of
+from sparkle.hub.verify.verified import Verified, members_by_tar
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
@@ -92,13 +91,7 @@ def _broken(release: Verified, progress: Progress, workers: int) -> list[FileEnt
 
 def _members(release: Verified) -> dict[str, list[Artifact]]:
     """The members of every tar that we wrote, by id."""
-    if release.provenance().imported:
-        return {}
-    found: defaultdict[str, list[Artifact]] = defaultdict(list)
-    for theme in themes_of(release):
-        for row in member_rows(release, theme):
-            found[row.file].append(row)
-    return found
+    return {} if release.provenance().imported else members_by_tar(release)
 
 
 def _mend(

@@ -11,7 +11,6 @@ How it works
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -23,7 +22,7 @@ from sparkle.builders.reading.place import Place
 from sparkle.builders.release.assign import data_offsets
 from sparkle.builders.release.tar import hash_tar
 from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
-from sparkle.hub.verify.verified import Verified, member_rows, themes_of
+from sparkle.hub.verify.verified import Verified, members_by_tar
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.validate import Finding
@@ -107,12 +106,8 @@ def verify_reshard(
     """Make every tar again and compare it with the manifest; findings go to the report."""
     if release.provenance().imported:
         raise NotProvedError("the release was imported: its tars are upstream's own and are not made again")
-    members: defaultdict[str, list[Artifact]] = defaultdict(list)
-    ids = set()
-    for theme in themes_of(release):
-        for row in member_rows(release, theme):
-            members[row.file].append(row)
-            ids.add(row.id)
+    members = members_by_tar(release)
+    ids = {row.id for rows in members.values() for row in rows}
     jobs = []
     for shard in sorted(members):
         entry = release.entries.get(shard)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -190,6 +191,15 @@ def member_rows(release: Verified, theme: str, kinds: Sequence[Kind] = KINDS) ->
                 )
             found.append(Artifact(sample_id, kind, shard, offset, size, sha256))
     return sorted(found, key=lambda row: (KINDS.index(row.kind), row.id))
+
+
+def members_by_tar(release: Verified) -> dict[str, list[Artifact]]:
+    """Return every artifact that lies in a tar, by tar, in the order of ids; raises as `member_rows` does."""
+    found: defaultdict[str, list[Artifact]] = defaultdict(list)
+    for theme in themes_of(release):
+        for row in member_rows(release, theme):
+            found[row.file].append(row)
+    return found
 
 
 # --- which samples are looked at closely -----------------------------------------------------------
