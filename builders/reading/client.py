@@ -17,6 +17,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
@@ -203,7 +205,7 @@ def _is_of_xet(error: BaseException) -> bool:
 
 def _is_of_this_machine(error: BaseException) -> bool:
     """Whether an error is the system's about a file, a disk or a permission, and no network's."""
-    network = (HttpError, ConnectionError, TimeoutError)
+    network = (HttpError, ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError)
     return isinstance(error, OSError) and error.errno is not None and not isinstance(error, network)
 
 
