@@ -36,7 +36,6 @@ import numpy.typing as npt
 
 from drawn_clips.synthetic import SubjectName, draw_clip
 from sparkle.generation.backends.classical.composite import composite_frame, fit_harmony
-from sparkle.generation.backends.classical.filters import dilate
 from sparkle.generation.backends.classical.image_scorer import ScoredFrame, score_edit, score_frame
 from sparkle.generation.backends.classical.propagate import soft_alpha
 from sparkle.generation.backends.classical.quality import later_index
@@ -44,6 +43,7 @@ from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.config import load_config
 from sparkle.media.decode import decode
 from sparkle.media.frames import score_indices
+from sparkle.media.morphology import dilate
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -12,14 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
+from sparkle.media import Mask, Pixels
 from sparkle.schemas import records as r
 from sparkle.schemas.records import Record
 
-Image = npt.NDArray[np.uint8]
-Masks = npt.NDArray[np.bool_]
 Anchors = Sequence[tuple[int, Sequence[r.GroundedObject]]]  # frame index and the boxes on it
 
 
@@ -42,7 +38,7 @@ class Identity(Record):
 class Made:
     """A picture that a backend made, and its own words and numbers about it."""
 
-    image: Image
+    image: Pixels
     details: dict[str, Any]
 
 
@@ -149,7 +145,7 @@ class ImageScorer(BackendBase, Protocol):
 class ImageToVideo(BackendBase, Protocol):
     """Brings a picture to life."""
 
-    def animate(self, image: Path, prompt: str, frames: int, fps: float, seed: int) -> Iterator[Image]:
+    def animate(self, image: Path, prompt: str, frames: int, fps: float, seed: int) -> Iterator[Pixels]:
         """Yield `frames` frames; the first is the picture."""
         ...
 
@@ -157,14 +153,14 @@ class ImageToVideo(BackendBase, Protocol):
 class Tracker(BackendBase, Protocol):
     """Follows boxed objects through a clip."""
 
-    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Masks]:
+    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Mask]:
         """Yield for each anchor one pass over the whole clip, in both directions, at working size.
 
         They are read one by one and perhaps not all; an anchor whose boxes hold nothing gives an empty one.
         """
         ...
 
-    def finish(self, clip: Path, voted: Masks) -> Masks:
+    def finish(self, clip: Path, voted: Mask) -> Mask:
         """Bring the voted masks to the clip's size, refined where the backend can."""
         ...
 
@@ -195,6 +191,6 @@ class Guidance:
 class ControlToVideo(BackendBase, Protocol):
     """Makes the edited video from its guidance."""
 
-    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Image]:
+    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:
         """Yield the edited video's frames, as many as the source has."""
         ...

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.media import Mask, Pixels
 from sparkle.schemas.errors import SampleError
 
 Words = npt.NDArray[np.uint64]
-BoolClip = npt.NDArray[np.bool_]
 
 BLOCK_WORDS = 8192
 """Words counted together: 64 KB, so that a block's counters fit in the second-level cache."""
@@ -42,7 +42,7 @@ class PackedVote:
     def __len__(self) -> int:
         return len(self._passes)
 
-    def add(self, mask: BoolClip) -> None:
+    def add(self, mask: Mask) -> None:
         """Add a pass, bool (T, H, W).
 
         Raises:
@@ -52,7 +52,7 @@ class PackedVote:
             raise VoteError("the pass has another shape than its clip", got=mask.shape, wanted=self._shape)
         self.add_packed(np.packbits(mask))
 
-    def add_packed(self, bits: npt.NDArray[np.uint8]) -> None:
+    def add_packed(self, bits: Pixels) -> None:
         """Add a pass as `np.packbits` gives it: uint8 (ceil(T*H*W / 8),).
 
         Raises:
@@ -65,7 +65,7 @@ class PackedVote:
             )
         self._passes.append(np.pad(bits, (0, -wanted % 8)).view(np.uint64))
 
-    def majority_packed(self) -> npt.NDArray[np.uint8]:
+    def majority_packed(self) -> Pixels:
         """The majority as `np.packbits` gives it.
 
         Raises:
@@ -79,7 +79,7 @@ class PackedVote:
             majority[block] = _block_majority([bits[block] for bits in self._passes])
         return majority.view(np.uint8)[: -(-self._size // 8)]
 
-    def majority(self) -> BoolClip:
+    def majority(self) -> Mask:
         """The majority, bool (T, H, W). Raises as `majority_packed`."""
         bits = np.unpackbits(self.majority_packed(), count=self._size)
         return bits.reshape(self._shape).view(np.bool_)
@@ -90,7 +90,7 @@ class PackedVote:
         return frames * height * width
 
 
-def majority_vote(passes: Iterable[BoolClip]) -> BoolClip:
+def majority_vote(passes: Iterable[Mask]) -> Mask:
     """Strict majority over tracking passes.
 
     Args:

@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backend import Identity
 from sparkle.generation.backends.classical.flow import (
@@ -54,6 +53,7 @@ from sparkle.generation.needs import (
     require_range,
     retry_out_of_memory,
 )
+from sparkle.media import Floats, Pixels
 from sparkle.media.decode import decode
 from sparkle.media.probe import probe
 from sparkle.schemas import records as r
@@ -154,7 +154,7 @@ class Backend:
         short, long = (self._displacement(frames, min(gap, last)) for gap in (SHORT_GAP, LONG_GAP))
         return r.FlowRecord(short=round(short, 4), long=round(long, 4))
 
-    def _displacement(self, frames: npt.NDArray[np.uint8], gap: int) -> float:
+    def _displacement(self, frames: Pixels, gap: int) -> float:
         """Median over the pairs `gap` frames apart, per frame."""
         if gap == 0:
             return 0.0
@@ -163,9 +163,7 @@ class Backend:
         displacements = [displacement / gap for displacement in found if displacement is not None]
         return float(np.median(displacements)) if displacements else 0.0
 
-    def _flows(
-        self, frames: npt.NDArray[np.uint8], pairs: Sequence[tuple[int, int]]
-    ) -> Iterator[npt.NDArray[np.float32]]:
+    def _flows(self, frames: Pixels, pairs: Sequence[tuple[int, int]]) -> Iterator[Floats]:
         """Float32 (h, w, 2) for each pair of frames."""
         for start in range(0, len(pairs), self.batch_size):
             before, after = (
@@ -174,15 +172,15 @@ class Backend:
             call = partial(self._flow, frames[before], frames[after])
             yield from retry_out_of_memory(call, what="flow")
 
-    def _flow(self, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def _flow(self, before: Pixels, after: Pixels) -> Floats:
         import torch
 
         with torch.inference_mode():
             flows = self._model(self._to_input(before), self._to_input(after))[-1]  # the last refinement
-        found: npt.NDArray[np.float32] = flows.permute(0, 2, 3, 1).float().cpu().numpy()
+        found: Floats = flows.permute(0, 2, 3, 1).float().cpu().numpy()
         return found
 
-    def _to_input(self, frames: npt.NDArray[np.uint8]) -> torch.Tensor:
+    def _to_input(self, frames: Pixels) -> torch.Tensor:
         """Frames as RAFT takes them: float32 (N, 3, h, w) in [-1, 1]."""
         import torch
 
@@ -206,7 +204,7 @@ INLIER_DISTANCE = 1.0
 _INLIER_SHORT_SIDE = 360
 
 
-def homography_displacement(flow: npt.NDArray[np.float32]) -> float | None:
+def homography_displacement(flow: Floats) -> float | None:
     """How far the camera moves the frame, in pixels of a frame with a short side of 720.
 
     Args:

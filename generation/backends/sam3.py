@@ -27,9 +27,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from sparkle.generation.backend import Anchors, Identity, Masks
+from sparkle.generation.backend import Anchors, Identity
 from sparkle.generation.needs import (
     ESTIMATED,
     GIGABYTE,
@@ -44,6 +43,7 @@ from sparkle.generation.needs import (
     retry_out_of_memory,
 )
 from sparkle.generation.weights import Weights
+from sparkle.media import Mask, Pixels
 from sparkle.media.decode import iter_frames
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import ConfigError
@@ -141,14 +141,14 @@ class Backend:
             raise ConfigError("the model lacks weights", got=got, where=self.model)
         self._model = model.to(self.device).eval()
 
-    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Masks]:
+    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Mask]:
         """Yield one pass an anchor at the clip's size, empty where its boxes hold nothing."""
         session = retry_out_of_memory(partial(self._open, clip), what="track")
         for index, objects in anchors:
             track = partial(session.track, index, objects)
             yield retry_out_of_memory(track, what=f"track, anchor {index}")
 
-    def finish(self, clip: Path, voted: Masks) -> Masks:
+    def finish(self, clip: Path, voted: Mask) -> Mask:
         """The voted masks as they are: they have the clip's size."""
         return voted
 
@@ -174,7 +174,7 @@ class ClipSession:
         state_device: Where frames, features and memory of the clip are kept.
     """
 
-    def __init__(self, model: Any, frames: Iterable[npt.NDArray[np.uint8]], *, state_device: str) -> None:
+    def __init__(self, model: Any, frames: Iterable[Pixels], *, state_device: str) -> None:
         import torch
         from transformers.models.sam3_tracker_video import modeling_sam3_tracker_video as sam3
 
@@ -200,7 +200,7 @@ class ClipSession:
         """(T, H, W) of the clip."""
         return len(self._session.processed_frames), self.height, self.width
 
-    def track(self, anchor: int, objects: Sequence[r.GroundedObject]) -> npt.NDArray[np.bool_]:
+    def track(self, anchor: int, objects: Sequence[r.GroundedObject]) -> Mask:
         """Follow boxed objects from an anchor frame to both ends of the clip.
 
         Args:
@@ -232,7 +232,7 @@ class ClipSession:
             self._session.add_point_inputs(self._session.obj_id_to_idx(number), anchor, points)
         self._session.obj_with_new_inputs = list(range(len(boxes)))
 
-    def _propagate(self, anchor: int) -> Iterator[tuple[int, npt.NDArray[np.bool_]]]:
+    def _propagate(self, anchor: int) -> Iterator[tuple[int, Mask]]:
         """Frame indices and bool (H, W); forwards from the anchor, then backwards."""
         for reverse in (False, True):
             outputs = self._model.propagate_in_video_iterator(
@@ -241,17 +241,17 @@ class ClipSession:
             for output in outputs:
                 yield output.frame_idx, self._to_mask(output.pred_masks)
 
-    def _to_mask(self, logits: torch.Tensor) -> npt.NDArray[np.bool_]:
+    def _to_mask(self, logits: torch.Tensor) -> Mask:
         """Logits (objects, 1, h, w) at the clip's size, above 0, any object: bool (H, W)."""
         from torch.nn import functional
 
         size = (self.height, self.width)
         full = functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
-        mask: npt.NDArray[np.bool_] = (full > 0).any(dim=0)[0].cpu().numpy()
+        mask: Mask = (full > 0).any(dim=0)[0].cpu().numpy()
         return mask
 
 
-def _to_square(frame: npt.NDArray[np.uint8], size: int, device: torch.device) -> torch.Tensor:
+def _to_square(frame: Pixels, size: int, device: torch.device) -> torch.Tensor:
     """A frame as the model takes it: float32 (3, size, size), in [-1, 1]."""
     import torch
     from torch.nn import functional

@@ -18,12 +18,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from sparkle.media import Mask, Pixels
 from sparkle.media.encode import Encoding, LineArt
-
-View = npt.NDArray[np.uint8]
-Region = npt.NDArray[np.bool_]
 
 LINE_WIDTH = 2
 """Pixels of a line, and the factor by which frames are reduced before Canny."""
@@ -67,7 +64,7 @@ def edge_encoding(preset: str) -> Encoding:
     return LineArt(crf=ENCODING_CRF, preset=preset)
 
 
-def edge_view(frame: npt.NDArray[np.uint8]) -> View:
+def edge_view(frame: Pixels) -> Pixels:
     """What Canny sees of a frame: gray, reduced by `LINE_WIDTH`, smooth.
 
     Args:
@@ -83,7 +80,7 @@ def edge_view(frame: npt.NDArray[np.uint8]) -> View:
 
 
 def fit_thresholds(
-    sources: Sequence[View], backgrounds: Sequence[View] | None, masks: npt.NDArray[np.bool_]
+    sources: Sequence[Pixels], backgrounds: Sequence[Pixels] | None, masks: Mask
 ) -> EdgeThresholds:
     """Thresholds by which `DENSITY` of a clip's pixels are edges, as near as its structure allows.
 
@@ -105,8 +102,8 @@ def fit_thresholds(
 
 
 def decoupled_edges(
-    source: View, background: View | None, mask: Region, thresholds: EdgeThresholds
-) -> npt.NDArray[np.uint8]:
+    source: Pixels, background: Pixels | None, mask: Mask, thresholds: EdgeThresholds
+) -> Pixels:
     """Edges of the background where the subject is not, and of the source where it is.
 
     Args:
@@ -123,11 +120,11 @@ def decoupled_edges(
     return edges.repeat(LINE_WIDTH, axis=0).repeat(LINE_WIDTH, axis=1)
 
 
-def _edges(view: View, threshold: int) -> View:
+def _edges(view: Pixels, threshold: int) -> Pixels:
     return np.asarray(cv2.Canny(view, LOW_SHARE * threshold, threshold, L2gradient=True), np.uint8)
 
 
-def _fit(views: Sequence[View], regions: npt.NDArray[np.bool_], density: float) -> tuple[int, float]:
+def _fit(views: Sequence[Pixels], regions: Mask, density: float) -> tuple[int, float]:
     """The lowest threshold at which at most `density` of the regions are edges, and the share that are."""
     pixels = max(1, int(np.count_nonzero(regions)))
 

@@ -17,18 +17,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backend import Guidance
 from sparkle.generation.steps.base import Step, Work
 from sparkle.generation.steps.canny import (
     LINE_WIDTH,
-    View,
     decoupled_edges,
     edge_encoding,
     edge_view,
     fit_thresholds,
 )
+from sparkle.media import Pixels
 from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.encode import encode
 from sparkle.media.frames import resize, score_indices
@@ -68,7 +67,7 @@ class Edges(Step):
         thresholds = fit_thresholds(sources, backgrounds, masks)
         densities: list[float] = []
 
-        def frames() -> Iterator[npt.NDArray[np.uint8]]:
+        def frames() -> Iterator[Pixels]:
             outside = repeat(None, count) if backgrounds is None else backgrounds
             for source, background, mask in zip(sources, outside, masks, strict=True):
                 edges = decoupled_edges(source, background, mask, thresholds)
@@ -81,7 +80,7 @@ class Edges(Step):
         density = round(sum(densities) / count, 6)
         return r.EdgesRecord(density, thresholds.foreground, thresholds.background)
 
-    def _views(self, work: Work, count: int) -> tuple[list[View], list[View] | None]:
+    def _views(self, work: Work, count: int) -> tuple[list[Pixels], list[Pixels] | None]:
         """What Canny sees of the source and of the background, which foreground-only guidance has not."""
         source, background = work.read(SOURCE_VIDEO), work.read(BACKGROUND_VIDEO)
         with ThreadPoolExecutor(1) as other:  # decoding lets go of Python's lock
@@ -92,7 +91,7 @@ class Edges(Step):
             return sources, None if backgrounds is None else backgrounds.result()
 
 
-def _first_views(background: Path, count: int) -> list[View]:
+def _first_views(background: Path, count: int) -> list[Pixels]:
     """An imported background may be longer than the source."""
     frames = iter_frames(background)
     return [edge_view(next_frame(frames, background)) for _ in range(count)]

@@ -17,10 +17,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sparkle.generation.backend import Anchors, Masks
+from sparkle.generation.backend import Anchors
 from sparkle.generation.bait import majority_vote
 from sparkle.generation.config import FIRST_PASS
 from sparkle.generation.steps.base import Step, Work
+from sparkle.media import Mask
 from sparkle.media.frames import anchor_indices
 from sparkle.media.mask import save_mask
 from sparkle.schemas import records as r
@@ -86,11 +87,11 @@ class Track(Step):
     def _first_only(self) -> bool:
         return self.config.track.passes == FIRST_PASS
 
-    def _vote(self, clip: Path, anchors: Anchors) -> tuple[Masks, list[int]]:
+    def _vote(self, clip: Path, anchors: Anchors) -> tuple[Mask, list[int]]:
         """The majority at working size, and the anchors whose passes it is of."""
         spoke: list[int] = []
 
-        def passes() -> Iterator[Masks]:
+        def passes() -> Iterator[Mask]:
             for (index, _), masks in zip(anchors, self.backend.passes(clip, anchors), strict=True):
                 if masks.any():
                     spoke.append(index)

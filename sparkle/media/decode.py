@@ -23,6 +23,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
+from sparkle.media import Pixels
 from sparkle.media.container import open_video
 from sparkle.schemas.errors import MediaError
 
@@ -44,7 +45,7 @@ _MATRIX_OF_TAG = {
 }
 
 
-def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[npt.NDArray[np.uint8]]:
+def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[Pixels]:
     """Decodes a video frame by frame, upright.
 
     Args:
@@ -65,9 +66,7 @@ def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[
             yield image
 
 
-def decode(
-    path: Path, *, size: tuple[int, int] | None = None, limit: int | None = None
-) -> npt.NDArray[np.uint8]:
+def decode(path: Path, *, size: tuple[int, int] | None = None, limit: int | None = None) -> Pixels:
     """Decodes a whole clip, upright.
 
     Args:
@@ -81,7 +80,7 @@ def decode(
     Raises:
         MediaError: As `iter_frames`; also when the frames come to more than `MAX_CLIP_BYTES`.
     """
-    blocks: list[npt.NDArray[np.uint8]] = []
+    blocks: list[Pixels] = []
     count = 0
     with open_video(path) as video:
         for index, frame in enumerate(islice(video.frames(), limit)):
@@ -100,7 +99,7 @@ def decode(
     return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks))[:count]
 
 
-def next_frame(frames: Iterator[npt.NDArray[np.uint8]], path: Path) -> npt.NDArray[np.uint8]:
+def next_frame(frames: Iterator[Pixels], path: Path) -> Pixels:
     """The next of a clip's frames.
 
     Raises:
@@ -112,7 +111,7 @@ def next_frame(frames: Iterator[npt.NDArray[np.uint8]], path: Path) -> npt.NDArr
     return frame
 
 
-def to_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
+def to_rgb(frame: VideoFrame) -> Pixels:
     """One decoded frame as it is displayed.
 
     Args:
@@ -130,7 +129,7 @@ def to_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     return image
 
 
-def draw_part(frame: VideoFrame, image: npt.NDArray[np.uint8], corner: tuple[int, int] = (0, 0)) -> None:
+def draw_part(frame: VideoFrame, image: Pixels, corner: tuple[int, int] = (0, 0)) -> None:
     """Writes a part of a frame, upright, without drawing the rest where that can be.
 
     Args:
@@ -171,7 +170,7 @@ def is_upright(frame: VideoFrame) -> bool:
     return matrix is None or matrix.tolist() == [[1, 0], [0, 1]]
 
 
-def _draw(frame: VideoFrame, image: npt.NDArray[np.uint8]) -> None:
+def _draw(frame: VideoFrame, image: Pixels) -> None:
     """Writes a frame, upright, into uint8 (H, W, 3) RGB of any size.
 
     Fresh memory for each frame would take longer than the conversion, so that OpenCV writes in place.
@@ -214,7 +213,7 @@ def _to_limited_bt601(frame: VideoFrame) -> VideoFrame:
     )
 
 
-def _i420(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> npt.NDArray[np.uint8]:
+def _i420(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> Pixels:
     """A yuv420p frame as OpenCV wants it: one buffer, even sides (an odd side is rounded up).
 
     Args:
@@ -234,9 +233,7 @@ def _i420(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> n
     return buffer.reshape(height * 3 // 2, width)
 
 
-def _plane(
-    frame: VideoFrame, index: int, left: int, top: int, width: int, height: int
-) -> npt.NDArray[np.uint8]:
+def _plane(frame: VideoFrame, index: int, left: int, top: int, width: int, height: int) -> Pixels:
     plane = frame.planes[index]
     rows = np.frombuffer(memoryview(plane), np.uint8)[: (top + height) * plane.line_size]
     return rows.reshape(top + height, plane.line_size)[top:, left : left + width]
@@ -257,7 +254,7 @@ def _display_matrix(frame: VideoFrame) -> npt.NDArray[np.int32] | None:
     return matrix
 
 
-def _upright(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.int32] | None) -> npt.NDArray[np.uint8]:
+def _upright(image: Pixels, matrix: npt.NDArray[np.int32] | None) -> Pixels:
     if matrix is not None:
         if matrix[0, 1]:  # x and y change places
             image, right, down = image.transpose(1, 0, 2), matrix[1, 0], matrix[0, 1]

@@ -25,9 +25,9 @@ from typing import Self
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
 from av.codec.context import Flags
 
+from sparkle.media import Pixels
 from sparkle.media.ahead import ahead
 from sparkle.media.container import MAX_SIDE
 from sparkle.schemas.errors import ConfigError, MediaError
@@ -143,7 +143,7 @@ class VideoWriter:
     def __enter__(self) -> Self:
         return self
 
-    def write(self, frame: npt.NDArray[np.uint8]) -> None:
+    def write(self, frame: Pixels) -> None:
         """Appends a frame.
 
         Args:
@@ -181,7 +181,7 @@ class VideoWriter:
 
 
 def encode(
-    frames: Iterable[npt.NDArray[np.uint8]],
+    frames: Iterable[Pixels],
     path: Path,
     *,
     fps: int = 16,
@@ -238,7 +238,7 @@ def _x264_build() -> str:
     return found[1].decode() if found else "unknown"
 
 
-def _to_i420(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _to_i420(frame: Pixels) -> Pixels:
     """uint8 (H, W, 3) RGB or (H, W) gray to BT.601 limited-range planes, uint8 (H * 3 / 2, W)."""
     if frame.ndim == 2:
         frame = np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.media import Pixels
 from sparkle.schemas.errors import MediaError
 
-_Pixels = TypeVar("_Pixels", np.uint8, np.bool_)
+_Level = TypeVar("_Level", np.uint8, np.bool_)
 
 # A page shows a clip whole: one that is longer than this many times its shorter side gets smaller all over.
 _LONGEST = 4
@@ -23,7 +24,7 @@ _LONGEST = 4
 _FULL = 254  # levels of a mask pixel that is covered wholly: even, so that half is half
 
 
-def resize(frames: npt.NDArray[_Pixels], size: tuple[int, int]) -> npt.NDArray[_Pixels]:
+def resize(frames: npt.NDArray[_Level], size: tuple[int, int]) -> npt.NDArray[_Level]:
     """Resizes frames or masks by pixel area (bilinearly where they grow).
 
     Args:
@@ -63,9 +64,7 @@ def fit(width: int, height: int, side: int) -> tuple[int, int]:
     return across, down
 
 
-def side_by_side(
-    a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8], height: int = 240
-) -> npt.NDArray[np.uint8]:
+def side_by_side(a: Pixels, b: Pixels, height: int = 240) -> Pixels:
     """Two clips beside each other, for previews.
 
     Args:
@@ -117,10 +116,3 @@ def score_indices(frames: int) -> tuple[int, int, int, int]:
 def is_4k_plus_1(frames: int) -> bool:
     """Whether a clip of so many frames is one frame and whole groups of four."""
     return frames >= 1 and frames % 4 == 1
-
-
-def largest_4k_plus_1(n: int) -> int:
-    """The largest 4k + 1 that is at most `n`; `n` must be at least 1."""
-    if n < 1:
-        raise MediaError("no clip length is this short", got=f"{n} frames", wanted="at least 1 frame")
-    return n - (n - 1) % 4

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from sparkle.media import Pixels
 from sparkle.media.container import MAX_SIDE
 from sparkle.schemas.errors import MediaError
 
@@ -31,7 +31,7 @@ _OPAQUE = frozenset({0, 2, 3})
 _MAX_FILE_BYTES = 256 * 2**20
 
 
-def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
+def write_png(path: Path, image: Pixels) -> None:
     """Writes an image.
 
     Args:
@@ -44,7 +44,7 @@ def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
     path.write_bytes(encode_png(image, where=path))
 
 
-def encode_png(image: npt.NDArray[np.uint8], *, where: Path | None = None) -> bytes:
+def encode_png(image: Pixels, *, where: Path | None = None) -> bytes:
     """An image as the bytes of a PNG file.
 
     Args:
@@ -59,7 +59,7 @@ def encode_png(image: npt.NDArray[np.uint8], *, where: Path | None = None) -> by
     return data.tobytes()
 
 
-def encode_webp(image: npt.NDArray[np.uint8], *, quality: int) -> bytes:
+def encode_webp(image: Pixels, *, quality: int) -> bytes:
     """An image as the bytes of a lossy WebP file, as browsers show it.
 
     Args:
@@ -74,7 +74,7 @@ def encode_webp(image: npt.NDArray[np.uint8], *, quality: int) -> bytes:
     return data.tobytes()
 
 
-def read_png(source: Path | bytes) -> npt.NDArray[np.uint8]:
+def read_png(source: Path | bytes) -> Pixels:
     """Reads an image.
 
     Args:
@@ -102,7 +102,7 @@ def read_png(source: Path | bytes) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
-def _checked(image: npt.NDArray[np.uint8], where: Path | None) -> npt.NDArray[np.uint8]:
+def _checked(image: Pixels, where: Path | None) -> Pixels:
     fits = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
     if not fits or not all(0 < side <= MAX_SIDE for side in image.shape[:2]):
         raise MediaError(

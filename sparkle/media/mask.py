@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.media import Mask
 from sparkle.schemas.errors import MediaError
 
 # Pixels of all masks of a clip: 81 frames of 4K UHD are 6.7e8.
@@ -46,7 +47,7 @@ _INTEGERS = frozenset({"<i8", "<i4"})
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def save_mask(path: Path, masks: npt.NDArray[np.bool_]) -> None:
+def save_mask(path: Path, masks: Mask) -> None:
     """Writes the masks of a clip.
 
     Args:
@@ -64,7 +65,7 @@ def save_mask(path: Path, masks: npt.NDArray[np.bool_]) -> None:
         np.savez_compressed(file, mask=np.packbits(masks), shape=np.array(masks.shape, np.int64))
 
 
-def load_mask(source: str | Path | bytes) -> npt.NDArray[np.bool_]:
+def load_mask(source: str | Path | bytes) -> Mask:
     """Reads the masks of a clip, upstream's or ours.
 
     Args:

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from av.video.frame import VideoFrame
 
+from sparkle.media import Pixels
 from sparkle.media.container import MAX_SIDE, OpenVideo, open_video
 from sparkle.media.decode import is_upright, to_rgb, upright_size
 from sparkle.media.encode import Encoding, encode
@@ -226,7 +226,7 @@ def _duration(last: VideoFrame, video: OpenVideo) -> Fraction:
     return 1 / rate if rate else Fraction(0)
 
 
-def _fit(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def _fit(image: Pixels, size: tuple[int, int]) -> Pixels:
     """Scales an image to (width, height), or crops it where only an odd row or column is too many."""
     width, height = size
     if 0 <= image.shape[1] - width <= 1 and 0 <= image.shape[0] - height <= 1:
@@ -234,9 +234,9 @@ def _fit(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _whole_groups(images: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
+def _whole_groups(images: Iterable[Pixels]) -> Iterator[Pixels]:
     """Passes on the first 4k + 1 images, holding back up to four until their group is whole."""
-    held: list[npt.NDArray[np.uint8]] = []
+    held: list[Pixels] = []
     for count, image in enumerate(images, start=1):
         held.append(image)
         if is_4k_plus_1(count):

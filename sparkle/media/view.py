@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.media import Mask, Pixels
 from sparkle.media.container import OpenVideo
 from sparkle.media.decode import MAX_CLIP_BYTES, draw_part, upright_size
 from sparkle.schemas.errors import ConfigError, MediaError
@@ -137,7 +138,7 @@ def fit(
     return View(width, height, scaled_width, scaled_height, left, top, target_width, target_height, mirrored)
 
 
-def look(masks: npt.NDArray[np.bool_], view: View) -> npt.NDArray[np.bool_]:
+def look(masks: Mask, view: View) -> Mask:
     """Masks as a view has them, by the nearest pixel.
 
     Args:
@@ -173,9 +174,6 @@ def _nearest(start: int, count: int, side: int, scaled: int) -> npt.NDArray[np.i
 
 
 # --- some frames of a video ------------------------------------------------------------------------
-
-
-Pixels = npt.NDArray[np.uint8]
 
 
 def read_window(video: OpenVideo, start: int, count: int, view: Callable[[int, int], View]) -> Pixels:

@@ -24,18 +24,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from sparkle.generation.backends.classical.filters import (
-    BoolImage,
-    Box,
-    FloatImage,
-    components,
-    erode,
-    gray_frames,
-    keep_components,
-    opened,
-)
+from sparkle.generation.backends.classical.filters import Box, components, gray_frames, keep_components
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import erode, opened
 
 SMOOTHING_SIGMA = 1.2
 """Gaussian before measuring, in working pixels: below it, compression noise."""
@@ -63,11 +55,11 @@ class Activity:
         std: float32 (h, w): temporal standard deviation over the whole clip, in gray levels.
     """
 
-    luma: npt.NDArray[np.float32]
-    median: FloatImage
-    std: FloatImage
+    luma: Floats
+    median: Floats
+    std: Floats
 
-    def std_between(self, first: int, last: int) -> FloatImage:
+    def std_between(self, first: int, last: int) -> Floats:
         """Standard deviation, float32 (h, w), over frames first..last, both included, as far as there are."""
         window = self.luma[max(0, first) : last + 1]
         return np.asarray(window.std(axis=0), np.float32)
@@ -78,7 +70,7 @@ class Activity:
         return weigh(self.luma)
 
 
-def measure_activity(frames: npt.NDArray[np.uint8]) -> Activity:
+def measure_activity(frames: Pixels) -> Activity:
     """Correct the light and measure how every pixel varies.
 
     Args:
@@ -96,7 +88,7 @@ def measure_activity(frames: npt.NDArray[np.uint8]) -> Activity:
     return Activity(luma=luma, median=median, std=np.asarray(luma.std(axis=0), np.float32))
 
 
-def _fit(values: FloatImage, target: FloatImage) -> tuple[np.float32, np.float32]:
+def _fit(values: Floats, target: Floats) -> tuple[np.float32, np.float32]:
     """Gain and offset that take most of `values` to `target`; the identity where nothing varies."""
     inliers = np.ones(values.shape, bool)
     gain, offset = 1.0, 0.0
@@ -167,11 +159,11 @@ class Evidence(NamedTuple):
         covered: bool (T, h, w), something stands before the background.
     """
 
-    visible: npt.NDArray[np.bool_]
-    covered: npt.NDArray[np.bool_]
+    visible: Mask
+    covered: Mask
 
 
-def collect_background(luma: npt.NDArray[np.float32]) -> FloatImage:
+def collect_background(luma: Floats) -> Floats:
     """The values of background that is seen before and after something else.
 
     Args:
@@ -197,7 +189,7 @@ def collect_background(luma: npt.NDArray[np.float32]) -> FloatImage:
     return values
 
 
-def _returns(pixels: FloatImage, t: int, value: FloatImage) -> npt.NDArray[np.bool_]:
+def _returns(pixels: Floats, t: int, value: Floats) -> Mask:
     """Which of (T, n) pixels stand still around frame t and have that value again behind something else."""
     around = np.abs(pixels[max(0, t - STILL_FRAMES) : t + STILL_FRAMES + 1] - value)
     away = np.abs(pixels[::COMPARED_STEP] - value)
@@ -210,7 +202,7 @@ def _returns(pixels: FloatImage, t: int, value: FloatImage) -> npt.NDArray[np.bo
     return np.asarray((around < SAME_LEVELS).all(axis=0) & (count >= RETURNS))
 
 
-def weigh(luma: npt.NDArray[np.float32]) -> Evidence:
+def weigh(luma: Floats) -> Evidence:
     """What every frame of a clip shows for certain, given a subject that roams.
 
     Args:
@@ -227,7 +219,7 @@ def weigh(luma: npt.NDArray[np.float32]) -> Evidence:
     return Evidence(visible, covered)
 
 
-def _outside(luma: npt.NDArray[np.float32]) -> BoolImage:
+def _outside(luma: Floats) -> Mask:
     """What never changes and reaches the frame's top or a side, bool (h, w).
 
     Not its bottom: there a subject that the frame cuts off may stand still.
@@ -238,7 +230,7 @@ def _outside(luma: npt.NDArray[np.float32]) -> BoolImage:
     return _joined(unchanging, border)
 
 
-def _joined(mask: BoolImage, seeds: BoolImage) -> BoolImage:
+def _joined(mask: Mask, seeds: Mask) -> Mask:
     """The components of a mask that hold a seed, bool (h, w)."""
     found = components(mask)
     keep = np.zeros(len(found.areas), bool)
@@ -247,7 +239,7 @@ def _joined(mask: BoolImage, seeds: BoolImage) -> BoolImage:
     return np.asarray(keep[found.labels], bool)
 
 
-def roams(luma: npt.NDArray[np.float32], t: int, box: Box) -> bool:
+def roams(luma: Floats, t: int, box: Box) -> bool:
     """Whether the subject in a box of frame t moves about, so that its box looks different in other frames.
 
     Args:

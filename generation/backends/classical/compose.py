@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.generation.taxonomy import Scene, load_taxonomy
+from sparkle.media import Pixels
 from sparkle.schemas.errors import ConfigError, MediaError
 
 _Option = TypeVar("_Option")
@@ -183,7 +184,7 @@ def _draw(rng: np.random.Generator, options: Sequence[_Option]) -> _Option:
     return options[int(rng.integers(len(options)))]
 
 
-def describe_frame(frame: npt.NDArray[np.uint8]) -> str:
+def describe_frame(frame: Pixels) -> str:
     """One sentence of what the pixels of a frame show: brightness, contrast, colors, fine detail.
 
     It names no content: nothing here has recognised any. Measured on the frame scaled to 320 pixels on

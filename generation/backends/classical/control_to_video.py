@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sparkle.generation.backend import Guidance, Identity, Image, Masks
+from sparkle.generation.backend import Guidance, Identity
 from sparkle.generation.backends.classical.composite import Harmony, backdrops, composite_frame, fit_harmony
-from sparkle.generation.backends.classical.filters import BoolImage, map_in_threads, working_size
+from sparkle.generation.backends.classical.filters import map_in_threads, working_size
 from sparkle.generation.backends.classical.propagate import soft_alpha
+from sparkle.media import Mask, Pixels
 from sparkle.media.decode import decode
 from sparkle.media.frames import resize
 from sparkle.media.images import read_png
@@ -32,7 +33,7 @@ class Backend:
     def setup(self) -> None:
         """Nothing to load."""
 
-    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Image]:
+    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:
         """Yield the composited frames."""
         clip = decode(guidance.source)
         size = working_size(clip.shape[2], clip.shape[1])
@@ -41,12 +42,12 @@ class Backend:
         backgrounds = backdrops(guidance)
         parts = ((source, mask, next(backgrounds)) for source, mask in zip(clip, masks, strict=True))
 
-        def composite(part: tuple[Image, BoolImage, Image]) -> Image:
+        def composite(part: tuple[Pixels, Mask, Pixels]) -> Pixels:
             source, mask, background = part
             return composite_frame(source, soft_alpha(source, mask), background, harmony)
 
         yield from map_in_threads(composite, parts)
 
 
-def _fit(clip: Image, masks: Masks, guidance: Guidance) -> Harmony:
+def _fit(clip: Pixels, masks: Mask, guidance: Guidance) -> Harmony:
     return fit_harmony(clip[masks], read_png(guidance.empty_frame0))

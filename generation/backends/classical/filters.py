@@ -29,13 +29,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.decode import decode, iter_frames
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in working pixels; x1 and y1 are one past the last pixel."""
-
-BoolImage = npt.NDArray[np.bool_]
-FloatImage = npt.NDArray[np.float32]
 
 
 class Components(NamedTuple):
@@ -52,33 +50,7 @@ class Components(NamedTuple):
     boxes: list[Box]
 
 
-def _disc(radius: int) -> npt.NDArray[np.uint8]:
-    side = 2 * radius + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
-
-
-def dilate(mask: BoolImage, radius: int) -> BoolImage:
-    """The mask grown by a disc of `radius` pixels."""
-    return np.asarray(cv2.dilate(mask.view(np.uint8), _disc(radius)), np.uint8).astype(bool)
-
-
-def erode(mask: BoolImage, radius: int) -> BoolImage:
-    """The mask shrunk by a disc of `radius` pixels; outside the frame counts as foreground."""
-    shrunk = cv2.erode(mask.view(np.uint8), _disc(radius), borderType=cv2.BORDER_CONSTANT, borderValue=(1,))
-    return np.asarray(shrunk, np.uint8).astype(bool)
-
-
-def opened(mask: BoolImage, radius: int) -> BoolImage:
-    """The mask without what a disc of `radius` pixels does not fit into."""
-    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, _disc(radius))).astype(bool)
-
-
-def closed(mask: BoolImage, radius: int) -> BoolImage:
-    """The mask with gaps narrower than a disc of `radius` pixels filled."""
-    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, _disc(radius))).astype(bool)
-
-
-def components(mask: BoolImage, *, connectivity: int = 8) -> Components:
+def components(mask: Mask, *, connectivity: int = 8) -> Components:
     """The connected components of a mask, in raster order of their first pixel."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=connectivity)
     boxes = [
@@ -87,7 +59,7 @@ def components(mask: BoolImage, *, connectivity: int = 8) -> Components:
     return Components(np.asarray(labels, np.int32), stats[:, cv2.CC_STAT_AREA].astype(np.int64), boxes)
 
 
-def keep_components(mask: BoolImage, minimum_area: float) -> BoolImage:
+def keep_components(mask: Mask, minimum_area: float) -> Mask:
     """The mask without components of fewer than `minimum_area` pixels."""
     found = components(mask)
     keep = found.areas >= minimum_area
@@ -95,7 +67,7 @@ def keep_components(mask: BoolImage, minimum_area: float) -> BoolImage:
     return np.asarray(keep[found.labels], bool)
 
 
-def bounding_box(mask: BoolImage, *, trim: float = 0.0) -> Box | None:
+def bounding_box(mask: Mask, *, trim: float = 0.0) -> Box | None:
     """The box around a mask, or None when it is empty.
 
     Args:
@@ -116,7 +88,7 @@ def bounding_box(mask: BoolImage, *, trim: float = 0.0) -> Box | None:
     return x0, y0, x1, y1
 
 
-def box_mask(shape: tuple[int, int], box: Box) -> BoolImage:
+def box_mask(shape: tuple[int, int], box: Box) -> Mask:
     """A bool image (h, w) that is true inside the box."""
     x0, y0, x1, y1 = box
     mask = np.zeros(shape, bool)
@@ -156,12 +128,12 @@ class ColourGuide:
     """
 
     radius: int
-    planes: FloatImage
-    mean: FloatImage
-    inverse: FloatImage
+    planes: Floats
+    mean: Floats
+    inverse: Floats
 
     @classmethod
-    def of(cls, image: npt.NDArray[np.uint8], radius: int, eps: float) -> ColourGuide:
+    def of(cls, image: Pixels, radius: int, eps: float) -> ColourGuide:
         """Prepare a guide.
 
         Args:
@@ -173,7 +145,7 @@ class ColourGuide:
         planes = _unit_planes(image)
         mean = _plane_means(planes, radius)
 
-        def covariance(i: int, j: int) -> FloatImage:
+        def covariance(i: int, j: int) -> Floats:
             return np.asarray(box_mean(planes[i] * planes[j], radius) - mean[i] * mean[j], np.float32)
 
         rr, rg, rb = covariance(0, 0) + np.float32(eps), covariance(0, 1), covariance(0, 2)
@@ -198,7 +170,7 @@ class ColourGuide:
         here = np.s_[:, y0:y1, x0:x1]
         return ColourGuide(self.radius, self.planes[here], self.mean[here], self.inverse[here])
 
-    def coefficients(self, image: FloatImage) -> FloatImage:
+    def coefficients(self, image: Floats) -> Floats:
         """The averaged linear model of an image: three slopes and an offset, float32 (4, h, w).
 
         `image` is float32 (h, w). The model is zero where the image is zero within twice the radius.
@@ -213,14 +185,14 @@ class ColourGuide:
         model[3] = mean - (model[:3] * self.mean).sum(axis=0)
         return _plane_means(model, self.radius)
 
-    def filter(self, image: FloatImage) -> FloatImage:
+    def filter(self, image: Floats) -> Floats:
         """An image float32 (h, w) smoothed along the guide's edges, float32 (h, w)."""
         model = self.coefficients(image)
         model[:3] *= self.planes
         return np.asarray(model.sum(axis=0))
 
 
-def _unit_planes(image: npt.NDArray[np.uint8]) -> FloatImage:
+def _unit_planes(image: Pixels) -> Floats:
     """The channels of an image uint8 (h, w, 3), float32 (3, h, w) from 0 to 1."""
     planes = np.empty((3, *image.shape[:2]), np.float32)
     for plane, channel in zip(planes, cv2.split(image), strict=True):
@@ -228,7 +200,7 @@ def _unit_planes(image: npt.NDArray[np.uint8]) -> FloatImage:
     return planes
 
 
-def _plane_means(planes: FloatImage, radius: int) -> FloatImage:
+def _plane_means(planes: Floats, radius: int) -> Floats:
     """`box_mean` of each of (n, h, w) planes."""
     means = np.empty_like(planes)
     for plane, mean in zip(planes, means, strict=True):
@@ -236,12 +208,12 @@ def _plane_means(planes: FloatImage, radius: int) -> FloatImage:
     return means
 
 
-def box_mean(values: FloatImage, radius: int) -> FloatImage:
+def box_mean(values: Floats, radius: int) -> Floats:
     """Mean over the square window around every pixel; float32 (h, w) or (h, w, n), as `values`."""
     return np.asarray(cv2.boxFilter(values, -1, (2 * radius + 1, 2 * radius + 1)), np.float32)
 
 
-def gray_frames(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def gray_frames(frames: Pixels) -> Pixels:
     """RGB frames uint8 (T, h, w, 3) as luma uint8 (T, h, w)."""
     return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
 
@@ -291,7 +263,7 @@ def working_size(width: int, height: int) -> tuple[int, int]:
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
-def read_working(clip: Path) -> npt.NDArray[np.uint8]:
+def read_working(clip: Path) -> Pixels:
     """A clip at its working size, uint8 (T, h, w, 3)."""
     height, width = next(iter_frames(clip)).shape[:2]
     return decode(clip, size=working_size(width, height))

@@ -26,10 +26,10 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backend import Identity
-from sparkle.generation.backends.classical.filters import FloatImage, read_working
+from sparkle.generation.backends.classical.filters import read_working
+from sparkle.media import Floats, Pixels
 from sparkle.schemas import records as r
 
 
@@ -65,7 +65,7 @@ class DenseFlow:
     def __init__(self, preset: int) -> None:
         self._flow = cv2.DISOpticalFlow.create(preset)
 
-    def between(self, start: npt.NDArray[np.uint8], end: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def between(self, start: Pixels, end: Pixels) -> Floats:
         """Where every pixel of one frame went in the other.
 
         Args:
@@ -128,7 +128,7 @@ class CameraMotion:
     long: float
 
 
-def camera_motion(frames: npt.NDArray[np.uint8]) -> CameraMotion:
+def camera_motion(frames: Pixels) -> CameraMotion:
     """Measure the camera's motion in a clip.
 
     Args:
@@ -147,7 +147,7 @@ def camera_motion(frames: npt.NDArray[np.uint8]) -> CameraMotion:
     )
 
 
-def _working_gray(frames: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], float]:
+def _working_gray(frames: Pixels) -> tuple[Pixels, float]:
     """Gray frames at the working size, and how many 720p pixels one of theirs is."""
     height, width = frames.shape[1:3]
     scale = min(WORKING_SHORT_SIDE / min(height, width), WORKING_LONG_SIDE / max(height, width))
@@ -162,7 +162,7 @@ def _working_gray(frames: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8],
     return np.stack(gray), REPORTED_SHORT_SIDE / (min(height, width) * scale)
 
 
-def _median_displacement(gray: npt.NDArray[np.uint8], gap: int) -> float:
+def _median_displacement(gray: Pixels, gap: int) -> float:
     """Median over the pairs `gap` frames apart of the displacement per frame, in working pixels."""
     if gap == 0:
         return 0.0
@@ -175,9 +175,7 @@ def _median_displacement(gray: npt.NDArray[np.uint8], gap: int) -> float:
     return float(np.median(displacements)) if displacements else 0.0
 
 
-def _pair_displacement(
-    flow: DenseFlow, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]
-) -> float | None:
+def _pair_displacement(flow: DenseFlow, before: Pixels, after: Pixels) -> float | None:
     """How far the camera moves the corners and the centre between two frames; None where it cannot tell."""
     height, width = before.shape
     rows, columns = np.mgrid[GRID_STEP // 2 : height : GRID_STEP, GRID_STEP // 2 : width : GRID_STEP]
@@ -203,7 +201,7 @@ def _pair_displacement(
     return float(np.linalg.norm(displaced, axis=1).mean())
 
 
-def _texture(gray: npt.NDArray[np.uint8]) -> FloatImage:
+def _texture(gray: Pixels) -> Floats:
     """Mean squared gradient around every pixel, float32 (h, w)."""
     dx = cv2.Sobel(gray, cv2.CV_32F, 1, 0)
     dy = cv2.Sobel(gray, cv2.CV_32F, 0, 1)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backend import Identity, Made
 from sparkle.generation.backends.classical.activity import measure_activity
@@ -28,6 +27,7 @@ from sparkle.generation.backends.classical.subjects import find_subjects
 from sparkle.generation.backends.classical.tracker import follow
 from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.bait import majority_vote
+from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.images import read_png
 from sparkle.schemas import records as r
 
@@ -78,7 +78,7 @@ class Backend:
 _ANCHORS = (0, 8, 16)  # frames: the first second at 16 fps
 
 
-def first_frame_mask(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def first_frame_mask(frames: Pixels) -> Mask:
     """The moving subjects on frame 0, bool (h, w), from a whole clip uint8 (T, h, w, 3) at working size.
 
     All false where nothing stands out.
@@ -99,6 +99,6 @@ def first_frame_mask(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return np.asarray(refine(frames[:1], majority_vote(passes)[:1])[0])
 
 
-def first_frame_alpha(frames: npt.NDArray[np.uint8], full: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def first_frame_alpha(frames: Pixels, full: Pixels) -> Floats:
     """The same as a matte, float32 (H, W) from 0 to 1, along the edges of the full-size frame 0."""
     return soft_alpha(full, first_frame_mask(frames))

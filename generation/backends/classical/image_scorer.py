@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backend import Identity
-from sparkle.generation.backends.classical.filters import BoolImage, read_working, to_pixel_box
+from sparkle.generation.backends.classical.filters import read_working, to_pixel_box
 from sparkle.generation.backends.classical.image_editor import first_frame_mask
 from sparkle.generation.backends.classical.propagate import hard_mask
 from sparkle.generation.backends.classical.quality import (
@@ -37,6 +36,7 @@ from sparkle.generation.backends.classical.quality import (
     measure_removal,
     scene_motion,
 )
+from sparkle.media import Mask, Pixels
 from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
@@ -90,7 +90,7 @@ class Backend:
         )
 
 
-def _pick(clip: Path, indices: Sequence[int]) -> dict[int, npt.NDArray[np.uint8]]:
+def _pick(clip: Path, indices: Sequence[int]) -> dict[int, Pixels]:
     """The frames of these indices; raises MediaError where the clip ends before."""
     frames = iter_frames(clip)
     found = {}
@@ -104,7 +104,6 @@ def _pick(clip: Path, indices: Sequence[int]) -> dict[int, npt.NDArray[np.uint8]
 # --- a stand-in for EditScore ----------------------------------------------------------------------
 
 
-Image = npt.NDArray[np.uint8]
 Grades = dict[str, tuple[float, float, float]]
 """For each measure its worst value, its best value, and its weight among the others."""
 
@@ -156,7 +155,7 @@ FILLING: Grades = {"smooth": (-2.5, -0.4, 1), "rough": (2.5, 0.7, 1), "seam": (0
 """Clean removals -0.5 to 0.6 and 0.2 to 0.45; diffusion inpainting -2.8 to -1.3, for it is smooth."""
 
 
-def score_edit(source: Image, edited: Image, mask: BoolImage, prompt: str) -> ImageScore:
+def score_edit(source: Pixels, edited: Pixels, mask: Mask, prompt: str) -> ImageScore:
     """Scores the edit of a first frame.
 
     Args:
@@ -178,7 +177,7 @@ def score_edit(source: Image, edited: Image, mask: BoolImage, prompt: str) -> Im
     )
 
 
-def score_removal(edited: Image, removed: Image, boxes_mask: BoolImage, prompt: str) -> ImageScore:
+def score_removal(edited: Pixels, removed: Pixels, boxes_mask: Mask, prompt: str) -> ImageScore:
     """Scores the removal of the subject from the edited frame.
 
     Args:
@@ -212,11 +211,11 @@ class ScoredFrame:
         later_mask: bool (H, W), the subject in it.
     """
 
-    source: Image
-    edited: Image
-    mask: BoolImage
-    later: Image
-    later_mask: BoolImage
+    source: Pixels
+    edited: Pixels
+    mask: Mask
+    later: Pixels
+    later_mask: Mask
 
 
 def score_frame(frame: ScoredFrame, prompt: str) -> FrameScore:

@@ -26,7 +26,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.backends.classical.filters import BoolImage, FloatImage, dilate, erode
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import dilate, erode
 from sparkle.schemas.errors import MediaError
 
 REACH = 12
@@ -103,7 +104,7 @@ NO_OUTLINE = Outline(contour=0.0, gaps=1.0, edge=0.0, remnants=1.0)
 """Of a subject that has none: an empty mask, or one that fills the frame."""
 
 
-def measure_outline(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> Outline:
+def measure_outline(pair: Pair, mask: Mask, recoloured: Floats) -> Outline:
     """Measures the outline of one frame.
 
     Args:
@@ -134,7 +135,7 @@ def measure_outline(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> Outl
     )
 
 
-def edge_prominence(image: FloatImage, mask: BoolImage) -> float:
+def edge_prominence(image: Floats, mask: Mask) -> float:
     """How far an edge along the mask's outline stands out from what is around it, 0 to 1; 0 without outline.
 
     Args:
@@ -160,12 +161,12 @@ class _Profiles(NamedTuple):
     shape: tuple[int, int]
     ys: npt.NDArray[np.intp]
     xs: npt.NDArray[np.intp]
-    normals: FloatImage
-    rows: FloatImage
-    columns: FloatImage
+    normals: Floats
+    rows: Floats
+    columns: Floats
 
     @classmethod
-    def across(cls, mask: BoolImage) -> _Profiles:
+    def across(cls, mask: Mask) -> _Profiles:
         rim = mask & ~erode(mask, 1)
         for side in (rim, rim.T):
             side[:BORDER] = False
@@ -183,12 +184,12 @@ class _Profiles(NamedTuple):
         )
         return cls((mask.shape[0], mask.shape[1]), ys, xs, normals, rows, columns)
 
-    def sampled(self, image: FloatImage) -> FloatImage:
+    def sampled(self, image: Floats) -> Floats:
         """The image along the profiles, float32 (N, 2 * REACH + 1[, 3])."""
         found = cv2.remap(image, self.columns, self.rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.float32)
 
-    def beyond(self, image: FloatImage) -> FloatImage:
+    def beyond(self, image: Floats) -> Floats:
         """The image `FAR` out of the mask, float32 (N,)."""
         rows, columns = (
             (start + FAR * part).astype(np.float32)
@@ -197,7 +198,7 @@ class _Profiles(NamedTuple):
         found = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.float32).reshape(-1)
 
-    def averaged(self, values: FloatImage) -> FloatImage:
+    def averaged(self, values: Floats) -> Floats:
         """The mean of values (N,) over neighbouring profiles."""
         sums, counts = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
         sums[self.ys, self.xs], counts[self.ys, self.xs] = values, 1
@@ -205,25 +206,25 @@ class _Profiles(NamedTuple):
         return np.asarray(near[self.ys, self.xs], np.float32)
 
 
-def _steps(profiles: FloatImage) -> FloatImage:
+def _steps(profiles: Floats) -> Floats:
     """Lab distance between neighbours along each profile, float32 (N, 2 * REACH)."""
     return distance(profiles[:, 1:], profiles[:, :-1])
 
 
-def _prominence(steps: FloatImage) -> float:
+def _prominence(steps: Floats) -> float:
     on_edge = np.abs(STEP_AT) <= EDGE_REACH
     peak, around = steps[:, on_edge].max(axis=1), steps[:, ~on_edge].mean(axis=1)
     return float((peak / (peak + 2 * around + STEP_FLOOR)).mean(dtype=np.float64))
 
 
-def _agreement(first: FloatImage, second: FloatImage) -> FloatImage:
+def _agreement(first: Floats, second: Floats) -> Floats:
     """Correlation of the steps along each profile, float32 (N,), -1 to 1."""
     first, second = (steps - steps.mean(axis=1, keepdims=True) for steps in (first, second))
     power = ((first**2).sum(axis=1) + STEP_FLOOR) * ((second**2).sum(axis=1) + STEP_FLOOR)
     return np.asarray((first * second).sum(axis=1) / np.sqrt(power), np.float32)
 
 
-def _remnant_evidence(pair: Pair, mask: BoolImage, away: FloatImage) -> FloatImage:
+def _remnant_evidence(pair: Pair, mask: Mask, away: Floats) -> Floats:
     """How surely a pixel outside the mask still is the old background, float32 (h, w), 0 to 1.
 
     `away` is the Lab distance from it.
@@ -237,7 +238,7 @@ def _remnant_evidence(pair: Pair, mask: BoolImage, away: FloatImage) -> FloatIma
     return np.asarray(evidence, np.float32)
 
 
-def _ramp(values: FloatImage, low: float, high: float) -> FloatImage:
+def _ramp(values: Floats, low: float, high: float) -> Floats:
     return np.asarray(np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1), np.float32)
 
 
@@ -273,13 +274,13 @@ def require_one_size(*images: npt.NDArray[np.generic]) -> None:
         raise MediaError("frames and masks that are compared must have one size", got=got)
 
 
-def reduced(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def reduced(image: Pixels) -> Pixels:
     """An RGB frame at working size, by pixel area; smaller ones stay as they are."""
     size = _working_size(image.shape[0], image.shape[1])
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def reduced_mask(mask: BoolImage) -> BoolImage:
+def reduced_mask(mask: Mask) -> Mask:
     """A mask at working size: a pixel is set where at least half of its area was."""
     size = _working_size(mask.shape[0], mask.shape[1])
     return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5, bool)
@@ -290,19 +291,19 @@ def _working_size(height: int, width: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def to_lab(image: npt.NDArray[np.uint8]) -> FloatImage:
+def to_lab(image: Pixels) -> Floats:
     """RGB uint8 (H, W, 3) as CIE Lab float32: L 0 to 100, a and b about -127 to 127."""
     return np.asarray(
         cv2.cvtColor(image.astype(np.float32) * np.float32(1 / 255), cv2.COLOR_RGB2LAB), np.float32
     )
 
 
-def smooth(image: FloatImage, sigma: float = SMOOTHING) -> FloatImage:
+def smooth(image: Floats, sigma: float = SMOOTHING) -> Floats:
     """Gaussian blur; sigma in pixels."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
 
 
-def windowed(image: FloatImage, radius: int) -> FloatImage:
+def windowed(image: Floats, radius: int) -> Floats:
     """Local mean under a tent of two boxes of `radius`; never below 0 where `image` is not."""
     side = (2 * radius + 1, 2 * radius + 1)
     return np.asarray(cv2.blur(cv2.blur(image, side), side), np.float32)
@@ -314,7 +315,7 @@ def weighted_mean(values: npt.NDArray[np.floating], weights: npt.NDArray[np.floa
     return float((values * weights).sum(dtype=np.float64)) / total if total > 0 else 0.0
 
 
-def distance(first: FloatImage, second: FloatImage) -> FloatImage:
+def distance(first: Floats, second: Floats) -> Floats:
     """Euclidean distance of two Lab images, float32 (H, W)."""
     difference = first - second
     return np.asarray(np.sqrt(np.einsum("...c,...c->...", difference, difference)), np.float32)
@@ -324,11 +325,11 @@ def distance(first: FloatImage, second: FloatImage) -> FloatImage:
 class Pair:
     """Two frames of one size, smoothed Lab float32 (h, w, 3)."""
 
-    before: FloatImage
-    after: FloatImage
+    before: Floats
+    after: Floats
 
     @cached_property
-    def products(self) -> FloatImage:
+    def products(self) -> Floats:
         """Float32 (h, w, 3): gradient of before times after, before squared, after squared."""
         (x0, y0), (x1, y1) = (
             tuple(cv2.Sobel(image[..., 0], cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
@@ -336,7 +337,7 @@ class Pair:
         )
         return np.dstack((x0 * x1 + y0 * y1, x0 * x0 + y0 * y0, x1 * x1 + y1 * y1))
 
-    def correlation(self, where: BoolImage, radius: int) -> tuple[FloatImage, FloatImage]:
+    def correlation(self, where: Mask, radius: int) -> tuple[Floats, Floats]:
         """Correlation of the structures, -1 to 1, and the strength of the first one's (L a pixel).
 
         Each is float32 (h, w) and valid in `where`; windows of about `radius` take pixels of `where` only.
@@ -349,7 +350,7 @@ class Pair:
         correlation = shared / np.sqrt((first + floor) * (second + floor))
         return np.asarray(correlation, np.float32), np.asarray(np.sqrt(first), np.float32)
 
-    def recoloured(self, where: BoolImage) -> FloatImage:
+    def recoloured(self, where: Mask) -> Floats:
         """`before` as the edit shows what it keeps: a gain and an offset a channel, fitted on `where`.
 
         The quarter that fits worst is left out each time: missing parts must not bend the fit.

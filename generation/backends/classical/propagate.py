@@ -26,17 +26,16 @@ import numpy.typing as npt
 
 from sparkle.generation.backends.classical.activity import Evidence
 from sparkle.generation.backends.classical.filters import (
-    BoolImage,
     ColourGuide,
-    FloatImage,
     bounding_box,
     box_mean,
-    dilate,
     gray_frames,
     grow_box,
     map_in_threads,
 )
 from sparkle.generation.backends.classical.flow import DenseFlow
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import dilate
 
 GUIDE_RADIUS = 4
 GUIDE_EPS = 4e-4
@@ -55,8 +54,6 @@ COVERED_REACH = 6
 SHARPENING = np.float32(2)
 """Gain around one half that a soft mask gets per step."""
 
-BoolClip = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class Pull:
@@ -67,8 +64,8 @@ class Pull:
         explained: bool (h, w), true where the flow leads to the same colour.
     """
 
-    flow: npt.NDArray[np.float32]
-    explained: BoolImage
+    flow: Floats
+    explained: Mask
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ class Flows:
     guides: tuple[ColourGuide, ...]
 
 
-def compute_flows(frames: npt.NDArray[np.uint8]) -> Flows:
+def compute_flows(frames: Pixels) -> Flows:
     """Prepare a clip for `propagate`: DIS flow between neighbours, both ways, with the MEDIUM preset.
 
     FAST takes a fifth of the time and is as good on people who talk, but loses what travels.
@@ -101,7 +98,7 @@ def compute_flows(frames: npt.NDArray[np.uint8]) -> Flows:
         flow = DenseFlow(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).between(gray[t], gray[neighbour])
         return Pull(flow, _explained(frames[t], frames[neighbour], flow))
 
-    def guide(frame: npt.NDArray[np.uint8]) -> ColourGuide:
+    def guide(frame: Pixels) -> ColourGuide:
         return ColourGuide.of(frame, GUIDE_RADIUS, GUIDE_EPS)
 
     later = range(1, len(frames))
@@ -113,12 +110,12 @@ def compute_flows(frames: npt.NDArray[np.uint8]) -> Flows:
 
 
 def propagate(
-    frames: npt.NDArray[np.uint8],
+    frames: Pixels,
     flows: Flows,
     anchor: int,
-    mask: BoolImage,
+    mask: Mask,
     evidence: Evidence | None = None,
-) -> BoolClip:
+) -> Mask:
     """Carry the mask of frame `anchor` to the clip's both ends: one pass of the vote.
 
     Args:
@@ -144,7 +141,7 @@ def propagate(
     return tracked
 
 
-def refine(frames: npt.NDArray[np.uint8], masks: BoolClip) -> BoolClip:
+def refine(frames: Pixels, masks: Mask) -> Mask:
     """Snap the outlines of voted masks to the image: one more guided filter a frame.
 
     On the shared clips it gains as much as a GrabCut in a band around the outline loses (.001 IoU), in a
@@ -160,7 +157,7 @@ def refine(frames: npt.NDArray[np.uint8], masks: BoolClip) -> BoolClip:
     return np.stack([refine_frame(frame, mask) for frame, mask in zip(frames, masks, strict=True)])
 
 
-def refine_frame(frame: npt.NDArray[np.uint8], mask: BoolImage) -> BoolImage:
+def refine_frame(frame: Pixels, mask: Mask) -> Mask:
     """One frame of `refine`: uint8 RGB (h, w, 3) and bool (h, w) to bool (h, w)."""
     refined = np.zeros_like(mask)
     box = bounding_box(mask)
@@ -174,16 +171,12 @@ def refine_frame(frame: npt.NDArray[np.uint8], mask: BoolImage) -> BoolImage:
     return refined
 
 
-def _explained(
-    frame: npt.NDArray[np.uint8], neighbour: npt.NDArray[np.uint8], flow: npt.NDArray[np.float32]
-) -> BoolImage:
+def _explained(frame: Pixels, neighbour: Pixels, flow: Floats) -> Mask:
     difference = cv2.absdiff(_warped(neighbour, flow), frame)
     return np.asarray(difference.max(axis=2) < EXPLAINED_LEVELS)
 
 
-def _step(
-    soft: FloatImage, pull: Pull, guide: ColourGuide, known: tuple[BoolImage, BoolImage] | None
-) -> FloatImage:
+def _step(soft: Floats, pull: Pull, guide: ColourGuide, known: tuple[Mask, Mask] | None) -> Floats:
     """The neighbour's soft mask brought to this frame, float32 (h, w), 0 to 1; computed around it only.
 
     `known`: where this frame is seen to show the background, and something before it.
@@ -208,14 +201,14 @@ def _step(
     return moved
 
 
-def _filled(pulled: FloatImage, explained: BoolImage) -> FloatImage:
+def _filled(pulled: Floats, explained: Mask) -> Floats:
     """A pulled mask whose unexplained pixels take the mean of the explained ones around them."""
     weights = np.where(explained, np.float32(1), FILL_FLOOR)
     around = box_mean(pulled * weights, GUIDE_RADIUS) / box_mean(weights, GUIDE_RADIUS)
     return np.where(explained, pulled, around)
 
 
-def _warped(image: npt.NDArray[Any], flow: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+def _warped(image: npt.NDArray[Any], flow: Floats) -> npt.NDArray[Any]:
     """The neighbour's image where the flow says that each pixel went; of the image's dtype."""
     height, width = flow.shape[:2]
     x = np.arange(width, dtype=np.float32) + flow[..., 0]
@@ -239,7 +232,7 @@ SOFT_CENTRE = np.float32(0.42)
 shows."""
 
 
-def soft_alpha(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> FloatImage:
+def soft_alpha(frame_full: Pixels, mask_small: Mask) -> Floats:
     """The matte for compositing.
 
     Args:
@@ -253,12 +246,12 @@ def soft_alpha(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> Floa
     return np.asarray(np.clip((alpha - np.float32(0.5)) * SOFT_GAIN + SOFT_CENTRE, 0, 1))
 
 
-def hard_mask(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> BoolImage:
+def hard_mask(frame_full: Pixels, mask_small: Mask) -> Mask:
     """The mask at full size, bool (H, W), from the same arguments."""
     return _upsampled(frame_full, mask_small) > 0.5
 
 
-def _upsampled(frame: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
+def _upsampled(frame: Pixels, mask: Mask) -> Floats:
     height, width = frame.shape[:2]
     small = np.asarray(cv2.resize(frame, mask.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
     model = _model(small, mask)
@@ -270,7 +263,7 @@ def _upsampled(frame: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
     return np.asarray(applied, np.float32)
 
 
-def _model(small: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
+def _model(small: Pixels, mask: Mask) -> Floats:
     """The linear model of the smoothed mask, float32 (4, h, w); computed around it only."""
     model = np.zeros((4, *mask.shape), np.float32)
     smooth = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), MASK_SIGMA), np.float32)

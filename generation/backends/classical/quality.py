@@ -22,15 +22,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.backends.classical.filters import (
-    BoolImage,
-    FloatImage,
-    closed,
-    components,
-    dilate,
-    erode,
-    opened,
-)
+from sparkle.generation.backends.classical.filters import components
 from sparkle.generation.backends.classical.outline import (
     STRUCTURE_FLOOR,
     Pair,
@@ -45,8 +37,8 @@ from sparkle.generation.backends.classical.outline import (
     weighted_mean,
     windowed,
 )
-
-Image = npt.NDArray[np.uint8]
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import closed, dilate, erode, opened
 
 INNER_MARGIN, OUTER_MARGIN = 3, 4
 """Pixels on either side of the mask's edge that belong to both sides: the masks' own error."""
@@ -112,7 +104,7 @@ class EditMeasures:
     tonal_range: float
 
 
-def measure_edit(source: Image, edited: Image, mask: BoolImage) -> EditMeasures:
+def measure_edit(source: Pixels, edited: Pixels, mask: Mask) -> EditMeasures:
     """Measures one frame.
 
     Args:
@@ -161,7 +153,7 @@ def later_index(index: int, frames: int) -> int:
     return index + gap if after >= gap else index - gap
 
 
-def scene_motion(frame: Image, later: Image, mask: BoolImage, later_mask: BoolImage) -> float:
+def scene_motion(frame: Pixels, later: Pixels, mask: Mask, later_mask: Mask) -> float:
     """How much the scene behind the subject changes between two frames a quarter of a second apart.
 
     Unlike `sparkle.media.measures.background_motion` it sees colours, and what a gain and an offset a channel
@@ -188,7 +180,7 @@ def scene_motion(frame: Image, later: Image, mask: BoolImage, later_mask: BoolIm
     return _mean(_motion(first, second))
 
 
-def _motion(first: FloatImage, second: FloatImage) -> FloatImage:
+def _motion(first: Floats, second: Floats) -> Floats:
     """What the first frame's colours (N, 3), relit, do not explain of the second's, float32 (N,)."""
     means = [colours.mean(axis=0, dtype=np.float64) for colours in (first, second)]
     centred, other = (
@@ -199,7 +191,7 @@ def _motion(first: FloatImage, second: FloatImage) -> FloatImage:
     return np.asarray(np.where(change > MOTION_FLOOR, np.minimum(change, MOTION_CAP), 0), np.float32)
 
 
-def fine_contrast(lightness: FloatImage, where: BoolImage) -> float:
+def fine_contrast(lightness: Floats, where: Mask) -> float:
     """Log of the ratio of contrast finer than a pixel's blur to contrast from there to three pixels'.
 
     It does not depend on the light, and falls by 0.3 to 1 for blurs that are seen; 0 where there is no place.
@@ -211,7 +203,7 @@ def fine_contrast(lightness: FloatImage, where: BoolImage) -> float:
     return float(np.log(contrasts[0] / contrasts[1]))
 
 
-def noise_level(lightness: FloatImage) -> float:
+def noise_level(lightness: Floats) -> float:
     """Standard deviation of noise in L by Immerkaer's operator (1996); its median looks at the flat half."""
     operator = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     response = np.abs(cv2.filter2D(lightness, cv2.CV_32F, operator))
@@ -219,7 +211,7 @@ def noise_level(lightness: FloatImage) -> float:
     return float(np.median(response)) / (6 * 0.6745)
 
 
-def _kept_structure(pair: Pair, core: BoolImage) -> tuple[float, float]:
+def _kept_structure(pair: Pair, core: Mask) -> tuple[float, float]:
     """Identity and loss of the subject's structure; 0 and 1 where there is no subject."""
     if not core.any():
         return 0.0, 1.0
@@ -232,7 +224,7 @@ def _kept_structure(pair: Pair, core: BoolImage) -> tuple[float, float]:
     )
 
 
-def _replaced(pair: Pair, background: BoolImage) -> float:
+def _replaced(pair: Pair, background: Mask) -> float:
     """The share of the background that is new: another colour, and where there was structure, another one."""
     if not background.any():
         return 0.0
@@ -242,7 +234,7 @@ def _replaced(pair: Pair, background: BoolImage) -> float:
     return _mean((changed * (1 - kept))[background])
 
 
-def _drift(pair: Pair, core: BoolImage, background: BoolImage) -> float:
+def _drift(pair: Pair, core: Mask, background: Mask) -> float:
     """Half of what the subject's colours moved, and of their mean's way what is not towards the new scene."""
     if not core.any():
         return 0.0
@@ -255,7 +247,7 @@ def _drift(pair: Pair, core: BoolImage, background: BoolImage) -> float:
     return 0.5 * _mean(distance(before, after)) + float(np.linalg.norm(moved - towards))
 
 
-def _clipped_share(image: Image) -> float:
+def _clipped_share(image: Pixels) -> float:
     brightest = np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
     return float(((brightest <= CLIPPED[0]) | (brightest >= CLIPPED[1])).mean())
 
@@ -303,7 +295,7 @@ class RemovalMeasures:
     seam: float
 
 
-def measure_removal(edited: Image, removed: Image, boxes: BoolImage) -> RemovalMeasures:
+def measure_removal(edited: Pixels, removed: Pixels, boxes: Mask) -> RemovalMeasures:
     """Measures a removal.
 
     Args:
@@ -335,7 +327,7 @@ def measure_removal(edited: Image, removed: Image, boxes: BoolImage) -> RemovalM
     )
 
 
-def _left_structure(pair: Pair) -> tuple[FloatImage, FloatImage]:
+def _left_structure(pair: Pair) -> tuple[Floats, Floats]:
     """How much of the first frame's structure the second has, the slope of a local fit, 0 to 1; its strength.
 
     Unlike a correlation this falls with the contrast of a ghost.
@@ -345,7 +337,7 @@ def _left_structure(pair: Pair) -> tuple[FloatImage, FloatImage]:
     return np.clip(local[..., 0] / (power + np.float32(STRUCTURE_FLOOR)), 0, 1), np.sqrt(power)
 
 
-def _centrality(boxes: BoolImage) -> FloatImage:
+def _centrality(boxes: Mask) -> Floats:
     """1 in the middle of each box, falling to 0 at its sides; boxes that touch count as one."""
     weights = np.zeros(boxes.shape, np.float32)
     for left, top, right, bottom in components(boxes).boxes[1:]:
@@ -355,7 +347,7 @@ def _centrality(boxes: BoolImage) -> FloatImage:
     return weights * boxes
 
 
-def _detail(lightness: FloatImage, filling: BoolImage) -> float:
+def _detail(lightness: Floats, filling: Mask) -> float:
     around = dilate(filling, SURROUNDINGS) & ~filling
     if not filling.any() or not around.any():
         return 0.0

@@ -26,22 +26,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backends.classical.activity import Activity
-from sparkle.generation.backends.classical.filters import (
-    BoolImage,
-    Box,
-    FloatImage,
-    bounding_box,
-    box_mask,
-    closed,
-    components,
-    dilate,
-    grow_box,
-    opened,
-)
+from sparkle.generation.backends.classical.filters import Box, bounding_box, box_mask, components, grow_box
 from sparkle.generation.backends.classical.segment import segment_in_box
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import closed, dilate, opened
 
 CORE_SHARE = 0.12
 LOCAL_SHARE = 0.10
@@ -106,9 +96,7 @@ class Subject:
     label: str
 
 
-def find_subjects(
-    activity: Activity, frames: npt.NDArray[np.uint8], anchors: Sequence[int]
-) -> tuple[Subject, ...]:
+def find_subjects(activity: Activity, frames: Pixels, anchors: Sequence[int]) -> tuple[Subject, ...]:
     """Box the moving subjects on every anchor frame.
 
     Args:
@@ -132,7 +120,7 @@ def find_subjects(
     return _with_unique_labels(subjects)
 
 
-def _territories(std: FloatImage) -> list[BoolImage]:
+def _territories(std: Floats) -> list[Mask]:
     """The region of every subject over the whole clip, each bool (h, w), from left to right."""
     if float(np.percentile(std, 99)) < STANDS_OUT * float(np.median(std)):
         return []
@@ -145,7 +133,7 @@ def _territories(std: FloatImage) -> list[BoolImage]:
     return [np.isin(found.labels, [index + 1 for index in group]) for group in groups]
 
 
-def _moving(std: FloatImage, share: float) -> BoolImage:
+def _moving(std: Floats, share: float) -> Mask:
     """Where the deviation is above its threshold, without specks and with gaps closed."""
     mask = std > _threshold(std, share)
     mask = np.asarray(
@@ -154,12 +142,12 @@ def _moving(std: FloatImage, share: float) -> BoolImage:
     return closed(mask, CLOSING)
 
 
-def _threshold(std: FloatImage, share: float) -> float:
+def _threshold(std: Floats, share: float) -> float:
     noise = NOISE_FACTOR * float(np.median(std))
     return max(noise, share * float(np.percentile(std, 99)), NOISE_FLOOR)
 
 
-def _substantial(mask: BoolImage, std: FloatImage) -> BoolImage:
+def _substantial(mask: Mask, std: Floats) -> Mask:
     """The pieces of a mask that move most."""
     found = components(mask)
     mass = np.bincount(found.labels.ravel(), weights=std.ravel(), minlength=len(found.areas))
@@ -169,7 +157,7 @@ def _substantial(mask: BoolImage, std: FloatImage) -> BoolImage:
     return np.asarray(keep[found.labels], bool)
 
 
-def _grown(core: BoolImage, std: FloatImage) -> BoolImage:
+def _grown(core: Mask, std: Floats) -> Mask:
     """The core and what is connected to it, moves at least a little and is not thin."""
     calm = opened(closed(std > _threshold(std, GROWN_SHARE), GROWN_CLOSING), GROWN_OPENING) | core
     found = components(calm)
@@ -195,7 +183,7 @@ def _stacked(boxes: Sequence[Box]) -> list[list[int]]:
     return [members for _, _, members in sorted(groups)]
 
 
-def _locate(activity: Activity, territory: BoolImage, times: Sequence[int]) -> dict[int, Box | None]:
+def _locate(activity: Activity, territory: Mask, times: Sequence[int]) -> dict[int, Box | None]:
     """The box of one subject on each of some frames."""
     whole = _area(_box(territory))
     differing = {t: _box_of_difference(activity, t, territory) for t in times}
@@ -208,21 +196,21 @@ def _locate(activity: Activity, territory: BoolImage, times: Sequence[int]) -> d
     }
 
 
-def _box_of_motion(activity: Activity, t: int, territory: BoolImage) -> Box | None:
+def _box_of_motion(activity: Activity, t: int, territory: Mask) -> Box | None:
     """The box of what moves around frame t in a subject's territory."""
     return _box_within(activity.std_between(t - WINDOW, t + WINDOW), territory)
 
 
-def _box_of_difference(activity: Activity, t: int, territory: BoolImage) -> Box | None:
+def _box_of_difference(activity: Activity, t: int, territory: Mask) -> Box | None:
     """The box of what sets frame t apart from the median frame in a subject's territory."""
     return _box_within(np.abs(activity.luma[t] - activity.median), territory)
 
 
-def _box_within(change: FloatImage, territory: BoolImage) -> Box | None:
+def _box_within(change: Floats, territory: Mask) -> Box | None:
     return _box(_substantial(_moving(change, LOCAL_SHARE) & dilate(territory, TERRITORY), change))
 
 
-def _box(region: BoolImage) -> Box | None:
+def _box(region: Mask) -> Box | None:
     box = bounding_box(region, trim=BOX_TRIM)
     return box and grow_box(box, (region.shape[0], region.shape[1]), MARGIN, MARGIN)
 
@@ -231,7 +219,7 @@ def _area(box: Box | None) -> int:
     return (box[2] - box[0]) * (box[3] - box[1]) if box else 0
 
 
-def _describe(frames: npt.NDArray[np.uint8], activity: Activity, t: int, box: Box) -> str:
+def _describe(frames: Pixels, activity: Activity, t: int, box: Box) -> str:
     mask = segment_in_box(frames[t], box, activity, t, trusted=False)
     if not mask.any():
         mask = box_mask(mask.shape, box)
@@ -280,7 +268,7 @@ NAMED_SHARE = 0.2
 """Share of the pixels for which a second colour is named."""
 
 
-def name_colours(pixels: npt.NDArray[np.uint8]) -> str:
+def name_colours(pixels: Pixels) -> str:
     """The one or two colours that cover most of the pixels, such as "dark blue and white".
 
     Args:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backend import Identity
 from sparkle.generation.backends.classical.activity import measure_activity
@@ -25,6 +24,7 @@ from sparkle.generation.backends.classical.compose import choose_scene, compose_
 from sparkle.generation.backends.classical.filters import read_working, to_record_box
 from sparkle.generation.backends.classical.subjects import find_subjects
 from sparkle.generation.taxonomy import match_prompt
+from sparkle.media import Pixels
 from sparkle.media.images import read_png
 from sparkle.schemas import records as r
 from sparkle.schemas.ids import TAXONOMY_THEMES, edit_type
@@ -103,7 +103,7 @@ _LEAST_CHANGE = 14.0  # grey levels on average over the picture: half of a disso
 _TIMES_THE_MEDIAN = 8.0  # real fixed clips stay under 4 times (shared clips), cuts are 20 and more
 
 
-def find_cut(frames: npt.NDArray[np.uint8]) -> int | None:
+def find_cut(frames: Pixels) -> int | None:
     """The first frame after a cut, or None; frames are uint8 (T, h, w, 3)."""
     luma = frames.astype(np.float32).mean(axis=3)
     # A change of exposure is not a cut: compare with the mean taken out.

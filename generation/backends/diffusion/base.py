@@ -32,7 +32,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backend import Identity
 from sparkle.generation.backends.diffusion.checkpoint import Checkpoint, fetch
@@ -50,6 +49,7 @@ from sparkle.generation.needs import (
     require_range,
 )
 from sparkle.generation.weights import Weights
+from sparkle.media import Pixels
 from sparkle.schemas.errors import ConfigError, SampleError
 from sparkle.schemas.records import GroundedObject
 
@@ -264,17 +264,14 @@ WAN_VACE = Costs(84, 35, 15, Span(13, 24), Span(30, 32))  # 8 blocks of control 
 # --- between uint8 frames and what pipelines take and give -----------------------------------------
 
 
-Image = npt.NDArray[np.uint8]
-
-
-def to_pil(image: Image) -> Any:
+def to_pil(image: Pixels) -> Any:
     """A `PIL.Image` of uint8 (H, W, 3) RGB."""
     from PIL import Image as PilImage
 
     return PilImage.fromarray(np.ascontiguousarray(image))
 
 
-def to_frames(pictures: Any) -> Iterator[Image]:
+def to_frames(pictures: Any) -> Iterator[Pixels]:
     """The pictures of a pipeline with `output_type="pt"`.
 
     Args:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sparkle.generation.backend import Image, Made
+from sparkle.generation.backend import Made
 from sparkle.generation.backends.diffusion.base import (
     FLUX2_KLEIN,
     REMOVAL_FILE,
@@ -31,6 +31,7 @@ from sparkle.generation.backends.diffusion.base import (
 from sparkle.generation.backends.diffusion.wan import Canvas
 from sparkle.generation.backends.vlm.asking import prompt_hashes
 from sparkle.generation.needs import retry_out_of_memory
+from sparkle.media import Pixels
 from sparkle.media.images import read_png
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import ConfigError
@@ -87,7 +88,7 @@ class Backend(DiffusionBackend):
         """Take the labelled objects out."""
         return self._follow(read_png(image), removal_prompt(objects), seed)
 
-    def _follow(self, picture: Image, prompt: str, seed: int) -> Made:
+    def _follow(self, picture: Pixels, prompt: str, seed: int) -> Made:
         tokenizer = self._pipeline.tokenizer
         turn = [{"role": "user", "content": prompt}]
         asked = tokenizer.apply_chat_template(
@@ -99,7 +100,7 @@ class Backend(DiffusionBackend):
         made = next(to_frames(retry_out_of_memory(call, what=self.capability)))
         return Made(canvas.crop(made), {"prompt": prompt, "size": list(canvas.size)})
 
-    def _denoise(self, picture: Image, prompt: str, seed: int) -> Any:
+    def _denoise(self, picture: Pixels, prompt: str, seed: int) -> Any:
         """The picture that is made, a float tensor (1, 3, H, W) in [0, 1]."""
         return self._pipeline(
             image=to_pil(picture),

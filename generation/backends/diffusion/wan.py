@@ -23,7 +23,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sparkle.generation.backend import Image
 from sparkle.generation.backends.diffusion.base import (
     MOST_TOKENS,
     DiffusionBackend,
@@ -40,6 +39,7 @@ from sparkle.generation.needs import (
     retry_out_of_memory,
 )
 from sparkle.generation.weights import Weights
+from sparkle.media import Pixels
 from sparkle.schemas.errors import ConfigError
 
 UNIPC, LIGHTX2V = "unipc", "lightx2v"
@@ -156,7 +156,7 @@ class WanBackend(DiffusionBackend):
 
     def make_video(
         self, canvas: Canvas, frames: int, *, prompt: str, seed: int, **conditions: Any
-    ) -> Iterator[Image]:
+    ) -> Iterator[Pixels]:
         """Yield `frames` frames of the canvas's own size, uint8 (H, W, 3) RGB.
 
         Args:
@@ -228,7 +228,7 @@ class Canvas:
     least: int = _MULTIPLE
 
     @classmethod
-    def of(cls, image: Image, *, least: int = _MULTIPLE) -> Canvas:
+    def of(cls, image: Pixels, *, least: int = _MULTIPLE) -> Canvas:
         """The canvas of a picture, uint8 (H, W, 3)."""
         return cls(image.shape[1], image.shape[0], least)
 
@@ -237,13 +237,13 @@ class Canvas:
         """(width, height) that the model works at."""
         return self._fit(self.width), self._fit(self.height)
 
-    def pad(self, image: Image) -> Image:
+    def pad(self, image: Pixels) -> Pixels:
         """A picture of the canvas, uint8 (H, W, 3), at the model's size."""
         width, height = self.size
         border = ((0, height - self.height), (0, width - self.width), (0, 0))
         return np.pad(image, border, mode="symmetric")
 
-    def crop(self, image: Image) -> Image:
+    def crop(self, image: Pixels) -> Pixels:
         """What the model made, uint8 (H, W, 3), at the picture's size."""
         return image[: self.height, : self.width]
 

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from sparkle.generation.backend import Guidance, Image
+from sparkle.generation.backend import Guidance
 from sparkle.generation.backends.diffusion.base import WAN_FUN_CONTROL, Costs
 from sparkle.generation.backends.diffusion.checkpoint import fetch
 from sparkle.generation.backends.diffusion.wan import TEXT_AND_VIDEO, WanBackend
 from sparkle.generation.backends.diffusion.wan_vace import read_control
 from sparkle.generation.needs import GIGABYTE, Requirements, operational, require_range
 from sparkle.generation.weights import Weights
+from sparkle.media import Pixels
 from sparkle.schemas.errors import ConfigError
 
 _BASE_BYTES = 14 * GIGABYTE  # text encoder 13.5, autoencoder .5
@@ -98,7 +99,7 @@ class Backend(WanBackend):
             boundary_ratio=self.boundary,
         )
 
-    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Image]:
+    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:
         """Yield the edited video's frames."""
         control = read_control(guidance)
         return self.make_video(

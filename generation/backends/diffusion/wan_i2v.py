@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sparkle.generation.backend import Image
 from sparkle.generation.backends.diffusion.base import (
     ANIMATION_FILE,
     WAN_I2V,
@@ -22,6 +21,7 @@ from sparkle.generation.backends.diffusion.base import (
 )
 from sparkle.generation.backends.diffusion.wan import Canvas, WanBackend
 from sparkle.generation.backends.vlm.asking import prompt_hashes
+from sparkle.media import Pixels
 from sparkle.media.images import read_png
 
 
@@ -46,7 +46,7 @@ class Backend(WanBackend):
 
         return self.load_published(WanImageToVideoPipeline, WanTransformer3DModel)
 
-    def animate(self, image: Path, prompt: str, frames: int, fps: float, seed: int) -> Iterator[Image]:
+    def animate(self, image: Path, prompt: str, frames: int, fps: float, seed: int) -> Iterator[Pixels]:
         """Yield the frames."""
         picture = read_png(image)
         canvas = Canvas.of(picture)

@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sparkle.generation.backend import Guidance, Image
+from sparkle.generation.backend import Guidance
 from sparkle.generation.backends.diffusion.base import WAN_VACE, Costs, to_pil
 from sparkle.generation.backends.diffusion.wan import Canvas, WanBackend, model_frames
+from sparkle.media import Pixels
 from sparkle.media.decode import decode
 from sparkle.media.images import read_png
 from sparkle.schemas.errors import ConfigError, MediaError
@@ -56,7 +57,7 @@ class Backend(WanBackend):
 
         return self.load_published(WanVACEPipeline, WanVACETransformer3DModel)
 
-    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Image]:
+    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:
         """Yield the edited video's frames."""
         control = read_control(guidance)
         return self.make_video(

@@ -35,12 +35,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparkle.generation.backend import Image
 from sparkle.generation.backends.diffusion.base import REMOVAL_FILE, removal_prompt
 from sparkle.generation.backends.vlm import asking
 from sparkle.generation.backends.vlm.asking import pick_frames, read_image
 from sparkle.generation.backends.vlm.reading import Answer, Question, answer_error
 from sparkle.generation.needs import Span, require_range
+from sparkle.media import Pixels
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import AnswerError, ConfigError
@@ -151,7 +151,7 @@ class _Model:
         self._scoring, self._places, self._pq_prompt = scoring, places, pq_prompt
         self._prepared = 0
 
-    def prepare_input(self, images: Image | list[Image], text_prompt: str) -> Question:
+    def prepare_input(self, images: Pixels | list[Pixels], text_prompt: str) -> Question:
         """A question of the package: all SC questions of a call come first, in the order of its images."""
         shown = images if isinstance(images, list) else [images]
         place = self._places[self._prepared % len(self._places)]

@@ -44,7 +44,6 @@ from typing import Any
 
 import numpy as np
 
-from sparkle.generation.backend import Image
 from sparkle.generation.backends.vlm.reading import (
     MOST_OBJECTS,
     READING_VERSION,
@@ -59,6 +58,7 @@ from sparkle.generation.backends.vlm.reading import (
 )
 from sparkle.generation.needs import require_range
 from sparkle.generation.taxonomy import Scene, load_taxonomy, match_prompt
+from sparkle.media import Pixels
 from sparkle.media.decode import iter_frames
 from sparkle.media.frames import resize
 from sparkle.media.images import read_png
@@ -165,7 +165,7 @@ class AskingVlm(ABC):
         objects = tuple(read_frame(reading, labels) for reading in readings)
         return r.Ground2Record(objects, _repairs(readings))
 
-    def _describe(self, image: Image, theme: str, prompt: str) -> r.ComposeRecord:
+    def _describe(self, image: Pixels, theme: str, prompt: str) -> r.ComposeRecord:
         """Describe the frame; the scene that a given prompt is about is found in its words."""
         reading = self._read(Question("describe", fill_prompt("describe"), (image,), description_shape()))
         scene = match_prompt(theme, prompt) if theme in TAXONOMY_THEMES else None
@@ -265,12 +265,12 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
 # --- the pictures of a question --------------------------------------------------------------------
 
 
-def read_image(path: Path, most_pixels: int) -> Image:
+def read_image(path: Path, most_pixels: int) -> Pixels:
     """A PNG, uint8 (H, W, 3) RGB, made smaller where it has more pixels than `most_pixels`."""
     return fit(read_png(path), most_pixels)
 
 
-def pick_frames(clip: Path, indices: Sequence[int], most_pixels: int) -> list[Image]:
+def pick_frames(clip: Path, indices: Sequence[int], most_pixels: int) -> list[Pixels]:
     """Frames of a clip by index (ascending), each as `read_image` gives it.
 
     Raises:
@@ -286,7 +286,7 @@ def pick_frames(clip: Path, indices: Sequence[int], most_pixels: int) -> list[Im
     raise MediaError("the clip is too short", got=f"{len(found)} of {len(wanted)} frames", where=clip)
 
 
-def spread_frames(clip: Path, count: int, most_pixels: int) -> list[Image]:
+def spread_frames(clip: Path, count: int, most_pixels: int) -> list[Pixels]:
     """Up to `count` frames, evenly spaced from the first to the last."""
     frames = probe(clip).frames
     count = min(count, frames)
@@ -298,14 +298,14 @@ def spread_indices(frames: int, count: int) -> tuple[int, ...]:
     return tuple(index * (frames - 1) // max(1, count - 1) for index in range(count))
 
 
-def fit(image: Image, most_pixels: int) -> Image:
+def fit(image: Pixels, most_pixels: int) -> Pixels:
     """An image in its aspect with at most `most_pixels` pixels, resized by pixel area; never larger."""
     height, width = image.shape[:2]
     scale = math.sqrt(most_pixels / (width * height))
     if scale >= 1:
         return image
     size = (max(1, math.floor(width * scale)), max(1, math.floor(height * scale)))
-    smaller: Image = resize(image[None], size)[0]
+    smaller: Pixels = resize(image[None], size)[0]
     return smaller
 
 

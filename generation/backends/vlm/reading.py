@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sparkle.generation.backend import Image
+from sparkle.media import Pixels
 from sparkle.schemas.errors import AnswerError, RecordError
 from sparkle.schemas.records import GroundedObject
 from sparkle.schemas.validate import parse_strict
@@ -303,7 +303,7 @@ class Question:
 
     job: str
     text: str
-    images: tuple[Image, ...]
+    images: tuple[Pixels, ...]
     shape: dict[str, Any]
     seed: int = 0
     place: str = ""
