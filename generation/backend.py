@@ -1,20 +1,31 @@
-"""What a backend must be able to do, one protocol a capability.
+"""What a backend is: its identity, its options, and one protocol per capability.
 
-Arrays are uint8 RGB, (H, W, 3) for a frame; masks are bool, (T, H, W) for a clip. Every call gets a
-seed that was derived from the run's seed and the sample; the same arguments give the same answer.
-A backend reports what is wrong with one sample as a `SampleError`.
+How it works
+- Arrays are uint8 RGB, (H, W, 3) for a frame; masks are bool, (T, H, W) for a clip. Every call gets a seed
+  that was derived from the run's seed and the sample; the same arguments give the same answer. A backend
+  reports what is wrong with one sample as a `SampleError`.
+- What not every backend has (weights to load, words to ask in, libraries) are small protocols of their own.
+- Options are the fields of the backend's dataclass; `require_range` and `require_choice` say what a value may
+  be, when the configuration is read.
+- An option made by `operational` decides how a backend works (an address, a time limit, how much at once),
+  not what it makes: it is no part of a fingerprint, so changing it makes nothing again.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from sparkle.media import Mask, Pixels
 from sparkle.schemas import records as r
+from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.records import Record
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Anchors = Sequence[tuple[int, Sequence[r.GroundedObject]]]  # frame index and the boxes on it
 
@@ -42,7 +53,40 @@ class Made:
     details: dict[str, Any]
 
 
-class BackendBase(Protocol):
+# --- options ---------------------------------------------------------------------------------------
+
+_MARK = "operational"
+
+
+def operational(default: Any = dataclasses.MISSING) -> Any:
+    """Declare a field that decides how a backend works and not what it makes; required without a default."""
+    return dataclasses.field(default=default, metadata={_MARK: True})
+
+
+def decisive_options(backend: DataclassInstance, table: dict[str, Any]) -> dict[str, Any]:
+    """Return a backend's table without its operational options."""
+    left_out = {field.name for field in dataclasses.fields(backend) if field.metadata.get(_MARK)}
+    return {name: value for name, value in table.items() if name not in left_out}
+
+
+def require_range(backend: DataclassInstance, option: str, least: float, most: float) -> None:
+    """Raise ConfigError unless least <= the option's value <= most."""
+    value = getattr(backend, option)
+    if not least <= value <= most:
+        raise ConfigError("an option is out of range", got=f"{option} = {value}", wanted=f"{least} to {most}")
+
+
+def require_choice(backend: DataclassInstance, option: str, choices: Sequence[str]) -> None:
+    """Raise ConfigError unless the option's value is one of the choices."""
+    value = getattr(backend, option)
+    if value not in choices:
+        raise ConfigError("no such choice", got=f"{option} = {value!r}", wanted=", ".join(choices))
+
+
+# --- what backends have ----------------------------------------------------------------------------
+
+
+class Identified(Protocol):
     """What every backend has."""
 
     @property
@@ -50,8 +94,13 @@ class BackendBase(Protocol):
         """Known without loading anything."""
         ...
 
+
+@runtime_checkable
+class Loadable(Protocol):
+    """A backend that needs something in memory before it works."""
+
     def setup(self) -> None:
-        """Load what the backend needs, once in the process that works."""
+        """Load it, once in the process that works."""
         ...
 
 
@@ -82,7 +131,10 @@ class Pinnable(Protocol):
         ...
 
 
-class Flow(BackendBase, Protocol):
+# --- capabilities ----------------------------------------------------------------------------------
+
+
+class FlowBackend(Identified, Protocol):
     """Measures how the camera moves."""
 
     def camera_motion(self, clip: Path) -> r.FlowRecord:
@@ -90,7 +142,7 @@ class Flow(BackendBase, Protocol):
         ...
 
 
-class Vlm(BackendBase, Protocol):
+class VlmBackend(Identified, Protocol):
     """Looks at pictures and answers in words and boxes."""
 
     def check_camera(self, clip: Path, motion: r.FlowRecord) -> r.CameraRecord:
@@ -110,7 +162,7 @@ class Vlm(BackendBase, Protocol):
         ...
 
 
-class ImageEditor(BackendBase, Protocol):
+class ImageEditorBackend(Identified, Protocol):
     """Edits one picture."""
 
     def edit(self, image: Path, prompt: str, seed: int, *, clip: Path) -> Made:
@@ -122,7 +174,7 @@ class ImageEditor(BackendBase, Protocol):
         ...
 
 
-class ImageScorer(BackendBase, Protocol):
+class ImageScorerBackend(Identified, Protocol):
     """Judges edits from 0 to 10."""
 
     def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
@@ -142,7 +194,7 @@ class ImageScorer(BackendBase, Protocol):
         ...
 
 
-class ImageToVideo(BackendBase, Protocol):
+class ImageToVideoBackend(Identified, Protocol):
     """Brings a picture to life."""
 
     def animate(self, image: Path, prompt: str, frames: int, fps: float, seed: int) -> Iterator[Pixels]:
@@ -150,7 +202,7 @@ class ImageToVideo(BackendBase, Protocol):
         ...
 
 
-class Tracker(BackendBase, Protocol):
+class TrackerBackend(Identified, Protocol):
     """Follows boxed objects through a clip."""
 
     def passes(self, clip: Path, anchors: Anchors) -> Iterator[Mask]:
@@ -188,7 +240,7 @@ class Guidance:
     prompt: str
 
 
-class ControlToVideo(BackendBase, Protocol):
+class ControlToVideoBackend(Identified, Protocol):
     """Makes the edited video from its guidance."""
 
     def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:

@@ -51,7 +51,7 @@ _FUNCTION_WORDS = frozenset(
 
 
 @dataclass(frozen=True)
-class Scene:
+class TaxonomyScene:
     """One scene that a background can become.
 
     Attributes:
@@ -86,9 +86,9 @@ class Scene:
 class Taxonomy:
     """The scenes of the four themes, in the order of the file."""
 
-    all_scenes: tuple[Scene, ...]
+    all_scenes: tuple[TaxonomyScene, ...]
 
-    def scenes(self, theme: str) -> tuple[Scene, ...]:
+    def scenes(self, theme: str) -> tuple[TaxonomyScene, ...]:
         """The scenes of a theme; none for `openve3m`.
 
         Raises:
@@ -102,7 +102,7 @@ class Taxonomy:
         """The subthemes of a theme; raises ConfigError as `scenes` does."""
         return tuple(dict.fromkeys(scene.subtheme for scene in self.scenes(theme)))
 
-    def find(self, theme: str, keyword: str) -> Scene:
+    def find(self, theme: str, keyword: str) -> TaxonomyScene:
         """The scene of a keyword.
 
         Raises:
@@ -158,7 +158,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
     return _parse(data, str(path))
 
 
-def match_prompt(theme: str, prompt: str) -> Scene | None:
+def match_prompt(theme: str, prompt: str) -> TaxonomyScene | None:
     """The scene of a theme that a prompt is about, or None when none is near enough.
 
     A scene's overlap is the sum, over the words that it shares with the prompt, of the word's weight
@@ -184,7 +184,7 @@ def match_prompt(theme: str, prompt: str) -> Scene | None:
 
 
 @cache
-def _word_worth() -> Mapping[Scene, Mapping[str, float]]:
+def _word_worth() -> Mapping[TaxonomyScene, Mapping[str, float]]:
     """What each word of each scene adds to its overlap."""
     weights = {scene: _word_weights(scene) for scene in load_taxonomy().all_scenes}
     holders = Counter(word for words in weights.values() for word in words)
@@ -201,7 +201,7 @@ def _content_words(text: str) -> list[str]:
     return sorted({word[:-1] if len(word) > 3 and re.search("[^s]s$", word) else word for word in words})
 
 
-def _word_weights(scene: Scene) -> dict[str, float]:
+def _word_weights(scene: TaxonomyScene) -> dict[str, float]:
     clauses = " ".join(scene.moves + scene.moves_finite + scene.light + scene.light_finite)
     weights = dict.fromkeys(_content_words(clauses), CLAUSE_WEIGHT)
     weights |= dict.fromkeys(_content_words(scene.setting), SETTING_WEIGHT)
@@ -227,7 +227,7 @@ def _parse(data: bytes, where: str) -> Taxonomy:
     if set(table) != set(TAXONOMY_THEMES):
         themes = ", ".join(TAXONOMY_THEMES)
         raise ConfigError("not the themes of a taxonomy", got=", ".join(table), wanted=themes, where=where)
-    scenes: dict[tuple[str, str], Scene] = {}
+    scenes: dict[tuple[str, str], TaxonomyScene] = {}
     for theme in TAXONOMY_THEMES:
         for scene in _theme_scenes(theme, table[theme], where):
             if (theme, scene.keyword) in scenes:
@@ -236,7 +236,7 @@ def _parse(data: bytes, where: str) -> Taxonomy:
     return Taxonomy(tuple(scenes.values()))
 
 
-def _theme_scenes(theme: str, subthemes: Any, where: str) -> Iterator[Scene]:
+def _theme_scenes(theme: str, subthemes: Any, where: str) -> Iterator[TaxonomyScene]:
     if not isinstance(subthemes, dict) or not subthemes:
         wanted = f"[[{theme}.<subtheme>]]"
         raise ConfigError(
@@ -252,7 +252,7 @@ def _theme_scenes(theme: str, subthemes: Any, where: str) -> Iterator[Scene]:
             yield _scene(theme, subtheme, entry, f"{table}/{number}")
 
 
-def _scene(theme: str, subtheme: str, value: Any, where: str) -> Scene:
+def _scene(theme: str, subtheme: str, value: Any, where: str) -> TaxonomyScene:
     try:
         entry = load_fields(_Entry, value, where)
     except RecordError as error:
@@ -264,7 +264,7 @@ def _scene(theme: str, subtheme: str, value: Any, where: str) -> Scene:
         raise ConfigError("not a place", got=repr(entry.place), wanted=wanted, where=f"{where}/place")
     moves = _clauses(entry.moves, 2, 4, f"{where}/moves")
     light = _clauses(entry.light, 1, 2, f"{where}/light")
-    return Scene(
+    return TaxonomyScene(
         theme=theme,
         subtheme=subtheme,
         name=entry.name,

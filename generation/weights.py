@@ -2,7 +2,7 @@
 
 - A repository's revision is resolved to the commit that it names, which is what is loaded, what goes to
   fingerprints and what the provenance records. A commit is taken as it is; a branch or tag asks the Hub
-  once a process, or the local cache where the Hub cannot be reached.
+  once per process, or the local cache where the Hub cannot be reached.
 - A folder's revision is a hash over its files (remembered like those of artifacts: hashed once), so moving
   it changes nothing and changing a byte does. Its path is in the configuration alone.
 - A model that is not there or that its licence gates is an error that says where to accept or fetch it.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,7 +72,7 @@ class Weights:
         return {} if self._folder.is_dir() else {option: self.commit}
 
     def load(self, loader: Callable[..., T], **options: Any) -> T:
-        """What a `from_pretrained` gives for these weights.
+        """Return what a `from_pretrained` gives for these weights.
 
         Args:
             loader: A class's `from_pretrained`.
@@ -81,18 +81,24 @@ class Weights:
         Raises:
             ConfigError: the model cannot be had or read; the error names repository, revision and licence.
         """
-        from safetensors import SafetensorError
-
         commit = self.commit
-        try:
+        with self.errors():
             if self._folder.is_dir():
                 return loader(str(self._folder), local_files_only=True, **options)
             return loader(self.model, revision=commit, **options)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn the errors of libraries that fetch or read these weights into a ConfigError."""
+        from safetensors import SafetensorError
+
+        try:
+            yield
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise self.problem(error) from None
 
     def problem(self, error: BaseException) -> ConfigError:
-        """An error of the Hub, or of loading, as one that says what to do."""
+        """Return an error of the Hub, or of loading, as one that says what to do."""
         if self._folder.is_dir():
             return ConfigError(
                 "the model cannot be loaded", got=_first_line(error), wanted=_WANTED, where=self.model

@@ -22,15 +22,15 @@ from sparkle._cache import HashCache
 from sparkle._progress import Progress, silent
 from sparkle._run_folder import Held
 from sparkle.generation.backends import list_models, pin_models
+from sparkle.generation.backends.local_model import free_device_memory
 from sparkle.generation.config import RunConfig
-from sparkle.generation.needs import free_device_memory
 from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import run_packages, sample_fingerprint, step_identity
 from sparkle.generation.run.folder import Run, open_run
 from sparkle.generation.run.held import HeldArtifacts, taken_out
 from sparkle.generation.run.sources import Listed, inspect_source, licences, new_candidates
 from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import Failed, Kept, Rejected, Sample, Step, Work, verdict
+from sparkle.generation.steps.base import AnyStep, Failed, Kept, Rejected, SampleState, Work, verdict
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import ServiceError, SourceGoneError
 from sparkle.schemas.funnel import make_funnel
@@ -62,7 +62,7 @@ class Process:
     root: Path
     config: RunConfig
     step: str
-    sample: Sample
+    sample: SampleState
     fingerprint: str
     held: dict[Kind, Held]
 
@@ -88,10 +88,10 @@ class Process:
 # Failures that may be gone the next time: a source may be back, a service may answer.
 _MAY_PASS = (SourceGoneError.__name__, ServiceError.__name__)
 
-_ready: list[Step] = []  # this process's step: one at a time, so that one model is in memory
+_ready: list[AnyStep] = []  # this process's step: one at a time, so that one model is in memory
 
 
-def _set_up(name: str, config: RunConfig) -> Step:
+def _set_up(name: str, config: RunConfig) -> AnyStep:
     if not (_ready and _ready[0].name == name and _ready[0].config == config):
         _ready.clear()
         free_device_memory()
@@ -171,7 +171,7 @@ class Driver:
     def work(self) -> Summary:
         """Take every candidate through the steps."""
         ordered = sorted(self.run.candidates, key=lambda candidate: candidate.id)
-        samples = [Sample(candidate, self._source(candidate)) for candidate in ordered]
+        samples = [SampleState(candidate, self._source(candidate)) for candidate in ordered]
         for name in STEP_NAMES:
             samples = self._run_step(make_step(name, self.config), samples)
         funnel = make_funnel(len(self.run.candidates), self.run.outcomes)
@@ -195,10 +195,10 @@ class Driver:
         place = self.places.get(candidate.source)
         return source if place is None else replace(source, path=str(place))
 
-    def _run_step(self, step: Step, samples: list[Sample]) -> list[Sample]:
+    def _run_step(self, step: AnyStep, samples: list[SampleState]) -> list[SampleState]:
         """Bring a step's outcomes up to date; returns the samples that are still in."""
         identity = step_identity(step)
-        pending: defaultdict[str, list[Sample]] = defaultdict(list)
+        pending: defaultdict[str, list[SampleState]] = defaultdict(list)
         for sample in samples:
             fingerprint = sample_fingerprint(step, identity, sample)
             if not self._reuse(step, sample, fingerprint):
@@ -209,7 +209,7 @@ class Driver:
             self._process(step, identity, list(pending.values()))
         return list(self._still_in(step, samples))
 
-    def _process(self, step: Step, identity: dict[str, Any], groups: list[list[Sample]]) -> None:
+    def _process(self, step: AnyStep, identity: dict[str, Any], groups: list[list[SampleState]]) -> None:
         self.run.start_work()
         by_id = {group[0].id: group for group in groups}
         jobs = (
@@ -240,7 +240,7 @@ class Driver:
         for later in STEP_NAMES[STEP_NAMES.index(step.name) + 1 :]:
             self.run.drop_outcomes(later, out)
 
-    def _reuse(self, step: Step, sample: Sample, fingerprint: str) -> bool:
+    def _reuse(self, step: AnyStep, sample: SampleState, fingerprint: str) -> bool:
         """Whether the outcome that is there still holds; its verdict is brought up to date."""
         found = self.run.outcomes[step.name].get(sample.id)
         if found is None or found.fingerprint != fingerprint or not self._intact(step, found):
@@ -257,7 +257,7 @@ class Driver:
                 self.judged_again += 1
         return True
 
-    def _intact(self, step: Step, outcome: r.Outcome) -> bool:
+    def _intact(self, step: AnyStep, outcome: r.Outcome) -> bool:
         for kind in STEP_BY_NAME[step.name].makes:
             reference = outcome.artifacts.get(kind.name)
             path = self.run.root / kind.path(outcome.id)
@@ -269,7 +269,7 @@ class Driver:
                 return False
         return True
 
-    def _still_in(self, step: Step, samples: list[Sample]) -> Iterator[Sample]:
+    def _still_in(self, step: AnyStep, samples: list[SampleState]) -> Iterator[SampleState]:
         for sample in samples:
             outcome = self.run.outcomes[step.name][sample.id]
             if outcome.status == r.KEPT:

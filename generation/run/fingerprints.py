@@ -13,11 +13,10 @@ from typing import Any
 
 import cv2
 
-from sparkle.generation.backend import Packaged, Prompted
+from sparkle.generation.backend import Packaged, Prompted, decisive_options
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import CAPABILITIES, RunConfig
-from sparkle.generation.needs import decisive_options
-from sparkle.generation.steps.base import Sample, Step, step_seed
+from sparkle.generation.steps.base import AnyStep, SampleState, step_seed
 from sparkle.media.encode import encoder_versions
 from sparkle.schemas.canonical import fingerprint
 
@@ -38,7 +37,7 @@ def processor() -> dict[str, str]:
     return {"opencv-instructions": usable[-1] if usable else "baseline"}
 
 
-def step_identity(step: Step) -> dict[str, Any]:
+def step_identity(step: AnyStep) -> dict[str, Any]:
     """The part of the fingerprint that is the same for every sample."""
     return {
         "step": step.name,
@@ -49,7 +48,7 @@ def step_identity(step: Step) -> dict[str, Any]:
     }
 
 
-def _backend_identity(step: Step, capability: str) -> dict[str, Any]:
+def _backend_identity(step: AnyStep, capability: str) -> dict[str, Any]:
     backend = step.backend
     table = decisive_options(backend, step.config.backend_table(capability))
     parts: dict[str, Any] = {"table": table, **backend.identity.to_json()}
@@ -70,7 +69,7 @@ def run_packages(config: RunConfig) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def sample_fingerprint(step: Step, identity: dict[str, Any], sample: Sample) -> str:
+def sample_fingerprint(step: AnyStep, identity: dict[str, Any], sample: SampleState) -> str:
     """The fingerprint of a sample in a step."""
     return fingerprint(
         {
@@ -83,7 +82,7 @@ def sample_fingerprint(step: Step, identity: dict[str, Any], sample: Sample) -> 
     )
 
 
-def step_inputs(step: Step, sample: Sample) -> dict[str, Any]:
+def step_inputs(step: AnyStep, sample: SampleState) -> dict[str, Any]:
     """What a step takes from the candidate itself."""
     if step.name == "normalise":
         return {"source": sample.candidate.source}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sparkle._cache import HashCache
 from sparkle._run_folder import Held, Reclaimed, take_out
-from sparkle.generation.steps.base import Sample, Step
+from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.schemas.layout import Kind
 from sparkle.schemas.records import ArtifactRef
 
@@ -37,7 +37,7 @@ class HeldArtifacts:
             self._whole[held.shard] = tar.is_file() and self._hashes.sha256(tar) == held.shard
         return self._whole[held.shard]
 
-    def inputs(self, step: Step, sample: Sample) -> dict[Kind, Held]:
+    def inputs(self, step: AnyStep, sample: SampleState) -> dict[Kind, Held]:
         """What a step reads of a sample and has to be taken out for it."""
         found = {kind: self._find(kind, sample.id, sample.artifacts[kind.name]) for kind in step.reads}
         return {kind: held for kind, held in found.items() if held is not None}

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from sparkle._files import read_jsonl
-from sparkle.generation.backend import BackendBase
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import CAPABILITIES, RunConfig
-from sparkle.generation.needs import Demanding, ModelNeed, Requirements, Span
+from sparkle.generation.needs import Demanding, Estimate, ModelNeed, Requirements
 from sparkle.generation.steps import make_step
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
@@ -116,7 +115,7 @@ class StepPlan(Record):
     on: str
     vram_bytes: int
     backend: str | None = None
-    hours: Span | None = None
+    hours: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ class Plan(Record):
     configuration: str
     sources: int
     kept: int
-    hours: dict[str, Span]
+    hours: dict[str, Estimate]
     vram_bytes: int
     model_bytes: int
     run_bytes: int
@@ -239,7 +238,7 @@ def fetched_bytes(models: Iterable[ModelNeed]) -> int:
     return sum(largest.values())
 
 
-def _requirements(backend: BackendBase | None) -> Requirements | None:
+def _requirements(backend: object) -> Requirements | None:
     return backend.requirements if isinstance(backend, Demanding) else None
 
 
@@ -247,7 +246,7 @@ def _plan_step(
     name: str, backend: str | None, wanted: Requirements | None, reached: float, kept: float
 ) -> StepPlan:
     if wanted is None:
-        seconds: Span | None = Span(CPU_SECONDS[name], CPU_SECONDS[name])
+        seconds: Estimate | None = Estimate(CPU_SECONDS[name], CPU_SECONDS[name])
         on, vram = CPU, 0
     else:
         seconds = wanted.seconds.get(name)
@@ -263,11 +262,11 @@ def device_of(wanted: Requirements) -> str:
     return ENDPOINT if any(model.served for model in wanted.models) else CPU
 
 
-def _sum_hours(steps: list[StepPlan]) -> dict[str, Span]:
-    found: dict[str, Span] = {}
+def _sum_hours(steps: list[StepPlan]) -> dict[str, Estimate]:
+    found: dict[str, Estimate] = {}
     for step in steps:
         if step.hours is not None:
-            found[step.on] = found.get(step.on, Span(0.0, 0.0)).plus(step.hours)
+            found[step.on] = found.get(step.on, Estimate(0.0, 0.0)).plus(step.hours)
     return found
 
 

@@ -12,7 +12,7 @@ from sparkle.commands.console import Terminal
 from sparkle.schemas.records import dump_fields
 
 if TYPE_CHECKING:
-    from sparkle.generation.needs import ModelNeed, Span
+    from sparkle.generation.needs import Estimate, ModelNeed
     from sparkle.generation.run.plan import Plan, StepPlan
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"))
@@ -122,7 +122,7 @@ def _gpu(peak: int) -> str:
     return f"at most {_size(peak)} of one GPU at a time" if peak else "no GPU"
 
 
-def _hours(span: Span) -> str:
+def _hours(span: Estimate) -> str:
     low, high = (f"{hours:,.0f}" if hours >= 10 else f"{hours:,.2g}" for hours in (span.low, span.high))
     return low if low == high else f"{low} to {high}"
 

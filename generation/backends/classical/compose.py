@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.taxonomy import Scene, load_taxonomy
+from sparkle.generation.taxonomy import TaxonomyScene, load_taxonomy
 from sparkle.media import Pixels
 from sparkle.schemas.errors import ConfigError, MediaError
 
@@ -101,7 +101,7 @@ _HUES = (
 )
 
 
-def choose_scene(theme: str, *, seed: int) -> Scene:
+def choose_scene(theme: str, *, seed: int) -> TaxonomyScene:
     """A scene of a theme: each subtheme equally likely, then each of its scenes.
 
     Args:
@@ -122,7 +122,7 @@ def choose_scene(theme: str, *, seed: int) -> Scene:
     return _draw(rng, [scene for scene in taxonomy.scenes(theme) if scene.subtheme == subtheme])
 
 
-def compose_prompt(scene: Scene, *, seed: int) -> str:
+def compose_prompt(scene: TaxonomyScene, *, seed: int) -> str:
     """An edit instruction for a scene, of 151 to 466 characters.
 
     Args:
@@ -145,7 +145,7 @@ def compose_prompt(scene: Scene, *, seed: int) -> str:
     )
 
 
-def _compose(scene: Scene, rng: np.random.Generator) -> str:
+def _compose(scene: TaxonomyScene, rng: np.random.Generator) -> str:
     """One draw of opening, telling and closing, of any length."""
     opening = _draw(rng, _OPENINGS).format(setting=scene.setting, place=scene.place)
     has_with = " with " in opening  # a telling that starts with another "with" would trip over it
@@ -154,7 +154,7 @@ def _compose(scene: Scene, rng: np.random.Generator) -> str:
     return f"{opening}{telling.format_map(_clause_lists(scene, rng))}{closing}."
 
 
-def _clause_lists(scene: Scene, rng: np.random.Generator) -> dict[str, str]:
+def _clause_lists(scene: TaxonomyScene, rng: np.random.Generator) -> dict[str, str]:
     """The slots of a telling, filled with one clause of light and one to three of motion."""
     light = int(rng.integers(len(scene.light)))
     count = 1 + int(rng.integers(min(_MOST_MOVES, len(scene.moves))))
