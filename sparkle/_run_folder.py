@@ -38,7 +38,7 @@ _MEMBERS_A_LINE = 500  # some 60 KB a line
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ReclaimedArtifact:
     """An artifact in a tar: the tar's sha256, where its data lies there, and the data's sha256."""
 
     shard: str
@@ -58,14 +58,14 @@ class Reclaimed:
         """
         self.run = run
         self._path = run / layout.RECLAIMED
-        self._held: dict[str, dict[str, Held]] = {}
+        self._held: dict[str, dict[str, ReclaimedArtifact]] = {}
         if self._path.exists():
             self._load()
 
     def __len__(self) -> int:
         return sum(map(len, self._held.values()))
 
-    def find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> Held | None:
+    def find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> ReclaimedArtifact | None:
         """Where an artifact is, when a tar holds exactly it."""
         held = self._held.get(kind.name, {}).get(sample_id)
         return held if held is not None and (held.sha256, held.size) == (ref.sha256, ref.size) else None
@@ -74,9 +74,9 @@ class Reclaimed:
         """The run's own name of a tar."""
         return self.run / layout.held_shard(shard)
 
-    def shards(self) -> dict[str, list[tuple[Kind, str, Held]]]:
+    def shards(self) -> dict[str, list[tuple[Kind, str, ReclaimedArtifact]]]:
         """What each tar holds, in the order in which it stands there."""
-        found: dict[str, list[tuple[Kind, str, Held]]] = {}
+        found: dict[str, list[tuple[Kind, str, ReclaimedArtifact]]] = {}
         for name, members in self._held.items():
             for sample_id, held in members.items():
                 found.setdefault(held.shard, []).append((KIND_BY_NAME[name], sample_id, held))
@@ -84,7 +84,7 @@ class Reclaimed:
             listed.sort(key=lambda item: item[2].offset)
         return found
 
-    def add(self, shard: Path, kind: Kind, members: Mapping[str, Held]) -> None:
+    def add(self, shard: Path, kind: Kind, members: Mapping[str, ReclaimedArtifact]) -> None:
         """Hold artifacts in a tar, durably: once this returns, their files are no longer needed.
 
         Args:
@@ -145,11 +145,11 @@ class Reclaimed:
                         error.problem, got=error.got, wanted=error.wanted, where=where
                     ) from None
                 check("reclaimed", value, where=where)
-                held = {name: Held(value["shard"], *rest) for name, *rest in value["members"]}
+                held = {name: ReclaimedArtifact(value["shard"], *rest) for name, *rest in value["members"]}
                 self._held.setdefault(value["kind"], {}).update(held)
 
 
-def take_out(run: Path, kind: Kind, sample_id: str, held: Held) -> None:
+def take_out(run: Path, kind: Kind, sample_id: str, held: ReclaimedArtifact) -> None:
     """Write an artifact that a tar holds to its own place in the run.
 
     Raises:
@@ -179,7 +179,7 @@ def take_out(run: Path, kind: Kind, sample_id: str, held: Held) -> None:
         raise RunError("a tar that holds reclaimed artifacts is missing", where=tar, fix=fix) from None
 
 
-def _lines(kind: Kind, members: Sequence[tuple[str, Held]]) -> Iterator[dict[str, Any]]:
+def _lines(kind: Kind, members: Sequence[tuple[str, ReclaimedArtifact]]) -> Iterator[dict[str, Any]]:
     for start in range(0, len(members), _MEMBERS_A_LINE):
         some = members[start : start + _MEMBERS_A_LINE]
         listed = [[name, held.offset, held.size, held.sha256] for name, held in some]

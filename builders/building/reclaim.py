@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sparkle._files import exclusive, link
-from sparkle._run_folder import Held
+from sparkle._run_folder import ReclaimedArtifact
 from sparkle.builders.building.pack import ShardPlan
 from sparkle.builders.building.run import Run
 from sparkle.builders.release.sample import Sample
@@ -45,11 +45,11 @@ class Reclaimer:
 
     def take(self, plan: ShardPlan, shard: Shard) -> None:
         """Delete the files of a tar's members; the tar is durable."""
-        members: dict[Path, dict[str, Held]] = {}
+        members: dict[Path, dict[str, ReclaimedArtifact]] = {}
         for sample_id, offset in plan.offsets():
             sample = self._samples[sample_id]
             ref = sample.artifacts[plan.kind.name]
-            held = Held(shard.sha256, offset, ref.size, ref.sha256)
+            held = ReclaimedArtifact(shard.sha256, offset, ref.size, ref.sha256)
             members.setdefault(sample.folder, {})[sample_id] = held
         for found in members.values():
             run = self._samples[next(iter(found))]

@@ -20,15 +20,15 @@ from typing import Any
 
 from sparkle._cache import HashCache
 from sparkle._progress import Progress, silent
-from sparkle._run_folder import Held
+from sparkle._run_folder import ReclaimedArtifact
 from sparkle.generation.backends import list_models, pin_models
 from sparkle.generation.backends.local_model import free_device_memory
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import run_packages, sample_fingerprint, step_identity
-from sparkle.generation.run.folder import Run, open_run
+from sparkle.generation.run.folder import RunFolder, open_run
 from sparkle.generation.run.held import HeldArtifacts, taken_out
-from sparkle.generation.run.sources import Listed, inspect_source, licences, new_candidates
+from sparkle.generation.run.sources import ListedSource, inspect_source, licences, new_candidates
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, Failed, Kept, Rejected, SampleState, Work, verdict
 from sparkle.schemas import records as r
@@ -64,7 +64,7 @@ class Process:
     step: str
     sample: SampleState
     fingerprint: str
-    held: dict[Kind, Held]
+    held: dict[Kind, ReclaimedArtifact]
 
     def __str__(self) -> str:
         return f"{self.step} of {self.sample.id}"
@@ -118,7 +118,7 @@ def _outcome(
 
 
 @dataclass(frozen=True)
-class Summary:
+class RunSummary:
     """What a call of `generate` found and did."""
 
     funnel: dict[str, Any]
@@ -131,7 +131,12 @@ class Driver:
     """Takes one run from wherever it is to its end."""
 
     def __init__(
-        self, run: Run, config: RunConfig, executor: LocalExecutor, hashes: HashCache, progress: Progress
+        self,
+        run: RunFolder,
+        config: RunConfig,
+        executor: LocalExecutor,
+        hashes: HashCache,
+        progress: Progress,
     ) -> None:
         self.run = run
         self.config = config
@@ -143,7 +148,7 @@ class Driver:
         self.processed = 0
         self.judged_again = 0
 
-    def ingest(self, listed: list[Listed], shard: tuple[int, int]) -> None:
+    def ingest(self, listed: list[ListedSource], shard: tuple[int, int]) -> None:
         """Write down the configuration, and the sources and candidates that are new."""
         hashed = [(self.hashes.sha256(item.path), item) for item in listed]
         for sha256, item in hashed:
@@ -168,7 +173,7 @@ class Driver:
         self.run.add_sources(found[job.sha256] for job in jobs)
         self.run.add_candidates(candidates)
 
-    def work(self) -> Summary:
+    def work(self) -> RunSummary:
         """Take every candidate through the steps."""
         ordered = sorted(self.run.candidates, key=lambda candidate: candidate.id)
         samples = [SampleState(candidate, self._source(candidate)) for candidate in ordered]
@@ -177,7 +182,7 @@ class Driver:
         funnel = make_funnel(len(self.run.candidates), self.run.outcomes)
         if not self.run.finished:
             self.run.finish(funnel)
-        return Summary(funnel, self.processed, self.judged_again, tuple(self._failures()))
+        return RunSummary(funnel, self.processed, self.judged_again, tuple(self._failures()))
 
     def _failures(self) -> Iterator[str]:
         """Each failed sample with its file and what was wrong."""
@@ -282,7 +287,7 @@ class Driver:
 
 
 def generate(
-    listed: list[Listed],
+    listed: list[ListedSource],
     out: Path,
     config: RunConfig,
     *,
@@ -290,7 +295,7 @@ def generate(
     shard: tuple[int, int],
     progress: Progress = silent,
     say: Callable[[str], None] = lambda text: None,
-) -> Summary:
+) -> RunSummary:
     """Make a run of what is listed, or bring the run that is there to its end.
 
     Raises:

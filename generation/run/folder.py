@@ -38,7 +38,7 @@ from sparkle.schemas.validate import check
 FORMAT = "sparkle-run"
 
 
-class Run:
+class RunFolder:
     """An open run folder; make one with `open_run`."""
 
     def __init__(self, root: Path) -> None:
@@ -136,7 +136,7 @@ class Run:
 
 
 @contextmanager
-def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[Run]:
+def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[RunFolder]:
     """Create or reopen a run folder, lock it, clear what a kill left, and load what is there.
 
     Args:
@@ -150,7 +150,7 @@ def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[Run]:
     root.mkdir(parents=True, exist_ok=True)
     with exclusive(root, RunError("another process works in this run", where=root, fix="wait for it")):
         remove_leftovers(root)
-        run = Run(root)
+        run = RunFolder(root)
         run.load()
         yield run
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sparkle._cache import HashCache
-from sparkle._run_folder import Held, Reclaimed, take_out
+from sparkle._run_folder import Reclaimed, ReclaimedArtifact, take_out
 from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.schemas.layout import Kind
 from sparkle.schemas.records import ArtifactRef
@@ -37,18 +37,18 @@ class HeldArtifacts:
             self._whole[held.shard] = tar.is_file() and self._hashes.sha256(tar) == held.shard
         return self._whole[held.shard]
 
-    def inputs(self, step: AnyStep, sample: SampleState) -> dict[Kind, Held]:
+    def inputs(self, step: AnyStep, sample: SampleState) -> dict[Kind, ReclaimedArtifact]:
         """What a step reads of a sample and has to be taken out for it."""
         found = {kind: self._find(kind, sample.id, sample.artifacts[kind.name]) for kind in step.reads}
         return {kind: held for kind, held in found.items() if held is not None}
 
-    def _find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> Held | None:
+    def _find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> ReclaimedArtifact | None:
         held = self._reclaimed.find(kind, sample_id, ref)
         return None if held and (self._reclaimed.run / kind.path(sample_id)).exists() else held
 
 
 @contextmanager
-def taken_out(run: Path, sample_id: str, inputs: Mapping[Kind, Held]) -> Iterator[None]:
+def taken_out(run: Path, sample_id: str, inputs: Mapping[Kind, ReclaimedArtifact]) -> Iterator[None]:
     """Give artifacts files of their own while the block runs; raises as `take_out` does."""
     try:
         for kind, held in inputs.items():

@@ -119,7 +119,7 @@ class StepPlan(Record):
 
 
 @dataclass(frozen=True)
-class Plan(Record):
+class CostPlan(Record):
     """What a configuration is expected to need for some sources.
 
     Args:
@@ -149,7 +149,7 @@ class Plan(Record):
     unknown: tuple[str, ...] = field(default=())
 
 
-def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RATES) -> Plan:
+def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RATES) -> CostPlan:
     """The plan for a number of candidates.
 
     Raises:
@@ -168,7 +168,7 @@ def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RA
         steps.append(_plan_step(name, backend, wanted, reached, kept))
         run_bytes += reached * rates.bytes.get(name, 0)
         reached = kept
-    return Plan(
+    return CostPlan(
         config.name,
         sources,
         round(reached),

@@ -22,9 +22,7 @@ from sparkle.media.frames import anchor_indices
 from sparkle.media.mask import save_mask
 from sparkle.schemas import records as r
 from sparkle.schemas.layout import SOURCE_VIDEO, SOURCE_VIDEO_MASK
-from sparkle.schemas.records import NormaliseRecord, dump_fields
-
-_ANCHORS_PER_SECOND = 2  # upstream card: every 8th frame at 16 fps
+from sparkle.schemas.records import dump_fields
 
 
 class Ground2(Step[VlmBackend]):
@@ -37,7 +35,8 @@ class Ground2(Step[VlmBackend]):
 
     def measure(self, work: Work) -> r.Ground2Record:
         """Find every label again on every anchor frame."""
-        anchors = anchors_of(work.record(r.NormaliseRecord))
+        clip = work.record(r.NormaliseRecord)
+        anchors = anchor_indices(clip.frames, clip.fps)
         first = work.record(r.Ground1Record)
         return self.backend.ground_frames(work.read(SOURCE_VIDEO), first, anchors)
 
@@ -56,8 +55,8 @@ class Track(Step[TrackerBackend]):
 
     def measure(self, work: Work) -> r.TrackRecord:
         """Track from every anchor that has a box, and vote."""
-        clip = work.read(SOURCE_VIDEO)
-        indices = anchors_of(work.record(r.NormaliseRecord))
+        clip, made = work.read(SOURCE_VIDEO), work.record(r.NormaliseRecord)
+        indices = anchor_indices(made.frames, made.fps)
         boxed = work.record(r.Ground2Record).frame_objects
         anchors = [
             (index, tuple(item for item in objects if item.bbox_2d))
@@ -90,8 +89,3 @@ class Track(Step[TrackerBackend]):
                     yield masks
 
         return majority_vote(islice(passes(), 1) if self._first_only else passes()), spoke
-
-
-def anchors_of(clip: NormaliseRecord) -> tuple[int, ...]:
-    """Return indices of a normalised clip's anchor frames, the first is 0."""
-    return anchor_indices(clip.frames, max(1, round(clip.fps / _ANCHORS_PER_SECOND)))

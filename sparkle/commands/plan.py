@@ -13,7 +13,7 @@ from sparkle.schemas.records import dump_fields
 
 if TYPE_CHECKING:
     from sparkle.generation.needs import Estimate, ModelNeed
-    from sparkle.generation.run.plan import Plan, StepPlan
+    from sparkle.generation.run.plan import CostPlan, StepPlan
 
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"))
 
@@ -111,7 +111,7 @@ def _row(step: StepPlan) -> list[str]:
     return [step.step, step.backend or "-", f"{step.reached:,}", f"{step.kept:,}", hours, step.on, vram]
 
 
-def _summary(found: Plan) -> str:
+def _summary(found: CostPlan) -> str:
     parts = [f"{_hours(hours)} hours of {device}" for device, hours in found.hours.items()]
     disk = f"{_size(found.model_bytes)} of models and {_size(found.run_bytes)} of run"
     kept = f"{found.kept:,} of {found.sources:,} kept"

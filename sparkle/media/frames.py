@@ -21,6 +21,8 @@ _Level = TypeVar("_Level", np.uint8, np.bool_)
 # A page shows a clip whole: one that is longer than this many times its shorter side gets smaller all over.
 _LONGEST = 4
 
+_ANCHORS_PER_SECOND = 2  # upstream card: every 8th frame at 16 fps
+
 _FULL = 254  # levels of a mask pixel that is covered wholly: even, so that half is half
 
 
@@ -88,14 +90,14 @@ def side_by_side(a: Pixels, b: Pixels, height: int = 240) -> Pixels:
     return np.concatenate(halves, axis=2)
 
 
-def anchor_indices(frames: int, every: int = 8) -> tuple[int, ...]:
-    """Frames that the second grounding round looks at: 0, `every`, 2 * `every`, ... below `frames`.
+def anchor_indices(frames: int, fps: float = 16) -> tuple[int, ...]:
+    """Return the frames that the second grounding round looks at: two per second, the first is 0.
 
     Args:
         frames: Length of the clip.
-        every: Distance in frames; 8 is upstream's 2 a second at 16 fps.
+        fps: Frames per second; 16 gives upstream's every 8th.
     """
-    return tuple(range(0, frames, every))
+    return tuple(range(0, frames, max(1, round(fps / _ANCHORS_PER_SECOND))))
 
 
 def score_indices(frames: int) -> tuple[int, int, int, int]:

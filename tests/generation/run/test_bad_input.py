@@ -17,7 +17,7 @@ import pytest
 from sparkle._cache import HashCache
 from sparkle.commands.console import Terminal
 from sparkle.generation.config import parse_config
-from sparkle.generation.run.sources import Listed, licences, list_sources, new_candidates
+from sparkle.generation.run.sources import ListedSource, licences, list_sources, new_candidates
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
 from sparkle.schemas import layout
@@ -161,7 +161,7 @@ def test_a_folder_without_videos_is_said(tmp_path):
 
 def test_shards_refuse_a_list_that_changed(tmp_path):
     def listed(*names):
-        return [(name * 64, Listed(tmp_path / "x.mp4", "location", None)) for name in names]
+        return [(name * 64, ListedSource(tmp_path / "x.mp4", "location", None)) for name in names]
 
     first = new_candidates([], listed("a", "b", "c"), (0, 2))
     assert [candidate.source[0] for candidate in first] == ["a", "c"]
@@ -172,7 +172,7 @@ def test_shards_refuse_a_list_that_changed(tmp_path):
 
 def test_a_source_has_one_licence(tmp_path):
     def listed(*names):
-        return [("a" * 64, Listed(tmp_path / "x.mp4", "location", None, name)) for name in names]
+        return [("a" * 64, ListedSource(tmp_path / "x.mp4", "location", None, name)) for name in names]
 
     assert licences({}, listed(None, "CC-BY-4.0")) == {"a" * 64: "CC-BY-4.0"}
     assert licences({}, listed(None)) == {"a" * 64: None}
@@ -186,7 +186,7 @@ def test_a_source_has_one_licence(tmp_path):
 def test_an_id_is_never_given_twice(tmp_path):
 
     known = [Candidate("Sparkle_location_000007", "a" * 64, "location")]
-    listed = [(name * 64, Listed(tmp_path, "location", None)) for name in ("b", "a", "b", "c")]
+    listed = [(name * 64, ListedSource(tmp_path, "location", None)) for name in ("b", "a", "b", "c")]
     new = new_candidates(known, listed, (0, 1))
     assert [candidate.id for candidate in new] == ["Sparkle_location_000008", "Sparkle_location_000009"]
     assert [candidate.source[0] for candidate in new] == ["b", "c"]

@@ -18,7 +18,7 @@ from sparkle.builders.building.writer import build_release
 from sparkle.builders.reading.folder import FolderRemote
 from sparkle.generation.config import load_config
 from sparkle.generation.run.driver import generate
-from sparkle.generation.run.sources import Listed
+from sparkle.generation.run.sources import ListedSource
 from sparkle.hub.verify.place import Place, choose_samples
 from sparkle.hub.verify.report import (
     CONSISTENCY,
@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     clip = folder / "clip.mp4"
     draw_clip(clip, seed=0, width=160, height=96, frames=9)
-    listed = [Listed(clip, "location", None), Listed(clip, "season", PROMPT)]
+    listed = [ListedSource(clip, "location", None), ListedSource(clip, "season", PROMPT)]
     summary = generate(listed, folder / "run", load_config(None), workers=1, shard=(0, 1))
     assert summary.funnel["kept"] == 2
     return build_release([folder / "run"], folder / "release", ReleaseOptions(preview=1)).out
