@@ -2,7 +2,7 @@
 
 - `taxonomy.toml` holds it: theme -> subtheme -> scenes, for the four themes that have keywords, in
   the paper's proportions (about 22 subthemes, about 100 scenes). The scenes are our own.
-  `read_taxonomy` refuses a file that breaks the form which the file's head describes.
+  `parse_taxonomy` refuses a file that breaks the form which the file's head describes.
 - A keyword is `subtheme: scene` (upstream's `chosen_keyword`), unique within its theme.
 - A clause of a scene has its verb in two forms, so that a grammar can write "where grass sways" and
   "with grass swaying" without guessing at English.
@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from sparkle.schemas.canonical import sha256_bytes
@@ -89,7 +88,7 @@ class Taxonomy:
     all_scenes: tuple[TaxonomyScene, ...]
 
     def scenes(self, theme: str) -> tuple[TaxonomyScene, ...]:
-        """The scenes of a theme; none for `openve3m`.
+        """Return the scenes of a theme; none for `openve3m`.
 
         Raises:
             ConfigError: the theme is not one of `THEMES`.
@@ -99,67 +98,28 @@ class Taxonomy:
         return tuple(scene for scene in self.all_scenes if scene.theme == theme)
 
     def subthemes(self, theme: str) -> tuple[str, ...]:
-        """The subthemes of a theme; raises ConfigError as `scenes` does."""
+        """Return the subthemes of a theme; raises ConfigError as `scenes` does."""
         return tuple(dict.fromkeys(scene.subtheme for scene in self.scenes(theme)))
-
-    def find(self, theme: str, keyword: str) -> TaxonomyScene:
-        """The scene of a keyword.
-
-        Raises:
-            ConfigError: the theme has no such keyword, or is not one of `THEMES`.
-        """
-        for scene in self.scenes(theme):
-            if scene.keyword == keyword:
-                return scene
-        raise ConfigError(
-            "no such scene in the taxonomy",
-            got=f"{keyword!r} in {theme}",
-            wanted="'subtheme: scene' of one of its scenes",
-            fix="use a keyword of generation/taxonomy.toml",
-        )
-
-    @staticmethod
-    def split_keyword(keyword: str) -> tuple[str, str]:
-        """Subtheme and scene of any keyword, upstream's own included.
-
-        Raises:
-            ConfigError: the keyword is not `subtheme: scene`.
-        """
-        subtheme, colon, scene = keyword.partition(": ")
-        if not (colon and subtheme.strip() and scene.strip()):
-            raise ConfigError("not a keyword", got=repr(keyword), wanted="'subtheme: scene'")
-        return subtheme, scene
 
 
 @cache
 def load_taxonomy() -> Taxonomy:
-    """The packaged taxonomy, read once a process."""
-    return _parse(
-        files("sparkle.generation").joinpath("taxonomy.toml").read_bytes(), "generation/taxonomy.toml"
-    )
+    """Return the packaged taxonomy, read once per process."""
+    return parse_taxonomy(_packaged(), where="generation/taxonomy.toml")
 
 
 @cache
 def taxonomy_sha256() -> str:
-    """Content hash of the packaged taxonomy: what is composed from it is made again when it changes."""
-    return sha256_bytes(files("sparkle.generation").joinpath("taxonomy.toml").read_bytes())
+    """Return the hash of the packaged taxonomy: what is composed from it is made again when it changes."""
+    return sha256_bytes(_packaged())
 
 
-def read_taxonomy(path: Path) -> Taxonomy:
-    """The taxonomy in a TOML file.
-
-    Raises:
-        ConfigError: the file cannot be read, is not TOML, or breaks the form of `taxonomy.toml`.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError("cannot read the taxonomy", got=error.strerror, where=path) from None
-    return _parse(data, str(path))
+def _packaged() -> bytes:
+    return files("sparkle.generation").joinpath("taxonomy.toml").read_bytes()
 
 
 def match_prompt(theme: str, prompt: str) -> TaxonomyScene | None:
-    """The scene of a theme that a prompt is about, or None when none is near enough.
+    """Return the scene of a theme that a prompt is about, or None when none is near enough.
 
     A scene's overlap is the sum, over the words that it shares with the prompt, of the word's weight
     (`KEYWORD_WEIGHT`, `SETTING_WEIGHT` or `CLAUSE_WEIGHT`, the highest that applies) times its rarity:
@@ -219,7 +179,12 @@ class _Entry:
     place: str = "in"
 
 
-def _parse(data: bytes, where: str) -> Taxonomy:
+def parse_taxonomy(data: bytes, *, where: str) -> Taxonomy:
+    """Return the taxonomy of a TOML file.
+
+    Raises:
+        ConfigError: it is not TOML, or breaks the form that the packaged file's head describes.
+    """
     try:
         table = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -231,7 +196,7 @@ def _parse(data: bytes, where: str) -> Taxonomy:
     for theme in TAXONOMY_THEMES:
         for scene in _theme_scenes(theme, table[theme], where):
             if (theme, scene.keyword) in scenes:
-                raise ConfigError("a keyword stands twice", got=scene.keyword, where=f"{where}: {theme}")
+                raise ConfigError("a keyword occurs twice", got=scene.keyword, where=f"{where}: {theme}")
             scenes[theme, scene.keyword] = scene
     return Taxonomy(tuple(scenes.values()))
 

@@ -9,7 +9,6 @@ from sparkle.media.frames import (
     anchor_indices,
     fit,
     is_4k_plus_1,
-    largest_4k_plus_1,
     resize,
     score_indices,
     side_by_side,
@@ -38,7 +37,7 @@ def test_too_short_a_clip_is_not_scored():
 
 @given(st.integers(1, 1000), st.integers(1, 20))
 def test_anchors_are_every_so_many_frames_from_the_first(frames, every):
-    indices = anchor_indices(frames, every)
+    indices = anchor_indices(frames, 2 * every)
     assert indices[0] == 0
     assert set(np.diff(indices)) <= {every}
     assert frames - every <= indices[-1] < frames
@@ -49,17 +48,14 @@ def test_anchors_are_two_a_second():
 
 
 @given(st.integers(1, 10_000))
-def test_largest_4k_plus_1(n):
-    found = largest_4k_plus_1(n)
-    assert is_4k_plus_1(found)
-    assert found <= n < found + 4
+def test_four_k_plus_1(k):
+    assert is_4k_plus_1(4 * k + 1)
+    assert not any(is_4k_plus_1(4 * k + more) for more in (0, 2, 3))
 
 
 @pytest.mark.parametrize("n", [0, -3])
 def test_no_clip_has_no_frames(n):
     assert not is_4k_plus_1(n)
-    with pytest.raises(MediaError):
-        largest_4k_plus_1(n)
 
 
 def test_resize_averages_areas():

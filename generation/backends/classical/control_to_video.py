@@ -30,9 +30,6 @@ class Backend:
 
     identity: ClassVar[Identity] = Identity("sparkle/composite", "2", "composited, not generated")
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
     def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:
         """Yield the composited frames."""
         clip = decode(guidance.source)

@@ -24,9 +24,6 @@ class Backend:
 
     identity: ClassVar[Identity] = Identity("sparkle/copy-paste", "1", "an ablation: pasted, not blended")
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
     def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:
         """Yield the pasted frames."""
         backgrounds = backdrops(guidance)

@@ -40,9 +40,6 @@ class Backend:
 
     identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "2", "drawn, not generated")
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
     def edit(self, image: Path, prompt: str, seed: int, *, clip: Path) -> Made:
         """Composite the subject over the scene's first frame."""
         source = read_png(image)

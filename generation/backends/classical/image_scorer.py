@@ -54,9 +54,6 @@ class Backend:
         "sparkle/classical-score", "2", "measured, not judged: on a scale of its own, not EditScore's"
     )
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
     def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
         """Score the first frame, with the subject found by its motion."""
         image = read_png(source)

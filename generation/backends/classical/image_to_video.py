@@ -28,9 +28,6 @@ class Backend:
 
     identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "2", "drawn, not generated")
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
     def animate(self, image: Path, prompt: str, frames: int, fps: float, seed: int) -> Iterator[Pixels]:
         """Yield the scene's frames, with the picture's remnants."""
         picture = read_png(image)

@@ -41,9 +41,6 @@ class Backend:
 
     identity: ClassVar[Identity] = Identity("opencv/GrabCut+DIS", "2")
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
     def passes(self, clip: Path, anchors: Anchors) -> Iterator[Mask]:
         """Yield one pass an anchor at working size, empty where its boxes hold nothing."""
         frames = read_working(clip)

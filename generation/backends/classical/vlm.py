@@ -38,9 +38,6 @@ class Backend:
         "sparkle/classical-vlm", "2", "measured, not seen: no language model"
     )
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
     def check_camera(self, clip: Path, motion: r.FlowRecord) -> r.CameraRecord:
         """Look for a cut; the flow has looked at everything else."""
         cut = find_cut(read_working(clip))

@@ -30,10 +30,7 @@ CITY = "Move the subject to a neon city street at night, with flickering signs a
 @pytest.fixture(scope="module")
 def backends():
     config = load_config(None)
-    made = {capability: make_backend(config, capability) for capability in CAPABILITIES}
-    for backend in made.values():
-        backend.setup()
-    return made
+    return {capability: make_backend(config, capability) for capability in CAPABILITIES}
 
 
 @pytest.fixture
@@ -98,7 +95,7 @@ def test_compose_chooses_from_the_taxonomy_by_the_seed(backends, frame0):
     keywords = {record.metadata.chosen_keyword for record in composed}
     assert len(keywords) > 1
     for record in composed:
-        assert load_taxonomy().find("season", record.metadata.chosen_keyword).theme == "season"
+        assert record.metadata.chosen_keyword in {scene.keyword for scene in load_taxonomy().scenes("season")}
         assert record.metadata.edit_type == "season"
 
 
