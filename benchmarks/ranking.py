@@ -182,9 +182,9 @@ def _score(edit: Edit, frames: Image, seconds: dict[str, list[float]]) -> tuple[
     """The score as a video and as a first-frame edit."""
     start = time.perf_counter()
     parts = (edit.sources, frames, edit.masks, frames[FRAMES:], edit.masks[FRAMES:])
-    scores = [score_frame(ScoredFrame(*part), edit.name) for part in zip(*parts, strict=False)]
+    scores = [score_frame(ScoredFrame(*part)) for part in zip(*parts, strict=False)]
     between = time.perf_counter()
-    first = score_edit(edit.sources[1], frames[1], edit.masks[1], edit.name)
+    first = score_edit(edit.sources[1], frames[1], edit.masks[1])
     seconds["video"].append(between - start)
     seconds["edit"].append(time.perf_counter() - between)
     return float(np.mean([score.O_score for score in scores])), first.overall

@@ -26,8 +26,7 @@ from sparkle.generation.backends.local_model import free_device_memory
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import run_packages, sample_fingerprint, step_identity
-from sparkle.generation.run.folder import RunFolder, open_run
-from sparkle.generation.run.held import HeldArtifacts, taken_out
+from sparkle.generation.run.folder import HeldArtifacts, RunFolder, open_run, taken_out
 from sparkle.generation.run.sources import ListedSource, inspect_source, licences, new_candidates
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, Failed, Kept, Rejected, SampleState, Work, verdict
@@ -224,7 +223,7 @@ class Driver:
                 step.name,
                 group[0],
                 sample_fingerprint(step, identity, group[0]),
-                self.held.inputs(step, group[0]),
+                self.held.inputs(step.reads, group[0].id, group[0].artifacts),
             )
             for group in groups
         )

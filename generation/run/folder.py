@@ -5,18 +5,23 @@
 - Opening a run clears what a kill left: temporary files and torn tails of JSON lines.
 - `finish` sorts every outcome file by id and writes `funnel.json`; it is removed when work starts
   again, so a folder with a funnel is finished.
+- Artifacts whose files `sparkle build --reclaim` deleted count as made: tars of a release hold them
+  (`sparkle._run_folder`). A tar is hashed before what it holds counts; the hash is remembered as that of any
+  artifact. What a step reads is taken out right before its sample is worked on and deleted right after, so
+  that a rerun needs no more room than what it makes.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from sparkle._cache import HashCache
 from sparkle._files import (
     append_lines,
     exclusive,
@@ -26,12 +31,13 @@ from sparkle._files import (
     write_atomic,
     write_jsonl,
 )
-from sparkle._run_folder import Reclaimed
+from sparkle._run_folder import Reclaimed, ReclaimedArtifact, take_out
 from sparkle.generation.config import RunConfig
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import RunError
-from sparkle.schemas.records import Candidate, Outcome, SourceRecord
+from sparkle.schemas.layout import Kind
+from sparkle.schemas.records import ArtifactRef, Candidate, Outcome, SourceRecord
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 from sparkle.schemas.validate import check
 
@@ -185,3 +191,45 @@ def _refuse_foreign(root: Path, shard: tuple[int, int]) -> None:
             where=root,
             fix="choose another --out",
         )
+
+
+class HeldArtifacts:
+    """What tars hold for a run, and whether they are whole."""
+
+    def __init__(self, reclaimed: Reclaimed, hashes: HashCache) -> None:
+        self._reclaimed = reclaimed
+        self._hashes = hashes
+        self._whole: dict[str, bool] = {}
+
+    def has(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> bool:
+        """Return whether an artifact has no file of its own, and a tar that is whole holds it."""
+        held = self._find(kind, sample_id, ref)
+        if held is None:
+            return False
+        if held.shard not in self._whole:
+            tar = self._reclaimed.path(held.shard)
+            self._whole[held.shard] = tar.is_file() and self._hashes.sha256(tar) == held.shard
+        return self._whole[held.shard]
+
+    def inputs(
+        self, reads: Iterable[Kind], sample_id: str, artifacts: Mapping[str, ArtifactRef]
+    ) -> dict[Kind, ReclaimedArtifact]:
+        """Return which artifacts that a step reads of a sample have to be taken out for it."""
+        found = {kind: self._find(kind, sample_id, artifacts[kind.name]) for kind in reads}
+        return {kind: held for kind, held in found.items() if held is not None}
+
+    def _find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> ReclaimedArtifact | None:
+        held = self._reclaimed.find(kind, sample_id, ref)
+        return None if held and (self._reclaimed.run / kind.path(sample_id)).exists() else held
+
+
+@contextmanager
+def taken_out(run: Path, sample_id: str, inputs: Mapping[Kind, ReclaimedArtifact]) -> Iterator[None]:
+    """Give artifacts files of their own while the block runs; raises as `take_out` does."""
+    try:
+        for kind, held in inputs.items():
+            take_out(run, kind, sample_id, held)
+        yield
+    finally:
+        for kind in inputs:
+            (run / kind.path(sample_id)).unlink(missing_ok=True)

@@ -1,19 +1,16 @@
-"""How much every pixel of a fixed-camera clip changes, once changes of light are taken out.
+"""How much every pixel of a fixed-camera clip changes, and where background is covered and uncovered.
 
 - Each frame is fitted to the clip's median frame by one gain and one offset, robustly (the pixels that fit
   badly are left out and the fit is repeated): sources jump in tone over their first frames.
 - What is left is the temporal standard deviation: small on a background that stands still, large where a
   subject moves.
-
-Background that a moving subject covers and uncovers: what is there again, exactly as it was before.
-
 - A pixel that stands still, then shows something else, then shows its old value again has been passed by. Its
   value is background, if what passed is the whole subject: a shirt behind a waving hand comes back as well.
 - So this is only asked about a subject that roams: much of its box looks different in other frames. Then no
   part of it comes back to the same pixel with the same value, but by accident, in small pieces, or inside of
   it, where a plain surface shows again behind a pattern that moves with it: background reaches its outside.
 - Values are collected at some frames and must agree. A frame that shows them over a large piece shows the
-  background there; where it shows something else, something stands before it. The rest is not known.
+  background there; where it shows something else, something is before it. The rest is not known.
 """
 
 from __future__ import annotations
@@ -105,8 +102,7 @@ def _fit(values: Floats, target: Floats) -> tuple[np.float32, np.float32]:
     return np.float32(gain), np.float32(offset)
 
 
-# --- background ------------------------------------------------------------------------------------
-
+# --- background that is covered and uncovered ------------------------------------------------------
 
 SAME_LEVELS = 2.0
 """Gray levels of corrected luma within which two frames show the same at a pixel. The noise of the shared

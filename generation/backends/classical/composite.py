@@ -1,9 +1,9 @@
 """Sets the subject into the new scene: fitting light, no rim of the old background, some of the new light.
 
 How it works
-- Harmony: the scene's light falls on the subject as one gain a channel in linear light, so that black stays
+- Harmony: the scene's light falls on the subject as one gain per channel in linear light, so that black stays
   black. It goes a share of the way to the scene's mean in Lab (after Reinhard et al., "Color Transfer
-  between Images", 2001), capped, and is fitted once a clip, so nothing flickers. It is a table of bytes.
+  between Images", 2001), capped, and is fitted once per clip, so nothing flickers. It is a table of bytes.
 - Decontamination: along the edge a source pixel is a mix of the subject and the old background. Both colours
   are known nearby (normalised blurs of the sure inside and the sure outside), so the mix is read off the line
   between them and its old-background part is replaced by the subject's colour.
@@ -11,8 +11,6 @@ How it works
 - Smooth quantities are computed at a quarter of the size, mixing concerns the pixels of the edge alone, and
   everything happens inside the subject's bounding box: the rest of the frame is the background untouched.
 - `alpha` is taken as it comes: `propagate.soft_alpha` has drawn it in already.
-
-The background that a subject is set before, frame by frame, as the guidance has it.
 """
 
 from __future__ import annotations
@@ -254,9 +252,6 @@ def _to_linear(gamma: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _to_gamma(linear: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-# --- the background --------------------------------------------------------------------------------
 
 
 def backdrops(guidance: Guidance) -> Iterator[Pixels]:

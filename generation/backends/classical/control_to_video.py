@@ -1,8 +1,8 @@
-"""Synthesises by compositing: the source's subject over the new background, harmonised once a clip.
+"""The classical `control_to_video`: the source's subject over the new background, harmonised once per clip.
 
 It takes the pictures themselves from its guidance, where a generating model takes the edges: the
 subject is the source's own, so its identity and motion are kept exactly. Where the guidance is silent about
-the background, the edited first frame's stands still.
+the background, the edited first frame's is held still.
 """
 
 from __future__ import annotations

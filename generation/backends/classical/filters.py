@@ -1,19 +1,11 @@
-"""Small image filters that the classical perception shares: discs, components and the guided filter.
+"""What the classical perception shares: components, boxes, the guided filter, threads, the working size.
 
-- Masks are bool (h, w); OpenCV wants uint8, so the conversions live here and nowhere else.
-- Erosion takes everything beyond the frame as foreground: a subject that the frame cuts off keeps its
-  core at the border.
-
-Work on frames and passes in threads: OpenCV and NumPy let go of the interpreter while they compute.
-
-- As many threads as OpenCV may use (`cv2.setNumThreads`): all processors when one process works, one in each
-  of several workers.
-- Every item is computed on its own, and answers come in the items' order: nothing depends on the number of
-  threads.
-
-The working size of the classical backend: clips are seen at 320 x 180, boxes come and go in [0, 1000].
-
-Larger working sizes gain .003 to .006 IoU for 4 to 15 times the time (measured on 20 real clips).
+- Clips are seen at about 320 x 180. Larger working sizes gain .003 to .006 IoU for 4 to 15 times the time
+  (measured on 20 real clips). Boxes come and go in [0, 1000].
+- OpenCV and NumPy let go of the interpreter while they compute, so frames and passes are worked on in as many
+  threads as OpenCV may use (`cv2.setNumThreads`): all processors when one process works, one in each of
+  several workers. Every item is computed on its own, and answers come in the items' order: nothing depends on
+  the number of threads.
 """
 
 from __future__ import annotations
@@ -218,8 +210,7 @@ def gray_frames(frames: Pixels) -> Pixels:
     return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
 
 
-# --- work on frames and passes in threads ----------------------------------------------------------
-
+# --- threads ---------------------------------------------------------------------------------------
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -250,8 +241,7 @@ def map_in_threads(function: Callable[[Item], Answer], items: Iterable[Item]) ->
                 future.cancel()
 
 
-# --- the working size of the classical backend -----------------------------------------------------
-
+# --- the working size ------------------------------------------------------------------------------
 
 WORKING_AREA = 320 * 180  # pixels
 _BOX_RANGE = 1000  # boxes of records are in thousandths of width and height

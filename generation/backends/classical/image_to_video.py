@@ -1,4 +1,4 @@
-"""Animates by drawing on: the procedural scene of the prompt and seed, from its first frame.
+"""The classical `image_to_video`: the procedural scene of the prompt and seed, from its first frame on.
 
 What the picture holds beside the scene (a remnant of the foreground) stays where it is, still.
 """

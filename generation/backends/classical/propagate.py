@@ -1,4 +1,4 @@
-"""Carries a silhouette from one frame to all others along optical flow.
+"""Carries a silhouette from one frame to all others along optical flow, and to the full frame.
 
 - What depends on the clip alone is computed once and shared by every pass: the flow between neighbouring
   frames in both directions, where it explains the picture, and every frame as a guide.
@@ -8,11 +8,9 @@
 - Of a subject that roams, it is known where the background is seen and where it is covered: covered pixels
   next to the mask are part of it, which brings back what the flow lost, and seen background is not.
 - A guided filter then snaps the mask to the frame's edges, and it is sharpened, so that it does not dissolve.
-
-Takes a silhouette from the working size to the full frame, along the full frame's edges.
-
-The fast guided filter (He and Sun, 2015): its linear model is fitted at the working size and applied, scaled
-up, to the full frame. It costs a resize instead of a filter at full size.
+- To the full frame it goes along that frame's edges, by the fast guided filter (He and Sun, 2015): its linear
+  model is fitted at the working size and applied, scaled up. It costs a resize instead of a filter at full
+  size.
 """
 
 from __future__ import annotations
@@ -216,8 +214,7 @@ def _warped(image: npt.NDArray[Any], flow: Floats) -> npt.NDArray[Any]:
     return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
-# --- takes a silhouette from the working size to the full frame ------------------------------------
-
+# --- the full frame --------------------------------------------------------------------------------
 
 MASK_SIGMA = 0.7
 """Gaussian that takes the staircase off the working-size mask, in its pixels."""
@@ -269,9 +266,7 @@ def _model(small: Pixels, mask: Mask) -> Floats:
     smooth = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), MASK_SIGMA), np.float32)
     box = bounding_box(smooth > 0)
     if box is not None:
-        margin = (
-            3 * ALPHA_GUIDE_RADIUS
-        )  # the guide's window and the filter's two: beyond it, the model is zero
+        margin = 3 * ALPHA_GUIDE_RADIUS  # the guide's window and the filter's two: beyond, the model is zero
         x0, y0, x1, y1 = grow_box(box, (mask.shape[0], mask.shape[1]), margin, margin)
         guide = ColourGuide.of(small[y0:y1, x0:x1], ALPHA_GUIDE_RADIUS, ALPHA_GUIDE_EPS)
         model[:, y0:y1, x0:x1] = guide.coefficients(smooth[y0:y1, x0:x1])

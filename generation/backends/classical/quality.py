@@ -1,16 +1,12 @@
-"""Measures an edited frame against its source: what was replaced, what was kept, and how well it was done.
+"""Measures an edited frame against its source, and the removal of a subject from a frame.
 
-- Inside the mask the subject's structure and colours must be the source's; along its outline the edge must
-  stand where the source has it; outside, nothing of the source may be left.
+- Of an edit: inside the mask the subject's structure and colours must be the source's; along its outline the
+  edge must be where the source has it; outside, nothing of the source may be left.
+- Of a removal: is the subject gone, is the rest untouched, does the filling fit? Only the subject's boxes are
+  known, not its silhouette. What did not change in the middle of a box counts as left over; towards the box's
+  sides it is more and more likely to be background, and counts less. The filling is what changed inside the
+  boxes. It should be about as detailed as what surrounds it, and no edge should run along its outline.
 - Every measure is a mean over an area, the outline or the frame; none looks at one pixel.
-- Lengths are in working pixels of `sparkle.generation.backends.classical.outline`.
-
-Measures the removal of a subject from a frame: is it gone, is the rest untouched, does the filling fit?
-
-- Only the subject's boxes are known, not its silhouette. What did not change in the middle of a box counts as
-  left over; towards the box's sides it is more and more likely to be background, and counts less.
-- The filling is what changed inside the boxes. It should be about as detailed as what surrounds it, and no
-  edge should run along its outline.
 - Lengths are in working pixels of `sparkle.generation.backends.classical.outline`.
 """
 
@@ -130,10 +126,7 @@ def measure_edit(source: Pixels, edited: Pixels, mask: Mask) -> EditMeasures:
         replaced=_replaced(pair, background),
         identity=identity,
         lost=lost,
-        contour=outline.contour,
-        gaps=outline.gaps,
-        edge=outline.edge,
-        remnants=outline.remnants,
+        **outline._asdict(),
         drift=_drift(pair, core, background),
         sharpness=fine_contrast(fine_after, core) - fine_contrast(fine_before, core),
         scene_sharpness=fine_contrast(fine_after, background),
@@ -256,8 +249,7 @@ def _mean(values: npt.NDArray[np.floating]) -> float:
     return float(values.mean(dtype=np.float64)) if values.size else 0.0
 
 
-# --- measures the removal of a subject from a frame ------------------------------------------------
-
+# --- removals --------------------------------------------------------------------------------------
 
 BOX_MARGIN = 6
 """Around the boxes nothing is asked: shadows of the subject may go, too."""

@@ -9,14 +9,11 @@
 - A subject that travels uncovers the background in most frames, so the median frame is that background: it is
   boxed where a frame differs from it.
 - Where nothing of a subject is seen to move, it may be resting or gone: it has no box there.
-- The label names the colours of the silhouette where most of the subject is seen to move.
+- The label names the colours of the silhouette where most of the subject is seen to move, as a person would
+  call them ("dark blue and white"). Colours are judged in CIELAB: without enough chroma a pixel is black,
+  gray or white by its lightness; else its hue angle decides, and whether it is dark.
 - Nothing depends on which anchors are asked for: two calls agree on the subjects, their order and labels, and
   on the box of every frame that both ask for.
-
-Names for the colours of a group of pixels, as a person would call them: "dark blue", "white".
-
-Colours are judged in CIELAB: without enough chroma a pixel is black, gray or white by its lightness; else
-its hue angle decides, and whether it is dark.
 """
 
 from __future__ import annotations
@@ -238,8 +235,7 @@ def _with_unique_labels(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
     return tuple(unique)
 
 
-# --- names for the colours of a group of pixels ----------------------------------------------------
-
+# --- names of colours ------------------------------------------------------------------------------
 
 NEUTRAL_CHROMA = 12.0
 """CIELAB chroma below which a pixel has no hue that a person would name."""

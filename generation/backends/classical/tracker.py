@@ -1,7 +1,4 @@
-"""Tracks by cutting out and following: GrabCut on each anchor, then optical flow both ways.
-
-One pass of the vote: cut a subject out on an anchor frame, and carry it to all others.
-"""
+"""The classical `tracker`: GrabCut on each anchor, then optical flow both ways."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ class Backend:
     identity: ClassVar[Identity] = Identity("opencv/GrabCut+DIS", "2")
 
     def passes(self, clip: Path, anchors: Anchors) -> Iterator[Mask]:
-        """Yield one pass an anchor at working size, empty where its boxes hold nothing."""
+        """Yield one pass per anchor at working size, empty where its boxes hold nothing."""
         frames = read_working(clip)
         shape = (frames.shape[1], frames.shape[2])
         activity = measure_activity(frames)
@@ -66,9 +63,6 @@ class Backend:
         return np.stack(list(map_in_threads(one, zip(iter_frames(clip), voted, strict=True))))
 
 
-# --- one pass of the vote --------------------------------------------------------------------------
-
-
 def follow(
     frames: Pixels,
     activity: Activity,
@@ -78,7 +72,7 @@ def follow(
     *,
     trusted: bool,
 ) -> Mask:
-    """Follow what is in some boxes of a frame through a clip.
+    """Cut out what is in some boxes of a frame and follow it through a clip: one pass of the vote.
 
     Args:
         frames: uint8 RGB (T, h, w, 3) at the working size: a clip, or its beginning.

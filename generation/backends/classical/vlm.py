@@ -1,12 +1,9 @@
-"""What a VLM is asked, answered by measuring: cuts, colours, motion, and a grammar over the taxonomy.
+"""The classical `vlm`: what a VLM is asked, answered by measuring, and by a grammar over the taxonomy.
 
-It says only what it measured: scenes are described by light and colour, subjects are labelled by
-colour, and instructions are composed from the taxonomy, not from what is in the picture.
-
-Cuts in a clip: the picture changes at once, far more than it moves.
-
-A fixed camera that is cut away from is no fixed camera, and the flow's medians do not see one pair of
-frames.
+- It says only what it measured: scenes are described by light and colour, subjects are labelled by colour,
+  and instructions are composed from the taxonomy, not from what is in the picture.
+- A fixed camera that is cut away from is no fixed camera, and the flow's medians do not see one pair of
+  frames: a cut is where the picture changes at once, far more than it moves.
 """
 
 from __future__ import annotations
@@ -28,6 +25,9 @@ from sparkle.media import Pixels
 from sparkle.media.images import read_png
 from sparkle.schemas import records as r
 from sparkle.schemas.ids import TAXONOMY_THEMES, edit_type
+
+_LEAST_CHANGE = 14.0  # grey levels on average over the picture: half of a dissolve between two rooms
+_TIMES_THE_MEDIAN = 8.0  # real fixed clips stay under 4 times (shared clips), cuts are 20 and more
 
 
 @dataclass
@@ -91,13 +91,6 @@ def _boxes(clip: Path, anchors: Sequence[int]) -> list[tuple[r.GroundedObject, .
         )
         for position in range(len(anchors))
     ]
-
-
-# --- cuts in a clip --------------------------------------------------------------------------------
-
-
-_LEAST_CHANGE = 14.0  # grey levels on average over the picture: half of a dissolve between two rooms
-_TIMES_THE_MEDIAN = 8.0  # real fixed clips stay under 4 times (shared clips), cuts are 20 and more
 
 
 def find_cut(frames: Pixels) -> int | None:

@@ -14,16 +14,13 @@ from __future__ import annotations
 
 import base64
 import os
-import sqlite3
-import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from sparkle._cache import open_database
+from sparkle._cache import CacheDatabase
 from sparkle.generation.backend import Identity, operational, require_range
 from sparkle.generation.backends.vlm.asking import AskingVlm
 from sparkle.generation.backends.vlm.endpoint import Endpoint, SchemaRefusedError
@@ -42,6 +39,7 @@ from sparkle.media.images import encode_png
 from sparkle.schemas.canonical import fingerprint, sha256_bytes
 from sparkle.schemas.errors import ConfigError
 
+_ANSWERS = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
 _SEEDS = 2**31  # servers take seeds of 32 bits with sign
 
 
@@ -86,7 +84,7 @@ class EndpointModel(AskedModel):
         require_range(self, "backoff", 0, 3600)
         if not (self.model and self.revision):
             raise ConfigError("model and revision cannot be empty", got=(self.model, self.revision))
-        self._cache: AnswerCache | None = None
+        self._cache: CacheDatabase | None = None
         self._endpoint: Endpoint | None = None
         self._holds_shapes = self.asks_for_shapes
 
@@ -113,7 +111,7 @@ class EndpointModel(AskedModel):
             ConfigError: the package is missing, there is no address or no key, or the address holds a secret.
         """
         package_versions(("openai",), fix=INSTALL_VLM)
-        self._cache = AnswerCache()
+        self._cache = CacheDatabase("answers.sqlite", _ANSWERS)
         self._endpoint = Endpoint.connect(
             self._address(), self._key(), timeout=self.timeout, retries=self.retries, backoff=self.backoff
         )
@@ -143,7 +141,7 @@ class EndpointModel(AskedModel):
         pictures = [encode_png(image) for image in question.images]
         request = self._request(question, [sha256_bytes(data) for data in pictures], with_shape)
         key = fingerprint({**request, "revision": self.revision})
-        answer = self._cache.get(key)
+        answer = self._cache.query("SELECT answer FROM answers WHERE key = ?", key)
         if answer is None:
             urls = [f"data:image/png;base64,{base64.b64encode(data).decode()}" for data in pictures]
             request = self._request(question, urls, with_shape)
@@ -151,7 +149,7 @@ class EndpointModel(AskedModel):
             choice = self._endpoint.complete(request, asked=question.name, spread=spread)
             answer = _words(choice, question.name, self.max_tokens)
             if answer.strip():
-                self._cache.put(key, answer)
+                self._cache.query("REPLACE INTO answers (key, answer) VALUES (?, ?)", key, answer)
         return answer
 
     def _request(self, question: Question, pictures: Sequence[str], with_shape: bool) -> dict[str, Any]:
@@ -225,34 +223,6 @@ def _words(choice: dict[str, Any], asked: str, max_tokens: int) -> str:
 def _text(value: object) -> str:
     """A text of a message; a lone surrogate, which JSON can escape and no file can hold, stays its escape."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else ""
-
-
-_SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
-
-
-class AnswerCache:
-    """Answers by key; several threads may use it."""
-
-    def __init__(self) -> None:
-        self._database = open_database("answers.sqlite", _SCHEMA)
-        self._lock = Lock()
-        weakref.finalize(self, self._database.close)
-
-    def get(self, key: str) -> str | None:
-        """The answer that was kept, or None."""
-        return self._query("SELECT answer FROM answers WHERE key = ?", key)
-
-    def put(self, key: str, answer: str) -> None:
-        """Keep an answer."""
-        self._query("REPLACE INTO answers (key, answer) VALUES (?, ?)", key, answer)
-
-    def _query(self, statement: str, *values: str) -> str | None:
-        with self._lock:
-            try:
-                row = self._database.execute(statement, values).fetchone()
-            except sqlite3.Error:  # locked for long, read-only, full: a cache never stops a run
-                return None
-        return None if row is None else str(row[0])
 
 
 @dataclass(kw_only=True)
