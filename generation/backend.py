@@ -118,7 +118,7 @@ class Packaged(Protocol):
     """A backend whose work is decided by libraries: their versions go to fingerprints and provenance."""
 
     def packages(self) -> dict[str, str]:
-        """Versions by package; raises ConfigError where one is not installed."""
+        """Return versions by package; raises ConfigError where one is not installed."""
         ...
 
 
@@ -127,7 +127,7 @@ class Pinnable(Protocol):
     """A backend whose options may name something that moves, such as a branch of a model's repository."""
 
     def pinned(self) -> dict[str, Any]:
-        """Those options by name, as what they name now: a commit."""
+        """Return those options by name, as what they name now: a commit."""
         ...
 
 
@@ -154,11 +154,11 @@ class VlmBackend(Identified, Protocol):
         ...
 
     def ground_first(self, clip: Path, source: Path, edited: Path, prompt: str) -> r.Ground1Record:
-        """Labels and boxes of the foreground on the first frame, from the source and edited pair."""
+        """Return labels and boxes of the foreground on the first frame, from the source and edited pair."""
         ...
 
     def ground_frames(self, clip: Path, first: r.Ground1Record, anchors: Sequence[int]) -> r.Ground2Record:
-        """Every label of round 1 on each anchor frame; an empty box where it cannot tell."""
+        """Return every label of round 1 on each anchor frame; an empty box where it cannot tell."""
         ...
 
 
@@ -178,19 +178,19 @@ class ImageScorerBackend(Identified, Protocol):
     """Judges edits from 0 to 10."""
 
     def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
-        """How well the first frame was edited."""
+        """Return how well the first frame was edited."""
         ...
 
     def score_removal(
         self, edited: Path, removed: Path, objects: Sequence[r.GroundedObject], prompt: str
     ) -> r.ImageScore:
-        """How well the foreground was removed."""
+        """Return how well the foreground was removed."""
         ...
 
     def score_frames(
         self, source: Path, edited: Path, mask: Path, prompt: str, indices: Sequence[int]
     ) -> tuple[r.FrameScore, ...]:
-        """How well each of some frames of a video was edited; `mask` is the foreground's npz."""
+        """Return how well each of some frames of a video was edited; `mask` is the foreground's npz."""
         ...
 
 

@@ -145,7 +145,7 @@ def match_prompt(theme: str, prompt: str) -> TaxonomyScene | None:
 
 @cache
 def _word_worth() -> Mapping[TaxonomyScene, Mapping[str, float]]:
-    """What each word of each scene adds to its overlap."""
+    """Return what each word of each scene adds to its overlap."""
     weights = {scene: _word_weights(scene) for scene in load_taxonomy().all_scenes}
     holders = Counter(word for words in weights.values() for word in words)
     scale = math.log(len(weights))
@@ -156,7 +156,7 @@ def _word_worth() -> Mapping[TaxonomyScene, Mapping[str, float]]:
 
 
 def _content_words(text: str) -> list[str]:
-    """The distinct words of a text that can tell a scene, sorted (sums depend on the order)."""
+    """Return the distinct words of a text that can tell a scene, sorted (sums depend on the order)."""
     words = set(_WORD.findall(text.lower())) - _FUNCTION_WORDS
     return sorted({word[:-1] if len(word) > 3 and re.search("[^s]s$", word) else word for word in words})
 
@@ -243,7 +243,7 @@ def _scene(theme: str, subtheme: str, value: Any, where: str) -> TaxonomyScene:
 
 
 def _clauses(texts: tuple[str, ...], fewest: int, most: int, where: str) -> list[tuple[str, str]]:
-    """The participial and the finite form of each clause."""
+    """Return the participial and the finite form of each clause."""
     if not fewest <= len(texts) <= most:
         raise ConfigError(
             "too few or too many clauses", got=len(texts), wanted=f"{fewest} to {most}", where=where
@@ -261,7 +261,7 @@ def _clauses(texts: tuple[str, ...], fewest: int, most: int, where: str) -> list
 
 
 def _require_plain_words(text: str, where: str) -> None:
-    """Words with one space between and no mark that would break a keyword, a list or a sentence."""
+    """Refuse other than words with one space between; marks would break a keyword, a list or a sentence."""
     if _PLAIN_WORDS.fullmatch(text) is None:
         wanted = "words with one space between, without , . : ;"
         raise ConfigError("not plain words", got=repr(text), wanted=wanted, where=where)

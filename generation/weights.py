@@ -68,7 +68,7 @@ class Weights:
         return _repository_commit(self)
 
     def pinned(self, option: str) -> dict[str, Any]:
-        """The commit as the value of the option that names the revision; nothing for a folder."""
+        """Return the commit as the value of the option that names the revision; nothing for a folder."""
         return {} if self._folder.is_dir() else {option: self.commit}
 
     def load(self, loader: Callable[..., T], **options: Any) -> T:
@@ -147,7 +147,7 @@ def _repository_commit(weights: Weights) -> str:
 
 
 def _explain(error: BaseException) -> str:
-    """What kept the Hub from giving a model: the libraries wrap its errors in their own."""
+    """Return what kept the Hub from giving a model: the libraries wrap its errors in their own."""
     from huggingface_hub import errors
 
     kinds: dict[type[Exception], str] = {  # a gated repository is also one that is not found

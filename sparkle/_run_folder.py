@@ -1,4 +1,4 @@
-"""Artifacts of a run that stand in tars of a release, and no longer in files of their own.
+"""Artifacts of a run that lie in tars of a release, and no longer in files of their own.
 
 How it works
 - `sparkle build --reclaim` gives the run a second name (a hard link) of each tar of the release, by its
@@ -66,16 +66,16 @@ class Reclaimed:
         return sum(map(len, self._held.values()))
 
     def find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> ReclaimedArtifact | None:
-        """Where an artifact is, when a tar holds exactly it."""
+        """Return where an artifact is, when a tar holds exactly it."""
         held = self._held.get(kind.name, {}).get(sample_id)
         return held if held is not None and (held.sha256, held.size) == (ref.sha256, ref.size) else None
 
     def path(self, shard: str) -> Path:
-        """The run's own name of a tar."""
+        """Return the run's own name of a tar."""
         return self.run / layout.held_shard(shard)
 
     def shards(self) -> dict[str, list[tuple[Kind, str, ReclaimedArtifact]]]:
-        """What each tar holds, in the order in which it stands there."""
+        """Return what each tar holds, in the order in which it lies there."""
         found: dict[str, list[tuple[Kind, str, ReclaimedArtifact]]] = {}
         for name, members in self._held.items():
             for sample_id, held in members.items():

@@ -43,7 +43,7 @@ _MODULES: dict[str, dict[str, str]] = {
 
 
 def make_backend(config: RunConfig, capability: str) -> Any:
-    """The backend that a configuration names, with its options; nothing is loaded yet.
+    """Return the backend that a configuration names, with its options; nothing is loaded yet.
 
     Raises:
         ConfigError: no such backend, or an option that it does not have.
@@ -66,7 +66,7 @@ def make_backend(config: RunConfig, capability: str) -> Any:
 
 
 def pin_models(config: RunConfig) -> RunConfig:
-    """The configuration with branches and tags of models as the commits that they name now.
+    """Return the configuration with branches and tags of models as the commits that they name now.
 
     What a run's workers load, its fingerprints and what is recorded to make it again are then the same.
 
@@ -82,7 +82,7 @@ def pin_models(config: RunConfig) -> RunConfig:
 
 
 def list_models(config: RunConfig) -> list[dict[str, str]]:
-    """What makes the samples of a configuration, for run.toml and the provenance."""
+    """Return what makes the samples of a configuration, for run.toml and the provenance."""
     models = []
     for capability in CAPABILITIES:
         identity = make_backend(config, capability).identity

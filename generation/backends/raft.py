@@ -119,7 +119,7 @@ class Backend(LocalModel):
         return model.to(self.device).eval()
 
     def camera_motion(self, clip: Path) -> r.FlowRecord:
-        """Median corner displacement in px a frame at 720p; 0 where nothing can be told."""
+        """Return the median corner displacement in px per frame at 720p; 0 where nothing can be told."""
         info = probe(clip)
         size = working_size(info.width, info.height, self.short_side)
         frames = decode(clip, size=size)
@@ -133,7 +133,7 @@ class Backend(LocalModel):
         return median_per_frame(map(homography_displacement, self._flows(frames, pairs)), gap)
 
     def _flows(self, frames: Pixels, pairs: Sequence[tuple[int, int]]) -> Iterator[Floats]:
-        """Float32 (h, w, 2) for each pair of frames."""
+        """Yield float32 (h, w, 2) for each pair of frames."""
         for start in range(0, len(pairs), self.batch_size):
             before, after = (
                 list(indices) for indices in zip(*pairs[start : start + self.batch_size], strict=True)
@@ -150,7 +150,7 @@ class Backend(LocalModel):
         return found
 
     def _to_input(self, frames: Pixels) -> torch.Tensor:
-        """Frames as RAFT takes them: float32 (N, 3, h, w) in [-1, 1]."""
+        """Return frames as RAFT takes them: float32 (N, 3, h, w) in [-1, 1]."""
         import torch
 
         return torch.from_numpy(frames).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -175,7 +175,7 @@ class ClipSession:
                 yield output.frame_idx, self._to_mask(output.pred_masks)
 
     def _to_mask(self, logits: torch.Tensor) -> Mask:
-        """Logits (objects, 1, h, w) at the clip's size, above 0, any object: bool (H, W)."""
+        """Return logits (objects, 1, h, w) at the clip's size, above 0, any object: bool (H, W)."""
         from torch.nn import functional
 
         size = (self.height, self.width)
@@ -185,7 +185,7 @@ class ClipSession:
 
 
 def _to_square(frame: Pixels, size: int, device: torch.device) -> torch.Tensor:
-    """A frame as the model takes it: float32 (3, size, size), in [-1, 1]."""
+    """Return a frame as the model takes it: float32 (3, size, size), in [-1, 1]."""
     import torch
     from torch.nn import functional
 

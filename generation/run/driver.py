@@ -184,7 +184,7 @@ class Driver:
         return RunSummary(funnel, self.processed, self.judged_again, tuple(self._failures()))
 
     def _failures(self) -> Iterator[str]:
-        """Each failed sample with its file and what was wrong."""
+        """Yield each failed sample with its file and what was wrong."""
         for candidate in self.run.candidates:
             for step in STEP_NAMES:
                 outcome = self.run.outcomes[step][candidate.id]
@@ -245,7 +245,7 @@ class Driver:
             self.run.drop_outcomes(later, out)
 
     def _reuse(self, step: AnyStep, sample: SampleState, fingerprint: str) -> bool:
-        """Whether the outcome that is there still holds; its verdict is brought up to date."""
+        """Return whether the outcome that is there still holds; its verdict is brought up to date."""
         found = self.run.outcomes[step.name].get(sample.id)
         if found is None or found.fingerprint != fingerprint or not self._intact(step, found):
             return False
@@ -310,7 +310,7 @@ def generate(
     ):
         if len(run.reclaimed):
             say(
-                f"note: {len(run.reclaimed)} artifacts of this run stand in tars of a release and count as "
+                f"note: {len(run.reclaimed)} artifacts of this run lie in tars of a release and count as "
                 "made; what a step reads of them is taken out while it works"
             )
         driver = Driver(run, config, executor, hashes, progress)

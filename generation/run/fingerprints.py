@@ -23,12 +23,12 @@ from sparkle.schemas.canonical import fingerprint
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that decide pixels and bytes."""
+    """Return versions of the libraries that decide pixels and bytes."""
     return dict(sorted(encoder_versions().items()))
 
 
 def processor() -> dict[str, str]:
-    """The widest instructions that OpenCV uses on this processor.
+    """Return the widest instructions that OpenCV uses on this processor.
 
     They decide the last bit of what optical flow and remap compute, so they are recorded beside the
     libraries. They are in no fingerprint: a run may go on on another machine.
@@ -38,7 +38,7 @@ def processor() -> dict[str, str]:
 
 
 def step_identity(step: AnyStep) -> dict[str, Any]:
-    """The part of the fingerprint that is the same for every sample."""
+    """Return the part of the fingerprint that is the same for every sample."""
     return {
         "step": step.name,
         "version": step.version,
@@ -60,7 +60,7 @@ def _backend_identity(step: AnyStep, capability: str) -> dict[str, Any]:
 
 
 def run_packages(config: RunConfig) -> dict[str, str]:
-    """Versions of everything that decides what a run makes, for run.toml and the provenance."""
+    """Return versions of everything that decides what a run makes, for run.toml and the provenance."""
     found = {**library_versions(), **processor()}
     for capability in CAPABILITIES:
         backend = make_backend(config, capability)
@@ -70,7 +70,7 @@ def run_packages(config: RunConfig) -> dict[str, str]:
 
 
 def sample_fingerprint(step: AnyStep, identity: dict[str, Any], sample: SampleState) -> str:
-    """The fingerprint of a sample in a step."""
+    """Return the fingerprint of a sample in a step."""
     return fingerprint(
         {
             **identity,
@@ -83,7 +83,7 @@ def sample_fingerprint(step: AnyStep, identity: dict[str, Any], sample: SampleSt
 
 
 def step_inputs(step: AnyStep, sample: SampleState) -> dict[str, Any]:
-    """What a step takes from the candidate itself."""
+    """Return what a step takes from the candidate itself."""
     if step.name == "normalise":
         return {"source": sample.candidate.source}
     if step.name == "compose":

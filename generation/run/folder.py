@@ -111,7 +111,7 @@ class RunFolder:
                 (self.root / kind.path(sample_id)).unlink(missing_ok=True)
 
     def start_work(self) -> None:
-        """The folder is no longer finished."""
+        """Return the folder is no longer finished."""
         (self.root / layout.FUNNEL).unlink(missing_ok=True)
 
     def finish(self, funnel: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """What a configuration costs before anything is paid for: GPU-hours, memory, disk, and what will be left.
 
-- A funnel says which share of the samples passes each step; a step costs its seconds a sample, times the
+- A funnel says which share of the samples passes each step; a step costs its seconds per sample, times the
   samples that reach it. So what is rejected early is never paid for late.
 - Seconds come from the backends (`Requirements`), and for steps without a model from the classical chain as
   it was measured. The funnel comes from what upstream published, or from a trial run, whose own bytes a
@@ -150,7 +150,7 @@ class CostPlan(Record):
 
 
 def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RATES) -> CostPlan:
-    """The plan for a number of candidates.
+    """Return the plan for a number of candidates.
 
     Raises:
         ConfigError: no such backend or option.
@@ -184,7 +184,7 @@ def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RA
 
 
 def trial_rates(run: Path) -> FunnelRates:
-    """The funnel and the bytes a sample of a finished trial run.
+    """Return the funnel and the bytes a sample of a finished trial run.
 
     Raises:
         RunError: the folder is no finished run, or nothing came through to learn from.
@@ -218,7 +218,7 @@ def trial_rates(run: Path) -> FunnelRates:
 
 
 def backend_needs(config: RunConfig) -> dict[str, Requirements]:
-    """What the backend of each capability needs: nothing, where it says nothing.
+    """Return what the backend of each capability needs: nothing, where it says nothing.
 
     Raises:
         ConfigError: no such backend or option.
@@ -256,7 +256,7 @@ def _plan_step(
 
 
 def device_of(wanted: Requirements) -> str:
-    """What the hours of a backend are of."""
+    """Return what the hours of a backend are of."""
     if wanted.vram_bytes:
         return GPU
     return ENDPOINT if any(model.served for model in wanted.models) else CPU

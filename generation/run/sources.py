@@ -47,7 +47,7 @@ class _Named:
 def list_sources(
     sources: Path, themes: Sequence[str], limit: int | None, *, out: Path | None = None
 ) -> list[ListedSource]:
-    """What a folder or a JSONL list names; every source once a theme that it does not name itself.
+    """Return what a folder or a JSONL list names; every source once per theme, unless it names its own.
 
     Args:
         sources: The folder or the list.
@@ -140,7 +140,7 @@ def _is_file(path: Path) -> bool:
 
 
 def inspect_source(path: Path, sha256: str, licence: str | None = None) -> SourceRecord:
-    """What a source file is; an unreadable one has a `problem`."""
+    """Return what a source file is; an unreadable one has a `problem`."""
     from sparkle.media.probe import perceptual_hash, probe
 
     known = SourceRecord(sha256, str(path), path.stat().st_size, licence=licence)
@@ -157,7 +157,7 @@ def inspect_source(path: Path, sha256: str, licence: str | None = None) -> Sourc
 def licences(
     known: Mapping[str, SourceRecord], listed: Sequence[tuple[str, ListedSource]]
 ) -> dict[str, str | None]:
-    """The licence of every listed source by its content; None where no line names one.
+    """Return the licence of every listed source by its content; None where no line names one.
 
     Raises:
         SourceListError: two lines, or a line and the run, name different licences for the same content.
@@ -178,7 +178,7 @@ def licences(
 def new_candidates(
     known: Sequence[Candidate], listed: Sequence[tuple[str, ListedSource]], shard: tuple[int, int]
 ) -> list[Candidate]:
-    """Candidates for what is listed as (content sha256, item) and not known yet.
+    """Return candidates for what is listed as (content sha256, item) and not known yet.
 
     A shard of several cannot see the others' candidates, so there ids follow from the whole list, before the
     shard takes every `count`-th item from `index` on: the shards of one list never share an id.

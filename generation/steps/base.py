@@ -193,7 +193,7 @@ AnyStep = Step[Any]  # whatever its backend
 
 
 def _portable(parts: dict[str, str]) -> dict[str, str]:
-    """Error texts without the names of temporary files, which hold a process id."""
+    """Return error texts without the names of temporary files, which hold a process id."""
     return {name: _TEMPORARY.sub("", text) for name, text in parts.items()}
 
 

@@ -4,7 +4,7 @@ How it works
 - Canny runs on each frame whole and the mask chooses afterwards, so that the mask's outline is no edge.
 - It sees the frame at half its size and draws lines `LINE_WIDTH` pixels wide: one-pixel lines take a codec
   four times the bytes and come back worse.
-- The hysteresis thresholds are fitted once a clip, for each side of the mask by itself, so that
+- The hysteresis thresholds are fitted once per clip, for each side of the mask by itself, so that
   `DENSITY` of the pixels are edges however soft the pictures are; they never go below `LOWEST_THRESHOLD`,
   where noise begins, and a clip without structure has fewer edges. One pair of thresholds a side and clip:
   an edge does not come and go with the rest of the picture.
@@ -44,7 +44,7 @@ SMOOTHING_SIGMA = 0.8
 """Gaussian after the reduction, in its pixels: with it, compression noise makes no flickering edges."""
 
 FITTED_FRAMES = 6
-"""Frames, evenly spread over the clip, that thresholds are fitted on: about one a second."""
+"""Frames, evenly spread over the clip, that thresholds are fitted on: about one per second."""
 
 ENCODING_CRF = 44
 """x264's constant rate factor for edges. On the shared clips 98 % of the edge pixels come back at 44 and
@@ -60,12 +60,12 @@ class EdgeThresholds:
 
 
 def edge_encoding(preset: str) -> Encoding:
-    """How edge clips are encoded."""
+    """Return how edge clips are encoded."""
     return LineArt(crf=ENCODING_CRF, preset=preset)
 
 
 def edge_view(frame: Pixels) -> Pixels:
-    """What Canny sees of a frame: gray, reduced by `LINE_WIDTH`, smooth.
+    """Return what Canny sees of a frame: gray, reduced by `LINE_WIDTH`, smooth.
 
     Args:
         frame: uint8 RGB (H, W, 3), sides even.
@@ -82,7 +82,7 @@ def edge_view(frame: Pixels) -> Pixels:
 def fit_thresholds(
     sources: Sequence[Pixels], backgrounds: Sequence[Pixels] | None, masks: Mask
 ) -> EdgeThresholds:
-    """Thresholds by which `DENSITY` of a clip's pixels are edges, as near as its structure allows.
+    """Return thresholds by which `DENSITY` of a clip's pixels are edges, as near as its structure allows.
 
     Args:
         sources: Views of the source's frames, from `edge_view`.
@@ -104,7 +104,7 @@ def fit_thresholds(
 def decoupled_edges(
     source: Pixels, background: Pixels | None, mask: Mask, thresholds: EdgeThresholds
 ) -> Pixels:
-    """Edges of the background where the subject is not, and of the source where it is.
+    """Return edges of the background where the subject is not, and of the source where it is.
 
     Args:
         source: The source frame's view, uint8 (H / 2, W / 2), from `edge_view`.

@@ -90,7 +90,7 @@ class Edges(Step[None]):
 
 
 def _first_views(background: Path, count: int) -> list[Pixels]:
-    """An imported background may be longer than the source."""
+    """Return an imported background may be longer than the source."""
     frames = iter_frames(background)
     return [edge_view(next_frame(frames, background)) for _ in range(count)]
 

@@ -46,7 +46,7 @@ _MATRIX_OF_TAG = {
 
 
 def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[Pixels]:
-    """Decodes a video frame by frame, upright.
+    """Decode a video frame by frame, upright.
 
     Args:
         path: The video file.
@@ -67,7 +67,7 @@ def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[
 
 
 def decode(path: Path, *, size: tuple[int, int] | None = None, limit: int | None = None) -> Pixels:
-    """Decodes a whole clip, upright.
+    """Decode a whole clip, upright.
 
     Args:
         path: The video file.
@@ -100,7 +100,7 @@ def decode(path: Path, *, size: tuple[int, int] | None = None, limit: int | None
 
 
 def next_frame(frames: Iterator[Pixels], path: Path) -> Pixels:
-    """The next of a clip's frames.
+    """Return the next of a clip's frames.
 
     Raises:
         MediaError: the clip ends before its partner.
@@ -112,7 +112,7 @@ def next_frame(frames: Iterator[Pixels], path: Path) -> Pixels:
 
 
 def to_rgb(frame: VideoFrame) -> Pixels:
-    """One decoded frame as it is displayed.
+    """Return one decoded frame as it is displayed.
 
     Args:
         frame: A frame of any pixel format, with its display matrix as side data.
@@ -130,7 +130,7 @@ def to_rgb(frame: VideoFrame) -> Pixels:
 
 
 def draw_part(frame: VideoFrame, image: Pixels, corner: tuple[int, int] = (0, 0)) -> None:
-    """Writes a part of a frame, upright, without drawing the rest where that can be.
+    """Write a part of a frame, upright, without drawing the rest where that can be.
 
     Args:
         frame: A frame of any pixel format, with its display matrix as side data.
@@ -161,7 +161,7 @@ def upright_size(frame: VideoFrame) -> tuple[int, int]:
 
 
 def is_upright(frame: VideoFrame) -> bool:
-    """Whether a frame is stored as it is displayed.
+    """Return whether a frame is stored as it is displayed.
 
     Raises:
         MediaError: The display matrix is not made of quarter turns and mirror images.
@@ -171,7 +171,7 @@ def is_upright(frame: VideoFrame) -> bool:
 
 
 def _draw(frame: VideoFrame, image: Pixels) -> None:
-    """Writes a frame, upright, into uint8 (H, W, 3) RGB of any size.
+    """Write a frame, upright, into uint8 (H, W, 3) RGB of any size.
 
     Fresh memory for each frame would take longer than the conversion, so that OpenCV writes in place.
     """
@@ -199,7 +199,7 @@ def _is_limited_bt601(frame: VideoFrame) -> bool:
 
 
 def _is_plain(frame: VideoFrame) -> bool:
-    """Whether OpenCV's conversion alone draws it."""
+    """Return whether OpenCV's conversion alone draws it."""
     return _is_limited_bt601(frame) and _display_matrix(frame) is None
 
 
@@ -214,7 +214,7 @@ def _to_limited_bt601(frame: VideoFrame) -> VideoFrame:
 
 
 def _i420(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> Pixels:
-    """A yuv420p frame as OpenCV wants it: one buffer, even sides (an odd side is rounded up).
+    """Return a yuv420p frame as OpenCV wants it: one buffer, even sides (an odd side is rounded up).
 
     Args:
         frame: The frame.

@@ -144,7 +144,7 @@ class VideoWriter:
         return self
 
     def write(self, frame: Pixels) -> None:
-        """Appends a frame.
+        """Append a frame.
 
         Args:
             frame: uint8 (H, W, 3) RGB or (H, W) gray.
@@ -187,7 +187,7 @@ def encode(
     fps: int = 16,
     encoding: Encoding = DEFAULT_ENCODING,
 ) -> int:
-    """Writes frames as one H.264 file; the next frames are made while one is encoded.
+    """Write frames as one H.264 file; the next frames are made while one is encoded.
 
     Args:
         frames: uint8 (H, W, 3) RGB or (H, W) gray, all of the first one's size, even sides.
@@ -214,7 +214,7 @@ def encode(
 
 @cache
 def encoder_versions() -> dict[str, str]:
-    """Versions of everything that decides the bytes of our videos, images and masks, by name."""
+    """Return versions of everything that decides the bytes of our videos, images and masks, by name."""
     versions = {
         "av": av.__version__,
         "libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
@@ -239,7 +239,7 @@ def _x264_build() -> str:
 
 
 def _to_i420(frame: Pixels) -> Pixels:
-    """uint8 (H, W, 3) RGB or (H, W) gray to BT.601 limited-range planes, uint8 (H * 3 / 2, W)."""
+    """Return uint8 (H, W, 3) RGB or (H, W) gray to BT.601 limited-range planes, uint8 (H * 3 / 2, W)."""
     if frame.ndim == 2:
         frame = np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
         return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)

@@ -27,7 +27,7 @@ _FULL = 254  # levels of a mask pixel that is covered wholly: even, so that half
 
 
 def resize(frames: npt.NDArray[_Level], size: tuple[int, int]) -> npt.NDArray[_Level]:
-    """Resizes frames or masks by pixel area (bilinearly where they grow).
+    """Resize frames or masks by pixel area (bilinearly where they grow).
 
     Args:
         frames: uint8 (T, H, W, 3) or (T, H, W), or masks bool (T, H, W): a mask pixel is set where at least
@@ -51,7 +51,7 @@ def resize(frames: npt.NDArray[_Level], size: tuple[int, int]) -> npt.NDArray[_L
 
 
 def fit(width: int, height: int, side: int) -> tuple[int, int]:
-    """The size at which a clip is shown.
+    """Return the size at which a clip is shown.
 
     Args:
         width: Its pixels across.
@@ -67,7 +67,7 @@ def fit(width: int, height: int, side: int) -> tuple[int, int]:
 
 
 def side_by_side(a: Pixels, b: Pixels, height: int = 240) -> Pixels:
-    """Two clips beside each other, for previews.
+    """Return two clips beside each other, for previews.
 
     Args:
         a: uint8 (T, H, W, 3), shown on the left.
@@ -82,7 +82,7 @@ def side_by_side(a: Pixels, b: Pixels, height: int = 240) -> Pixels:
     """
     if len(a) != len(b):
         raise MediaError(
-            "clips of different length cannot stand side by side", got=f"{len(a)} and {len(b)} frames"
+            "clips of different length cannot be shown side by side", got=f"{len(a)} and {len(b)} frames"
         )
     halves = [
         resize(clip, (2 * round(clip.shape[2] * height / clip.shape[1] / 2), height)) for clip in (a, b)
@@ -101,7 +101,7 @@ def anchor_indices(frames: int, fps: float = 16) -> tuple[int, ...]:
 
 
 def score_indices(frames: int) -> tuple[int, int, int, int]:
-    """The four frames by which upstream scores a video: 1 + i * (T - 2) // 3 for i = 0..3.
+    """Return the four frames by which upstream scores a video: 1 + i * (T - 2) // 3 for i = 0..3.
 
     Args:
         frames: Length T of the clip, at least 5. T = 77 gives upstream's (1, 26, 51, 76).
@@ -116,5 +116,5 @@ def score_indices(frames: int) -> tuple[int, int, int, int]:
 
 
 def is_4k_plus_1(frames: int) -> bool:
-    """Whether a clip of so many frames is one frame and whole groups of four."""
+    """Return whether a clip of so many frames is one frame and whole groups of four."""
     return frames >= 1 and frames % 4 == 1

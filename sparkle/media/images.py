@@ -32,7 +32,7 @@ _MAX_FILE_BYTES = 256 * 2**20
 
 
 def write_png(path: Path, image: Pixels) -> None:
-    """Writes an image.
+    """Write an image.
 
     Args:
         path: The file to write; replaced if it is there.
@@ -45,7 +45,7 @@ def write_png(path: Path, image: Pixels) -> None:
 
 
 def encode_png(image: Pixels, *, where: Path | None = None) -> bytes:
-    """An image as the bytes of a PNG file.
+    """Return an image as the bytes of a PNG file.
 
     Args:
         image: uint8 (H, W, 3) RGB, sides from 1 to `MAX_SIDE`.
@@ -60,7 +60,7 @@ def encode_png(image: Pixels, *, where: Path | None = None) -> bytes:
 
 
 def encode_webp(image: Pixels, *, quality: int) -> bytes:
-    """An image as the bytes of a lossy WebP file, as browsers show it.
+    """Return an image as the bytes of a lossy WebP file, as browsers show it.
 
     Args:
         image: uint8 (H, W, 3) RGB, sides from 1 to `MAX_SIDE`.
@@ -75,7 +75,7 @@ def encode_webp(image: Pixels, *, quality: int) -> bytes:
 
 
 def read_png(source: Path | bytes) -> Pixels:
-    """Reads an image.
+    """Read an image.
 
     Args:
         source: A PNG of 8 bits a channel without transparency: its file or its bytes.

@@ -41,7 +41,7 @@ _PSNR_CAP = 60.0
 
 
 def background_motion(frames: Pixels, masks: Mask) -> float:
-    """How much the background changes in a quarter of a second.
+    """Return how much the background changes in a quarter of a second.
 
     The mean over background pixels and pairs of frames four apart of the absolute change of the blurred gray
     level, where a change of at most 2 levels counts as 0. `benchmarks/measures.py` separates live backgrounds
@@ -65,7 +65,7 @@ def background_motion(frames: Pixels, masks: Mask) -> float:
 
 
 def background_changes(frames: Pixels, masks: Mask) -> Iterator[tuple[Floats, Mask]]:
-    """What changes in a quarter of a second, for every pair of frames that far apart.
+    """Yield what changes in a quarter of a second, for every pair of frames that far apart.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB, T >= 2.
@@ -87,7 +87,7 @@ def background_changes(frames: Pixels, masks: Mask) -> Iterator[tuple[Floats, Ma
 
 
 def foreground_psnr(source: Pixels, edited: Pixels, masks: Mask) -> float:
-    """How well the edited clip keeps the subject's pixels.
+    """Return how well the edited clip keeps the subject's pixels.
 
     Args:
         source: uint8 (T, H, W, 3) RGB.
@@ -116,7 +116,7 @@ def foreground_psnr(source: Pixels, edited: Pixels, masks: Mask) -> float:
 
 
 def flicker(frames: Pixels, masks: Mask) -> float:
-    """How much the subject's brightness jitters where the scene's does not.
+    """Return how much the subject's brightness jitters where the scene's does not.
 
     For each three neighbouring frames: how far the middle one's mean luminance is from the mean of the other
     two, for the subject and for the background; the excess of the subject's over the background's (0 where
@@ -149,7 +149,7 @@ def flicker(frames: Pixels, masks: Mask) -> float:
 
 
 def mask_stability(masks: Mask) -> float:
-    """How well each mask agrees with the next.
+    """Return how well each mask agrees with the next.
 
     Args:
         masks: bool (T, H, W), T >= 2.

@@ -1,8 +1,19 @@
 """Background motion inside and outside what the prompt implies.
 
 How it works
-- The prompt names what is to move (`sparkle.media.prompted_motion`); plants, water, sky and lights are found
-  in the picture by their look (`sparkle.media.prompted_motion`).
+- The prompt names what is to move. A thing which moves by nature (waves, grass, clouds, rain, torches, a
+  crowd) implies that its part of the picture moves, whether or not it says so: "a lakeside meadow" is no
+  photograph. "A sea of lavender" is lavender: what is said to be made "of" something else is no water and no
+  sky. A clause that asks for stillness ("a frozen lake", "the subject remains still", "no cars") implies
+  nothing. Light and shadow on things are no things: sunbeams alone imply nothing, and snow only where it
+  falls. What the vocabulary does not know implies nothing; its words come from the public Sparkle prompts and
+  from our taxonomy, whose clauses of motion imply something nine times out of ten.
+- Plants, water, sky and lights are found in the picture by their look, not by their motion: a part that
+  stands still must be found as well as one that lives. A fixed camera's background is one picture: the mean
+  of what is seen of it beside the subject over the clip. Plants have their colours and are textured, the sky
+  is smooth and reaches the frame's top, water is bluish and below the sky, lights are brighter than their
+  surroundings. These are priors, no recognition: a bluish wall by a lake counts as water, a brick wall as
+  autumn. They are asked only for what the prompt names; a part that is hardly there is none.
 - Inside is the motion where they are. Where the prompt implies only what fills the air or drifts through it,
   the whole background is inside.
 - Outside is the rest, and asks for steady motion: a pixel counts where it changes in at least half of the
@@ -10,27 +21,6 @@ How it works
   elsewhere and do not count.
 - Nothing is guessed. Where the prompt implies nothing that is known, both are None. Outside is None as well
   where something implied may be anywhere and stay there, or should have been found and was not.
-
-Which kinds of things a prompt implies to move in the background: words, no pixels.
-
-How it works
-- A prompt that names a thing which moves by nature (waves, grass, clouds, rain, torches, a crowd) implies
-  that its part of the picture moves, whether or not it says so: "a lakeside meadow" is no photograph.
-- "A sea of lavender" is lavender: what is said to be made "of" something else is no water and no sky.
-- A clause that asks for stillness ("a frozen lake", "the subject remains still", "no cars") implies nothing.
-- Light and shadow on things are no things: sunbeams alone imply nothing, and snow only where it falls.
-- What the vocabulary does not know implies nothing. Its words come from the public Sparkle prompts and from
-  our taxonomy, whose clauses of motion imply something nine times out of ten.
-
-Where plants, water, sky and lights are in a clip's background, by how they look, not by how they move.
-
-How it works
-- A fixed camera's background is one picture: the mean of what is seen of it beside the subject over the clip.
-- Each kind has its look: plants have their colours and are textured, the sky is smooth and reaches the
-  frame's top, water is bluish and below the sky, lights are brighter than their surroundings.
-- No motion is used: a part that stands still must be found as well as one that lives.
-- These are priors, no recognition: a bluish wall by a lake counts as water, a brick wall as autumn. They are
-  asked only for what the prompt names (`sparkle.media.prompted_motion`); a part that is hardly there is none.
 
 Looked over by hand on the twelve shared edited clips, whose prompts name 17 such parts: all are found where
 they are (some with a bench, a window or snow beside them), but of trees against the evening sky only some.
@@ -127,7 +117,7 @@ _PLURAL_ENDINGS: Final = (("ies", "y"), ("es", ""), ("s", ""))
 
 
 def implied_motion(prompt: str) -> tuple[str, ...]:
-    """The kinds of things named in a prompt that are implied to move.
+    """Return the kinds of things named in a prompt that are implied to move.
 
     Args:
         prompt: English, of any length.
@@ -144,7 +134,7 @@ def implied_motion(prompt: str) -> tuple[str, ...]:
 
 
 def _kinds(words: list[str]) -> set[str]:
-    """The kinds of every run of words that is a term."""
+    """Return the kinds of every run of words that is a term."""
     found = set()
     for start in range(len(words)):
         for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
@@ -155,12 +145,11 @@ def _kinds(words: list[str]) -> set[str]:
 
 
 def _base_forms(word: str) -> list[str]:
-    """The word, and what it may be the plural of."""
+    """Return the word, and what it may be the plural of."""
     return [word, *(word.removesuffix(end) + add for end, add in _PLURAL_ENDINGS if word.endswith(end))]
 
 
-# --- where plants ----------------------------------------------------------------------------------
-
+# --- where it is in the picture --------------------------------------------------------------------
 
 LOOK_PIXELS: Final = 320 * 180
 """Parts are looked for in a picture of this area; lengths below are in its pixels."""
@@ -195,7 +184,7 @@ _LIGHT_SIGMA = 12.0  # pixels; its surroundings
 
 
 def background_picture(frames: Pixels, masks: Mask) -> tuple[Floats, Mask]:
-    """The mean of what is seen of the background, about 320x180 pixels.
+    """Return the mean of what is seen of the background, about 320x180 pixels.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB.
@@ -254,7 +243,7 @@ def _blossom(picture: Floats, seen: Mask) -> Mask:
 
 
 def _plants(picture: Floats, seen: Mask, coloured: Mask) -> Mask:
-    """What has the colour of plants and is as rough as they are."""
+    """Return what has the colour of plants and is as rough as they are."""
     lightness = cv2.split(_lab(picture))[0]
     mean, square = (cv2.GaussianBlur(part, (0, 0), _TEXTURE_SIGMA) for part in (lightness, lightness**2))
     textured = square - mean * mean > _TEXTURE**2
@@ -304,8 +293,7 @@ def _lab(picture: Floats) -> Floats:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2LAB), np.float32)
 
 
-# --- background motion inside and outside what the prompt implies ----------------------------------
-
+# --- how it moves ----------------------------------------------------------------------------------
 
 _STEADY = 0.5  # share of the pairs of frames
 
@@ -332,7 +320,7 @@ class PromptedMotion:
 
 
 def prompted_motion(frames: Pixels, masks: Mask, prompt: str) -> PromptedMotion:
-    """Measures the edited clip of a prompt; a fixed camera is taken for granted.
+    """Measure the edited clip of a prompt; a fixed camera is taken for granted.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB, T >= 2.
@@ -375,7 +363,7 @@ def _over_time(frames: Pixels, masks: Mask) -> tuple[Floats, Floats, npt.NDArray
 
 
 def _mean(changed: Floats, seen: npt.NDArray[np.int32], where: Mask) -> float | None:
-    """The mean over pixels and time, None where the place is hardly there."""
+    """Return the mean over pixels and time, None where the place is hardly there."""
     pairs = int(seen[where].sum())
     if pairs == 0 or pairs < LEAST_SHARE * int(seen.sum()):
         return None

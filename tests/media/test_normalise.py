@@ -174,7 +174,7 @@ def test_wide_pixels_become_square_and_a_turned_video_upright(tmp_path):
 def test_ten_bits_become_eight(tmp_path):
     source = videos.write_video(tmp_path / "source.mp4", videos.quadrants(count=9), pix_fmt="yuv420p10le")
     normalise(source, tmp_path / "target.mp4", SPEC, EXACT)
-    assert probe(tmp_path / "target.mp4").pix_fmt == "yuv420p"
+    assert videos.stored_form(tmp_path / "target.mp4") == ("yuv420p", 0)
     assert np.abs(decode(tmp_path / "target.mp4")[0][5, 5].astype(int) - videos.QUADRANTS[0]).max() < 8
 
 

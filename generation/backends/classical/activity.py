@@ -160,7 +160,7 @@ class Evidence(NamedTuple):
 
 
 def collect_background(luma: Floats) -> Floats:
-    """The values of background that is seen before and after something else.
+    """Return the values of background that is seen before and after something else.
 
     Args:
         luma: float32 (T, h, w), corrected for changes of light, in gray levels.
@@ -199,7 +199,7 @@ def _returns(pixels: Floats, t: int, value: Floats) -> Mask:
 
 
 def weigh(luma: Floats) -> Evidence:
-    """What every frame of a clip shows for certain, given a subject that roams.
+    """Return what every frame of a clip shows for certain, given a subject that roams.
 
     Args:
         luma: float32 (T, h, w), corrected for changes of light, in gray levels.
@@ -216,7 +216,7 @@ def weigh(luma: Floats) -> Evidence:
 
 
 def _outside(luma: Floats) -> Mask:
-    """What never changes and reaches the frame's top or a side, bool (h, w).
+    """Return what never changes and reaches the frame's top or a side, bool (h, w).
 
     Not its bottom: there a subject that the frame cuts off may stand still.
     """
@@ -227,7 +227,7 @@ def _outside(luma: Floats) -> Mask:
 
 
 def _joined(mask: Mask, seeds: Mask) -> Mask:
-    """The components of a mask that hold a seed, bool (h, w)."""
+    """Return the components of a mask that hold a seed, bool (h, w)."""
     found = components(mask)
     keep = np.zeros(len(found.areas), bool)
     keep[found.labels[seeds]] = True

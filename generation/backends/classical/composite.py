@@ -110,7 +110,7 @@ def fit_harmony(foreground_pixels: Pixels, background_frame: Pixels) -> Harmony:
 
 
 def composite_frame(source: Pixels, alpha: Floats, background: Pixels, harmony: Harmony) -> Pixels:
-    """One frame of the subject in its new scene.
+    """Return one frame of the subject in its new scene.
 
     Args:
         source: uint8 RGB (H, W, 3).
@@ -146,7 +146,7 @@ def composite_frame(source: Pixels, alpha: Floats, background: Pixels, harmony: 
 
 
 def _window(alpha: Floats) -> tuple[slice, slice] | None:
-    """The box of a matte with room for its blurs, or None when it is empty."""
+    """Return the box of a matte with room for its blurs, or None when it is empty."""
     left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
     if not width:
         return None
@@ -156,7 +156,7 @@ def _window(alpha: Floats) -> tuple[slice, slice] | None:
 
 
 def _edge_colours(image: Pixels, alpha: Floats, scale: float) -> Floats:
-    """The subject's and the old background's colours along the edge, at the coarse size.
+    """Return the subject's and the old background's colours along the edge, at the coarse size.
 
     Args:
         image: uint8 RGB (h, w, 3).
@@ -202,7 +202,7 @@ def _decontaminate(subject: Pixels, alpha: Floats, edge: Floats) -> None:
 
 
 def _sampled(image: Floats, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Floats:
-    """An image (h, w, c) between its pixels, at n points; float32 (n, c)."""
+    """Return an image (h, w, c) between its pixels, at n points; float32 (n, c)."""
     height, width, channels = image.shape
     pixels = image.reshape(-1, channels)
     x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
@@ -217,7 +217,7 @@ def _sampled(image: Floats, x: npt.NDArray[np.float64], y: npt.NDArray[np.float6
 
 
 def _normalised_blur(image: Floats, weight: Floats, sigma: float) -> tuple[Floats, Floats]:
-    """The mean colour of the weighted pixels nearby, and 0 to 1 how far there are any."""
+    """Return the mean colour of the weighted pixels nearby, and 0 to 1 how far there are any."""
     total = np.asarray(cv2.GaussianBlur(weight, (0, 0), sigma), np.float32)
     colour = np.asarray(cv2.GaussianBlur(image * weight[..., None], (0, 0), sigma), np.float32)
     return colour / (total + np.float32(1e-6))[..., None], np.minimum(total / np.float32(0.02), np.float32(1))
@@ -255,7 +255,7 @@ def _to_gamma(linear: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def backdrops(guidance: Guidance) -> Iterator[Pixels]:
-    """The animated background; where the guidance is silent about it, the empty first frame held still.
+    """Yield the animated background; where the guidance is silent about it, the empty first frame held still.
 
     Yields:
         uint8 RGB (H, W, 3), as often as asked.

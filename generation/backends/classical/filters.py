@@ -43,7 +43,7 @@ class Components(NamedTuple):
 
 
 def components(mask: Mask, *, connectivity: int = 8) -> Components:
-    """The connected components of a mask, in raster order of their first pixel."""
+    """Return the connected components of a mask, in raster order of their first pixel."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=connectivity)
     boxes = [
         (int(x), int(y), int(x + w), int(y + h)) for x, y, w, h in stats[:count, : cv2.CC_STAT_AREA].tolist()
@@ -52,7 +52,7 @@ def components(mask: Mask, *, connectivity: int = 8) -> Components:
 
 
 def keep_components(mask: Mask, minimum_area: float) -> Mask:
-    """The mask without components of fewer than `minimum_area` pixels."""
+    """Return the mask without components of fewer than `minimum_area` pixels."""
     found = components(mask)
     keep = found.areas >= minimum_area
     keep[0] = False
@@ -60,7 +60,7 @@ def keep_components(mask: Mask, minimum_area: float) -> Mask:
 
 
 def bounding_box(mask: Mask, *, trim: float = 0.0) -> Box | None:
-    """The box around a mask, or None when it is empty.
+    """Return the box around a mask, or None when it is empty.
 
     Args:
         mask: bool (h, w).
@@ -81,7 +81,7 @@ def bounding_box(mask: Mask, *, trim: float = 0.0) -> Box | None:
 
 
 def box_mask(shape: tuple[int, int], box: Box) -> Mask:
-    """A bool image (h, w) that is true inside the box."""
+    """Return a bool image (h, w) that is true inside the box."""
     x0, y0, x1, y1 = box
     mask = np.zeros(shape, bool)
     mask[y0:y1, x0:x1] = True
@@ -89,13 +89,13 @@ def box_mask(shape: tuple[int, int], box: Box) -> Mask:
 
 
 def grow_box(box: Box, shape: tuple[int, int], dx: int, dy: int) -> Box:
-    """The box grown by dx and dy pixels on each side, inside a frame of `shape` (h, w)."""
+    """Return the box grown by dx and dy pixels on each side, inside a frame of `shape` (h, w)."""
     x0, y0, x1, y1 = box
     return max(0, x0 - dx), max(0, y0 - dy), min(shape[1], x1 + dx), min(shape[0], y1 + dy)
 
 
 def box_iou(first: Box, second: Box) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
+    """Return the intersection over union of two boxes, 0 to 1."""
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
     if width <= 0 or height <= 0:
@@ -157,13 +157,13 @@ class ColourGuide:
         return cls(radius, planes, mean, inverse)
 
     def within(self, box: Box) -> ColourGuide:
-        """The part of the guide in a box: views, no copies."""
+        """Return the part of the guide in a box: views, no copies."""
         x0, y0, x1, y1 = box
         here = np.s_[:, y0:y1, x0:x1]
         return ColourGuide(self.radius, self.planes[here], self.mean[here], self.inverse[here])
 
     def coefficients(self, image: Floats) -> Floats:
-        """The averaged linear model of an image: three slopes and an offset, float32 (4, h, w).
+        """Return the averaged linear model of an image: three slopes and an offset, float32 (4, h, w).
 
         `image` is float32 (h, w). The model is zero where the image is zero within twice the radius.
         """
@@ -178,14 +178,14 @@ class ColourGuide:
         return _plane_means(model, self.radius)
 
     def filter(self, image: Floats) -> Floats:
-        """An image float32 (h, w) smoothed along the guide's edges, float32 (h, w)."""
+        """Return an image float32 (h, w) smoothed along the guide's edges, float32 (h, w)."""
         model = self.coefficients(image)
         model[:3] *= self.planes
         return np.asarray(model.sum(axis=0))
 
 
 def _unit_planes(image: Pixels) -> Floats:
-    """The channels of an image uint8 (h, w, 3), float32 (3, h, w) from 0 to 1."""
+    """Return the channels of an image uint8 (h, w, 3), float32 (3, h, w) from 0 to 1."""
     planes = np.empty((3, *image.shape[:2]), np.float32)
     for plane, channel in zip(planes, cv2.split(image), strict=True):
         np.multiply(channel, np.float32(1 / 255), out=plane)
@@ -193,7 +193,7 @@ def _unit_planes(image: Pixels) -> Floats:
 
 
 def _plane_means(planes: Floats, radius: int) -> Floats:
-    """`box_mean` of each of (n, h, w) planes."""
+    """Return `box_mean` of each of (n, h, w) planes."""
     means = np.empty_like(planes)
     for plane, mean in zip(planes, means, strict=True):
         mean[:] = box_mean(plane, radius)
@@ -201,12 +201,12 @@ def _plane_means(planes: Floats, radius: int) -> Floats:
 
 
 def box_mean(values: Floats, radius: int) -> Floats:
-    """Mean over the square window around every pixel; float32 (h, w) or (h, w, n), as `values`."""
+    """Return the mean over the square window around every pixel; float32 (h, w) or (h, w, n), as `values`."""
     return np.asarray(cv2.boxFilter(values, -1, (2 * radius + 1, 2 * radius + 1)), np.float32)
 
 
 def gray_frames(frames: Pixels) -> Pixels:
-    """RGB frames uint8 (T, h, w, 3) as luma uint8 (T, h, w)."""
+    """Return RGB frames uint8 (T, h, w, 3) as luma uint8 (T, h, w)."""
     return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
 
 
@@ -217,7 +217,7 @@ Answer = TypeVar("Answer")
 
 
 def map_in_threads(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
-    """Like `map`; reads few items ahead (as many as there are threads), so that memory stays bounded.
+    """Work like `map`; read few items ahead (as many as there are threads), so that memory stays bounded.
 
     Args:
         function: Must not change anything that another call reads.
@@ -248,19 +248,19 @@ _BOX_RANGE = 1000  # boxes of records are in thousandths of width and height
 
 
 def working_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) of about `WORKING_AREA` pixels, even, in the clip's aspect, never larger."""
+    """Return (width, height) of about `WORKING_AREA` pixels, even, in the clip's aspect, never larger."""
     scale = min(1.0, (WORKING_AREA / (width * height)) ** 0.5)
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
 def read_working(clip: Path) -> Pixels:
-    """A clip at its working size, uint8 (T, h, w, 3)."""
+    """Return a clip at its working size, uint8 (T, h, w, 3)."""
     height, width = next(iter_frames(clip)).shape[:2]
     return decode(clip, size=working_size(width, height))
 
 
 def to_record_box(box: Box, shape: tuple[int, int]) -> tuple[int, ...]:
-    """A box in pixels of (height, width) to [0, 1000]; at least one unit wide and high."""
+    """Return a box in pixels of (height, width) to [0, 1000]; at least one unit wide and high."""
     height, width = shape
     x0, y0, x1, y1 = box
     left, top = round(x0 / width * _BOX_RANGE), round(y0 / height * _BOX_RANGE)
@@ -270,7 +270,7 @@ def to_record_box(box: Box, shape: tuple[int, int]) -> tuple[int, ...]:
 
 
 def to_pixel_box(box: Sequence[int], shape: tuple[int, int]) -> Box:
-    """A box in [0, 1000] to pixels of (height, width); at least one pixel wide and high."""
+    """Return a box in [0, 1000] to pixels of (height, width); at least one pixel wide and high."""
     height, width = shape
     x0, y0 = int(box[0] / _BOX_RANGE * width), int(box[1] / _BOX_RANGE * height)
     x0, y0 = min(x0, width - 1), min(y0, height - 1)

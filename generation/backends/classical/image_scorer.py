@@ -135,7 +135,7 @@ class Backend:
 
 
 def _pick(clip: Path, indices: Sequence[int]) -> dict[int, Pixels]:
-    """The frames of these indices; raises MediaError where the clip ends before."""
+    """Return the frames of these indices; raises MediaError where the clip ends before."""
     frames = iter_frames(clip)
     found = {}
     for index in range(max(indices) + 1):
@@ -247,12 +247,12 @@ def _image_score(
 
 
 def _grade(value: float, worst: float, best: float) -> float:
-    """0 at `worst` and beyond, 10 at `best` and beyond, a straight line between."""
+    """Return 0 at `worst` and beyond, 10 at `best` and beyond, a straight line between."""
     return 10.0 * min(1.0, max(0.0, (value - worst) / (best - worst)))
 
 
 def _grade_of(grades: Grades, found: dict[str, float]) -> float:
-    """The weighted geometric mean of grades; a grade that stands alone is itself."""
+    """Return the weighted geometric mean of grades; a grade that stands alone is itself."""
     values = {name: _grade(found[name], worst, best) for name, (worst, best, _) in grades.items()}
     if len(values) == 1:
         return next(iter(values.values()))

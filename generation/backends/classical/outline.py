@@ -45,24 +45,20 @@ colours to 1."""
 
 
 def require_one_size(*images: npt.NDArray[np.generic]) -> None:
-    """Frames (H, W, 3) and masks (H, W) of one sample must have one size.
-
-    Raises:
-        MediaError: They do not, or they have no pixels.
-    """
+    """Raise MediaError unless frames (H, W, 3) and masks (H, W) have pixels and one size."""
     if len({image.shape[:2] for image in images}) != 1 or not images[0].size:
         got = ", ".join(str(image.shape) for image in images)
         raise MediaError("frames and masks that are compared must have one size", got=got)
 
 
 def reduced(image: Pixels) -> Pixels:
-    """An RGB frame at working size, by pixel area; smaller ones stay as they are."""
+    """Return an RGB frame at working size, by pixel area; smaller ones stay as they are."""
     size = _working_size(image.shape[0], image.shape[1])
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def reduced_mask(mask: Mask) -> Mask:
-    """A mask at working size: a pixel is set where at least half of its area was."""
+    """Return a mask at working size: a pixel is set where at least half of its area was."""
     size = _working_size(mask.shape[0], mask.shape[1])
     return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5, bool)
 
@@ -73,31 +69,31 @@ def _working_size(height: int, width: int) -> tuple[int, int]:
 
 
 def to_lab(image: Pixels) -> Floats:
-    """RGB uint8 (H, W, 3) as CIE Lab float32: L 0 to 100, a and b about -127 to 127."""
+    """Return RGB uint8 (H, W, 3) as CIE Lab float32: L 0 to 100, a and b about -127 to 127."""
     return np.asarray(
         cv2.cvtColor(image.astype(np.float32) * np.float32(1 / 255), cv2.COLOR_RGB2LAB), np.float32
     )
 
 
 def smooth(image: Floats, sigma: float = SMOOTHING) -> Floats:
-    """Gaussian blur; sigma in pixels."""
+    """Return the Gaussian blur; sigma in pixels."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
 
 
 def windowed(image: Floats, radius: int) -> Floats:
-    """Local mean under a tent of two boxes of `radius`; never below 0 where `image` is not."""
+    """Return the local mean under a tent of two boxes of `radius`; never below 0 where `image` is not."""
     side = (2 * radius + 1, 2 * radius + 1)
     return np.asarray(cv2.blur(cv2.blur(image, side), side), np.float32)
 
 
 def weighted_mean(values: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) -> float:
-    """The mean of `values` under `weights`, 0 where there is no weight."""
+    """Return the mean of `values` under `weights`, 0 where there is no weight."""
     total = float(weights.sum(dtype=np.float64))
     return float((values * weights).sum(dtype=np.float64)) / total if total > 0 else 0.0
 
 
 def distance(first: Floats, second: Floats) -> Floats:
-    """Euclidean distance of two Lab images, float32 (H, W)."""
+    """Return the Euclidean distance of two Lab images, float32 (H, W)."""
     difference = first - second
     return np.asarray(np.sqrt(np.einsum("...c,...c->...", difference, difference)), np.float32)
 
@@ -119,7 +115,7 @@ class Pair:
         return np.dstack((x0 * x1 + y0 * y1, x0 * x0 + y0 * y0, x1 * x1 + y1 * y1))
 
     def correlation(self, where: Mask, radius: int) -> tuple[Floats, Floats]:
-        """Correlation of the structures, -1 to 1, and the strength of the first one's (L a pixel).
+        """Return the correlation of the structures, -1 to 1, and the strength of the first one's (L a pixel).
 
         Each is float32 (h, w) and valid in `where`; windows of about `radius` take pixels of `where` only.
         """
@@ -308,12 +304,12 @@ class _Profiles(NamedTuple):
         return cls((mask.shape[0], mask.shape[1]), ys, xs, normals, rows, columns)
 
     def sampled(self, image: Floats) -> Floats:
-        """The image along the profiles, float32 (N, 2 * REACH + 1[, 3])."""
+        """Return the image along the profiles, float32 (N, 2 * REACH + 1[, 3])."""
         found = cv2.remap(image, self.columns, self.rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.float32)
 
     def beyond(self, image: Floats) -> Floats:
-        """The image `FAR` out of the mask, float32 (N,)."""
+        """Return the image `FAR` out of the mask, float32 (N,)."""
         rows, columns = (
             (start + FAR * part).astype(np.float32)
             for start, part in zip((self.ys, self.xs), self.normals, strict=True)
@@ -322,7 +318,7 @@ class _Profiles(NamedTuple):
         return np.asarray(found, np.float32).reshape(-1)
 
     def averaged(self, values: Floats) -> Floats:
-        """The mean of values (N,) over neighbouring profiles."""
+        """Return the mean of values (N,) over neighbouring profiles."""
         sums, counts = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
         sums[self.ys, self.xs], counts[self.ys, self.xs] = values, 1
         near = windowed(sums, NEIGHBOURS) / (windowed(counts, NEIGHBOURS) + np.float32(1e-6))
@@ -330,7 +326,7 @@ class _Profiles(NamedTuple):
 
 
 def _steps(profiles: Floats) -> Floats:
-    """Lab distance between neighbours along each profile, float32 (N, 2 * REACH)."""
+    """Return the Lab distance between neighbours along each profile, float32 (N, 2 * REACH)."""
     return distance(profiles[:, 1:], profiles[:, :-1])
 
 
@@ -341,14 +337,14 @@ def _prominence(steps: Floats) -> float:
 
 
 def _agreement(first: Floats, second: Floats) -> Floats:
-    """Correlation of the steps along each profile, float32 (N,), -1 to 1."""
+    """Return the correlation of the steps along each profile, float32 (N,), -1 to 1."""
     first, second = (steps - steps.mean(axis=1, keepdims=True) for steps in (first, second))
     power = ((first**2).sum(axis=1) + STEP_FLOOR) * ((second**2).sum(axis=1) + STEP_FLOOR)
     return np.asarray((first * second).sum(axis=1) / np.sqrt(power), np.float32)
 
 
 def _remnant_evidence(pair: Pair, mask: Mask, away: Floats) -> Floats:
-    """How surely a pixel outside the mask still is the old background, float32 (h, w), 0 to 1.
+    """Return how surely a pixel outside the mask still is the old background, float32 (h, w), 0 to 1.
 
     `away` is the Lab distance from it.
     """

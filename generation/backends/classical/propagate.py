@@ -156,7 +156,7 @@ def refine(frames: Pixels, masks: Mask) -> Mask:
 
 
 def refine_frame(frame: Pixels, mask: Mask) -> Mask:
-    """One frame of `refine`: uint8 RGB (h, w, 3) and bool (h, w) to bool (h, w)."""
+    """Return one frame of `refine`: uint8 RGB (h, w, 3) and bool (h, w) to bool (h, w)."""
     refined = np.zeros_like(mask)
     box = bounding_box(mask)
     if box is None:
@@ -200,14 +200,14 @@ def _step(soft: Floats, pull: Pull, guide: ColourGuide, known: tuple[Mask, Mask]
 
 
 def _filled(pulled: Floats, explained: Mask) -> Floats:
-    """A pulled mask whose unexplained pixels take the mean of the explained ones around them."""
+    """Return a pulled mask whose unexplained pixels take the mean of the explained ones around them."""
     weights = np.where(explained, np.float32(1), FILL_FLOOR)
     around = box_mean(pulled * weights, GUIDE_RADIUS) / box_mean(weights, GUIDE_RADIUS)
     return np.where(explained, pulled, around)
 
 
 def _warped(image: npt.NDArray[Any], flow: Floats) -> npt.NDArray[Any]:
-    """The neighbour's image where the flow says that each pixel went; of the image's dtype."""
+    """Return the neighbour's image where the flow says that each pixel went; of the image's dtype."""
     height, width = flow.shape[:2]
     x = np.arange(width, dtype=np.float32) + flow[..., 0]
     y = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
@@ -230,7 +230,7 @@ shows."""
 
 
 def soft_alpha(frame_full: Pixels, mask_small: Mask) -> Floats:
-    """The matte for compositing.
+    """Return the matte for compositing.
 
     Args:
         frame_full: uint8 RGB (H, W, 3).
@@ -244,7 +244,7 @@ def soft_alpha(frame_full: Pixels, mask_small: Mask) -> Floats:
 
 
 def hard_mask(frame_full: Pixels, mask_small: Mask) -> Mask:
-    """The mask at full size, bool (H, W), from the same arguments."""
+    """Return the mask at full size, bool (H, W), from the same arguments."""
     return _upsampled(frame_full, mask_small) > 0.5
 
 
@@ -261,7 +261,7 @@ def _upsampled(frame: Pixels, mask: Mask) -> Floats:
 
 
 def _model(small: Pixels, mask: Mask) -> Floats:
-    """The linear model of the smoothed mask, float32 (4, h, w); computed around it only."""
+    """Return the linear model of the smoothed mask, float32 (4, h, w); computed around it only."""
     model = np.zeros((4, *mask.shape), np.float32)
     smooth = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), MASK_SIGMA), np.float32)
     box = bounding_box(smooth > 0)

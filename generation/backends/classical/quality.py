@@ -137,7 +137,7 @@ def measure_edit(source: Pixels, edited: Pixels, mask: Mask) -> EditMeasures:
 
 
 def later_index(index: int, frames: int) -> int:
-    """The frame that shows how the scene behind frame `index` moves: `MOTION_GAP` later, or before.
+    """Return the frame that shows how the scene behind frame `index` moves: `MOTION_GAP` later, or before.
 
     It lies in the clip however short that is, so that the same motion measures the same at any length.
     """
@@ -147,7 +147,7 @@ def later_index(index: int, frames: int) -> int:
 
 
 def scene_motion(frame: Pixels, later: Pixels, mask: Mask, later_mask: Mask) -> float:
-    """How much the scene behind the subject changes between two frames a quarter of a second apart.
+    """Return how much the scene behind the subject changes between two frames a quarter of a second apart.
 
     Unlike `sparkle.media.measures.background_motion` it sees colours, and what a gain and an offset a channel
     explain over the whole scene is a change of light, no motion.
@@ -174,7 +174,7 @@ def scene_motion(frame: Pixels, later: Pixels, mask: Mask, later_mask: Mask) -> 
 
 
 def _motion(first: Floats, second: Floats) -> Floats:
-    """What the first frame's colours (N, 3), relit, do not explain of the second's, float32 (N,)."""
+    """Return what the first frame's colours (N, 3), relit, do not explain of the second's, float32 (N,)."""
     means = [colours.mean(axis=0, dtype=np.float64) for colours in (first, second)]
     centred, other = (
         (colours - mean).astype(np.float32) for colours, mean in zip((first, second), means, strict=True)
@@ -185,7 +185,7 @@ def _motion(first: Floats, second: Floats) -> Floats:
 
 
 def fine_contrast(lightness: Floats, where: Mask) -> float:
-    """Log of the ratio of contrast finer than a pixel's blur to contrast from there to three pixels'.
+    """Return the log ratio of contrast finer than a pixel's blur to contrast from there to three pixels'.
 
     It does not depend on the light, and falls by 0.3 to 1 for blurs that are seen; 0 where there is no place.
     """
@@ -205,7 +205,7 @@ def noise_level(lightness: Floats) -> float:
 
 
 def _kept_structure(pair: Pair, core: Mask) -> tuple[float, float]:
-    """Identity and loss of the subject's structure; 0 and 1 where there is no subject."""
+    """Return identity and loss of the subject's structure; 0 and 1 where there is no subject."""
     if not core.any():
         return 0.0, 1.0
     detail, strength = (values[core] for values in pair.correlation(core, DETAIL_WINDOW))
@@ -330,7 +330,7 @@ def _left_structure(pair: Pair) -> tuple[Floats, Floats]:
 
 
 def _centrality(boxes: Mask) -> Floats:
-    """1 in the middle of each box, falling to 0 at its sides; boxes that touch count as one."""
+    """Return 1 in the middle of each box, falling to 0 at its sides; boxes that touch count as one."""
     weights = np.zeros(boxes.shape, np.float32)
     for left, top, right, bottom in components(boxes).boxes[1:]:
         tents = [1 - np.abs(np.linspace(-1, 1, length + 2)[1:-1]) for length in (bottom - top, right - left)]

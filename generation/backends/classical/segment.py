@@ -137,7 +137,7 @@ def _attempts(frame: Pixels, box: Box, static: Mask, hints: Mask) -> Iterator[Ma
 
 
 def _foreground_hints(activity: Activity, t: int, static: Mask, inside: Mask) -> Mask:
-    """Pixels in the box that change both before and after frame t; bool (h, w)."""
+    """Return pixels in the box that change both before and after frame t; bool (h, w)."""
     last = len(activity.luma) - 1
     before = activity.std_between(t - HINT_WINDOW, t)
     after = activity.std_between(t, t + HINT_WINDOW)
@@ -192,7 +192,7 @@ def grab_cut(frame: Pixels, labels: Pixels, iterations: int) -> Mask:
 
 
 def _surroundings(labels: Pixels) -> Box:
-    """The box around everything that is not certain background, with some of that around it."""
+    """Return the box around everything that is not certain background, with some of that around it."""
     shape = labels.shape[0], labels.shape[1]
     x0, y0, x1, y1 = bounding_box(labels != cv2.GC_BGD) or (0, 0, shape[1], shape[0])
     dx, dy = (int(side * SURROUNDINGS_SHARE) + SURROUNDINGS_PIXELS for side in (x1 - x0, y1 - y0))

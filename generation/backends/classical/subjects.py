@@ -118,7 +118,7 @@ def find_subjects(activity: Activity, frames: Pixels, anchors: Sequence[int]) ->
 
 
 def _territories(std: Floats) -> list[Mask]:
-    """The region of every subject over the whole clip, each bool (h, w), from left to right."""
+    """Return the region of every subject over the whole clip, each bool (h, w), from left to right."""
     if float(np.percentile(std, 99)) < STANDS_OUT * float(np.median(std)):
         return []
     core = _substantial(_moving(std, CORE_SHARE), std)
@@ -131,7 +131,7 @@ def _territories(std: Floats) -> list[Mask]:
 
 
 def _moving(std: Floats, share: float) -> Mask:
-    """Where the deviation is above its threshold, without specks and with gaps closed."""
+    """Return where the deviation is above its threshold, without specks and with gaps closed."""
     mask = std > _threshold(std, share)
     mask = np.asarray(
         cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
@@ -145,7 +145,7 @@ def _threshold(std: Floats, share: float) -> float:
 
 
 def _substantial(mask: Mask, std: Floats) -> Mask:
-    """The pieces of a mask that move most."""
+    """Return the pieces of a mask that move most."""
     found = components(mask)
     mass = np.bincount(found.labels.ravel(), weights=std.ravel(), minlength=len(found.areas))
     mass[0] = 0
@@ -155,7 +155,7 @@ def _substantial(mask: Mask, std: Floats) -> Mask:
 
 
 def _grown(core: Mask, std: Floats) -> Mask:
-    """The core and what is connected to it, moves at least a little and is not thin."""
+    """Return the core and what is connected to it, moves at least a little and is not thin."""
     calm = opened(closed(std > _threshold(std, GROWN_SHARE), GROWN_CLOSING), GROWN_OPENING) | core
     found = components(calm)
     keep = np.zeros(len(found.areas), bool)
@@ -164,7 +164,7 @@ def _grown(core: Mask, std: Floats) -> Mask:
 
 
 def _stacked(boxes: Sequence[Box]) -> list[list[int]]:
-    """Indices of boxes grouped by shared columns, from left to right."""
+    """Return indices of boxes grouped by shared columns, from left to right."""
     groups: list[tuple[int, int, list[int]]] = []
     for index in sorted(range(len(boxes)), key=lambda index: boxes[index]):
         x0, _, x1, _ = boxes[index]
@@ -181,7 +181,7 @@ def _stacked(boxes: Sequence[Box]) -> list[list[int]]:
 
 
 def _locate(activity: Activity, territory: Mask, times: Sequence[int]) -> dict[int, Box | None]:
-    """The box of one subject on each of some frames."""
+    """Return the box of one subject on each of some frames."""
     whole = _area(_box(territory))
     differing = {t: _box_of_difference(activity, t, territory) for t in times}
     survey = range(0, len(activity.luma), SURVEY_STEP)
@@ -194,12 +194,12 @@ def _locate(activity: Activity, territory: Mask, times: Sequence[int]) -> dict[i
 
 
 def _box_of_motion(activity: Activity, t: int, territory: Mask) -> Box | None:
-    """The box of what moves around frame t in a subject's territory."""
+    """Return the box of what moves around frame t in a subject's territory."""
     return _box_within(activity.std_between(t - WINDOW, t + WINDOW), territory)
 
 
 def _box_of_difference(activity: Activity, t: int, territory: Mask) -> Box | None:
-    """The box of what sets frame t apart from the median frame in a subject's territory."""
+    """Return the box of what sets frame t apart from the median frame in a subject's territory."""
     return _box_within(np.abs(activity.luma[t] - activity.median), territory)
 
 
@@ -265,7 +265,7 @@ NAMED_SHARE = 0.2
 
 
 def name_colours(pixels: Pixels) -> str:
-    """The one or two colours that cover most of the pixels, such as "dark blue and white".
+    """Return the one or two colours that cover most of the pixels, such as "dark blue and white".
 
     Args:
         pixels: uint8 RGB (N, 3), N >= 1.

@@ -65,12 +65,12 @@ class Backend:
         return r.ComposeRecord(prompt, metadata)
 
     def ground_first(self, clip: Path, source: Path, edited: Path, prompt: str) -> r.Ground1Record:
-        """The moving subjects on the first frame."""
+        """Return the moving subjects on the first frame."""
         objects = tuple(item for item in _boxes(clip, (0,))[0] if item.bbox_2d)
         return r.Ground1Record(tuple(item.label for item in objects), objects)
 
     def ground_frames(self, clip: Path, first: r.Ground1Record, anchors: Sequence[int]) -> r.Ground2Record:
-        """The same subjects on every anchor frame, in the order of round 1."""
+        """Return the same subjects on every anchor frame, in the order of round 1."""
         by_label = [{item.label: item.bbox_2d for item in objects} for objects in _boxes(clip, anchors)]
         frames = (
             tuple(r.GroundedObject(found.get(label, ()), label) for label in first.round1_labels)
@@ -94,7 +94,7 @@ def _boxes(clip: Path, anchors: Sequence[int]) -> list[tuple[r.GroundedObject, .
 
 
 def find_cut(frames: Pixels) -> int | None:
-    """The first frame after a cut, or None; frames are uint8 (T, h, w, 3)."""
+    """Return the first frame after a cut, or None; frames are uint8 (T, h, w, 3)."""
     luma = frames.astype(np.float32).mean(axis=3)
     # A change of exposure is not a cut: compare with the mean taken out.
     luma -= luma.mean(axis=(1, 2), keepdims=True)

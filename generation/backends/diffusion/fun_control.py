@@ -52,7 +52,7 @@ class ReferencePatchEmbedding(torch.nn.Conv3d):  # type: ignore[misc]  # untyped
         )
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Tokens (B, dim, 1 + T, h, w) of frames (B, C, 1 + T, H, W), the reference in front."""
+        """Return tokens (B, dim, 1 + T, h, w) of frames (B, C, 1 + T, H, W), the reference in front."""
         reference = self.ref_conv(frames[:, :LATENT_CHANNELS, 0]).unsqueeze(2)
         return torch.cat([reference, super().forward(frames[:, :, 1:])], dim=2)
 
@@ -120,7 +120,7 @@ class FunControlPipeline(WanImageToVideoPipeline):  # type: ignore[misc]  # unty
     def __call__(
         self, *, image: Any, control_video: list[Any], start_frame: bool, reference: bool, **options: Any
     ) -> Any:
-        """As Wan's.
+        """Call it as Wan's.
 
         Args:
             image: The picture, PIL.
@@ -165,7 +165,7 @@ class FunControlPipeline(WanImageToVideoPipeline):  # type: ignore[misc]  # unty
         return noise, torch.cat([control, known, look], dim=1)
 
     def _encode(self, video: torch.Tensor, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-        """Normalised latents of a video (1, 3, T, H, W) in [-1, 1]."""
+        """Return normalised latents of a video (1, 3, T, H, W) in [-1, 1]."""
         config = self.vae.config
         latents = self.vae.encode(video.to(device, self.vae.dtype)).latent_dist.mode().to(device, dtype)
         mean, deviation = (
@@ -183,7 +183,7 @@ _DIFFUSERS = ("transformer", "transformer_2")
 
 
 def load_transformers(weights: Weights, dtype: torch.dtype) -> tuple[Any, Any]:
-    """The transformers of a checkpoint for high and for low noise.
+    """Return the transformers of a checkpoint for high and for low noise.
 
     Args:
         weights: Where it is.

@@ -119,19 +119,19 @@ class EditScoring(AskedModel):
         )
 
     def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
-        """How well the first frame was edited, 0 to 10 each."""
+        """Return how well the first frame was edited, 0 to 10 each."""
         return self._score_pair(source, edited, prompt)
 
     def score_removal(
         self, edited: Path, removed: Path, objects: Sequence[r.GroundedObject], prompt: str
     ) -> r.ImageScore:
-        """How well the objects were removed, by the instruction that the editor was given."""
+        """Return how well the objects were removed, by the instruction that the editor was given."""
         return self._score_pair(edited, removed, removal_prompt(objects))
 
     def score_frames(
         self, source: Path, edited: Path, mask: Path, prompt: str, indices: Sequence[int]
     ) -> tuple[r.FrameScore, ...]:
-        """How well each of some frames was edited."""
+        """Return how well each of some frames was edited."""
         frames = (pick_frames(clip, indices, self.most_pixels) for clip in (source, edited))
         pairs = [list(pair) for pair in zip(*frames, strict=True)]
         places = [f"frame {index}" for index in indices]
@@ -164,11 +164,11 @@ class _Model:
         return Question(SC, text_prompt, tuple(shown), {}, place=place)
 
     def inference(self, question: Question, seed: int) -> str:
-        """The answer to one question."""
+        """Return the answer to one question."""
         return self.batch_inference([question], seed)[0]
 
     def batch_inference(self, questions: Sequence[Question], seed: int) -> list[str]:
-        """The answers to several."""
+        """Return the answers to several."""
         asked = [replace(question, seed=seed) for question in questions]
         texts = [reply.text for reply in self._scoring.ask(asked)]
         for question, text in zip(asked, texts, strict=True):
@@ -204,7 +204,7 @@ def require_readable(answer: str, score_range: int, *, asked: str) -> None:
 
 
 def _parse(answer: str, score_range: int, asked: str) -> tuple[Any, Any]:
-    """The answer as `evaluate` reads it, and as `batch_evaluate` does."""
+    """Return the answer as `evaluate` reads it, and as `batch_evaluate` does."""
     if "{" not in answer:
         raise _bad("the answer is no object with reasoning and score", answer, asked)
     package = import_package()

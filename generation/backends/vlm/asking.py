@@ -127,7 +127,7 @@ class AskingVlm(AskedModel):
         return r.ComposeRecord(found.prompt, metadata, _repairs([reading]))
 
     def ground_first(self, clip: Path, source: Path, edited: Path, prompt: str) -> r.Ground1Record:
-        """Labels and boxes of the foreground, from the pair of first frames."""
+        """Return labels and boxes of the foreground, from the pair of first frames."""
         images = tuple(read_image(path, self.most_pixels) for path in (source, edited))
         text = fill_prompt("ground1", instruction=prompt, most=MOST_OBJECTS)
         reading = self._read(Question("ground1", text, images, first_shape()))
@@ -135,7 +135,7 @@ class AskingVlm(AskedModel):
         return r.Ground1Record(tuple(item.label for item in objects), objects, _repairs([reading]))
 
     def ground_frames(self, clip: Path, first: r.Ground1Record, anchors: Sequence[int]) -> r.Ground2Record:
-        """Every label of round 1 on each anchor frame."""
+        """Return every label of round 1 on each anchor frame."""
         labels = first.round1_labels
         listed = "\n".join(f"- {canonical_json(label).decode()}" for label in labels)
         text, shape = fill_prompt("ground2", labels=listed), frame_shape(labels)
@@ -169,7 +169,7 @@ def _reader(question: Question, reply: Reply) -> AnswerReader:
 
 
 def _repairs(readings: Iterable[AnswerReader]) -> tuple[str, ...] | None:
-    """The repairs of some answers, or None: a record is as short as it can be."""
+    """Return the repairs of some answers, or None: a record is as short as it can be."""
     return tuple(f"{reading.asked}: {repair}" for reading in readings for repair in reading.repairs) or None
 
 
@@ -197,7 +197,7 @@ def offer_scenes(theme: str, count: int, *, seed: int) -> tuple[TaxonomyScene, .
 
 
 def list_scenes(scenes: tuple[TaxonomyScene, ...]) -> str:
-    """The scenes as the prompt lists them, one per line."""
+    """Return the scenes as the prompt lists them, one per line."""
     return "\n".join(f"- {scene.keyword} ({scene.setting})" for scene in scenes)
 
 
@@ -207,12 +207,12 @@ _TEXT = {"type": "string"}
 
 
 def camera_shape() -> dict[str, Any]:
-    """Reasoning before the verdict, so that the verdict follows it."""
+    """Return reasoning before the verdict, so that the verdict follows it."""
     return _closed({"reasoning": _TEXT, "fixed": {"type": "boolean"}})
 
 
 def description_shape() -> dict[str, Any]:
-    """The scene alone."""
+    """Return the scene alone."""
     return _closed({"original_scene": _TEXT})
 
 
@@ -223,12 +223,12 @@ def composition_shape(keywords: Sequence[str]) -> dict[str, Any]:
 
 
 def first_shape() -> dict[str, Any]:
-    """Objects with four coordinates and a label each."""
+    """Return objects with four coordinates and a label each."""
     return _objects(_box(fewest=4), _TEXT, most=MOST_OBJECTS)
 
 
 def frame_shape(labels: Sequence[str]) -> dict[str, Any]:
-    """Objects with a label of round 1 and four coordinates, or none."""
+    """Return objects with a label of round 1 and four coordinates, or none."""
     return _objects(_box(fewest=0), {"type": "string", "enum": list(labels)}, most=len(labels))
 
 

@@ -74,7 +74,7 @@ class Endpoint:
 
     @classmethod
     def connect(cls, base_url: str, key: str, *, timeout: float, retries: int, backoff: float) -> Endpoint:
-        """An endpoint behind a client of its own; nothing is sent."""
+        """Return an endpoint behind a client of its own; nothing is sent."""
         from openai import OpenAI
 
         client = OpenAI(base_url=base_url, api_key=key or _ANY_KEY, timeout=timeout, max_retries=0)
@@ -84,7 +84,7 @@ class Endpoint:
         return endpoint
 
     def complete(self, request: dict[str, Any], *, asked: str, spread: float) -> dict[str, Any]:
-        """The first choice of the completion of a request: `message` and `finish_reason`.
+        """Return the first choice of the completion of a request: `message` and `finish_reason`.
 
         Args:
             request: Arguments of `chat.completions.create`.
@@ -128,7 +128,7 @@ class Endpoint:
         return choice
 
     def _problem(self, error: APIError, asked: str, has_schema: bool) -> SparkleError | SchemaRefusedError:
-        """What an error of the client means for the run."""
+        """Return what an error of the client means for the run."""
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         attempts = f"{self.retries + 1} attempts"
@@ -166,13 +166,13 @@ class Endpoint:
         )
 
     def _quote(self, text: str) -> str:
-        """A server's words on one line, without the key."""
+        """Return a server's words on one line, without the key."""
         quoted = text.replace(self.key, "***") if self.key else text
         return " ".join(quoted.split())[:_SHOWN]
 
 
 def _first_choice(body: str) -> dict[str, Any] | None:
-    """The first choice of a chat completion, or None where a body is none."""
+    """Return the first choice of a chat completion, or None where a body is none."""
     try:
         choice = json.loads(body)["choices"][0]
         return choice if isinstance(choice["message"], dict) else None

@@ -205,7 +205,7 @@ class EndpointModel(AskedModel):
 
 
 def _words(choice: dict[str, Any], asked: str, max_tokens: int) -> str:
-    """The whole answer of a choice; raises AnswerError where there is none."""
+    """Return the whole answer of a choice; raises AnswerError where there is none."""
     message, reason = choice["message"], choice.get("finish_reason")
     said, refusal = _text(message.get("content")), _text(message.get("refusal"))
     if refusal:

@@ -127,7 +127,7 @@ class LocalQwen(PretrainedModel, AskedModel):
 
 
 def _conversation(question: Question) -> list[dict[str, Any]]:
-    """One turn of the user: pictures, then words."""
+    """Return one turn of the user: pictures, then words."""
     from PIL import Image
 
     content = [{"type": "image", "image": Image.fromarray(image)} for image in question.images]

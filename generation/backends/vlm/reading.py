@@ -34,14 +34,14 @@ class Repair(StrEnum):
     """What may be mended, by the name that records give it."""
 
     ASKED_FREELY = "asked without a schema"  # the endpoint refuses response_format
-    THOUGHT = "thought left out"  # what stands before </think>
+    THOUGHT = "thought left out"  # what comes before </think>
     FENCE = "fence"  # the one ``` block of the answer is taken, and the words around it are left out
-    BARE_LIST = "bare list"  # the list of objects stands alone, without {"objects": ...}
+    BARE_LIST = "bare list"  # the list of objects is alone, without {"objects": ...}
     ONE_LINE = "one line"  # line breaks and runs of spaces in a text become one space
     ROUNDED = "rounded"  # a coordinate with decimals
     CLIPPED = "clipped"  # a coordinate outside [0, 1000] by `CLIP_TOLERANCE` at most
     SWAPPED = "swapped"  # the two corners of a box change places, so that x1 < x2 and y1 < y2
-    SAME_TWICE = "same twice"  # an object that stands twice, with the same label and box, is one
+    SAME_TWICE = "same twice"  # an object that occurs twice, with the same label and box, is one
     SPELLING = "spelling"  # a label or keyword of the list, in other case or with other spaces
     OMITTED = "omitted"  # a label of round 1 that the answer leaves out on a frame abstains there
     NULL_BOX = "null box"  # null in place of the empty box
@@ -66,15 +66,15 @@ class AnswerReader:
         self.repairs.append(": ".join(part for part in (repair.value, place) if part))
 
     def bad(self, problem: str, *, wanted: object = None, place: str = "") -> AnswerError:
-        """The error of an answer that cannot be used; it keeps the raw answer."""
+        """Return the error of an answer that cannot be used; it keeps the raw answer."""
         return answer_error(problem, self.answer, wanted=wanted, where=f"{self.asked} {place}".strip())
 
     def object_with(self, *keys: str) -> dict[str, Any]:
-        """The answer as an object with exactly these keys."""
+        """Return the answer as an object with exactly these keys."""
         return self.exactly(self.json(), keys)
 
     def json(self) -> Any:
-        """The answer as JSON, out of its fence and behind its thoughts where it has them."""
+        """Return the answer as JSON, out of its fence and behind its thoughts where it has them."""
         text = self.answer.strip()
         if not text:
             raise self.bad("the model answered nothing", wanted="one JSON object")
@@ -92,14 +92,14 @@ class AnswerReader:
             raise self.bad("the model's answer is not JSON", wanted="one JSON object", place=place) from None
 
     def exactly(self, value: Any, keys: Sequence[str], place: str = "") -> dict[str, Any]:
-        """An object with exactly these keys."""
+        """Return an object with exactly these keys."""
         if not isinstance(value, dict) or set(value) != set(keys):
             wanted = f"an object with {', '.join(keys)} and nothing else"
             raise self.bad("the model's answer has another shape", wanted=wanted, place=place)
         return value
 
     def text(self, value: Any, place: str, *, shortest: int = 1, longest: int) -> str:
-        """A text on one line, of so many characters."""
+        """Return a text on one line, of so many characters."""
         if not isinstance(value, str):
             raise self.bad("the model's answer has another shape", wanted="a text", place=place)
         line = " ".join(value.split())
@@ -111,7 +111,7 @@ class AnswerReader:
         return line
 
     def one_of(self, value: Any, options: Sequence[str], place: str) -> str:
-        """One of some texts, whatever its case and spaces."""
+        """Return one of some texts, whatever its case and spaces."""
         if isinstance(value, str):
             if value in options:
                 return value
@@ -125,7 +125,7 @@ class AnswerReader:
 def answer_error(
     problem: str, answer: str, *, wanted: object = None, where: str, fix: str | None = None
 ) -> AnswerError:
-    """An `AnswerError` that keeps a raw answer (its first 20,000 characters)."""
+    """Return an `AnswerError` that keeps a raw answer (its first 20,000 characters)."""
     return AnswerError(problem, got=answer[:_KEPT_CHARACTERS], wanted=wanted, where=where, fix=fix)
 
 
@@ -152,7 +152,7 @@ class Composition:
 
 
 def read_camera(reading: AnswerReader) -> tuple[bool, str]:
-    """Whether the camera is fixed, and why; raises AnswerError where the answer does not say."""
+    """Return whether the camera is fixed, and why; raises AnswerError where the answer does not say."""
     table = reading.object_with("reasoning", "fixed")
     if not isinstance(table["fixed"], bool):
         raise reading.bad("the model's answer has another shape", wanted="true or false", place="/fixed")
@@ -160,7 +160,7 @@ def read_camera(reading: AnswerReader) -> tuple[bool, str]:
 
 
 def read_description(reading: AnswerReader) -> str:
-    """The `original_scene`; raises AnswerError where there is none."""
+    """Return the `original_scene`; raises AnswerError where there is none."""
     table = reading.object_with("original_scene")
     return _scene(reading, table["original_scene"])
 
@@ -212,7 +212,7 @@ def read_first(reading: AnswerReader) -> tuple[GroundedObject, ...]:
 
 
 def read_frame(reading: AnswerReader, labels: Sequence[str]) -> tuple[GroundedObject, ...]:
-    """Every label of round 1, in its order, with its box on this frame or an empty one.
+    """Return every label of round 1, in its order, with its box on this frame or an empty one.
 
     Raises:
         AnswerError: a label is unknown or stands for two boxes, a box is impossible, or another shape.
@@ -251,7 +251,7 @@ def _items(reading: AnswerReader) -> list[tuple[str, Any, Any]]:
 
 
 def _box(reading: AnswerReader, value: Any, place: str) -> tuple[int, ...]:
-    """A box of four whole numbers with x1 < x2 and y1 < y2, or the empty one."""
+    """Return a box of four whole numbers with x1 < x2 and y1 < y2, or the empty one."""
     if value is None:
         reading.repaired(Repair.NULL_BOX, place)
         return ()
