@@ -12,7 +12,6 @@ How it works
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -66,13 +65,12 @@ def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[
             yield image
 
 
-def decode(path: Path, *, size: tuple[int, int] | None = None, limit: int | None = None) -> Pixels:
+def decode(path: Path, *, size: tuple[int, int] | None = None) -> Pixels:
     """Decode a whole clip, upright.
 
     Args:
         path: The video file.
         size: (width, height) in pixels that frames are resized to by pixel area; None keeps the video's own.
-        limit: Decode no more than the first so many frames, at least 1; None decodes all.
 
     Returns:
         uint8 (T, H, W, 3) RGB, T >= 1.
@@ -83,7 +81,7 @@ def decode(path: Path, *, size: tuple[int, int] | None = None, limit: int | None
     blocks: list[Pixels] = []
     count = 0
     with open_video(path) as video:
-        for index, frame in enumerate(islice(video.frames(), limit)):
+        for index, frame in enumerate(video.frames()):
             width, height = size or upright_size(frame)
             count = index + 1
             if count * height * width * 3 > MAX_CLIP_BYTES:

@@ -1,4 +1,4 @@
-"""Frame arithmetic: sizes, pairs side by side, and which frames are looked at.
+"""Frame arithmetic: sizes, and which frames are looked at.
 
 - Clips are 4k + 1 frames long, as video diffusion models want them (one frame, then groups of four).
 - Two samplings come from upstream: anchors every 8th frame (2 a second at 16 fps) for the second grounding
@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.media import Pixels
 from sparkle.schemas.errors import MediaError
 
 _Level = TypeVar("_Level", np.uint8, np.bool_)
@@ -64,30 +63,6 @@ def fit(width: int, height: int, side: int) -> tuple[int, int]:
     scale = min(1.0, side / min(width, height), _LONGEST * side / max(width, height))
     across, down = (max(2, 2 * round(pixels * scale / 2)) for pixels in (width, height))
     return across, down
-
-
-def side_by_side(a: Pixels, b: Pixels, height: int = 240) -> Pixels:
-    """Return two clips beside each other, for previews.
-
-    Args:
-        a: uint8 (T, H, W, 3), shown on the left.
-        b: uint8 (T, H', W', 3), shown on the right, with the same T.
-        height: Height of the result in pixels; widths follow, rounded to even.
-
-    Returns:
-        uint8 (T, height, width of a + width of b, 3).
-
-    Raises:
-        MediaError: The clips differ in length.
-    """
-    if len(a) != len(b):
-        raise MediaError(
-            "clips of different length cannot be shown side by side", got=f"{len(a)} and {len(b)} frames"
-        )
-    halves = [
-        resize(clip, (2 * round(clip.shape[2] * height / clip.shape[1] / 2), height)) for clip in (a, b)
-    ]
-    return np.concatenate(halves, axis=2)
 
 
 def anchor_indices(frames: int, fps: float = 16) -> tuple[int, ...]:

@@ -11,7 +11,6 @@ from sparkle.media.frames import (
     is_4k_plus_1,
     resize,
     score_indices,
-    side_by_side,
 )
 from sparkle.schemas.errors import MediaError
 
@@ -79,19 +78,6 @@ def test_resize_to_the_same_size_is_a_copy():
     same = resize(frames, (4, 4))
     same[:] = 0
     assert frames.all()
-
-
-def test_side_by_side_keeps_order_aspect_and_even_widths():
-    a, b = np.full((3, 48, 85, 3), 10, np.uint8), np.full((3, 96, 64, 3), 200, np.uint8)
-    pair = side_by_side(a, b, height=24)
-    assert pair.shape == (3, 24, 42 + 16, 3)
-    assert (pair[:, :, :42] == 10).all()
-    assert (pair[:, :, 42:] == 200).all()
-
-
-def test_clips_of_different_length_do_not_stand_side_by_side():
-    with pytest.raises(MediaError, match="different length"):
-        side_by_side(np.zeros((3, 8, 8, 3), np.uint8), np.zeros((4, 8, 8, 3), np.uint8))
 
 
 @given(st.integers(64, 8000), st.integers(64, 8000), st.integers(32, 500))

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import videos
-from sparkle.media.decode import decode
+from sparkle.media.decode import decode, iter_frames
 from sparkle.media.encode import Encoding, encode
 from sparkle.media.normalise import Normalised, SourceSpec, normalise
 from sparkle.media.probe import probe
@@ -145,7 +145,7 @@ def test_sides_become_even_and_fit(tmp_path, width, height, expected):
     made = normalise(source, tmp_path / "target.mp4", SPEC, EXACT)
     assert (made.width, made.height) == expected
     assert (made.source_width, made.source_height) == (width, height)
-    image = decode(tmp_path / "target.mp4", limit=1)[0]
+    image = next(iter_frames(tmp_path / "target.mp4"))
     assert image.shape[:2] == expected[::-1]
     corners = image[:: image.shape[0] - 1, :: image.shape[1] - 1].reshape(4, 3)
     assert np.abs(corners.astype(int) - videos.QUADRANTS).max() < 25

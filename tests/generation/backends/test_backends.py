@@ -14,7 +14,7 @@ from sparkle.generation.backends import make_backend
 from sparkle.generation.backends.classical.copy_paste import Backend as CopyPaste
 from sparkle.generation.config import CAPABILITIES, load_config
 from sparkle.generation.taxonomy import load_taxonomy
-from sparkle.media.decode import decode
+from sparkle.media.decode import decode, iter_frames
 from sparkle.media.encode import encode
 from sparkle.media.frames import anchor_indices
 from sparkle.media.images import read_png, write_png
@@ -37,7 +37,7 @@ def backends():
 def frame0(clips, tmp_path):
     """The first frame of the first clip, as a file."""
     path = tmp_path / "frame0.png"
-    write_png(path, decode(clips["first"].path, limit=1)[0])
+    write_png(path, next(iter_frames(clips["first"].path)))
     return path
 
 
@@ -263,7 +263,7 @@ def test_synthesis_shows_the_subject_before_the_background(backends, clips, tmp_
 
 def test_a_background_that_is_too_short_is_an_error(backends, clips, tmp_path):
     clip = clips["first"]
-    given = guidance(clip, tmp_path, np.full((5, *decode(clip.path, limit=1).shape[1:]), 99, np.uint8))
+    given = guidance(clip, tmp_path, np.full_like(decode(clip.path)[:5], 99))
     with pytest.raises(MediaError, match="shorter than the source"):
         list(backends["control_to_video"].synthesize(given, 1))
 

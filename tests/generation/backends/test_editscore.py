@@ -18,7 +18,7 @@ from sparkle.generation.backends.vlm.questions import Reply, removal_prompt
 from sparkle.generation.config import parse_config
 from sparkle.generation.run.fingerprints import step_identity
 from sparkle.generation.steps import make_step
-from sparkle.media.decode import decode
+from sparkle.media.decode import iter_frames
 from sparkle.media.images import write_png
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import AnswerError, ConfigError, SampleError
@@ -66,7 +66,7 @@ def scripted():
 def pair(clips, tmp_path_factory):
     """A clip and two pictures that differ."""
     folder = tmp_path_factory.mktemp("pair")
-    first = decode(clips["first"].path, limit=1)[0]
+    first = next(iter_frames(clips["first"].path))
     write_png(folder / "source.png", first)
     write_png(folder / "edited.png", np.ascontiguousarray(first[:, ::-1]))
     return clips["first"].path, folder / "source.png", folder / "edited.png"

@@ -22,7 +22,7 @@ import pytest
 
 from drawn_clips.synthetic import draw_clip
 from harness.endpoint import LocalEndpoint
-from sparkle.media.decode import decode
+from sparkle.media.decode import decode, iter_frames
 from sparkle.media.frames import anchor_indices, score_indices
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
@@ -166,7 +166,7 @@ def test_every_picture_has_the_clips_size_and_is_another(run):
     ]
     for picture in pictures:
         assert (picture.shape, picture.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
-    assert np.array_equal(pictures[0], decode(run.path(layout.SOURCE_VIDEO), limit=1)[0])
+    assert np.array_equal(pictures[0], next(iter_frames(run.path(layout.SOURCE_VIDEO))))
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 
 
