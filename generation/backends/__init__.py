@@ -1,13 +1,8 @@
 """Backends: from a name in the configuration to a class.
 
-Each model has a folder or a file here. A module in it has a class `Backend`, and `_MODULES` says which name
-of which capability means which module.
-
-A `Backend` is a dataclass whose fields are its options in the configuration, with
-
-- `identity`: what it is for provenance and fingerprints (model, revision, version);
-- `setup()`: loads what it needs, called once in the process that works;
-- the methods of its capability (see `sparkle.generation.backend`).
+Each model has a folder or a file here. `_MODULES` says which name of which capability means which module; it
+has a dataclass `Backend` whose fields are its options in the configuration, with the methods of its
+capability (see `sparkle.generation.backend`).
 """
 
 from __future__ import annotations
