@@ -43,7 +43,7 @@ from sparkle.hub.staging.store.refusal import bad_request
 _GONE_IN = 0.05  # seconds in which what was sent leaves before the connection goes
 
 
-class Rule(msgspec.Struct, forbid_unknown_fields=True):
+class FaultRule(msgspec.Struct, forbid_unknown_fields=True):
     """One rule; see the module."""
 
     action: Literal["status", "drop", "lose", "cut", "change", "delay"]
@@ -61,14 +61,14 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True):
 class _Armed:
     """A rule, and what it has seen."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: FaultRule) -> None:
         self.rule = rule
         self._pattern = re.compile(rule.match)
         self._seen = 0
         self._ends = float("inf")
 
     def is_its_turn(self, line: str) -> bool:
-        """Whether the rule acts on a request; counts those that match."""
+        """Say whether the rule acts on a request, and count those that match."""
         if not self._pattern.search(line):
             return False
         self._seen += 1
@@ -94,21 +94,21 @@ class Faults:
     def set_rules(self, rules: object) -> None:
         """Replace the rules; raises Refusal for what is none."""
         try:
-            armed = [_Armed(rule) for rule in msgspec.convert(rules, list[Rule])]
+            armed = [_Armed(rule) for rule in msgspec.convert(rules, list[FaultRule])]
         except (msgspec.ValidationError, re.error) as error:
             raise bad_request(f"not rules for faults: {error}") from None
         with self._turn:
             self._armed = armed
 
-    def _choose(self, scope: Scope) -> Rule | None:
-        """The rule whose turn it is for a request."""
+    def _choose(self, scope: Scope) -> FaultRule | None:
+        """Return the rule whose turn it is for a request."""
         query = scope["query_string"].decode("latin-1")
         line = f"{scope['method']} {scope['raw_path'].decode('latin-1')}" + (f"?{query}" if query else "")
         with self._turn:
             return next((armed.rule for armed in self._armed if armed.is_its_turn(line)), None)
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """An application whose requests fail by the rules; nothing may stand between it and the server."""
+        """Make requests of an application fail by the rules; nothing may be between it and the server."""
 
         async def failing(scope: Scope, receive: Receive, send: Send) -> None:
             served = scope["type"] == "http" and not scope["path"].startswith(OPERATOR)
@@ -122,7 +122,7 @@ class Faults:
         return failing
 
 
-async def _act(rule: Rule, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def _act(rule: FaultRule, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Do to a request what a rule says."""
     match rule.action:
         case "status":
@@ -141,7 +141,7 @@ async def _act(rule: Rule, app: ASGIApp, scope: Scope, receive: Receive, send: S
 class _Spoiled:
     """A `send` that loses, cuts or changes an answer."""
 
-    def __init__(self, rule: Rule, receive: Receive, send: Send) -> None:
+    def __init__(self, rule: FaultRule, receive: Receive, send: Send) -> None:
         self._rule = rule
         self._receive = receive
         self._send = send
@@ -169,7 +169,7 @@ class _Spoiled:
             await self._send(message)
 
 
-def _refusal(rule: Rule) -> JSONResponse:
+def _refusal(rule: FaultRule) -> JSONResponse:
     headers = {"X-Error-Code": "Fault", "X-Error-Message": "a fault that was asked for"}
     if rule.retry_after is not None:
         headers["Retry-After"] = f"{rule.retry_after:g}"
@@ -208,7 +208,7 @@ class Counters:
             self._out: Counter[str] = Counter()
 
     def report(self) -> dict[str, Any]:
-        """Requests by kind and by status, bytes in and out by kind, and both in all."""
+        """Return requests by kind and by status, bytes in and out by kind, and both in all."""
         with self._turn:
             return {
                 "requests": dict(sorted(self._requests.items())),
@@ -221,7 +221,7 @@ class Counters:
             }
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """An application whose requests are counted when they are over."""
+        """Count requests of an application when they are over."""
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http" and not scope["path"].startswith(OPERATOR):

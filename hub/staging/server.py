@@ -39,7 +39,7 @@ class Address:
 
 
 def check_address(host: str, port: int) -> Address:
-    """An address to listen on; raises ConfigError when the host is no address of a machine."""
+    """Look up where to listen; raises ConfigError when the host is not an address of this machine."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:

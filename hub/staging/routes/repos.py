@@ -1,4 +1,4 @@
-"""Routes for repositories as wholes: create, move, delete, settings, who am I, may I."""
+"""Routes for repositories as wholes: create, delete, settings, who am I, may I."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from sparkle.hub.staging.routes.web import (
 )
 from sparkle.hub.staging.store import repos
 from sparkle.hub.staging.store.cards import check_card_yaml
-from sparkle.hub.staging.store.refusal import Refusal, bad_request, check_kind, check_repository, kind_of
+from sparkle.hub.staging.store.refusal import Refusal, bad_request, check_kind, check_repository
 
 _PAGE = 1000
-_SDKS = ("gradio", "streamlit", "docker", "static")
 
 
 def whoami(request: Request) -> Response:
@@ -35,12 +34,8 @@ def whoami(request: Request) -> Response:
     return JSONResponse(
         {
             "type": "user",
-            "id": user.name,
             "name": user.name,
             "fullname": user.name,
-            "email": None,
-            "canPay": False,
-            "isPro": False,
             "orgs": [],
             "auth": {"type": "access_token", "accessToken": token},
         }
@@ -53,9 +48,6 @@ def create(request: Request, body: dict[str, Any]) -> Response:
     user = writer_of(request)
     kind = check_kind(body.get("type"))
     name = check_repository(f"{body.get('organization') or user.name}/{body.get('name')}")
-    sdk = body.get("sdk") if kind == "space" else None
-    if kind == "space" and sdk not in _SDKS:
-        raise bad_request(f"sdk: got {sdk!r}, wanted one of {', '.join(_SDKS)}")
     with hub_of(request).database.write() as connection:
         there = repos.find_repository(connection, kind, name)
         if there is not None:
@@ -63,10 +55,8 @@ def create(request: Request, body: dict[str, Any]) -> Response:
             message = f"You already created this {kind} repo: {there.name}"
             raise Refusal(409, "Conflict", message, extra={"url": url})
         private = _is_private(body, default=False)
-        made = repos.create_repository(connection, kind, name, private=private, sdk=sdk, author=user.name)
-    return JSONResponse(
-        {"url": repository_url(request, made), "name": made.name, "id": repos.object_id(made)}
-    )
+        made = repos.create_repository(connection, kind, name, private=private, author=user.name)
+    return JSONResponse({"url": repository_url(request, made), "name": made.name})
 
 
 @takes_json
@@ -77,21 +67,6 @@ def delete(request: Request, body: dict[str, Any]) -> Response:
     repository = named_repository(request, kind, f"{owner}/{body.get('name')}", write=True)
     with hub_of(request).database.write() as connection:
         repos.delete_repository(connection, repository)
-    return JSONResponse({})
-
-
-@takes_json
-def move(request: Request, body: dict[str, Any]) -> Response:
-    """POST /api/repos/move."""
-    writer_of(request)
-    kind = check_kind(body.get("type"))
-    target = check_repository(body.get("toRepo"))
-    repository = named_repository(request, kind, str(body.get("fromRepo")), write=True)
-    with hub_of(request).database.write() as connection:
-        there = repos.find_repository(connection, kind, target)
-        if there is not None and there.id != repository.id:
-            raise Refusal(409, "Conflict", f"A {kind} called {there.name} already exists")
-        repos.move_repository(connection, repository, target)
     return JSONResponse({})
 
 
@@ -115,22 +90,23 @@ def auth_check(request: Request) -> Response:
 
 
 def listing(request: Request) -> Response:
-    """GET /api/{kinds}: the repositories that who asks may see."""
+    """GET /api/models and /api/datasets: the repositories that who asks may see."""
     user = user_of(request)
     connection = hub_of(request).database.read()
     author = request.query_params.get("author", "").lower()
     search = request.query_params.get("search", "").lower()
     found = [
         repository
-        for repository in repos.list_repositories(connection, kind_of(request.path_params["kinds"]))
-        if (user is not None or not repository.private)
+        for repository in repos.list_repositories(connection)
+        if repository.kind == request.path_params["kind"]
+        and (user is not None or not repository.private)
         and search in repository.name.lower()
         and author in ("", repository.name.partition("/")[0].lower())
     ]
-    answers = []
-    for repository in found:
-        commit = repos.resolve(connection, repository, "main")
-        answers.append(repository_json(connection, repository, commit))
+    answers = [
+        repository_json(connection, repository, repos.resolve(connection, repository, "main"))
+        for repository in found
+    ]
     return offset_page(request, answers, _PAGE)
 
 
@@ -141,16 +117,13 @@ def validate_yaml(request: Request, body: dict[str, Any]) -> Response:
     if not isinstance(content, str):
         raise bad_request("content is no text")
     errors, warnings = check_card_yaml(content, check_kind(body.get("repoType")))
-    answer = {"errors": _messages(errors), "warnings": _messages(warnings)}
+    found = {"errors": errors, "warnings": warnings}
+    answer = {name: [{"message": text} for text in texts] for name, texts in found.items()}
     return JSONResponse(answer, 400 if errors else 200)
 
 
-def _messages(texts: list[str]) -> list[dict[str, str]]:
-    return [{"message": text} for text in texts]
-
-
 def _is_private(body: dict[str, Any], *, default: bool) -> bool:
-    """The visibility that a body asks for; `private` is how older clients say it."""
+    """Return the visibility that a body asks for; `private` is how older clients say it."""
     visibility = body.get("visibility")
     if visibility is None:
         return bool(body.get("private", default))

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
-from sparkle.hub.staging.store.repos import Commit, Repository, add_commit, history, load_commit, refs_of
-from sparkle.hub.staging.store.trees import TreeEditor, load_tree
+from sparkle.hub.staging.store.repos import Commit, Repository, add_commit, history, refs_of, set_ref
+from sparkle.hub.staging.store.trees import Reached, TreeEditor, load_tree
 from sparkle.hub.staging.store.xet import forget_spans
 
 
@@ -78,13 +78,11 @@ def _rewrite(connection: sqlite3.Connection, repository: Repository, gone: set[b
     made: dict[str, str] = {}  # commit before -> after
     known: dict[bytes, list[str]] = {}
     for ref, head_id in refs_of(connection, repository).items():
-        line = list(history(connection, repository, load_commit(connection, repository, head_id)))
+        line = list(history(connection, repository, head_id))
         for commit in reversed(line):
             if commit.id not in made:
                 made[commit.id] = _rewritten(connection, repository, commit, gone, made, known)
-        connection.execute(
-            "UPDATE refs SET commit_id=? WHERE repo=? AND ref=?", (made[head_id], repository.id, ref)
-        )
+        set_ref(connection, repository.id, ref, made[head_id])
     kept = set(made.values())
     rows = connection.execute("SELECT id FROM commits WHERE repo=?", (repository.id,)).fetchall()
     connection.executemany(
@@ -101,7 +99,7 @@ def _rewritten(
     made: dict[str, str],
     known: dict[bytes, list[str]],
 ) -> str:
-    """The id of a commit without some contents; its own where neither it nor a parent has them."""
+    """Return the id of a commit without some contents; its own where neither it nor a parent has them."""
     paths = _places(connection, commit.tree, gone, known)
     parent = None if commit.parent is None else made[commit.parent]
     if not paths and parent == commit.parent:
@@ -109,19 +107,14 @@ def _rewritten(
     editor = TreeEditor(connection, commit.tree)
     for path in paths:
         editor.remove(path, folder=False)
-    new = add_commit(
-        connection, repository.id, parent, editor.write(), commit.title, commit.message, commit.author
-    )
-    connection.execute(
-        "UPDATE commits SET date=? WHERE repo=? AND id=?", (commit.date, repository.id, new.id)
-    )
-    return new.id
+    root, said = editor.write(), (commit.title, commit.message, commit.author, commit.date)
+    return add_commit(connection, repository.id, parent, root, *said).id
 
 
 def _places(
     connection: sqlite3.Connection, key: bytes, gone: set[bytes], known: dict[bytes, list[str]]
 ) -> list[str]:
-    """Where a tree has some contents; `known` is what was found in folders that commits share."""
+    """Find where a tree has some contents; `known` is what was found in folders that commits share."""
     if key not in known:
         found = []
         for name, entry in load_tree(connection, key).items():
@@ -134,21 +127,9 @@ def _places(
 
 
 def _held(connection: sqlite3.Connection, purged_from: Repository, *, rewritten: bool) -> set[bytes]:
-    """Contents that repositories' commits hold; those of the purged one only where history forgot."""
-    held: set[bytes] = set()
-    seen: set[bytes] = set()
+    """Return the large contents of all commits; those of the purged repository only where history forgot."""
+    reached = Reached()
     for row in connection.execute("SELECT DISTINCT repo, tree FROM commits").fetchall():
         if row["repo"] != purged_from.id or rewritten:
-            _hold(connection, row["tree"], held, seen)
-    return held
-
-
-def _hold(connection: sqlite3.Connection, key: bytes, held: set[bytes], seen: set[bytes]) -> None:
-    if key in seen:
-        return
-    seen.add(key)
-    for entry in load_tree(connection, key).values():
-        if entry.tree:
-            _hold(connection, entry.tree, held, seen)
-        elif entry.sha256:
-            held.add(entry.sha256)
+            reached.add(connection, row["tree"])
+    return reached.blobs

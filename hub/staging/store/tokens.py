@@ -3,7 +3,7 @@
 - A token is 256 random bits. The database has its SHA-256 and never the token: against a secret of that size
   there is nothing to guess, so a slow hash (scrypt) would cost every request and gain nothing.
 - A write token may write to every namespace: a rehearsal publishes `stdKonjac/Sparkle` without owning it.
-- URLs for uploads and downloads carry no token: they are signed for one purpose and run out. The key stands
+- URLs for uploads and downloads carry no token: they are signed for one purpose and run out. The key is
   in `ROOT/secret`, so that an upload goes on after a restart.
 """
 
@@ -20,8 +20,8 @@ from typing import Literal
 
 from sparkle._files import fsync_folder
 from sparkle.hub.staging.store.blobs import file_size
-from sparkle.hub.staging.store.database import Database
-from sparkle.hub.staging.store.refusal import Refusal, now, number
+from sparkle.hub.staging.store.database import Database, now
+from sparkle.hub.staging.store.refusal import Refusal, number
 
 Role = Literal["read", "write"]
 ROLES: tuple[Role, ...] = ("write", "read")
@@ -38,12 +38,12 @@ class User:
 
 
 def has_tokens(database: Database) -> bool:
-    """Whether anybody was given a token."""
+    """Return whether anybody was given a token."""
     return database.read().execute("SELECT 1 FROM tokens").fetchone() is not None
 
 
 def reset_tokens(database: Database) -> dict[Role, str]:
-    """Forget every token and make one a role; this is the only time that they are seen."""
+    """Forget every token and make one per role; this is the only time that they are seen."""
     made: dict[Role, str] = {role: f"hf_{secrets.token_hex(32)}" for role in ROLES}
     with database.write() as connection:
         connection.execute("DELETE FROM tokens")
@@ -53,7 +53,7 @@ def reset_tokens(database: Database) -> dict[Role, str]:
 
 
 def find_user(database: Database, authorization: str | None) -> User | None:
-    """Who asks, by the `Authorization` header; None for nobody. Raises Refusal for a wrong token."""
+    """Return who asks by `Authorization`, None for nobody; raises Refusal for a wrong token."""
     if not authorization:
         return None
     scheme, _, token = authorization.partition(" ")
@@ -90,12 +90,12 @@ class Signer:
         self._key = path.read_bytes()
 
     def sign(self, seconds: int, *what: object) -> str:
-        """`<time it runs out>.<signature>` for a purpose."""
+        """Make `<time it runs out>.<signature>` for a purpose."""
         expires = int(time.time()) + seconds
         return f"{expires}.{self._signature(expires, what)}"
 
     def check(self, signature: str, *what: object) -> bool:
-        """Whether a signature is for this purpose and has not run out."""
+        """Return whether a signature is for this purpose and has not run out."""
         text, _, given = signature.partition(".")
         expires = number(text)
         if expires is None or expires < time.time():

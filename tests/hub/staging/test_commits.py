@@ -140,7 +140,7 @@ def test_paths_that_leave_or_confuse_are_refused(raw, path):
         ([{"key": "deletedFolder", "value": {"path": "good.txt"}}], 404),
         ([small("good.txt/below")], 400),
         ([small("d/x"), small("d")], 400),
-        ([small("README.md", b"---\nlicense: my-own\n---\n")], 400),
+        ([small("README.md", b"---\nlicense: My Own\n---\n")], 400),
     ],
 )
 def test_a_bad_line_refuses_the_whole_commit(raw, lines, status):
