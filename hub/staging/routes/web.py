@@ -189,7 +189,7 @@ async def read_json(request: Request) -> object:
     data = await read_body(request)
     try:
         return json.loads(data) if data else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise bad_request(f"the body is no JSON: {error}") from None
 
 

@@ -71,12 +71,16 @@ def check_card_yaml(text: str, kind: str) -> tuple[list[str], list[str]]:
 
 
 def card_metadata(text: str) -> dict[str, Any]:
-    """Return the YAML of a card as JSON has it; empty where there is none that can be read."""
+    """Return the YAML of a card as JSON has it; empty where there is none that can be read.
+
+    Dates become text, NaN and infinity null; keys that are neither text nor number are left out.
+    """
     try:
         value = _read(text)
     except yaml.YAMLError:
         return {}
-    plain = json.loads(json.dumps(value, default=str))  # dates become text: JSON has none
+    written = json.dumps(value, default=str, skipkeys=True)
+    plain = json.loads(written, parse_constant=lambda name: None)
     return plain if isinstance(plain, dict) else {}
 
 
@@ -225,7 +229,23 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, and as strict as the Hub's own: a key that stands twice is an error."""
+    """Safe, and as strict as the Hub's own: a key that is there twice is an error."""
+
+    def compose_scalar_node(self, anchor: dict[str, yaml.Node]) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        try:
+            node.value.encode()
+        except UnicodeEncodeError:  # half of a character, written as `"\ud800"`
+            raise yaml.MarkedYAMLError(problem="invalid Unicode", problem_mark=node.start_mark) from None
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, KeyError, AttributeError):  # the 30th of February, `!!int x`, `!!timestamp x`
+            raise yaml.MarkedYAMLError(
+                problem=f"not a value of its type: {node.value[:100]!r}", problem_mark=node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()

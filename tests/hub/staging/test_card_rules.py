@@ -75,6 +75,12 @@ def test_a_good_card_passes():
         ("extra_gated_fields: [a]", '"extra_gated_fields" must be'),
         ("a: 1\na: 2", "duplicated mapping key a"),
         ("a: [1", "Invalid YAML"),
+        ("a: 2020-02-30", "not a value of its type: '2020-02-30'"),
+        ("a: !!int x", "not a value of its type: 'x'"),
+        ("a: !!bool x", "not a value of its type: 'x'"),
+        ("a: !!timestamp x", "not a value of its type: 'x'"),
+        (f"a: 1{'0' * 5000}", "not a value of its type"),
+        ('a: "\\ud800"', "invalid Unicode"),
         ("- a", "must be a mapping"),
     ],
 )
@@ -89,6 +95,20 @@ def test_what_the_hub_takes_is_a_warning():
     assert errors == []
     assert len(warnings) == 1
     assert "license_name" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("yaml", "wanted"),
+    [
+        ("a: 2020-01-31", {"a": "2020-01-31"}),
+        ("a: [.nan, -.inf]", {"a": [None, None]}),
+        ("2020-01-31: x\nb: 1", {"b": 1}),
+        ("1: x", {"1": "x"}),
+    ],
+)
+def test_what_json_has_not_is_shown_as_it_can_be(yaml, wanted):
+    assert check_card_yaml(card(yaml), "dataset") == ([], [])
+    assert card_metadata(card(yaml)) == wanted
 
 
 @pytest.mark.parametrize("text", ["", "# Title\n", "---\nno end", "text\n---\na: 1\n---\n"])
