@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sparkle.hub.staging.faults import OPERATOR, Counters, Faults
 from sparkle.hub.staging.routes import files, lfs, read, repos, write, xet
-from sparkle.hub.staging.routes.web import SLASH, Hub, answer_failure, read_json, writer_of
+from sparkle.hub.staging.routes.web import SLASH, Hub, answer_failure, check_writer, read_json
 from sparkle.hub.staging.store.refusal import Refusal, bad_request, no_repository
 
 
@@ -127,25 +127,22 @@ def _no_route(request: Request, error: Exception) -> Response:
     return answer_failure(request, Refusal(404, "NotFound", message))
 
 
-# --- the operator's routes -------------------------------------------------------------------------
-
-
 def operator_routes(counters: Counters, faults: Faults | None) -> list[Route]:
     """Make GET counters, DELETE counters (begin at zero) and PUT faults."""
 
     def show(request: Request) -> Response:
-        writer_of(request)
+        check_writer(request)
         return JSONResponse(counters.report() | {"faults": dict(faults.acted) if faults else {}})
 
     def reset(request: Request) -> Response:
-        writer_of(request)
+        check_writer(request)
         counters.reset()
         if faults is not None:
             faults.acted.clear()
         return JSONResponse({})
 
     async def set_rules(request: Request) -> Response:
-        writer_of(request)
+        check_writer(request)
         if faults is None:
             raise bad_request("this hub was started without --allow-faults")
         faults.set_rules(await read_json(request))

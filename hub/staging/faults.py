@@ -1,6 +1,7 @@
-"""Faults on demand, for rehearsals of a bad day and for tests; only where the hub was started with them.
+"""What the operator of a hub can do besides: make requests fail on demand, and count them.
 
-Rules are tried in order; the first whose pattern is found in `METHOD /path?query` and whose turn it is acts:
+Faults are for rehearsals of a bad day and for tests, and only where the hub was started with them. Rules are
+tried in order; the first whose pattern is found in `METHOD /path?query` and whose turn it is acts:
 
     {"match": "POST .*/commit/", "next": 1, "action": "lose"}
 
@@ -10,19 +11,15 @@ Rules are tried in order; the first whose pattern is found in `METHOD /path?quer
 - seconds: it acts for so long from the first request that matches.
 - action: what it does:
   - status: answer with `status` (503), and `retry_after` seconds where they are given;
-  - drop: hang up without doing anything;
+  - drop: hang up without doing anything, nor reading the body: an upload that is dropped has cost nothing;
   - lose: do what was asked, and hang up instead of answering;
   - cut: hang up after `bytes` (0) of the answer's body;
   - change: answer with the lowest bit of the body's byte number `bytes` flipped;
   - delay: wait `wait` seconds first.
 
-A drop reads nothing of the body, so that an upload that is dropped has cost nothing.
-
-How many requests of each kind came, and how many bytes of bodies went in and out.
-
-A rehearsal shows with them what a publish costs in requests, where the Hub has quotas; tests prove with them
-what was not sent twice. Kinds are the names of the routes; a request that no route took is `other`. They
-begin at zero with the process.
+Counters begin at zero with the process. A rehearsal shows with them what a publish costs in requests, where
+the Hub has quotas; tests prove with them what was not sent twice. Kinds are the names of the routes; a
+request that no route took is `other`.
 """
 
 from __future__ import annotations
@@ -40,11 +37,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sparkle.hub.staging.store.refusal import bad_request
 
+OPERATOR = "/_staging/"  # what the paths of the operator's own requests begin with
 _GONE_IN = 0.05  # seconds in which what was sent leaves before the connection goes
 
 
 class FaultRule(msgspec.Struct, forbid_unknown_fields=True):
-    """One rule; see the module."""
+    """One rule; see the head of this file."""
 
     action: Literal["status", "drop", "lose", "cut", "change", "delay"]
     match: str = ""
@@ -186,14 +184,8 @@ def _hang_up(receive: Receive) -> None:
     cycle.__self__.transport.abort()
 
 
-# --- how many requests of each kind came -----------------------------------------------------------
-
-
-OPERATOR = "/_staging/"  # what the paths of the operator's own requests begin with
-
-
 class Counters:
-    """What was counted."""
+    """How many requests of each kind came, and how many bytes of bodies went in and out."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()

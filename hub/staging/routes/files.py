@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -43,7 +42,7 @@ def resolve_file(request: Request) -> Response:
     entry = find(connection, commit.tree, path)
     if entry is None or entry.tree:
         raise no_entry(path, commit.id)
-    headers = {"X-Repo-Commit": commit.id, "Content-Disposition": _disposition(path)}
+    headers = {"X-Repo-Commit": commit.id}
     if entry.sha256 is None:
         headers["ETag"] = f'"{entry.oid.hex()}"'
         return _send_bytes(request, load_content(connection, entry.oid), headers)
@@ -64,12 +63,6 @@ def resolve_file(request: Request) -> Response:
     return Response(None, 302, headers)
 
 
-def _disposition(path: str) -> str:
-    name = path.rpartition("/")[2]
-    plain = "".join(letter if " " <= letter <= "~" and letter != '"' else "_" for letter in name)
-    return f"inline; filename*=UTF-8''{quote(name)}; filename=\"{plain}\";"
-
-
 def send_blob(request: Request) -> Response:
     """HEAD and GET /_blobs/{sha256}.
 
@@ -77,31 +70,27 @@ def send_blob(request: Request) -> Response:
     here again.
     """
     hub = hub_of(request)
-    sha256, commit = request.path_params["sha256"], request.query_params.get("commit", "")
-    check_signature(request, "get", sha256, commit)
+    sha256, commit_id = request.path_params["sha256"], request.query_params.get("commit", "")
+    check_signature(request, "get", sha256, commit_id)
     blob = bytes.fromhex(sha256)
     size = hub.blobs.size(blob)
     if size is None:
         raise Refusal(404, "EntryNotFound", f"no content {sha256}")
-    headers = {"ETag": f'"{sha256}"', "X-Linked-ETag": f'"{sha256}"', "X-Linked-Size": str(size)}
-    if commit:
-        headers["X-Repo-Commit"] = commit
+    etag = f'"{sha256}"'
+    headers = {"X-Repo-Commit": commit_id, "ETag": etag, "X-Linked-ETag": etag, "X-Linked-Size": str(size)}
     return _send_file(request, hub.blobs.blob(blob), size, headers)
 
 
 def _send_bytes(request: Request, data: bytes, headers: Mapping[str, str]) -> Response:
     """Answer with a small content; `headers` have its ETag."""
-    start, stop, headers = _answer(request, len(data), headers)
-    return Response(
-        data[start:stop], 206 if "Content-Range" in headers else 200, headers, "application/octet-stream"
-    )
+    status, start, stop, headers = _answer(request, len(data), headers)
+    return Response(data[start:stop], status, headers, "application/octet-stream")
 
 
 def _send_file(request: Request, path: Path, size: int, headers: Mapping[str, str]) -> Response:
     """Answer with a large content; `headers` have its ETag."""
-    start, stop, headers = _answer(request, size, headers)
+    status, start, stop, headers = _answer(request, size, headers)
     headers = {**headers, "Content-Length": str(stop - start)}
-    status = 206 if "Content-Range" in headers else 200
     if request.method == "HEAD":
         return Response(None, status, headers, "application/octet-stream")
     return StreamingResponse(_blocks(path, start, stop), status, headers, "application/octet-stream")
@@ -118,20 +107,20 @@ async def _blocks(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
             yield data
 
 
-def _answer(request: Request, size: int, headers: Mapping[str, str]) -> tuple[int, int, dict[str, str]]:
-    """Return where the answer begins and ends, and its headers."""
+def _answer(request: Request, size: int, headers: Mapping[str, str]) -> tuple[int, int, int, dict[str, str]]:
+    """Return the status of an answer, where it begins and ends, and its headers."""
     found = dict(headers) | {"Accept-Ranges": "bytes"}
     wanted = _RANGE.fullmatch(request.headers.get("range", ""))
     condition = request.headers.get("if-range")
     if wanted is None or wanted[0] == "bytes=-" or condition not in (None, found.get("ETag")):
-        return 0, size, found
+        return 200, 0, size, found
     if wanted[1]:
         start, stop = int(wanted[1]), min(int(wanted[2]) + 1 if wanted[2] else size, size)
         inverted = bool(wanted[2]) and int(wanted[2]) < start
     else:
         start, stop, inverted = max(size - int(wanted[2]), 0), size, False
     if inverted:
-        return 0, size, found  # no range at all, by HTTP
+        return 200, 0, size, found  # no range at all, by HTTP
     if start >= size:
         raise Refusal(
             416,
@@ -140,4 +129,4 @@ def _answer(request: Request, size: int, headers: Mapping[str, str]) -> tuple[in
             headers={**headers, "Content-Range": f"bytes */{size}"},
         )
     found["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    return start, stop, found
+    return 206, start, stop, found

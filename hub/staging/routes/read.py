@@ -40,6 +40,7 @@ from sparkle.hub.staging.store.repos import (
     load_text,
     refs_of,
 )
+from sparkle.hub.staging.store.tokens import USER
 from sparkle.hub.staging.store.trees import Entry, files, find, lfs_pointer, walk
 
 # Page sizes of the Hub.
@@ -168,13 +169,8 @@ def repository_json(
 ) -> dict[str, Any]:
     """Describe a repository at a commit.
 
-    Args:
-        connection: Where it is.
-        repository: Which.
-        commit: At which state.
-        siblings: Whether its files are listed.
-        blobs: Whether each file comes with its size and hash.
-        expand: Names of the only properties that are wanted; empty for the usual ones.
+    With `siblings` its files are listed, with `blobs` each has size and hash; `expand` names the only
+    properties that are wanted, where not the usual ones.
     """
     card = card_metadata(load_text(connection, commit, "README.md"))
     answer: dict[str, Any] = {
@@ -185,9 +181,6 @@ def repository_json(
         "createdAt": repository.created,
         "private": repository.private,
         "gated": repository.gated or False,
-        "disabled": False,
-        "downloads": 0,
-        "likes": 0,
         "tags": _tags(card),
         "cardData": card or None,
     }
@@ -229,7 +222,7 @@ def commit_json(commit: Commit, *, formatted: bool = False) -> dict[str, Any]:
         "id": commit.id,
         "title": commit.title,
         "message": commit.message,
-        "authors": [{"user": commit.author}],
+        "authors": [{"user": USER}],
         "date": commit.date,
     }
     if formatted:

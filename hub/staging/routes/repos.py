@@ -9,45 +9,39 @@ from starlette.responses import JSONResponse, Response
 
 from sparkle.hub.staging.routes.read import repository_json
 from sparkle.hub.staging.routes.web import (
+    check_writer,
     hub_of,
     named_repository,
     offset_page,
     repository_of,
     repository_url,
+    role_of,
     takes_json,
-    user_of,
-    writer_of,
 )
 from sparkle.hub.staging.store import repos
 from sparkle.hub.staging.store.cards import check_card_yaml
 from sparkle.hub.staging.store.refusal import Refusal, bad_request, check_kind, check_repository
+from sparkle.hub.staging.store.tokens import USER
 
 _PAGE = 1000
 
 
 def whoami(request: Request) -> Response:
     """GET /api/whoami-v2."""
-    user = user_of(request)
-    if user is None:
+    role = role_of(request)
+    if role is None:
         raise Refusal(401, "Unauthorized", "Invalid username or password.")
-    token = {"displayName": f"{user.role} token of this staging hub", "role": user.role}
-    return JSONResponse(
-        {
-            "type": "user",
-            "name": user.name,
-            "fullname": user.name,
-            "orgs": [],
-            "auth": {"type": "access_token", "accessToken": token},
-        }
-    )
+    token = {"displayName": f"{role} token of this staging hub", "role": role}
+    auth = {"type": "access_token", "accessToken": token}
+    return JSONResponse({"type": "user", "name": USER, "fullname": USER, "orgs": [], "auth": auth})
 
 
 @takes_json
 def create(request: Request, body: dict[str, Any]) -> Response:
     """POST /api/repos/create."""
-    user = writer_of(request)
+    check_writer(request)
     kind = check_kind(body.get("type"))
-    name = check_repository(f"{body.get('organization') or user.name}/{body.get('name')}")
+    name = check_repository(f"{body.get('organization') or USER}/{body.get('name')}")
     with hub_of(request).database.write() as connection:
         there = repos.find_repository(connection, kind, name)
         if there is not None:
@@ -55,15 +49,15 @@ def create(request: Request, body: dict[str, Any]) -> Response:
             message = f"You already created this {kind} repo: {there.name}"
             raise Refusal(409, "Conflict", message, extra={"url": url})
         private = _is_private(body, default=False)
-        made = repos.create_repository(connection, kind, name, private=private, author=user.name)
+        made = repos.create_repository(connection, kind, name, private=private)
     return JSONResponse({"url": repository_url(request, made), "name": made.name})
 
 
 @takes_json
 def delete(request: Request, body: dict[str, Any]) -> Response:
     """DELETE /api/repos/delete."""
-    user = writer_of(request)
-    kind, owner = check_kind(body.get("type")), body.get("organization") or user.name
+    check_writer(request)
+    kind, owner = check_kind(body.get("type")), body.get("organization") or USER
     repository = named_repository(request, kind, f"{owner}/{body.get('name')}", write=True)
     with hub_of(request).database.write() as connection:
         repos.delete_repository(connection, repository)
@@ -91,7 +85,7 @@ def auth_check(request: Request) -> Response:
 
 def listing(request: Request) -> Response:
     """GET /api/models and /api/datasets: the repositories that who asks may see."""
-    user = user_of(request)
+    role = role_of(request)
     connection = hub_of(request).database.read()
     author = request.query_params.get("author", "").lower()
     search = request.query_params.get("search", "").lower()
@@ -99,7 +93,7 @@ def listing(request: Request) -> Response:
         repository
         for repository in repos.list_repositories(connection)
         if repository.kind == request.path_params["kind"]
-        and (user is not None or not repository.private)
+        and (role is not None or not repository.private)
         and search in repository.name.lower()
         and author in ("", repository.name.partition("/")[0].lower())
     ]

@@ -35,7 +35,7 @@ from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
 from sparkle.hub.staging.store.refusal import Refusal, bad_request, no_repository, number, too_large
 from sparkle.hub.staging.store.repos import Commit, Repository, find_repository, resolve
-from sparkle.hub.staging.store.tokens import Signer, User, find_user
+from sparkle.hub.staging.store.tokens import Role, Signer, find_role
 
 _MAX_JSON = 16 * 1024 * 1024  # bytes of a JSON or form body
 _BUFFER = 4 * 1024 * 1024  # bytes handed to a thread at once: a thread per network packet would be slow
@@ -80,27 +80,26 @@ def repository_url(request: Request, repository: Repository) -> str:
     return f"{base_url(request)}/{prefix}{repository.name}"
 
 
-def user_of(request: Request) -> User | None:
-    """Return who asks, None for nobody; raises Refusal where everybody needs a token."""
+def role_of(request: Request) -> Role | None:
+    """Return what whoever asks may do, None without a token; raises Refusal where everybody needs one."""
     hub = hub_of(request)
-    user = find_user(hub.database, request.headers.get("authorization"))
+    role = find_role(hub.database, request.headers.get("authorization"))
     # A page in a browser can give its own name this machine's address, and then ask: by that name.
     local = hub.anonymous and request.url.hostname in _LOOPBACK
-    if user is None and not local:
+    if role is None and not local:
         raise Refusal(401, "Unauthorized", "This staging hub wants a token for everything")
-    return user
+    return role
 
 
-def writer_of(request: Request) -> User:
-    """Return who asks, if they may write; raises Refusal."""
-    user = user_of(request)
-    if user is None:
+def check_writer(request: Request) -> None:
+    """Refuse who may not write."""
+    role = role_of(request)
+    if role is None:
         raise Refusal(401, "Unauthorized", "Invalid username or password.")
-    if user.role != "write":
+    if role != "write":
         raise Refusal(
             403, "Forbidden", "This token may only read: writing needs the write token of this staging hub"
         )
-    return user
 
 
 def check_signature(request: Request, *what: object) -> None:
@@ -129,15 +128,15 @@ def named_repository(
     request: Request, kind: str, name: str, *, write: bool = False, content: bool = False
 ) -> Repository:
     """Find a repository as `repository_of` does, by kind and name."""
-    user = user_of(request)
+    role = role_of(request)
     repository = find_repository(hub_of(request).database.read(), kind, name)
-    if repository is None or (repository.private and user is None):
-        raise no_repository(anonymous=user is None)
+    if repository is None or (repository.private and role is None):
+        raise no_repository(anonymous=role is None)
     if write:
-        writer_of(request)
-    if content and repository.gated and (user is None or user.role != "write"):
+        check_writer(request)
+    if content and repository.gated and role != "write":
         raise Refusal(
-            401 if user is None else 403,
+            401 if role is None else 403,
             "GatedRepo",
             f"Access to {kind} {repository.name} is restricted: its terms have not been accepted",
         )
@@ -216,15 +215,7 @@ class Received:
 async def received(request: Request, blobs: BlobStore, limit: int, what: str) -> AsyncIterator[Received]:
     """Receive a request's body into a file, which is removed afterwards unless it was placed.
 
-    Args:
-        request: Its body is read to the end.
-        blobs: Where the file is.
-        limit: The most bytes that are taken.
-        what: How the body is called in messages.
-
-    Raises:
-        Refusal: the body is longer than the limit.
-        ClientDisconnect: the client went away.
+    Raises Refusal for one over the limit, by the name that it has in messages, and ClientDisconnect.
     """
     announced = number(request.headers.get("content-length", "0"))
     if announced is None:

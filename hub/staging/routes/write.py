@@ -17,7 +17,6 @@ from sparkle.hub.staging.routes.web import (
     repository_url,
     revision_of,
     takes_json,
-    writer_of,
 )
 from sparkle.hub.staging.store import repos
 from sparkle.hub.staging.store.commits import MAX_COMMIT, make_commit
@@ -32,7 +31,7 @@ from sparkle.hub.staging.store.refusal import (
     no_revision,
 )
 from sparkle.hub.staging.store.trees import find
-from sparkle.hub.staging.store.uploads import GITATTRIBUTES_PATH, upload_rules
+from sparkle.hub.staging.store.uploads import GITATTRIBUTES_PATH, UploadRules
 
 
 @takes_json
@@ -41,7 +40,7 @@ def preupload(request: Request, body: dict[str, Any]) -> Response:
     _refuse_pull_request(request)
     connection, _, commit = commit_of(request, write=True)
     ignore = body.get("gitIgnore")
-    rules = upload_rules(
+    rules = UploadRules(
         repos.load_text(connection, commit, GITATTRIBUTES_PATH),
         ignore if isinstance(ignore, str) else repos.load_text(connection, commit, ".gitignore"),
     )
@@ -66,10 +65,9 @@ async def commit(request: Request) -> Response:
     _refuse_pull_request(request)
     hub = hub_of(request)
     repository = await run_in_threadpool(lambda: repository_of(request, write=True))
-    user = await run_in_threadpool(writer_of, request)
     async with received(request, hub.blobs, MAX_COMMIT, "the commit") as body:
         made = await run_in_threadpool(
-            make_commit, hub.database, hub.blobs, repository, revision_of(request), body.path, user.name
+            make_commit, hub.database, hub.blobs, repository, revision_of(request), body.path
         )
     url = f"{repository_url(request, repository)}/commit/{made.id}"
     return JSONResponse({"success": True, "commitOid": made.id, "commitUrl": url, "hookOutput": ""})
@@ -114,11 +112,11 @@ def delete_tag(request: Request) -> Response:
 @takes_json
 def super_squash(request: Request, body: dict[str, Any]) -> Response:
     """POST R/super-squash/{rev}."""
-    repository, user = repository_of(request, write=True), writer_of(request)
+    repository = repository_of(request, write=True)
     branch = revision_of(request)
     message = body.get("message") or f"Super-squash branch '{branch}'"
     with hub_of(request).database.write() as connection:
-        repos.squash(connection, repository, branch, str(message), user.name)
+        repos.squash(connection, repository, branch, str(message))
     return JSONResponse({})
 
 

@@ -17,8 +17,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from sparkle.hub.staging.routes.web import Hub, base_url, hub_of, received, refusal_of, repository_of
 from sparkle.hub.staging.store.refusal import Refusal, check_hash
-from sparkle.hub.staging.store.xet import add_shard, add_xorb
-from sparkle.hub.staging.store.xet_format import MAX_SHARD, MAX_XORB, read_shard
+from sparkle.hub.staging.store.xet import add_xorb, make_files
+from sparkle.hub.staging.store.xet_format import MAX_SHARD, MAX_XORB, ShardFile, read_shard
 
 _TOKEN_SECONDS = 3600
 _HEARTBEAT = 2.0  # seconds: clients take a silent stream for a dead one
@@ -50,35 +50,34 @@ async def put_xorb(request: Request) -> Response:
 
 async def put_shard(request: Request) -> Response:
     """POST /v1/shards: answered when every file of the shard is durable."""
-    hub = _authorised(request)
-    async with received(request, hub.blobs, MAX_SHARD, "the shard") as body:
-        shard = await run_in_threadpool(body.path.read_bytes)
-    await run_in_threadpool(add_shard, hub.database, hub.blobs, shard, lambda done, total: None)
+    hub, files = await _shard(request)
+    await run_in_threadpool(make_files, hub.database, hub.blobs, files)
     return JSONResponse({"result": 1})
 
 
 async def stream_shard(request: Request) -> Response:
-    """POST /v2/shards: the same, with its progress as JSON lines."""
-    hub = _authorised(request)
-    async with received(request, hub.blobs, MAX_SHARD, "the shard") as body:
-        shard = await run_in_threadpool(body.path.read_bytes)
-    await run_in_threadpool(read_shard, shard)  # what is no shard is refused before the stream begins
+    """POST /v2/shards: the same, with signs of life as JSON lines."""
     return StreamingResponse(
-        _work(hub, shard), headers={"Cache-Control": "no-cache"}, media_type="application/x-ndjson"
+        _work(*await _shard(request)),
+        headers={"Cache-Control": "no-cache"},
+        media_type="application/x-ndjson",
     )
 
 
-async def _work(hub: Hub, shard: bytes) -> AsyncIterator[bytes]:
-    """Do what a shard says and tell how far it is; the last line says how it ended."""
-    progress = [0, 0]
+async def _shard(request: Request) -> tuple[Hub, list[ShardFile]]:
+    """Return the hub and the files of the shard that is sent to it."""
+    hub = _authorised(request)
+    async with received(request, hub.blobs, MAX_SHARD, "the shard") as body:
+        data = await run_in_threadpool(body.path.read_bytes)
+    return hub, await run_in_threadpool(read_shard, data)
 
-    def verified(done: int, total: int) -> None:
-        progress[:] = done, total
 
-    task = asyncio.create_task(run_in_threadpool(add_shard, hub.database, hub.blobs, shard, verified))
+async def _work(hub: Hub, files: list[ShardFile]) -> AsyncIterator[bytes]:
+    """Make the files of a shard and tell that it goes on; the last line says how it ended."""
+    task = asyncio.create_task(run_in_threadpool(make_files, hub.database, hub.blobs, files))
     while not task.done():
         await asyncio.wait([task], timeout=_HEARTBEAT)
-        yield _line(type="validating", verified=progress[0], total=progress[1])
+        yield _line(type="validating", verified=0, total=len(files))
     error = task.exception()
     if error is None:
         yield _line(type="committing", stage="syncing")

@@ -60,7 +60,7 @@ _decode = msgspec.json.Decoder(CommitLine).decode
 
 
 def make_commit(
-    database: Database, blobs: BlobStore, repository: Repository, branch: str, body: Path, author: str
+    database: Database, blobs: BlobStore, repository: Repository, branch: str, body: Path
 ) -> Commit:
     """Make the commit that a client sent; when this returns it is durable. Raises Refusal."""
     lines = _read(body)
@@ -80,7 +80,7 @@ def make_commit(
         editor = TreeEditor(connection, load_commit(connection, repository, head_id).tree)
         for line in lines:
             _apply(connection, blobs, repository, editor, line)
-        made = add_commit(connection, repository.id, head_id, editor.write(), title, message, author)
+        made = add_commit(connection, repository.id, head_id, editor.write(), title, message)
         set_ref(connection, repository.id, ref, made.id)
     return made
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
-from sparkle.hub.staging.store.repos import Commit, Repository, add_commit, history, refs_of, set_ref
+from sparkle.hub.staging.store.repos import Repository, add_commit, history, refs_of, set_ref
 from sparkle.hub.staging.store.trees import Reached, TreeEditor, load_tree
 from sparkle.hub.staging.store.xet import forget_spans
 
@@ -27,14 +27,9 @@ def purge(
     *,
     rewrite: bool,
 ) -> None:
-    """Take large files out of a repository for good.
+    """Take large files, by their sha256, out of a repository for good.
 
-    Args:
-        database: Where it is.
-        blobs: Where contents are: those that no repository has any more are deleted.
-        repository: The repository.
-        gone: sha256 of the files.
-        rewrite: Whether history forgets that they were there; else their names stay, and cannot be read.
+    With `rewrite` history forgets that they were there; else their names stay, and cannot be read.
     """
     with database.turn():  # no commit finds a content that is about to be deleted
         with database.write() as connection:
@@ -68,8 +63,11 @@ def _purge(
     )
     if rewrite:
         _rewrite(connection, repository, set(gone))
-    kept = _held(connection, repository, rewritten=rewrite)
-    unused = [sha256 for sha256 in gone if sha256 not in kept]
+    reached = Reached()
+    for row in connection.execute("SELECT DISTINCT repo, tree FROM commits").fetchall():
+        if rewrite or row["repo"] != repository.id:
+            reached.add(connection, row["tree"])
+    unused = [sha256 for sha256 in gone if sha256 not in reached.blobs]
     return [*map(blobs.blob, unused), *forget_spans(connection, blobs, unused)]
 
 
@@ -80,8 +78,17 @@ def _rewrite(connection: sqlite3.Connection, repository: Repository, gone: set[b
     for ref, head_id in refs_of(connection, repository).items():
         line = list(history(connection, repository, head_id))
         for commit in reversed(line):
-            if commit.id not in made:
-                made[commit.id] = _rewritten(connection, repository, commit, gone, made, known)
+            if commit.id in made:
+                continue
+            made[commit.id] = commit.id
+            paths = _places(connection, commit.tree, gone, known)
+            parent = None if commit.parent is None else made[commit.parent]
+            if paths or parent != commit.parent:
+                editor = TreeEditor(connection, commit.tree)
+                for path in paths:
+                    editor.remove(path, folder=False)
+                root, said = editor.write(), (commit.title, commit.message, commit.date)
+                made[commit.id] = add_commit(connection, repository.id, parent, root, *said).id
         set_ref(connection, repository.id, ref, made[head_id])
     kept = set(made.values())
     rows = connection.execute("SELECT id FROM commits WHERE repo=?", (repository.id,)).fetchall()
@@ -89,26 +96,6 @@ def _rewrite(connection: sqlite3.Connection, repository: Repository, gone: set[b
         "DELETE FROM commits WHERE repo=? AND id=?",
         [(repository.id, row["id"]) for row in rows if row["id"] not in kept],
     )
-
-
-def _rewritten(
-    connection: sqlite3.Connection,
-    repository: Repository,
-    commit: Commit,
-    gone: set[bytes],
-    made: dict[str, str],
-    known: dict[bytes, list[str]],
-) -> str:
-    """Return the id of a commit without some contents; its own where neither it nor a parent has them."""
-    paths = _places(connection, commit.tree, gone, known)
-    parent = None if commit.parent is None else made[commit.parent]
-    if not paths and parent == commit.parent:
-        return commit.id
-    editor = TreeEditor(connection, commit.tree)
-    for path in paths:
-        editor.remove(path, folder=False)
-    root, said = editor.write(), (commit.title, commit.message, commit.author, commit.date)
-    return add_commit(connection, repository.id, parent, root, *said).id
 
 
 def _places(
@@ -124,12 +111,3 @@ def _places(
                 found.append(name)
         known[key] = found
     return known[key]
-
-
-def _held(connection: sqlite3.Connection, purged_from: Repository, *, rewritten: bool) -> set[bytes]:
-    """Return the large contents of all commits; those of the purged repository only where history forgot."""
-    reached = Reached()
-    for row in connection.execute("SELECT DISTINCT repo, tree FROM commits").fetchall():
-        if row["repo"] != purged_from.id or rewritten:
-            reached.add(connection, row["tree"])
-    return reached.blobs

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from sparkle.hub.staging.store.database import now
 from sparkle.hub.staging.store.refusal import MAIN, Refusal, check_reference, no_revision
+from sparkle.hub.staging.store.tokens import USER
 from sparkle.hub.staging.store.trees import Entry, TreeEditor, files, find, git_id
 from sparkle.hub.staging.store.uploads import GITATTRIBUTES, GITATTRIBUTES_PATH
 
@@ -54,7 +55,6 @@ class Commit:
     tree: bytes
     title: str
     message: str
-    author: str
     date: str
 
 
@@ -88,9 +88,7 @@ def list_repositories(connection: sqlite3.Connection) -> list[Repository]:
     return [_repository(row) for row in connection.execute("SELECT * FROM repos ORDER BY kind, key")]
 
 
-def create_repository(
-    connection: sqlite3.Connection, kind: str, name: str, *, private: bool, author: str
-) -> Repository:
+def create_repository(connection: sqlite3.Connection, kind: str, name: str, *, private: bool) -> Repository:
     """Make a repository with its first commit; the name must be free."""
     cursor = connection.execute(
         "INSERT INTO repos(kind, key, name, private, created) VALUES(?,?,?,?,?)",
@@ -100,7 +98,7 @@ def create_repository(
     assert number is not None  # noqa: S101 - SQLite gives one for every INSERT
     editor = TreeEditor(connection, None)
     editor.put(GITATTRIBUTES_PATH, save_content(connection, GITATTRIBUTES), len(GITATTRIBUTES))
-    commit = add_commit(connection, number, None, editor.write(), "initial commit", "", author)
+    commit = add_commit(connection, number, None, editor.write(), "initial commit", "")
     set_ref(connection, number, MAIN, commit.id)
     row = connection.execute("SELECT * FROM repos WHERE id=?", (number,)).fetchone()
     return _repository(row)
@@ -180,7 +178,6 @@ def add_commit(
     root: Entry,
     title: str,
     message: str,
-    author: str,
     date: str | None = None,
 ) -> Commit:
     """Store a commit, of now unless a date is given; no reference points at it yet."""
@@ -188,12 +185,12 @@ def add_commit(
         raise ValueError("the root of a commit is a folder")
     lines = [f"tree {root.oid.hex()}", *([f"parent {parent}"] if parent else [])]
     # Nanoseconds, so that the same change made twice is two commits.
-    lines += [f"author {author} {time.time_ns()}", "", title, "", message]
+    lines += [f"author {USER} {time.time_ns()}", "", title, "", message]
     identity = git_id("commit", "\n".join(lines).encode()).hex()
-    commit = Commit(identity, parent, root.tree, title, message, author, date or now())
+    commit = Commit(identity, parent, root.tree, title, message, date or now())
     connection.execute(
-        "INSERT INTO commits VALUES(?,?,?,?,?,?,?,?)",
-        (repository_id, identity, parent, root.tree, title, message, author, commit.date),
+        "INSERT INTO commits VALUES(?,?,?,?,?,?,?)",
+        (repository_id, identity, parent, root.tree, title, message, commit.date),
     )
     return commit
 
@@ -239,9 +236,7 @@ def last_touched(
     return found
 
 
-def squash(
-    connection: sqlite3.Connection, repository: Repository, branch: str, message: str, author: str
-) -> Commit:
+def squash(connection: sqlite3.Connection, repository: Repository, branch: str, message: str) -> Commit:
     """Replace a branch's history by one commit with the same files."""
     ref = check_reference(branch, "refs/heads/")
     head_id = refs_of(connection, repository).get(ref)
@@ -249,7 +244,7 @@ def squash(
         raise no_revision(branch)
     head = load_commit(connection, repository, head_id)
     root = TreeEditor(connection, head.tree).write()
-    commit = add_commit(connection, repository.id, None, root, message, "", author)
+    commit = add_commit(connection, repository.id, None, root, message, "")
     set_ref(connection, repository.id, ref, commit.id)
     return commit
 
@@ -292,4 +287,4 @@ def _repository(row: sqlite3.Row) -> Repository:
 
 
 def _commit(row: sqlite3.Row) -> Commit:
-    return Commit(*(row[name] for name in ("id", "parent", "tree", "title", "message", "author", "date")))
+    return Commit(*(row[name] for name in ("id", "parent", "tree", "title", "message", "date")))

@@ -68,23 +68,22 @@ def open_root(path: Path) -> Iterator[Root]:
             yield Root(path, database, blobs)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Collected:
     """How much was deleted: the number of each, and the bytes that the folder is smaller by."""
 
-    commits: int = 0
-    blobs: int = 0
-    xorbs: int = 0
-    bytes: int = 0
+    commits: int
+    blobs: int
+    xorbs: int
+    bytes: int
 
 
 def collect(root: Root) -> Collected:
     """Delete what nothing refers to in an opened folder; returns how much it was."""
     before = _bytes(root.path)
-    found = Collected()
     with root.database.write() as connection:
         commits, reached = _mark(connection)
-        found.commits = _sweep_rows(connection, commits, reached)
+        dead = _sweep_rows(connection, commits, reached)
         gone = [path for path in root.blobs.names("blobs") if bytes.fromhex(path.name) not in reached.blobs]
         forget_spans(connection, root.blobs, [bytes.fromhex(path.name) for path in gone])
         xorbs = list(root.blobs.names("xorbs"))
@@ -94,9 +93,7 @@ def collect(root: Root) -> Collected:
     for folder in (root.path / "parts").iterdir():
         shutil.rmtree(folder)
     root.database.shrink()
-    found.blobs, found.xorbs = len(gone), len(xorbs)
-    found.bytes = before - _bytes(root.path)
-    return found
+    return Collected(dead, len(gone), len(xorbs), before - _bytes(root.path))
 
 
 def _mark(connection: sqlite3.Connection) -> tuple[set[tuple[int, str]], Reached]:

@@ -14,27 +14,18 @@ import hmac
 import os
 import secrets
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from sparkle._files import fsync_folder
 from sparkle.hub.staging.store.blobs import file_size
-from sparkle.hub.staging.store.database import Database, now
+from sparkle.hub.staging.store.database import Database
 from sparkle.hub.staging.store.refusal import Refusal, number
 
 Role = Literal["read", "write"]
 ROLES: tuple[Role, ...] = ("write", "read")
-USER = "staging"
+USER = "staging"  # the name of whoever has a token
 _KEY_BYTES = 32
-
-
-@dataclass(frozen=True)
-class User:
-    """Who holds a token."""
-
-    name: str
-    role: Role
 
 
 def has_tokens(database: Database) -> bool:
@@ -48,24 +39,22 @@ def reset_tokens(database: Database) -> dict[Role, str]:
     with database.write() as connection:
         connection.execute("DELETE FROM tokens")
         for role, token in made.items():
-            connection.execute("INSERT INTO tokens VALUES(?,?,?,?)", (_hash(token), role, USER, now()))
+            connection.execute("INSERT INTO tokens VALUES(?,?)", (_hash(token), role))
     return made
 
 
-def find_user(database: Database, authorization: str | None) -> User | None:
-    """Return who asks by `Authorization`, None for nobody; raises Refusal for a wrong token."""
+def find_role(database: Database, authorization: str | None) -> Role | None:
+    """Return what the holder of a token may do, None without one; raises Refusal for a wrong one."""
     if not authorization:
         return None
     scheme, _, token = authorization.partition(" ")
-    row = (
-        database.read()
-        .execute("SELECT role, user FROM tokens WHERE hash=?", (_hash(token.strip()),))
-        .fetchone()
-    )
+    sought = "SELECT role FROM tokens WHERE hash=?", (_hash(token.strip()),)
+    row = database.read().execute(*sought).fetchone()
     if row is None or scheme.lower() != "bearer":
         # The client knows these words.
         raise Refusal(401, "InvalidCredentials", "Invalid credentials in Authorization header")
-    return User(row["user"], row["role"])
+    role: Role = row["role"]
+    return role
 
 
 def _hash(token: str) -> bytes:

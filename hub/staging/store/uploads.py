@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from functools import lru_cache
 
 from pathspec import GitIgnoreSpec
 
@@ -58,12 +57,6 @@ class UploadRules:
     def is_ignored(self, path: str) -> bool:
         """Return whether a file is left out of commits."""
         return bool(self._ignored.match_file(path))
-
-
-@lru_cache(maxsize=64)
-def upload_rules(attributes: str, ignore: str) -> UploadRules:
-    """Return the rules of two texts; a client asks for 256 files at once, and the texts stay."""
-    return UploadRules(attributes, ignore)
 
 
 def _filters(attributes: str) -> list[str]:

@@ -16,18 +16,16 @@ import hashlib
 import mmap
 import sqlite3
 from array import array
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
 from sparkle.hub.staging.store.refusal import Refusal, bad_request
-from sparkle.hub.staging.store.xet_format import Chunk, ShardFile, Term, read_chunks, read_shard, unpack
+from sparkle.hub.staging.store.xet_format import Chunk, ShardFile, Term, read_chunks, unpack
 
 _BLOCK = 4 * 1024 * 1024  # bytes of a content read at once
-
-Verified = Callable[[int, int], None]  # told (files done, files in all)
 
 
 def add_xorb(database: Database, blobs: BlobStore, name: str, received: Path) -> bool:
@@ -48,16 +46,14 @@ def add_xorb(database: Database, blobs: BlobStore, name: str, received: Path) ->
     return True
 
 
-def add_shard(database: Database, blobs: BlobStore, shard: bytes, verified: Verified) -> None:
-    """Make the contents of every file that a shard describes; durable when it returns.
+def make_files(database: Database, blobs: BlobStore, files: Sequence[ShardFile]) -> None:
+    """Make the contents of the files of a shard; durable when it returns.
 
     Raises:
-        Refusal: it is no shard, a xorb is missing, or a file is not what its sha256 says.
+        Refusal: a xorb is missing, or a file is not what its sha256 says.
     """
-    files = read_shard(shard)
     used: set[str] = set()
-    for number, file in enumerate(files):
-        verified(number, len(files))
+    for file in files:
         if blobs.size(file.sha256) is None:
             _rebuild(database, blobs, file)
             used |= {term.xorb for term in file.terms}
