@@ -12,10 +12,9 @@ How it works
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -26,13 +25,13 @@ from sparkle.hub.staging.routes.web import (
     hub_of,
     path_of,
 )
+from sparkle.hub.staging.store.blobs import read_blocks
 from sparkle.hub.staging.store.refusal import Refusal, no_entry
 from sparkle.hub.staging.store.repos import load_content
 from sparkle.hub.staging.store.trees import find
 
 _DOWNLOAD_SECONDS = 3600  # how long the Hub's own redirects are good for
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
-_BLOCK = 1024 * 1024  # bytes read and sent at once
 
 
 def resolve_file(request: Request) -> Response:
@@ -93,18 +92,9 @@ def _send_file(request: Request, path: Path, size: int, headers: Mapping[str, st
     headers = {**headers, "Content-Length": str(stop - start)}
     if request.method == "HEAD":
         return Response(None, status, headers, "application/octet-stream")
-    return StreamingResponse(_blocks(path, start, stop), status, headers, "application/octet-stream")
-
-
-async def _blocks(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        file.seek(start)
-        while start < stop:
-            data = await run_in_threadpool(file.read, min(_BLOCK, stop - start))
-            if not data:
-                raise OSError(f"{path} is shorter than it was")
-            start += len(data)
-            yield data
+    return StreamingResponse(
+        read_blocks(path, start, stop - start), status, headers, "application/octet-stream"
+    )
 
 
 def _answer(request: Request, size: int, headers: Mapping[str, str]) -> tuple[int, int, int, dict[str, str]]:

@@ -7,9 +7,9 @@ restart, and are removed afterwards. Downloads are not by LFS: clients resolve f
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,13 @@ from sparkle.hub.staging.routes.web import (
     repository_url,
     takes_json,
 )
-from sparkle.hub.staging.store.blobs import BlobStore
+from sparkle.hub.staging.store.blobs import read_blocks
 from sparkle.hub.staging.store.refusal import Refusal, bad_request, check_hash, unprocessable
 from sparkle.hub.staging.store.repos import Repository
 
 PART = 64 * 1024 * 1024
 MAX_FILE = 200 * 10**9  # the Hub's limit of one file
 UPLOAD_SECONDS = 24 * 3600  # how long upload URLs are good for; parts are kept as long
-_BLOCK = 8 * 1024 * 1024
 _ETAG = re.compile(r"[0-9a-f]{32}")
 
 
@@ -138,28 +137,13 @@ def complete(request: Request, body: dict[str, Any]) -> Response:
     folder = hub.blobs.parts(sha256, size)
     if hub.blobs.size(sha256) is None:
         try:
-            _put_together(hub.blobs, _parts(folder, body, size), sha256, size)
+            parts = [read_blocks(part, 0, part.stat().st_size) for part in _parts(folder, body, size)]
+            hub.blobs.put_together(sha256, chain.from_iterable(parts))
         except FileNotFoundError:  # the same request, sent twice, was quicker and took the parts away
             if hub.blobs.size(sha256) is None:
                 raise
     shutil.rmtree(folder, ignore_errors=True)
     return JSONResponse({"success": True})
-
-
-def _put_together(blobs: BlobStore, parts: list[Path], sha256: bytes, size: int) -> None:
-    digest, temporary = hashlib.sha256(), blobs.temporary()
-    try:
-        with temporary.open("wb") as target:
-            for part in parts:
-                with part.open("rb") as source:
-                    while data := source.read(_BLOCK):
-                        digest.update(data)
-                        target.write(data)
-        if digest.digest() != sha256:
-            raise unprocessable(f"got sha256 {digest.hexdigest()}, wanted {sha256.hex()}")
-        blobs.place(temporary, blobs.blob(sha256))
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _parts(folder: Path, body: dict[str, Any], size: int) -> list[Path]:

@@ -12,14 +12,18 @@ blob that is whole, or a file in `tmp`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import mkstemp
 
 from sparkle._files import fsync_folder
+from sparkle.hub.staging.store.refusal import unprocessable
+
+_BLOCK = 1024 * 1024  # bytes read at once
 
 
 class BlobStore:
@@ -75,6 +79,20 @@ class BlobStore:
         temporary.replace(target)
         fsync_folder(target.parent)
 
+    def put_together(self, sha256: bytes, pieces: Iterable[bytes]) -> None:
+        """Make a blob of its pieces, durably; raises Refusal when they have another sha256."""
+        digest, temporary = hashlib.sha256(), self.temporary()
+        try:
+            with temporary.open("wb") as file:
+                for piece in pieces:
+                    digest.update(piece)
+                    file.write(piece)
+            if digest.digest() != sha256:
+                raise unprocessable(f"got sha256 {digest.hexdigest()}, wanted {sha256.hex()}")
+            self.place(temporary, self.blob(sha256))
+        finally:
+            temporary.unlink(missing_ok=True)
+
     def names(self, folder: str) -> Iterator[Path]:
         """Yield every file of `blobs` or `xorbs`, sorted."""
         for prefix in sorted((self.root / folder).iterdir()):
@@ -96,3 +114,15 @@ def file_size(path: Path) -> int | None:
         return path.stat().st_size
     except FileNotFoundError:
         return None
+
+
+def read_blocks(path: Path, offset: int, size: int) -> Iterator[bytes]:
+    """Yield bytes of a file, a block at a time."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        while size > 0:
+            data = file.read(min(_BLOCK, size))
+            if not data:
+                raise OSError(f"{path} is shorter than it was")
+            size -= len(data)
+            yield data

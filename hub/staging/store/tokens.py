@@ -23,7 +23,6 @@ from sparkle.hub.staging.store.database import Database
 from sparkle.hub.staging.store.refusal import Refusal, number
 
 Role = Literal["read", "write"]
-ROLES: tuple[Role, ...] = ("write", "read")
 USER = "staging"  # the name of whoever has a token
 _KEY_BYTES = 32
 
@@ -35,7 +34,7 @@ def has_tokens(database: Database) -> bool:
 
 def reset_tokens(database: Database) -> dict[Role, str]:
     """Forget every token and make one per role; this is the only time that they are seen."""
-    made: dict[Role, str] = {role: f"hf_{secrets.token_hex(32)}" for role in ROLES}
+    made: dict[Role, str] = {role: f"hf_{secrets.token_hex(32)}" for role in ("write", "read")}
     with database.write() as connection:
         connection.execute("DELETE FROM tokens")
         for role, token in made.items():

@@ -12,20 +12,17 @@ How it works
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import sqlite3
 from array import array
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sparkle.hub.staging.store.blobs import BlobStore
+from sparkle.hub.staging.store.blobs import BlobStore, read_blocks
 from sparkle.hub.staging.store.database import Database
 from sparkle.hub.staging.store.refusal import Refusal, bad_request
 from sparkle.hub.staging.store.xet_format import Chunk, ShardFile, Term, read_chunks, unpack
-
-_BLOCK = 4 * 1024 * 1024  # bytes of a content read at once
 
 
 def add_xorb(database: Database, blobs: BlobStore, name: str, received: Path) -> bool:
@@ -34,11 +31,7 @@ def add_xorb(database: Database, blobs: BlobStore, name: str, received: Path) ->
         return False
     if received.stat().st_size == 0:
         raise bad_request("the xorb is empty")
-    with (
-        received.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        memoryview(mapped) as data,
-    ):
+    with _mapped(received) as data:
         sizes = array("I", [chunk.size for chunk in read_chunks(data)]).tobytes()
     blobs.place(received, blobs.xorb(name))
     with database.write() as connection:
@@ -65,29 +58,21 @@ def make_files(database: Database, blobs: BlobStore, files: Sequence[ShardFile])
 
 def _rebuild(database: Database, blobs: BlobStore, file: ShardFile) -> None:
     """Put a file together, verify it, give it its name and note where its chunks are."""
-    digest, temporary = hashlib.sha256(), blobs.temporary()
-    spans, offset = [], 0
-    try:
-        with ExitStack() as opened, temporary.open("wb") as target:
-            reader = _ChunkReader(database.read(), blobs, opened)
-            for term in file.terms:
-                start = offset
-                for data in reader.read(term):
-                    digest.update(data)
-                    target.write(data)
-                    offset += len(data)
-                if offset - start != term.size:
-                    raise bad_request(
-                        f"a term has {offset - start} bytes, not the {term.size} that it claims"
-                    )
-                spans.append((term.xorb, term.start, term.stop, file.sha256, start))
-        if digest.digest() != file.sha256:
-            raise bad_request(
-                f"a file has sha256 {digest.hexdigest()}, not the {file.sha256.hex()} that it claims"
-            )
-        blobs.place(temporary, blobs.blob(file.sha256))
-    finally:
-        temporary.unlink(missing_ok=True)
+    spans: list[tuple[str, int, int, bytes, int]] = []
+
+    def pieces(reader: _ChunkReader) -> Iterator[bytes]:
+        offset = 0
+        for term in file.terms:
+            start = offset
+            for data in reader.read(term):
+                yield data
+                offset += len(data)
+            if offset - start != term.size:
+                raise bad_request(f"a term has {offset - start} bytes, not the {term.size} that it claims")
+            spans.append((term.xorb, term.start, term.stop, file.sha256, start))
+
+    with ExitStack() as opened:
+        blobs.put_together(file.sha256, pieces(_ChunkReader(database.read(), blobs, opened)))
     with database.write() as connection:
         connection.executemany("INSERT OR IGNORE INTO spans VALUES(?,?,?,?,?)", spans)
 
@@ -133,7 +118,7 @@ class _ChunkReader:
             stop = min(span["stop"], term.stop)
             offset = span["offset"] + sum(sizes[span["start"] : at])
             try:
-                yield from _slice(self._blobs.blob(span["sha256"]), offset, sum(sizes[at:stop]))
+                yield from read_blocks(self._blobs.blob(span["sha256"]), offset, sum(sizes[at:stop]))
             except FileNotFoundError:  # purged since
                 raise _missing(term) from None
             at = stop
@@ -141,25 +126,21 @@ class _ChunkReader:
     def _open(self, name: str) -> tuple[memoryview, list[Chunk]] | None:
         if name not in self._xorbs:
             try:
-                file = self._opened.enter_context(self._blobs.xorb(name).open("rb"))
+                xorb = self._opened.enter_context(_mapped(self._blobs.xorb(name)))
+                self._xorbs[name] = xorb, read_chunks(xorb)
             except FileNotFoundError:
                 self._xorbs[name] = None
-            else:
-                mapped = self._opened.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-                view = self._opened.enter_context(memoryview(mapped))
-                self._xorbs[name] = view, read_chunks(view)
         return self._xorbs[name]
 
 
-def _slice(path: Path, offset: int, size: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        file.seek(offset)
-        while size > 0:
-            data = file.read(min(size, _BLOCK))
-            if not data:
-                raise Refusal(500, "InternalError", f"{path.name} is shorter than it was")
-            size -= len(data)
-            yield data
+@contextmanager
+def _mapped(path: Path) -> Iterator[memoryview]:
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as data,
+    ):
+        yield data
 
 
 def forget_spans(connection: sqlite3.Connection, blobs: BlobStore, gone: Collection[bytes]) -> list[Path]:

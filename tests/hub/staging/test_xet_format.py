@@ -163,7 +163,7 @@ answer = {
         "not a hash": 400,
         "missing": [400, "error"],
         "kept": [{"was_inserted": True}, {"was_inserted": False}],
-        "wrong": [400, True],
+        "wrong": [422, True],
         "no shard": 400,
         "chunks": 404,
     }
