@@ -154,8 +154,8 @@ def needed(weights: Weights, *, served: bool = False, note: str = "") -> ModelNe
         served: An endpoint serves it.
         note: The configuration's own words about it, in place of those that are known.
     """
-    folder = Path(weights.model).expanduser()
-    if not served and folder.is_dir():
+    if not served and weights.is_folder:
+        folder = Path(weights.model).expanduser()
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return ModelNeed(weights.model, bytes=size, note=note)
     page = f"https://huggingface.co/{weights.model}" if "/" in weights.model else None

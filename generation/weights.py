@@ -46,7 +46,7 @@ class Weights:
     @property
     def name(self) -> str:
         """The repository, or the folder's own name: no path of this machine."""
-        return self._folder.resolve().name if self._folder.is_dir() else self.model
+        return self._folder.resolve().name if self.is_folder else self.model
 
     @property
     def commit(self) -> str:
@@ -55,7 +55,7 @@ class Weights:
         Raises:
             ConfigError: there is no such model, or it cannot be had.
         """
-        if self._folder.is_dir():
+        if self.is_folder:
             if self.revision is not None:
                 raise ConfigError(
                     "a folder has no revision: its content is hashed", got=self.revision, where=self.model
@@ -69,7 +69,7 @@ class Weights:
 
     def pinned(self, option: str) -> dict[str, Any]:
         """Return the commit as the value of the option that names the revision; nothing for a folder."""
-        return {} if self._folder.is_dir() else {option: self.commit}
+        return {} if self.is_folder else {option: self.commit}
 
     def load(self, loader: Callable[..., T], **options: Any) -> T:
         """Return what a `from_pretrained` gives for these weights.
@@ -83,7 +83,7 @@ class Weights:
         """
         commit = self.commit
         with self.errors():
-            if self._folder.is_dir():
+            if self.is_folder:
                 return loader(str(self._folder), local_files_only=True, **options)
             return loader(self.model, revision=commit, **options)
 
@@ -99,7 +99,7 @@ class Weights:
 
     def problem(self, error: BaseException) -> ConfigError:
         """Return an error of the Hub, or of loading, as one that says what to do."""
-        if self._folder.is_dir():
+        if self.is_folder:
             return ConfigError(
                 "the model cannot be loaded", got=_first_line(error), wanted=_WANTED, where=self.model
             )
@@ -112,6 +112,11 @@ class Weights:
             fix="accept the licence on that page if it asks for it and log in with `hf auth login`; or give "
             "the folder of a copy as `model` and leave `revision` out",
         )
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether they are in a folder; an empty name is not the working folder's."""
+        return bool(self.model) and self._folder.is_dir()
 
     @property
     def _folder(self) -> Path:

@@ -15,6 +15,7 @@ from sparkle.generation.backends import make_backend
 from sparkle.generation.config import CAPABILITIES, load_config, parse_config
 from sparkle.generation.needs import Demanding, card_note, needed
 from sparkle.generation.weights import Weights
+from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.rules import Thresholds
 
 CONFIGS = ROOT / "sparkle" / "configs"
@@ -164,3 +165,9 @@ def test_a_configuration_that_cannot_be_read_is_said(tmp_path, text, problem):
     result = run("models", "--config", tmp_path / "bad.toml", "--json")
     assert result.exit_code == 1
     assert problem in result.stderr
+
+
+def test_an_empty_name_is_no_folder():
+    with pytest.raises(ConfigError, match="no such folder of weights"):
+        _ = Weights("").commit
+    assert needed(Weights("")).bytes is None
