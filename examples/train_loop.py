@@ -17,8 +17,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from sparkle import PairDataset
-from sparkle.builders.training.tensors import collate
+from sparkle import Clip, PairDataset, collate
 
 
 def main() -> None:
@@ -37,10 +36,8 @@ def main() -> None:
     # float32 (3, T, H, W) in [-1, 1]; the mask, (1, T, H, W), has the same window, box and mirror image.
     pairs = PairDataset(
         options.release,
+        clip=Clip(frames=options.frames, max_pixels=options.max_pixels, flip=0.5),
         streams=("source_video", "edited_video", "source_video_mask"),
-        frames=options.frames,
-        max_pixels=options.max_pixels,
-        flip=0.5,
         tensors="CTHW",
         seed=0,
     )

@@ -65,7 +65,12 @@ def save_mask(path: Path, masks: npt.NDArray[np.bool_]) -> None:
 
 
 def load_mask(source: str | Path | bytes) -> npt.NDArray[np.bool_]:
-    """Reads the masks of a clip, upstream's or ours.
+    """Read the masks of a clip, upstream's or ours.
+
+    Example:
+        >>> path = sparkle.SOURCE_VIDEO_MASK.path("Sparkle_location_000000")
+        >>> sparkle.load_mask(f"releases/demo/{path}").shape
+        (9, 48, 64)
 
     Args:
         source: The npz file, or its bytes.

@@ -126,9 +126,9 @@ def test_a_state_of_another_order_is_refused():
     state = sampler.state_at(2)
     PairSampler(Order(10, seed=1)).resume(state)
     for order in (Order(10, seed=2), Order(11, seed=1)):
-        with pytest.raises(ConfigError, match="another order"):
+        with pytest.raises(ConfigError, match="another sampler"):
             PairSampler(order).resume(state)
-    with pytest.raises(ConfigError, match="another order"):
+    with pytest.raises(ConfigError, match="another sampler"):
         sampler.resume({"seed": 1, "rows": 10})
 
 

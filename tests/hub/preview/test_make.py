@@ -254,11 +254,11 @@ def test_a_page_inside_its_release_is_refused(built_release):
 
 def test_what_is_no_release_and_an_unknown_id_are_named(built_release, tmp_path):
     result = CliRunner().invoke(hub, ["preview", str(tmp_path), "--out", str(tmp_path / "page")])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "neither a release nor an index" in result.output
     (tmp_path / "ids.txt").write_text("Sparkle_location_999999\n")
     arguments = ["preview", str(built_release), "--out", str(tmp_path / "page")]
     result = CliRunner().invoke(hub, [*arguments, "--ids-from", str(tmp_path / "ids.txt")])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "Sparkle_location_999999" in result.output
     assert not (tmp_path / "page").exists()
