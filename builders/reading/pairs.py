@@ -68,8 +68,8 @@ def open_pairs(
         >>> pairs = sparkle.open_pairs("releases/demo", ["location"], min_scores={"edited_video": 9})
         >>> source = sparkle.open_source(pairs.place)
         >>> mp4 = source.read(pairs.artifact(0, sparkle.EDITED_VIDEO))  # bytes, verified
-        >>> pairs.ids[0], pairs.frames[0]
-        ('Sparkle_location_000000', 9)
+        >>> pairs.ids[0]
+        'Sparkle_location_000000'
 
     Args:
         where: A release's folder, an index's folder, or `owner/name[@revision]` of either on a Hub.
