@@ -182,7 +182,7 @@ class _Content(Protocol):
 
 
 @dataclass(frozen=True)
-class _Stream:
+class _OpenStream:
     kind: Kind
     content: _Content
     place: str  # for errors
@@ -229,7 +229,7 @@ class _Image:
 
 
 @contextmanager
-def _open(kind: Kind, data: bytes, threads: int, place: str | None) -> Iterator[_Stream]:
+def _open(kind: Kind, data: bytes, threads: int, place: str | None) -> Iterator[_OpenStream]:
     where = place or kind.name
     with ExitStack() as stack:
         with _named(where):
@@ -237,10 +237,10 @@ def _open(kind: Kind, data: bytes, threads: int, place: str | None) -> Iterator[
                 content: _Content = _Video(stack.enter_context(open_video(data, threads=max(1, threads))))
             else:
                 content = _Mask(data) if kind.suffix == ".npz" else _Image(data)
-        yield _Stream(kind, content, where)
+        yield _OpenStream(kind, content, where)
 
 
-def _place_window(clip: Clip, streams: Sequence[_Stream], random: Chance) -> tuple[int, int]:
+def _place_window(clip: Clip, streams: Sequence[_OpenStream], random: Chance) -> tuple[int, int]:
     """Return first frame and number of frames; all streams have them."""
     timed = [(stream.content.length, stream) for stream in streams if stream.content.length is not None]
     if not timed:
@@ -266,7 +266,7 @@ def _place_window(clip: Clip, streams: Sequence[_Stream], random: Chance) -> tup
     return {"start": 0, "center": free // 2, "random": int(random.start * (free + 1))}[clip.window], count
 
 
-def _views(clip: Clip, streams: Sequence[_Stream], random: Chance) -> list[View]:
+def _views(clip: Clip, streams: Sequence[_OpenStream], random: Chance) -> list[View]:
     """Return the view of each stream: all have the box of the first."""
     at = (random.across, random.down) if clip.crop == "random" else None
     mirrored = random.flip < clip.flip

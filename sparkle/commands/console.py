@@ -46,7 +46,17 @@ _REFUSALS = {
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
 }
 # What it may refuse of a path that the command line names, or of a folder above it.
-_NAMED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG)
+_NAMED = {
+    errno.ENOENT: "check the path",
+    errno.EEXIST: "a file is in the way: choose another path",
+    errno.EISDIR: "a folder is in the way: choose another path",
+}
+# What it may refuse of anything in such a path or beside it: we have no names of our own that lead to these.
+_NEARBY = {
+    errno.ENOTDIR: "a file is in the way: choose another path",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "a symbolic link leads to itself: choose another path",
+}
 
 
 class Verb(click.Command):
@@ -177,8 +187,10 @@ def _refusal(error: Exception, paths: Sequence[Path]) -> SparkleError | None:
         return None
     file = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else None
     fix = _REFUSALS.get(error.errno or 0)
-    if fix is None and error.errno in _NAMED and any(file in (path, *path.parents) for path in paths):
-        fix = "check the path"
+    if file is not None and any(file in (path, *path.parents) for path in paths):
+        fix = fix or _NAMED.get(error.errno or 0)
+    if file is not None and any(file.is_relative_to(path.parent) for path in paths):
+        fix = fix or _NEARBY.get(error.errno or 0)
     if fix is None:
         return None
     return SparkleError(f"the system refused: {error.strerror}", where=file, fix=fix)

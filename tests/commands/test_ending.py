@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 
 from harness import factories
 from sparkle.builders.building import build
-from sparkle.commands import main
+from sparkle.commands import hub, main
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import json_option, out_option
 from sparkle.schemas.errors import ConfigError
@@ -133,7 +133,32 @@ def test_a_report_that_cannot_be_written_is_said(release: Path) -> None:
     done = CliRunner().invoke(main, ["validate", str(release), "--report", f"{release}/README.md/x.jsonl"])
     assert done.exit_code == 2
     assert "the system refused" in done.stderr
-    assert "fix: check the path" in done.stderr
+    assert "fix: a file is in the way: choose another path" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (main, ["build", "{run}", "--out", "{tmp}/{name}"]),
+        (main, ["card", "{release}", "--out", "{tmp}/{name}"]),
+        (main, ["validate", "{release}", "--report", "{tmp}/{name}"]),
+        (main, ["export", "{release}", "--to", "kiwi", "--out", "{tmp}/{name}"]),
+        (main, ["stats", "{release}", "--plots", "{tmp}/{name}"]),
+        (hub, ["pull", "{release}", "--out", "{tmp}/{name}"]),
+        (hub, ["publish", "{release}", "{tmp}/{name}"]),
+        (hub, ["preview", "{release}", "--out", "{tmp}/{name}"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["file/out", "x" * 300])
+def test_a_place_that_cannot_be_is_the_users_in_every_command(
+    release: Path, tmp_path: Path, command: click.Command, words: list[str], name: str
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    names = {"run": release.parent / "run", "release": release, "tmp": tmp_path, "name": name}
+    done = CliRunner().invoke(command, [word.format(**names) for word in words])
+    assert done.exit_code == 2
+    assert "error: the system refused: " in done.stderr
+    assert "choose " in done.stderr
 
 
 def test_a_reader_that_leaves_is_nobodys_bug(release: Path) -> None:
