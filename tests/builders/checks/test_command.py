@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from sparkle.builders.checks.release import CheckOptions, check_release
-from sparkle.commands.build import validate
+from sparkle.commands.validate import validate
 from sparkle.schemas.validate import Finding
 
 

@@ -191,7 +191,7 @@ def test_a_second_server_and_a_strange_folder_are_refused(own_hub, tmp_path):
     assert strange.returncode == 2
     assert [path.name for path in (tmp_path / "strange").iterdir()] == ["thesis.tex"]
     taken = serve("--root", str(tmp_path / "other"), "--port", own_hub.url.rpartition(":")[2])
-    assert (taken.returncode, "cannot listen" in taken.stdout) == (1, True)
+    assert (taken.returncode, "cannot listen" in taken.stdout) == (2, True)
 
 
 def test_what_a_kill_left_of_a_purge_is_deleted_at_the_next_start(own_hub, run_client):

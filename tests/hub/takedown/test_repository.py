@@ -187,7 +187,7 @@ def test_one_commit_makes_it_what_a_takedown_in_a_folder_makes(
     assert check_release(release).findings == ()
 
     done = repository.run("takedown", repository.name, *options(IDS))
-    assert (done.returncode, "nothing is left to take down" in done.stdout) == (0, True)
+    assert (done.returncode, "nothing to remove" in done.stdout) == (0, True)
     assert f"1 older commits still show it (the newest is {first[:12]})" in done.stderr
     assert repository.commits()[0] == (commit, title)
 

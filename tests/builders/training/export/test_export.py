@@ -201,8 +201,8 @@ def test_a_kill_leaves_whole_files_and_a_rerun_goes_on(
     out = tmp_path / "out"
     code = f"""
 import os, pathlib, signal
-from sparkle.builders.training import export
-real, count = export._place, 0
+from sparkle.builders.training import export, videos
+real, count = videos._place, 0
 def place(pairs, artifact, data, out):
     global count
     count += 1
@@ -211,7 +211,7 @@ def place(pairs, artifact, data, out):
         (out / artifact.path).with_name(".tmp-half").write_bytes(data[: len(data) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
     return real(pairs, artifact, data, out)
-export._place = place
+videos._place = place
 export.export_pairs({str(release)!r}, "kiwi", pathlib.Path({str(out)!r}))
 """
     done = subprocess.run([sys.executable, "-c", code], check=False)
