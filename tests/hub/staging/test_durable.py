@@ -149,7 +149,6 @@ def test_a_full_disk_is_said_and_nothing_is_half_visible(run_client, tmp_path):
         answer = run_client(
             hub,
             """
-from huggingface_hub.utils import build_hf_headers, get_session
 api.create_repo("full/a", repo_type="dataset")
 big = b"".join(bytes([n % 251]) * 4096 for n in range(5000))  # 20 MB
 import base64, hashlib, json
