@@ -109,9 +109,11 @@ class Terminal:
         # A log has no width: wide enough that nothing is cut.
         Console(width=None if sys.stdout.isatty() else 120).print(table)
 
-    def counts(self, title: str, columns: Sequence[str], *counts: Mapping[str, int]) -> None:
-        """Print a table of numbers by name: a row per name of the first mapping, a column per mapping."""
-        rows = [[name, *(f"{found[name]:,}" for found in counts)] for name in (counts[0] if counts else ())]
+    def counts(
+        self, title: str, columns: Sequence[str], first: Mapping[str, int], *others: Mapping[str, int]
+    ) -> None:
+        """Print a table of numbers by name: one row per name, one column per mapping."""
+        rows = [[name, *(f"{found[name]:,}" for found in (first, *others))] for name in first]
         self.table(title, columns, rows)
 
     @contextmanager
