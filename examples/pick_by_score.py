@@ -28,7 +28,7 @@ def pick(where: str) -> None:
     scores = pairs.column("edited_video_score").to_pylist()
     print(f"{len(pairs)} pairs of {pairs.name} score 9 or more")
 
-    source = open_source(pairs.place)
+    source = open_source(pairs.where)
     for row in range(min(3, len(pairs))):
         before, after = (source.read(pairs.artifact(row, kind)) for kind in (SOURCE_VIDEO, EDITED_VIDEO))
         print(f"{pairs.ids[row]}  {scores[row]:.2f}  {pairs.frames[row]} frames of", end=" ")

@@ -66,7 +66,7 @@ def open_pairs(
 
     Example:
         >>> pairs = sparkle.open_pairs("releases/demo", ["location"], min_scores={"edited_video": 9})
-        >>> source = sparkle.open_source(pairs.place)
+        >>> source = sparkle.open_source(pairs.where)
         >>> mp4 = source.read(pairs.artifact(0, sparkle.EDITED_VIDEO))  # bytes, verified
         >>> pairs.ids[0]
         'Sparkle_location_000000'

@@ -229,7 +229,7 @@ def open_source(
 
     Example:
         >>> pairs = sparkle.open_pairs("releases/demo", limit=1)
-        >>> source = sparkle.open_source(pairs.place)
+        >>> source = sparkle.open_source(pairs.where)
         >>> mp4 = source.read(pairs.artifact(0, sparkle.SOURCE_VIDEO))
 
     Args:

@@ -69,18 +69,18 @@ def takedown(
 
     from sparkle.hub.takedown.folder import folder_of
 
-    asked = _Removing(ids, sources, dry_run, purge_history, yes)
+    request = TakedownRequest(ids, sources, dry_run, purge_history, yes)
     folder = None if release.startswith(_HUB_SCHEME) else folder_of(release)
     if folder is None:
-        _in_repository(terminal, release, asked)
+        _in_repository(terminal, release, request)
     elif purge_history:
         raise click.UsageError("--purge-history is for repositories: a folder keeps no history")
     else:
-        _in_folder(terminal, folder, asked)
+        _in_folder(terminal, folder, request)
 
 
 @dataclass(frozen=True)
-class _Removing:
+class TakedownRequest:
     """What the command line asks for."""
 
     ids: tuple[str, ...]
@@ -90,51 +90,55 @@ class _Removing:
     yes: bool
 
 
-def _in_folder(terminal: Terminal, folder: Path, asked: _Removing) -> None:
+def _in_folder(terminal: Terminal, folder: Path, request: TakedownRequest) -> None:
     from sparkle.hub.takedown import folder as folders
 
-    if asked.dry_run:
-        removal, edited = folders.plan(folder, asked.ids, asked.sources), None
+    if request.dry_run:
+        removal, edited = folders.plan(folder, request.ids, request.sources), None
         _say_plan(terminal, removal)
     else:
         done = folders.take_down(
-            folder, asked.ids, asked.sources, terminal.progress, say=lambda found: _say_plan(terminal, found)
+            folder,
+            request.ids,
+            request.sources,
+            terminal.progress,
+            say=lambda found: _say_plan(terminal, found),
         )
         removal, edited = done.removal, done.edited
-    tags = folders.tags_with(folder, [*asked.ids, *removal.ids], asked.sources)
+    tags = folders.tags_with(folder, [*request.ids, *removal.ids], request.sources)
     for tag in tags:
         terminal.say(f"note: {tag} still contains them: remove them there as well, or delete that folder")
-    answer = {"release": str(folder), "dry_run": asked.dry_run, **_removal_json(removal)}
+    answer = {"release": str(folder), "dry_run": request.dry_run, **_removal_json(removal)}
     answer["shown_by"] = [str(tag) for tag in tags]
     if edited is not None:
         answer |= {"changed": edited.changed, "deleted": edited.deleted}
-    terminal.result(_verdict(removal, str(folder), dry_run=asked.dry_run), answer)
+    terminal.result(_verdict(removal, str(folder), dry_run=request.dry_run), answer)
 
 
-def _in_repository(terminal: Terminal, release: str, asked: _Removing) -> None:
+def _in_repository(terminal: Terminal, release: str, request: TakedownRequest) -> None:
     from sparkle.hub.takedown import repository
     from sparkle.hub.targets.hub import HubTarget
 
     repo, _, branch = release.removeprefix(_HUB_SCHEME).partition("@")
     done = repository.take_down(
         HubTarget(repo, branch or None, say=terminal.say),
-        asked.ids,
-        asked.sources,
+        request.ids,
+        request.sources,
         terminal.progress,
-        dry_run=asked.dry_run,
+        dry_run=request.dry_run,
         plan=lambda found: _say_plan(terminal, found, remote=True),
         say=terminal.say,
     )
-    answer = {"release": release, "dry_run": asked.dry_run, **_removal_json(done.removal)}
+    answer = {"release": release, "dry_run": request.dry_run, **_removal_json(done.removal)}
     answer |= {"before": done.before, "commit": done.head}
     if done.edited is not None:
         answer |= {"changed": done.edited.changed, "deleted": done.edited.deleted}
-    answer |= _history(terminal, repo, branch or "main", asked, done.removal)
-    terminal.result(_verdict(done.removal, release, dry_run=asked.dry_run), answer)
+    answer |= _history(terminal, repo, branch or "main", request, done.removal)
+    terminal.result(_verdict(done.removal, release, dry_run=request.dry_run), answer)
 
 
 def _history(
-    terminal: Terminal, repo: str, branch: str, asked: _Removing, removal: Removal
+    terminal: Terminal, repo: str, branch: str, request: TakedownRequest, removal: Removal
 ) -> dict[str, Any]:
     """Print what the history still contains; purge it when asked to."""
     import tempfile
@@ -143,13 +147,13 @@ def _history(
     from sparkle.hub.takedown.purge import plan_purge, purge
 
     with tempfile.TemporaryDirectory() as cache:
-        ids = sorted({*asked.ids, *removal.ids})
-        history = History(repo, Path(cache), ids, asked.sources, terminal.say)
-        if not asked.purge or (asked.dry_run and removal.ids):
+        ids = sorted({*request.ids, *removal.ids})
+        history = History(repo, Path(cache), ids, request.sources, terminal.say)
+        if not request.purge or (request.dry_run and removal.ids):
             trace = history.trace(branch, terminal.progress)
             for line in trace.lines():
                 terminal.say(line)
-            if asked.purge:
+            if request.purge:
                 terminal.say("purge: planned in full once the pairs are removed")
             elif trace.files:
                 terminal.say("history: --purge-history removes that for good")
@@ -157,9 +161,9 @@ def _history(
         plan = plan_purge(history, branch, terminal.progress)
         for line in (*plan.trace.lines(), *plan.lines()):
             terminal.say(line)
-        if asked.dry_run:
+        if request.dry_run:
             return {"history": asdict(plan.trace), "purge": asdict(plan)}
-        if not asked.yes:
+        if not request.yes:
             _confirm(repo)
         purged = purge(history, plan, terminal.progress)
     terminal.say(f"purged: {purged.files:,} contents of {purged.bytes:,} bytes are deleted for good")
