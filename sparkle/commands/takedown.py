@@ -1,15 +1,17 @@
-"""`sparkle-hub takedown`: samples leave a release."""
+"""`sparkle-hub takedown`: pairs are removed from a release."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparkle.commands.console import Terminal
+from sparkle.commands.console import Terminal, Verb
+from sparkle.commands.options import json_option
+from sparkle.schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from sparkle.builders.takedown.plan import Removal
@@ -18,26 +20,24 @@ _HUB_SCHEME = "hf://datasets/"  # how `datasets` and fsspec write a repository
 _SHOWN_IDS = 5  # of the pairs that share a source; --json has all
 
 
-@click.command()
+@click.command(cls=Verb, resumes=True)
 @click.argument("release", metavar="REPO[@BRANCH]|FOLDER")
 @click.option(
     "--source",
     "sources",
     metavar="SHA256",
     multiple=True,
-    help="Take down every pair of this source (`source_sha256` of the tables); may be given several times.",
+    help="Remove every pair of this source (`source_sha256` of the tables). Repeatable.",
 )
-@click.option(
-    "--id", "ids", metavar="ID", multiple=True, help="Take down this pair; may be given several times."
-)
+@click.option("--id", "ids", metavar="ID", multiple=True, help="Remove this pair. Repeatable.")
 @click.option(
     "--purge-history",
     is_flag=True,
-    help="Of a repository: forget every older commit, the tags that lead to one, and their contents.",
+    help="Also delete every older commit of a repository, the tags that lead to one, and their contents.",
 )
 @click.option("--yes", is_flag=True, help="Purge without asking.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
+@json_option
 def takedown(
     release: str,
     sources: tuple[str, ...],
@@ -45,39 +45,38 @@ def takedown(
     purge_history: bool,
     yes: bool,
     dry_run: bool,
-    as_json: bool,
+    terminal: Terminal,
 ) -> None:
-    """Take pairs out of a release: tables, text, loose files, and the one tar a kind that they stood in.
+    """Remove pairs from a release: from tables, text and loose files, and from one tar per kind.
 
-    A folder is replaced in one go; a repository gets one commit. Of a repository only those files are
-    transferred. Numbers, order and bytes of everything else stay. The release records what was taken down by
-    a hash, and later builds leave it out.
+    A folder is replaced in one go. A repository gets one commit, and only the files concerned are
+    transferred. Numbers, order and bytes of everything else stay. The release records a hash of what was
+    removed, and later builds leave it out.
 
-    Older commits and tags of a repository still hold what was taken down: the answer says which.
-    --purge-history removes them for good, which cannot be undone.
+    Older commits and tags of a repository still contain the pairs: they are listed, and --purge-history
+    deletes them for good, which cannot be undone.
 
-    The exit code is 0 too when everything was taken down before.
+    The exit code is 0 too when all of it was removed before.
 
     Example: sparkle-hub takedown me/sparkle --source 5f70bf18a08660b5... --dry-run
 
     Example: sparkle-hub takedown releases/v1 --id Sparkle_location_000042
     """
     if not sources and not ids:
-        raise click.UsageError("name what to take down: --source SHA256 or --id ID")
+        raise click.UsageError("name what to remove: --source SHA256 or --id ID")
     if purge_history and not (yes or dry_run or sys.stdin.isatty()):
         raise click.UsageError("--purge-history cannot be undone: give --yes where nobody can be asked")
-    terminal = Terminal(as_json=as_json)
-    request = TakedownRequest(ids, sources, dry_run, purge_history, yes)
-    with terminal.guard():
-        from sparkle.hub.takedown.folder import folder_of
 
-        folder = None if release.startswith(_HUB_SCHEME) else folder_of(release)
-        if folder is not None:
-            if purge_history:
-                raise click.UsageError("--purge-history is for repositories: a folder keeps no history")
-            _in_folder(terminal, folder, request)
-        else:
-            _in_repository(terminal, release, request)
+    from sparkle.hub.takedown.folder import folder_of
+
+    request = TakedownRequest(ids, sources, dry_run, purge_history, yes)
+    folder = None if release.startswith(_HUB_SCHEME) else folder_of(release)
+    if folder is None:
+        _in_repository(terminal, release, request)
+    elif purge_history:
+        raise click.UsageError("--purge-history is for repositories: a folder keeps no history")
+    else:
+        _in_folder(terminal, folder, request)
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _in_folder(terminal: Terminal, folder: Path, request: TakedownRequest) -> No
         removal, edited = done.removal, done.edited
     tags = folders.tags_with(folder, [*request.ids, *removal.ids], request.sources)
     for tag in tags:
-        terminal.say(f"note: {tag} still shows it: take it down there as well, or delete that folder")
+        terminal.say(f"note: {tag} still contains them: remove them there as well, or delete that folder")
     answer = {"release": str(folder), "dry_run": request.dry_run, **_removal_json(removal)}
     answer["shown_by"] = [str(tag) for tag in tags]
     if edited is not None:
@@ -141,9 +140,8 @@ def _in_repository(terminal: Terminal, release: str, request: TakedownRequest) -
 def _history(
     terminal: Terminal, repo: str, branch: str, request: TakedownRequest, removal: Removal
 ) -> dict[str, Any]:
-    """Say what history still holds; purge it when asked to."""
+    """Print what the history still contains; purge it when asked to."""
     import tempfile
-    from dataclasses import asdict
 
     from sparkle.hub.takedown.history import History
     from sparkle.hub.takedown.purge import plan_purge, purge
@@ -156,7 +154,7 @@ def _history(
             for line in trace.lines():
                 terminal.say(line)
             if request.purge:
-                terminal.say("purge: planned in full once the samples are taken down")
+                terminal.say("purge: planned in full once the pairs are removed")
             elif trace.files:
                 terminal.say("history: --purge-history removes that for good")
             return {"history": asdict(trace)}
@@ -178,26 +176,26 @@ def _history(
 
 
 def _confirm(repo: str) -> None:
-    """Have the repository's name typed; anything else ends the command."""
+    """Ask for the repository's name; anything else ends the command."""
     text = f"This cannot be undone. Type {repo} to purge its history"
     if click.prompt(text, err=True, default="", show_default=False) != repo:
-        raise click.ClickException("not confirmed: the history was not purged; what was taken down is")
+        raise ConfigError("the purge was not confirmed: pairs were removed, the history was not purged")
 
 
 def _verdict(removal: Removal, name: str, *, dry_run: bool) -> str:
     if not removal.ids:
-        return f"{name}: nothing is left to take down; all of it was taken down before"
+        return f"{name}: nothing to remove; all of it was removed before"
     if dry_run:
         return f"{name}: nothing was changed (--dry-run)"
     return (
-        f"{name}: {len(removal.ids):,} pairs taken down\n"
+        f"{name}: {len(removal.ids):,} pairs removed\n"
         f"next: sparkle validate {name}\n"
-        "      a run that made them still has them; builds that replace this release leave them out"
+        "      the runs that made them still contain them; builds that replace this release leave them out"
     )
 
 
 def _say_plan(terminal: Terminal, removal: Removal, *, remote: bool = False) -> None:
-    """Tell a person what is going to be done."""
+    """Print what is going to be done."""
     from sparkle.builders.takedown.plan import cost_of
 
     if removal.ids:
@@ -207,18 +205,16 @@ def _say_plan(terminal: Terminal, removal: Removal, *, remote: bool = False) -> 
         if remote:
             terminal.say(f"bytes: {cost.read:,} to download, at most {cost.write:,} to upload")
     if removal.done:
-        terminal.say(f"note: {len(removal.done):,} of what was asked for was taken down before")
+        terminal.say(f"note: {len(removal.done):,} of these were removed before")
     if removal.shared:
         shown = ", ".join(removal.shared[:_SHOWN_IDS]) + (" ..." if len(removal.shared) > _SHOWN_IDS else "")
         terminal.say(
             f"note: {len(removal.shared):,} other pairs have the same sources and stay ({shown}); "
-            "--source takes them down as well"
+            "--source removes them as well"
         )
 
 
 def _removal_json(removal: Removal) -> dict[str, Any]:
-    from dataclasses import asdict
-
     from sparkle.builders.takedown.plan import cost_of
 
     return {

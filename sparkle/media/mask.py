@@ -73,6 +73,11 @@ def save_mask(path: Path, masks: Mask) -> None:
 def load_mask(source: str | Path | bytes) -> Mask:
     """Read the masks of a clip, upstream's or ours.
 
+    Example:
+        >>> path = sparkle.SOURCE_VIDEO_MASK.path("Sparkle_location_000000")
+        >>> sparkle.load_mask(f"releases/demo/{path}").shape
+        (9, 48, 64)
+
     Args:
         source: The npz file, or its bytes.
 

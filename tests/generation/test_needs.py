@@ -163,7 +163,7 @@ def test_nothing_heavy_is_imported():
 def test_a_configuration_that_cannot_be_read_is_said(tmp_path, text, problem):
     (tmp_path / "bad.toml").write_text(text)
     result = run("models", "--config", tmp_path / "bad.toml", "--json")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert problem in result.stderr
 
 

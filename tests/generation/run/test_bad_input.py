@@ -119,7 +119,7 @@ def test_a_bad_line_is_named_and_nothing_starts(clips, tmp_path, line, named):
     listing = tmp_path / "sources.jsonl"
     listing.write_text(f'{{"path": "first.mp4"}}\n{line}\n{{"path": "first.mp4"}}\n')
     result = generate(listing, tmp_path / "run")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert f"{listing}:2" in result.stderr
     assert named in result.stderr
     assert not (tmp_path / "run").exists()
@@ -146,7 +146,7 @@ def test_a_folder_that_holds_something_else_is_refused(clips, tmp_path):
     other.mkdir()
     (other / "thesis.tex").write_text("years of work")
     result = generate(clips["first"].path.parent, other)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "holds something else" in result.stderr
     assert "thesis.tex" in result.stderr
     assert [path.name for path in other.iterdir()] == ["thesis.tex"]
@@ -235,7 +235,7 @@ def test_an_unknown_backend_or_option_is_named(clips, tmp_path):
     config = tmp_path / "my.toml"
     config.write_text('name = "x"\n' + CAPABILITIES.replace('"classical"', '"oracle"', 1))
     result = generate(clips["first"].path.parent, tmp_path / "run", "--config", config)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "no such backend" in result.stderr
     assert "[backends.flow]" in result.stderr
     assert "classical" in result.stderr
@@ -274,7 +274,7 @@ def test_sources_and_run_stand_apart(clips, tmp_path, place):
     shutil.copy(clips["first"].path, sources / "first.mp4")
     out = {"inside": sources / "run", "same": sources, "around": tmp_path}[place]
     result = generate(sources, out)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "inside one another" in result.stderr
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["first.mp4", "sources"]
 
@@ -282,7 +282,7 @@ def test_sources_and_run_stand_apart(clips, tmp_path, place):
 def test_an_out_folder_that_cannot_be_made_is_an_error_not_a_traceback(clips, tmp_path):
     (tmp_path / "file").write_text("in the way")
     result = generate(clips["first"].path.parent, tmp_path / "file" / "run")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "file" in result.stderr
 
@@ -292,7 +292,7 @@ def test_a_file_name_that_is_not_utf_8_is_refused(clips, tmp_path):
     folder.mkdir()
     shutil.copy(clips["first"].path, os.fsencode(folder) + b"/caf\xe9.mp4")
     result = generate(folder, tmp_path / "run")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "not UTF-8" in result.stderr
     assert not (tmp_path / "run").exists()
 

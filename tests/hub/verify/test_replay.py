@@ -19,6 +19,7 @@ from sparkle.builders.reading.folder import FolderRemote
 from sparkle.generation.config import load_config
 from sparkle.generation.run.driver import generate
 from sparkle.generation.run.sources import ListedSource
+from sparkle.hub.verify.levels import verify_release
 from sparkle.hub.verify.place import Place, choose_samples
 from sparkle.hub.verify.report import (
     CONSISTENCY,
@@ -30,7 +31,6 @@ from sparkle.hub.verify.report import (
     VerifyOptions,
     VerifyReport,
 )
-from sparkle.hub.verify.verify import verify_release
 from sparkle.schemas import layout
 
 COMPOSED, GIVEN = "Sparkle_location_000000", "Sparkle_season_000000"
@@ -151,7 +151,7 @@ def test_other_versions_are_told_and_compared_by_bands(release: Path) -> None:
 def test_another_processor_stays_within_the_bands(made: Path) -> None:
     """OpenCV without its widest instructions, as on an older processor, in a process of its own."""
     code = (
-        "import sys, json; from sparkle.hub.verify.verify import verify_release\n"
+        "import sys, json; from sparkle.hub.verify.levels import verify_release\n"
         "from sparkle.hub.verify.report import VerifyOptions\n"
         "options = VerifyOptions(levels=('replay',), sample=2, workers=1)\n"
         "print(json.dumps(verify_release(sys.argv[1], options).to_json()))"
