@@ -21,7 +21,7 @@ from drawn_clips.synthetic import SubjectName, draw_clip
 from sparkle.generation.config import RunConfig, load_config
 from sparkle.generation.run.sources import inspect_source
 from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import Failed, Rejected, Sample, Work
+from sparkle.generation.steps.base import Failed, Rejected, SampleState, Work
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.records import Candidate, Record
 from sparkle.schemas.stages import STEP_NAMES
@@ -91,7 +91,7 @@ def run_chain(clip: Clip, run: Path, *, leave_out: frozenset[str] = frozenset())
     chain = Chain(run)
     with chain.timed("inspect"):
         source = inspect_source(clip.path, sha256_file(clip.path))
-    sample = Sample(Candidate(clip.id, source.sha256, clip.theme, clip.prompt), source)
+    sample = SampleState(Candidate(clip.id, source.sha256, clip.theme, clip.prompt), source)
     for name in STEP_NAMES:
         if name in leave_out:
             continue

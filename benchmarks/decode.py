@@ -42,12 +42,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from drawn_clips.synthetic import draw_clip
-from sparkle.builders.training.item import Recipe, make_item
+from sparkle.builders.training.item import Clip
 from sparkle.builders.training.kiwi import UnifiedDataset
 from sparkle.media.encode import Encoding
-from sparkle.media.view import SizeRules
-from sparkle.schemas.artifact import Artifact
-from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO
 
 MAX_PIXELS = {"720p": 921_600, "480p": 399_360}
@@ -150,18 +147,12 @@ def cpu_seconds() -> float:
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def recipe(max_pixels: int) -> Recipe:
-    """Whole clips at a size, two threads: one a clip."""
-    sizes = SizeRules(max_pixels, multiple_of=MULTIPLE)
-    return Recipe((SOURCE_VIDEO, EDITED_VIDEO), None, "start", sizes, "center", 0.0, "THWC", 0, 2)
-
-
 def ours(pair: list[bytes], max_pixels: int) -> list[Pixels]:
-    """A pair as a `PairDataset` makes it of bytes."""
-    kinds = (SOURCE_VIDEO, EDITED_VIDEO)
-    artifacts = [Artifact(format_id("location", 0), kind, "drawn", 0, 0, None) for kind in kinds]
-    item = make_item(recipe(max_pixels), list(zip(artifacts, pair, strict=True)), 0)
-    return [item[kind.name] for kind in kinds]
+    """A pair as a `PairDataset` makes it of bytes, with two threads: one per clip."""
+    names = (SOURCE_VIDEO.name, EDITED_VIDEO.name)
+    clip = Clip(window="start", max_pixels=max_pixels, multiple_of=MULTIPLE)
+    item = clip.decode(dict(zip(names, pair, strict=True)), threads=2)
+    return [item[name] for name in names]
 
 
 def kiwi_dataset(metadata: Path, max_pixels: int) -> UnifiedDataset:

@@ -29,12 +29,13 @@ import numpy.typing as npt
 
 from drawn_clips.synthetic import SubjectName, draw_clip
 from sparkle.generation.backends.classical.activity import Activity, measure_activity
-from sparkle.generation.backends.classical.filters import Box, bounding_box, opened, read_working
+from sparkle.generation.backends.classical.filters import Box, bounding_box, read_working
 from sparkle.generation.backends.classical.propagate import Flows, compute_flows, hard_mask, refine
 from sparkle.generation.backends.classical.subjects import find_subjects
 from sparkle.generation.backends.classical.tracker import follow
 from sparkle.generation.bait import majority_vote
 from sparkle.media.decode import decode
+from sparkle.media.morphology import opened
 
 Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]

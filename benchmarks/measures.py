@@ -30,13 +30,13 @@ import numpy as np
 import numpy.typing as npt
 
 from drawn_clips.synthetic import SubjectName, draw_clip
-from sparkle.generation.backends.classical.filters import dilate
 from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.config import load_config
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
 from sparkle.media.mask import save_mask
 from sparkle.media.measure_clip import measure_clip
+from sparkle.media.morphology import dilate
 from sparkle.schemas.records import MeasureRecord
 
 Image = npt.NDArray[np.uint8]

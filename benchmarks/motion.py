@@ -24,8 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from drawn_clips.synthetic import SubjectName, draw_clip
-from sparkle.generation.backends.classical.flow import CameraMotion, camera_motion
+from sparkle.generation.backends.classical.flow import camera_motion
 from sparkle.media.decode import decode
+from sparkle.schemas.records import FlowRecord
 from sparkle.schemas.rules import Thresholds
 
 Frames = npt.NDArray[np.uint8]
@@ -77,7 +78,7 @@ def main() -> None:
     )
 
 
-def _moves(motion: CameraMotion) -> bool:
+def _moves(motion: FlowRecord) -> bool:
     limits = Thresholds()
     return motion.long > limits.camera_long or motion.short > limits.camera_short
 

@@ -116,7 +116,7 @@ def main() -> None:
 
 def measure(hub: Hub, folder: Path, chosen: int) -> dict[str, float]:
     """The figures, for a release that is on the hub."""
-    choice = ["--where", f"edited_video>={_SCORE}", "--limit", chosen]
+    choice = ["--min", f"edited_video={_SCORE}", "--limit", chosen]
     hub.counters("DELETE")
     start = time.perf_counter()
     said = json.loads(hub.python(_COMMAND, "pull", REPO, *choice, "--out", folder / "out", "--json"))

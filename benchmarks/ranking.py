@@ -36,7 +36,6 @@ import numpy.typing as npt
 
 from drawn_clips.synthetic import SubjectName, draw_clip
 from sparkle.generation.backends.classical.composite import composite_frame, fit_harmony
-from sparkle.generation.backends.classical.filters import dilate
 from sparkle.generation.backends.classical.image_scorer import ScoredFrame, score_edit, score_frame
 from sparkle.generation.backends.classical.propagate import soft_alpha
 from sparkle.generation.backends.classical.quality import later_index
@@ -44,6 +43,7 @@ from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.config import load_config
 from sparkle.media.decode import decode
 from sparkle.media.frames import score_indices
+from sparkle.media.morphology import dilate
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -182,9 +182,9 @@ def _score(edit: Edit, frames: Image, seconds: dict[str, list[float]]) -> tuple[
     """The score as a video and as a first-frame edit."""
     start = time.perf_counter()
     parts = (edit.sources, frames, edit.masks, frames[FRAMES:], edit.masks[FRAMES:])
-    scores = [score_frame(ScoredFrame(*part), edit.name) for part in zip(*parts, strict=False)]
+    scores = [score_frame(ScoredFrame(*part)) for part in zip(*parts, strict=False)]
     between = time.perf_counter()
-    first = score_edit(edit.sources[1], frames[1], edit.masks[1], edit.name)
+    first = score_edit(edit.sources[1], frames[1], edit.masks[1])
     seconds["video"].append(between - start)
     seconds["edit"].append(time.perf_counter() - between)
     return float(np.mean([score.O_score for score in scores])), first.overall

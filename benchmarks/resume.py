@@ -94,10 +94,11 @@ def resume(release: Path, workers: int) -> float:
     from torch.utils.data import DataLoader
 
     from sparkle.builders.training.dataset import PairDataset
+    from sparkle.builders.training.item import Clip
     from sparkle.builders.training.tensors import collate
 
     start = time.perf_counter()
-    pairs = PairDataset(release, frames=FRAMES, min_scores={"edited_video": 8.5}, threads=2)
+    pairs = PairDataset(release, clip=Clip(frames=FRAMES), min_scores={"edited_video": 8.5}, threads=2)
     sampler = pairs.sampler(batch_size=2, bucket_by=("height", "width"))
     sampler.resume({"seed": 0, "rows": len(pairs), "epoch": 3, "position": len(pairs) // 4 * 2})
     loader = DataLoader(pairs, batch_sampler=sampler, collate_fn=collate, num_workers=workers)
@@ -110,9 +111,10 @@ def resume(release: Path, workers: int) -> float:
 def look_up(release: Path) -> float:
     """Megabytes that a process has for itself after it looked up rows all over the tables."""
     from sparkle.builders.training.dataset import PairDataset
+    from sparkle.builders.training.item import Clip
 
     before = _private_mb()
-    pairs = PairDataset(release, frames=FRAMES).parts[0]
+    pairs = PairDataset(release, clip=Clip(frames=FRAMES)).parts[0]
     for row in range(0, len(pairs), max(1, len(pairs) // 1000)):
         assert pairs.prompt(row)
         assert pairs.artifact(row, SOURCE_VIDEO).size

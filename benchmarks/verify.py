@@ -49,7 +49,7 @@ BLOCK = 8 << 20  # bytes drawn, or hashed, at a time
 OURS = """
 import sys
 from sparkle.hub.verify.report import VerifyOptions
-from sparkle.hub.verify.verify import verify_release
+from sparkle.hub.verify.levels import verify_release
 report = verify_release(sys.argv[1], VerifyOptions(levels=("integrity",)))
 assert report.ok and report.levels[0].status == "proved", report
 """

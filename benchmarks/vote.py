@@ -14,13 +14,13 @@ import argparse
 import json
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.bait import PackedVote
+from sparkle.generation.bait import packed_majority
 
 PASSES = 11
 SHAPE = (81, 720, 1280)
@@ -38,14 +38,6 @@ def packed_passes() -> list[Bits]:
     disc = (x - width // 2) ** 2 + (y - height // 2) ** 2 < 200**2
     bits = np.packbits(np.broadcast_to(disc, SHAPE))
     return [np.roll(bits, shift * width // 8 + shift % 3) for shift in range(PASSES)]
-
-
-def vote(passes: Iterable[Bits]) -> Bits:
-    """Ours."""
-    box = PackedVote(SHAPE)
-    for bits in passes:
-        box.add_packed(bits)
-    return box.majority_packed()
 
 
 def uint8_vote(passes: list[Masks]) -> Masks:
@@ -79,10 +71,10 @@ def main() -> None:
     options = parser.parse_args()
     packed = packed_passes()
     tracemalloc.start()
-    vote(packed)
+    packed_majority(packed)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    seconds, ours = _best(lambda: vote(packed), REPEATS)
+    seconds, ours = _best(lambda: packed_majority(packed), REPEATS)
     stack = np.stack([np.unpackbits(bits).reshape(SHAPE).view(np.bool_) for bits in packed])
     uint8_seconds, counted = _best(lambda: uint8_vote(list(stack)), REPEATS)
     naive_seconds, summed = _best(lambda: naive_vote(stack), 1)

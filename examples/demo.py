@@ -9,7 +9,7 @@
 - A folder with a `clips.jsonl` (lines with `source`, `theme`, `prompt`) is read by it; any other folder is
   taken as it is, in theme location.
 - The release is published to a hub of this machine, read there and proved (`rehearsal.py`).
-- It runs the same commands that you would type and prints each. Run again, it continues.
+- It prints and runs the commands that you would type. Run it again, and it continues.
 """
 
 from __future__ import annotations
@@ -22,14 +22,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rehearsal import rehearse, run  # it stands beside this file
+import cv2
+from rehearsal import rehearse, run  # the file beside this one
 
 from drawn_clips.sheet import contact_sheet
 from drawn_clips.synthetic import draw_clip
-from sparkle._files import atomic_path
-from sparkle.media.images import write_png
-from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_line
+from sparkle import EDITED_VIDEO, SOURCE_VIDEO, SOURCE_VIDEO_MASK, VIDEO_CANNY
 
 # Name, seed, subject, camera: enough to see variety, few enough for a coffee.
 DRAWN = (
@@ -74,7 +72,7 @@ def main() -> None:
 
 
 def _start_afresh_for_other_clips(out: Path, clips: str) -> None:
-    """Remove what the demo made of other clips: a run continues, and would hold both."""
+    """Remove what the demo made of other clips: a run continues, and would contain both."""
     note = out / ".clips"
     if note.exists() and note.read_text("utf-8") != clips:
         for name in ("run", "release", "sheets", "preview", "hub"):
@@ -87,8 +85,8 @@ def _drawn(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, seed, subject, camera in DRAWN:
         if not (folder / name).exists():
-            with atomic_path(folder / name) as path:
-                draw_clip(path, seed=seed, subject=subject, camera=camera)
+            draw_clip(folder / f".new-{name}", seed=seed, subject=subject, camera=camera)
+            (folder / f".new-{name}").rename(folder / name)  # whole or not there
     (folder / "broken.mp4").write_bytes(b"this is text that is called .mp4\n")
     return folder
 
@@ -98,20 +96,11 @@ def _listed(clips: Path, out: Path) -> Path:
     listing = clips / "clips.jsonl"
     if not listing.exists():
         return clips
-    lines = [json.loads(line) for line in listing.read_text("utf-8").splitlines()]
     sources = out / "sources.jsonl"
-    sources.write_bytes(
-        b"".join(
-            dump_line(
-                {
-                    "path": str((clips / line["source"]).resolve()),
-                    "theme": line["theme"],
-                    "prompt": line["prompt"],
-                }
-            )
-            for line in lines
-        )
-    )
+    with sources.open("w", encoding="utf-8") as file:
+        for line in map(json.loads, listing.read_text("utf-8").splitlines()):
+            path = str((clips / line["source"]).resolve())
+            file.write(json.dumps({"path": path, "theme": line["theme"], "prompt": line["prompt"]}) + "\n")
     return sources
 
 
@@ -121,17 +110,10 @@ def _draw_sheets(run: Path, release: Path, folder: Path) -> None:
     for metadata in sorted(release.glob("prompts/*_metadata.jsonl")):
         for line in metadata.read_text("utf-8").splitlines():
             sample = json.loads(line)
-            parts = [
-                run / kind.path(sample["id"])
-                for kind in (
-                    layout.SOURCE_VIDEO,
-                    layout.EDITED_VIDEO,
-                    layout.SOURCE_VIDEO_MASK,
-                    layout.VIDEO_CANNY,
-                )
-            ]
+            kinds = (SOURCE_VIDEO, EDITED_VIDEO, SOURCE_VIDEO_MASK, VIDEO_CANNY)
+            parts = [run / kind.path(sample["id"]) for kind in kinds]
             sheet = contact_sheet(*parts, title=sample["id"], prompt=sample["prompt"])
-            write_png(folder / f"{sample['id']}.png", sheet)
+            cv2.imwrite(str(folder / f"{sample['id']}.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     print(f"\nContact sheets (source, edited, mask, edges): {folder}/*.png")
 
 

@@ -2,27 +2,24 @@
 
     python examples/pick_by_score.py [RELEASE|INDEX|owner/name]
 
-Without a release it draws a dozen tiny pairs in upstream's layout, as the public release has them, and
-indexes that folder first: what `sparkle index` does to the real tars, local ones or those on the Hub.
+Without a release it draws a dozen tiny pairs in upstream's layout, as in the public release, and indexes that
+folder first with `sparkle index`, which works the same on the real tars, on your disk or on the Hub.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
+import av
 import numpy as np
 
-from sparkle import open_pairs, open_source
-from sparkle.builders.upstream.indexing import index_upstream
-from sparkle.media.encode import VideoWriter
-from sparkle.schemas import layout
-from sparkle.schemas.ids import format_id
-from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO
+from sparkle import EDITED_VIDEO, SOURCE_VIDEO, open_pairs, open_source
 
 
 def pick(where: str) -> None:
@@ -31,7 +28,7 @@ def pick(where: str) -> None:
     scores = pairs.column("edited_video_score").to_pylist()
     print(f"{len(pairs)} pairs of {pairs.name} score 9 or more")
 
-    source = open_source(where)
+    source = open_source(pairs.where)
     for row in range(min(3, len(pairs))):
         before, after = (source.read(pairs.artifact(row, kind)) for kind in (SOURCE_VIDEO, EDITED_VIDEO))
         print(f"{pairs.ids[row]}  {scores[row]:.2f}  {pairs.frames[row]} frames of", end=" ")
@@ -44,15 +41,15 @@ def pick(where: str) -> None:
 
 def draw_upstream(folder: Path, count: int = 12) -> None:
     """Write a table of pairs, the scores of their edited videos, and two tars."""
-    ids = [format_id("location", 5 * index) for index in range(count)]
+    ids = [f"Sparkle_location_{5 * index:06d}" for index in range(count)]
     prompts = [f"Shift the background to rooftop {index} at dusk." for index in range(count)]
     (folder / "prompts").mkdir(parents=True)
-    with (folder / layout.prompts_csv("location")).open("w", newline="") as file:
+    with (folder / "prompts/location_train.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["prompt", "src_video", "tgt_video", "task"])
         for sample_id, prompt in zip(ids, prompts, strict=True):
             rows.writerow([prompt, SOURCE_VIDEO.path(sample_id), EDITED_VIDEO.path(sample_id), sample_id])
-    judged = folder / layout.record_file("location", "video_score")
+    judged = folder / "intermediate_data/location/edited_video_score.jsonl"
     judged.parent.mkdir(parents=True)
     with judged.open("w") as file:
         for index, (sample_id, prompt) in enumerate(zip(ids, prompts, strict=True)):
@@ -75,16 +72,26 @@ def draw_upstream(folder: Path, count: int = 12) -> None:
 
 
 def _draw_video(path: Path, colour: int) -> None:
-    with VideoWriter(path, width=96, height=64) as video:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=16)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         for index in range(9):
-            video.write(np.full((64, 96, 3), (colour, 8 * index, 128), np.uint8))
+            frame = np.full((64, 96, 3), (colour, 8 * index, 128), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def main() -> None:
+    """Pick from the release that was named, or from one that is drawn."""
+    if sys.argv[1:]:
+        pick(sys.argv[1])
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        draw_upstream(Path(temporary) / "Sparkle")
+        command = [sys.executable, "-m", "sparkle", "index", "Sparkle", "--out", "index"]
+        subprocess.run(command, cwd=temporary, check=True)
+        pick(f"{temporary}/index")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        pick(sys.argv[1])
-    else:
-        with tempfile.TemporaryDirectory() as temporary:
-            draw_upstream(Path(temporary) / "Sparkle")
-            index_upstream(Path(temporary) / "Sparkle", Path(temporary) / "index")
-            pick(f"{temporary}/index")
+    main()

@@ -2,10 +2,10 @@
 
     python examples/rehearsal.py build/demo/release --out build/demo
 
-- It starts `sparkle-hub serve` on a free port, with what it holds in OUT/hub, and stops it at the end.
-- It runs the same commands that you would type for the Hub itself and prints each; only `HF_ENDPOINT` and
-  `HF_TOKEN` make the difference.
-- Run again, it continues: what the hub has is not sent again.
+- It starts `sparkle-hub serve` on a free port, with its data in OUT/hub, and stops it at the end.
+- It prints and runs the commands that you would type for the Hub itself; only `HF_ENDPOINT` and `HF_TOKEN`
+  make the difference.
+- Run it again, and it continues: what the hub has is not sent again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("release", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="Where the hub and its client keep things.")
+    parser.add_argument("--out", type=Path, required=True, help="Folder for the hub and its client.")
     options = parser.parse_args()
     rehearse(options.release, options.out)
 
@@ -55,7 +55,7 @@ def rehearse(release: Path, out: Path) -> None:
 @contextmanager
 def _hub(root: Path, home: Path) -> Iterator[dict[str, str]]:
     """Serve a hub; yields the environment in which a client takes it for the Hub."""
-    # The client remembers what a hub has: of one that is started on another port it remembers nothing right.
+    # The client remembers what a hub has by its address, and this one has another port each time.
     shutil.rmtree(home, ignore_errors=True)
     words = ["serve", "--root", str(root), "--port", "0", "--reset-tokens", "--json"]
     print(f"\n$ sparkle-hub {' '.join(words)} &", flush=True)
@@ -63,7 +63,7 @@ def _hub(root: Path, home: Path) -> Iterator[dict[str, str]]:
         try:
             line = server.stdout.readline() if server.stdout else ""
             if not line:
-                raise SystemExit("the hub did not start; what it said stands above")
+                raise SystemExit("the hub did not start; see its message above")
             told = json.loads(line)
             print(f"export HF_ENDPOINT={told['url']} HF_TOKEN=...", flush=True)
             yield {

@@ -1,9 +1,9 @@
-"""Train a small model on pairs of a release, and go on where it was stopped.
+"""Train a small model on pairs of a release, and resume where it was stopped.
 
     python examples/train_loop.py RELEASE [--checkpoint FOLDER] [--epochs 1] [--workers 2]
 
-RELEASE is a release's or an index's folder, or owner/name[@revision] on a Hub. Stop it at any moment and
-start the same command again: it goes on with the samples that it had not trained on, also with another number
+RELEASE is the folder of a release or an index, or owner/name[@revision] on a Hub. Stop it at any moment and
+run the same command again: it goes on with the samples that it had not trained on, also with another number
 of workers. The model is a stand-in of three layers; put yours in its place.
 """
 
@@ -17,8 +17,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from sparkle import PairDataset
-from sparkle.builders.training.tensors import collate
+from sparkle import Clip, PairDataset, collate
 
 
 def main() -> None:
@@ -27,20 +26,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("release", help="A folder, or owner/name[@revision] on a Hub.")
-    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint"), help="Where weights are kept.")
-    parser.add_argument("--epochs", type=int, default=1, help="How often every pair is seen.")
-    parser.add_argument("--workers", type=int, default=2, help="Processes that decode.")
-    parser.add_argument("--frames", type=int, default=5, help="Frames of a window.")
-    parser.add_argument("--max-pixels", type=int, default=64 * 64, help="The most pixels of a frame.")
+    parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint"), help="Folder of the weights.")
+    parser.add_argument("--epochs", type=int, default=1, help="Number of epochs.")
+    parser.add_argument("--workers", type=int, default=2, help="Number of processes that decode.")
+    parser.add_argument("--frames", type=int, default=5, help="Number of frames per sample.")
+    parser.add_argument("--max-pixels", type=int, default=64 * 64, help="Most pixels of a frame.")
     options = parser.parse_args()
 
     # float32 (3, T, H, W) in [-1, 1]; the mask, (1, T, H, W), has the same window, box and mirror image.
     pairs = PairDataset(
         options.release,
+        clip=Clip(frames=options.frames, max_pixels=options.max_pixels, flip=0.5),
         streams=("source_video", "edited_video", "source_video_mask"),
-        frames=options.frames,
-        max_pixels=options.max_pixels,
-        flip=0.5,
         tensors="CTHW",
         seed=0,
     )

@@ -3,9 +3,9 @@
     sparkle build RUN --out RELEASE --webdataset
     python examples/webdataset_loop.py RELEASE [--workers 2]
 
-Paired shards hold all streams of a sample side by side, so whoever has a webdataset pipeline keeps it. What
-they do not give is exact resuming and mixing by weight: for these, and without a second copy of the videos,
-see train_loop.py.
+Paired shards contain all streams of a sample side by side, so you keep your webdataset pipeline. They do not
+give you exact resumption or mixing by weight: for these, and without a second copy of the videos, see
+train_loop.py.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ import torch
 import webdataset
 from torch.utils.data import DataLoader
 
-from sparkle import load_mask
-from sparkle.media.container import open_video
-from sparkle.media.view import SizeRules, fit, look, read_window
+from sparkle import Clip
 
-FRAMES = 5
-SIZES = SizeRules(max_pixels=64 * 64)
+CLIP = Clip(frames=5, window="start", max_pixels=64 * 64)
+# Extension in the shards -> the kind of artifact that it is.
+STREAMS = {"src.mp4": "source_video", "tgt.mp4": "edited_video", "mask.npz": "source_video_mask"}
 
 
 def main() -> None:
@@ -32,7 +31,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("release", type=Path, help="A release that was built with --webdataset.")
-    parser.add_argument("--workers", type=int, default=2, help="Processes that decode.")
+    parser.add_argument("--workers", type=int, default=2, help="Number of processes that decode.")
     options = parser.parse_args()
     shards = [str(path) for path in sorted((options.release / "webdataset").glob("*.tar"))]
     if not shards:
@@ -48,19 +47,10 @@ def main() -> None:
 
 
 def decode(sample: dict[str, Any]) -> dict[str, Any]:
-    """Bytes of a sample as tensors: uint8 (T, H, W, 3), the mask bool (T, H, W)."""
-    views = []
-
-    def view(width: int, height: int) -> Any:
-        views.append(fit(width, height, SIZES))
-        return views[0]  # one view for all streams
-
-    tensors = {}
-    for name in ("src", "tgt"):
-        with open_video(sample[f"{name}.mp4"], threads=1) as video:
-            tensors[name] = torch.from_numpy(read_window(video, 0, FRAMES, view))
-    tensors["mask"] = torch.from_numpy(look(load_mask(sample["mask.npz"])[:FRAMES], views[0]))
-    return {"id": sample["__key__"], **tensors}
+    """Decode a sample's bytes as tensors: uint8 (T, H, W, 3), the mask bool (T, H, W), aligned."""
+    streams = {kind: sample[extension] for extension, kind in STREAMS.items()}
+    item = CLIP.decode(streams, sample["__key__"])
+    return {"id": sample["__key__"], **{kind: torch.from_numpy(item[kind]) for kind in streams}}
 
 
 if __name__ == "__main__":

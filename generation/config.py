@@ -105,7 +105,7 @@ class RunConfig(Record):
     thresholds: Thresholds = field(default_factory=Thresholds)
 
     def backend_table(self, capability: str) -> dict[str, Any]:
-        """The table of a capability: `name` and options."""
+        """Return the table of a capability: `name` and options."""
         return self.backends[capability]
 
 
@@ -122,7 +122,7 @@ def load_config(path: Path | None) -> RunConfig:
 
 
 def parse_config(text: str, *, where: str) -> RunConfig:
-    """A configuration from TOML text; raises ConfigError that names the table and key."""
+    """Return a configuration from TOML text; raises ConfigError that names the table and key."""
     try:
         table = tomllib.loads(text)
         config = RunConfig.from_json(table)

@@ -2,7 +2,7 @@
 
 - `taxonomy.toml` holds it: theme -> subtheme -> scenes, for the four themes that have keywords, in
   the paper's proportions (about 22 subthemes, about 100 scenes). The scenes are our own.
-  `read_taxonomy` refuses a file that breaks the form which the file's head describes.
+  `parse_taxonomy` refuses a file that breaks the form which the file's head describes.
 - A keyword is `subtheme: scene` (upstream's `chosen_keyword`), unique within its theme.
 - A clause of a scene has its verb in two forms, so that a grammar can write "where grass sways" and
   "with grass swaying" without guessing at English.
@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from sparkle.schemas.canonical import sha256_bytes
@@ -51,7 +50,7 @@ _FUNCTION_WORDS = frozenset(
 
 
 @dataclass(frozen=True)
-class Scene:
+class TaxonomyScene:
     """One scene that a background can become.
 
     Attributes:
@@ -86,10 +85,10 @@ class Scene:
 class Taxonomy:
     """The scenes of the four themes, in the order of the file."""
 
-    all_scenes: tuple[Scene, ...]
+    all_scenes: tuple[TaxonomyScene, ...]
 
-    def scenes(self, theme: str) -> tuple[Scene, ...]:
-        """The scenes of a theme; none for `openve3m`.
+    def scenes(self, theme: str) -> tuple[TaxonomyScene, ...]:
+        """Return the scenes of a theme; none for `openve3m`.
 
         Raises:
             ConfigError: the theme is not one of `THEMES`.
@@ -99,67 +98,28 @@ class Taxonomy:
         return tuple(scene for scene in self.all_scenes if scene.theme == theme)
 
     def subthemes(self, theme: str) -> tuple[str, ...]:
-        """The subthemes of a theme; raises ConfigError as `scenes` does."""
+        """Return the subthemes of a theme; raises ConfigError as `scenes` does."""
         return tuple(dict.fromkeys(scene.subtheme for scene in self.scenes(theme)))
-
-    def find(self, theme: str, keyword: str) -> Scene:
-        """The scene of a keyword.
-
-        Raises:
-            ConfigError: the theme has no such keyword, or is not one of `THEMES`.
-        """
-        for scene in self.scenes(theme):
-            if scene.keyword == keyword:
-                return scene
-        raise ConfigError(
-            "no such scene in the taxonomy",
-            got=f"{keyword!r} in {theme}",
-            wanted="'subtheme: scene' of one of its scenes",
-            fix="use a keyword of generation/taxonomy.toml",
-        )
-
-    @staticmethod
-    def split_keyword(keyword: str) -> tuple[str, str]:
-        """Subtheme and scene of any keyword, upstream's own included.
-
-        Raises:
-            ConfigError: the keyword is not `subtheme: scene`.
-        """
-        subtheme, colon, scene = keyword.partition(": ")
-        if not (colon and subtheme.strip() and scene.strip()):
-            raise ConfigError("not a keyword", got=repr(keyword), wanted="'subtheme: scene'")
-        return subtheme, scene
 
 
 @cache
 def load_taxonomy() -> Taxonomy:
-    """The packaged taxonomy, read once a process."""
-    return _parse(
-        files("sparkle.generation").joinpath("taxonomy.toml").read_bytes(), "generation/taxonomy.toml"
-    )
+    """Return the packaged taxonomy, read once per process."""
+    return parse_taxonomy(_packaged(), where="generation/taxonomy.toml")
 
 
 @cache
 def taxonomy_sha256() -> str:
-    """Content hash of the packaged taxonomy: what is composed from it is made again when it changes."""
-    return sha256_bytes(files("sparkle.generation").joinpath("taxonomy.toml").read_bytes())
+    """Return the hash of the packaged taxonomy: what is composed from it is made again when it changes."""
+    return sha256_bytes(_packaged())
 
 
-def read_taxonomy(path: Path) -> Taxonomy:
-    """The taxonomy in a TOML file.
-
-    Raises:
-        ConfigError: the file cannot be read, is not TOML, or breaks the form of `taxonomy.toml`.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError("cannot read the taxonomy", got=error.strerror, where=path) from None
-    return _parse(data, str(path))
+def _packaged() -> bytes:
+    return files("sparkle.generation").joinpath("taxonomy.toml").read_bytes()
 
 
-def match_prompt(theme: str, prompt: str) -> Scene | None:
-    """The scene of a theme that a prompt is about, or None when none is near enough.
+def match_prompt(theme: str, prompt: str) -> TaxonomyScene | None:
+    """Return the scene of a theme that a prompt is about, or None when none is near enough.
 
     A scene's overlap is the sum, over the words that it shares with the prompt, of the word's weight
     (`KEYWORD_WEIGHT`, `SETTING_WEIGHT` or `CLAUSE_WEIGHT`, the highest that applies) times its rarity:
@@ -184,8 +144,8 @@ def match_prompt(theme: str, prompt: str) -> Scene | None:
 
 
 @cache
-def _word_worth() -> Mapping[Scene, Mapping[str, float]]:
-    """What each word of each scene adds to its overlap."""
+def _word_worth() -> Mapping[TaxonomyScene, Mapping[str, float]]:
+    """Return what each word of each scene adds to its overlap."""
     weights = {scene: _word_weights(scene) for scene in load_taxonomy().all_scenes}
     holders = Counter(word for words in weights.values() for word in words)
     scale = math.log(len(weights))
@@ -196,12 +156,12 @@ def _word_worth() -> Mapping[Scene, Mapping[str, float]]:
 
 
 def _content_words(text: str) -> list[str]:
-    """The distinct words of a text that can tell a scene, sorted (sums depend on the order)."""
+    """Return the distinct words of a text that can tell a scene, sorted (sums depend on the order)."""
     words = set(_WORD.findall(text.lower())) - _FUNCTION_WORDS
     return sorted({word[:-1] if len(word) > 3 and re.search("[^s]s$", word) else word for word in words})
 
 
-def _word_weights(scene: Scene) -> dict[str, float]:
+def _word_weights(scene: TaxonomyScene) -> dict[str, float]:
     clauses = " ".join(scene.moves + scene.moves_finite + scene.light + scene.light_finite)
     weights = dict.fromkeys(_content_words(clauses), CLAUSE_WEIGHT)
     weights |= dict.fromkeys(_content_words(scene.setting), SETTING_WEIGHT)
@@ -219,7 +179,12 @@ class _Entry:
     place: str = "in"
 
 
-def _parse(data: bytes, where: str) -> Taxonomy:
+def parse_taxonomy(data: bytes, *, where: str) -> Taxonomy:
+    """Return the taxonomy of a TOML file.
+
+    Raises:
+        ConfigError: it is not TOML, or breaks the form that the packaged file's head describes.
+    """
     try:
         table = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -227,16 +192,16 @@ def _parse(data: bytes, where: str) -> Taxonomy:
     if set(table) != set(TAXONOMY_THEMES):
         themes = ", ".join(TAXONOMY_THEMES)
         raise ConfigError("not the themes of a taxonomy", got=", ".join(table), wanted=themes, where=where)
-    scenes: dict[tuple[str, str], Scene] = {}
+    scenes: dict[tuple[str, str], TaxonomyScene] = {}
     for theme in TAXONOMY_THEMES:
         for scene in _theme_scenes(theme, table[theme], where):
             if (theme, scene.keyword) in scenes:
-                raise ConfigError("a keyword stands twice", got=scene.keyword, where=f"{where}: {theme}")
+                raise ConfigError("a keyword occurs twice", got=scene.keyword, where=f"{where}: {theme}")
             scenes[theme, scene.keyword] = scene
     return Taxonomy(tuple(scenes.values()))
 
 
-def _theme_scenes(theme: str, subthemes: Any, where: str) -> Iterator[Scene]:
+def _theme_scenes(theme: str, subthemes: Any, where: str) -> Iterator[TaxonomyScene]:
     if not isinstance(subthemes, dict) or not subthemes:
         wanted = f"[[{theme}.<subtheme>]]"
         raise ConfigError(
@@ -252,7 +217,7 @@ def _theme_scenes(theme: str, subthemes: Any, where: str) -> Iterator[Scene]:
             yield _scene(theme, subtheme, entry, f"{table}/{number}")
 
 
-def _scene(theme: str, subtheme: str, value: Any, where: str) -> Scene:
+def _scene(theme: str, subtheme: str, value: Any, where: str) -> TaxonomyScene:
     try:
         entry = load_fields(_Entry, value, where)
     except RecordError as error:
@@ -264,7 +229,7 @@ def _scene(theme: str, subtheme: str, value: Any, where: str) -> Scene:
         raise ConfigError("not a place", got=repr(entry.place), wanted=wanted, where=f"{where}/place")
     moves = _clauses(entry.moves, 2, 4, f"{where}/moves")
     light = _clauses(entry.light, 1, 2, f"{where}/light")
-    return Scene(
+    return TaxonomyScene(
         theme=theme,
         subtheme=subtheme,
         name=entry.name,
@@ -278,7 +243,7 @@ def _scene(theme: str, subtheme: str, value: Any, where: str) -> Scene:
 
 
 def _clauses(texts: tuple[str, ...], fewest: int, most: int, where: str) -> list[tuple[str, str]]:
-    """The participial and the finite form of each clause."""
+    """Return the participial and the finite form of each clause."""
     if not fewest <= len(texts) <= most:
         raise ConfigError(
             "too few or too many clauses", got=len(texts), wanted=f"{fewest} to {most}", where=where
@@ -296,7 +261,7 @@ def _clauses(texts: tuple[str, ...], fewest: int, most: int, where: str) -> list
 
 
 def _require_plain_words(text: str, where: str) -> None:
-    """Words with one space between and no mark that would break a keyword, a list or a sentence."""
+    """Refuse other than words with one space between; marks would break a keyword, a list or a sentence."""
     if _PLAIN_WORDS.fullmatch(text) is None:
         wanted = "words with one space between, without , . : ;"
         raise ConfigError("not plain words", got=repr(text), wanted=wanted, where=where)

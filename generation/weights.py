@@ -2,7 +2,7 @@
 
 - A repository's revision is resolved to the commit that it names, which is what is loaded, what goes to
   fingerprints and what the provenance records. A commit is taken as it is; a branch or tag asks the Hub
-  once a process, or the local cache where the Hub cannot be reached.
+  once per process, or the local cache where the Hub cannot be reached.
 - A folder's revision is a hash over its files (remembered like those of artifacts: hashed once), so moving
   it changes nothing and changing a byte does. Its path is in the configuration alone.
 - A model that is not there or that its licence gates is an error that says where to accept or fetch it.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,7 +46,7 @@ class Weights:
     @property
     def name(self) -> str:
         """The repository, or the folder's own name: no path of this machine."""
-        return self._folder.resolve().name if self._folder.is_dir() else self.model
+        return self._folder.resolve().name if self.is_folder else self.model
 
     @property
     def commit(self) -> str:
@@ -55,7 +55,7 @@ class Weights:
         Raises:
             ConfigError: there is no such model, or it cannot be had.
         """
-        if self._folder.is_dir():
+        if self.is_folder:
             if self.revision is not None:
                 raise ConfigError(
                     "a folder has no revision: its content is hashed", got=self.revision, where=self.model
@@ -68,11 +68,11 @@ class Weights:
         return _repository_commit(self)
 
     def pinned(self, option: str) -> dict[str, Any]:
-        """The commit as the value of the option that names the revision; nothing for a folder."""
-        return {} if self._folder.is_dir() else {option: self.commit}
+        """Return the commit as the value of the option that names the revision; nothing for a folder."""
+        return {} if self.is_folder else {option: self.commit}
 
     def load(self, loader: Callable[..., T], **options: Any) -> T:
-        """What a `from_pretrained` gives for these weights.
+        """Return what a `from_pretrained` gives for these weights.
 
         Args:
             loader: A class's `from_pretrained`.
@@ -81,19 +81,25 @@ class Weights:
         Raises:
             ConfigError: the model cannot be had or read; the error names repository, revision and licence.
         """
-        from safetensors import SafetensorError
-
         commit = self.commit
-        try:
-            if self._folder.is_dir():
+        with self.errors():
+            if self.is_folder:
                 return loader(str(self._folder), local_files_only=True, **options)
             return loader(self.model, revision=commit, **options)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn the errors of libraries that fetch or read these weights into a ConfigError."""
+        from safetensors import SafetensorError
+
+        try:
+            yield
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise self.problem(error) from None
 
     def problem(self, error: BaseException) -> ConfigError:
-        """An error of the Hub, or of loading, as one that says what to do."""
-        if self._folder.is_dir():
+        """Return an error of the Hub, or of loading, as one that says what to do."""
+        if self.is_folder:
             return ConfigError(
                 "the model cannot be loaded", got=_first_line(error), wanted=_WANTED, where=self.model
             )
@@ -106,6 +112,11 @@ class Weights:
             fix="accept the licence on that page if it asks for it and log in with `hf auth login`; or give "
             "the folder of a copy as `model` and leave `revision` out",
         )
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether they are in a folder; an empty name is not the working folder's."""
+        return bool(self.model) and self._folder.is_dir()
 
     @property
     def _folder(self) -> Path:
@@ -141,7 +152,7 @@ def _repository_commit(weights: Weights) -> str:
 
 
 def _explain(error: BaseException) -> str:
-    """What kept the Hub from giving a model: the libraries wrap its errors in their own."""
+    """Return what kept the Hub from giving a model: the libraries wrap its errors in their own."""
     from huggingface_hub import errors
 
     kinds: dict[type[Exception], str] = {  # a gated repository is also one that is not found

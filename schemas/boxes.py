@@ -11,10 +11,14 @@ BOX_RANGE = 1000  # Qwen3-VL's convention (upstream card)
 
 
 def bbox_to_pixels(bbox: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
-    """A `bbox_2d` of the groundings in pixels.
+    """Convert a `bbox_2d` of the groundings to pixels.
 
     The arithmetic is that of the snippet on upstream's card: rounded towards zero, clamped to the frame,
     corners in order.
+
+    Example:
+        >>> sparkle.bbox_to_pixels([447, 27, 765, 998], width=1280, height=720)
+        (572, 19, 979, 718)
 
     Args:
         bbox: x1, y1, x2, y2 in [0, 1000] of the frame's width and height.

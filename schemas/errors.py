@@ -13,7 +13,14 @@ from typing import Any
 
 
 class SparkleError(Exception):
-    """What went wrong, in parts.
+    """What went wrong, in parts. Every error that is the user's to resolve is one.
+
+    Example:
+        >>> try:
+        ...     sparkle.open_pairs("releases/demo", ["winter"])
+        ... except sparkle.SparkleError as error:
+        ...     print(error.problem, "-", error.got)
+        it has no such theme - winter
 
     Args:
         problem: One sentence: what is wrong.
@@ -58,7 +65,15 @@ def _rebuild(kind: type[SparkleError], parts: dict[str, str]) -> SparkleError:
 
 
 class ConfigError(SparkleError):
-    """A configuration file or option that cannot be used."""
+    """A configuration file or an option that is invalid.
+
+    Example:
+        >>> try:
+        ...     sparkle.Clip(frames=0)
+        ... except sparkle.ConfigError as error:
+        ...     print(error.problem, "-", error.wanted)
+        invalid frames - at least 1, or None for whole clips
+    """
 
 
 class SourceListError(SparkleError):
@@ -70,7 +85,15 @@ class RunError(SparkleError):
 
 
 class ReleaseError(SparkleError):
-    """A release that cannot be written or read."""
+    """A release that cannot be written or read.
+
+    Example:
+        >>> try:
+        ...     sparkle.validate("releases/nowhere")
+        ... except sparkle.ReleaseError as error:
+        ...     print(error.problem)
+        not a release
+    """
 
 
 class ArtifactError(ReleaseError):
@@ -82,7 +105,16 @@ class MissingFileError(ReleaseError):
 
 
 class UnreachableError(ReleaseError):
-    """A Hub that did not answer, however often it was asked: a later try may work."""
+    """A Hub that did not answer, however often it was asked: a later try may work.
+
+    Example:
+        >>> try:
+        ...     raise sparkle.UnreachableError("the Hub does not answer", where="owner/name")
+        ... except sparkle.UnreachableError as error:
+        ...     print(error)
+        the Hub does not answer
+          where: owner/name
+    """
 
 
 class RecordError(SparkleError):

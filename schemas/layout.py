@@ -49,6 +49,12 @@ WEBDATASET, ASSETS = "webdataset", "assets"
 class Kind:
     """One kind of artifact: its folder's name, its suffix, whether it is an intermediate, its field.
 
+    Example:
+        >>> sparkle.EDITED_VIDEO.path("Sparkle_location_000000")
+        'location/edited_video/Sparkle_location_000000.mp4'
+        >>> sparkle.SOURCE_VIDEO_MASK.name
+        'source_video_mask'
+
     The field is what follows the id in a paired shard: readers go by what stands behind its last dot.
     """
 

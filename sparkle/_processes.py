@@ -78,7 +78,7 @@ class _Processes:
             return
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_end_with_parent)
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=end_with_parent)
         try:
             yield from self._pool.map(_call, jobs)
         except BrokenProcessPool:
@@ -97,7 +97,8 @@ def _call(job: Callable[[], Answer]) -> Answer:
     return job()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Let this worker end when its parent does, however that went: no orphan goes on working."""
     threading.Thread(target=_watch_parent, daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""Artifacts of a run that stand in tars of a release, and no longer in files of their own.
+"""Artifacts of a run that lie in tars of a release, and no longer in files of their own.
 
 How it works
 - `sparkle build --reclaim` gives the run a second name (a hard link) of each tar of the release, by its

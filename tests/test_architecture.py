@@ -210,6 +210,36 @@ def test_paths_of_a_release_are_spelt_out_in_the_layout_alone():
     assert wrong == []
 
 
+def test_only_commands_print():
+    """The scripts that verify runs in processes of their own answer by printing, too."""
+    wrong = []
+    for module, file in modules().items():
+        if module.startswith(("sparkle.commands", "sparkle.hub.verify.readers.")):
+            continue
+        calls = (
+            node.func for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)
+        )
+        if any(isinstance(called, ast.Name) and called.id == "print" for called in calls):
+            wrong.append(f"{module} prints")
+        libraries = {name.split(".")[0] for name in imported_names(file)} & {"rich", "click"}
+        wrong += [f"{module} imports {library}" for library in libraries]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("command", ["main", "hub"])
+def test_every_option_of_a_command_has_a_help_text(command):
+    from sparkle import commands
+
+    group = getattr(commands, command)
+    for name in group.list_commands(None):
+        verb = group.get_command(None, name)
+        assert "Example: sparkle" in verb.help, name
+        for option in verb.params:
+            if option.param_type_name == "option" and option.name != "help":
+                assert option.help, f"{name} {option.name}"
+                assert option.help[0].isupper(), f"{name} {option.name}"
+
+
 @pytest.mark.parametrize("command", ["main", "hub"])
 def test_help_imports_nothing_heavy(command):
     code = (

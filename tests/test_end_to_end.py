@@ -124,6 +124,6 @@ def test_runs_whose_ids_collide_are_refused(workshop, tmp_path):
     result = subprocess.run(
         [*map(str, command), "--out", str(tmp_path / "release")], capture_output=True, text=True, check=False
     )
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "Sparkle_location_000000" in result.stderr
     assert not (tmp_path / "release").exists()

@@ -9,10 +9,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -96,65 +95,71 @@ class Selection(Record):
 
 def make_selection(
     *,
-    at_least: Sequence[str] = (),
-    at_most: Sequence[str] = (),
+    min_scores: Mapping[str, float] | None = None,
+    max_scores: Mapping[str, float] | None = None,
     themes: Sequence[str] = (),
-    ids_from: Path | None = None,
-    exclude: Path | None = None,
+    ids: Collection[str] | None = None,
+    exclude: Collection[str] = (),
     core: int | None = None,
 ) -> Selection | None:
-    """A selection as a command line says it; None when it says nothing.
+    """Make a selection; None when nothing is chosen.
 
     Args:
-        at_least: `NAME=NUMBER` of `LOWER`.
-        at_most: `NAME=NUMBER` of `UPPER`.
+        min_scores: Limits of `LOWER`, by name.
+        max_scores: Limits of `UPPER`, by name.
         themes: Names of themes.
-        ids_from: A file of ids to take.
-        exclude: A file of ids, or of verdicts, to leave out.
+        ids: Ids to take; of a mapping, the values say where each was named.
+        exclude: Ids to leave out, likewise.
         core: Size of the core set.
 
     Raises:
-        ConfigError: a limit is not one.
-        RecordError: a line of a file is bad; the error names file and line.
+        ConfigError: there is no such limit or theme, or a number is invalid.
+        RecordError: an id is invalid.
     """
-    wanted = None if ids_from is None else dict(_ids(ids_from))
-    unwanted = {} if exclude is None else _dropped(exclude)
+    limits = {**_checked(min_scores or {}, LOWER), **_checked(max_scores or {}, UPPER)}
+    unknown = sorted(set(themes) - set(THEMES))
+    if unknown:
+        raise ConfigError("unknown theme", got=", ".join(unknown), wanted=f"some of {', '.join(THEMES)}")
+    if core is not None and core < 1:
+        raise ConfigError("invalid core", got=core, wanted="1 or more")
+    places: dict[str, str] = {}
+    for named in (ids or (), exclude):
+        if isinstance(named, Mapping):
+            places |= named
+    for sample_id in (*(ids or ()), *exclude):
+        _require_id(sample_id, places.get(sample_id))
     chosen = Selection(
-        thresholds=dict(
-            chain((_limit(text, LOWER) for text in at_least), (_limit(text, UPPER) for text in at_most))
-        ),
+        thresholds=limits,
         themes=tuple(themes),
-        ids=None if wanted is None else tuple(wanted),
-        exclude=tuple(unwanted),
+        ids=None if ids is None else tuple(ids),
+        exclude=tuple(exclude),
         core=core,
-        places={**(wanted or {}), **unwanted},
+        places=places,
     )
     return None if chosen == Selection() else chosen
 
 
-def _limit(text: str, names: tuple[str, ...]) -> tuple[str, float]:
-    name, equals, digits = text.partition("=")
-    try:
-        number = float(digits)
-    except ValueError:
-        number = math.nan
-    if name not in names or not equals or not math.isfinite(number):
-        raise ConfigError("not a limit", got=repr(text), wanted=f"NAME=NUMBER of {', '.join(names)}")
-    return name, number
+def read_ids(path: Path) -> dict[str, str]:
+    """Return the ids of a file with one id per line, each with file:line.
+
+    Raises:
+        ConfigError: the file cannot be read.
+        RecordError: a line is not an id; the error names file and line.
+    """
+    return {_require_id(line.decode("utf-8", "replace"), where): where for where, line in _lines(path)}
 
 
-def _ids(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (id, file:line) of a file with an id a line."""
-    for where, line in _lines(path):
-        yield _checked(line.decode("utf-8", "replace"), where), where
+def read_dropped(path: Path) -> dict[str, str]:
+    """Return the ids that a file of ids or of verdicts leaves out, each with file:line.
 
-
-def _dropped(path: Path) -> dict[str, str]:
-    """The ids that a file of ids or of verdicts leaves out, each with file:line."""
+    Raises:
+        ConfigError: the file cannot be read.
+        RecordError: a line is neither an id nor a verdict; the error names file and line.
+    """
     dropped: dict[str, str] = {}
     for where, line in _lines(path):
         if not line.startswith(b"{"):
-            dropped[_checked(line.decode("utf-8", "replace"), where)] = where
+            dropped[_require_id(line.decode("utf-8", "replace"), where)] = where
             continue
         sample_id, verdict = _verdict(line, where)
         if verdict == _DROP:
@@ -162,6 +167,15 @@ def _dropped(path: Path) -> dict[str, str]:
         elif verdict == _KEEP:
             dropped.pop(sample_id, None)
     return dropped
+
+
+def _checked(limits: Mapping[str, float], names: tuple[str, ...]) -> Mapping[str, float]:
+    for name, number in limits.items():
+        if name not in names or not math.isfinite(number):
+            raise ConfigError(
+                "not a limit", got=f"{name}={number}", wanted=f"a number for {', '.join(names)}"
+            )
+    return limits
 
 
 def _verdict(line: bytes, where: str) -> tuple[str, str]:
@@ -173,7 +187,7 @@ def _verdict(line: bytes, where: str) -> tuple[str, str]:
     sample_id, verdict = (value.get(key) for key in ("id", "verdict"))
     if not isinstance(sample_id, str) or verdict not in (_DROP, _KEEP, _NOTE):
         raise RecordError("not a verdict", got=line.decode()[:80], wanted=wanted, where=where)
-    return _checked(sample_id, where), verdict
+    return _require_id(sample_id, where), verdict
 
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -186,7 +200,7 @@ def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
         yield f"{path}:{number}", line
 
 
-def _checked(sample_id: str, where: str) -> str:
+def _require_id(sample_id: str, where: str | None) -> str:
     try:
         parse_id(sample_id)
     except RecordError as error:

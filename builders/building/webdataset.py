@@ -26,6 +26,7 @@ from sparkle.builders.release.tables import Artifacts, facts
 from sparkle.builders.release.tar import Contents, write_tar
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_line
+from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.layout import KIND_BY_NAME, Kind
 from sparkle.schemas.records import Record
 
@@ -148,10 +149,16 @@ def _every(count: int, advance: Advance) -> Advance:
     return step
 
 
-def make_options(streams: tuple[str, ...] | None, shard_size: int | None) -> WebDatasetOptions:
-    """The options as a command line says them; None takes the default."""
+def make_options(streams: Sequence[str] | None, shard_size: int | None) -> WebDatasetOptions:
+    """Make the options; None takes the default.
+
+    Raises:
+        ConfigError: a stream is unknown or repeated.
+    """
     default = WebDatasetOptions()
-    return WebDatasetOptions(
-        default.streams if streams is None else streams,
-        default.shard_size if shard_size is None else shard_size,
-    )
+    names = default.streams if streams is None else tuple(streams)
+    if not set(names) <= KIND_BY_NAME.keys() or len(set(names)) != len(names) or not names:
+        raise ConfigError(
+            "invalid streams", got=", ".join(names), wanted=f"some of {', '.join(KIND_BY_NAME)}, each once"
+        )
+    return WebDatasetOptions(names, default.shard_size if shard_size is None else shard_size)

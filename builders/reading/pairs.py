@@ -23,15 +23,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sparkle.builders.reading.catalog import Catalog, open_catalog
-from sparkle.builders.reading.columns import BASE, group_of, kind_group, numbers, open_groups, positions
-from sparkle.builders.release.tables import SCORE_COLUMNS
+from sparkle.builders.reading.columns import (
+    BASE,
+    GROUPS,
+    REST,
+    group_of,
+    kind_group,
+    numbers,
+    open_groups,
+    positions,
+)
+from sparkle.builders.release.tables import SCORE_COLUMNS, pairs_schema
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ConfigError, ReleaseError
-from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO, Kind
+from sparkle.schemas.layout import EDITED_VIDEO, KIND_BY_NAME, SOURCE_VIDEO, Kind
 
 Rows = npt.NDArray[np.int32]
 _UNKNOWN = -1  # frames, width or height that the tables do not know
-SCORES = {name.removesuffix("_score"): name for name in SCORE_COLUMNS}
+# What pairs are chosen by -> the column: scores by their short names, measures, frames, width and height.
+LIMITS = {
+    **{name.removesuffix("_score"): name for name in SCORE_COLUMNS},
+    **{
+        name: name
+        for name in (*GROUPS[BASE], *GROUPS[REST])
+        if name not in SCORE_COLUMNS and not pa.types.is_string(pairs_schema().field(name).type)
+    },
+}
 _SHOWN = 3  # ids that a message names
 
 
@@ -41,26 +58,39 @@ def open_pairs(
     *,
     kinds: Sequence[Kind] = (SOURCE_VIDEO, EDITED_VIDEO),
     min_scores: Mapping[str, float] | None = None,
+    max_scores: Mapping[str, float] | None = None,
     ids: Collection[str] | None = None,
     limit: int | None = None,
 ) -> Pairs:
-    """Choose pairs of a release or an index.
+    """Choose pairs of a release or an index, by its tables alone.
+
+    Example:
+        >>> pairs = sparkle.open_pairs("releases/demo", ["location"], min_scores={"edited_video": 9})
+        >>> source = sparkle.open_source(pairs.where)
+        >>> mp4 = source.read(pairs.artifact(0, sparkle.EDITED_VIDEO))  # bytes, verified
+        >>> pairs.ids[0]
+        'Sparkle_location_000000'
 
     Args:
         where: A release's folder, an index's folder, or `owner/name[@revision]` of either on a Hub.
-        themes: The themes; None is all that it has.
+        themes: The themes; None for all.
         kinds: What every chosen sample must have.
-        min_scores: `edited_frame0`, `foreground_removed` or `edited_video` to the least score; a sample
-            without that score is not chosen.
-        ids: The samples to choose from; None is all.
-        limit: How many at most, the first by theme and id.
+        min_scores: Least scores (`edited_frame0`, `foreground_removed`, `edited_video`), measures, `frames`,
+            `width` or `height`, by name. A sample without that value is not chosen.
+        max_scores: Largest ones, likewise.
+        ids: The samples to choose from; None for all.
+        limit: Most pairs, the first by theme and id.
 
     Raises:
         ReleaseError: `where` cannot be read, or has no such theme or id.
-        ConfigError: there is no such score, or the limit is below 1.
+        ConfigError: there is no such score or measure, or the limit is below 1.
     """
     if limit is not None and limit < 1:
-        raise ConfigError("not a number of pairs", got=limit, wanted="1 or more")
+        raise ConfigError("invalid number of pairs", got=limit, wanted="1 or more")
+    for name in (*(min_scores or ()), *(max_scores or ())):
+        if name not in LIMITS:
+            known = ", ".join(sorted(LIMITS))
+            raise ConfigError("there is no such score or measure", got=name, wanted=f"one of {known}")
     catalog = where if isinstance(where, Catalog) else open_catalog(where)
     pairs = Pairs(catalog, _known_themes(catalog, themes), None)
     pairs.load([BASE, *map(kind_group, kinds)])
@@ -68,9 +98,9 @@ def open_pairs(
     if ids is not None:
         rows = rows[_among(pairs, ids)[rows]]
     for name, least in (min_scores or {}).items():
-        if name not in SCORES:
-            raise ConfigError("there is no such score", got=name, wanted=f"one of {', '.join(SCORES)}")
-        rows = rows[numbers(pairs.column(SCORES[name]), np.nan)[rows] >= least]
+        rows = rows[_values(pairs, name)[rows] >= least]  # nan, where there is no value, passes nothing
+    for name, most in (max_scores or {}).items():
+        rows = rows[_values(pairs, name)[rows] <= most]
     rows, missing = _complete(pairs, rows, kinds)
     rows = rows[:limit]
     return Pairs(catalog, pairs.themes, None if len(rows) == len(pairs) else rows, missing)
@@ -211,6 +241,24 @@ class _Strings(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         yield from self[:]
+
+
+def named_kinds(names: str | Sequence[str]) -> tuple[Kind, ...]:
+    """Return kinds by their names.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
+    found = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+    for name in found:
+        if name not in KIND_BY_NAME:
+            raise ConfigError("there is no such stream", got=name, wanted=f"one of {', '.join(KIND_BY_NAME)}")
+    return tuple(KIND_BY_NAME[name] for name in found)
+
+
+def _values(pairs: Pairs, name: str) -> npt.NDArray[np.float64]:
+    column = pairs.column(LIMITS[name])
+    return np.asarray(numbers(column.cast(pa.float64()), np.nan), np.float64)
 
 
 def _known_themes(catalog: Catalog, themes: Sequence[str] | None) -> tuple[str, ...]:

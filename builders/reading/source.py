@@ -47,6 +47,11 @@ def open_source(
 ) -> Source:
     """Open the artifacts of a release or an index.
 
+    Example:
+        >>> pairs = sparkle.open_pairs("releases/demo", limit=1)
+        >>> source = sparkle.open_source(pairs.where)
+        >>> mp4 = source.read(pairs.artifact(0, sparkle.SOURCE_VIDEO))
+
     Args:
         where: A release's folder, an index's folder, or `owner/name[@revision]` of either on a Hub; the
             `where` or `catalog` of `Pairs`.

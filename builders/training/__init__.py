@@ -1,4 +1,1 @@
-"""Decoded pairs for a training loop: order, windows, torch datasets.
-
-The files and folders that other trainers read.
-"""
+"""Pairs for training: decoded, in an order that resumes exactly, or as the files that other trainers read."""

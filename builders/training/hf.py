@@ -22,14 +22,14 @@ import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sparkle.builders.reading.pairs import Pairs, open_pairs
+from sparkle.builders.reading.pairs import Pairs, named_kinds, open_pairs
 from sparkle.builders.reading.source import Source, open_source
 from sparkle.builders.release.tables import SCORE_COLUMNS, pairs_schema
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import fingerprint
-from sparkle.schemas.errors import ConfigError, ReleaseError, SparkleError
+from sparkle.schemas.errors import ReleaseError, SparkleError
 from sparkle.schemas.ids import theme_of
-from sparkle.schemas.layout import EDITED_VIDEO, KIND_BY_NAME, SOURCE_VIDEO, Kind
+from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO, Kind
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -50,6 +50,7 @@ def load(
     *,
     streams: Sequence[str] = ...,
     min_scores: Mapping[str, float] | None = ...,
+    max_scores: Mapping[str, float] | None = ...,
     limit: int | None = ...,
     streaming: Literal[False] = ...,
     num_proc: int | None = ...,
@@ -62,6 +63,7 @@ def load(
     *,
     streams: Sequence[str] = ...,
     min_scores: Mapping[str, float] | None = ...,
+    max_scores: Mapping[str, float] | None = ...,
     limit: int | None = ...,
     streaming: Literal[True],
     num_proc: int | None = ...,
@@ -73,6 +75,7 @@ def load(
     *,
     streams: Sequence[str] = DEFAULT_STREAMS,
     min_scores: Mapping[str, float] | None = None,
+    max_scores: Mapping[str, float] | None = None,
     limit: int | None = None,
     streaming: bool = False,
     num_proc: int | None = None,
@@ -80,35 +83,45 @@ def load(
 ) -> Dataset | IterableDataset:
     """Load pairs with the bytes of their videos, and of any other stream.
 
-    A row has `task`, `prompt`, `theme`, what the tables say of it (`subtheme`, `scene`, `frames`, `width`,
-    `height`, scores, `source_sha256`, `licence`), and a column a stream: for a video or an image
+    A row has `task`, `prompt`, `theme`, facts from the tables (`subtheme`, `scene`, `frames`, `width`,
+    `height`, scores, `source_sha256`, `licence`), and one column per stream: for a video or an image
     `{"bytes", "path"}`, which `cast_column(name, datasets.Video())` decodes; for masks the bytes of the npz,
     which `sparkle.load_mask` reads.
 
+    Example:
+        >>> pairs = sparkle.load("releases/demo", "location", min_scores={"edited_video": 9}, streaming=True)
+        >>> row = next(iter(pairs))
+        >>> row["task"], row["edited_video"]["path"]
+        ('Sparkle_location_000000', 'location/edited_video/Sparkle_location_000000.mp4')
+
     Args:
         where: A folder with a release or an index, or `owner/name[@revision]` of either on a Hub.
-        theme: One theme or some; None is all that it has.
+        theme: One theme or several; None for all.
         streams: Names of kinds, such as `source_video_mask`. Samples that lack one of them are left out, with
             a warning that counts and names them.
-        min_scores: `edited_frame0`, `foreground_removed` or `edited_video` to the least score.
-        limit: How many pairs at most, the first by theme and id.
+        min_scores: Least scores (`edited_frame0`, `foreground_removed`, `edited_video`), measures, `frames`,
+            `width` or `height`, by name.
+        max_scores: Largest ones, likewise.
+        limit: Most pairs, the first by theme and id.
         streaming: Read while iterating, without a copy; else a map-style dataset in the cache of `datasets`.
-        num_proc: How many processes copy; for map-style alone.
+        num_proc: Number of processes that copy; only for map-style.
         cache_dir: Where the copy goes; None is the cache of `datasets`.
 
     Raises:
         ReleaseError: `where` cannot be read, has no such theme, or no pair passes.
-        ConfigError: there is no such stream or score.
-        ArtifactError: an artifact is not the one that the tables speak of.
+        ConfigError: there is no such stream, score or measure.
+        ArtifactError: an artifact is not the one in the tables.
     """
-    kinds = _kinds(streams)
-    pairs = open_pairs(where, _themes(theme), kinds=kinds, min_scores=min_scores, limit=limit)
+    kinds = named_kinds(streams)
+    themes = [theme] if isinstance(theme, str) else theme
+    pairs = open_pairs(where, themes, kinds=kinds, min_scores=min_scores, max_scores=max_scores, limit=limit)
+    chosen = {"min": dict(min_scores or {})} | ({"max": dict(max_scores)} if max_scores else {})
     if not len(pairs):
-        asked = f"scores of at least {dict(min_scores)}" if min_scores else "all streams there"
+        asked = f"pairs within {chosen}" if min_scores or max_scores else "pairs with all streams"
         raise ReleaseError("no pair passes", wanted=asked, where=pairs.name, fix="ask for less")
     # What is copied by `datasets` needs no second copy in our cache.
     source = open_source(pairs.catalog) if streaming else open_source(pairs.catalog, cache_bytes=0)
-    builder = PairsBuilder(pairs, source, kinds, {"min": dict(min_scores or {})}, cache_dir)
+    builder = PairsBuilder(pairs, source, kinds, chosen, cache_dir)
     if streaming:
         return builder.as_streaming_dataset(split="train")
     try:
@@ -205,18 +218,6 @@ def _dtype(arrow: pa.DataType) -> str:
 
 def _cell(kind: Kind, sample_id: str, data: bytes) -> Any:
     return data if kind.suffix == ".npz" else {"bytes": data, "path": kind.path(sample_id)}
-
-
-def _kinds(streams: Sequence[str]) -> list[Kind]:
-    names = [streams] if isinstance(streams, str) else list(streams)
-    for name in names:
-        if name not in KIND_BY_NAME:
-            raise ConfigError("there is no such stream", got=name, wanted=f"one of {', '.join(KIND_BY_NAME)}")
-    return [KIND_BY_NAME[name] for name in dict.fromkeys(names)]
-
-
-def _themes(theme: str | Sequence[str] | None) -> list[str] | None:
-    return [theme] if isinstance(theme, str) else None if theme is None else list(theme)
 
 
 def _total_bytes(pairs: Pairs, kinds: Sequence[Kind]) -> int:

@@ -1,40 +1,38 @@
 """One sample's streams as arrays: the same window, box and mirror image of every one of them.
 
 How it works
-- A `Recipe` is what a user asked for. What is random about a sample follows from the recipe's seed, the
-  sample's id and how often it was seen before: the same on every machine and after every resume.
+- A `Clip` is what a user asked for. What is random about a sample follows from the seed, the sample's id and
+  how often it was seen before: the same on every machine and after every resume.
 - All streams are opened before one is decoded: their lengths and sizes must fit each other. The first stream
   leads; backgrounds may be longer, and backgrounds and frames of another size are resized to cover the
   same box.
-- Nothing is padded, repeated or repaired: a clip that is too short is an error that names sample, shard and
-  offset.
+- Nothing is padded, repeated or repaired: a clip that is too short is an error that says which one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.builders.reading.pairs import named_kinds
 from sparkle.media.container import OpenVideo, open_video
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
 from sparkle.media.threads import own_thread_only
 from sparkle.media.view import SizeRules, View, fit, look, read_window, resize_as_pil
 from sparkle.schemas import layout
-from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ConfigError, MediaError, SampleError
 from sparkle.schemas.layout import Kind
 from sparkle.schemas.seeds import derive_seed
 
 Window = Literal["random", "start", "center"]
 Crop = Literal["center", "random"]
-Tensors = Literal["THWC", "CTHW"]
 
 Array = npt.NDArray[Any]
 
@@ -49,55 +47,111 @@ _ANY_SIZE = (
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What is made of a sample.
+class Clip:
+    """What a sample looks like to a model: which frames, how large, which part of the picture.
+
+    Sizes are Kiwi-Edit's: frames over `max_pixels` shrink, both sides are cut down to a multiple of
+    `multiple_of`, and what is over is cropped.
+
+    Example:
+        >>> clip = sparkle.Clip(frames=5, window="start", max_pixels=64 * 64)
+        >>> pairs = sparkle.PairDataset("releases/demo", ["location"], clip=clip)
+        >>> pairs[0]["edited_video"].shape
+        torch.Size([5, 32, 64, 3])
 
     Attributes:
-        kinds: Its streams; the first one leads.
-        frames: Frames of the window; None is the whole clip.
-        window: Where it lies: "random", "start" or "center".
-        sizes: How large frames become.
-        crop: Where the box is cut out: "center", as Kiwi-Edit does, or "random".
-        flip: How likely a sample is mirrored, 0 to 1.
-        tensors: "THWC" (uint8, masks bool) or "CTHW" (float32): see `tensors`.
-        seed: What is random follows from it.
-        threads: Threads that decode a sample.
+        frames: Number of frames; None is whole clips.
+        window: Where these frames are: "random", "start" or "center".
+        max_pixels: Most pixels of a frame. Kiwi-Edit's scripts use 921,600 (720p becomes 704 rows) and
+            360,000 (600x600).
+        height: Height of every frame, only together with `width`: frames are resized to cover it and cropped.
+        width: Width of every frame.
+        multiple_of: What both sides are a multiple of; Kiwi-Edit trains with 32.
+        crop: Where the box is: "center", as in Kiwi-Edit, or "random".
+        flip: Probability that a sample is mirrored, 0 to 1.
 
     Raises:
-        ConfigError: one of them is not what it should be.
+        ConfigError: a value is invalid.
     """
 
-    kinds: tuple[Kind, ...]
-    frames: int | None
-    window: Window
-    sizes: SizeRules
-    crop: Crop
-    flip: float
-    tensors: Tensors
-    seed: int
-    threads: int
+    frames: int | None = None
+    window: Window = "random"
+    max_pixels: int = SizeRules.max_pixels
+    height: int | None = None
+    width: int | None = None
+    multiple_of: int = SizeRules.multiple_of
+    crop: Crop = "center"
+    flip: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, known in {
-            "window": ("random", "start", "center"),
-            "crop": ("center", "random"),
-            "tensors": ("THWC", "CTHW"),
-        }.items():
-            if getattr(self, name) not in known:
-                raise ConfigError(f"there is no such {name}", got=getattr(self, name), wanted=known)
-        for name, right, wanted in (
-            ("streams", len(self.kinds) == len(set(self.kinds)) > 0, "at least one, each once"),
+        checks = (
+            ("window", self.window in get_args(Window), f"one of {', '.join(get_args(Window))}"),
+            ("crop", self.crop in get_args(Crop), f"one of {', '.join(get_args(Crop))}"),
             ("frames", self.frames is None or self.frames > 0, "at least 1, or None for whole clips"),
-            ("flip", 0 <= self.flip <= 1, "a likelihood, 0 to 1"),
-            ("threads", self.threads > 0, "at least 1"),
-            (
-                "height and width",
-                (self.sizes.height is None) == (self.sizes.width is None),
-                "both or neither",
-            ),
-        ):
-            if not right:
-                raise ConfigError(f"{name} that cannot be", got=getattr(self, name, None), wanted=wanted)
+            ("max_pixels", self.max_pixels > 0, "at least 1"),
+            ("multiple_of", self.multiple_of > 0, "at least 1"),
+            ("height", (self.height is None) == (self.width is None), "height and width, or neither"),
+            ("flip", 0 <= self.flip <= 1, "a probability, 0 to 1"),
+        )
+        for name, valid, wanted in checks:
+            if not valid:
+                raise ConfigError(f"invalid {name}", got=getattr(self, name), wanted=wanted)
+
+    @property
+    def sizes(self) -> SizeRules:
+        """How large frames become."""
+        return SizeRules(self.max_pixels, self.height, self.width, self.multiple_of)
+
+    def decode(
+        self,
+        streams: Mapping[str, bytes],
+        sample_id: str = "",
+        *,
+        seed: int = 0,
+        cycle: int = 0,
+        threads: int = 1,
+        places: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Decode a sample's streams, aligned with each other.
+
+        Args:
+            streams: Contents of the sample's files by the names of their kinds; the first one leads.
+            sample_id: With `seed` and `cycle`, decides what is random.
+            seed: See `sample_id`.
+            cycle: How often the sample was seen before.
+            threads: Number of threads.
+            places: What errors say of where a stream is, by name.
+
+        Returns:
+            `start` (first frame of the window), `mirrored`, and each stream by its name: uint8 (T, H, W, 3)
+            of videos, bool (T, H, W) of masks, uint8 (H, W, 3) of images.
+
+        Raises:
+            ConfigError: there is no such stream.
+            MediaError: a stream does not decode, is shorter than the window, or they do not fit each other.
+        """
+        random = chance(seed, sample_id, cycle)
+        with own_thread_only(), ExitStack() as stack:
+            workers = max(1, min(threads, len(streams)))
+            opened = [
+                stack.enter_context(
+                    _open(kind, streams[kind.name], threads // workers, (places or {}).get(kind.name))
+                )
+                for kind in named_kinds(list(streams))
+            ]
+            start, count = _place_window(self, opened, random)
+            views = _views(self, opened, random)
+
+            def read(index: int) -> Array:
+                with _named(opened[index].place):
+                    return opened[index].content.read(start, count, views[index])
+
+            if workers > 1:
+                with ThreadPoolExecutor(workers) as pool:
+                    arrays = list(pool.map(read, range(len(opened))))
+            else:
+                arrays = [read(index) for index in range(len(opened))]
+        return {"start": start, "mirrored": views[0].mirrored, **dict(zip(streams, arrays, strict=True))}
 
 
 @dataclass(frozen=True)
@@ -110,59 +164,28 @@ class Chance:
     flip: float
 
 
-def chance(recipe: Recipe, sample_id: str, cycle: int) -> Chance:
-    """The random numbers of a sample when it is seen for the `cycle`-th time, counted from 0."""
-    raw = np.random.PCG64(derive_seed(recipe.seed, sample_id, cycle)).random_raw(4)
+def chance(seed: int, sample_id: str, cycle: int) -> Chance:
+    """Return the random numbers of a sample when it is seen for the `cycle`-th time, counted from 0."""
+    raw = np.random.PCG64(derive_seed(seed, sample_id, cycle)).random_raw(4)
     return Chance(*((raw >> np.uint64(11)) * 2.0**-53).tolist())
 
 
-def make_item(recipe: Recipe, streams: Sequence[tuple[Artifact, bytes]], cycle: int) -> dict[str, Any]:
-    """A sample's streams, aligned.
-
-    Args:
-        recipe: What to make.
-        streams: The sample's artifacts, in the order of `recipe.kinds`.
-        cycle: How often the sample was seen before.
-
-    Returns:
-        `start` (first frame of the window), `mirrored`, and for each stream by its kind's name: uint8
-        (T, H, W, 3) of videos, bool (T, H, W) of masks, uint8 (H, W, 3) of images.
-
-    Raises:
-        MediaError: a stream does not decode, is shorter than the window, or they do not fit each other.
-    """
-    random = chance(recipe, streams[0][0].id, cycle)
-    with own_thread_only(), ExitStack() as stack:
-        workers = min(recipe.threads, len(streams))
-        opened = []
-        for artifact, data in streams:
-            with _named(artifact):
-                opened.append(stack.enter_context(_open(artifact.kind, data, recipe.threads // workers)))
-        start, count = _place_window(recipe, streams, opened, random)
-        views = _views(recipe, streams, opened, random)
-
-        def read(index: int) -> Array:
-            with _named(streams[index][0]):
-                return opened[index].read(start, count, views[index])
-
-        if workers > 1:
-            with ThreadPoolExecutor(workers) as pool:
-                arrays = list(pool.map(read, range(len(streams))))
-        else:
-            arrays = [read(index) for index in range(len(streams))]
-    names = (artifact.kind.name for artifact, _ in streams)
-    return {"start": start, "mirrored": views[0].mirrored, **dict(zip(names, arrays, strict=True))}
-
-
-class _Stream(Protocol):
-    """A stream that was opened and not yet decoded: `size` is (width, height), images have no length."""
+class _Content(Protocol):
+    """A file that was opened and not yet decoded: `size` is (width, height), images have no length."""
 
     length: int | None
     size: tuple[int, int]
 
     def read(self, start: int, count: int, view: View) -> Array:
-        """The window of the stream, as the view has it."""
+        """Return the window of the stream, as the view has it."""
         ...
+
+
+@dataclass(frozen=True)
+class _OpenStream:
+    kind: Kind
+    content: _Content
+    place: str  # for errors
 
 
 class _Video:
@@ -175,9 +198,7 @@ class _Video:
     def read(self, start: int, count: int, view: View) -> Array:
         def upright(width: int, height: int) -> View:
             if (width, height) != self.size:
-                raise MediaError(
-                    "the video is stored turned", wanted="clips that are stored as they are shown"
-                )
+                raise MediaError("the video is stored rotated", wanted="a clip that is stored as it is shown")
             return view
 
         return read_window(self._video, start, count, upright)
@@ -208,78 +229,70 @@ class _Image:
 
 
 @contextmanager
-def _open(kind: Kind, data: bytes, threads: int) -> Iterator[_Stream]:
-    if kind.suffix == ".mp4":
-        with open_video(data, threads=threads) as video:
-            yield _Video(video)
-    else:
-        yield _Mask(data) if kind.suffix == ".npz" else _Image(data)
+def _open(kind: Kind, data: bytes, threads: int, place: str | None) -> Iterator[_OpenStream]:
+    where = place or kind.name
+    with ExitStack() as stack:
+        with _named(where):
+            if kind.suffix == ".mp4":
+                content: _Content = _Video(stack.enter_context(open_video(data, threads=max(1, threads))))
+            else:
+                content = _Mask(data) if kind.suffix == ".npz" else _Image(data)
+        yield _OpenStream(kind, content, where)
 
 
-def _place_window(
-    recipe: Recipe, streams: Sequence[tuple[Artifact, bytes]], opened: Sequence[_Stream], random: Chance
-) -> tuple[int, int]:
-    """First frame and number of frames; all streams have them."""
-    lengths = [
-        (stream.length, artifact)
-        for stream, (artifact, _) in zip(opened, streams, strict=True)
-        if stream.length is not None
-    ]
-    if not lengths:
+def _place_window(clip: Clip, streams: Sequence[_OpenStream], random: Chance) -> tuple[int, int]:
+    """Return first frame and number of frames; all streams have them."""
+    timed = [(stream.content.length, stream) for stream in streams if stream.content.length is not None]
+    if not timed:
         return 0, 1
-    length, lead = lengths[0]
-    for other, artifact in lengths[1:]:
-        if other < length or (other > length and artifact.kind not in _LONGER):
+    length, lead = timed[0]
+    for other, stream in timed[1:]:
+        if other < length or (other > length and stream.kind not in _LONGER):
             raise MediaError(
                 "streams of a sample differ in length",
                 got=f"{other} frames",
                 wanted=f"{length} frames, as in its {lead.kind.name}",
-                where=place(artifact),
+                where=stream.place,
             )
-    count = length if recipe.frames is None else recipe.frames
+    count = length if clip.frames is None else clip.frames
     if count > length:
         raise MediaError(
             "the clip is shorter than the window",
             got=f"{length} frames",
             wanted=f"at least {count} frames",
-            where=place(lead),
+            where=lead.place,
         )
     free = length - count
-    return {"start": 0, "center": free // 2, "random": int(random.start * (free + 1))}[recipe.window], count
+    return {"start": 0, "center": free // 2, "random": int(random.start * (free + 1))}[clip.window], count
 
 
-def _views(
-    recipe: Recipe, streams: Sequence[tuple[Artifact, bytes]], opened: Sequence[_Stream], random: Chance
-) -> list[View]:
-    """The view of each stream: all have the box of the first."""
-    at = (random.across, random.down) if recipe.crop == "random" else None
-    mirrored = random.flip < recipe.flip
-    with _named(streams[0][0]):
-        lead = fit(*opened[0].size, recipe.sizes, place=at, mirrored=mirrored)
-    box = replace(recipe.sizes, height=lead.height, width=lead.width)
+def _views(clip: Clip, streams: Sequence[_OpenStream], random: Chance) -> list[View]:
+    """Return the view of each stream: all have the box of the first."""
+    at = (random.across, random.down) if clip.crop == "random" else None
+    mirrored = random.flip < clip.flip
+    first = streams[0]
+    with _named(first.place):
+        lead = fit(*first.content.size, clip.sizes, place=at, mirrored=mirrored)
+    box = replace(clip.sizes, height=lead.height, width=lead.width)
     views = [lead]
-    for stream, (artifact, _) in zip(opened[1:], streams[1:], strict=True):
-        if stream.size != opened[0].size and artifact.kind not in _ANY_SIZE:
+    for stream in streams[1:]:
+        size = stream.content.size
+        if size != first.content.size and stream.kind not in _ANY_SIZE:
             raise MediaError(
                 "streams of a sample differ in size",
-                got="{}x{}".format(*stream.size),
-                wanted="{}x{}, as in its {}".format(*opened[0].size, streams[0][0].kind.name),
-                where=place(artifact),
+                got="{}x{}".format(*size),
+                wanted="{}x{}, as in its {}".format(*first.content.size, first.kind.name),
+                where=stream.place,
             )
-        views.append(fit(*stream.size, box, place=at, mirrored=mirrored))
+        views.append(fit(*size, box, place=at, mirrored=mirrored))
     return views
 
 
-def place(artifact: Artifact) -> str:
-    """Where an artifact is, for errors: sample, kind, shard and offset."""
-    return f"{artifact.id} {artifact.kind.name}: {artifact.file} at byte {artifact.offset}"
-
-
 @contextmanager
-def _named(artifact: Artifact) -> Iterator[None]:
-    """Errors name the artifact, of which they only saw the bytes."""
+def _named(place: str) -> Iterator[None]:
+    """Errors say where the stream is, of which they only saw the bytes."""
     try:
         yield
     except SampleError as error:
-        parts = {**error.parts(), "where": place(artifact)}
+        parts = {**error.parts(), "where": place}
         raise MediaError(parts.pop("problem"), **parts) from error

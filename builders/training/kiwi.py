@@ -1,5 +1,16 @@
 """A drop-in for Kiwi-Edit's `UnifiedDataset`: the same items, sooner, never another sample than asked for.
 
+Example:
+    >>> Dataset = sparkle.kiwi.UnifiedDataset
+    >>> data = Dataset(
+    ...     base_path="releases/demo",
+    ...     metadata_path="releases/demo/prompts/location_train.csv",
+    ...     data_file_keys=["src_video", "tgt_video"],
+    ...     main_data_operator=Dataset.default_video_operator("releases/demo", num_frames=5),
+    ... )
+    >>> len(data[0]["src_video"])
+    5
+
 How it works
 - The arguments are those of Kiwi-Edit's training script, and so is an item: the row of the metadata with the
   files of `data_file_keys` opened as lists of PIL images, cropped and resized by its rules. docs/training.md
@@ -7,23 +18,11 @@ How it works
 - Kiwi-Edit decodes each video twice or three times, to count its frames first. Here the container says how
   many there are, and source and edited are decoded at once, each by one thread.
 - `base_path` may be a folder of files, as for Kiwi-Edit, or a release, an index or `owner/name` on a Hub:
-  what does not stand loose is read out of its tar.
+  what is not a loose file is read out of its tar (`named_files`).
 - Kiwi-Edit answers a bad sample with a random other one. Here it is an error that names it, or, with
-  `on_error="skip"`, a `Skipped` in its place (`sparkle.builders.training.kiwi`).
+  `on_error="skip"`, a `Skipped` in its place: a data loader must hand out something for every index, and
+  workers cannot count for the process that trains. `without_skipped` takes these out and counts them.
 - Rows of a csv are text: a prompt that reads "None" or "NA" stays one.
-
-A file by the path that a csv has for it: loose where it stands loose, else out of its tar.
-
-How it works
-- A release, an index or a repository on a Hub is opened when the first file is asked for that is not loose.
-  A folder that is none of these has loose files alone.
-- Processes open their own: a `NamedFiles` pickles as the name of its folder.
-
-What stands in a sample's place when it could not be read and the user chose to skip such samples.
-
-A bad sample is an error, or it is skipped and counted; it is never replaced by another one. A data loader
-must hand out something for every index, and workers cannot count for the process that trains: so a `Skipped`
-travels in the sample's place, and `without_skipped` takes it out and counts it.
 """
 
 from __future__ import annotations
@@ -35,27 +34,24 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
-from sparkle.schemas import layout
-from sparkle.schemas.errors import ArtifactError, ConfigError, MediaError, RecordError, SampleError
-from sparkle.schemas.layout import KINDS, Kind
+from sparkle.builders.training.named_files import NamedFiles
+from sparkle.schemas.errors import ArtifactError, ConfigError, MediaError, SampleError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from sparkle.builders.reading.pairs import Pairs
-    from sparkle.builders.reading.source import Source
     from sparkle.media.view import SizeRules
-
 
 _IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 _VIDEOS = (".mp4", ".avi", ".mov", ".wmv", ".mkv", ".flv", ".webm")
 SOURCE, EDITED = "src_video", "tgt_video"
 
+Item = TypeVar("Item")
 Operator = Callable[[Any], Any]
+OnError = Literal["raise", "skip"]
 
 
 class UnifiedDataset:
@@ -68,7 +64,7 @@ class UnifiedDataset:
         data_file_keys: Columns that name files; those that a row has are opened.
         main_data_operator: Opens a file; `default_video_operator` makes one.
         special_operator_map: Column -> what opens its files instead.
-        on_error: "raise", or "skip": a `Skipped` stands in a bad sample's place.
+        on_error: "raise", or "skip": a `Skipped` takes a bad sample's place.
 
     Raises:
         ConfigError: the metadata cannot be read.
@@ -85,7 +81,8 @@ class UnifiedDataset:
         *,
         on_error: OnError = "raise",
     ) -> None:
-        require_policy(on_error)
+        if on_error not in get_args(OnError):
+            raise ConfigError("invalid on_error", got=on_error, wanted="'raise' or 'skip'")
         if metadata_path is None:
             raise ConfigError(
                 "there is no metadata",
@@ -112,7 +109,7 @@ class UnifiedDataset:
         time_division_factor: int = 4,
         time_division_remainder: int = 1,
     ) -> KiwiFiles:
-        """What opens a video or an image as a list of PIL images; the arguments are Kiwi-Edit's."""
+        """Make what opens a video or an image as a list of PIL images; the arguments are Kiwi-Edit's."""
         from sparkle.media.view import SizeRules
 
         if height_division_factor != width_division_factor:
@@ -128,7 +125,7 @@ class UnifiedDataset:
         return len(self.data) * self.repeat
 
     def __getitem__(self, data_id: int) -> dict[str, Any] | Skipped:
-        """A row with its files opened.
+        """Return a row with its files opened.
 
         Raises:
             SampleError: a file is missing or bad, or source and edited differ in size or length.
@@ -185,13 +182,13 @@ class KiwiFiles:
         self._files = NamedFiles(self.base_path)
 
     def __call__(self, name: str) -> list[Image]:
-        """The file's frames.
+        """Return the file's frames.
 
         Args:
             name: A path that counts from `base_path`, or an absolute one.
 
         Raises:
-            MediaError: it is missing, bad or of no kind that is known.
+            MediaError: it is missing, bad or of an unknown kind.
             ArtifactError: it is in a tar and not what its table says.
         """
         if not isinstance(name, str) or not name:
@@ -199,7 +196,7 @@ class KiwiFiles:
         suffix = Path(name).suffix.lower()
         if suffix not in (*_IMAGES, *_VIDEOS):
             known = ", ".join(_IMAGES + _VIDEOS)
-            raise MediaError("no kind of file that is known", got=suffix, wanted=known, where=name)
+            raise MediaError("unknown kind of file", got=suffix, wanted=known, where=name)
         data = self._files.find(name)
         try:
             return self._image(data) if suffix in _IMAGES else self._video(data)
@@ -244,7 +241,7 @@ class KiwiFiles:
 
 
 def _require_pair(item: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-    """Refuse a pair whose halves differ in size or length, as Kiwi-Edit does."""
+    """Raise MediaError for a pair whose videos differ in size or length, as Kiwi-Edit does."""
     if not all(isinstance(item.get(key), list) for key in (SOURCE, EDITED)):
         return  # not opened as frames
     source, edited = ((len(item[key]), item[key][0].size) for key in (SOURCE, EDITED))
@@ -258,7 +255,7 @@ def _require_pair(item: Mapping[str, Any], row: Mapping[str, Any]) -> None:
 
 
 def _read_metadata(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metadata file."""
+    """Return the rows of a metadata file."""
     rows: list[dict[str, Any]]
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -273,7 +270,7 @@ def _read_metadata(path: Path) -> list[dict[str, Any]]:
     for number, row in enumerate(rows):
         if not isinstance(row, dict) or SOURCE not in row or EDITED not in row or None in row.values():
             raise ConfigError(
-                "a row of the metadata is no pair",
+                "a row of the metadata is not a pair",
                 got=row,
                 wanted=f"{SOURCE}, {EDITED} and a value in every column",
                 where=f"{path}, row {number}",
@@ -283,96 +280,13 @@ def _read_metadata(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-# --- a file by the path ----------------------------------------------------------------------------
-
-
-class NamedFiles:
-    """Files of a folder, a release, an index or a repository on a Hub.
-
-    Args:
-        where: The folder or repository.
-    """
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def __getstate__(self) -> dict[str, str]:
-        """Where to look; what was opened stays in its process."""
-        return {"where": self.where}
-
-    def find(self, name: str) -> Path | bytes:
-        """The file, or its bytes where it stands in a tar.
-
-        Args:
-            name: A path that counts from the folder, or an absolute one: the metadata is the user's own.
-
-        Raises:
-            MediaError: there is no such file.
-            ArtifactError: it is not what its table says.
-            ReleaseError: its tar is not the one that the tables speak of.
-        """
-        path = Path(self.where, name)
-        if path.is_file():
-            return path
-        place = _parse(name)
-        where = f"{self.where}: {name}"
-        if place is None or not self._has_tables:
-            raise MediaError("there is no such file", where=where)
-        kind, sample_id = place
-        row = self._rows.get(sample_id)
-        if row is None:
-            raise MediaError("the tables have no such sample", got=sample_id, where=where)
-        return self._source.read(self._pairs.artifact(row, kind))
-
-    @cached_property
-    def _has_tables(self) -> bool:
-        """Whether to look further: a folder of plain files has none, and a repository must."""
-        folder = Path(self.where)
-        listed = (folder / name for name in (layout.MANIFEST, layout.INDEX))
-        return not folder.is_dir() or any(path.is_file() for path in listed)
-
-    @cached_property
-    def _pairs(self) -> Pairs:
-        from sparkle.builders.reading.pairs import open_pairs
-
-        return open_pairs(self.where, kinds=())
-
-    @cached_property
-    def _source(self) -> Source:
-        from sparkle.builders.reading.source import open_source
-
-        return open_source(self._pairs.catalog)
-
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {sample_id: row for row, sample_id in enumerate(self._pairs.ids)}
-
-
-def _parse(name: str) -> tuple[Kind, str] | None:
-    """What a path names, such as `location/source_video/ID.mp4`; None for any other path."""
-    sample_id = Path(name).stem
-    try:
-        paths = {path: kind for kind in KINDS for path in (kind.path(sample_id), kind.member(sample_id))}
-    except RecordError:
-        return None
-    return (paths[name], sample_id) if name in paths else None
-
-
-# --- what stands in a sample's place when it could not be read and the user chose to skip such samples ---
-
-
-Item = TypeVar("Item")
-
-OnError = Literal["raise", "skip"]
-
-
 @dataclass(frozen=True)
 class Skipped:
     """A sample that could not be read.
 
     Attributes:
         reason: The error's problem, the same words for all samples that have it.
-        error: All that was said.
+        error: The whole error.
     """
 
     reason: str
@@ -380,7 +294,7 @@ class Skipped:
 
 
 def without_skipped(items: Iterable[Item | Skipped], counts: Counter[str]) -> Iterator[Item]:
-    """The items without those that were skipped.
+    """Yield the items without those that were skipped.
 
     Args:
         items: What a data loader yields.
@@ -391,9 +305,3 @@ def without_skipped(items: Iterable[Item | Skipped], counts: Counter[str]) -> It
             counts[item.reason] += 1
         else:
             yield item
-
-
-def require_policy(on_error: str) -> None:
-    """Refuse a policy that there is not."""
-    if on_error not in ("raise", "skip"):
-        raise ConfigError("there is no such policy for bad samples", got=on_error, wanted="'raise' or 'skip'")

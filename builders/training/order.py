@@ -5,7 +5,7 @@ How it works
   one goes on is then an index into it: resuming costs the same anywhere, with any number of ranks or workers.
 - Randomness is sorted raw output of PCG64, whose stream numpy promises to keep; `Generator.permutation`
   is not promised.
-- `shuffle="blocks"` keeps rows together that stand together in the tars: blocks of `BLOCK_ROWS` rows are
+- `shuffle="blocks"` keeps rows together that lie together in the tars: blocks of `BLOCK_ROWS` rows are
   dealt in random order to `LANES` lanes, rows are shuffled inside their block, and lanes take turns batch by
   batch. A worker that takes every n-th batch reads whole blocks when ranks times workers divide `LANES`.
 - `weights` mix groups (themes, releases): groups take turns in a fixed pattern, so that any window as long as
@@ -37,7 +37,7 @@ SHUFFLES: tuple[Shuffle, ...] = ("rows", "blocks", "none")
 BLOCK_ROWS = 32
 # Lanes: 1, 2, 4 or 8 workers read whole blocks each.
 LANES = 8
-MAX_PATTERN = 10_000  # sum of whole weights: beyond it, they say more than a mix can mean
+MAX_PATTERN = 10_000  # sum of whole weights: beyond it, no epoch shows the difference
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Epoch:
     ends: Rows | None
 
     def batch_ends(self, start: int, batch_size: int) -> Rows:
-        """Where batches end from a position on.
+        """Return where batches end from a position on.
 
         Raises:
             ConfigError: batches are of one kind each, and none begins there.
@@ -74,19 +74,24 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """Everything that the order depends on.
+    """Everything that the order of rows depends on; `PairDataset.order` makes one of a dataset.
+
+    Example:
+        >>> order = sparkle.Order(4, seed=7, batch_size=2)
+        >>> sorted(order.epoch(0).rows.tolist())
+        [0, 1, 2, 3]
 
     Attributes:
-        count: How many rows there are.
+        count: Number of rows.
         seed: At least 0.
-        batch_size: Rows of a batch, on each rank.
+        batch_size: Rows per batch, on each rank.
         shuffle: "rows", "blocks" (see above) or "none".
         groups: int (count,): the group of each row, counted from 0, where groups are mixed.
         weights: How often each group is seen, relative to the others; 0 leaves a group out.
         buckets: int (count,): rows that may share a batch have the same number.
 
     Raises:
-        ConfigError: one of them is not what it should be.
+        ConfigError: a value is invalid.
     """
 
     count: int
@@ -100,9 +105,7 @@ class Order:
     def __post_init__(self) -> None:
         for name, least in {"count": 1, "seed": 0, "batch_size": 1}.items():
             if getattr(self, name) < least:
-                raise ConfigError(
-                    f"an order cannot have this {name}", got=getattr(self, name), wanted=f"at least {least}"
-                )
+                raise ConfigError(f"invalid {name}", got=getattr(self, name), wanted=f"at least {least}")
         if self.shuffle not in SHUFFLES:
             raise ConfigError("there is no such shuffle", got=self.shuffle, wanted=f"one of {SHUFFLES}")
         for name in ("groups", "buckets"):
@@ -112,12 +115,12 @@ class Order:
                     f"every row needs one of the {name}", got=len(numbers), wanted=f"{self.count} numbers"
                 )
         if (self.groups is None) != (not self.weights):
-            raise ConfigError("weights are of groups", wanted="groups and weights, or neither")
+            raise ConfigError("groups and weights go together", wanted="both or neither")
         if self.weights:
             _require_rows(self._members, self._pattern)
 
     def epoch(self, number: int) -> Epoch:
-        """The samples of an epoch, counted from 0."""
+        """Return the samples of an epoch, counted from 0."""
         rows, cycles = self._mixed(number) if self.weights else self._whole(number)
         if self.buckets is None:
             return Epoch(rows, cycles, None)
@@ -129,7 +132,7 @@ class Order:
         return self._shuffled(rows, (number,), LANES), np.full(self.count, number)
 
     def _mixed(self, number: int) -> tuple[Rows, Rows]:
-        """An epoch's part of the endless mix."""
+        """Return an epoch's part of the endless mix."""
         length = sum(len(self._members[group]) for group in np.unique(self._pattern))
         turns = np.arange(number * length, (number + 1) * length)
         full, rest = np.divmod(turns, len(self._pattern))
@@ -163,7 +166,7 @@ class Order:
 
 
 def bucket_numbers(columns: Sequence[Rows]) -> Rows:
-    """Numbers of buckets: rows that agree in all columns have the same.
+    """Return numbers of buckets: rows that agree in all columns have the same.
 
     Args:
         columns: int (N,) each, at least 0.
@@ -175,7 +178,7 @@ def bucket_numbers(columns: Sequence[Rows]) -> Rows:
 
 
 def fill_batches(buckets: Rows, batch_size: int) -> tuple[Rows, Rows]:
-    """Batches of one bucket each, in the order in which they fill up; short ones last.
+    """Make batches of one bucket each, in the order in which they fill up; short ones last.
 
     Args:
         buckets: int (N,): the bucket of each sample, in order.
@@ -200,7 +203,7 @@ def fill_batches(buckets: Rows, batch_size: int) -> tuple[Rows, Rows]:
 
 
 def block_order(count: int, key: Sequence[int], lanes: int, batch_size: int) -> Rows:
-    """Rows in the order that `shuffle="blocks"` gives, as positions (N,)."""
+    """Return rows in the order of `shuffle="blocks"`, as positions (N,)."""
     first = int(_random((*key, 0), 1)[0] % np.uint64(BLOCK_ROWS))  # blocks differ from cycle to cycle
     block = (np.arange(count) + first) // BLOCK_ROWS
     place = np.empty(block[-1] + 1, np.int64)
@@ -215,7 +218,7 @@ def block_order(count: int, key: Sequence[int], lanes: int, batch_size: int) -> 
 
 
 def mix_pattern(weights: Sequence[int]) -> Rows:
-    """Groups taking turns, as evenly as can be: each as often as its weight in every round.
+    """Let groups take turns as evenly as possible: each as often as its weight in every round.
 
     Smooth weighted round robin: whoever is owed most is next.
     """
@@ -229,31 +232,31 @@ def mix_pattern(weights: Sequence[int]) -> Rows:
 
 
 def whole_weights(weights: Sequence[float]) -> list[int]:
-    """Weights as the smallest whole numbers in the same relation.
+    """Return weights as the smallest whole numbers in the same relation.
 
     Raises:
-        ConfigError: a weight is negative or no number, all are 0, or they come to more than `MAX_PATTERN`.
+        ConfigError: a weight is negative or not a number, all are 0, or their sum exceeds `MAX_PATTERN`.
     """
     try:
         parts = [Fraction(str(weight)) for weight in weights]
     except ValueError:
         parts = []
     if not parts or min(parts) < 0 or not any(parts):
-        raise ConfigError("weights that mean nothing", got=list(weights), wanted="0 or more, not all 0")
+        raise ConfigError("invalid weights", got=list(weights), wanted="0 or more, not all 0")
     scale = math.lcm(*(part.denominator for part in parts))
     whole = [int(part * scale) for part in parts]
     whole = [number // math.gcd(*whole) for number in whole]
     if sum(whole) > MAX_PATTERN:
         raise ConfigError(
-            "weights are too fine",
+            f"the mix needs a pattern of more than {MAX_PATTERN:,} rows",
             got=" : ".join(map(str, whole)),
-            wanted=f"whole numbers whose sum is at most {MAX_PATTERN}",
+            wanted="coarser weights",
         )
     return whole
 
 
 def named_weights(names: Sequence[str], weights: Mapping[str, float]) -> tuple[float, ...]:
-    """Weights in the order of their groups' names.
+    """Return weights in the order of their groups' names.
 
     Raises:
         ConfigError: a group has no weight, or a weight no group.
@@ -274,5 +277,5 @@ def _require_rows(members: Sequence[Rows], pattern: Rows) -> None:
 
 
 def _random(key: Sequence[int], count: int) -> npt.NDArray[np.uint64]:
-    """Random numbers that follow from a key of whole numbers, each at least 0."""
+    """Return random numbers that follow from a key of whole numbers, each at least 0."""
     return np.asarray(np.random.PCG64(np.random.SeedSequence(list(key))).random_raw(count), np.uint64)

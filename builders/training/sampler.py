@@ -47,7 +47,14 @@ class Draw(int):
 
 
 class PairSampler:
-    """A batch sampler: `DataLoader(dataset, batch_sampler=PairSampler(order))`.
+    """A batch sampler, for `DataLoader(dataset, batch_sampler=...)`; `PairDataset.sampler` makes one.
+
+    Example:
+        >>> sampler = sparkle.PairSampler(sparkle.Order(4, batch_size=2, shuffle="none"))
+        >>> list(sampler)
+        [[0, 1], [2, 3]]
+        >>> sampler.state_at(1)  # four integers; `sampler.resume` goes on from there
+        {'seed': 0, 'rows': 4, 'epoch': 0, 'position': 2}
 
     Args:
         order: The order.
@@ -55,7 +62,7 @@ class PairSampler:
             accelerate, whose `prepare` deals them out in the same way.
         world_size: How many processes train together.
         drop_last: Leave out short batches, and the batches of a last step that do not suffice for all
-            ranks. Without, ranks can differ by one batch, which `DistributedDataParallel` does not like.
+            ranks. Without, ranks can differ by one batch, which breaks `DistributedDataParallel`.
 
     Raises:
         ConfigError: there is no such rank.
@@ -75,16 +82,16 @@ class PairSampler:
 
     @property
     def batch_size(self) -> int:
-        """Samples of a batch; accelerate asks for it."""
+        """Rows per batch; accelerate asks for it."""
         return self.order.batch_size
 
     def __len__(self) -> int:
-        """Batches of this rank in the next iteration."""
+        """Return the number of batches of this rank in the next iteration."""
         epoch, position = self._start
         return len(self._steps(self.order.epoch(epoch), position)[self._mine])
 
     def __iter__(self) -> Walk:
-        """One epoch, or what is left of it."""
+        """Iterate over one epoch, or what is left of it."""
         return Walk(self, self._start)
 
     def resume(self, state: Mapping[str, int]) -> None:
@@ -94,12 +101,12 @@ class PairSampler:
             state: What `state_after` or `state_at` gave, on any rank of any number of ranks.
 
         Raises:
-            ConfigError: it is a state of another order.
+            ConfigError: the state belongs to another sampler.
         """
         self._start = self._resumed = self._read(state)
 
     def state_after(self, batch: Mapping[str, Any]) -> State:
-        """The state once a batch was used, by this rank and by the others their own of the same step.
+        """Return the state once a batch was used by this rank, and the others used theirs of the same step.
 
         Args:
             batch: What a data loader made of items with `epoch` and `position`.
@@ -107,7 +114,7 @@ class PairSampler:
         return self._state(*(int(np.asarray(batch[name]).max()) for name in ("epoch", "position")))
 
     def state_at(self, batches: int) -> State:
-        """The state when all ranks together have used so many batches since the start or `resume`.
+        """Return the state when all ranks together have used so many batches since the start or `resume`.
 
         Args:
             batches: At least 0; later epochs are counted on.
@@ -123,7 +130,7 @@ class PairSampler:
 
     @property
     def _mine(self) -> slice:
-        """Which of the batches of all ranks are this one's."""
+        """Return which of the batches of all ranks are this one's."""
         return slice(None) if self.rank is None else slice(self.rank, None, self.world_size)
 
     def _state(self, epoch: int, position: int) -> State:
@@ -134,16 +141,16 @@ class PairSampler:
         found = {name: state.get(name) for name in expected}
         if found != expected or not {"epoch", "position"} <= state.keys():
             raise ConfigError(
-                "a state of another order",
+                "this state belongs to another sampler: seed or number of rows differ",
                 got=", ".join(f"{name} {state.get(name)}" for name in (*expected, "epoch", "position")),
                 wanted=", ".join(f"{name} {value}" for name, value in expected.items()),
-                fix="resume with the seed and the choice of samples with which the state was taken",
+                fix="resume with the same seed and the same choice of samples",
             )
         self.order.epoch(state["epoch"]).batch_ends(state["position"], self.order.batch_size)
         return state["epoch"], state["position"]
 
     def _steps(self, epoch: Epoch, position: int) -> Rows:
-        """Where the batches of all ranks end, from a position on."""
+        """Return where the batches of all ranks end, from a position on."""
         ends = epoch.batch_ends(position, self.order.batch_size)
         if self.drop_last:
             ends = ends[np.diff(ends, prepend=position) == self.order.batch_size]
@@ -187,11 +194,11 @@ class Walk(Iterator[list[Draw]]):
         return [Draw(row, cycle, epoch, position) for row, cycle in zip(rows, cycles, strict=True)]
 
     def state_dict(self) -> State:
-        """Where this iteration is; its last step is still part of it."""
+        """Return where this iteration is; its last step is still part of it."""
         return self._sampler._state(self._number, self._position)
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on from a state; raises ConfigError for one of another order."""
+        """Go on from a state; raises ConfigError for one of another sampler."""
         epoch, position = self._sampler._read(state)
         self._begin(epoch, position)
         # Whoever loads the state of an iteration that is over starts another one right away.

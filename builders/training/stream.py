@@ -1,13 +1,13 @@
-"""`PairStream`: batches of pairs as an iterable dataset that reads tars of both halves side by side.
+"""`PairStream`: batches of pairs as an iterable dataset that reads the tars of both videos side by side.
 
-    stream = PairDataset("stdKonjac/Sparkle", ["location"], frames=49).stream(batch_size=2)
+    stream = PairDataset("releases/demo", ["location"], clip=Clip(frames=49)).stream(batch_size=2)
     for batch in DataLoader(stream, batch_size=None, num_workers=8):
         ...
 
 How it works
 - Batches are those of the sampler, in the same order with any number of workers: worker w of W makes every
   W-th batch of its rank, and a data loader takes them in turns.
-- Bytes are read a chunk ahead, in another thread, in the order in which they stand in the tars; with
+- Bytes are read a chunk ahead, in another thread, in the order in which they lie in the tars; with
   `shuffle="blocks"` a chunk is whole blocks. Source and edited lie in tars of their own, which are read side
   by side; nothing is copied into tars of pairs.
 - `set_epoch` and `resume` reach workers that are there already (`persistent_workers=True`).
@@ -58,13 +58,13 @@ class PairStream(IterableDataset):  # type: ignore[misc]  # untyped
         self._start = import_torch().zeros(2, dtype=import_torch().int64).share_memory_()
 
     def __len__(self) -> int:
-        """Batches of the next iteration."""
+        """Return the number of batches of the next iteration."""
         self.sampler.resume(self._state())
         return len(self.sampler)
 
-    def __iter__(self) -> Reading:
-        """One epoch, or what is left of it."""
-        return Reading(self, self._state(), 0)
+    def __iter__(self) -> StreamWalk:
+        """Iterate over one epoch, or what is left of it."""
+        return StreamWalk(self, self._state(), 0)
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch the next iteration is; without, it is the same again."""
@@ -74,13 +74,13 @@ class PairStream(IterableDataset):  # type: ignore[misc]  # untyped
         """Go on from a state; the next iteration is the rest of its epoch.
 
         Raises:
-            ConfigError: it is a state of another order.
+            ConfigError: the state belongs to another sampler.
         """
         self.sampler.resume(state)
         self._start[0], self._start[1] = state["epoch"], state["position"]
 
     def state_after(self, batch: Mapping[str, Any]) -> State:
-        """The state once a batch was used: see `PairSampler.state_after`."""
+        """Return the state once a batch was used: see `PairSampler.state_after`."""
         return self.sampler.state_after(batch)
 
     def _state(self) -> State:
@@ -91,14 +91,14 @@ class PairStream(IterableDataset):  # type: ignore[misc]  # untyped
         }
 
     def batches(self, state: Mapping[str, int]) -> list[list[Draw]]:
-        """The batches of this worker from a state on."""
+        """Return the batches of this worker from a state on."""
         worker = import_torch().utils.data.get_worker_info()
         self.sampler.resume(state)
         mine = list(self.sampler)
         return mine if worker is None else mine[worker.id :: worker.num_workers]
 
     def chunks(self, batches: Sequence[list[Draw]]) -> Iterator[Sequence[list[Draw]]]:
-        """Batches that are read together: one at first, so that training begins soon, then ever more."""
+        """Yield batches that are read together: one at first, to begin training soon, then ever more."""
         order = self.sampler.order
         worker = import_torch().utils.data.get_worker_info()
         readers = self.sampler.world_size * (1 if worker is None else worker.num_workers)
@@ -111,7 +111,7 @@ class PairStream(IterableDataset):  # type: ignore[misc]  # untyped
             start, size = start + size, min(2 * size, most)
 
 
-class Reading(Iterator[Batch]):
+class StreamWalk(Iterator[Batch]):
     """An iteration over a stream, with a state for torchdata's StatefulDataLoader.
 
     Args:
@@ -134,11 +134,11 @@ class Reading(Iterator[Batch]):
         return batch
 
     def state_dict(self) -> dict[str, int]:
-        """Where this worker is."""
+        """Return where this worker is."""
         return {**self._state, "done": self._done}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on from a state of the same worker; raises ConfigError for one of another order."""
+        """Go on from a state of the same worker; raises ConfigError for one of another sampler."""
         self._begin({name: value for name, value in state.items() if name != "done"}, state["done"])
 
     def _read(self, batches: Sequence[list[Draw]]) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""Items as torch tensors, and batches of them; torch is imported here and where a stream is.
+"""Items as torch tensors, and batches of them; torch is imported here and in `stream`.
 
 - "THWC" leaves pixels as they were decoded: uint8 in [0, 255]. "CTHW" is what video models take: float32 in
   [-1, 1], channels first.
@@ -9,16 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from sparkle.builders.training.item import Tensors
 from sparkle.schemas.errors import ConfigError
+
+Tensors = Literal["THWC", "CTHW"]
+
+
+def require_form(form: str) -> None:
+    """Raise ConfigError for a form that does not exist."""
+    if form not in get_args(Tensors):
+        raise ConfigError("invalid tensors", got=form, wanted=f"one of {', '.join(get_args(Tensors))}")
 
 
 def import_torch() -> ModuleType:
-    """The module; raises ConfigError where it is not installed."""
+    """Import torch; raises ConfigError where it is not installed."""
     try:
         import torch
     except ImportError as error:
@@ -29,10 +36,10 @@ def import_torch() -> ModuleType:
 
 
 def to_tensors(item: Mapping[str, Any], form: Tensors) -> dict[str, Any]:
-    """An item whose arrays are tensors.
+    """Return an item whose arrays are tensors.
 
     Args:
-        item: What `make_item` gives; what is no array stays as it is.
+        item: What `Clip.decode` returns; what is not an array stays as it is.
         form: "THWC" or "CTHW".
     """
     return {
@@ -52,7 +59,12 @@ def _to_tensor(array: Any, form: Tensors) -> Any:
 
 
 def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A batch: tensors stacked, text and numbers as torch's `default_collate` has them.
+    """Make a batch of items: tensors are stacked, the rest is as in torch's `default_collate`.
+
+    Example:
+        >>> pairs = sparkle.PairDataset("releases/demo", clip=sparkle.Clip(frames=5))
+        >>> sparkle.collate([pairs[0], pairs[1]])["edited_video"].shape
+        torch.Size([2, 5, 32, 64, 3])
 
     Raises:
         ConfigError: tensors differ in shape.

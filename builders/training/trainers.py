@@ -5,7 +5,7 @@
 - DiffSynth-Studio (`diffsynth/core/data/unified_dataset.py`): a csv with `video`, the target, and what it is
   made from as `vace_video` and as `control_video`, of which `--data_file_keys` takes one; paths as above.
 - musubi-tuner (`dataset/config_utils.py`, `dataset/datasources.py`): a TOML, and JSON lines of video_path,
-  control_path, caption. Paths are opened as they stand, so they are absolute. Latents are cached by file
+  control_path, caption. Paths are opened as they are, so they are absolute. Latents are cached by file
   name: a pair that counts twice is `num_repeats`, never a second line, and each dataset has its own cache.
 - Both csv are read by pandas, which takes a prompt such as "None" for a missing value. Where there is such a
   prompt the table is JSON lines, which both read as well.
@@ -30,13 +30,13 @@ _CSV, _JSONL, _TOML = "metadata.csv", "metadata.jsonl", "dataset.toml"
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A pair that an export lists.
+class ExportedPair:
+    """A pair in an export.
 
     Attributes:
         id: Its id.
         prompt: The instruction.
-        times: How often it counts.
+        times: How often it is listed.
         size: Frames, width and height of both videos.
     """
 
@@ -59,7 +59,7 @@ class Tables:
     usage: str
 
 
-def write_kiwi(out: Path, pairs: Sequence[Listed]) -> Tables:
+def write_kiwi(out: Path, pairs: Sequence[ExportedPair]) -> Tables:
     """Write what Kiwi-Edit reads."""
     table = _write_table(out, pairs, {"src_video": SOURCE_VIDEO.path, "tgt_video": EDITED_VIDEO.path})
     return Tables(
@@ -69,7 +69,7 @@ def write_kiwi(out: Path, pairs: Sequence[Listed]) -> Tables:
     )
 
 
-def write_diffsynth(out: Path, pairs: Sequence[Listed]) -> Tables:
+def write_diffsynth(out: Path, pairs: Sequence[ExportedPair]) -> Tables:
     """Write what DiffSynth-Studio reads."""
     made_from = dict.fromkeys(("vace_video", "control_video"), SOURCE_VIDEO.path)
     table = _write_table(out, pairs, {"video": EDITED_VIDEO.path, **made_from})
@@ -80,10 +80,10 @@ def write_diffsynth(out: Path, pairs: Sequence[Listed]) -> Tables:
     )
 
 
-def write_musubi(out: Path, pairs: Sequence[Listed]) -> Tables:
-    """Write what musubi-tuner reads; one dataset a theme and number of repeats."""
+def write_musubi(out: Path, pairs: Sequence[ExportedPair]) -> Tables:
+    """Write what musubi-tuner reads; one dataset per theme and number of repeats."""
     out = out.absolute()
-    groups: dict[tuple[str, int], list[Listed]] = {}
+    groups: dict[tuple[str, int], list[ExportedPair]] = {}
     for pair in pairs:
         groups.setdefault((theme_of(pair.id), pair.times), []).append(pair)
     datasets, files = [], []
@@ -123,14 +123,14 @@ def write_musubi(out: Path, pairs: Sequence[Listed]) -> Tables:
     return Tables((*files, _TOML), f"wan_cache_latents.py --dataset_config {out / _TOML}")
 
 
-TRAINERS: dict[str, Callable[[Path, Sequence[Listed]], Tables]] = {
+TRAINERS: dict[str, Callable[[Path, Sequence[ExportedPair]], Tables]] = {
     "kiwi": write_kiwi,
     "diffsynth": write_diffsynth,
     "musubi": write_musubi,
 }
 
 
-def _write_table(out: Path, pairs: Sequence[Listed], columns: dict[str, Callable[[str], str]]) -> str:
+def _write_table(out: Path, pairs: Sequence[ExportedPair], columns: dict[str, Callable[[str], str]]) -> str:
     """Write a row for each time that a pair counts; returns the file's name."""
     rows = [
         {"prompt": pair.prompt, **{name: path(pair.id) for name, path in columns.items()}}

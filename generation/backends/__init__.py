@@ -1,13 +1,8 @@
 """Backends: from a name in the configuration to a class.
 
-Each model has a folder or a file here. A module in it has a class `Backend`, and `_MODULES` says which name
-of which capability means which module.
-
-A `Backend` is a dataclass whose fields are its options in the configuration, with
-
-- `identity`: what it is for provenance and fingerprints (model, revision, version);
-- `setup()`: loads what it needs, called once in the process that works;
-- the methods of its capability (see `sparkle.generation.backend`).
+Each model has a folder or a file here. `_MODULES` says which name of which capability means which module; it
+has a dataclass `Backend` whose fields are its options in the configuration, with the methods of its
+capability (see `sparkle.generation.backend`).
 """
 
 from __future__ import annotations
@@ -43,7 +38,7 @@ _MODULES: dict[str, dict[str, str]] = {
 
 
 def make_backend(config: RunConfig, capability: str) -> Any:
-    """The backend that a configuration names, with its options; nothing is loaded yet.
+    """Return the backend that a configuration names, with its options; nothing is loaded yet.
 
     Raises:
         ConfigError: no such backend, or an option that it does not have.
@@ -66,7 +61,7 @@ def make_backend(config: RunConfig, capability: str) -> Any:
 
 
 def pin_models(config: RunConfig) -> RunConfig:
-    """The configuration with branches and tags of models as the commits that they name now.
+    """Return the configuration with branches and tags of models as the commits that they name now.
 
     What a run's workers load, its fingerprints and what is recorded to make it again are then the same.
 
@@ -82,7 +77,7 @@ def pin_models(config: RunConfig) -> RunConfig:
 
 
 def list_models(config: RunConfig) -> list[dict[str, str]]:
-    """What makes the samples of a configuration, for run.toml and the provenance."""
+    """Return what makes the samples of a configuration, for run.toml and the provenance."""
     models = []
     for capability in CAPABILITIES:
         identity = make_backend(config, capability).identity

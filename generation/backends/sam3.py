@@ -1,10 +1,7 @@
-"""SAM3's video tracker, through transformers; see `sparkle.generation.backends.sam3` for how it tracks.
+"""The `tracker` SAM3, through transformers: boxed objects followed through a clip, one pass per anchor.
 
-Passes are at the clip's own size, so the vote is the paper's, pixel by pixel, and there is nothing to refine
-behind it.
-
-One clip in SAM3's video tracker: features once, then a pass an anchor.
-
+- Passes are at the clip's own size, so the vote is the paper's, pixel by pixel, and there is nothing to
+  refine behind it.
 - The stock processors need torchvision, so frames are brought to the model's square here: bilinear with
   antialiasing, then mean and deviation 0.5.
 - A frame's vision features depend on the frame alone. They are kept for the whole clip, and between anchors
@@ -12,10 +9,6 @@ One clip in SAM3's video tracker: features once, then a pass an anchor.
   a fresh session, bit for bit.
 - A box is two points, its corners, with SAM's labels for them. Every registered object needs a box on the
   anchor frame: an object without one is not registered.
-
-SAM3 as a tracker of boxed objects: one session a clip, one pass an anchor.
-
-Backends of the capability `tracker`: boxed objects followed through a clip.
 """
 
 from __future__ import annotations
@@ -24,26 +17,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from sparkle.generation.backend import Anchors, Identity, Masks
-from sparkle.generation.needs import (
-    ESTIMATED,
-    GIGABYTE,
-    Requirements,
-    Span,
-    card_note,
-    needed,
-    operational,
-    package_versions,
-    require_choice,
-    require_device,
-    retry_out_of_memory,
-)
-from sparkle.generation.weights import Weights
+from sparkle.generation.backend import Anchors, operational
+from sparkle.generation.backends.local_model import PretrainedModel, retry_out_of_memory
+from sparkle.generation.needs import GIGABYTE, Estimate
+from sparkle.media import Mask, Pixels
 from sparkle.media.decode import iter_frames
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import ConfigError
@@ -52,79 +33,40 @@ if TYPE_CHECKING:
     import torch
 
 
-_DTYPES = ("bfloat16", "float16", "float32")
-_ATTENTION = ("sdpa", "eager")
 _KINDS = ("sam3_tracker_video", "sam3_video")  # the second is facebook/sam3's: detector and tracker
-_CLIP_MEMORY = 8 * GIGABYTE  # features and frames of 81 frames in bfloat16, and the model at work: estimate
-_SECONDS = Span(30, 60)  # 11 anchors on 81 frames
+_SECONDS = Estimate(30, 60)  # 11 anchors on 81 frames
+
+_MEAN = _DEVIATION = 0.5  # of each channel: facebook/sam3, preprocessor_config.json
+_TOP_LEFT, _BOTTOM_RIGHT = 2, 3  # SAM's point labels for the corners of a box
+_BOX_SCALE = 1000  # boxes are in thousandths of the frame's sides
 
 
 @dataclass(kw_only=True)
-class Backend:
-    """The `tracker` SAM3.
+class Backend(PretrainedModel):
+    """The `tracker` SAM3; the base class has the options of weights and device.
 
     Args:
-        model: A folder, or a repository of the Hugging Face Hub.
-        revision: Commit, branch or tag of the repository; None for a folder.
-        note: What a reader of the card must know of the model, such as its licence.
-        dtype: Of the weights: bfloat16, float16 or float32.
         attention: transformers' implementation: sdpa or eager.
-        device: Where the model works: `cuda`, `cuda:1` or `cpu`.
         keep_on: Where a clip's features are kept between anchors; None is with the model. `cpu` frees about
             6 GB of the GPU for the price of copies.
     """
 
-    model: str = operational()  # which weights: the identity says it, by their content
-    revision: str | None = operational(None)
-    note: str = ""
-    dtype: str = "bfloat16"
-    attention: str = "sdpa"
-    device: str = operational("cuda")
+    capability: ClassVar[str] = "tracker"
+    required_packages: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    # Features and frames of 81 frames in bfloat16, and the model at work: estimate.
+    working_memory: ClassVar[int] = 8 * GIGABYTE
+
     keep_on: str | None = operational(None)
 
-    def __post_init__(self) -> None:
-        require_choice(self, "dtype", _DTYPES)
-        require_choice(self, "attention", _ATTENTION)
-        self._weights = Weights(self.model, self.revision)
-        self._model: Any = None
+    def seconds(self) -> dict[str, Estimate]:
+        """Return seconds per clip."""
+        return {"track": _SECONDS}
 
-    @property
-    def identity(self) -> Identity:
-        """The repository and its commit, or the folder's name and the hash of its content."""
-        return Identity(self._weights.name, self._weights.commit, card_note(self.model, self.note))
-
-    @property
-    def requirements(self) -> Requirements:
-        """The model; the clip's features decide the memory."""
-        model = needed(self._weights, note=self.note)
-        if self.device == "cpu":
-            return Requirements((model,))  # what runs there is a tiny model
-        return Requirements(
-            models=(model,),
-            vram_bytes=(model.bytes or 0) + _CLIP_MEMORY,
-            seconds={"track": _SECONDS},
-            source=ESTIMATED,
-        )
-
-    def pinned(self) -> dict[str, Any]:
-        """The revision as a commit."""
-        return self._weights.pinned("revision")
-
-    def packages(self) -> dict[str, str]:
-        """What the model runs on."""
-        return package_versions(("torch", "transformers"), extra="gpu")
-
-    def setup(self) -> None:
-        """Load the weights.
-
-        Raises:
-            ConfigError: a package or the device is missing, or the model cannot be had or lacks weights.
-        """
-        self.packages()
+    def load(self) -> Any:
+        """Return the model; raises ConfigError if it lacks weights."""
         import torch
         from transformers import AutoConfig, Sam3TrackerVideoModel
 
-        require_device(self.device, table="[backends.tracker]")
         # Without this the class would make a model of its default size from nothing.
         kind = self._weights.load(AutoConfig.from_pretrained).model_type
         if kind not in _KINDS:
@@ -139,30 +81,21 @@ class Backend:
         if loaded["missing_keys"]:
             got = f"{len(loaded['missing_keys'])} missing, such as {min(loaded['missing_keys'])}"
             raise ConfigError("the model lacks weights", got=got, where=self.model)
-        self._model = model.to(self.device).eval()
+        return model.to(self.device).eval()
 
-    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Masks]:
-        """Yield one pass an anchor at the clip's size, empty where its boxes hold nothing."""
+    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Mask]:
+        """Yield one pass per anchor at the clip's size, empty where its boxes hold nothing."""
         session = retry_out_of_memory(partial(self._open, clip), what="track")
         for index, objects in anchors:
             track = partial(session.track, index, objects)
             yield retry_out_of_memory(track, what=f"track, anchor {index}")
 
-    def finish(self, clip: Path, voted: Masks) -> Masks:
-        """The voted masks as they are: they have the clip's size."""
+    def finish(self, clip: Path, voted: Mask) -> Mask:
+        """Return the voted masks as they are: they have the clip's size."""
         return voted
 
     def _open(self, clip: Path) -> ClipSession:
-
         return ClipSession(self._model, iter_frames(clip), state_device=self.keep_on or self.device)
-
-
-# --- one clip in SAM3's video tracker --------------------------------------------------------------
-
-
-_MEAN = _DEVIATION = 0.5  # of each channel: facebook/sam3, preprocessor_config.json
-_TOP_LEFT, _BOTTOM_RIGHT = 2, 3  # SAM's point labels for the corners of a box
-_BOX_SCALE = 1000  # boxes are in thousandths of the frame's sides
 
 
 class ClipSession:
@@ -174,7 +107,7 @@ class ClipSession:
         state_device: Where frames, features and memory of the clip are kept.
     """
 
-    def __init__(self, model: Any, frames: Iterable[npt.NDArray[np.uint8]], *, state_device: str) -> None:
+    def __init__(self, model: Any, frames: Iterable[Pixels], *, state_device: str) -> None:
         import torch
         from transformers.models.sam3_tracker_video import modeling_sam3_tracker_video as sam3
 
@@ -200,7 +133,7 @@ class ClipSession:
         """(T, H, W) of the clip."""
         return len(self._session.processed_frames), self.height, self.width
 
-    def track(self, anchor: int, objects: Sequence[r.GroundedObject]) -> npt.NDArray[np.bool_]:
+    def track(self, anchor: int, objects: Sequence[r.GroundedObject]) -> Mask:
         """Follow boxed objects from an anchor frame to both ends of the clip.
 
         Args:
@@ -232,7 +165,7 @@ class ClipSession:
             self._session.add_point_inputs(self._session.obj_id_to_idx(number), anchor, points)
         self._session.obj_with_new_inputs = list(range(len(boxes)))
 
-    def _propagate(self, anchor: int) -> Iterator[tuple[int, npt.NDArray[np.bool_]]]:
+    def _propagate(self, anchor: int) -> Iterator[tuple[int, Mask]]:
         """Frame indices and bool (H, W); forwards from the anchor, then backwards."""
         for reverse in (False, True):
             outputs = self._model.propagate_in_video_iterator(
@@ -241,18 +174,18 @@ class ClipSession:
             for output in outputs:
                 yield output.frame_idx, self._to_mask(output.pred_masks)
 
-    def _to_mask(self, logits: torch.Tensor) -> npt.NDArray[np.bool_]:
-        """Logits (objects, 1, h, w) at the clip's size, above 0, any object: bool (H, W)."""
+    def _to_mask(self, logits: torch.Tensor) -> Mask:
+        """Return logits (objects, 1, h, w) at the clip's size, above 0, any object: bool (H, W)."""
         from torch.nn import functional
 
         size = (self.height, self.width)
         full = functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
-        mask: npt.NDArray[np.bool_] = (full > 0).any(dim=0)[0].cpu().numpy()
+        mask: Mask = (full > 0).any(dim=0)[0].cpu().numpy()
         return mask
 
 
-def _to_square(frame: npt.NDArray[np.uint8], size: int, device: torch.device) -> torch.Tensor:
-    """A frame as the model takes it: float32 (3, size, size), in [-1, 1]."""
+def _to_square(frame: Pixels, size: int, device: torch.device) -> torch.Tensor:
+    """Return a frame as the model takes it: float32 (3, size, size), in [-1, 1]."""
     import torch
     from torch.nn import functional
 

@@ -21,15 +21,14 @@ from typing import Any
 from sparkle._cache import HashCache
 from sparkle._progress import Progress, silent
 from sparkle.generation.backends import list_models, pin_models
+from sparkle.generation.backends.local_model import free_device_memory
 from sparkle.generation.config import RunConfig
-from sparkle.generation.needs import free_device_memory
 from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import run_packages, sample_fingerprint, step_identity
-from sparkle.generation.run.folder import Run, open_run
-from sparkle.generation.run.held import HeldArtifacts, taken_out
-from sparkle.generation.run.sources import Listed, inspect_source, licences, new_candidates
+from sparkle.generation.run.folder import HeldArtifacts, RunFolder, open_run, taken_out
+from sparkle.generation.run.sources import ListedSource, inspect_source, licences, new_candidates
 from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import Failed, Kept, Rejected, Sample, Step, Work, verdict
+from sparkle.generation.steps.base import AnyStep, Failed, Kept, Rejected, SampleState, Work, verdict
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ServiceError, SourceGoneError
@@ -61,7 +60,7 @@ class Process:
     root: Path
     config: RunConfig
     step: str
-    sample: Sample
+    sample: SampleState
     fingerprint: str
     held: list[Artifact]
 
@@ -87,10 +86,10 @@ class Process:
 # Failures that may be gone the next time: a source may be back, a service may answer.
 _MAY_PASS = (SourceGoneError.__name__, ServiceError.__name__)
 
-_ready: list[Step] = []  # this process's step: one at a time, so that one model is in memory
+_ready: list[AnyStep] = []  # this process's step: one at a time, so that one model is in memory
 
 
-def _set_up(name: str, config: RunConfig) -> Step:
+def _set_up(name: str, config: RunConfig) -> AnyStep:
     if not (_ready and _ready[0].name == name and _ready[0].config == config):
         _ready.clear()
         free_device_memory()
@@ -117,7 +116,7 @@ def _outcome(
 
 
 @dataclass(frozen=True)
-class Summary:
+class RunSummary:
     """What a call of `generate` found and did."""
 
     funnel: dict[str, Any]
@@ -130,7 +129,12 @@ class Driver:
     """Takes one run from wherever it is to its end."""
 
     def __init__(
-        self, run: Run, config: RunConfig, executor: LocalExecutor, hashes: HashCache, progress: Progress
+        self,
+        run: RunFolder,
+        config: RunConfig,
+        executor: LocalExecutor,
+        hashes: HashCache,
+        progress: Progress,
     ) -> None:
         self.run = run
         self.config = config
@@ -142,7 +146,7 @@ class Driver:
         self.processed = 0
         self.judged_again = 0
 
-    def ingest(self, listed: list[Listed], shard: tuple[int, int]) -> None:
+    def ingest(self, listed: list[ListedSource], shard: tuple[int, int]) -> None:
         """Write down the configuration, and the sources and candidates that are new."""
         hashed = [(self.hashes.sha256(item.path), item) for item in listed]
         for sha256, item in hashed:
@@ -167,19 +171,19 @@ class Driver:
         self.run.add_sources(found[job.sha256] for job in jobs)
         self.run.add_candidates(candidates)
 
-    def work(self) -> Summary:
+    def work(self) -> RunSummary:
         """Take every candidate through the steps."""
         ordered = sorted(self.run.candidates, key=lambda candidate: candidate.id)
-        samples = [Sample(candidate, self._source(candidate)) for candidate in ordered]
+        samples = [SampleState(candidate, self._source(candidate)) for candidate in ordered]
         for name in STEP_NAMES:
             samples = self._run_step(make_step(name, self.config), samples)
         funnel = make_funnel(len(self.run.candidates), self.run.outcomes)
         if not self.run.finished:
             self.run.finish(funnel)
-        return Summary(funnel, self.processed, self.judged_again, tuple(self._failures()))
+        return RunSummary(funnel, self.processed, self.judged_again, tuple(self._failures()))
 
     def _failures(self) -> Iterator[str]:
-        """Each failed sample with its file and what was wrong."""
+        """Yield each failed sample with its file and what was wrong."""
         for candidate in self.run.candidates:
             for step in STEP_NAMES:
                 outcome = self.run.outcomes[step][candidate.id]
@@ -194,10 +198,10 @@ class Driver:
         place = self.places.get(candidate.source)
         return source if place is None else replace(source, path=str(place))
 
-    def _run_step(self, step: Step, samples: list[Sample]) -> list[Sample]:
+    def _run_step(self, step: AnyStep, samples: list[SampleState]) -> list[SampleState]:
         """Bring a step's outcomes up to date; returns the samples that are still in."""
         identity = step_identity(step)
-        pending: defaultdict[str, list[Sample]] = defaultdict(list)
+        pending: defaultdict[str, list[SampleState]] = defaultdict(list)
         for sample in samples:
             fingerprint = sample_fingerprint(step, identity, sample)
             if not self._reuse(step, sample, fingerprint):
@@ -208,7 +212,7 @@ class Driver:
             self._process(step, identity, list(pending.values()))
         return list(self._still_in(step, samples))
 
-    def _process(self, step: Step, identity: dict[str, Any], groups: list[list[Sample]]) -> None:
+    def _process(self, step: AnyStep, identity: dict[str, Any], groups: list[list[SampleState]]) -> None:
         self.run.start_work()
         by_id = {group[0].id: group for group in groups}
         jobs = (
@@ -218,7 +222,7 @@ class Driver:
                 step.name,
                 group[0],
                 sample_fingerprint(step, identity, group[0]),
-                self.held.inputs(step, group[0]),
+                self.held.inputs(step.reads, group[0].id, group[0].artifacts),
             )
             for group in groups
         )
@@ -239,8 +243,8 @@ class Driver:
         for later in STEP_NAMES[STEP_NAMES.index(step.name) + 1 :]:
             self.run.drop_outcomes(later, out)
 
-    def _reuse(self, step: Step, sample: Sample, fingerprint: str) -> bool:
-        """Whether the outcome that is there still holds; its verdict is brought up to date."""
+    def _reuse(self, step: AnyStep, sample: SampleState, fingerprint: str) -> bool:
+        """Return whether the outcome that is there still holds; its verdict is brought up to date."""
         found = self.run.outcomes[step.name].get(sample.id)
         if found is None or found.fingerprint != fingerprint or not self._intact(step, found):
             return False
@@ -256,7 +260,7 @@ class Driver:
                 self.judged_again += 1
         return True
 
-    def _intact(self, step: Step, outcome: r.Outcome) -> bool:
+    def _intact(self, step: AnyStep, outcome: r.Outcome) -> bool:
         for kind in STEP_BY_NAME[step.name].makes:
             reference = outcome.artifacts.get(kind.name)
             path = self.run.root / kind.path(outcome.id)
@@ -268,7 +272,7 @@ class Driver:
                 return False
         return True
 
-    def _still_in(self, step: Step, samples: list[Sample]) -> Iterator[Sample]:
+    def _still_in(self, step: AnyStep, samples: list[SampleState]) -> Iterator[SampleState]:
         for sample in samples:
             outcome = self.run.outcomes[step.name][sample.id]
             if outcome.status == r.KEPT:
@@ -281,7 +285,7 @@ class Driver:
 
 
 def generate(
-    listed: list[Listed],
+    listed: list[ListedSource],
     out: Path,
     config: RunConfig,
     *,
@@ -289,7 +293,7 @@ def generate(
     shard: tuple[int, int],
     progress: Progress = silent,
     say: Callable[[str], None] = lambda text: None,
-) -> Summary:
+) -> RunSummary:
     """Make a run of what is listed, or bring the run that is there to its end.
 
     Raises:
@@ -305,7 +309,7 @@ def generate(
     ):
         if len(run.reclaimed):
             say(
-                f"note: {len(run.reclaimed)} artifacts of this run stand in tars of a release and count as "
+                f"note: {len(run.reclaimed)} artifacts of this run lie in tars of a release and count as "
                 "made; what a step reads of them is taken out while it works"
             )
         driver = Driver(run, config, executor, hashes, progress)

@@ -1,15 +1,12 @@
-"""Run a step on this machine: in this process with one worker, else in spawned processes.
+"""Run a step's jobs on this machine: in this process with one worker, else in spawned processes.
 
 - Workers are spawned, never forked: codecs and OpenCV hold threads.
 - A worker keeps one step set up at a time, so a step's memory is freed when the next one starts.
 - A step on GPUs has workers of its own: one where there is one GPU, else one for each, which sees that GPU
-  alone as `cuda`. They end with the step, and with them everything that it held.
+  alone as `cuda`. They end with the step, and with them everything that it held. GPUs are found without
+  loading torch: the driver itself never opens one.
 - Workers end when the driver is gone, however it went: no orphan goes on writing.
 - Answers come back as they are ready; nothing may depend on their order.
-
-The GPUs that this process may use, found without loading torch: the driver itself never opens one.
-
-Where steps run: `local` uses this machine's processors.
 """
 
 from __future__ import annotations
@@ -17,32 +14,26 @@ from __future__ import annotations
 import multiprocessing
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from multiprocessing.connection import wait as wait_for_sentinel
 from multiprocessing.queues import SimpleQueue
 from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 import cv2
 
+from sparkle._processes import Job, end_with_parent
 from sparkle.schemas.errors import RunError
 
-_QUEUED_A_WORKER = 2  # jobs handed out ahead, so that no worker waits for the driver's fsync
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
-Answer_co = TypeVar("Answer_co", covariant=True)
+_QUEUED = 2  # jobs per worker that are handed out ahead, so that no worker waits for the driver's fsync
+_LISTING = ("nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader")
+_PATIENCE = 60.0  # seconds; a machine of eight takes a few where persistence is off
+
 Answer = TypeVar("Answer")
-
-
-class Job(Protocol[Answer_co]):
-    """Something to do in a worker: picklable, and callable without arguments."""
-
-    def __call__(self) -> Answer_co:
-        """Do it."""
-        ...
 
 
 class LocalExecutor:
@@ -85,7 +76,7 @@ class LocalExecutor:
         else:
             if self._pool is None:
                 self._pool = _make_pool(self.workers, _start_worker)
-            yield from _Flight(self._pool, iter(jobs), self.workers * _QUEUED_A_WORKER)
+            yield from _answers(self._pool, jobs, self.workers * _QUEUED)
 
     def _map_on_gpus(self, jobs: Iterable[Job[Answer]]) -> Iterator[Answer]:
         gpus = visible_gpus()[: self.workers]
@@ -97,7 +88,7 @@ class LocalExecutor:
             for gpu in gpus:
                 own.put(gpu)
             self._gpu_pool = _make_pool(workers, _start_gpu_worker, own)
-        yield from _Flight(self._gpu_pool, iter(jobs), workers * _QUEUED_A_WORKER)
+        yield from _answers(self._gpu_pool, jobs, workers * _QUEUED)
         self._gpu_pool.shutdown(wait=True)
         self._gpu_pool = None
 
@@ -111,36 +102,32 @@ def _make_pool(workers: int, start: Callable[..., None], *arguments: object) -> 
     )
 
 
-class _Flight(Generic[Answer]):
-    """The jobs under way: never more than `width`."""
-
-    def __init__(self, pool: ProcessPoolExecutor, jobs: Iterator[Job[Answer]], width: int) -> None:
-        self._pool, self._jobs, self._width = pool, jobs, width
-
-    def __iter__(self) -> Iterator[Answer]:
-        flying: dict[Future[Any], Job[Answer]] = {}
-        try:
-            while True:
-                for job in islice(self._jobs, self._width - len(flying)):
-                    flying[self._pool.submit(job)] = job
-                if not flying:
-                    return
-                ready, _ = wait(flying, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    yield future.result()
-                    del flying[future]
-        except BrokenProcessPool:
-            raise RunError(
-                "a worker process died",
-                got=f"while at {', '.join(sorted(map(str, flying.values())))}",
-                wanted="enough memory for each worker (about 1 GB for 720p clips)",
-                fix="run the same command again, with fewer --workers if memory was short: nothing is lost",
-            ) from None
+def _answers(pool: ProcessPoolExecutor, jobs: Iterable[Job[Answer]], width: int) -> Iterator[Answer]:
+    """Yield answers as they are ready; never more than `width` jobs are under way."""
+    waiting = iter(jobs)
+    flying: dict[Future[Answer], Job[Answer]] = {}
+    try:
+        while True:
+            for job in islice(waiting, width - len(flying)):
+                flying[pool.submit(job)] = job
+            if not flying:
+                return
+            ready, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in ready:
+                yield future.result()
+                del flying[future]
+    except BrokenProcessPool:
+        raise RunError(
+            "a worker process died",
+            got=f"while at {', '.join(sorted(map(str, flying.values())))}",
+            wanted="enough memory for each worker (about 1 GB for 720p clips)",
+            fix="run the same command again, with fewer --workers if memory was short: nothing is lost",
+        ) from None
 
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_driver, daemon=True).start()
+    end_with_parent()
 
 
 def _start_gpu_worker(own: SimpleQueue[str]) -> None:
@@ -148,24 +135,8 @@ def _start_gpu_worker(own: SimpleQueue[str]) -> None:
     _start_worker()
 
 
-def _end_with_driver() -> None:
-    driver = multiprocessing.parent_process()
-    if driver is not None:
-        wait_for_sentinel([driver.sentinel])
-        os._exit(1)
-
-
-# --- the GPUs --------------------------------------------------------------------------------------
-
-
-_LISTING = ("nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader")
-_PATIENCE = 60.0  # seconds; a machine of eight takes a few where persistence is off
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-
 def visible_gpus() -> tuple[str, ...]:
-    """Names that `CUDA_VISIBLE_DEVICES` takes, one a GPU; none where there is no driver.
+    """Return names that `CUDA_VISIBLE_DEVICES` takes, one per GPU; none where there is no driver.
 
     What the variable says already counts, and as CUDA reads it: up to the first name that is negative.
     """

@@ -13,23 +13,22 @@ from typing import Any
 
 import cv2
 
-from sparkle.generation.backend import Packaged, Prompted
+from sparkle.generation.backend import Packaged, Prompted, decisive_options
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import CAPABILITIES, RunConfig
-from sparkle.generation.needs import decisive_options
-from sparkle.generation.steps.base import Sample, Step, step_seed
+from sparkle.generation.steps.base import AnyStep, SampleState, step_seed
 from sparkle.media.encode import encoder_versions
 from sparkle.schemas.canonical import fingerprint
 
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that decide pixels and bytes."""
+    """Return versions of the libraries that decide pixels and bytes."""
     return dict(sorted(encoder_versions().items()))
 
 
 def processor() -> dict[str, str]:
-    """The widest instructions that OpenCV uses on this processor.
+    """Return the widest instructions that OpenCV uses on this processor.
 
     They decide the last bit of what optical flow and remap compute, so they are recorded beside the
     libraries. They are in no fingerprint: a run may go on on another machine.
@@ -38,8 +37,8 @@ def processor() -> dict[str, str]:
     return {"opencv-instructions": usable[-1] if usable else "baseline"}
 
 
-def step_identity(step: Step) -> dict[str, Any]:
-    """The part of the fingerprint that is the same for every sample."""
+def step_identity(step: AnyStep) -> dict[str, Any]:
+    """Return the part of the fingerprint that is the same for every sample."""
     return {
         "step": step.name,
         "version": step.version,
@@ -49,7 +48,7 @@ def step_identity(step: Step) -> dict[str, Any]:
     }
 
 
-def _backend_identity(step: Step, capability: str) -> dict[str, Any]:
+def _backend_identity(step: AnyStep, capability: str) -> dict[str, Any]:
     backend = step.backend
     table = decisive_options(backend, step.config.backend_table(capability))
     parts: dict[str, Any] = {"table": table, **backend.identity.to_json()}
@@ -61,7 +60,7 @@ def _backend_identity(step: Step, capability: str) -> dict[str, Any]:
 
 
 def run_packages(config: RunConfig) -> dict[str, str]:
-    """Versions of everything that decides what a run makes, for run.toml and the provenance."""
+    """Return versions of everything that decides what a run makes, for run.toml and the provenance."""
     found = {**library_versions(), **processor()}
     for capability in CAPABILITIES:
         backend = make_backend(config, capability)
@@ -70,8 +69,8 @@ def run_packages(config: RunConfig) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def sample_fingerprint(step: Step, identity: dict[str, Any], sample: Sample) -> str:
-    """The fingerprint of a sample in a step."""
+def sample_fingerprint(step: AnyStep, identity: dict[str, Any], sample: SampleState) -> str:
+    """Return the fingerprint of a sample in a step."""
     return fingerprint(
         {
             **identity,
@@ -83,8 +82,8 @@ def sample_fingerprint(step: Step, identity: dict[str, Any], sample: Sample) -> 
     )
 
 
-def step_inputs(step: Step, sample: Sample) -> dict[str, Any]:
-    """What a step takes from the candidate itself."""
+def step_inputs(step: AnyStep, sample: SampleState) -> dict[str, Any]:
+    """Return what a step takes from the candidate itself."""
     if step.name == "normalise":
         return {"source": sample.candidate.source}
     if step.name == "compose":

@@ -5,18 +5,23 @@
 - Opening a run clears what a kill left: temporary files and torn tails of JSON lines.
 - `finish` sorts every outcome file by id and writes `funnel.json`; it is removed when work starts
   again, so a folder with a funnel is finished.
+- Artifacts whose files `sparkle build --reclaim` deleted count as made: tars of a release hold them
+  (`sparkle._run_folder`). A tar is hashed before what it holds counts; the hash is remembered as that of any
+  artifact. What a step reads is taken out right before its sample is worked on and deleted right after, so
+  that a rerun needs no more room than what it makes.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from sparkle._cache import HashCache
 from sparkle._files import (
     append_lines,
     exclusive,
@@ -26,19 +31,21 @@ from sparkle._files import (
     write_atomic,
     write_jsonl,
 )
-from sparkle._run_folder import Reclaimed
+from sparkle._run_folder import Reclaimed, take_out
 from sparkle.generation.config import RunConfig
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import RunError
-from sparkle.schemas.records import Candidate, Outcome, SourceRecord
+from sparkle.schemas.layout import Kind
+from sparkle.schemas.records import ArtifactRef, Candidate, Outcome, SourceRecord
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 from sparkle.schemas.validate import check
 
 FORMAT = "sparkle-run"
 
 
-class Run:
+class RunFolder:
     """An open run folder; make one with `open_run`."""
 
     def __init__(self, root: Path) -> None:
@@ -105,7 +112,7 @@ class Run:
                 (self.root / kind.path(sample_id)).unlink(missing_ok=True)
 
     def start_work(self) -> None:
-        """The folder is no longer finished."""
+        """Return the folder is no longer finished."""
         (self.root / layout.FUNNEL).unlink(missing_ok=True)
 
     def finish(self, funnel: dict[str, Any]) -> None:
@@ -136,7 +143,7 @@ class Run:
 
 
 @contextmanager
-def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[Run]:
+def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[RunFolder]:
     """Create or reopen a run folder, lock it, clear what a kill left, and load what is there.
 
     Args:
@@ -150,7 +157,7 @@ def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[Run]:
     root.mkdir(parents=True, exist_ok=True)
     with exclusive(root, RunError("another process works in this run", where=root, fix="wait for it")):
         remove_leftovers(root)
-        run = Run(root)
+        run = RunFolder(root)
         run.load()
         yield run
 
@@ -185,3 +192,45 @@ def _refuse_foreign(root: Path, shard: tuple[int, int]) -> None:
             where=root,
             fix="choose another --out",
         )
+
+
+class HeldArtifacts:
+    """What tars hold for a run, and whether they are whole."""
+
+    def __init__(self, reclaimed: Reclaimed, hashes: HashCache) -> None:
+        self._reclaimed = reclaimed
+        self._hashes = hashes
+        self._whole: dict[str, bool] = {}
+
+    def has(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> bool:
+        """Return whether an artifact has no file of its own, and a tar that is whole holds it."""
+        held = self._find(kind, sample_id, ref)
+        if held is None:
+            return False
+        if held.file not in self._whole:
+            tar = self._reclaimed.run / held.file
+            self._whole[held.file] = tar.is_file() and self._hashes.sha256(tar) == tar.stem
+        return self._whole[held.file]
+
+    def inputs(
+        self, reads: Iterable[Kind], sample_id: str, artifacts: Mapping[str, ArtifactRef]
+    ) -> list[Artifact]:
+        """Return which artifacts that a step reads of a sample have to be taken out for it."""
+        found = (self._find(kind, sample_id, artifacts[kind.name]) for kind in reads)
+        return [held for held in found if held is not None]
+
+    def _find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> Artifact | None:
+        held = self._reclaimed.find(kind, sample_id, ref)
+        return None if held and (self._reclaimed.run / kind.path(sample_id)).exists() else held
+
+
+@contextmanager
+def taken_out(run: Path, inputs: Sequence[Artifact]) -> Iterator[None]:
+    """Give artifacts files of their own while the block runs; raises as `take_out` does."""
+    try:
+        for held in inputs:
+            take_out(run, held)
+        yield
+    finally:
+        for held in inputs:
+            (run / held.path).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """What a configuration costs before anything is paid for: GPU-hours, memory, disk, and what will be left.
 
-- A funnel says which share of the samples passes each step; a step costs its seconds a sample, times the
+- A funnel says which share of the samples passes each step; a step costs its seconds per sample, times the
   samples that reach it. So what is rejected early is never paid for late.
 - Seconds come from the backends (`Requirements`), and for steps without a model from the classical chain as
   it was measured. The funnel comes from what upstream published, or from a trial run, whose own bytes a
@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from sparkle._files import read_jsonl
-from sparkle.generation.backend import BackendBase
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import CAPABILITIES, RunConfig
-from sparkle.generation.needs import Demanding, ModelNeed, Requirements, Span
+from sparkle.generation.needs import Demanding, Estimate, ModelNeed, Requirements
 from sparkle.generation.steps import make_step
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
@@ -116,11 +115,11 @@ class StepPlan(Record):
     on: str
     vram_bytes: int
     backend: str | None = None
-    hours: Span | None = None
+    hours: Estimate | None = None
 
 
 @dataclass(frozen=True)
-class Plan(Record):
+class CostPlan(Record):
     """What a configuration is expected to need for some sources.
 
     Args:
@@ -140,7 +139,7 @@ class Plan(Record):
     configuration: str
     sources: int
     kept: int
-    hours: dict[str, Span]
+    hours: dict[str, Estimate]
     vram_bytes: int
     model_bytes: int
     run_bytes: int
@@ -150,8 +149,8 @@ class Plan(Record):
     unknown: tuple[str, ...] = field(default=())
 
 
-def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RATES) -> Plan:
-    """The plan for a number of candidates.
+def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RATES) -> CostPlan:
+    """Return the plan for a number of candidates.
 
     Raises:
         ConfigError: no such backend or option.
@@ -169,7 +168,7 @@ def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RA
         steps.append(_plan_step(name, backend, wanted, reached, kept))
         run_bytes += reached * rates.bytes.get(name, 0)
         reached = kept
-    return Plan(
+    return CostPlan(
         config.name,
         sources,
         round(reached),
@@ -185,7 +184,7 @@ def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RA
 
 
 def trial_rates(run: Path) -> FunnelRates:
-    """The funnel and the bytes a sample of a finished trial run.
+    """Return the funnel and the bytes a sample of a finished trial run.
 
     Raises:
         RunError: the folder is no finished run, or nothing came through to learn from.
@@ -219,7 +218,7 @@ def trial_rates(run: Path) -> FunnelRates:
 
 
 def backend_needs(config: RunConfig) -> dict[str, Requirements]:
-    """What the backend of each capability needs: nothing, where it says nothing.
+    """Return what the backend of each capability needs: nothing, where it says nothing.
 
     Raises:
         ConfigError: no such backend or option.
@@ -239,7 +238,7 @@ def fetched_bytes(models: Iterable[ModelNeed]) -> int:
     return sum(largest.values())
 
 
-def _requirements(backend: BackendBase | None) -> Requirements | None:
+def _requirements(backend: object) -> Requirements | None:
     return backend.requirements if isinstance(backend, Demanding) else None
 
 
@@ -247,7 +246,7 @@ def _plan_step(
     name: str, backend: str | None, wanted: Requirements | None, reached: float, kept: float
 ) -> StepPlan:
     if wanted is None:
-        seconds: Span | None = Span(CPU_SECONDS[name], CPU_SECONDS[name])
+        seconds: Estimate | None = Estimate(CPU_SECONDS[name], CPU_SECONDS[name])
         on, vram = CPU, 0
     else:
         seconds = wanted.seconds.get(name)
@@ -257,17 +256,17 @@ def _plan_step(
 
 
 def device_of(wanted: Requirements) -> str:
-    """What the hours of a backend are of."""
+    """Return what the hours of a backend are of."""
     if wanted.vram_bytes:
         return GPU
     return ENDPOINT if any(model.served for model in wanted.models) else CPU
 
 
-def _sum_hours(steps: list[StepPlan]) -> dict[str, Span]:
-    found: dict[str, Span] = {}
+def _sum_hours(steps: list[StepPlan]) -> dict[str, Estimate]:
+    found: dict[str, Estimate] = {}
     for step in steps:
         if step.hours is not None:
-            found[step.on] = found.get(step.on, Span(0.0, 0.0)).plus(step.hours)
+            found[step.on] = found.get(step.on, Estimate(0.0, 0.0)).plus(step.hours)
     return found
 
 

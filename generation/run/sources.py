@@ -25,7 +25,7 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedSource:
     """A source as it was listed: where it is, its theme, its prompt (None: to compose) and its licence."""
 
     path: Path
@@ -46,8 +46,8 @@ class _Named:
 
 def list_sources(
     sources: Path, themes: Sequence[str], limit: int | None, *, out: Path | None = None
-) -> list[Listed]:
-    """What a folder or a JSONL list names; every source once a theme that it does not name itself.
+) -> list[ListedSource]:
+    """Return what a folder or a JSONL list names; every source once per theme, unless it names its own.
 
     Args:
         sources: The folder or the list.
@@ -76,7 +76,7 @@ def list_sources(
         wanted = f"files ending in {endings}" if sources.is_dir() else "a line or more"
         raise SourceListError("no sources", got=sources, wanted=wanted)
     listed = [
-        Listed(item.path, theme, item.prompt, item.licence)
+        ListedSource(item.path, theme, item.prompt, item.licence)
         for item in named[:limit]
         for theme in ([item.theme] if item.theme else themes)
     ]
@@ -140,7 +140,7 @@ def _is_file(path: Path) -> bool:
 
 
 def inspect_source(path: Path, sha256: str, licence: str | None = None) -> SourceRecord:
-    """What a source file is; an unreadable one has a `problem`."""
+    """Return what a source file is; an unreadable one has a `problem`."""
     from sparkle.media.probe import perceptual_hash, probe
 
     known = SourceRecord(sha256, str(path), path.stat().st_size, licence=licence)
@@ -155,9 +155,9 @@ def inspect_source(path: Path, sha256: str, licence: str | None = None) -> Sourc
 
 
 def licences(
-    known: Mapping[str, SourceRecord], listed: Sequence[tuple[str, Listed]]
+    known: Mapping[str, SourceRecord], listed: Sequence[tuple[str, ListedSource]]
 ) -> dict[str, str | None]:
-    """The licence of every listed source by its content; None where no line names one.
+    """Return the licence of every listed source by its content; None where no line names one.
 
     Raises:
         SourceListError: two lines, or a line and the run, name different licences for the same content.
@@ -176,9 +176,9 @@ def licences(
 
 
 def new_candidates(
-    known: Sequence[Candidate], listed: Sequence[tuple[str, Listed]], shard: tuple[int, int]
+    known: Sequence[Candidate], listed: Sequence[tuple[str, ListedSource]], shard: tuple[int, int]
 ) -> list[Candidate]:
-    """Candidates for what is listed as (content sha256, item) and not known yet.
+    """Return candidates for what is listed as (content sha256, item) and not known yet.
 
     A shard of several cannot see the others' candidates, so there ids follow from the whole list, before the
     shard takes every `count`-th item from `index` on: the shards of one list never share an id.
@@ -201,7 +201,7 @@ def new_candidates(
     return [candidate for candidate in share if candidate.id not in before]
 
 
-def _number(known: Sequence[Candidate], listed: Sequence[tuple[str, Listed]]) -> list[Candidate]:
+def _number(known: Sequence[Candidate], listed: Sequence[tuple[str, ListedSource]]) -> list[Candidate]:
     seen = {(candidate.source, candidate.theme, candidate.prompt) for candidate in known}
     following: Counter[str] = Counter()
     for candidate in known:

@@ -1,17 +1,14 @@
-"""Stage 3: labels and boxes of the foreground, from the first-frame pair.
+"""Stage 3: the background alone, and alive.
 
-Stage 3: take the labelled foreground out of the edited first frame.
-
-Stage 3: how well the foreground was removed (EditScore; upstream keeps overall >= 8.5).
-
-Stage 3: bring the empty background to life, as many frames as the source has.
+- `ground1`: labels and boxes of the foreground, from the first-frame pair.
+- `remove`: the labelled foreground is taken out of the edited first frame.
+- `remove_score`: how well that was done (EditScore; upstream keeps overall >= 8.5).
+- `animate`: the empty background is brought to life, as many frames as the source has.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
+from sparkle.generation.backend import ImageEditorBackend, ImageScorerBackend, ImageToVideoBackend, VlmBackend
 from sparkle.generation.steps.base import Step, Work
 from sparkle.media.encode import encode
 from sparkle.media.images import write_png
@@ -24,38 +21,31 @@ from sparkle.schemas.layout import (
     SOURCE_FRAME0,
     SOURCE_VIDEO,
 )
-from sparkle.schemas.records import dump_fields
 
 
-@dataclass
-class Ground1(Step):
+class Ground1(Step[VlmBackend]):
     """source_frame0, edited_frame0 -> round-1 labels and boxes."""
 
-    name: ClassVar[str] = "ground1"
-    capability: ClassVar[str | None] = "vlm"
+    name = "ground1"
+    capability = "vlm"
     needs = ("compose",)
     reads = (SOURCE_VIDEO, SOURCE_FRAME0, EDITED_FRAME0)
 
     def measure(self, work: Work) -> r.Ground1Record:
         """Ground the foreground on the first frame."""
-        record: r.Ground1Record = self.backend.ground_first(
+        return self.backend.ground_first(
             work.read(SOURCE_VIDEO), work.read(SOURCE_FRAME0), work.read(EDITED_FRAME0), work.prompt
         )
-        return record
 
 
-# --- stage 3 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Remove(Step):
+class Remove(Step[ImageEditorBackend]):
     """edited_frame0 and round-1 objects -> edited_frame0_foreground_removed."""
 
-    name: ClassVar[str] = "remove"
-    capability: ClassVar[str | None] = "image_editor"
+    name = "remove"
+    capability = "image_editor"
     needs = ("compose", "ground1")
     reads = (EDITED_FRAME0,)
-    seed_scope: ClassVar[str | None] = "scene"
+    seed_scope = "scene"
 
     def measure(self, work: Work) -> r.MadeRecord:
         """Remove the foreground."""
@@ -66,43 +56,31 @@ class Remove(Step):
         return r.MadeRecord(made.details)
 
 
-# --- stage 3 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class RemoveScore(Step):
+class ScoreRemoval(Step[ImageScorerBackend]):
     """edited_frame0, edited_frame0_foreground_removed -> scores from 0 to 10."""
 
-    name: ClassVar[str] = "remove_score"
-    capability: ClassVar[str | None] = "image_scorer"
+    name = "remove_score"
+    capability = "image_scorer"
     needs = ("compose", "ground1")
     reads = (EDITED_FRAME0, FOREGROUND_REMOVED)
 
     def measure(self, work: Work) -> r.ImageScore:
         """Score the removal."""
         objects = work.record(r.Ground1Record).round1_objects
-        score: r.ImageScore = self.backend.score_removal(
+        return self.backend.score_removal(
             work.read(EDITED_FRAME0), work.read(FOREGROUND_REMOVED), objects, work.prompt
         )
-        return score
 
 
-# --- stage 3 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Animate(Step):
+class Animate(Step[ImageToVideoBackend]):
     """edited_frame0_foreground_removed -> edited_background_video."""
 
-    name: ClassVar[str] = "animate"
-    capability: ClassVar[str | None] = "image_to_video"
+    name = "animate"
+    capability = "image_to_video"
     needs = ("normalise", "compose")
     reads = (FOREGROUND_REMOVED,)
-    seed_scope: ClassVar[str | None] = "scene"
-
-    def settings(self) -> dict[str, Any]:
-        """The encoding."""
-        return {"encoding": dump_fields(self.config.encoding)}
+    decided_by = ("encoding",)
+    seed_scope = "scene"
 
     def measure(self, work: Work) -> r.MadeRecord:
         """Animate the background."""

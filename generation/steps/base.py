@@ -1,4 +1,4 @@
-"""A step: a dataclass with `setup()` and `process(work) -> Kept | Rejected | Failed`.
+"""A step: a class with `setup()` and `process(work) -> Kept | Rejected | Failed`.
 
 How it works:
 - A subclass declares what it reads and makes, and writes `measure`: artifacts go out through
@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import av.error
 import cv2
 import numpy as np
 
 from sparkle._files import TEMPORARY_MARK, commit, temporary_beside
+from sparkle.generation.backend import Loadable
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import RunConfig
 from sparkle.generation.needs import Demanding
@@ -30,18 +31,19 @@ from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import RunError, SampleError
 from sparkle.schemas.layout import Kind
-from sparkle.schemas.records import Record
+from sparkle.schemas.records import Record, dump_fields
 from sparkle.schemas.rules import Thresholds, judge
 from sparkle.schemas.seeds import derive_seed
 from sparkle.schemas.stages import STEP_BY_NAME
 
 R = TypeVar("R", bound=Record)
+B = TypeVar("B")  # the backend's protocol, or None
 
 _TEMPORARY = re.compile(re.escape(TEMPORARY_MARK) + "[0-9]+-")
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleState:
     """A candidate on its way: what the steps before said of it and made for it."""
 
     candidate: r.Candidate
@@ -80,9 +82,8 @@ class Failed:
 class Work:
     """One sample in one step: where to read and write, and its seed."""
 
-    def __init__(self, root: Path, config: RunConfig, step: Step, sample: Sample) -> None:
+    def __init__(self, root: Path, config: RunConfig, step: AnyStep, sample: SampleState) -> None:
         self.root = root
-        self.config = config
         self.sample = sample
         self.committed: dict[str, r.ArtifactRef] = {}
         self._makes = STEP_BY_NAME[step.name].makes
@@ -94,11 +95,11 @@ class Work:
         return self.record(r.ComposeRecord).prompt
 
     def record(self, kind: type[R]) -> R:
-        """The record of the step before that left one of this kind."""
+        """Return the record of this kind that a step before left."""
         return next(record for record in self.sample.records.values() if type(record) is kind)
 
     def read(self, kind: Kind) -> Path:
-        """The path of an artifact that a step before made."""
+        """Return the path of an artifact that a step before made."""
         return self.root / kind.path(self.sample.id)
 
     @contextmanager
@@ -121,9 +122,8 @@ class Work:
             temporary.unlink(missing_ok=True)
 
 
-@dataclass
-class Step(ABC):
-    """Base of the steps; see the module's docstring."""
+class Step(ABC, Generic[B]):
+    """Base of the steps; see the module's docstring. Its backend is made with it, and nothing is loaded."""
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
@@ -132,13 +132,13 @@ class Step(ABC):
     reads: ClassVar[tuple[Kind, ...]] = ()
     per_source: ClassVar[bool] = False
     seed_scope: ClassVar[str | None] = None
+    # What of the configuration, besides the backend's table, decides the output: names of its fields.
+    decided_by: ClassVar[tuple[str, ...]] = ()
 
-    config: RunConfig
-    backend: Any = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        if self.capability is not None:
-            self.backend = make_backend(self.config, self.capability)
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        made: Any = None if self.capability is None else make_backend(config, self.capability)
+        self.backend: B = made
 
     @property
     def on_gpu(self) -> bool:
@@ -146,13 +146,13 @@ class Step(ABC):
         return isinstance(self.backend, Demanding) and self.backend.requirements.vram_bytes > 0
 
     def setup(self) -> None:
-        """Load the backend, once in the process that works."""
-        if self.backend is not None:
+        """Load what the backend needs, once in the process that works."""
+        if isinstance(self.backend, Loadable):
             self.backend.setup()
 
     def settings(self) -> dict[str, Any]:
-        """What of the configuration, besides the backend's table, decides this step's output."""
-        return {}
+        """Return what the fingerprint covers besides the backend."""
+        return {name: dump_fields(getattr(self.config, name)) for name in self.decided_by}
 
     @abstractmethod
     def measure(self, work: Work) -> Record:
@@ -189,8 +189,11 @@ class Step(ABC):
         return answer
 
 
+AnyStep = Step[Any]  # whatever its backend
+
+
 def _portable(parts: dict[str, str]) -> dict[str, str]:
-    """Error texts without the names of temporary files, which hold a process id."""
+    """Return error texts without the names of temporary files, which hold a process id."""
     return {name: _TEMPORARY.sub("", text) for name, text in parts.items()}
 
 
@@ -204,12 +207,12 @@ def _machine_error(step: str, work: Work, error: Exception) -> RunError:
 
 
 def verdict(step: str, record: Record, thresholds: Thresholds) -> Kept | Rejected:
-    """What the rules say of a record."""
+    """Return what the rules say of a record."""
     reason = judge(step, record, thresholds)
     return Kept(record) if reason is None else Rejected(reason, record)
 
 
-def step_seed(config: RunConfig, step: Step, sample: Sample) -> int:
-    """The seed of a sample in a step: shared by a source's samples where the step is once a source."""
+def step_seed(config: RunConfig, step: AnyStep, sample: SampleState) -> int:
+    """Return a sample's seed in a step; a source's samples share it where the step is once per source."""
     owner = sample.candidate.source if step.per_source else sample.id
     return derive_seed(config.seed, owner, step.seed_scope or step.name)

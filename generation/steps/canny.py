@@ -4,7 +4,7 @@ How it works
 - Canny runs on each frame whole and the mask chooses afterwards, so that the mask's outline is no edge.
 - It sees the frame at half its size and draws lines `LINE_WIDTH` pixels wide: one-pixel lines take a codec
   four times the bytes and come back worse.
-- The hysteresis thresholds are fitted once a clip, for each side of the mask by itself, so that
+- The hysteresis thresholds are fitted once per clip, for each side of the mask by itself, so that
   `DENSITY` of the pixels are edges however soft the pictures are; they never go below `LOWEST_THRESHOLD`,
   where noise begins, and a clip without structure has fewer edges. One pair of thresholds a side and clip:
   an edge does not come and go with the rest of the picture.
@@ -18,12 +18,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from sparkle.media import Mask, Pixels
 from sparkle.media.encode import Encoding, LineArt
-
-View = npt.NDArray[np.uint8]
-Region = npt.NDArray[np.bool_]
 
 LINE_WIDTH = 2
 """Pixels of a line, and the factor by which frames are reduced before Canny."""
@@ -47,7 +44,7 @@ SMOOTHING_SIGMA = 0.8
 """Gaussian after the reduction, in its pixels: with it, compression noise makes no flickering edges."""
 
 FITTED_FRAMES = 6
-"""Frames, evenly spread over the clip, that thresholds are fitted on: about one a second."""
+"""Frames, evenly spread over the clip, that thresholds are fitted on: about one per second."""
 
 ENCODING_CRF = 44
 """x264's constant rate factor for edges. On the shared clips 98 % of the edge pixels come back at 44 and
@@ -63,12 +60,12 @@ class EdgeThresholds:
 
 
 def edge_encoding(preset: str) -> Encoding:
-    """How edge clips are encoded."""
+    """Return how edge clips are encoded."""
     return LineArt(crf=ENCODING_CRF, preset=preset)
 
 
-def edge_view(frame: npt.NDArray[np.uint8]) -> View:
-    """What Canny sees of a frame: gray, reduced by `LINE_WIDTH`, smooth.
+def edge_view(frame: Pixels) -> Pixels:
+    """Return what Canny sees of a frame: gray, reduced by `LINE_WIDTH`, smooth.
 
     Args:
         frame: uint8 RGB (H, W, 3), sides even.
@@ -83,9 +80,9 @@ def edge_view(frame: npt.NDArray[np.uint8]) -> View:
 
 
 def fit_thresholds(
-    sources: Sequence[View], backgrounds: Sequence[View] | None, masks: npt.NDArray[np.bool_]
+    sources: Sequence[Pixels], backgrounds: Sequence[Pixels] | None, masks: Mask
 ) -> EdgeThresholds:
-    """Thresholds by which `DENSITY` of a clip's pixels are edges, as near as its structure allows.
+    """Return thresholds by which `DENSITY` of a clip's pixels are edges, as near as its structure allows.
 
     Args:
         sources: Views of the source's frames, from `edge_view`.
@@ -105,9 +102,9 @@ def fit_thresholds(
 
 
 def decoupled_edges(
-    source: View, background: View | None, mask: Region, thresholds: EdgeThresholds
-) -> npt.NDArray[np.uint8]:
-    """Edges of the background where the subject is not, and of the source where it is.
+    source: Pixels, background: Pixels | None, mask: Mask, thresholds: EdgeThresholds
+) -> Pixels:
+    """Return edges of the background where the subject is not, and of the source where it is.
 
     Args:
         source: The source frame's view, uint8 (H / 2, W / 2), from `edge_view`.
@@ -123,11 +120,11 @@ def decoupled_edges(
     return edges.repeat(LINE_WIDTH, axis=0).repeat(LINE_WIDTH, axis=1)
 
 
-def _edges(view: View, threshold: int) -> View:
+def _edges(view: Pixels, threshold: int) -> Pixels:
     return np.asarray(cv2.Canny(view, LOW_SHARE * threshold, threshold, L2gradient=True), np.uint8)
 
 
-def _fit(views: Sequence[View], regions: npt.NDArray[np.bool_], density: float) -> tuple[int, float]:
+def _fit(views: Sequence[Pixels], regions: Mask, density: float) -> tuple[int, float]:
     """The lowest threshold at which at most `density` of the regions are edges, and the share that are."""
     pixels = max(1, int(np.count_nonzero(regions)))
 

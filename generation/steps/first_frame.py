@@ -1,15 +1,10 @@
-"""Stage 2: describe the first frame and settle on an instruction, given or composed.
-
-Stage 2: replace the background of the first frame as the instruction says.
-
-Stage 2: how well the first frame was edited (EditScore; upstream keeps overall >= 8).
-"""
+"""Stage 2: an instruction, the first frame edited by it, and how well (EditScore; upstream keeps >= 8)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
+from sparkle.generation.backend import ImageEditorBackend, ImageScorerBackend, VlmBackend
 from sparkle.generation.steps.base import Step, Work
 from sparkle.generation.taxonomy import taxonomy_sha256
 from sparkle.media.images import write_png
@@ -17,39 +12,33 @@ from sparkle.schemas import records as r
 from sparkle.schemas.layout import EDITED_FRAME0, SOURCE_FRAME0, SOURCE_VIDEO
 
 
-@dataclass
-class Compose(Step):
+class Compose(Step[VlmBackend]):
     """source_frame0, theme, prompt? -> prompt and metadata."""
 
-    name: ClassVar[str] = "compose"
-    capability: ClassVar[str | None] = "vlm"
+    name = "compose"
+    capability = "vlm"
     reads = (SOURCE_FRAME0,)
 
     def settings(self) -> dict[str, Any]:
-        """The taxonomy that is chosen from."""
+        """Return the taxonomy that is chosen from."""
         return {"taxonomy": taxonomy_sha256()}
 
     def measure(self, work: Work) -> r.ComposeRecord:
         """Compose the instruction, or describe the one that is given."""
         candidate = work.sample.candidate
         frame = work.read(SOURCE_FRAME0)
-        record: r.ComposeRecord = self.backend.compose(frame, candidate.theme, candidate.prompt, work.seed)
-        return record
+        return self.backend.compose(frame, candidate.theme, candidate.prompt, work.seed)
 
 
-# --- stage 2 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Edit(Step):
+class Edit(Step[ImageEditorBackend]):
     """source_frame0 -> edited_frame0."""
 
-    name: ClassVar[str] = "edit"
-    capability: ClassVar[str | None] = "image_editor"
+    name = "edit"
+    capability = "image_editor"
     needs = ("compose",)
     reads = (SOURCE_VIDEO, SOURCE_FRAME0)
     # One scene a sample: edit, remove and animate draw the same one.
-    seed_scope: ClassVar[str | None] = "scene"
+    seed_scope = "scene"
 
     def measure(self, work: Work) -> r.MadeRecord:
         """Edit the first frame."""
@@ -61,21 +50,16 @@ class Edit(Step):
         return r.MadeRecord(made.details)
 
 
-# --- stage 2 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class EditScore(Step):
+class ScoreEdit(Step[ImageScorerBackend]):
     """source_frame0, edited_frame0 -> scores from 0 to 10."""
 
-    name: ClassVar[str] = "edit_score"
-    capability: ClassVar[str | None] = "image_scorer"
+    name = "edit_score"
+    capability = "image_scorer"
     needs = ("compose",)
     reads = (SOURCE_VIDEO, SOURCE_FRAME0, EDITED_FRAME0)
 
     def measure(self, work: Work) -> r.ImageScore:
         """Score the edited first frame."""
-        score: r.ImageScore = self.backend.score_edit(
+        return self.backend.score_edit(
             work.read(SOURCE_FRAME0), work.read(EDITED_FRAME0), work.prompt, clip=work.read(SOURCE_VIDEO)
         )
-        return score

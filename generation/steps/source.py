@@ -1,19 +1,16 @@
-"""Before the stages: bring a source to the dataset's form, and keep its first frame.
+"""Before the stages and stage 1: a source in the dataset's form, and how its camera moves.
 
-16 fps by timestamp, rotation applied, even sides, yuv420p, the first 4k+1 <= 81 frames; a file that
-already conforms is copied byte for byte (see `sparkle.media.normalise`).
-
-Stage 1: how the camera moves, by optical flow and a robust fit; once a source.
-
-Stage 1: a second opinion on the camera, with its reasoning; once a source.
+- `normalise`: 16 fps by timestamp, rotation applied, even sides, yuv420p, the first 4k+1 <= 81 frames; a file
+  that already conforms is copied byte for byte (see `sparkle.media.normalise`). The first frame is kept.
+- `flow`: how the camera moves, by optical flow and a robust fit; once per source.
+- `camera`: a second opinion on the camera, with its reasoning; once per source.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
 
+from sparkle.generation.backend import FlowBackend, VlmBackend
 from sparkle.generation.steps.base import Step, Work
 from sparkle.media.decode import iter_frames
 from sparkle.media.images import write_png
@@ -25,16 +22,12 @@ from sparkle.schemas.layout import SOURCE_FRAME0, SOURCE_VIDEO
 from sparkle.schemas.records import dump_fields
 
 
-@dataclass
-class Normalise(Step):
+class Normalise(Step[None]):
     """Source file -> source_video, source_frame0."""
 
-    name: ClassVar[str] = "normalise"
-    version: ClassVar[int] = 2
-
-    def settings(self) -> dict[str, Any]:
-        """The form of a source and the encoding."""
-        return {"source": dump_fields(self.config.source), "encoding": dump_fields(self.config.encoding)}
+    name = "normalise"
+    version = 2
+    decided_by = ("source", "encoding")
 
     def measure(self, work: Work) -> r.NormaliseRecord:
         """Normalise, or report a clip that is too short without writing it."""
@@ -59,39 +52,28 @@ def _refuse_changed(source: Path, sha256: str) -> None:
         )
 
 
-# --- stage 1 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Flow(Step):
+class Flow(Step[FlowBackend]):
     """source_video -> displacements; the rules keep out a moving camera."""
 
-    name: ClassVar[str] = "flow"
-    capability: ClassVar[str | None] = "flow"
+    name = "flow"
+    capability = "flow"
     reads = (SOURCE_VIDEO,)
-    per_source: ClassVar[bool] = True
+    per_source = True
 
     def measure(self, work: Work) -> r.FlowRecord:
         """Measure the camera's motion."""
-        record: r.FlowRecord = self.backend.camera_motion(work.read(SOURCE_VIDEO))
-        return record
+        return self.backend.camera_motion(work.read(SOURCE_VIDEO))
 
 
-# --- stage 1 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Camera(Step):
+class Camera(Step[VlmBackend]):
     """source_video and its flow -> fixed or not, and why."""
 
-    name: ClassVar[str] = "camera"
-    capability: ClassVar[str | None] = "vlm"
+    name = "camera"
+    capability = "vlm"
     needs = ("flow",)
     reads = (SOURCE_VIDEO,)
-    per_source: ClassVar[bool] = True
+    per_source = True
 
     def measure(self, work: Work) -> r.CameraRecord:
         """Ask whether the camera is fixed."""
-        motion = work.record(r.FlowRecord)
-        record: r.CameraRecord = self.backend.check_camera(work.read(SOURCE_VIDEO), motion)
-        return record
+        return self.backend.check_camera(work.read(SOURCE_VIDEO), work.record(r.FlowRecord))

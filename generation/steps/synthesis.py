@@ -1,44 +1,42 @@
-"""Stage 5: decoupled guidance. Edges of the background outside the mask, of the source inside.
+"""Stage 5: decoupled guidance, the edited video that follows it, and how good it is.
 
-Stage 5: make the edited video from its guidance.
-
-Stage 5: how well four frames of the video were edited (EditScore; upstream keeps the mean >= 8).
-
-Stage 5: what four scored frames cannot see: liveness, inside and outside what is asked for; fidelity.
+- `edges`: those of the background outside the mask, of the source inside.
+- `synthesize`: the edited video from its guidance.
+- `video_score`: how well four frames were edited (EditScore; upstream keeps the mean >= 8).
+- `measure`: what four scored frames cannot see: liveness, inside and outside what is asked for; fidelity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from sparkle.generation.backend import Guidance
+from sparkle.generation.backend import ControlToVideoBackend, Guidance, ImageScorerBackend
 from sparkle.generation.steps.base import Step, Work
 from sparkle.generation.steps.canny import (
     LINE_WIDTH,
-    View,
     decoupled_edges,
     edge_encoding,
     edge_view,
     fit_thresholds,
 )
+from sparkle.media import Pixels
 from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.encode import encode
 from sparkle.media.frames import resize, score_indices
 from sparkle.media.mask import load_mask
 from sparkle.media.measure_clip import measure_clip
-from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.layout import (
     BACKGROUND_VIDEO,
+    EDITED_FRAME0,
     EDITED_VIDEO,
+    FOREGROUND_REMOVED,
     SOURCE_VIDEO,
     SOURCE_VIDEO_MASK,
     VIDEO_CANNY,
@@ -46,16 +44,15 @@ from sparkle.schemas.layout import (
 from sparkle.schemas.records import dump_fields
 
 
-@dataclass
-class Edges(Step):
+class Edges(Step[None]):
     """source_video, source_video_mask, edited_background_video -> edited_video_canny."""
 
-    name: ClassVar[str] = "edges"
-    version: ClassVar[int] = 2
+    name = "edges"
+    version = 2
     reads = (SOURCE_VIDEO, SOURCE_VIDEO_MASK, BACKGROUND_VIDEO)
 
     def settings(self) -> dict[str, Any]:
-        """What the edges speak of, and the encoding."""
+        """Return what the edges speak of, and their encoding."""
         encoding = edge_encoding(self.config.encoding.preset)
         return {"guidance": dump_fields(self.config.guidance), "encoding": dump_fields(encoding)}
 
@@ -68,7 +65,7 @@ class Edges(Step):
         thresholds = fit_thresholds(sources, backgrounds, masks)
         densities: list[float] = []
 
-        def frames() -> Iterator[npt.NDArray[np.uint8]]:
+        def frames() -> Iterator[Pixels]:
             outside = repeat(None, count) if backgrounds is None else backgrounds
             for source, background, mask in zip(sources, outside, masks, strict=True):
                 edges = decoupled_edges(source, background, mask, thresholds)
@@ -81,7 +78,7 @@ class Edges(Step):
         density = round(sum(densities) / count, 6)
         return r.EdgesRecord(density, thresholds.foreground, thresholds.background)
 
-    def _views(self, work: Work, count: int) -> tuple[list[View], list[View] | None]:
+    def _views(self, work: Work, count: int) -> tuple[list[Pixels], list[Pixels] | None]:
         """What Canny sees of the source and of the background, which foreground-only guidance has not."""
         source, background = work.read(SOURCE_VIDEO), work.read(BACKGROUND_VIDEO)
         with ThreadPoolExecutor(1) as other:  # decoding lets go of Python's lock
@@ -92,65 +89,51 @@ class Edges(Step):
             return sources, None if backgrounds is None else backgrounds.result()
 
 
-def _first_views(background: Path, count: int) -> list[View]:
-    """An imported background may be longer than the source."""
+def _first_views(background: Path, count: int) -> list[Pixels]:
+    """Return an imported background may be longer than the source."""
     frames = iter_frames(background)
     return [edge_view(next_frame(frames, background)) for _ in range(count)]
 
 
-# --- stage 5 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Synthesize(Step):
+class Synthesize(Step[ControlToVideoBackend]):
     """Everything that was made -> edited_video."""
 
-    name: ClassVar[str] = "synthesize"
-    capability: ClassVar[str | None] = "control_to_video"
+    name = "synthesize"
+    capability = "control_to_video"
     needs = ("compose",)
     reads = (
-        layout.SOURCE_VIDEO,
-        layout.SOURCE_VIDEO_MASK,
-        layout.BACKGROUND_VIDEO,
-        layout.VIDEO_CANNY,
-        layout.EDITED_FRAME0,
-        layout.FOREGROUND_REMOVED,
+        SOURCE_VIDEO,
+        SOURCE_VIDEO_MASK,
+        BACKGROUND_VIDEO,
+        VIDEO_CANNY,
+        EDITED_FRAME0,
+        FOREGROUND_REMOVED,
     )
-
-    def settings(self) -> dict[str, Any]:
-        """What the guidance speaks of, and the encoding."""
-        return {
-            "guidance": dump_fields(self.config.guidance),
-            "encoding": dump_fields(self.config.encoding),
-        }
+    decided_by = ("guidance", "encoding")
 
     def measure(self, work: Work) -> r.MadeRecord:
         """Synthesise the edited video."""
         silent = self.config.guidance.foreground_only
         guidance = Guidance(
-            source=work.read(layout.SOURCE_VIDEO),
-            mask=work.read(layout.SOURCE_VIDEO_MASK),
-            background=None if silent else work.read(layout.BACKGROUND_VIDEO),
-            edges=work.read(layout.VIDEO_CANNY),
-            edited_frame0=work.read(layout.EDITED_FRAME0),
-            empty_frame0=work.read(layout.FOREGROUND_REMOVED),
+            source=work.read(SOURCE_VIDEO),
+            mask=work.read(SOURCE_VIDEO_MASK),
+            background=None if silent else work.read(BACKGROUND_VIDEO),
+            edges=work.read(VIDEO_CANNY),
+            edited_frame0=work.read(EDITED_FRAME0),
+            empty_frame0=work.read(FOREGROUND_REMOVED),
             prompt=work.prompt,
         )
         frames = self.backend.synthesize(guidance, work.seed)
-        with work.write(layout.EDITED_VIDEO) as path:
+        with work.write(EDITED_VIDEO) as path:
             count = encode(frames, path, fps=self.config.source.fps, encoding=self.config.encoding)
         return r.MadeRecord({"frames": count})
 
 
-# --- stage 5 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class VideoScore(Step):
+class ScoreVideo(Step[ImageScorerBackend]):
     """source_video, edited_video -> scores of four frames."""
 
-    name: ClassVar[str] = "video_score"
-    capability: ClassVar[str | None] = "image_scorer"
+    name = "video_score"
+    capability = "image_scorer"
     needs = ("normalise", "compose")
     reads = (SOURCE_VIDEO, EDITED_VIDEO, SOURCE_VIDEO_MASK)
 
@@ -167,15 +150,11 @@ class VideoScore(Step):
         return r.VideoScore(indices, scores)
 
 
-# --- stage 5 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Measure(Step):
+class Measure(Step[None]):
     """source_video, edited_video, source_video_mask and the prompt -> measures."""
 
-    name: ClassVar[str] = "measure"
-    version: ClassVar[int] = 2
+    name = "measure"
+    version = 2
     needs = ("compose",)
     reads = (SOURCE_VIDEO, EDITED_VIDEO, SOURCE_VIDEO_MASK)
 

@@ -1,70 +1,62 @@
-"""Stage 4: every round-1 label on frames at 2 FPS; an empty box abstains for its anchor.
+"""Stage 4: BAIT. Every label on anchor frames, one tracking pass per anchor, and the pixel majority vote.
 
-Stage 4: BAIT. One pass an anchor frame, both directions, then the pixel majority vote.
-
-- An anchor abstains when it has no box, or when its pass finds nothing on any frame.
+- Anchors are frames at 2 FPS; each is looked at in the grounding's round 2 and starts a pass in both
+  directions. One without a box abstains, and so does one whose pass finds nothing on any frame.
 - Ablation `[track] passes = "first"`: the vote is of the first pass that finds something alone, and no anchor
   behind it is looked at.
-
-Anchor frames: grounding round 2 looks at a clip at 2 FPS, and each look starts a tracking pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from sparkle.generation.backend import Anchors, Masks
+from sparkle.generation.backend import Anchors, TrackerBackend, VlmBackend
 from sparkle.generation.bait import majority_vote
 from sparkle.generation.config import FIRST_PASS
 from sparkle.generation.steps.base import Step, Work
+from sparkle.media import Mask
 from sparkle.media.frames import anchor_indices
 from sparkle.media.mask import save_mask
 from sparkle.schemas import records as r
 from sparkle.schemas.layout import SOURCE_VIDEO, SOURCE_VIDEO_MASK
-from sparkle.schemas.records import NormaliseRecord, dump_fields
+from sparkle.schemas.records import dump_fields
 
 
-@dataclass
-class Ground2(Step):
+class Ground2(Step[VlmBackend]):
     """source_video and round 1 -> boxes on every anchor frame."""
 
-    name: ClassVar[str] = "ground2"
-    capability: ClassVar[str | None] = "vlm"
+    name = "ground2"
+    capability = "vlm"
     needs = ("normalise", "ground1")
     reads = (SOURCE_VIDEO,)
 
     def measure(self, work: Work) -> r.Ground2Record:
         """Find every label again on every anchor frame."""
-        anchors = anchors_of(work.record(r.NormaliseRecord))
+        clip = work.record(r.NormaliseRecord)
+        anchors = anchor_indices(clip.frames, clip.fps)
         first = work.record(r.Ground1Record)
-        record: r.Ground2Record = self.backend.ground_frames(work.read(SOURCE_VIDEO), first, anchors)
-        return record
+        return self.backend.ground_frames(work.read(SOURCE_VIDEO), first, anchors)
 
 
-# --- stage 4 ---------------------------------------------------------------------------------------
-
-
-@dataclass
-class Track(Step):
+class Track(Step[TrackerBackend]):
     """source_video and the anchors' boxes -> source_video_mask."""
 
-    name: ClassVar[str] = "track"
-    capability: ClassVar[str | None] = "tracker"
+    name = "track"
+    capability = "tracker"
     needs = ("normalise", "ground2")
     reads = (SOURCE_VIDEO,)
 
     def settings(self) -> dict[str, Any]:
-        """Which passes vote."""
+        """Return which passes vote."""
         return dump_fields(self.config.track)
 
     def measure(self, work: Work) -> r.TrackRecord:
         """Track from every anchor that has a box, and vote."""
-        clip = work.read(SOURCE_VIDEO)
-        indices = anchors_of(work.record(r.NormaliseRecord))
+        clip, made = work.read(SOURCE_VIDEO), work.record(r.NormaliseRecord)
+        indices = anchor_indices(made.frames, made.fps)
         boxed = work.record(r.Ground2Record).frame_objects
         anchors = [
             (index, tuple(item for item in objects if item.bbox_2d))
@@ -86,25 +78,14 @@ class Track(Step):
     def _first_only(self) -> bool:
         return self.config.track.passes == FIRST_PASS
 
-    def _vote(self, clip: Path, anchors: Anchors) -> tuple[Masks, list[int]]:
-        """The majority at working size, and the anchors whose passes it is of."""
+    def _vote(self, clip: Path, anchors: Anchors) -> tuple[Mask, list[int]]:
+        """Return the majority at working size, and the anchors whose passes it is of."""
         spoke: list[int] = []
 
-        def passes() -> Iterator[Masks]:
+        def passes() -> Iterator[Mask]:
             for (index, _), masks in zip(anchors, self.backend.passes(clip, anchors), strict=True):
                 if masks.any():
                     spoke.append(index)
                     yield masks
 
         return majority_vote(islice(passes(), 1) if self._first_only else passes()), spoke
-
-
-# --- anchor frames ---------------------------------------------------------------------------------
-
-
-_ANCHORS_A_SECOND = 2  # upstream card: every 8th frame at 16 fps
-
-
-def anchors_of(clip: NormaliseRecord) -> tuple[int, ...]:
-    """Indices of a normalised clip's anchor frames, the first is 0."""
-    return anchor_indices(clip.frames, max(1, round(clip.fps / _ANCHORS_A_SECOND)))

@@ -73,7 +73,7 @@ _CARD = PageEncoding(crf=28, preset="faster")
 
 
 @dataclass(frozen=True)
-class Clip(Record):
+class PreviewClip(Record):
     """What was made of a sample.
 
     Attributes:
@@ -105,7 +105,7 @@ class MediaPaths:
     stills: Path
 
 
-def make_clip(files: Mapping[Kind, Path], places: MediaPaths) -> Clip:
+def make_clip(files: Mapping[Kind, Path], places: MediaPaths) -> PreviewClip:
     """Make the media of a sample.
 
     Args:
@@ -119,7 +119,7 @@ def make_clip(files: Mapping[Kind, Path], places: MediaPaths) -> Clip:
     problems: list[str] = []
     shape = _shape(files, problems)
     if shape is None:
-        return Clip(0, 0, 0, 0, (), (), tuple(problems))
+        return PreviewClip(0, 0, 0, 0, (), (), tuple(problems))
     size = fit(shape.width, shape.height, _SHEET_SIDE)
     panes = [Pane(kind, files[kind], shape, size) for kind in TRACKS if kind in files]
     frames, poster = _write_videos(panes, shape, size, places)
@@ -129,7 +129,7 @@ def make_clip(files: Mapping[Kind, Path], places: MediaPaths) -> Clip:
         row = np.concatenate(list(stills.values()), axis=1)
         write_atomic(places.stills, encode_webp(row, quality=_STILL_QUALITY))
     problems += [pane.problem for pane in panes if pane.problem is not None]
-    return Clip(
+    return PreviewClip(
         width=size[0],
         height=size[1],
         frames=frames,

@@ -29,7 +29,7 @@ from sparkle._processes import cpus
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.source import Source, open_source
 from sparkle.builders.release.manifest import list_files
-from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, Clip, MediaPaths, make_clip
+from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, MediaPaths, PreviewClip, make_clip
 from sparkle.hub.preview.rows import Rows
 from sparkle.media.encode import encoder_versions
 from sparkle.schemas.artifact import Artifact
@@ -142,15 +142,15 @@ class _Drawer:
             write_atomic(self._out / f"{stem}.json", dump_line(clip.to_json()))
         return _Drawn(Shown(clip, stem), _files(stem, clip), fresh=True)
 
-    def _found(self, stem: str) -> Clip | None:
+    def _found(self, stem: str) -> PreviewClip | None:
         """What was made of a sample before; None where a file of it is missing."""
         try:
-            clip = Clip.from_json(parse_strict((self._out / f"{stem}.json").read_bytes()))
+            clip = PreviewClip.from_json(parse_strict((self._out / f"{stem}.json").read_bytes()))
         except (FileNotFoundError, RecordError):
             return None
         return clip if all((self._out / name).is_file() for name in _files(stem, clip)) else None
 
-    def _make(self, artifacts: dict[Kind, Artifact], stem: str) -> tuple[Clip, bool]:
+    def _make(self, artifacts: dict[Kind, Artifact], stem: str) -> tuple[PreviewClip, bool]:
         """Draw a sample; gives also whether all of its artifacts could be read."""
         problems = []
         with tempfile.TemporaryDirectory(prefix="sparkle-preview-") as folder:
@@ -195,7 +195,7 @@ def _places(stem: Path) -> MediaPaths:
     )
 
 
-def _files(stem: str, clip: Clip) -> tuple[str, ...]:
+def _files(stem: str, clip: PreviewClip) -> tuple[str, ...]:
     """The paths of a sample's files, the one that says what was made among them."""
     names = [".json"]
     names += [".mp4", ".card.mp4", ".webp"] if clip.frames else []
@@ -235,7 +235,7 @@ _MARK = b'<meta name="generator" content="sparkle-hub preview">'
 class Shown:
     """A sample as the page finds it: its clip, and the path of its media without what tells them apart."""
 
-    clip: Clip
+    clip: PreviewClip
     stem: str
 
 

@@ -4,37 +4,24 @@ How it works
 - Of what was chosen, what is there and right (size and sha256) is not brought again.
 - Neighbours in a tar are read in one request, and so are artifacts with little between them: gaps are read
   along, the smallest first, until they make `_EXTRA` of the bytes that are wanted.
-
-What `--where` says: `edited_video>=9 and frames==81`.
-
-A condition is a name, a comparison and a number; `and` joins several. Names are those of scores, measures,
-frames, width and height. A sample for which the tables have no value passes no condition on it.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from sparkle._files import safe_join
 from sparkle._progress import Advance
-from sparkle.builders.reading.columns import BASE, GROUPS, REST, numbers
-from sparkle.builders.reading.pairs import SCORES, Pairs
+from sparkle.builders.reading.pairs import Pairs
 from sparkle.builders.reading.source import plan_spans
-from sparkle.builders.release.tables import pairs_schema
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_file
-from sparkle.schemas.errors import ConfigError, ReleaseError
+from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import Kind
 
 _EXTRA = 0.03  # of the bytes: a promise of 5% keeps room for the tables
@@ -61,7 +48,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PullPlan:
     """What a pull will bring.
 
     Attributes:
@@ -142,7 +129,7 @@ class Plan:
         return len(self.pairs)
 
 
-def make_plan(pairs: Pairs, kinds: Sequence[Kind], out: Path, advance: Advance) -> Plan:
+def make_plan(pairs: Pairs, kinds: Sequence[Kind], out: Path, advance: Advance) -> PullPlan:
     """Find out what is there and what is missing.
 
     Args:
@@ -159,7 +146,7 @@ def make_plan(pairs: Pairs, kinds: Sequence[Kind], out: Path, advance: Advance) 
         return there
 
     with ThreadPoolExecutor(_THREADS) as pool:  # hashing runs outside Python's lock
-        return Plan(pairs, kinds, artifacts, list(pool.map(look, artifacts)))
+        return PullPlan(pairs, kinds, artifacts, list(pool.map(look, artifacts)))
 
 
 def is_there(artifact: Artifact, out: Path) -> bool:
@@ -170,7 +157,7 @@ def is_there(artifact: Artifact, out: Path) -> bool:
     return artifact.sha256 is None or sha256_file(path) == artifact.sha256.hex()
 
 
-def refuse_too_much(plan: Plan, out: Path, max_disk: int | None) -> None:
+def refuse_too_much(plan: PullPlan, out: Path, max_disk: int | None) -> None:
     """Raise ReleaseError when what was chosen is more than it may be, or than there is room for."""
     if max_disk is not None and plan.bytes > max_disk:
         fits = plan.fitting(max_disk)
@@ -194,73 +181,3 @@ def refuse_too_much(plan: Plan, out: Path, max_disk: int | None) -> None:
 
 def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.parent)
-
-
-# --- what `--where` says ---------------------------------------------------------------------------
-
-
-_COMPARISONS = {
-    ">=": pc.greater_equal,
-    "<=": pc.less_equal,
-    "==": pc.equal,
-    "!=": pc.not_equal,
-    ">": pc.greater,
-    "<": pc.less,
-    "=": pc.equal,
-}
-_CONDITION = re.compile(
-    rf"\s*(?P<name>[A-Za-z_0-9]+)\s*(?P<comparison>{'|'.join(_COMPARISONS)})\s*"
-    r"(?P<number>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)\s*"
-)
-
-
-def _columns() -> dict[str, str]:
-    """Name -> column: every column of numbers that is said of a sample; scores by their short names too."""
-    schema = pairs_schema()
-    found = [*GROUPS[BASE], *GROUPS[REST]]
-    numeric = [name for name in found if not pa.types.is_string(schema.field(name).type)]
-    return {**SCORES, **{name: name for name in numeric}}
-
-
-COLUMNS = _columns()
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A condition on a column."""
-
-    column: str
-    comparison: str
-    number: float
-
-    def passes(self, pairs: Pairs) -> npt.NDArray[np.bool_]:
-        """Bool (N,): which pairs pass."""
-        column = pairs.column(self.column).cast(pa.float64())
-        found = _COMPARISONS[self.comparison](column, self.number)
-        return numbers(pc.fill_null(found, False))
-
-
-def parse_conditions(texts: Iterable[str]) -> list[Condition]:
-    """Read what `--where` says, all of which must hold.
-
-    Raises:
-        ConfigError: a text is no condition, or names nothing that there is.
-    """
-    return [
-        _parse(part, text) for text in texts for part in re.split(r"\s+and\s+", text, flags=re.IGNORECASE)
-    ]
-
-
-def _parse(part: str, text: str) -> Condition:
-    names = ", ".join(sorted(set(COLUMNS) - set(SCORES.values())))
-    match = _CONDITION.fullmatch(part)
-    if match is None:
-        raise ConfigError(
-            "not a condition",
-            got=repr(text),
-            wanted="a name, one of >= <= == != > <, and a number, such as edited_video>=9; "
-            f"several joined by `and`; names: {names}",
-        )
-    if match["name"] not in COLUMNS:
-        raise ConfigError("there is no such name in --where", got=match["name"], wanted=f"one of {names}")
-    return Condition(COLUMNS[match["name"]], match["comparison"], float(match["number"]))

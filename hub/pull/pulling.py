@@ -18,11 +18,10 @@ The tables of a folder that was pulled into: csv files for trainers, Parquet and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from sparkle._files import exclusive, remove_leftovers, safe_join, temporary_beside, write_atomic
@@ -40,7 +39,7 @@ from sparkle.builders.release.tables import (
     read_columns,
     table_writer,
 )
-from sparkle.hub.pull.plan import Condition, Plan, make_plan, refuse_too_much
+from sparkle.hub.pull.plan import PullPlan, make_plan, refuse_too_much
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
@@ -51,18 +50,20 @@ _MEGABYTE = 10**6
 
 
 @dataclass(frozen=True)
-class Choice:
+class PullChoice:
     """Which samples are pulled, and what of them.
 
     Attributes:
-        themes: The themes; None is all that there are.
-        conditions: What must hold.
-        limit: How many pairs at most, the first by theme and id.
+        themes: The themes; None for all.
+        min_scores: See `open_pairs`.
+        max_scores: See `open_pairs`.
+        limit: Most pairs, the first by theme and id.
         kinds: The streams.
     """
 
     themes: Sequence[str] | None = None
-    conditions: Sequence[Condition] = ()
+    min_scores: Mapping[str, float] = field(default_factory=dict)
+    max_scores: Mapping[str, float] = field(default_factory=dict)
     limit: int | None = None
     kinds: Sequence[Kind] = (SOURCE_VIDEO, EDITED_VIDEO)
 
@@ -90,7 +91,7 @@ class Pulled:
     csv: Sequence[str]
 
 
-def plan_pull(where: str, choice: Choice, out: Path, progress: Progress = silent) -> Plan:
+def plan_pull(where: str, choice: PullChoice, out: Path, progress: Progress = silent) -> PullPlan:
     """Choose pairs, and find out what of them is missing in a folder.
 
     Args:
@@ -108,7 +109,7 @@ def plan_pull(where: str, choice: Choice, out: Path, progress: Progress = silent
         return make_plan(pairs, choice.kinds, out, advance)
 
 
-def pull_pairs(plan: Plan, choice: Choice, out: Path, progress: Progress = silent) -> Pulled:
+def pull_pairs(plan: PullPlan, choice: PullChoice, out: Path, progress: Progress = silent) -> Pulled:
     """Bring what a plan says that is missing.
 
     Args:
@@ -136,7 +137,7 @@ def pull_pairs(plan: Plan, choice: Choice, out: Path, progress: Progress = silen
             temporary.replace(path)  # not synced: a rerun looks at what is there
             before, done = done, done + len(data)
             advance(done // _MEGABYTE - before // _MEGABYTE)
-        asked = [item.column for item in choice.conditions if item.column in GROUPS[REST]]
+        asked = [name for name in {**choice.min_scores, **choice.max_scores} if name in GROUPS[REST]]
         written = write_tables(out, plan, asked)
     return Pulled(
         out=out,
@@ -149,17 +150,18 @@ def pull_pairs(plan: Plan, choice: Choice, out: Path, progress: Progress = silen
     )
 
 
-def _choose(where: str, choice: Choice) -> Pairs:
-    pairs = open_pairs(where, choice.themes, kinds=choice.kinds)
-    passing = np.ones(len(pairs), bool)
-    for condition in choice.conditions:
-        passing &= condition.passes(pairs)
-    rows = np.flatnonzero(passing)
-    if not len(rows):
-        raise ReleaseError(
-            "no pair passes", got=f"none of {len(pairs):,}", where=pairs.name, fix="ask for less in --where"
-        )
-    return pairs.take(rows[: choice.limit])
+def _choose(where: str, choice: PullChoice) -> Pairs:
+    pairs = open_pairs(
+        where,
+        choice.themes,
+        kinds=choice.kinds,
+        min_scores=choice.min_scores,
+        max_scores=choice.max_scores,
+        limit=choice.limit,
+    )
+    if not len(pairs):
+        raise ReleaseError("no pair passes", where=pairs.name, fix="ask for less in --min and --max")
+    return pairs
 
 
 # --- the tables of a folder ------------------------------------------------------------------------
@@ -188,7 +190,7 @@ def refuse_foreign(out: Path) -> None:
         )
 
 
-def write_tables(out: Path, plan: Plan, columns: Sequence[str]) -> list[str]:
+def write_tables(out: Path, plan: PullPlan, columns: Sequence[str]) -> list[str]:
     """Write the tables of what is there; returns the csv files.
 
     Args:
@@ -223,7 +225,7 @@ def _rows_before(out: Path) -> dict[str, _Row]:
     return {row["task"]: row for row in found}
 
 
-def _new_rows(plan: Plan, columns: Sequence[str]) -> list[_Row]:
+def _new_rows(plan: PullPlan, columns: Sequence[str]) -> list[_Row]:
     pairs = plan.pairs
     known = {name: pairs.column(name).to_pylist() for name in (*GROUPS[BASE], *columns)}
     rows = []

@@ -1,7 +1,6 @@
 """A Hub-compatible server for rehearsal, air-gapped clusters and tests.
 
-`running` is what `sparkle-hub serve` does; `app` lists the routes (`api_*`). Below them: `root` the folder,
-`database` and `blobs` what is kept, `trees`, `repos` and `history` what it means, `commit_stream` and
-`committing` how it changes, `xet_format` and `xet_store` uploads by Xet, `card_rules` what the Hub wants of a
-card.
+`server` runs it; `app` says which address leads to which of the `routes`. Below them, `store` has the folder
+(`root`), what is kept there (`database`, `blobs`), what it means (`trees`, `repos`), how it changes
+(`commits`, `purging`, `uploads`, `xet`), and what is refused (`refusal`, `cards`, `tokens`).
 """

@@ -1,8 +1,7 @@
 """The application: which path leads to which route.
 
-Names of routes are what the counters count by.
-
-The operator's routes, for the write token: counters, and faults where the hub was started with them.
+Names of routes are what the counters count by. The operator's routes, for the write token, show the counters
+and set the faults of a hub that was started with them.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from starlette.applications import Starlette
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -20,23 +19,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sparkle.hub.staging.faults import OPERATOR, Counters, Faults
 from sparkle.hub.staging.routes import files, lfs, read, repos, write, xet
-from sparkle.hub.staging.routes.web import SLASH, Hub, read_json, writer_of
-from sparkle.hub.staging.store.refusal import Refusal, answer_failure, bad_request
+from sparkle.hub.staging.routes.web import SLASH, Hub, answer_failure, check_writer, read_json
+from sparkle.hub.staging.store.refusal import Refusal, bad_request, no_repository
 
 
-class _Kinds(Convertor[str]):
-    """The kinds of repositories in a path."""
+class _Kind(StringConvertor):
+    """The kind of a repository in a path, which has it in the plural."""
 
-    regex = "models|datasets|spaces"
+    regex = "models|datasets"
 
     def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
+        return value.removesuffix("s")
 
 
-register_url_convertor("kinds", _Kinds())
+register_url_convertor("kind", _Kind())
 
 _SLASH = quote(SLASH)
 Endpoint = Callable[..., Any]
@@ -47,23 +43,22 @@ def _route(method: str, path: str, endpoint: Endpoint, name: str) -> Route:
 
 
 def _of_repository(method: str, path: str, endpoint: Endpoint, name: str) -> Route:
-    return _route(method, "/api/{kinds:kinds}/{owner}/{name}" + path, endpoint, name)
+    return _route(method, "/api/{kind:kind}/{owner}/{name}" + path, endpoint, name)
 
 
 def _outside(method: str, path: str, endpoint: Endpoint, name: str) -> list[Route]:
-    """A route of repositories outside the API, where models have no prefix."""
+    """Return the routes of a repository's address outside the API, where models have no prefix."""
     return [
-        _route(method, prefix + "/{owner}/{name}" + path, endpoint, name) for prefix in ("/{kinds:kinds}", "")
+        _route(method, prefix + "/{owner}/{name}" + path, endpoint, name) for prefix in ("/{kind:kind}", "")
     ]
 
 
 _ROUTES = [
     _route("GET", "/api/whoami-v2", repos.whoami, "whoami"),
     _route("POST", "/api/repos/create", repos.create, "create_repo"),
-    _route("POST", "/api/repos/move", repos.move, "move_repo"),
     _route("DELETE", "/api/repos/delete", repos.delete, "delete_repo"),
     _route("POST", "/api/validate-yaml", repos.validate_yaml, "validate_yaml"),
-    _route("GET", "/api/{kinds:kinds}", repos.listing, "list_repos"),
+    _route("GET", "/api/{kind:kind}", repos.listing, "list_repos"),
     _of_repository("GET", "", read.info, "info"),
     _of_repository("GET", "/revision/{revision}", read.info, "info"),
     _of_repository("GET", "/tree/{revision}", read.tree, "tree"),
@@ -83,7 +78,6 @@ _ROUTES = [
     _of_repository("PUT", "/settings", repos.settings, "settings"),
     _of_repository("GET", "/auth-check", repos.auth_check, "auth_check"),
     _of_repository("GET", "/auth-check/write", repos.auth_check, "auth_check"),
-    _of_repository("GET", "/xet-read-token/{revision}", xet.xet_token, "xet_token"),
     _of_repository("GET", "/xet-write-token/{revision}", xet.xet_token, "xet_token"),
     *_outside("GET", "/resolve/{revision}/{path:path}", files.resolve_file, "resolve"),
     *_outside("POST", ".git/info/lfs/objects/batch", lfs.batch, "lfs_batch"),
@@ -92,23 +86,14 @@ _ROUTES = [
     _route("PUT", "/_uploads/{sha256}/{size:int}", lfs.put_whole, "lfs_put"),
     _route("PUT", "/_uploads/{sha256}/{size:int}/{number:int}", lfs.put_part, "lfs_part"),
     _route("POST", "/_uploads/{sha256}/{size:int}/complete", lfs.complete, "lfs_complete"),
-    Route("/v1/xorbs/default/{hash}", xet.head_xorb, methods=["HEAD"], name="xorb_head"),
     _route("POST", "/v1/xorbs/default/{hash}", xet.put_xorb, "xorb"),
     _route("POST", "/v1/shards", xet.put_shard, "shard"),
     _route("POST", "/v2/shards", xet.stream_shard, "shard"),
-    _route("POST", "/v1/xorb-grants/default/{hash}", xet.no_grant, "xorb_grant"),
-    _route("GET", "/v1/chunks/{prefix}/{hash}", xet.no_grant, "chunk"),
-    # Last: a model's page could be any two words.
-    _route("GET", "/", read.home, "page"),
-    *_outside("GET", "", read.repository, "page"),
-    *_outside("GET", "/commit/{revision}", read.repository, "page"),
-    *_outside("GET", "/tree/{revision}", read.repository, "page"),
-    *_outside("GET", "/tree/{revision}/{path:path}", read.repository, "page"),
 ]
 
 
 def make_app(hub: Hub, extra: list[Route]) -> ASGIApp:
-    """The application of a hub; `extra` are routes of its operator."""
+    """Make the application of a hub; `extra` are routes of its operator."""
     failures = (Refusal, OSError, ClientDisconnect, Exception, 405)
     handlers: dict[Any, Any] = dict.fromkeys(failures, answer_failure)
     handlers[404] = _no_route
@@ -134,35 +119,30 @@ def keep_slashes(app: ASGIApp) -> ASGIApp:
 
 
 def _no_route(request: Request, error: Exception) -> Response:
-    """Names that could be a repository are told so in the Hub's words."""
-    if request.url.path.startswith(("/api/models/", "/api/datasets/", "/api/spaces/")):
+    """Say in the Hub's words that a repository is missing where the address could be one."""
+    if request.url.path.startswith(("/api/models/", "/api/datasets/")):
         anonymous = "authorization" not in request.headers
-        return answer_failure(
-            request, Refusal(401 if anonymous else 404, "RepoNotFound", "Repository not found")
-        )
+        return answer_failure(request, no_repository(anonymous=anonymous))
     message = f"This staging hub has no {request.method} {request.url.path}"
     return answer_failure(request, Refusal(404, "NotFound", message))
 
 
-# --- the operator's routes -------------------------------------------------------------------------
-
-
 def operator_routes(counters: Counters, faults: Faults | None) -> list[Route]:
-    """GET counters, DELETE counters (begin at zero), PUT faults."""
+    """Make GET counters, DELETE counters (begin at zero) and PUT faults."""
 
     def show(request: Request) -> Response:
-        writer_of(request)
+        check_writer(request)
         return JSONResponse(counters.report() | {"faults": dict(faults.acted) if faults else {}})
 
     def reset(request: Request) -> Response:
-        writer_of(request)
+        check_writer(request)
         counters.reset()
         if faults is not None:
             faults.acted.clear()
         return JSONResponse({})
 
     async def set_rules(request: Request) -> Response:
-        writer_of(request)
+        check_writer(request)
         if faults is None:
             raise bad_request("this hub was started without --allow-faults")
         faults.set_rules(await read_json(request))

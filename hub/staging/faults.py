@@ -1,6 +1,7 @@
-"""Faults on demand, for rehearsals of a bad day and for tests; only where the hub was started with them.
+"""What the operator of a hub can do besides: make requests fail on demand, and count them.
 
-Rules are tried in order; the first whose pattern is found in `METHOD /path?query` and whose turn it is acts:
+Faults are for rehearsals of a bad day and for tests, and only where the hub was started with them. Rules are
+tried in order; the first whose pattern is found in `METHOD /path?query` and whose turn it is acts:
 
     {"match": "POST .*/commit/", "next": 1, "action": "lose"}
 
@@ -10,19 +11,15 @@ Rules are tried in order; the first whose pattern is found in `METHOD /path?quer
 - seconds: it acts for so long from the first request that matches.
 - action: what it does:
   - status: answer with `status` (503), and `retry_after` seconds where they are given;
-  - drop: hang up without doing anything;
+  - drop: hang up without doing anything, nor reading the body: an upload that is dropped has cost nothing;
   - lose: do what was asked, and hang up instead of answering;
   - cut: hang up after `bytes` (0) of the answer's body;
   - change: answer with the lowest bit of the body's byte number `bytes` flipped;
   - delay: wait `wait` seconds first.
 
-A drop reads nothing of the body, so that an upload that is dropped has cost nothing.
-
-How many requests of each kind came, and how many bytes of bodies went in and out.
-
-A rehearsal shows with them what a publish costs in requests, where the Hub has quotas; tests prove with them
-what was not sent twice. Kinds are the names of the routes; a request that no route took is `other`. They
-begin at zero with the process.
+Counters begin at zero with the process. A rehearsal shows with them what a publish costs in requests, where
+the Hub has quotas; tests prove with them what was not sent twice. Kinds are the names of the routes; a
+request that no route took is `other`.
 """
 
 from __future__ import annotations
@@ -40,11 +37,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sparkle.hub.staging.store.refusal import bad_request
 
+OPERATOR = "/_staging/"  # what the paths of the operator's own requests begin with
 _GONE_IN = 0.05  # seconds in which what was sent leaves before the connection goes
 
 
-class Rule(msgspec.Struct, forbid_unknown_fields=True):
-    """One rule; see the module."""
+class FaultRule(msgspec.Struct, forbid_unknown_fields=True):
+    """One rule; see the head of this file."""
 
     action: Literal["status", "drop", "lose", "cut", "change", "delay"]
     match: str = ""
@@ -61,14 +59,14 @@ class Rule(msgspec.Struct, forbid_unknown_fields=True):
 class _Armed:
     """A rule, and what it has seen."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: FaultRule) -> None:
         self.rule = rule
         self._pattern = re.compile(rule.match)
         self._seen = 0
         self._ends = float("inf")
 
     def is_its_turn(self, line: str) -> bool:
-        """Whether the rule acts on a request; counts those that match."""
+        """Say whether the rule acts on a request, and count those that match."""
         if not self._pattern.search(line):
             return False
         self._seen += 1
@@ -94,21 +92,21 @@ class Faults:
     def set_rules(self, rules: object) -> None:
         """Replace the rules; raises Refusal for what is none."""
         try:
-            armed = [_Armed(rule) for rule in msgspec.convert(rules, list[Rule])]
+            armed = [_Armed(rule) for rule in msgspec.convert(rules, list[FaultRule])]
         except (msgspec.ValidationError, re.error) as error:
             raise bad_request(f"not rules for faults: {error}") from None
         with self._turn:
             self._armed = armed
 
-    def _choose(self, scope: Scope) -> Rule | None:
-        """The rule whose turn it is for a request."""
+    def _choose(self, scope: Scope) -> FaultRule | None:
+        """Return the rule whose turn it is for a request."""
         query = scope["query_string"].decode("latin-1")
         line = f"{scope['method']} {scope['raw_path'].decode('latin-1')}" + (f"?{query}" if query else "")
         with self._turn:
             return next((armed.rule for armed in self._armed if armed.is_its_turn(line)), None)
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """An application whose requests fail by the rules; nothing may stand between it and the server."""
+        """Make requests of an application fail by the rules; nothing may be between it and the server."""
 
         async def failing(scope: Scope, receive: Receive, send: Send) -> None:
             served = scope["type"] == "http" and not scope["path"].startswith(OPERATOR)
@@ -122,7 +120,7 @@ class Faults:
         return failing
 
 
-async def _act(rule: Rule, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def _act(rule: FaultRule, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Do to a request what a rule says."""
     match rule.action:
         case "status":
@@ -141,7 +139,7 @@ async def _act(rule: Rule, app: ASGIApp, scope: Scope, receive: Receive, send: S
 class _Spoiled:
     """A `send` that loses, cuts or changes an answer."""
 
-    def __init__(self, rule: Rule, receive: Receive, send: Send) -> None:
+    def __init__(self, rule: FaultRule, receive: Receive, send: Send) -> None:
         self._rule = rule
         self._receive = receive
         self._send = send
@@ -169,7 +167,7 @@ class _Spoiled:
             await self._send(message)
 
 
-def _refusal(rule: Rule) -> JSONResponse:
+def _refusal(rule: FaultRule) -> JSONResponse:
     headers = {"X-Error-Code": "Fault", "X-Error-Message": "a fault that was asked for"}
     if rule.retry_after is not None:
         headers["Retry-After"] = f"{rule.retry_after:g}"
@@ -186,14 +184,8 @@ def _hang_up(receive: Receive) -> None:
     cycle.__self__.transport.abort()
 
 
-# --- how many requests of each kind came -----------------------------------------------------------
-
-
-OPERATOR = "/_staging/"  # what the paths of the operator's own requests begin with
-
-
 class Counters:
-    """What was counted."""
+    """How many requests of each kind came, and how many bytes of bodies went in and out."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
@@ -208,7 +200,7 @@ class Counters:
             self._out: Counter[str] = Counter()
 
     def report(self) -> dict[str, Any]:
-        """Requests by kind and by status, bytes in and out by kind, and both in all."""
+        """Return requests by kind and by status, bytes in and out by kind, and both in all."""
         with self._turn:
             return {
                 "requests": dict(sorted(self._requests.items())),
@@ -221,7 +213,7 @@ class Counters:
             }
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """An application whose requests are counted when they are over."""
+        """Count requests of an application when they are over."""
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http" and not scope["path"].startswith(OPERATOR):

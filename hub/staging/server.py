@@ -9,14 +9,11 @@ from __future__ import annotations
 import ipaddress
 import signal
 import socket
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sparkle.hub.staging.app import make_app, operator_routes
 from sparkle.hub.staging.faults import Counters, Faults
@@ -39,7 +36,7 @@ class Address:
 
 
 def check_address(host: str, port: int) -> Address:
-    """An address to listen on; raises ConfigError when the host is no address of a machine."""
+    """Look up where to listen; raises ConfigError when the host is not an address of this machine."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -62,7 +59,7 @@ def serve(root: Root, address: Address, ready: Callable[[str], None], *, allow_f
     """
     hub = Hub(root.database, root.blobs, Signer(root.path / "secret"), anonymous=address.loopback)
     counters, faults = Counters(), Faults() if allow_faults else None
-    app = counters.around(_identify(make_app(hub, operator_routes(counters, faults))))
+    app = counters.around(make_app(hub, operator_routes(counters, faults)))
     if faults is not None:
         app = faults.around(app)
     listener = _listen(address)
@@ -118,20 +115,3 @@ def _listen(address: Address) -> socket.socket:
             where=f"{address.host}:{address.port}",
             fix="give --port another number; 0 takes any that is free",
         ) from None
-
-
-def _identify(app: ASGIApp) -> ASGIApp:
-    """Give every answer the request's id: the client's own, or a new one."""
-
-    async def identified(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        given = headers.get("x-request-id") or headers.get("x-amzn-trace-id") or str(uuid.uuid4())
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = given
-            await send(message)
-
-        await app(scope, receive, sending)
-
-    return identified

@@ -25,7 +25,7 @@ from sparkle.generation.config import RunConfig
 from sparkle.generation.run.driver import Process
 from sparkle.generation.run.executor import LocalExecutor, visible_gpus
 from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import Sample, Step
+from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.hub.verify.recorded import Difference, Recorded, compare_files, compare_records
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
@@ -131,14 +131,14 @@ class Rerun:
                 advance(len(self.samples))
         return list(self.results.values())
 
-    def _sample(self, recorded: Recorded) -> Sample:
+    def _sample(self, recorded: Recorded) -> SampleState:
         """The sample before any step: its source is the clip that the release has of it."""
         path = self.folder / layout.SOURCE_VIDEO.path(recorded.id)
         theme = theme_of(recorded.id)
         sha256 = sha256_file(path)
         prompt = None if theme in TAXONOMY_THEMES else recorded.prompt
         source = r.SourceRecord(sha256, str(path), path.stat().st_size)
-        return Sample(r.Candidate(recorded.id, sha256, theme, prompt), source)
+        return SampleState(r.Candidate(recorded.id, sha256, theme, prompt), source)
 
     def _run_step(self, name: str) -> None:
         step, missing = self._ready(name)
@@ -163,7 +163,7 @@ class Rerun:
         if name == "compose" and step is not None:
             self._try_given(step, exact)
 
-    def _ready(self, name: str) -> tuple[Step | None, str | None]:
+    def _ready(self, name: str) -> tuple[AnyStep | None, str | None]:
         """The step, or why it cannot be tried here."""
         try:
             step = make_step(name, self.config)
@@ -173,7 +173,7 @@ class Rerun:
             return None, f"backend {self.config.backend_table(str(step.capability))['name']} needs a GPU"
         return step, None
 
-    def _outcomes(self, step: Step, samples: Sequence[Sample]) -> dict[str, r.Outcome]:
+    def _outcomes(self, step: AnyStep, samples: Sequence[SampleState]) -> dict[str, r.Outcome]:
         """Run a step over samples, which find the recorded artifacts of the steps before it."""
         before = STEP_NAMES[: STEP_NAMES.index(step.name)]
         jobs = []
@@ -183,7 +183,7 @@ class Rerun:
             jobs.append(Process(self.scratch, self.config, step.name, sample, "", []))
         return {outcome.id: outcome for outcome in self.executor.map(jobs, on_gpu=step.on_gpu)}
 
-    def _judge(self, result: StepResult, sample: Sample, outcome: r.Outcome) -> None:
+    def _judge(self, result: StepResult, sample: SampleState, outcome: r.Outcome) -> None:
         """Compare what a step made and said with what was recorded."""
         recorded = self.results[sample.id].recorded
         if outcome.error is not None:
@@ -207,7 +207,7 @@ class Rerun:
         elif result.step == "normalise" and outcome.record is not None:
             result.differences += _compare_size(outcome.record, recorded.size)
 
-    def _go_on(self, name: str, sample: Sample, outcome: r.Outcome | None) -> None:
+    def _go_on(self, name: str, sample: SampleState, outcome: r.Outcome | None) -> None:
         """Give the steps that follow what was recorded, or what the step says now where nothing was."""
         records: dict[str, Record] = dict(sample.records)
         recorded = self.results[sample.id].recorded.records
@@ -217,7 +217,7 @@ class Rerun:
             records[name] = r.STEP_RECORDS[name].from_json(outcome.record)
         self.samples[sample.id] = replace(sample, records=records)
 
-    def _try_given(self, step: Step, exact: bool) -> None:
+    def _try_given(self, step: AnyStep, exact: bool) -> None:
         """Try prompts that were not composed again as given ones."""
         for result in self.results.values():
             result.given = result.recorded.prompt == self.samples[result.recorded.id].candidate.prompt
@@ -235,7 +235,7 @@ class Rerun:
                 self.results[sample_id].given = True
 
 
-def is_exact(step: Step) -> bool:
+def is_exact(step: AnyStep) -> bool:
     """Whether a step promises the same bytes: it has no model, or the CPU backend's drawing and measuring."""
     return not isinstance(step.backend, Packaged | Prompted)
 

@@ -1,70 +1,96 @@
-"""`sparkle build` and `sparkle validate`.
-
-Only click and the contract are imported here; what does the work is imported by the command that needs it.
-"""
+"""`sparkle build`: finished runs become a release."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
-from sparkle.commands.console import Terminal
-from sparkle.commands.options import Size, selection_options, webdataset_options
+from sparkle.commands.console import Terminal, Verb
+from sparkle.commands.options import (
+    FILE,
+    FOLDER,
+    PATH,
+    Size,
+    Streams,
+    ids_from_option,
+    json_option,
+    limit_options,
+    out_option,
+    theme_option,
+)
 
-# The Hub shows at most 10,000 files a folder and takes 100,000 a repository: 1,000 samples of eight kinds
-# in five themes are 40,000.
+# The Hub shows at most 10,000 files in a folder and takes 100,000 in a repository: 1,000 samples of eight
+# kinds in five themes are 40,000.
 _MAX_PREVIEW = 1000
 
-_SHOWN_FINDINGS = 50  # a screen or two; the report has all
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-
-
-@click.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Where the release goes; a release is replaced.",
-)
+@click.command(cls=Verb, resumes=True)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
+@out_option("The release's folder; a release that is there is replaced.")
 @click.option(
     "--max-shard-size",
     default="5GB",
     show_default=True,
     type=Size(),
-    help="The most bytes of a tar, such as 500MB.",
+    help="Limit the size of a tar, such as 500MB.",
 )
 @click.option(
     "--preview",
     default=100,
     show_default=True,
     type=click.IntRange(0, _MAX_PREVIEW),
-    help="How many first samples of a theme also stand loose and have a preview.",
+    help="Number of samples per theme that also get loose files and a preview.",
 )
 @click.option(
     "--previous",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The release whose tars are kept where they can be; without it, the one at --out.",
+    type=FOLDER,
+    help="Keep the tars of this release where possible.  [default: the release at --out]",
 )
-@click.option(
-    "--repack", is_flag=True, help="Fill tars afresh instead of keeping those of the release before."
-)
+@click.option("--repack", is_flag=True, help="Fill all tars anew instead of keeping those of a release.")
 @click.option(
     "--reclaim",
     is_flag=True,
-    help="Delete the runs' files as they get packed; the runs then read them from the tars.",
+    help="Delete the runs' files as they are packed; the runs then read them from the tars.",
 )
 @click.option(
     "--plots",
     is_flag=True,
-    help="Put plots of funnel, scores, measures and scenes into the card, and a moving strip a theme.",
+    help="Add plots of funnel, scores, measures and scenes to the card, and one moving strip per theme.",
 )
-@selection_options
-@webdataset_options
-@_JSON
+@limit_options(
+    "Override a minimum of the run, such as edited_video=8.2.",
+    "Override a maximum of the run, such as camera_long=0.1.",
+)
+@theme_option
+@ids_from_option
+@click.option(
+    "--exclude", type=FILE, help="Leave out the ids in this file: one per line, or a previewer's verdicts."
+)
+@click.option(
+    "--core",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Only the N best, taken in turn from every theme, subtheme and scene.",
+)
+@click.option(
+    "--webdataset",
+    "paired_shards",
+    is_flag=True,
+    help="Also write webdataset/<theme>-NNNNNN.tar, with all streams of a sample side by side.",
+)
+@click.option(
+    "--webdataset-streams",
+    "streams",
+    type=Streams(),
+    metavar="KIND,...",
+    help="Streams in these tars.  [default: source_video,edited_video,source_video_mask]",
+)
+@click.option(
+    "--webdataset-shard-size", "shard_size", type=Size(), help="Limit the size of these tars.  [default: 1GB]"
+)
+@json_option
 def build(
     runs: tuple[Path, ...],
     out: Path,
@@ -74,57 +100,66 @@ def build(
     repack: bool,
     reclaim: bool,
     plots: bool,
+    min_scores: dict[str, float],
+    max_scores: dict[str, float],
+    themes: tuple[str, ...],
+    ids_from: Path | None,
+    exclude: Path | None,
+    core: int | None,
     paired_shards: bool,
     streams: tuple[str, ...] | None,
     shard_size: int | None,
-    as_json: bool,
-    **chosen: Any,
+    terminal: Terminal,
 ) -> None:
     """Turn finished runs into a release.
 
-    The release can be read by `datasets`, tar and csv readers. It is written beside --out and takes its
-    place at the end; built twice, it is byte-identical. A build that was killed goes on with the tars that
-    it had finished.
+    The release is written beside --out and replaces what is there at the end. Building it twice gives the
+    same bytes. Run the same command again after a kill: tars that were finished are kept.
 
-    Samples stay in the tars in which the release before has them, so that a revision rewrites few: removing
-    one rewrites a tar a kind, and new ones go to new tars.
+    Samples stay in the tars of the previous release, so a new revision rewrites few of them: removing a pair
+    rewrites one tar per kind, and new pairs go into new tars.
 
-    A stricter or looser variant needs no model: limits are replayed over the scores that the run recorded,
-    and a looser one takes exactly the samples that were brought to the end.
+    --min and --max make a stricter or looser release without a model: limits are replayed over the recorded
+    scores. A looser release contains exactly the samples that the run finished.
 
     Example: sparkle build runs/demo --out releases/demo
 
     Example: sparkle build runs/demo --out releases/strict --min edited_video=9 --exclude verdicts.jsonl
     """
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        from dataclasses import asdict
+    if not paired_shards and (streams or shard_size):
+        raise click.UsageError("--webdataset-streams and --webdataset-shard-size need --webdataset")
+    if previous is not None and repack:
+        raise click.UsageError("--previous keeps tars and --repack fills them anew: give one of them")
 
-        from sparkle.builders.building.provenance import ReleaseOptions
-        from sparkle.builders.building.selection import make_selection
-        from sparkle.builders.building.webdataset import make_options
-        from sparkle.builders.building.writer import BuildMode, build_release
+    from sparkle.builders.building import build as build_release
+    from sparkle.builders.building.selection import read_dropped, read_ids
 
-        if not paired_shards and (streams or shard_size):
-            raise click.UsageError("--webdataset-streams and --webdataset-shard-size go with --webdataset")
-        options = ReleaseOptions(
-            max_shard_size,
-            preview,
-            selection=make_selection(**chosen),
-            webdataset=make_options(streams, shard_size) if paired_shards else None,
-            plots=plots or None,
-        )
-        if previous is not None and repack:
-            raise click.UsageError("--previous keeps tars and --repack fills them afresh: give one of them")
-        mode = BuildMode(previous=previous, repack=repack, reclaim=reclaim, say=terminal.say)
-        summary = build_release(runs, out, options, terminal.progress, mode)
+    summary = build_release(
+        runs,
+        out,
+        max_shard_size=max_shard_size,
+        preview=preview,
+        previous=previous,
+        repack=repack,
+        reclaim=reclaim,
+        plots=plots,
+        min_scores=min_scores,
+        max_scores=max_scores,
+        themes=themes or None,
+        ids=None if ids_from is None else read_ids(ids_from),
+        exclude=() if exclude is None else read_dropped(exclude),
+        core=core,
+        webdataset=paired_shards and (streams or True),
+        webdataset_shard_size=shard_size,
+        progress=terminal.progress,
+        say=terminal.say,
+    )
     if summary.pending:
         terminal.say(
-            f"note: {summary.pending} samples pass as far as they were taken; `sparkle generate` on the run "
-            "takes them to the end"
+            f"note: {summary.pending} samples pass every step that they reached; `sparkle generate` on the "
+            "run finishes them"
         )
-    rows = [[theme, str(count)] for theme, count in summary.samples.items()]
-    terminal.table("samples", ["theme", "pairs"], rows)
+    terminal.counts("samples", ["theme", "pairs"], summary.samples)
     first = next(iter(summary.samples))
     terminal.result(
         f"{summary.out}: {summary.files} files, {summary.bytes:,} bytes\n"
@@ -139,75 +174,3 @@ def build(
             "plan": asdict(summary.space),
         },
     )
-
-
-@click.command()
-@click.argument("release", metavar="RELEASE", type=click.Path(path_type=Path))
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write every finding to this file, as JSON lines; the first 50 are printed.",
-)
-@click.option(
-    "--quick", is_flag=True, help="Read the headers of tars only, not their contents: minutes, not hours."
-)
-@click.option(
-    "--media",
-    default="none",
-    show_default=True,
-    type=click.Choice(["none", "sample", "all"]),
-    help="Decode the videos, images and masks of 20 samples a theme, or of all.",
-)
-@click.option(
-    "--bench",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Check that this bench (source_videos/<theme>/ID.mp4) shares no source with the release.",
-)
-@click.option("--workers", type=click.IntRange(1), help="Processes that read; without it, one a processor.")
-@_JSON
-def validate(
-    release: Path,
-    report: Path | None,
-    quick: bool,
-    media: str,
-    bench: Path | None,
-    workers: int | None,
-    as_json: bool,
-) -> None:
-    """Check that a release is whole and agrees with itself.
-
-    Tables, JSON lines, tars and loose files are compared with each other and with the manifest: names,
-    order, contents, sizes of videos and masks, recorded scores. Each finding has its file, line and JSON
-    pointer; the exit code is 1 when there is one. Nothing is written but --report.
-
-    Example: sparkle validate releases/demo --media sample --report findings.jsonl
-    """
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        from dataclasses import asdict
-
-        from sparkle._files import write_jsonl
-        from sparkle.builders.checks.release import CheckOptions, check_release
-
-        options = CheckOptions(contents=not quick, media=media, bench=bench, workers=workers)
-        found = check_release(release, terminal.progress, options)
-        if report is not None:
-            write_jsonl(report, (asdict(finding) for finding in found.findings))
-    shown, count = found.findings[:_SHOWN_FINDINGS], len(found.findings)
-    samples = ", ".join(f"{number} {theme}" for theme, number in found.samples.items())
-    verdict = f"{count} finding{'s' if count > 1 else ''}" if count else "whole"
-    lines = [*map(str, shown)]
-    if count > len(shown):
-        rest = f"all are in {report}" if report else "--report FILE writes all of them"
-        lines.append(f"... and {count - len(shown)} more; {rest}")
-    lines.append(f"{release}: {verdict} ({found.files} files; samples: {samples or 'none'})")
-    terminal.result(
-        "\n".join(lines),
-        {
-            "findings": [asdict(finding) for finding in shown],
-            "count": count,
-            "files": found.files,
-            "samples": found.samples,
-        },
-    )
-    raise SystemExit(1 if count else 0)

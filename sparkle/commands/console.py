@@ -1,23 +1,80 @@
-"""What every command prints through: people on a terminal, plain lines in a log, JSON for machines.
+"""How every command prints and how it ends.
 
-- Results go to standard output, everything else to standard error.
+- Results go to standard output, everything else to standard error: text for people, or with `--json` one
+  object for machines.
 - `progress` draws a bar on a terminal and prints a plain line every few seconds elsewhere.
-- `Terminal.guard` turns a `SparkleError`, or a refusal of the system, into its message and exit code 1.
+- Exit codes: 0 when all is well, 1 when there are findings, 2 when the command could not run, 130 when it
+  was interrupted.
+- The system's refusals are the user's to resolve only where they are about the disk, permissions or a path
+  that the command line names. Any other failure is a bug and is called one; SPARKLE_DEBUG=1 shows the
+  traceback of either.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import click
 
 from sparkle._progress import Advance
 from sparkle.schemas.errors import SparkleError
 
+FINDINGS, COULD_NOT_RUN, INTERRUPTED = 1, 2, 130
+
 _PLAIN_LINE_EVERY = 5.0  # seconds between progress lines when not on a terminal
+
+_MAKE_ROOM = "make room or choose another place, then run the same command again"
+_ALLOW = "check the permissions, or choose another path"
+# What the system may refuse wherever a file is, and what to do about it.
+_REFUSALS = {
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    errno.EFBIG: "choose a file system that takes larger files",
+    errno.EROFS: "choose a place that can be written to",
+    errno.EACCES: _ALLOW,
+    errno.EPERM: _ALLOW,
+    errno.EIO: "check the disk",
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+}
+# What it may refuse of a path that the command line names, or of a folder above it.
+_NAMED = {
+    errno.ENOENT: "check the path",
+    errno.EEXIST: "a file is in the way: choose another path",
+    errno.EISDIR: "a folder is in the way: choose another path",
+}
+# What it may refuse of anything in such a path or beside it: we have no names of our own that lead to these.
+_NEARBY = {
+    errno.ENOTDIR: "a file is in the way: choose another path",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "a symbolic link leads to itself: choose another path",
+}
+
+
+class Verb(click.Command):
+    """A command of ours: its failures are told by their parts, and its exit codes are those above.
+
+    Args:
+        resumes: Whether the same command goes on where an interrupted one ended.
+    """
+
+    def __init__(self, *args: Any, resumes: bool = False, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self._resumes = resumes
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        terminal: Terminal = ctx.params.get("terminal") or Terminal()
+        with terminal.guard(_named_paths(ctx), resumes=self._resumes):
+            return super().invoke(ctx)
 
 
 class Terminal:
@@ -27,17 +84,17 @@ class Terminal:
         self.as_json = as_json
 
     def say(self, text: str) -> None:
-        """A line for people, on standard error; nothing in JSON mode."""
+        """Print a line for people on standard error; nothing in JSON mode."""
         if not self.as_json:
             print(text, file=sys.stderr, flush=True)
 
     def result(self, text: str, value: Any) -> None:
-        """The command's result: text for people, or one JSON object."""
+        """Print the command's result: text for people, or one JSON object."""
         print(json.dumps(value, ensure_ascii=False) if self.as_json else text, flush=True)
 
-    def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
-        """A table for people; nothing in JSON mode."""
-        if self.as_json:
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table for people, unless it is empty; nothing in JSON mode."""
+        if self.as_json or not rows:
             return
         from rich.console import Console
         from rich.table import Table
@@ -45,12 +102,19 @@ class Terminal:
 
         table = Table(title=title, title_justify="left")
         for index, column in enumerate(columns):
-            numbers = bool(rows) and all(row[index].replace(",", "").isdecimal() for row in rows)
+            numbers = all(row[index].replace(",", "").isdecimal() for row in rows)
             table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(Text, row))  # cells are words, never markup
         # A log has no width: wide enough that nothing is cut.
         Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+    def counts(
+        self, title: str, columns: Sequence[str], first: Mapping[str, int], *others: Mapping[str, int]
+    ) -> None:
+        """Print a table of numbers by name: one row per name, one column per mapping."""
+        rows = [[name, *(f"{found[name]:,}" for found in (first, *others))] for name in first]
+        self.table(title, columns, rows)
 
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Advance]:
@@ -65,18 +129,83 @@ class Terminal:
                 yield advance
 
     @contextmanager
-    def guard(self) -> Iterator[None]:
-        """Print a SparkleError by its parts and exit with code 1."""
+    def guard(self, paths: Sequence[Path] = (), *, resumes: bool = False) -> Iterator[None]:
+        """End the process with a message and an exit code where the block fails.
+
+        Args:
+            paths: Paths that the user named.
+            resumes: Whether the same command goes on after an interrupt.
+        """
         try:
             yield
         except SparkleError as error:
-            if self.as_json:
-                print(json.dumps({"error": error.parts()}, ensure_ascii=False), flush=True)
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            raise SystemExit(1) from None
-        except OSError as error:  # no such folder, no permission, a full disk: the person's to mend
-            print(f"error: the system refused: {error}", file=sys.stderr, flush=True)
-            raise SystemExit(1) from None
+            self._fail(error, error)
+        except KeyboardInterrupt:
+            print("interrupted" + resumes * "; the same command goes on from here", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:  # Python would end with 1, which says that there are findings
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # whoever read our output has left: click ends the process without a word
+            self._fail(_refusal(error, paths) or _bug(error), error)
+
+    def _fail(self, told: SparkleError, cause: Exception) -> None:
+        if os.environ.get("SPARKLE_DEBUG"):
+            traceback.print_exception(cause)
+        if self.as_json:
+            print(json.dumps({"error": told.parts()}, ensure_ascii=False), flush=True)
+        print(f"error: {told}", file=sys.stderr, flush=True)
+        raise SystemExit(COULD_NOT_RUN) from None
+
+
+def first_lines(lines: Sequence[str], most: int, where: str) -> list[str]:
+    """Return the first lines, and one that says how many more there are.
+
+    Args:
+        lines: All of them.
+        most: How many are shown.
+        where: Where the others can be read.
+    """
+    more = len(lines) - most
+    return [*lines[:most], *([f"... and {more:,} more; {where}"] if more > 0 else [])]
+
+
+def _named_paths(ctx: click.Context) -> list[Path]:
+    """Return the paths that a command line names: arguments, and values of options that are paths."""
+    found: list[Path] = []
+    for parameter in ctx.command.params:
+        value = ctx.params.get(parameter.name or "")
+        values = value if isinstance(value, tuple) else (value,)
+        if isinstance(parameter, click.Argument):
+            values = tuple(Path(each) for each in values if each)
+        found += [each.absolute() for each in values if isinstance(each, Path)]
+    return found
+
+
+def _refusal(error: Exception, paths: Sequence[Path]) -> SparkleError | None:
+    """Return what to tell where the system refused something that is the user's to resolve; else None."""
+    if not isinstance(error, OSError):
+        return None
+    file = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else None
+    fix = _REFUSALS.get(error.errno or 0)
+    if file is not None and any(file in (path, *path.parents) for path in paths):
+        fix = fix or _NAMED.get(error.errno or 0)
+    if file is not None and any(file.is_relative_to(path.parent) for path in paths):
+        fix = fix or _NEARBY.get(error.errno or 0)
+    if fix is None:
+        return None
+    return SparkleError(f"the system refused: {error.strerror}", where=file, fix=fix)
+
+
+def _bug(error: Exception) -> SparkleError:
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return SparkleError(
+        "this is a bug in sparkle",
+        got=f"{type(error).__name__}: {error}",
+        where=f"{at.filename}:{at.lineno}",
+        fix="please report it, with the traceback that SPARKLE_DEBUG=1 shows",
+    )
 
 
 @contextmanager

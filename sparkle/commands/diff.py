@@ -1,7 +1,4 @@
-"""`sparkle-hub diff`: how two releases differ.
-
-A difference between releases, told: tables for a terminal, JSON for machines, text for a changelog.
-"""
+"""`sparkle-hub diff`: how two releases differ, as tables for a terminal, JSON, or text for a changelog."""
 
 from __future__ import annotations
 
@@ -12,37 +9,39 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparkle.commands.console import Terminal
+from sparkle.commands.console import Terminal, Verb
+from sparkle.commands.options import json_option
 
 if TYPE_CHECKING:
     from sparkle.hub.diff.release import ReleaseDiff
     from sparkle.hub.diff.theme import Shift, ThemeDiff
 
+_SHOWN_SHARDS = 50  # lines of a table that a person still reads; --json has them all
+_SHOWN_IDS = 3  # examples in a line; --json has them all
 
-@click.command()
+
+@click.command(cls=Verb)
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with every id and shard.")
+@json_option
 @click.option("--changelog", "as_changelog", is_flag=True, help="Print a section for a CHANGELOG.md.")
-def diff(before: str, after: str, as_json: bool, as_changelog: bool) -> None:
-    """Say how release B differs from release A.
+def diff(before: str, after: str, terminal: Terminal, as_changelog: bool) -> None:
+    """Show how release B differs from release A.
 
-    A and B are folders, or datasets on the Hub as owner/name or owner/name@revision. Manifests and Parquet
-    tables are all that is read, never a tar: pairs that were added, removed or changed and in what, scores
-    that shifted, shards that were touched, and bytes to upload.
+    A and B are folders, or datasets on the Hub as owner/name or owner/name@revision. Only manifests and
+    Parquet tables are read, never a tar: pairs that were added, removed or changed and in what, scores that
+    shifted, shards that were touched, and bytes to upload. --json lists every id and shard.
 
-    The exit code is 0 whether they differ or not: a difference is nothing wrong.
+    The exit code is 0 whether they differ or not: a difference is not a finding.
 
     Example: sparkle-hub diff stdKonjac/Sparkle@v1.0 releases/next
     """
-    if as_json and as_changelog:
+    if terminal.as_json and as_changelog:
         raise click.UsageError("--json and --changelog are two forms of the same answer: give one")
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        from sparkle.builders.reading.place import open_place
-        from sparkle.hub.diff.release import compare_releases
 
-        found = compare_releases(open_place(before), open_place(after), terminal.progress)
+    from sparkle.hub.diff import diff as compare
+
+    found = compare(before, after, progress=terminal.progress)
     if as_changelog:
         print(changelog(found))
         return
@@ -51,15 +50,8 @@ def diff(before: str, after: str, as_json: bool, as_changelog: bool) -> None:
     terminal.result(summary(found), to_json(found))
 
 
-# --- a difference between releases -----------------------------------------------------------------
-
-
-_SHOWN_SHARDS = 50  # lines of a table that a person still reads; --json has them all
-_SHOWN_IDS = 3  # examples in a line; --json has them all
-
-
 def to_json(diff: ReleaseDiff) -> dict[str, Any]:
-    """Everything, ids and shards in full."""
+    """Return everything, ids and shards in full."""
     value = asdict(diff)
     value["files"]["upload_bytes"] = diff.files.upload_bytes
     value["files"]["upload_files"] = diff.files.upload_files
@@ -69,7 +61,7 @@ def to_json(diff: ReleaseDiff) -> dict[str, Any]:
 
 
 def summary(diff: ReleaseDiff) -> str:
-    """One line: what differs."""
+    """Return a few lines: what differs."""
     from sparkle.hub.diff.release import DELETED, NEW, REWRITTEN, UNTOUCHED
 
     if diff.same:
@@ -89,30 +81,22 @@ def summary(diff: ReleaseDiff) -> str:
     )
 
 
-# --- tables -----------------------------------------------------------------------------------
-
-
 def print_tables(diff: ReleaseDiff, terminal: Terminal) -> None:
-    """The tables for a person; those that would be empty are left out."""
+    """Print the tables for a person."""
     terminal.table(
         f"pairs of {diff.before} and {diff.after}",
         ["theme", "before", "after", "added", "removed", "changed", "in"],
         [_pairs_row(theme) for theme in diff.themes],
     )
     columns = ["theme", "score or measure", "mean before", "after", "median before", "after", "distance"]
-    _table(terminal, "scores that shifted", columns, list(_shift_rows(diff)))
-    _table(terminal, "shards that were touched", ["shard", "", "members", "bytes"], list(_shard_rows(diff)))
+    terminal.table("scores that shifted", columns, list(_shift_rows(diff)))
+    terminal.table("shards that were touched", ["shard", "", "members", "bytes"], list(_shard_rows(diff)))
     groups = [
         [group, f"{sent.files:,}", f"{sent.bytes:,}"]
         for group, sent in diff.files.upload.items()
         if sent.files
     ]
-    _table(terminal, "to upload", ["what", "files", "bytes"], groups)
-
-
-def _table(terminal: Terminal, title: str, columns: list[str], rows: list[list[str]]) -> None:
-    if rows:
-        terminal.table(title, columns, rows)
+    terminal.table("to upload", ["what", "files", "bytes"], groups)
 
 
 def _pairs_row(theme: ThemeDiff) -> list[str]:
@@ -151,9 +135,6 @@ def _shard_rows(diff: ReleaseDiff) -> Iterable[list[str]]:
         yield [shard.path, shard.state, words, f"{shard.after or shard.before:,}"]
     if len(touched) > _SHOWN_SHARDS:
         yield [f"... and {len(touched) - _SHOWN_SHARDS:,} more (--json lists all)", "", "", ""]
-
-
-# --- changelog --------------------------------------------------------------------------------
 
 
 def changelog(diff: ReleaseDiff) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from sparkle._processes import cpus
-from sparkle.commands.console import Terminal
+from sparkle.commands.console import Terminal, Verb, first_lines
+from sparkle.commands.options import PATH, config_option, json_option, out_option, workers_option
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 
-_SHOWN_FAILURES = 20  # a run of 100,000 sources has its thousands
+_SHOWN_FAILURES = 20  # a run of 100,000 sources may have thousands
 
 
 def _parse_shard(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -21,14 +22,14 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     raise click.BadParameter("wanted I/N with I from 0 to N-1, such as 0/4")
 
 
-@click.command()
+@click.command(cls=Verb, resumes=True)
 @click.option(
     "--sources",
     required=True,
-    type=click.Path(path_type=Path),
-    help='A folder of videos, or JSON lines of {"path", "theme"?, "prompt"?}.',
+    type=PATH,
+    help='A folder of videos, or JSON lines of {"path", "theme"?, "prompt"?, "licence"?}.',
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run folder.")
+@out_option("The run folder.")
 @click.option(
     "--theme",
     "themes",
@@ -36,25 +37,20 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     type=click.Choice(THEMES),
     default=TAXONOMY_THEMES[:1],
     show_default=True,
-    help="Edit each source in this theme, unless its line names one; may be given several times.",
+    help="Edit each source in this theme, unless its line names one. Repeatable.",
 )
-@click.option("--config", type=click.Path(path_type=Path), help="A TOML file; without it, the CPU backend.")
-@click.option("--limit", type=click.IntRange(min=1), help="Take the first N sources only.")
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    help="Worker processes; else one a processor.",
-    metavar="N",
-)
+@config_option
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Process only the first N sources.")
+@workers_option
 @click.option(
     "--shard",
     default="0/1",
     callback=_parse_shard,
     show_default=True,
     metavar="I/N",
-    help="Take a share.",
+    help="Process only share I of N.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@json_option
 def generate(
     sources: Path,
     out: Path,
@@ -63,52 +59,50 @@ def generate(
     limit: int | None,
     workers: int | None,
     shard: tuple[int, int],
-    as_json: bool,
+    terminal: Terminal,
 ) -> None:
     """Make source/edited pairs with every intermediate: clips in, a run folder out.
 
-    It can be killed at any moment; the same command continues. A finished run does nothing.
-    """
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        from sparkle.generation.config import load_config
-        from sparkle.generation.run.driver import generate as run_generate
-        from sparkle.generation.run.sources import list_sources
+    Kill it at any moment; the same command resumes. A finished run does nothing.
 
-        resolved = load_config(config)
-        listed = list_sources(sources, themes, limit, out=out)
-        summary = run_generate(
-            listed,
-            out,
-            resolved,
-            workers=workers or cpus(),
-            shard=shard,
-            progress=terminal.progress,
-            say=terminal.say,
-        )
-        _print_funnel(summary.funnel, terminal)
-        for failure in summary.failures[:_SHOWN_FAILURES]:
-            terminal.say(f"failed: {failure}")
-        if len(summary.failures) > _SHOWN_FAILURES:
-            terminal.say(f"... {len(summary.failures)} in all; each is in {out}/outcomes")
-        counts = ((summary.processed, "outcomes made"), (summary.judged_again, "judged again"))
-        done = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing to do"
-        kept = summary.funnel["kept"]
-        terminal.result(
-            f"{out}: {done}; {kept} of {summary.funnel['candidates']} candidates kept.\n"
-            f"Next: sparkle build {out} --out RELEASE",
-            {
-                "run": str(out),
-                "processed": summary.processed,
-                "judged_again": summary.judged_again,
-                "failures": list(summary.failures),
-                "funnel": summary.funnel,
-            },
-        )
+    Example: sparkle generate --sources clips --out runs/demo --theme location --theme season
+    """
+    from sparkle.generation.config import load_config
+    from sparkle.generation.run.driver import generate as run_generate
+    from sparkle.generation.run.sources import list_sources
+
+    resolved = load_config(config)
+    listed = list_sources(sources, themes, limit, out=out)
+    summary = run_generate(
+        listed,
+        out,
+        resolved,
+        workers=workers or cpus(),
+        shard=shard,
+        progress=terminal.progress,
+        say=terminal.say,
+    )
+    _print_funnel(summary.funnel, terminal)
+    failures = [f"failed: {failure}" for failure in summary.failures]
+    for line in first_lines(failures, _SHOWN_FAILURES, f"each is in {out}/outcomes"):
+        terminal.say(line)
+    counts = ((summary.processed, "outcomes made"), (summary.judged_again, "judged again"))
+    done = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing to do"
+    kept = summary.funnel["kept"]
+    terminal.result(
+        f"{out}: {done}; {kept} of {summary.funnel['candidates']} candidates kept\n"
+        f"next: sparkle build {out} --out RELEASE",
+        {
+            "run": str(out),
+            "processed": summary.processed,
+            "judged_again": summary.judged_again,
+            "failures": list(summary.failures),
+            "funnel": summary.funnel,
+        },
+    )
 
 
 def _print_funnel(funnel: dict[str, Any], terminal: Terminal) -> None:
-    """The funnel as a table: steps that lost nothing are one line each."""
     rows = []
     for step in funnel["steps"]:
         why = [f"{count} x {reason}" for reason, count in step["rejected"].items()]

@@ -1,7 +1,4 @@
-"""`sparkle index`.
-
-Only click and the contract are imported here; what does the work is imported by the command that needs it.
-"""
+"""`sparkle index`: what lies where in upstream's tars."""
 
 from __future__ import annotations
 
@@ -9,44 +6,36 @@ from pathlib import Path
 
 import click
 
-from sparkle.commands.console import Terminal
+from sparkle.commands.console import Terminal, Verb
+from sparkle.commands.options import json_option, out_option
 
 
-@click.command("index")
+@click.command("index", cls=Verb, resumes=True)
 @click.argument("where", metavar="REPO|FOLDER")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where the index goes.")
+@out_option("The index's folder.")
 @click.option("--push", metavar="REPO", help="Also upload the index to this dataset repository.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-def index(where: str, out: Path, push: str | None, as_json: bool) -> None:
+@json_option
+def index(where: str, out: Path, push: str | None, terminal: Terminal) -> None:
     """Index upstream's tars where they are.
 
-    REPO is owner/name[@revision] of a dataset on the Hub, FOLDER a download of one: either in upstream's
-    layout. Every tar is read once; of a repository nothing but text is written to disk. Afterwards the index
-    (some 200 MB for 140,000 pairs) is opened in place of a release: by `sparkle-hub pull`, the loaders and
-    `sparkle export`. What is not as the layout has it is in its import_report.jsonl.
+    REPO is owner/name[@revision] of a dataset on the Hub, FOLDER a download of one, both in upstream's
+    layout. Every tar is read once; of a repository only text is written to disk. The index (some 200 MB for
+    140,000 pairs) is then opened in place of a release: by `sparkle-hub pull`, by the loaders and by
+    `sparkle export`. Whatever does not follow the layout is listed in its import_report.jsonl.
 
-    A rerun after a kill reads only the tars that were not finished.
+    Run the same command again after a kill: tars that were finished are not read again.
 
     Example: sparkle index stdKonjac/Sparkle --out indexes/sparkle
     """
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        from sparkle.builders.upstream.import_ import count_problems
-        from sparkle.builders.upstream.indexing import index_upstream
+    from sparkle.builders.upstream.import_ import count_problems
+    from sparkle.builders.upstream.indexing import index_upstream
+    from sparkle.hub.targets.hub import push_index
 
-        summary = index_upstream(where, out, terminal.progress)
-        pushed = None
-        if push is not None:
-            from sparkle.hub.targets.hub import push_index
-
-            pushed = push_index(summary.out, push)
+    summary = index_upstream(where, out, terminal.progress)
+    pushed = None if push is None else push_index(summary.out, push)
     problems = count_problems(summary.findings)
-    terminal.table(
-        "samples", ["theme", "pairs"], [[theme, f"{count:,}"] for theme, count in summary.samples.items()]
-    )
-    if problems:
-        rows = [[problem, str(count)] for problem, count in problems.items()]
-        terminal.table("not as the layout has it", ["problem", "times"], rows)
+    terminal.counts("samples", ["theme", "pairs"], summary.samples)
+    terminal.counts("findings", ["finding", "times"], problems)
     text = f"{summary.out}: {summary.shards} tars of {summary.target}, {summary.bytes:,} bytes"
     terminal.result(
         text if pushed is None else f"{text}\npushed: {pushed}",

@@ -1,30 +1,37 @@
-"""The options of `sparkle build` that choose what a release holds, as click has them.
-
-They are read by `selection.make_selection` and `webdataset.make_options`; nothing but click is imported.
-"""
+"""Options that several verbs share; nothing but click and the contract is imported."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from sparkle.commands.console import Terminal
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.ids import THEMES
-from sparkle.schemas.layout import KIND_BY_NAME, KINDS
+from sparkle.schemas.layout import KIND_BY_NAME
 
-C = TypeVar("C", bound=Callable[..., Any])
+# Names of `sparkle.builders.training.trainers.TRAINERS`, which is not imported for `--help`.
+TRAINERS = ("kiwi", "diffsynth", "musubi")
+
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+NEW_FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class Size(click.ParamType[int]):
-    """Bytes of "5GB" and the like."""
+    """A number of bytes, such as 5GB."""
 
     name = "size"
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number of bytes; a usage error when it is not a size."""
+        """Return the number of bytes; a usage error for what is not a size."""
         from sparkle.builders.release.assign import parse_size
 
         try:
@@ -33,85 +40,118 @@ class Size(click.ParamType[int]):
             self.fail(f"{error.problem}: got {error.got}, wanted {error.wanted}", param, ctx)
 
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-_SELECTION = (
-    click.option(
-        "--min",
-        "at_least",
-        metavar="NAME=NUMBER",
-        multiple=True,
-        help="Another lower limit than the run's, such as edited_video=8.2. Repeatable.",
-    ),
-    click.option(
-        "--max",
-        "at_most",
-        metavar="NAME=NUMBER",
-        multiple=True,
-        help="Another upper limit than the run's, such as camera_long=0.1. Repeatable.",
-    ),
-    click.option(
-        "--theme", "themes", multiple=True, type=click.Choice(THEMES), help="Only this theme. Repeatable."
-    ),
-    click.option("--ids-from", type=_FILE, help="Only the ids of this file, one a line."),
-    click.option(
-        "--exclude", type=_FILE, help="Without the ids of this file: one a line, or a previewer's verdicts."
-    ),
-    click.option(
-        "--core",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Only the N best, in turn from every theme, subtheme and scene.",
-    ),
-)
-
-
-_KIND_NAMES = ",".join(kind.name for kind in KINDS)
-
-
-class _Streams(click.ParamType[tuple[str, ...]]):
-    """Names of kinds, separated by commas."""
+class Streams(click.ParamType[tuple[str, ...]]):
+    """Names of kinds of artifact, separated by commas."""
 
     name = "streams"
 
     def convert(
         self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        """The names; a usage error when one is unknown or stands twice."""
+        """Return the names; a usage error for one that is unknown or repeated."""
         names = tuple(value.split(",")) if isinstance(value, str) else value
         if not set(names) <= KIND_BY_NAME.keys() or len(set(names)) != len(names):
-            self.fail(f"got {value}, wanted some of {_KIND_NAMES}, each once", param, ctx)
+            self.fail(f"got {value}, wanted some of {','.join(KIND_BY_NAME)}, each once", param, ctx)
         return names
 
 
-_WEBDATASET = (
-    click.option(
-        "--webdataset",
-        "paired_shards",
-        is_flag=True,
-        help="Also write webdataset/<theme>-NNNNNN.tar, where all streams of a sample stand together.",
-    ),
-    click.option(
-        "--webdataset-streams",
-        "streams",
-        type=_Streams(),
-        metavar="KIND,...",
-        help="What they hold besides the JSON: source_video,edited_video,source_video_mask if not given.",
-    ),
-    click.option(
-        "--webdataset-shard-size", "shard_size", type=Size(), help="The most bytes of one: 1GB if not given."
-    ),
+class _Limit(click.ParamType[tuple[str, float]]):
+    """A limit, such as edited_video=9."""
+
+    name = "limit"
+
+    def convert(
+        self, value: str | tuple[str, float], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        """Return name and number; a usage error for anything else."""
+        if not isinstance(value, str):
+            return value
+        name, _, digits = value.partition("=")
+        try:
+            number = float(digits)
+        except ValueError:
+            number = math.nan
+        if not name or not math.isfinite(number):
+            self.fail(f"not a limit: got {value!r}, wanted NAME=NUMBER, such as edited_video=9", param, ctx)
+        return name, number
+
+
+def _limits(
+    ctx: click.Context, param: click.Parameter, values: tuple[tuple[str, float], ...]
+) -> dict[str, float]:
+    found = dict(values)
+    if len(found) < len(values):
+        raise click.BadParameter("each name once")
+    return found
+
+
+def options(*group: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
+    """Make one decorator of several."""
+
+    def add(command: _Command) -> _Command:
+        for option in reversed(group):
+            command = option(command)
+        return command
+
+    return add
+
+
+json_option = click.option(
+    "--json",
+    "terminal",
+    is_flag=True,
+    callback=lambda ctx, param, value: Terminal(as_json=value),
+    help="Print one JSON object instead of text.",
+)
+theme_option = click.option(
+    "--theme", "themes", multiple=True, type=click.Choice(THEMES), help="Only this theme. Repeatable."
+)
+ids_from_option = click.option("--ids-from", type=FILE, help="Only the ids in this file, one per line.")
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of worker processes.  [default: one per CPU]",
+)
+config_option = click.option("--config", type=PATH, help="A TOML file.  [default: the CPU backend]")
+bench_option = click.option(
+    "--bench", type=FOLDER, help="Check that this bench shares no source video with the release."
+)
+report_option = click.option(
+    "--report", type=NEW_FILE, help="Write every finding to this file, as JSON lines."
 )
 
 
-def selection_options(command: C) -> C:
-    """Add the options that choose samples."""
-    for option in reversed(_SELECTION):
-        command = option(command)
-    return command
+def limit_options(least: str, most: str) -> Callable[[_Command], _Command]:
+    """Make `--min` and `--max`: `min_scores` and `max_scores`, numbers by name.
+
+    Args:
+        least: Help of the one, without "Repeatable.".
+        most: Help of the other.
+    """
+    words = {"min": least, "max": most}
+    return options(
+        *(
+            click.option(
+                f"--{name}",
+                f"{name}_scores",
+                type=_Limit(),
+                metavar="NAME=NUMBER",
+                multiple=True,
+                callback=_limits,
+                help=f"{text} Repeatable.",
+            )
+            for name, text in words.items()
+        )
+    )
 
 
-def webdataset_options(command: C) -> C:
-    """Add the options of paired shards: `paired_shards`, `streams` and `shard_size`."""
-    for option in reversed(_WEBDATASET):
-        command = option(command)
-    return command
+filter_options = limit_options(
+    "Only pairs with at least this score or measure, such as edited_video=9.",
+    "Only pairs with at most this score or measure, such as frames=81.",
+)
+
+
+def out_option(text: str) -> Callable[[_Command], _Command]:
+    """Make the option that names what is written."""
+    return click.option("--out", required=True, type=PATH, help=text)

@@ -1,4 +1,4 @@
-"""The verbs that cost nothing: `sparkle models` says what is needed, `sparkle plan` what it comes to."""
+"""The verbs that cost nothing: `sparkle models` lists what is needed, `sparkle plan` estimates the rest."""
 
 from __future__ import annotations
 
@@ -9,82 +9,88 @@ from typing import TYPE_CHECKING
 import click
 
 from sparkle._progress import size_text
-from sparkle.commands.console import Terminal
+from sparkle.commands.console import Terminal, Verb
+from sparkle.commands.options import PATH, config_option, json_option
 from sparkle.schemas.records import dump_fields
 
 if TYPE_CHECKING:
-    from sparkle.generation.needs import ModelNeed, Span
-    from sparkle.generation.run.plan import Plan, StepPlan
+    from sparkle.generation.needs import Estimate, ModelNeed
+    from sparkle.generation.run.plan import CostPlan, StepPlan
 
 
-@click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="A TOML file; without it, the CPU backend.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def models(config: Path | None, as_json: bool) -> None:
+@click.command(cls=Verb)
+@config_option
+@json_option
+def models(config: Path | None, terminal: Terminal) -> None:
     """List the models that a configuration needs: revision, size, licence, memory.
 
-    Nothing is loaded or fetched, and nobody is asked.
+    Works offline: loads no model and sends no request.
+
+    Example: sparkle models --config sparkle/configs/paper-fast.toml
     """
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        from sparkle.generation.config import load_config
-        from sparkle.generation.run.plan import backend_needs, fetched_bytes
+    from sparkle.generation.config import load_config
+    from sparkle.generation.run.plan import backend_needs, fetched_bytes
 
-        resolved = load_config(config)
-        needs = backend_needs(resolved)
-        found, rows = [], []
-        for capability, wanted in needs.items():
-            name = str(resolved.backend_table(capability)["name"])
-            found.append({"capability": capability, "backend": name, **dump_fields(wanted)})
-            vram = size_text(wanted.vram_bytes) if wanted.vram_bytes else "-"
-            cells = [_cells(model) for model in wanted.models] or [["-"] * 4]
-            rows += [[capability, name, *cell, vram] for cell in cells]
-        columns = ["capability", "backend", "model", "revision", "size", "licence", "VRAM"]
-        terminal.table(f"Models of {resolved.name}", columns, rows)
-        every = [model for wanted in needs.values() for model in wanted.models]
-        for note in _licence_notes(every):
-            terminal.say(note)
-        total, peak = fetched_bytes(every), max(wanted.vram_bytes for wanted in needs.values())
-        terminal.result(
-            f"{size_text(total)} to fetch; {_gpu(peak)}." if total or peak else "Nothing to fetch; no GPU.",
-            {
-                "configuration": resolved.name,
-                "backends": found,
-                "fetched_bytes": total,
-                "vram_bytes": peak,
-                "gated": sorted({model.model for model in every if model.gated}),
-                "non_commercial": sorted({model.model for model in every if model.non_commercial}),
-            },
-        )
+    resolved = load_config(config)
+    needs = backend_needs(resolved)
+    found, rows = [], []
+    for capability, wanted in needs.items():
+        name = str(resolved.backend_table(capability)["name"])
+        found.append({"capability": capability, "backend": name, **dump_fields(wanted)})
+        vram = size_text(wanted.vram_bytes) if wanted.vram_bytes else "-"
+        cells = [_cells(model) for model in wanted.models] or [["-"] * 4]
+        rows += [[capability, name, *cell, vram] for cell in cells]
+    columns = ["capability", "backend", "model", "revision", "size", "licence", "VRAM"]
+    terminal.table(f"Models of {resolved.name}", columns, rows)
+    every = [model for wanted in needs.values() for model in wanted.models]
+    for note in _licence_notes(every):
+        terminal.say(note)
+    total, peak = fetched_bytes(every), max(wanted.vram_bytes for wanted in needs.values())
+    terminal.result(
+        f"{size_text(total)} to download; {_gpu(peak)}" if total or peak else "nothing to download; no GPU",
+        {
+            "configuration": resolved.name,
+            "backends": found,
+            "fetched_bytes": total,
+            "vram_bytes": peak,
+            "gated": sorted({model.model for model in every if model.gated}),
+            "non_commercial": sorted({model.model for model in every if model.non_commercial}),
+        },
+    )
 
 
-@click.command()
-@click.option("--sources", required=True, type=click.IntRange(min=1), help="Candidates that go in.")
-@click.option("--config", type=click.Path(path_type=Path), help="A TOML file; without it, the CPU backend.")
+@click.command(cls=Verb)
+@click.option(
+    "--sources", required=True, type=click.IntRange(min=1), metavar="N", help="Number of candidates."
+)
+@config_option
 @click.option(
     "--trial",
-    type=click.Path(path_type=Path),
-    help="A finished run of a few of the sources: its funnel and its bytes are taken.",
+    type=PATH,
+    help="Take funnel and bytes per sample from this finished run of a few of the sources.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-def plan(sources: int, config: Path | None, trial: Path | None, as_json: bool) -> None:
-    """Estimate hours, memory, disk and what will be left, before anything is paid for."""
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        from sparkle.generation.config import load_config
-        from sparkle.generation.run.plan import PUBLISHED_RATES, make_plan, trial_rates
+@json_option
+def plan(sources: int, config: Path | None, trial: Path | None, terminal: Terminal) -> None:
+    """Estimate hours, memory, disk and what will be kept, before anything is paid for.
 
-        rates = PUBLISHED_RATES if trial is None else trial_rates(trial)
-        found = make_plan(load_config(config), sources, rates)
-        columns = ["step", "backend", "in", "kept", "hours", "of", "VRAM"]
-        title = f"Plan for {sources:,} candidates with {found.configuration}"
-        terminal.table(title, columns, [_row(step) for step in found.steps])
-        terminal.say(f"Funnel: {found.funnel}.")
-        for source in found.times:
-            terminal.say(f"Hours: {source}.")
-        if found.unknown:
-            terminal.say(f"Not counted, since nothing is known of it: {', '.join(found.unknown)}.")
-        terminal.result(_summary(found), found.to_json())
+    Works offline: loads no model and sends no request.
+
+    Example: sparkle plan --sources 940000 --config sparkle/configs/paper-fast.toml
+    """
+    from sparkle.generation.config import load_config
+    from sparkle.generation.run.plan import PUBLISHED_RATES, make_plan, trial_rates
+
+    rates = PUBLISHED_RATES if trial is None else trial_rates(trial)
+    found = make_plan(load_config(config), sources, rates)
+    columns = ["step", "backend", "in", "kept", "hours", "of", "VRAM"]
+    title = f"Plan for {sources:,} candidates with {found.configuration}"
+    terminal.table(title, columns, [_row(step) for step in found.steps])
+    terminal.say(f"funnel: {found.funnel}")
+    for source in found.times:
+        terminal.say(f"hours: {source}")
+    if found.unknown:
+        terminal.say(f"not counted, since nothing is known about it: {', '.join(found.unknown)}")
+    terminal.result(_summary(found), found.to_json())
 
 
 def _cells(model: ModelNeed) -> list[str]:
@@ -110,17 +116,17 @@ def _row(step: StepPlan) -> list[str]:
     return [step.step, step.backend or "-", f"{step.reached:,}", f"{step.kept:,}", hours, step.on, vram]
 
 
-def _summary(found: Plan) -> str:
+def _summary(found: CostPlan) -> str:
     parts = [f"{_hours(hours)} hours of {device}" for device, hours in found.hours.items()]
     disk = f"{size_text(found.model_bytes)} of models and {size_text(found.run_bytes)} of run"
     kept = f"{found.kept:,} of {found.sources:,} kept"
-    return f"{kept}; {'; '.join(parts)}; {_gpu(found.vram_bytes)}; disk: {disk}."
+    return f"{kept}; {'; '.join(parts)}; {_gpu(found.vram_bytes)}; disk: {disk}"
 
 
 def _gpu(peak: int) -> str:
     return f"at most {size_text(peak)} of one GPU at a time" if peak else "no GPU"
 
 
-def _hours(span: Span) -> str:
+def _hours(span: Estimate) -> str:
     low, high = (f"{hours:,.0f}" if hours >= 10 else f"{hours:,.2g}" for hours in (span.low, span.high))
     return low if low == high else f"{low} to {high}"

@@ -1,7 +1,4 @@
-"""`sparkle-hub publish`: a release goes to a Hub or a folder.
-
-What a publish did, for people and as JSON.
-"""
+"""`sparkle-hub publish`: a release goes to a Hub or a folder."""
 
 from __future__ import annotations
 
@@ -11,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparkle._progress import size_text
-from sparkle.commands.console import Terminal
-from sparkle.commands.options import Size
+from sparkle.commands.console import Terminal, Verb
+from sparkle.commands.options import FOLDER, PATH, Size, json_option
 
 if TYPE_CHECKING:
     from sparkle.hub.publish.publishing import PublishReport
 
 
-@click.command()
-@click.argument("release", metavar="RELEASE", type=click.Path(path_type=Path))
+@click.command(cls=Verb, resumes=True)
+@click.argument("release", metavar="RELEASE", type=PATH)
 @click.argument("repo", metavar="REPO")
 @click.option(
     "--remote",
     type=click.Choice(["hub", "folder"]),
-    help="What REPO is. Without it: a folder when it is there or begins with /, . or ~, else owner/name.",
+    help="What REPO is.  [default: a folder if it exists or begins with /, . or ~, else owner/name]",
 )
-@click.option("--revision", help="The branch, or the revision of a folder; made when it is not there.")
-@click.option("--tag", help="The name of the result, such as v1.0. Tags stay.")
+@click.option("--revision", help="The branch, or the revision of a folder; it is made if need be.")
+@click.option("--tag", help="Tag the result, for example v1.0. Tags are never moved.")
 @click.option("--private", is_flag=True, help="Make the repository private; refuse one that is public.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and send nothing.")
 @click.option(
@@ -39,17 +36,11 @@ if TYPE_CHECKING:
     "--spool",
     type=click.IntRange(1),
     metavar="N",
-    help="Build RELEASE of --run and publish it tar by tar, with at most N tars on the disk.",
+    help="Build RELEASE from --run and publish it tar by tar, with at most N tars on the disk.",
 )
-@click.option(
-    "--run",
-    "runs",
-    multiple=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="With --spool: a finished run; can be given several times.",
-)
-@click.option("--max-shard-size", type=Size(), help="With --spool: the most bytes of a tar.  [default: 5GB]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.option("--run", "runs", multiple=True, type=FOLDER, help="With --spool: a finished run. Repeatable.")
+@click.option("--max-shard-size", type=Size(), help="With --spool: limit the size of a tar.  [default: 5GB]")
+@json_option
 def publish(
     release: Path,
     repo: str,
@@ -62,15 +53,15 @@ def publish(
     spool: int | None,
     runs: tuple[Path, ...],
     max_shard_size: int | None,
-    as_json: bool,
+    terminal: Terminal,
 ) -> None:
     """Publish RELEASE to REPO: owner/name on a Hub, or a folder.
 
-    The release is checked first and never touched. Data is sent before anything becomes visible; then card,
-    tables and manifest change at once. When it is killed, the same command goes on: nothing is sent twice and
-    no commit is made twice. Outages and quotas are waited out.
+    The release is checked first and never changed. Data is sent before anything becomes visible; then card,
+    tables and manifest change at once. Run the same command again after a kill: nothing is sent twice and no
+    commit is made twice. Outages and quotas are waited out.
 
-    Which Hub it is and who you are is the client's business: HF_ENDPOINT, HF_TOKEN, `hf auth login`.
+    Which Hub, and who you are, is up to the Hub's client: HF_ENDPOINT, HF_TOKEN, `hf auth login`.
 
     Example: sparkle-hub publish releases/demo owner/demo --tag v1.0
 
@@ -82,34 +73,40 @@ def publish(
         raise click.UsageError("--spool, --run and --max-shard-size go together")
     if spool is not None and dry_run:
         raise click.UsageError("--spool builds while it publishes: there is nothing to plan before")
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        from sparkle.hub.publish.publishing import PublishOptions, publish_release
+
+    from sparkle.hub.publish import publish as publish_release
+
+    if spool is None:
+        found = publish_release(
+            release,
+            repo,
+            remote=remote,
+            revision=revision,
+            tag=tag,
+            private=private,
+            dry_run=dry_run,
+            checkpoint=checkpoint,
+            progress=terminal.progress,
+            say=terminal.say,
+        )
+    else:
+        from sparkle.builders.building.provenance import ReleaseOptions
+        from sparkle.hub.publish.spool import publish_spooled
         from sparkle.hub.targets.opening import open_target
 
         target = open_target(
             repo, remote, revision=revision, private=private, checkpoint=checkpoint, say=terminal.say
         )
-        if spool is None:
-            options = PublishOptions(tag, dry_run=dry_run)
-            found = publish_release(release, target, options, terminal.progress, terminal.say)
-        else:
-            from sparkle.builders.building.provenance import ReleaseOptions
-            from sparkle.hub.publish.spool import publish_spooled
-
-            build = ReleaseOptions() if max_shard_size is None else ReleaseOptions(max_shard_size)
-            found = publish_spooled(runs, release, target, build, spool, tag, terminal.progress, terminal.say)
+        build = ReleaseOptions() if max_shard_size is None else ReleaseOptions(max_shard_size)
+        found = publish_spooled(runs, release, target, build, spool, tag, terminal.progress, terminal.say)
     terminal.result(summary(found), to_json(found))
 
 
-# --- what a publish did ----------------------------------------------------------------------------
-
-
 def summary(report: PublishReport) -> str:
-    """A line or two for people."""
+    """Return a line or two for people."""
     plan = report.plan
     if report.head is None:
-        return f"{plan.where}: nothing was sent; without --dry-run this is done"
+        return f"{plan.where}: nothing was sent (--dry-run)"
     tag = f", tag {report.tag}" if report.tag else ""
     if not plan.batches:
         return f"{plan.where}: up to date at {report.head[:12]}{tag}"
@@ -121,7 +118,7 @@ def summary(report: PublishReport) -> str:
 
 
 def to_json(report: PublishReport) -> dict[str, Any]:
-    """Everything, as one JSON object."""
+    """Return everything, as one JSON object."""
     plan = report.plan
     return {
         "where": plan.where,

@@ -9,48 +9,56 @@ from typing import Any
 
 import click
 
-from sparkle.commands.console import Terminal
+from sparkle.commands.console import Terminal, Verb
+from sparkle.commands.options import PATH, json_option
 from sparkle.schemas.errors import ConfigError
 
 
-@click.command()
+@click.command(cls=Verb)
+@click.option("--root", type=PATH, required=True, help="The hub's folder; it is made if need be.")
 @click.option(
-    "--root", type=click.Path(path_type=Path), required=True, help="The hub's folder; made if need be."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Listen on this port; 0 takes any free one.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free one."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Listen on this address. Beyond the loopback interface, every request needs a token.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Elsewhere, everything wants a token.")
-@click.option("--reset-tokens", is_flag=True, help="Forget every token and print new ones.")
+@click.option("--reset-tokens", is_flag=True, help="Revoke every token and print new ones.")
 @click.option("--collect", is_flag=True, help="Instead of serving, delete what nothing refers to.")
 @click.option("--allow-faults", is_flag=True, help="Let holders of the write token make requests fail.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when the hub answers.")
+@json_option
 def serve(
-    root: Path, port: int, host: str, reset_tokens: bool, collect: bool, allow_faults: bool, as_json: bool
+    root: Path,
+    port: int,
+    host: str,
+    reset_tokens: bool,
+    collect: bool,
+    allow_faults: bool,
+    terminal: Terminal,
 ) -> None:
-    """Serve a staging hub: what `hf`, `huggingface_hub` and `datasets` take for the Hub.
+    """Serve a staging hub: `hf`, `huggingface_hub` and `datasets` use it like the Hub.
 
     For rehearsing a publish, for clusters without a network, and for tests. It is not a public service: there
     are two tokens, one that may write everywhere and one that may read. They are printed once, at the first
-    start; on the loopback interface public repositories are read without one.
+    start; on the loopback interface, public repositories can be read without one.
+
+    With --json, one object is printed as soon as the hub answers.
 
     Example: sparkle-hub serve --root hub --port 8080
     """
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        _run(root, host, port, terminal, reset=reset_tokens, collect=collect, allow_faults=allow_faults)
-
-
-def _run(
-    root: Path, host: str, port: int, terminal: Terminal, *, reset: bool, collect: bool, allow_faults: bool
-) -> None:
-    """Serve the hub in a folder until it is stopped, or collect its garbage."""
     try:
         from sparkle.hub.staging.server import check_address
         from sparkle.hub.staging.server import serve as serve_hub
         from sparkle.hub.staging.store.root import collect as collect_garbage
         from sparkle.hub.staging.store.root import open_root
-        from sparkle.hub.staging.store.tokens import Role, has_tokens, reset_tokens
+        from sparkle.hub.staging.store.tokens import Role, has_tokens
+        from sparkle.hub.staging.store.tokens import reset_tokens as make_tokens
     except ImportError as error:
         raise ConfigError(
             "the staging hub needs further libraries", got=error, fix="pip install 'sparkle-dataset[serve]'"
@@ -64,8 +72,8 @@ def _run(
             terminal.result(f"deleted: {words}", found)
             return
         tokens: dict[Role, str] = {}
-        if reset or not has_tokens(opened.database):
-            tokens = reset_tokens(opened.database)
+        if reset_tokens or not has_tokens(opened.database):
+            tokens = make_tokens(opened.database)
 
         def ready(url: str) -> None:
             fields = {f"{role}_token": token for role, token in tokens.items()}
@@ -77,7 +85,7 @@ def _run(
 
 
 _WARNING = (
-    "warning: other machines reach this hub, by plain HTTP: whoever sees the traffic sees the tokens. "
+    "warning: other machines can reach this hub over plain HTTP: whoever sees the traffic sees the tokens. "
     "Use it inside a network that you trust, or behind a proxy with TLS."
 )
 
@@ -88,8 +96,8 @@ def _welcome(root: Path, url: str, tokens: Mapping[Any, str]) -> str:
         lines += [
             f"export HF_TOKEN={tokens['write']}",
             "",
-            f"These tokens are not shown again (--reset-tokens makes others). To read only: {tokens['read']}",
+            f"These tokens are not shown again (--reset-tokens makes new ones). Read-only: {tokens['read']}",
         ]
     else:
-        lines.append("export HF_TOKEN=...  # shown at the first start; --reset-tokens makes others")
+        lines.append("export HF_TOKEN=...  # shown at the first start; --reset-tokens makes new ones")
     return "\n".join(lines)

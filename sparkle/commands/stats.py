@@ -1,7 +1,4 @@
-"""`sparkle stats`.
-
-Only click and the contract are imported here; what does the work is imported when it is needed.
-"""
+"""`sparkle stats`: a run or a release in numbers."""
 
 from __future__ import annotations
 
@@ -11,42 +8,41 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparkle.commands.console import Terminal
+from sparkle.commands.console import Terminal, Verb
+from sparkle.commands.options import PATH, json_option
 
 if TYPE_CHECKING:
     from sparkle.builders.cards.stats import Stats
 
 
-@click.command()
-@click.argument("folder", metavar="RUN|RELEASE", type=click.Path(path_type=Path))
+@click.command(cls=Verb)
+@click.argument("folder", metavar="RUN|RELEASE", type=PATH)
 @click.option(
     "--plots",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Also draw funnel, scores, measures and scenes as PNG into this folder.",
+    help="Also draw funnel, scores, measures and scenes into this folder, as PNG.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-def stats(folder: Path, plots: Path | None, as_json: bool) -> None:
-    """Show what a run or a release holds, in numbers.
+@json_option
+def stats(folder: Path, plots: Path | None, terminal: Terminal) -> None:
+    """Show a run or a release in numbers.
 
-    Funnel, distribution of every score and measure, subthemes and scenes, bytes. Of a run all scores count,
-    also those of samples that were not kept: thresholds are chosen by them.
+    Funnel, distribution of every score and measure, subthemes and scenes, bytes. The scores of a run include
+    those of samples that were not kept: thresholds are chosen by them.
 
     Example: sparkle stats runs/demo --plots plots
     """
-    terminal = Terminal(as_json=as_json)
-    with terminal.guard():
-        from sparkle._files import write_atomic
-        from sparkle.builders.building.stats import stats_of_folder
+    from sparkle._files import write_atomic
+    from sparkle.builders.building.stats import stats_of_folder
 
-        found = stats_of_folder(folder)
-        drawn: list[str] = []
-        if plots is not None:
-            from sparkle.builders.cards.plots import draw_plots
+    found = stats_of_folder(folder)
+    drawn: list[str] = []
+    if plots is not None:
+        from sparkle.builders.cards.plots import draw_plots
 
-            for name, data in draw_plots(found).items():
-                write_atomic(plots / name, data)
-                drawn.append(str(plots / name))
+        for name, data in draw_plots(found).items():
+            write_atomic(plots / name, data)
+            drawn.append(str(plots / name))
     _show(terminal, found)
     pairs = sum(found.pairs.values())
     text = f"{folder}: {pairs:,} pairs, {found.frames:,} frames, {sum(found.sizes.values()):,} bytes"
@@ -56,7 +52,7 @@ def stats(folder: Path, plots: Path | None, as_json: bool) -> None:
 def _show(terminal: Terminal, found: Stats) -> None:
     terminal.table(
         "funnel",
-        ["step", "in", "kept", "fell to"],
+        ["step", "in", "kept", "lost to"],
         [[row["step"], f"{row['in']:,}", f"{row['kept']:,}", _reasons(row)] for row in found.funnel],
     )
     terminal.table(
@@ -78,7 +74,7 @@ def _show(terminal: Terminal, found: Stats) -> None:
             for subtheme, scenes in subthemes.items()
         ],
     )
-    terminal.table("bytes", ["kind", "bytes"], [[name, f"{size:,}"] for name, size in found.sizes.items()])
+    terminal.counts("bytes", ["kind", "bytes"], found.sizes)
 
 
 def _reasons(row: Mapping[str, Any]) -> str:

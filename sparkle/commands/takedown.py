@@ -1,15 +1,17 @@
-"""`sparkle-hub takedown`: samples leave a release."""
+"""`sparkle-hub takedown`: pairs are removed from a release."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparkle.commands.console import Terminal
+from sparkle.commands.console import Terminal, Verb
+from sparkle.commands.options import json_option
+from sparkle.schemas.errors import ConfigError
 
 if TYPE_CHECKING:
     from sparkle.builders.takedown.plan import Removal
@@ -17,26 +19,24 @@ if TYPE_CHECKING:
 _SHOWN_IDS = 5  # of the pairs that share a source; --json has all
 
 
-@click.command()
+@click.command(cls=Verb, resumes=True)
 @click.argument("release", metavar="REPO[@BRANCH]|FOLDER")
 @click.option(
     "--source",
     "sources",
     metavar="SHA256",
     multiple=True,
-    help="Take down every pair of this source (`source_sha256` of the tables); may be given several times.",
+    help="Remove every pair of this source (`source_sha256` of the tables). Repeatable.",
 )
-@click.option(
-    "--id", "ids", metavar="ID", multiple=True, help="Take down this pair; may be given several times."
-)
+@click.option("--id", "ids", metavar="ID", multiple=True, help="Remove this pair. Repeatable.")
 @click.option(
     "--purge-history",
     is_flag=True,
-    help="Of a repository: forget every older commit, the tags that lead to one, and their contents.",
+    help="Also delete every older commit of a repository, the tags that lead to one, and their contents.",
 )
 @click.option("--yes", is_flag=True, help="Purge without asking.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
+@json_option
 def takedown(
     release: str,
     sources: tuple[str, ...],
@@ -44,44 +44,43 @@ def takedown(
     purge_history: bool,
     yes: bool,
     dry_run: bool,
-    as_json: bool,
+    terminal: Terminal,
 ) -> None:
-    """Take pairs out of a release: tables, text, loose files, and the one tar a kind that they stood in.
+    """Remove pairs from a release: from tables, text and loose files, and from one tar per kind.
 
-    A folder is replaced in one go; a repository gets one commit. Of a repository only those files are
-    transferred. Numbers, order and bytes of everything else stay. The release records what was taken down by
-    a hash, and later builds leave it out.
+    A folder is replaced in one go. A repository gets one commit, and only the files concerned are
+    transferred. Numbers, order and bytes of everything else stay. The release records a hash of what was
+    removed, and later builds leave it out.
 
-    Older commits and tags of a repository still hold what was taken down: the answer says which.
-    --purge-history removes them for good, which cannot be undone.
+    Older commits and tags of a repository still contain the pairs: they are listed, and --purge-history
+    deletes them for good, which cannot be undone.
 
-    The exit code is 0 too when everything was taken down before.
+    The exit code is 0 too when all of it was removed before.
 
     Example: sparkle-hub takedown me/sparkle --source 5f70bf18a08660b5... --dry-run
 
     Example: sparkle-hub takedown releases/v1 --id Sparkle_location_000042
     """
     if not sources and not ids:
-        raise click.UsageError("name what to take down: --source SHA256 or --id ID")
+        raise click.UsageError("name what to remove: --source SHA256 or --id ID")
     if purge_history and not (yes or dry_run or sys.stdin.isatty()):
         raise click.UsageError("--purge-history cannot be undone: give --yes where nobody can be asked")
-    terminal = Terminal(as_json=as_json)
-    asked = _Asked(ids, sources, dry_run, purge_history, yes)
-    with terminal.guard():
-        from sparkle.builders.reading.repository import HUB_SCHEME
-        from sparkle.hub.takedown.folder import folder_of
 
-        folder = None if release.startswith(HUB_SCHEME) else folder_of(release)
-        if folder is not None:
-            if purge_history:
-                raise click.UsageError("--purge-history is for repositories: a folder keeps no history")
-            _in_folder(terminal, folder, asked)
-        else:
-            _in_repository(terminal, release, asked)
+    from sparkle.builders.reading.repository import HUB_SCHEME
+    from sparkle.hub.takedown.folder import folder_of
+
+    request = TakedownRequest(ids, sources, dry_run, purge_history, yes)
+    folder = None if release.startswith(HUB_SCHEME) else folder_of(release)
+    if folder is None:
+        _in_repository(terminal, release, request)
+    elif purge_history:
+        raise click.UsageError("--purge-history is for repositories: a folder keeps no history")
+    else:
+        _in_folder(terminal, folder, request)
 
 
 @dataclass(frozen=True)
-class _Asked:
+class TakedownRequest:
     """What the command line asks for."""
 
     ids: tuple[str, ...]
@@ -91,28 +90,32 @@ class _Asked:
     yes: bool
 
 
-def _in_folder(terminal: Terminal, folder: Path, asked: _Asked) -> None:
+def _in_folder(terminal: Terminal, folder: Path, request: TakedownRequest) -> None:
     from sparkle.hub.takedown import folder as folders
 
-    if asked.dry_run:
-        removal, edited = folders.plan(folder, asked.ids, asked.sources), None
+    if request.dry_run:
+        removal, edited = folders.plan(folder, request.ids, request.sources), None
         _say_plan(terminal, removal)
     else:
         done = folders.take_down(
-            folder, asked.ids, asked.sources, terminal.progress, say=lambda found: _say_plan(terminal, found)
+            folder,
+            request.ids,
+            request.sources,
+            terminal.progress,
+            say=lambda found: _say_plan(terminal, found),
         )
         removal, edited = done.removal, done.edited
-    tags = folders.tags_with(folder, [*asked.ids, *removal.ids], asked.sources)
+    tags = folders.tags_with(folder, [*request.ids, *removal.ids], request.sources)
     for tag in tags:
-        terminal.say(f"note: {tag} still shows it: take it down there as well, or delete that folder")
-    answer = {"release": str(folder), "dry_run": asked.dry_run, **_removal_json(removal)}
+        terminal.say(f"note: {tag} still contains them: remove them there as well, or delete that folder")
+    answer = {"release": str(folder), "dry_run": request.dry_run, **_removal_json(removal)}
     answer["shown_by"] = [str(tag) for tag in tags]
     if edited is not None:
         answer |= {"changed": edited.changed, "deleted": edited.deleted}
-    terminal.result(_verdict(removal, str(folder), dry_run=asked.dry_run), answer)
+    terminal.result(_verdict(removal, str(folder), dry_run=request.dry_run), answer)
 
 
-def _in_repository(terminal: Terminal, release: str, asked: _Asked) -> None:
+def _in_repository(terminal: Terminal, release: str, request: TakedownRequest) -> None:
     from sparkle.builders.reading.repository import Repository
     from sparkle.hub.takedown import repository as takedowns
     from sparkle.hub.targets.hub import HubTarget
@@ -120,47 +123,48 @@ def _in_repository(terminal: Terminal, release: str, asked: _Asked) -> None:
     named = Repository.parse(release)
     done = takedowns.take_down(
         HubTarget(named.name, named.revision, say=terminal.say),
-        asked.ids,
-        asked.sources,
+        request.ids,
+        request.sources,
         terminal.progress,
-        dry_run=asked.dry_run,
+        dry_run=request.dry_run,
         plan=lambda found: _say_plan(terminal, found, remote=True),
         say=terminal.say,
     )
-    answer = {"release": release, "dry_run": asked.dry_run, **_removal_json(done.removal)}
+    answer = {"release": release, "dry_run": request.dry_run, **_removal_json(done.removal)}
     answer |= {"before": done.before, "commit": done.head}
     if done.edited is not None:
         answer |= {"changed": done.edited.changed, "deleted": done.edited.deleted}
-    answer |= _history(terminal, named.name, named.revision or "main", asked, done.removal)
-    terminal.result(_verdict(done.removal, release, dry_run=asked.dry_run), answer)
+    answer |= _history(terminal, named.name, named.revision or "main", request, done.removal)
+    terminal.result(_verdict(done.removal, release, dry_run=request.dry_run), answer)
 
 
-def _history(terminal: Terminal, repo: str, branch: str, asked: _Asked, removal: Removal) -> dict[str, Any]:
-    """Say what history still holds; purge it when asked to."""
+def _history(
+    terminal: Terminal, repo: str, branch: str, request: TakedownRequest, removal: Removal
+) -> dict[str, Any]:
+    """Print what the history still contains; purge it when asked to."""
     import tempfile
-    from dataclasses import asdict
 
     from sparkle.hub.takedown.history import History
     from sparkle.hub.takedown.purge import plan_purge, purge
 
     with tempfile.TemporaryDirectory() as cache:
-        ids = sorted({*asked.ids, *removal.ids})
-        history = History(repo, Path(cache), ids, asked.sources, terminal.say)
-        if not asked.purge or (asked.dry_run and removal.ids):
+        ids = sorted({*request.ids, *removal.ids})
+        history = History(repo, Path(cache), ids, request.sources, terminal.say)
+        if not request.purge or (request.dry_run and removal.ids):
             trace = history.trace(branch, terminal.progress)
             for line in trace.lines():
                 terminal.say(line)
-            if asked.purge:
-                terminal.say("purge: planned in full once the samples are taken down")
+            if request.purge:
+                terminal.say("purge: planned in full once the pairs are removed")
             elif trace.files:
                 terminal.say("history: --purge-history removes that for good")
             return {"history": trace.to_json()}
         plan = plan_purge(history, branch, terminal.progress)
         for line in (*plan.trace.lines(), *plan.lines()):
             terminal.say(line)
-        if asked.dry_run:
+        if request.dry_run:
             return {"history": plan.trace.to_json(), "purge": plan.to_json()}
-        if not asked.yes:
+        if not request.yes:
             _confirm(repo)
         purged = purge(history, plan, terminal.progress)
     terminal.say(f"purged: {purged.files:,} contents of {purged.bytes:,} bytes are deleted for good")
@@ -173,26 +177,26 @@ def _history(terminal: Terminal, repo: str, branch: str, asked: _Asked, removal:
 
 
 def _confirm(repo: str) -> None:
-    """Have the repository's name typed; anything else ends the command."""
+    """Ask for the repository's name; anything else ends the command."""
     text = f"This cannot be undone. Type {repo} to purge its history"
     if click.prompt(text, err=True, default="", show_default=False) != repo:
-        raise click.ClickException("not confirmed: the history was not purged; what was taken down is")
+        raise ConfigError("the purge was not confirmed: pairs were removed, the history was not purged")
 
 
 def _verdict(removal: Removal, name: str, *, dry_run: bool) -> str:
     if not removal.ids:
-        return f"{name}: nothing is left to take down; all of it was taken down before"
+        return f"{name}: nothing to remove; all of it was removed before"
     if dry_run:
         return f"{name}: nothing was changed (--dry-run)"
     return (
-        f"{name}: {len(removal.ids):,} pairs taken down\n"
+        f"{name}: {len(removal.ids):,} pairs removed\n"
         f"next: sparkle validate {name}\n"
-        "      a run that made them still has them; builds that replace this release leave them out"
+        "      the runs that made them still contain them; builds that replace this release leave them out"
     )
 
 
 def _say_plan(terminal: Terminal, removal: Removal, *, remote: bool = False) -> None:
-    """Tell a person what is going to be done."""
+    """Print what is going to be done."""
     from sparkle.builders.takedown.plan import cost_of
 
     if removal.ids:
@@ -202,18 +206,16 @@ def _say_plan(terminal: Terminal, removal: Removal, *, remote: bool = False) -> 
         if remote:
             terminal.say(f"bytes: {cost.read:,} to download, at most {cost.write:,} to upload")
     if removal.done:
-        terminal.say(f"note: {len(removal.done):,} of what was asked for was taken down before")
+        terminal.say(f"note: {len(removal.done):,} of these were removed before")
     if removal.shared:
         shown = ", ".join(removal.shared[:_SHOWN_IDS]) + (" ..." if len(removal.shared) > _SHOWN_IDS else "")
         terminal.say(
             f"note: {len(removal.shared):,} other pairs have the same sources and stay ({shown}); "
-            "--source takes them down as well"
+            "--source removes them as well"
         )
 
 
 def _removal_json(removal: Removal) -> dict[str, Any]:
-    from dataclasses import asdict
-
     from sparkle.builders.takedown.plan import cost_of
 
     return {

@@ -1,1 +1,11 @@
-"""Floor 2, pixels: video files, frames, images, masks, measures and drawn clips; imports only schemas."""
+"""Pixels: decoding, encoding, masks, and what can be measured of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+# What arrays hold; their shapes are said where they are used.
+Pixels = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]

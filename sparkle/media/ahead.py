@@ -27,7 +27,7 @@ class _Done:
 
 
 def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
-    """The same items in the same order, computed ahead in another thread.
+    """Yield the same items in the same order, computed ahead in another thread.
 
     Raises:
         BaseException: Whatever the iterable raises, when its turn comes.
@@ -56,7 +56,7 @@ class _Producer(Generic[Item]):
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread, whatever it has left to do."""
+        """End the thread, whatever it has left to do."""
         self._stopped.set()
         while self._thread.is_alive():
             try:

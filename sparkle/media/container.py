@@ -83,7 +83,7 @@ class OpenVideo:
         return count
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Decodes every frame in presentation order, as stored (not rotated).
+        """Decode every frame in presentation order, as stored (not rotated).
 
         Raises:
             MediaError: A frame does not decode, or differs in size from the first, or there are none, or more
@@ -111,7 +111,7 @@ class OpenVideo:
             raise MediaError("the video has no frames", where=self.where)
 
     def packet_count(self) -> int:
-        """Counts the stream's packets from here on without decoding them.
+        """Count the stream's packets from here on without decoding them.
 
         Raises:
             MediaError: The container cannot be read, or holds more than `MAX_FRAMES`.
@@ -129,7 +129,7 @@ class OpenVideo:
 
 @contextmanager
 def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]:
-    """Opens a video for decoding.
+    """Open a video for decoding.
 
     Args:
         source: A video of a common container (mp4, mov, mkv, webm, avi, ts, ...): its file or its bytes.
@@ -180,7 +180,7 @@ def _first_video_stream(container: InputContainer, where: Path | str) -> VideoSt
 
 
 def _require_whole_boxes(file: BinaryIO, where: Path | str) -> None:
-    """Refuses an MP4 or MOV with a box that ends beyond the file: the decoder would just stop early."""
+    """Refuse an MP4 or MOV with a box that ends beyond the file: the decoder would just stop early."""
     end = file.seek(0, io.SEEK_END)
     position = 0
     while position + 8 <= end:
@@ -203,7 +203,7 @@ def _require_whole_boxes(file: BinaryIO, where: Path | str) -> None:
 
 @contextmanager
 def _media_errors(where: Path | str) -> Iterator[None]:
-    """Turns libav's errors into `MediaError`."""
+    """Turn libav's errors into `MediaError`."""
     try:
         yield
     except av.FFmpegError as error:

@@ -12,7 +12,6 @@ How it works
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +22,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
+from sparkle.media import Pixels
 from sparkle.media.container import open_video
 from sparkle.schemas.errors import MediaError
 
@@ -44,8 +44,8 @@ _MATRIX_OF_TAG = {
 }
 
 
-def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[npt.NDArray[np.uint8]]:
-    """Decodes a video frame by frame, upright.
+def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[Pixels]:
+    """Decode a video frame by frame, upright.
 
     Args:
         path: The video file.
@@ -65,15 +65,12 @@ def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[
             yield image
 
 
-def decode(
-    path: Path, *, size: tuple[int, int] | None = None, limit: int | None = None
-) -> npt.NDArray[np.uint8]:
-    """Decodes a whole clip, upright.
+def decode(path: Path, *, size: tuple[int, int] | None = None) -> Pixels:
+    """Decode a whole clip, upright.
 
     Args:
         path: The video file.
         size: (width, height) in pixels that frames are resized to by pixel area; None keeps the video's own.
-        limit: Decode no more than the first so many frames, at least 1; None decodes all.
 
     Returns:
         uint8 (T, H, W, 3) RGB, T >= 1.
@@ -81,10 +78,10 @@ def decode(
     Raises:
         MediaError: As `iter_frames`; also when the frames come to more than `MAX_CLIP_BYTES`.
     """
-    blocks: list[npt.NDArray[np.uint8]] = []
+    blocks: list[Pixels] = []
     count = 0
     with open_video(path) as video:
-        for index, frame in enumerate(islice(video.frames(), limit)):
+        for index, frame in enumerate(video.frames()):
             width, height = size or upright_size(frame)
             count = index + 1
             if count * height * width * 3 > MAX_CLIP_BYTES:
@@ -100,8 +97,8 @@ def decode(
     return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks))[:count]
 
 
-def next_frame(frames: Iterator[npt.NDArray[np.uint8]], path: Path) -> npt.NDArray[np.uint8]:
-    """The next of a clip's frames.
+def next_frame(frames: Iterator[Pixels], path: Path) -> Pixels:
+    """Return the next of a clip's frames.
 
     Raises:
         MediaError: the clip ends before its partner.
@@ -112,8 +109,8 @@ def next_frame(frames: Iterator[npt.NDArray[np.uint8]], path: Path) -> npt.NDArr
     return frame
 
 
-def to_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
-    """One decoded frame as it is displayed.
+def to_rgb(frame: VideoFrame) -> Pixels:
+    """Return one decoded frame as it is displayed.
 
     Args:
         frame: A frame of any pixel format, with its display matrix as side data.
@@ -130,8 +127,8 @@ def to_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     return image
 
 
-def draw_part(frame: VideoFrame, image: npt.NDArray[np.uint8], corner: tuple[int, int] = (0, 0)) -> None:
-    """Writes a part of a frame, upright, without drawing the rest where that can be.
+def draw_part(frame: VideoFrame, image: Pixels, corner: tuple[int, int] = (0, 0)) -> None:
+    """Write a part of a frame, upright, without drawing the rest where that can be.
 
     Args:
         frame: A frame of any pixel format, with its display matrix as side data.
@@ -162,7 +159,7 @@ def upright_size(frame: VideoFrame) -> tuple[int, int]:
 
 
 def is_upright(frame: VideoFrame) -> bool:
-    """Whether a frame is stored as it is displayed.
+    """Return whether a frame is stored as it is displayed.
 
     Raises:
         MediaError: The display matrix is not made of quarter turns and mirror images.
@@ -171,8 +168,8 @@ def is_upright(frame: VideoFrame) -> bool:
     return matrix is None or matrix.tolist() == [[1, 0], [0, 1]]
 
 
-def _draw(frame: VideoFrame, image: npt.NDArray[np.uint8]) -> None:
-    """Writes a frame, upright, into uint8 (H, W, 3) RGB of any size.
+def _draw(frame: VideoFrame, image: Pixels) -> None:
+    """Write a frame, upright, into uint8 (H, W, 3) RGB of any size.
 
     Fresh memory for each frame would take longer than the conversion, so that OpenCV writes in place.
     """
@@ -200,7 +197,7 @@ def _is_limited_bt601(frame: VideoFrame) -> bool:
 
 
 def _is_plain(frame: VideoFrame) -> bool:
-    """Whether OpenCV's conversion alone draws it."""
+    """Return whether OpenCV's conversion alone draws it."""
     return _is_limited_bt601(frame) and _display_matrix(frame) is None
 
 
@@ -214,8 +211,8 @@ def _to_limited_bt601(frame: VideoFrame) -> VideoFrame:
     )
 
 
-def _i420(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> npt.NDArray[np.uint8]:
-    """A yuv420p frame as OpenCV wants it: one buffer, even sides (an odd side is rounded up).
+def _i420(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> Pixels:
+    """Return a yuv420p frame as OpenCV wants it: one buffer, even sides (an odd side is rounded up).
 
     Args:
         frame: The frame.
@@ -234,9 +231,7 @@ def _i420(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> n
     return buffer.reshape(height * 3 // 2, width)
 
 
-def _plane(
-    frame: VideoFrame, index: int, left: int, top: int, width: int, height: int
-) -> npt.NDArray[np.uint8]:
+def _plane(frame: VideoFrame, index: int, left: int, top: int, width: int, height: int) -> Pixels:
     plane = frame.planes[index]
     rows = np.frombuffer(memoryview(plane), np.uint8)[: (top + height) * plane.line_size]
     return rows.reshape(top + height, plane.line_size)[top:, left : left + width]
@@ -257,7 +252,7 @@ def _display_matrix(frame: VideoFrame) -> npt.NDArray[np.int32] | None:
     return matrix
 
 
-def _upright(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.int32] | None) -> npt.NDArray[np.uint8]:
+def _upright(image: Pixels, matrix: npt.NDArray[np.int32] | None) -> Pixels:
     if matrix is not None:
         if matrix[0, 1]:  # x and y change places
             image, right, down = image.transpose(1, 0, 2), matrix[1, 0], matrix[0, 1]

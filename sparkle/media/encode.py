@@ -25,9 +25,9 @@ from typing import Self
 import av
 import cv2
 import numpy as np
-import numpy.typing as npt
 from av.codec.context import Flags
 
+from sparkle.media import Pixels
 from sparkle.media.ahead import ahead
 from sparkle.media.container import MAX_SIDE
 from sparkle.schemas.errors import ConfigError, MediaError
@@ -143,8 +143,8 @@ class VideoWriter:
     def __enter__(self) -> Self:
         return self
 
-    def write(self, frame: npt.NDArray[np.uint8]) -> None:
-        """Appends a frame.
+    def write(self, frame: Pixels) -> None:
+        """Append a frame.
 
         Args:
             frame: uint8 (H, W, 3) RGB or (H, W) gray.
@@ -181,13 +181,13 @@ class VideoWriter:
 
 
 def encode(
-    frames: Iterable[npt.NDArray[np.uint8]],
+    frames: Iterable[Pixels],
     path: Path,
     *,
     fps: int = 16,
     encoding: Encoding = DEFAULT_ENCODING,
 ) -> int:
-    """Writes frames as one H.264 file; the next frames are made while one is encoded.
+    """Write frames as one H.264 file; the next frames are made while one is encoded.
 
     Args:
         frames: uint8 (H, W, 3) RGB or (H, W) gray, all of the first one's size, even sides.
@@ -214,7 +214,7 @@ def encode(
 
 @cache
 def encoder_versions() -> dict[str, str]:
-    """Versions of everything that decides the bytes of our videos, images and masks, by name."""
+    """Return versions of everything that decides the bytes of our videos, images and masks, by name."""
     versions = {
         "av": av.__version__,
         "libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
@@ -238,8 +238,8 @@ def _x264_build() -> str:
     return found[1].decode() if found else "unknown"
 
 
-def _to_i420(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """uint8 (H, W, 3) RGB or (H, W) gray to BT.601 limited-range planes, uint8 (H * 3 / 2, W)."""
+def _to_i420(frame: Pixels) -> Pixels:
+    """Return uint8 (H, W, 3) RGB or (H, W) gray to BT.601 limited-range planes, uint8 (H * 3 / 2, W)."""
     if frame.ndim == 2:
         frame = np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
         return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420), np.uint8)

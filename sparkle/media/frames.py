@@ -1,4 +1,4 @@
-"""Frame arithmetic: sizes, pairs side by side, and which frames are looked at.
+"""Frame arithmetic: sizes, and which frames are looked at.
 
 - Clips are 4k + 1 frames long, as video diffusion models want them (one frame, then groups of four).
 - Two samplings come from upstream: anchors every 8th frame (2 a second at 16 fps) for the second grounding
@@ -15,16 +15,18 @@ import numpy.typing as npt
 
 from sparkle.schemas.errors import MediaError
 
-_Pixels = TypeVar("_Pixels", np.uint8, np.bool_)
+_Level = TypeVar("_Level", np.uint8, np.bool_)
 
 # A page shows a clip whole: one that is longer than this many times its shorter side gets smaller all over.
 _LONGEST = 4
 
+_ANCHORS_PER_SECOND = 2  # upstream card: every 8th frame at 16 fps
+
 _FULL = 254  # levels of a mask pixel that is covered wholly: even, so that half is half
 
 
-def resize(frames: npt.NDArray[_Pixels], size: tuple[int, int]) -> npt.NDArray[_Pixels]:
-    """Resizes frames or masks by pixel area (bilinearly where they grow).
+def resize(frames: npt.NDArray[_Level], size: tuple[int, int]) -> npt.NDArray[_Level]:
+    """Resize frames or masks by pixel area (bilinearly where they grow).
 
     Args:
         frames: uint8 (T, H, W, 3) or (T, H, W), or masks bool (T, H, W): a mask pixel is set where at least
@@ -48,7 +50,7 @@ def resize(frames: npt.NDArray[_Pixels], size: tuple[int, int]) -> npt.NDArray[_
 
 
 def fit(width: int, height: int, side: int) -> tuple[int, int]:
-    """The size at which a clip is shown.
+    """Return the size at which a clip is shown.
 
     Args:
         width: Its pixels across.
@@ -63,44 +65,18 @@ def fit(width: int, height: int, side: int) -> tuple[int, int]:
     return across, down
 
 
-def side_by_side(
-    a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8], height: int = 240
-) -> npt.NDArray[np.uint8]:
-    """Two clips beside each other, for previews.
-
-    Args:
-        a: uint8 (T, H, W, 3), shown on the left.
-        b: uint8 (T, H', W', 3), shown on the right, with the same T.
-        height: Height of the result in pixels; widths follow, rounded to even.
-
-    Returns:
-        uint8 (T, height, width of a + width of b, 3).
-
-    Raises:
-        MediaError: The clips differ in length.
-    """
-    if len(a) != len(b):
-        raise MediaError(
-            "clips of different length cannot stand side by side", got=f"{len(a)} and {len(b)} frames"
-        )
-    halves = [
-        resize(clip, (2 * round(clip.shape[2] * height / clip.shape[1] / 2), height)) for clip in (a, b)
-    ]
-    return np.concatenate(halves, axis=2)
-
-
-def anchor_indices(frames: int, every: int = 8) -> tuple[int, ...]:
-    """Frames that the second grounding round looks at: 0, `every`, 2 * `every`, ... below `frames`.
+def anchor_indices(frames: int, fps: float = 16) -> tuple[int, ...]:
+    """Return the frames that the second grounding round looks at: two per second, the first is 0.
 
     Args:
         frames: Length of the clip.
-        every: Distance in frames; 8 is upstream's 2 a second at 16 fps.
+        fps: Frames per second; 16 gives upstream's every 8th.
     """
-    return tuple(range(0, frames, every))
+    return tuple(range(0, frames, max(1, round(fps / _ANCHORS_PER_SECOND))))
 
 
 def score_indices(frames: int) -> tuple[int, int, int, int]:
-    """The four frames by which upstream scores a video: 1 + i * (T - 2) // 3 for i = 0..3.
+    """Return the four frames by which upstream scores a video: 1 + i * (T - 2) // 3 for i = 0..3.
 
     Args:
         frames: Length T of the clip, at least 5. T = 77 gives upstream's (1, 26, 51, 76).
@@ -115,12 +91,5 @@ def score_indices(frames: int) -> tuple[int, int, int, int]:
 
 
 def is_4k_plus_1(frames: int) -> bool:
-    """Whether a clip of so many frames is one frame and whole groups of four."""
+    """Return whether a clip of so many frames is one frame and whole groups of four."""
     return frames >= 1 and frames % 4 == 1
-
-
-def largest_4k_plus_1(n: int) -> int:
-    """The largest 4k + 1 that is at most `n`; `n` must be at least 1."""
-    if n < 1:
-        raise MediaError("no clip length is this short", got=f"{n} frames", wanted="at least 1 frame")
-    return n - (n - 1) % 4

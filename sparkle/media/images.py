@@ -11,8 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from sparkle.media import Pixels
 from sparkle.media.container import MAX_SIDE
 from sparkle.schemas.errors import MediaError
 
@@ -31,8 +31,8 @@ _OPAQUE = frozenset({0, 2, 3})
 _MAX_FILE_BYTES = 256 * 2**20
 
 
-def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
-    """Writes an image.
+def write_png(path: Path, image: Pixels) -> None:
+    """Write an image.
 
     Args:
         path: The file to write; replaced if it is there.
@@ -44,8 +44,8 @@ def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
     path.write_bytes(encode_png(image, where=path))
 
 
-def encode_png(image: npt.NDArray[np.uint8], *, where: Path | None = None) -> bytes:
-    """An image as the bytes of a PNG file.
+def encode_png(image: Pixels, *, where: Path | None = None) -> bytes:
+    """Return an image as the bytes of a PNG file.
 
     Args:
         image: uint8 (H, W, 3) RGB, sides from 1 to `MAX_SIDE`.
@@ -59,8 +59,8 @@ def encode_png(image: npt.NDArray[np.uint8], *, where: Path | None = None) -> by
     return data.tobytes()
 
 
-def encode_webp(image: npt.NDArray[np.uint8], *, quality: int) -> bytes:
-    """An image as the bytes of a lossy WebP file, as browsers show it.
+def encode_webp(image: Pixels, *, quality: int) -> bytes:
+    """Return an image as the bytes of a lossy WebP file, as browsers show it.
 
     Args:
         image: uint8 (H, W, 3) RGB, sides from 1 to `MAX_SIDE`.
@@ -74,8 +74,8 @@ def encode_webp(image: npt.NDArray[np.uint8], *, quality: int) -> bytes:
     return data.tobytes()
 
 
-def read_png(source: Path | bytes) -> npt.NDArray[np.uint8]:
-    """Reads an image.
+def read_png(source: Path | bytes) -> Pixels:
+    """Read an image.
 
     Args:
         source: A PNG of 8 bits a channel without transparency: its file or its bytes.
@@ -102,7 +102,7 @@ def read_png(source: Path | bytes) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
-def _checked(image: npt.NDArray[np.uint8], where: Path | None) -> npt.NDArray[np.uint8]:
+def _checked(image: Pixels, where: Path | None) -> Pixels:
     fits = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
     if not fits or not all(0 < side <= MAX_SIDE for side in image.shape[:2]):
         raise MediaError(

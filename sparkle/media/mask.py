@@ -14,18 +14,21 @@ import io
 import math
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.media import Mask
 from sparkle.schemas.errors import MediaError
 
 # Pixels of all masks of a clip: 81 frames of 4K UHD are 6.7e8.
 MAX_MASK_PIXELS = 2**30
 
-UNREADABLE = (
+_UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
@@ -43,11 +46,14 @@ IN_MEMORY = "a mask in memory"
 _BYTES = frozenset({"|u1"})
 _INTEGERS = frozenset({"<i8", "<i4"})
 
+_UNFIT = "the mask's shape and bits do not fit each other"
+
+_HEADER_BYTES = 512  # more than numpy writes for a one-dimensional array
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def save_mask(path: Path, masks: npt.NDArray[np.bool_]) -> None:
-    """Writes the masks of a clip.
+def save_mask(path: Path, masks: Mask) -> None:
+    """Write the masks of a clip.
 
     Args:
         path: The npz file to write; replaced if it is there.
@@ -64,8 +70,13 @@ def save_mask(path: Path, masks: npt.NDArray[np.bool_]) -> None:
         np.savez_compressed(file, mask=np.packbits(masks), shape=np.array(masks.shape, np.int64))
 
 
-def load_mask(source: str | Path | bytes) -> npt.NDArray[np.bool_]:
-    """Reads the masks of a clip, upstream's or ours.
+def load_mask(source: str | Path | bytes) -> Mask:
+    """Read the masks of a clip, upstream's or ours.
+
+    Example:
+        >>> path = sparkle.SOURCE_VIDEO_MASK.path("Sparkle_location_000000")
+        >>> sparkle.load_mask(f"releases/demo/{path}").shape
+        (9, 48, 64)
 
     Args:
         source: The npz file, or its bytes.
@@ -80,24 +91,38 @@ def load_mask(source: str | Path | bytes) -> npt.NDArray[np.bool_]:
     where = IN_MEMORY if isinstance(source, bytes) else Path(source)
     if isinstance(where, Path) and not where.is_file():
         raise MediaError("there is no such mask", where=where)
-    try:
-        with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
-            if sorted(archive.namelist()) != ["mask.npy", "shape.npy"]:
-                raise MediaError(
-                    "not a mask file",
-                    got=sorted(archive.namelist()),
-                    wanted="mask.npy and shape.npy",
-                    where=where,
-                )
-            shape = _read_shape(archive, where)
-            bits = _read_vector(archive, "mask.npy", _BYTES, (math.prod(shape) + 7) // 8, where)
-    except UNREADABLE as error:
-        raise MediaError("the mask cannot be read", got=error, where=where) from error
+    with _members(source, where) as archive:
+        shape = _read_shape(archive, where)
+        bits = _read_vector(archive, "mask.npy", _BYTES, _packed_size(shape), _UNFIT, where)
     return np.unpackbits(bits, count=math.prod(shape)).reshape(shape).view(np.bool_)
 
 
+def mask_shape(data: bytes) -> tuple[int, int, int]:
+    """Return (T, H, W) of an npz file by its headers, without unpacking the masks; raises as `load_mask`."""
+    with _members(data, IN_MEMORY) as archive:
+        shape = _read_shape(archive, IN_MEMORY)
+        with archive.open("mask.npy") as member:
+            _read_header(member, "mask.npy", _BYTES, _packed_size(shape), _UNFIT, IN_MEMORY)
+    return shape
+
+
+@contextmanager
+def _members(source: str | Path | bytes, where: Path | str) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
+            names = sorted(archive.namelist())
+            if names != ["mask.npy", "shape.npy"]:
+                got, wanted = ", ".join(names)[:200], "mask.npy and shape.npy"
+                raise MediaError("not a mask file", got=got, wanted=wanted, where=where)
+            yield archive
+    except _UNREADABLE as error:
+        raise MediaError("the mask cannot be read", got=error, where=where) from error
+
+
 def _read_shape(archive: zipfile.ZipFile, where: Path | str) -> tuple[int, int, int]:
-    frames, height, width = (int(side) for side in _read_vector(archive, "shape.npy", _INTEGERS, 3, where))
+    problem = "the mask's shape is not three whole numbers"
+    sides = _read_vector(archive, "shape.npy", _INTEGERS, 3, problem, where)
+    frames, height, width = (int(side) for side in sides)
     if min(frames, height, width) < 1 or frames * height * width > MAX_MASK_PIXELS:
         raise MediaError(
             "the mask has an impossible shape",
@@ -109,19 +134,38 @@ def _read_shape(archive: zipfile.ZipFile, where: Path | str) -> tuple[int, int, 
 
 
 def _read_vector(
-    archive: zipfile.ZipFile, name: str, types: frozenset[str], length: int, where: Path | str
+    archive: zipfile.ZipFile,
+    name: str,
+    types: frozenset[str],
+    length: int,
+    problem: str,
+    where: Path | str,
 ) -> npt.NDArray[Any]:
-    """Reads an npy member that must be one-dimensional, of `length` items and one of `types`."""
+    """Return an npy member that must have one dimension, `length` items and one of `types`."""
     with archive.open(name) as member:
-        version = np.lib.format.read_magic(member)
-        if version not in _HEADER_READERS:
-            raise MediaError("the mask has an unknown npy version", got=version, where=f"{where}: {name}")
-        shape, _, dtype = _HEADER_READERS[version](member)
-        if dtype.str not in types or shape != (length,):
-            raise MediaError(
-                "the mask's shape and bits do not fit each other",
-                got=f"{dtype.str} {shape}",
-                wanted=f"{' or '.join(sorted(types))} {(length,)}",
-                where=f"{where}: {name}",
-            )
-        return np.frombuffer(member.read(length * dtype.itemsize), dtype, length)
+        dtype, start = _read_header(member, name, types, length, problem, where)
+        data = start[: length * dtype.itemsize]
+        return np.frombuffer(data + member.read(length * dtype.itemsize - len(data)), dtype, length)
+
+
+def _read_header(
+    member: IO[bytes], name: str, types: frozenset[str], length: int, problem: str, where: Path | str
+) -> tuple[np.dtype[Any], bytes]:
+    """Return the type of such a member, and the first bytes of its data; no more is unpacked."""
+    start = io.BytesIO(member.read(_HEADER_BYTES))
+    version = np.lib.format.read_magic(start)
+    if version not in _HEADER_READERS:
+        raise MediaError("the mask has an unknown npy version", got=version, where=f"{where}: {name}")
+    shape, _, dtype = _HEADER_READERS[version](start)
+    if dtype.str not in types or shape != (length,):
+        raise MediaError(
+            problem,
+            got=f"{dtype.str} {shape}",
+            wanted=f"{' or '.join(sorted(types))} {(length,)}",
+            where=f"{where}: {name}",
+        )
+    return dtype, start.read()
+
+
+def _packed_size(shape: tuple[int, int, int]) -> int:
+    return (math.prod(shape) + 7) // 8

@@ -23,7 +23,7 @@ _DECIMALS = 4
 
 
 def measure_clip(source: Path, edited: Path, mask: Path, prompt: str) -> MeasureRecord:
-    """Measures an edited video.
+    """Measure an edited video.
 
     Args:
         source: The source video.

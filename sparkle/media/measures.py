@@ -15,8 +15,9 @@ from itertools import pairwise
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import dilate, erode
 from sparkle.schemas.errors import MediaError
 
 # Pixels at working size between what counts as background and as subject, on each side of the mask's edge:
@@ -39,8 +40,8 @@ _NOISE_BLUR_SIGMA = 1.0
 _PSNR_CAP = 60.0
 
 
-def background_motion(frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]) -> float:
-    """How much the background changes in a quarter of a second.
+def background_motion(frames: Pixels, masks: Mask) -> float:
+    """Return how much the background changes in a quarter of a second.
 
     The mean over background pixels and pairs of frames four apart of the absolute change of the blurred gray
     level, where a change of at most 2 levels counts as 0. `benchmarks/measures.py` separates live backgrounds
@@ -63,10 +64,8 @@ def background_motion(frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_
     return float(np.mean(means))
 
 
-def background_changes(
-    frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]
-) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
-    """What changes in a quarter of a second, for every pair of frames that far apart.
+def background_changes(frames: Pixels, masks: Mask) -> Iterator[tuple[Floats, Mask]]:
+    """Yield what changes in a quarter of a second, for every pair of frames that far apart.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB, T >= 2.
@@ -84,13 +83,11 @@ def background_changes(
     for now in range(len(frames) - gap):
         change = cv2.absdiff(smooth[now], smooth[now + gap])
         _, moved = cv2.threshold(change, _NOISE_FLOOR, 0, cv2.THRESH_TOZERO)
-        yield np.asarray(moved, np.float32), ~_grown(masks[now] | masks[now + gap], _OUTER_MARGIN)
+        yield np.asarray(moved, np.float32), ~dilate(masks[now] | masks[now + gap], _OUTER_MARGIN)
 
 
-def foreground_psnr(
-    source: npt.NDArray[np.uint8], edited: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]
-) -> float:
-    """How well the edited clip keeps the subject's pixels.
+def foreground_psnr(source: Pixels, edited: Pixels, masks: Mask) -> float:
+    """Return how well the edited clip keeps the subject's pixels.
 
     Args:
         source: uint8 (T, H, W, 3) RGB.
@@ -107,7 +104,7 @@ def foreground_psnr(
     _require_clip(edited, masks, at_least=1)
     values = []
     for before, after, mask in zip(source, edited, masks, strict=True):
-        inside = _shrunk(mask, _INNER_MARGIN)
+        inside = erode(mask, _INNER_MARGIN)
         if inside.any():
             error = before[inside].astype(np.float32) - after[inside]
             mean_square = float(np.mean(error * error, dtype=np.float64))
@@ -118,8 +115,8 @@ def foreground_psnr(
     return float(np.mean(values))
 
 
-def flicker(frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]) -> float:
-    """How much the subject's brightness jitters where the scene's does not.
+def flicker(frames: Pixels, masks: Mask) -> float:
+    """Return how much the subject's brightness jitters where the scene's does not.
 
     For each three neighbouring frames: how far the middle one's mean luminance is from the mean of the other
     two, for the subject and for the background; the excess of the subject's over the background's (0 where
@@ -141,7 +138,7 @@ def flicker(frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]) -> floa
     levels = np.full((2, len(frames)), np.nan)
     for index, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
         gray = _gray(frame)
-        for side, region in enumerate((_shrunk(mask, _INNER_MARGIN), ~_grown(mask, _OUTER_MARGIN))):
+        for side, region in enumerate((erode(mask, _INNER_MARGIN), ~dilate(mask, _OUTER_MARGIN))):
             if region.any():
                 levels[side, index] = gray[region].mean(dtype=np.float64)
     subject, background = np.abs(levels[:, 1:-1] - (levels[:, :-2] + levels[:, 2:]) / 2)
@@ -151,8 +148,8 @@ def flicker(frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]) -> floa
     return float(np.nanmean(excess))
 
 
-def mask_stability(masks: npt.NDArray[np.bool_]) -> float:
-    """How well each mask agrees with the next.
+def mask_stability(masks: Mask) -> float:
+    """Return how well each mask agrees with the next.
 
     Args:
         masks: bool (T, H, W), T >= 2.
@@ -177,7 +174,7 @@ def mask_stability(masks: npt.NDArray[np.bool_]) -> float:
     return float(np.mean(values))
 
 
-def sharpness(frames: npt.NDArray[np.uint8]) -> float:
+def sharpness(frames: Pixels) -> float:
     """How sharp a clip is: the variance of the Laplacian (Pech-Pacheco et al., 2000), median over frames.
 
     Args:
@@ -196,24 +193,11 @@ def sharpness(frames: npt.NDArray[np.uint8]) -> float:
     )
 
 
-def _gray(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _gray(frame: Pixels) -> Floats:
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.float32)
 
 
-def _grown(mask: npt.NDArray[np.bool_], margin: int) -> npt.NDArray[np.bool_]:
-    return np.asarray(cv2.dilate(mask.view(np.uint8), _disc(margin)), np.bool_)
-
-
-def _shrunk(mask: npt.NDArray[np.bool_], margin: int) -> npt.NDArray[np.bool_]:
-    return np.asarray(cv2.erode(mask.view(np.uint8), _disc(margin)), np.bool_)
-
-
-def _disc(radius: int) -> npt.NDArray[np.uint8]:
-    side = 2 * radius + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
-
-
-def _require_clip(frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_], *, at_least: int) -> None:
+def _require_clip(frames: Pixels, masks: Mask, *, at_least: int) -> None:
     is_clip = (
         frames.dtype == np.uint8 and frames.ndim == 4 and frames.shape[3] == 3 and masks.dtype == np.bool_
     )

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from av.video.frame import VideoFrame
 
+from sparkle.media import Pixels
 from sparkle.media.container import MAX_SIDE, OpenVideo, open_video
 from sparkle.media.decode import is_upright, to_rgb, upright_size
 from sparkle.media.encode import Encoding, encode
@@ -101,7 +101,7 @@ class Normalised:
 
 
 def normalise(source: Path, target: Path, spec: SourceSpec, encoding: Encoding) -> Normalised:
-    """Makes a source clip of a video.
+    """Make a source clip of a video.
 
     Args:
         source: Any video file.
@@ -160,7 +160,7 @@ def _clip_size(video: OpenVideo, first: VideoFrame, spec: SourceSpec) -> tuple[i
 
 
 def _looks_conforming(video: OpenVideo, first: VideoFrame, size: tuple[int, int], spec: SourceSpec) -> bool:
-    """Whether a file is a source clip by all that its headers and first frame say."""
+    """Return whether a file is a source clip by all that its headers and first frame say."""
     container, stream = video.container, video.stream
     is_mp4 = "mp4" in container.format.name.split(",") and container.metadata.get("major_brand") != "qt  "
     frames_fit = spec.min_frames <= stream.frames <= spec.max_frames and is_4k_plus_1(stream.frames)
@@ -176,13 +176,13 @@ def _looks_conforming(video: OpenVideo, first: VideoFrame, size: tuple[int, int]
 
 
 def _keeps_time(frames: Iterable[VideoFrame], count: int, period: Fraction, time_base: Fraction) -> bool:
-    """Whether there are `count` frames and frame k is shown at exactly k * `period` seconds."""
+    """Return whether there are `count` frames and frame k is shown at exactly k * `period` seconds."""
     shown_at = [None if frame.pts is None else frame.pts * time_base for frame in islice(frames, count + 1)]
     return shown_at == [index * period for index in range(count)]
 
 
 def _reencode(source: Path, target: Path, size: tuple[int, int], spec: SourceSpec, encoding: Encoding) -> int:
-    """Writes the clip and returns its length; writes nothing if that is below `spec.min_frames`."""
+    """Write the clip and return its length; write nothing if that is below `spec.min_frames`."""
     with open_video(source) as video:
         images = (_fit(to_rgb(frame), size) for frame in _on_screen(video, spec.fps))
         clip = islice(images, spec.max_frames)
@@ -193,7 +193,7 @@ def _reencode(source: Path, target: Path, size: tuple[int, int], spec: SourceSpe
 
 
 def _on_screen(video: OpenVideo, fps: int) -> Iterator[VideoFrame]:
-    """The frame that is on screen at 0, 1/fps, 2/fps, ... seconds after the first one appears."""
+    """Yield the frame that is on screen at 0, 1/fps, 2/fps, ... seconds after the first one appears."""
     rounding = min(video.time_base, _ROUNDING)
     shown: VideoFrame | None = None
     start = previous = Fraction(0)
@@ -219,24 +219,24 @@ def _on_screen(video: OpenVideo, fps: int) -> Iterator[VideoFrame]:
 
 
 def _duration(last: VideoFrame, video: OpenVideo) -> Fraction:
-    """Seconds that the last frame stays on screen: as it says itself, else the average."""
+    """Return seconds that the last frame stays on screen: as it says itself, else the average."""
     if last.duration:
         return last.duration * video.time_base
     rate = video.stream.average_rate or video.stream.guessed_rate
     return 1 / rate if rate else Fraction(0)
 
 
-def _fit(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """Scales an image to (width, height), or crops it where only an odd row or column is too many."""
+def _fit(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """Scale an image to (width, height), or crop it where only an odd row or column is too many."""
     width, height = size
     if 0 <= image.shape[1] - width <= 1 and 0 <= image.shape[0] - height <= 1:
         return image[:height, :width]
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _whole_groups(images: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
-    """Passes on the first 4k + 1 images, holding back up to four until their group is whole."""
-    held: list[npt.NDArray[np.uint8]] = []
+def _whole_groups(images: Iterable[Pixels]) -> Iterator[Pixels]:
+    """Pass on the first 4k + 1 images, holding back up to four until their group is whole."""
+    held: list[Pixels] = []
     for count, image in enumerate(images, start=1):
         held.append(image)
         if is_4k_plus_1(count):

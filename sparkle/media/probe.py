@@ -1,26 +1,18 @@
-"""What a video file holds, found by decoding it.
+"""What a file holds: a video by decoding it, any artifact by its header alone.
 
-- `probe` decodes every frame of a clip, so a `VideoInfo` also says that the clip is whole.
-- Of a long file only the first `DECODED_FRAMES` are decoded; the rest is counted by its packets.
+- `probe` decodes every frame of a clip, so a `VideoInfo` also says that the clip is whole. Of a long file
+  only the first `DECODED_FRAMES` are decoded; the rest is counted by its packets.
 - `look` decodes one frame only: enough to draw what is known to be a clip.
-
-Perceptual hash of a clip: near-duplicates differ in few bits.
-
-The difference hash (dHash: Krawetz, "Kind of Like That", 2013) of the first frame: 9 x 8 grey pixels,
-one bit for each pair of horizontal neighbours. First frames are what upstream's editing starts from.
-
-What an artifact's header says of its size, without decoding it: a tar of thousands is read in one pass.
-
-- mp4: the boxes of its first video track (ISO/IEC 14496-12); png: its IHDR chunk; npz: upstream's `shape`.
-- Nothing is trusted: lengths are checked before anything is read or allocated. What only decoding can tell
-  (`check_media`) is not asked here.
+- `perceptual_hash` is the difference hash (dHash: Krawetz, "Kind of Like That", 2013) of the first frame:
+  9 x 8 grey pixels, one bit for each pair of horizontal neighbours. Near-duplicates differ in few bits; first
+  frames are what upstream's editing starts from.
+- `read_shape` reads what an artifact's header says of its size, so that a tar of thousands is read in one
+  pass: the boxes of an mp4's first video track (ISO/IEC 14496-12), a PNG's IHDR chunk, upstream's `shape` in
+  an npz. Nothing is trusted: lengths are checked before anything is read or allocated.
 """
 
 from __future__ import annotations
 
-import io
-import math
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -32,7 +24,7 @@ import numpy as np
 
 from sparkle.media.container import open_video
 from sparkle.media.decode import iter_frames, upright_size
-from sparkle.media.mask import MAX_MASK_PIXELS, UNREADABLE
+from sparkle.media.mask import mask_shape
 from sparkle.schemas.errors import MediaError
 
 # Frames. Clips of the dataset have at most 81; a minute of video at 16 fps is 960.
@@ -50,22 +42,16 @@ class VideoInfo:
         height: Displayed height in pixels, rotation applied.
         frames: Number of frames that decode.
         fps: Average frames a second as the container has it; 0.0 where it does not say.
-        codec: libavcodec's name of the codec, such as "h264".
-        pix_fmt: libavutil's name of the pixel format, such as "yuv420p".
-        rotation: Degrees counter-clockwise by which a stored frame is turned for display: 0, 90, 180 or 270.
     """
 
     width: int
     height: int
     frames: int
     fps: float
-    codec: str
-    pix_fmt: str
-    rotation: int
 
 
 def probe(path: Path) -> VideoInfo:
-    """Reads what a video holds and that its frames decode.
+    """Return what a video holds, and see that its frames decode.
 
     Args:
         path: The video file.
@@ -79,14 +65,11 @@ def probe(path: Path) -> VideoInfo:
         count = 1 + sum(1 for _ in islice(decoding, DECODED_FRAMES - 1))
         stream = video.stream
         rate = stream.average_rate or stream.guessed_rate
-        codec = stream.codec_context.name
-        pix_fmt = stream.codec_context.pix_fmt or first.format.name
         width, height = upright_size(first)
-        rotation = first.rotation % 360
     if count == DECODED_FRAMES:
         with open_video(path) as video:
             count = video.packet_count()
-    return VideoInfo(width, height, count, float(rate or 0), codec, pix_fmt, rotation)
+    return VideoInfo(width, height, count, float(rate or 0))
 
 
 @dataclass(frozen=True)
@@ -105,7 +88,7 @@ class Look:
 
 
 def look(path: Path) -> Look:
-    """What a video looks like, by its first frame.
+    """Return what a video looks like, by its first frame.
 
     Args:
         path: The video file.
@@ -119,11 +102,8 @@ def look(path: Path) -> Look:
     return Look(width, height, max(1, round(rate or _UPSTREAM_FPS)))
 
 
-# --- perceptual hash of a clip ---------------------------------------------------------------------
-
-
 def perceptual_hash(path: Path) -> str:
-    """The 64-bit difference hash of a clip's first frame, as 16 hexadecimal digits.
+    """Return the 64-bit difference hash of a clip's first frame, as 16 hexadecimal digits.
 
     Raises:
         MediaError: the clip cannot be decoded.
@@ -134,12 +114,9 @@ def perceptual_hash(path: Path) -> str:
     return np.packbits(bits).tobytes().hex()
 
 
-# --- what an artifact's header says of its size ----------------------------------------------------
-
+# --- headers ---------------------------------------------------------------------------------------
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_NPY_HEADER_BYTES = 512  # more than numpy writes for a one-dimensional array
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 class Shape(NamedTuple):
@@ -159,7 +136,7 @@ class Shape(NamedTuple):
 
 
 def read_shape(data: bytes, suffix: str) -> Shape:
-    """The size of an artifact.
+    """Return the size of an artifact.
 
     Args:
         data: The whole file.
@@ -177,50 +154,9 @@ def _png(data: bytes) -> Shape:
     return Shape(1, int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
 
 
-# --- masks ------------------------------------------------------------------------------------
-
-
 def _npz(data: bytes) -> Shape:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = sorted(archive.namelist())
-            if names != ["mask.npy", "shape.npy"]:
-                raise MediaError("not a mask file", got=", ".join(names)[:200], wanted="mask.npy, shape.npy")
-            (sides,), types, start = _npy(archive, "shape.npy")
-            if sides != 3 or types not in ("<i8", "<i4"):
-                raise MediaError("the mask's shape is no three numbers", got=f"{types} {sides}")
-            shape = [int(side) for side in np.frombuffer(start, types, 3)]
-            (bits,), types, _ = _npy(archive, "mask.npy")
-    except UNREADABLE as error:
-        raise MediaError("the mask cannot be read", got=error) from None
-    pixels = math.prod(shape)
-    if min(shape) < 1 or pixels > MAX_MASK_PIXELS:
-        wanted = f"positive sides, at most {MAX_MASK_PIXELS} pixels in all"
-        raise MediaError("the mask has an impossible shape", got=shape, wanted=wanted)
-    if types != "|u1" or bits != (pixels + 7) // 8:
-        raise MediaError(
-            "the mask's shape and bits do not fit each other",
-            got=f"{types} {bits}",
-            wanted=f"|u1 {(pixels + 7) // 8}",
-        )
-    frames, height, width = shape
+    frames, height, width = mask_shape(data)
     return Shape(frames, width, height)
-
-
-def _npy(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int], str, bytes]:
-    """Shape and type of a one-dimensional member, and the first bytes of its data."""
-    with archive.open(name) as member:
-        start = io.BytesIO(member.read(_NPY_HEADER_BYTES))
-    version = np.lib.format.read_magic(start)
-    if version not in _HEADERS:
-        raise MediaError("the mask has an unknown npy version", got=version)
-    shape, _, dtype = _HEADERS[version](start)
-    if len(shape) != 1:
-        raise MediaError("the mask's arrays have one dimension", got=f"{name} {shape}")
-    return shape, dtype.str, start.read()
-
-
-# --- videos -----------------------------------------------------------------------------------
 
 
 def _mp4(data: bytes) -> Shape:
@@ -248,7 +184,7 @@ def _track(track: memoryview) -> Shape:
     runs = np.frombuffer(times[8 : 8 + 8 * entries], ">u4").reshape(entries, 2).astype(np.int64)
     duration = int((runs[:, 0] * runs[:, 1]).sum())
     scale = _number(media, 20, 4) if media[0] == 1 else _number(media, 12, 4)
-    # stsd: 8 bytes, then the first sample entry, whose width and height stand at bytes 32 and 34 (12.1.3.2).
+    # stsd: 8 bytes, then the first sample entry, whose width and height are at bytes 32 and 34 (12.1.3.2).
     width, height = _number(description, 40, 2), _number(description, 42, 2)
     return Shape(frames, width, height, frames * scale / duration if duration else 0.0)
 

@@ -1,8 +1,19 @@
 """Background motion inside and outside what the prompt implies.
 
 How it works
-- The prompt names what is to move (`sparkle.media.prompted_motion`); plants, water, sky and lights are found
-  in the picture by their look (`sparkle.media.prompted_motion`).
+- The prompt names what is to move. A thing which moves by nature (waves, grass, clouds, rain, torches, a
+  crowd) implies that its part of the picture moves, whether or not it says so: "a lakeside meadow" is no
+  photograph. "A sea of lavender" is lavender: what is said to be made "of" something else is no water and no
+  sky. A clause that asks for stillness ("a frozen lake", "the subject remains still", "no cars") implies
+  nothing. Light and shadow on things are no things: sunbeams alone imply nothing, and snow only where it
+  falls. What the vocabulary does not know implies nothing; its words come from the public Sparkle prompts and
+  from our taxonomy, whose clauses of motion imply something nine times out of ten.
+- Plants, water, sky and lights are found in the picture by their look, not by their motion: a part that
+  stands still must be found as well as one that lives. A fixed camera's background is one picture: the mean
+  of what is seen of it beside the subject over the clip. Plants have their colours and are textured, the sky
+  is smooth and reaches the frame's top, water is bluish and below the sky, lights are brighter than their
+  surroundings. These are priors, no recognition: a bluish wall by a lake counts as water, a brick wall as
+  autumn. They are asked only for what the prompt names; a part that is hardly there is none.
 - Inside is the motion where they are. Where the prompt implies only what fills the air or drifts through it,
   the whole background is inside.
 - Outside is the rest, and asks for steady motion: a pixel counts where it changes in at least half of the
@@ -10,27 +21,6 @@ How it works
   elsewhere and do not count.
 - Nothing is guessed. Where the prompt implies nothing that is known, both are None. Outside is None as well
   where something implied may be anywhere and stay there, or should have been found and was not.
-
-Which kinds of things a prompt implies to move in the background: words, no pixels.
-
-How it works
-- A prompt that names a thing which moves by nature (waves, grass, clouds, rain, torches, a crowd) implies
-  that its part of the picture moves, whether or not it says so: "a lakeside meadow" is no photograph.
-- "A sea of lavender" is lavender: what is said to be made "of" something else is no water and no sky.
-- A clause that asks for stillness ("a frozen lake", "the subject remains still", "no cars") implies nothing.
-- Light and shadow on things are no things: sunbeams alone imply nothing, and snow only where it falls.
-- What the vocabulary does not know implies nothing. Its words come from the public Sparkle prompts and from
-  our taxonomy, whose clauses of motion imply something nine times out of ten.
-
-Where plants, water, sky and lights are in a clip's background, by how they look, not by how they move.
-
-How it works
-- A fixed camera's background is one picture: the mean of what is seen of it beside the subject over the clip.
-- Each kind has its look: plants have their colours and are textured, the sky is smooth and reaches the
-  frame's top, water is bluish and below the sky, lights are brighter than their surroundings.
-- No motion is used: a part that stands still must be found as well as one that lives.
-- These are priors, no recognition: a bluish wall by a lake counts as water, a brick wall as autumn. They are
-  asked only for what the prompt names (`sparkle.media.prompted_motion`); a part that is hardly there is none.
 
 Looked over by hand on the twelve shared edited clips, whose prompts name 17 such parts: all are found where
 they are (some with a bench, a window or snow beside them), but of trees against the evening sky only some.
@@ -47,7 +37,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.measures import background_changes
+from sparkle.media.morphology import closed, dilate, disc
 
 AUTUMN, BLOSSOM, FIXTURES, FOLIAGE, HAZE = "autumn", "blossom", "fixtures", "foliage", "haze"
 LIGHTS, PARTICLES, PASSERS, SKY, WATER = "lights", "particles", "passers", "sky", "water"
@@ -125,7 +117,7 @@ _PLURAL_ENDINGS: Final = (("ies", "y"), ("es", ""), ("s", ""))
 
 
 def implied_motion(prompt: str) -> tuple[str, ...]:
-    """The kinds of things named in a prompt that are implied to move.
+    """Return the kinds of things named in a prompt that are implied to move.
 
     Args:
         prompt: English, of any length.
@@ -142,7 +134,7 @@ def implied_motion(prompt: str) -> tuple[str, ...]:
 
 
 def _kinds(words: list[str]) -> set[str]:
-    """The kinds of every run of words that is a term."""
+    """Return the kinds of every run of words that is a term."""
     found = set()
     for start in range(len(words)):
         for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
@@ -153,15 +145,11 @@ def _kinds(words: list[str]) -> set[str]:
 
 
 def _base_forms(word: str) -> list[str]:
-    """The word, and what it may be the plural of."""
+    """Return the word, and what it may be the plural of."""
     return [word, *(word.removesuffix(end) + add for end, add in _PLURAL_ENDINGS if word.endswith(end))]
 
 
-# --- where plants ----------------------------------------------------------------------------------
-
-
-Colours = npt.NDArray[np.float32]
-BoolImage = npt.NDArray[np.bool_]
+# --- where it is in the picture --------------------------------------------------------------------
 
 LOOK_PIXELS: Final = 320 * 180
 """Parts are looked for in a picture of this area; lengths below are in its pixels."""
@@ -195,10 +183,8 @@ _LIGHT_LEVEL, _LIGHT_ABOVE = 0.7, 0.15  # of full brightness: of the light, and 
 _LIGHT_SIGMA = 12.0  # pixels; its surroundings
 
 
-def background_picture(
-    frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]
-) -> tuple[Colours, BoolImage]:
-    """The mean of what is seen of the background, about 320x180 pixels.
+def background_picture(frames: Pixels, masks: Mask) -> tuple[Floats, Mask]:
+    """Return the mean of what is seen of the background, about 320x180 pixels.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB.
@@ -213,7 +199,7 @@ def background_picture(
     total, count = np.zeros((size[1], size[0], 3), np.float32), np.zeros((size[1], size[0]), np.float32)
     for t in np.unique(np.linspace(0, len(frames) - 1, _SAMPLES).round().astype(int)):
         subject = cv2.resize(masks[t].astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        seen = ~_grown(subject, _SUBJECT_MARGIN)
+        seen = ~dilate(subject, _SUBJECT_MARGIN)
         total[seen] += cv2.resize(frames[t], size, interpolation=cv2.INTER_AREA)[seen]
         count += seen
     seen = count > 0
@@ -224,7 +210,7 @@ def background_picture(
     return np.asarray(picture, np.float32), seen
 
 
-def find_part(kind: str, picture: Colours, seen: BoolImage) -> BoolImage | None:
+def find_part(kind: str, picture: Floats, seen: Mask) -> Mask | None:
     """Where a kind of thing is, bool (h, w), a little more than its outline; None where it was not found.
 
     Args:
@@ -235,61 +221,61 @@ def find_part(kind: str, picture: Colours, seen: BoolImage) -> BoolImage | None:
     if kind not in _LOOKS:
         return None
     found = _LOOKS[kind](picture, seen) & seen
-    return _grown(found, _SWAY) & seen if found.sum() >= max(LEAST_SHARE * seen.sum(), 1) else None
+    return dilate(found, _SWAY) & seen if found.sum() >= max(LEAST_SHARE * seen.sum(), 1) else None
 
 
-def _foliage(picture: Colours, seen: BoolImage) -> BoolImage:
+def _foliage(picture: Floats, seen: Mask) -> Mask:
     red, green, blue = cv2.split(_blurred(picture, _LEAF_SIGMA))
     greenness = (2 * green - red - blue) / (red + green + blue + np.float32(1e-3))
     leaning = cv2.split(_lab(picture))[2] > _LEAF_B
     return _plants(picture, seen, np.asarray((greenness > _GREENNESS) & leaning, np.bool_))
 
 
-def _autumn(picture: Colours, seen: BoolImage) -> BoolImage:
+def _autumn(picture: Floats, seen: Mask) -> Mask:
     _, a, b = cv2.split(_lab(_blurred(picture, _LEAF_SIGMA)))
     return _plants(picture, seen, np.asarray((a > _AUTUMN_A) & (b > _AUTUMN_B), np.bool_))
 
 
-def _blossom(picture: Colours, seen: BoolImage) -> BoolImage:
+def _blossom(picture: Floats, seen: Mask) -> Mask:
     lightness, a, b = cv2.split(_lab(_blurred(picture, _LEAF_SIGMA)))
     pink = (a > _BLOSSOM_A) & (b < _BLOSSOM_B) & (lightness > _BLOSSOM_L)
     return _plants(picture, seen, np.asarray(pink, np.bool_))
 
 
-def _plants(picture: Colours, seen: BoolImage, coloured: BoolImage) -> BoolImage:
-    """What has the colour of plants and is as rough as they are."""
+def _plants(picture: Floats, seen: Mask, coloured: Mask) -> Mask:
+    """Return what has the colour of plants and is as rough as they are."""
     lightness = cv2.split(_lab(picture))[0]
     mean, square = (cv2.GaussianBlur(part, (0, 0), _TEXTURE_SIGMA) for part in (lightness, lightness**2))
     textured = square - mean * mean > _TEXTURE**2
     return np.asarray(coloured & textured & (lightness > _LEAF_L) & ~_sky(picture, seen), np.bool_)
 
 
-def _sky(picture: Colours, seen: BoolImage) -> BoolImage:
+def _sky(picture: Floats, seen: Mask) -> Mask:
     soft = _blurred(_lab(picture), _EDGE_SIGMA)
     slopes = [cv2.Sobel(soft, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (0, 1)]
     gradient = np.sqrt(sum((slope * slope).sum(axis=-1) for slope in slopes))
     smooth = ((gradient < _SKY_GRADIENT) & seen).astype(np.uint8)
-    _, labels = cv2.connectedComponents(cv2.erode(smooth, _disc(1)))
+    _, labels = cv2.connectedComponents(cv2.erode(smooth, disc(1)))
     reaching = np.setdiff1d(labels[:2], [0])
-    return _closed(_grown(np.isin(labels, reaching), 1), _SKY_CLOSING)
+    return closed(dilate(np.isin(labels, reaching), 1), _SKY_CLOSING)
 
 
-def _water(picture: Colours, seen: BoolImage) -> BoolImage:
+def _water(picture: Floats, seen: Mask) -> Mask:
     lightness, a, b = cv2.split(_lab(picture))
     low, high = _WATER_L
     cool = (b < _WATER_B) & (a < np.maximum(_WATER_A, -_WATER_A_OF_BLUE * b))
     bluish = cool & (lightness > low) & (lightness < high)
     bluish[: round(_WATER_TOP * len(bluish))] = False
-    return _closed(bluish & ~_sky(picture, seen), _WATER_CLOSING)
+    return closed(bluish & ~_sky(picture, seen), _WATER_CLOSING)
 
 
-def _lights(picture: Colours, _: BoolImage) -> BoolImage:
+def _lights(picture: Floats, _: Mask) -> Mask:
     level = picture.max(axis=-1)
     above = level - cv2.GaussianBlur(level, (0, 0), _LIGHT_SIGMA)
     return np.asarray((level > _LIGHT_LEVEL) & (above > _LIGHT_ABOVE), np.bool_)
 
 
-_LOOKS: Final[dict[str, Callable[[Colours, BoolImage], BoolImage]]] = {
+_LOOKS: Final[dict[str, Callable[[Floats, Mask], Mask]]] = {
     AUTUMN: _autumn,
     BLOSSOM: _blossom,
     FOLIAGE: _foliage,
@@ -299,29 +285,15 @@ _LOOKS: Final[dict[str, Callable[[Colours, BoolImage], BoolImage]]] = {
 }
 
 
-def _blurred(picture: Colours, sigma: float) -> Colours:
+def _blurred(picture: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
 
 
-def _lab(picture: Colours) -> Colours:
+def _lab(picture: Floats) -> Floats:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2LAB), np.float32)
 
 
-def _grown(mask: BoolImage, radius: int) -> BoolImage:
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), _disc(radius)), np.bool_)
-
-
-def _closed(mask: BoolImage, radius: int) -> BoolImage:
-    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, _disc(radius)), np.bool_)
-
-
-def _disc(radius: int) -> npt.NDArray[np.uint8]:
-    side = 2 * radius + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
-
-
-# --- background motion inside and outside what the prompt implies ----------------------------------
-
+# --- how it moves ----------------------------------------------------------------------------------
 
 _STEADY = 0.5  # share of the pairs of frames
 
@@ -347,10 +319,8 @@ class PromptedMotion:
     outside: float | None
 
 
-def prompted_motion(
-    frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_], prompt: str
-) -> PromptedMotion:
-    """Measures the edited clip of a prompt; a fixed camera is taken for granted.
+def prompted_motion(frames: Pixels, masks: Mask, prompt: str) -> PromptedMotion:
+    """Measure the edited clip of a prompt; a fixed camera is taken for granted.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB, T >= 2.
@@ -380,9 +350,7 @@ def prompted_motion(
     )
 
 
-def _over_time(
-    frames: npt.NDArray[np.uint8], masks: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+def _over_time(frames: Pixels, masks: Mask) -> tuple[Floats, Floats, npt.NDArray[np.int32]]:
     """Sums over the clip for each pixel, (H, W): change, steady change, and pairs that show background."""
     shape = frames.shape[1:3]
     changed, moving, seen = np.zeros(shape, np.float32), np.zeros(shape, np.int32), np.zeros(shape, np.int32)
@@ -394,10 +362,8 @@ def _over_time(
     return changed, changed * (moving >= _STEADY * seen), seen
 
 
-def _mean(
-    changed: npt.NDArray[np.float32], seen: npt.NDArray[np.int32], where: npt.NDArray[np.bool_]
-) -> float | None:
-    """The mean over pixels and time, None where the place is hardly there."""
+def _mean(changed: Floats, seen: npt.NDArray[np.int32], where: Mask) -> float | None:
+    """Return the mean over pixels and time, None where the place is hardly there."""
     pairs = int(seen[where].sum())
     if pairs == 0 or pairs < LEAST_SHARE * int(seen.sum()):
         return None

@@ -5,12 +5,8 @@ How it works
 - `fit` has the size rules of Kiwi-Edit's training script (`ImageCropAndResize` of its unified_dataset.py):
   frames over `max_pixels` shrink, both sides are cut down to a multiple, and what is over is cropped.
 - Masks take the nearest pixel; nothing is ever mixed into a third value.
-
-Some frames of a video, as a view has them, straight into one array.
-
-How it works
-- Frames before the window are decoded (the clips of this dataset have one key frame, the first) but not
-  drawn; after it, decoding stops.
+- `read_window` decodes frames before the window (the clips of this dataset have one key frame, the first) but
+  does not draw them; after it, decoding stops.
 - Where a view only cuts, the box alone is converted to RGB, in place. Where it resizes, it does as PIL's
   bilinear filter does, which Kiwi-Edit trains with: torch has that filter in vector instructions, six times
   as fast and equal to a level.
@@ -27,6 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.media import Mask, Pixels
 from sparkle.media.container import OpenVideo
 from sparkle.media.decode import MAX_CLIP_BYTES, draw_part, upright_size
 from sparkle.schemas.errors import ConfigError, MediaError
@@ -50,7 +47,7 @@ class SizeRules:
     multiple_of: int = 32
 
     def target(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) that a frame of some size becomes.
+        """Return (width, height) that a frame of some size becomes.
 
         Raises:
             MediaError: the frame is smaller than the multiple.
@@ -112,7 +109,7 @@ def fit(
     place: tuple[float, float] | None = None,
     mirrored: bool = False,
 ) -> View:
-    """The view of frames of some size.
+    """Return the view of frames of some size.
 
     Args:
         width: Of the frames, in pixels.
@@ -137,8 +134,8 @@ def fit(
     return View(width, height, scaled_width, scaled_height, left, top, target_width, target_height, mirrored)
 
 
-def look(masks: npt.NDArray[np.bool_], view: View) -> npt.NDArray[np.bool_]:
-    """Masks as a view has them, by the nearest pixel.
+def look(masks: Mask, view: View) -> Mask:
+    """Return masks as a view has them, by the nearest pixel.
 
     Args:
         masks: bool (T, H, W), as large as the view's frames.
@@ -172,14 +169,8 @@ def _nearest(start: int, count: int, side: int, scaled: int) -> npt.NDArray[np.i
     return (2 * np.arange(start, start + count) + 1) * side // (2 * scaled)
 
 
-# --- some frames of a video ------------------------------------------------------------------------
-
-
-Pixels = npt.NDArray[np.uint8]
-
-
 def read_window(video: OpenVideo, start: int, count: int, view: Callable[[int, int], View]) -> Pixels:
-    """Decodes a window of a video.
+    """Decode a window of a video.
 
     Args:
         video: An open video of which nothing has been decoded.
@@ -254,7 +245,7 @@ def _resizing(view: View) -> Callable[[Any, Pixels], None]:
 
 
 def resize_as_pil(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """An image resized as `PIL.Image.resize(size, BILINEAR)` does it, within a level.
+    """Return an image resized as `PIL.Image.resize(size, BILINEAR)` does it, within a level.
 
     Args:
         image: uint8 (H, W, 3), contiguous.

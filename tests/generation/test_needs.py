@@ -15,6 +15,7 @@ from sparkle.generation.backends import make_backend
 from sparkle.generation.config import CAPABILITIES, load_config, parse_config
 from sparkle.generation.needs import Demanding, card_note, needed
 from sparkle.generation.weights import Weights
+from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.rules import Thresholds
 
 CONFIGS = ROOT / "sparkle" / "configs"
@@ -162,5 +163,11 @@ def test_nothing_heavy_is_imported():
 def test_a_configuration_that_cannot_be_read_is_said(tmp_path, text, problem):
     (tmp_path / "bad.toml").write_text(text)
     result = run("models", "--config", tmp_path / "bad.toml", "--json")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert problem in result.stderr
+
+
+def test_an_empty_name_is_no_folder():
+    with pytest.raises(ConfigError, match="no such folder of weights"):
+        _ = Weights("").commit
+    assert needed(Weights("")).bytes is None

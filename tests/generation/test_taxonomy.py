@@ -1,13 +1,19 @@
 import re
 from collections import Counter
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkle.generation.taxonomy import PLACES, Scene, Taxonomy, load_taxonomy, match_prompt, read_taxonomy
+from sparkle.generation.taxonomy import (
+    PLACES,
+    Taxonomy,
+    TaxonomyScene,
+    load_taxonomy,
+    match_prompt,
+    parse_taxonomy,
+)
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.ids import TAXONOMY_THEMES
 
@@ -15,7 +21,7 @@ TAXONOMY = load_taxonomy()
 SCENES = TAXONOMY.all_scenes
 
 
-def clause_pairs(scene: Scene) -> list[tuple[str, str]]:
+def clause_pairs(scene: TaxonomyScene) -> list[tuple[str, str]]:
     """The participial and the finite form of every clause of a scene."""
     return [
         *zip(scene.moves, scene.moves_finite, strict=True),
@@ -39,20 +45,22 @@ def test_size_is_that_of_the_paper():
     assert min(Counter((scene.theme, scene.subtheme) for scene in SCENES).values()) >= 4
 
 
-def test_keywords_are_unique_within_a_theme_and_find_their_scene():
+def find(taxonomy: Taxonomy, theme: str, keyword: str) -> TaxonomyScene:
+    return next(scene for scene in taxonomy.scenes(theme) if scene.keyword == keyword)
+
+
+def test_keywords_are_unique_within_a_theme():
     for theme in TAXONOMY_THEMES:
         scenes = TAXONOMY.scenes(theme)
         assert len({scene.keyword for scene in scenes}) == len(scenes)
-        for scene in scenes:
-            assert TAXONOMY.find(theme, scene.keyword) is scene
-            assert TAXONOMY.split_keyword(scene.keyword) == (scene.subtheme, scene.name)
+        assert all(scene.keyword == f"{scene.subtheme}: {scene.name}" for scene in scenes)
 
 
 @pytest.mark.parametrize(
     "keyword", ["urban: rooftop overlooking skyline", "landmark: ancient stone ruins with wind-swept grass"]
 )
 def test_keywords_known_from_upstream_are_in_it(keyword):
-    assert TAXONOMY.find("location", keyword).keyword == keyword
+    assert find(TAXONOMY, "location", keyword)
 
 
 def test_no_words_are_said_twice():
@@ -99,26 +107,6 @@ def test_openve3m_has_no_scenes_and_other_words_are_no_themes():
     assert TAXONOMY.scenes("openve3m") == ()
     with pytest.raises(ConfigError, match="not a theme"):
         TAXONOMY.scenes("weather")
-
-
-def test_an_unknown_keyword_is_an_error():
-    with pytest.raises(ConfigError, match="no such scene"):
-        TAXONOMY.find("location", "spring: bluebell wood")
-
-
-words = st.text(st.characters(categories=["L", "N"], include_characters="-' "), min_size=1).filter(str.strip)
-
-
-@given(words, words)
-def test_any_keyword_splits_at_its_first_colon(subtheme, scene):
-    assert Taxonomy.split_keyword(f"{subtheme}: {scene}") == (subtheme, scene)
-    assert Taxonomy.split_keyword(f"{subtheme}: {scene}: {scene}") == (subtheme, f"{scene}: {scene}")
-
-
-@pytest.mark.parametrize("keyword", ["", "urban", "urban:rooftop", ": rooftop", "urban: ", " : "])
-def test_what_is_no_keyword_does_not_split(keyword):
-    with pytest.raises(ConfigError, match="not a keyword"):
-        Taxonomy.split_keyword(keyword)
 
 
 @pytest.mark.parametrize(
@@ -203,20 +191,18 @@ light = ["strip lights {flicker|flickering} along the ribs"]
 """
 
 
-def written(folder: Path, text: str) -> Path:
-    path = folder / "taxonomy.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
+def parse(text: str) -> Taxonomy:
+    return parse_taxonomy(text.encode(), where="here.toml")
 
 
-def test_the_packaged_file_reads_as_any_other(tmp_path):
+def test_the_packaged_file_reads_as_any_other():
     text = files("sparkle.generation").joinpath("taxonomy.toml").read_text("utf-8")
-    assert read_taxonomy(written(tmp_path, text)) == TAXONOMY
+    assert parse(text) == TAXONOMY
 
 
-def test_a_small_file_reads_as_written(tmp_path):
-    taxonomy = read_taxonomy(written(tmp_path, VALID))
-    assert taxonomy.find("location", "urban: roof terrace") == Scene(
+def test_a_small_file_reads_as_written():
+    taxonomy = parse(VALID)
+    assert find(taxonomy, "location", "urban: roof terrace") == TaxonomyScene(
         theme="location",
         subtheme="urban",
         name="roof terrace",
@@ -227,7 +213,7 @@ def test_a_small_file_reads_as_written(tmp_path):
         light_finite=("low sun warms the bricks",),
         place="on",
     )
-    assert taxonomy.find("season", "winter: ice rink").place == "in"
+    assert find(taxonomy, "season", "winter: ice rink").place == "in"
 
 
 CLAUSE = "a gull {circles|circling} above"
@@ -236,9 +222,9 @@ CLAUSE = "a gull {circles|circling} above"
 @pytest.mark.parametrize(
     ("old", "new", "problem", "where"),
     [
-        ("[[time.night]]", "[[time.night]", "not TOML", "taxonomy.toml"),
-        ("[[time.night]]", "[[hour.night]]", "not the themes", "taxonomy.toml"),
-        ("[[season.winter]]", "[weather]\n[[season.winter]]", "not the themes", "taxonomy.toml"),
+        ("[[time.night]]", "[[time.night]", "not TOML", "here.toml"),
+        ("[[time.night]]", "[[hour.night]]", "not the themes", "here.toml"),
+        ("[[season.winter]]", "[weather]\n[[season.winter]]", "not the themes", "here.toml"),
         ("[[location.urban]]", "[location]\nurban = []\n[location.coast]", "no scenes", "location.urban"),
         ("[[location.urban]]", "[location.urban]", "no scenes", "location.urban"),
         ('[[style."science fiction"]]', '[[style."a: b"]]', "not plain words", "style.a: b"),
@@ -260,29 +246,24 @@ CLAUSE = "a gull {circles|circling} above"
         (
             "[[season.winter]]",
             VALID.split("[[season.winter]]")[0] + "[[season.winter]]",
-            "a keyword stands twice",
+            "a keyword occurs twice",
             "location",
         ),
     ],
 )
-def test_a_broken_file_is_refused_and_says_where(tmp_path, old, new, problem, where):
+def test_a_broken_file_is_refused_and_says_where(old, new, problem, where):
     assert old in VALID
-    path = written(tmp_path, VALID.replace(old, new, 1))
     with pytest.raises(ConfigError, match=problem) as caught:
-        read_taxonomy(path)
-    assert str(path) in caught.value.where
+        parse(VALID.replace(old, new, 1))
+    assert "here.toml" in caught.value.where
     assert where in caught.value.where
 
 
-def test_a_theme_without_subthemes_is_refused(tmp_path):
-    path = written(tmp_path, "season = {}\n" + VALID.replace("[[season.winter]]", "[[time.dusk]]"))
+def test_a_theme_without_subthemes_is_refused():
     with pytest.raises(ConfigError, match="no subthemes"):
-        read_taxonomy(path)
+        parse("season = {}\n" + VALID.replace("[[season.winter]]", "[[time.dusk]]"))
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="cannot read"):
-        read_taxonomy(tmp_path / "absent.toml")
-    (tmp_path / "latin.toml").write_bytes(b'name = "caf\xe9"')
+def test_a_file_that_is_not_utf_8_is_refused():
     with pytest.raises(ConfigError, match="not TOML"):
-        read_taxonomy(tmp_path / "latin.toml")
+        parse_taxonomy(b'name = "caf\xe9"', where="here.toml")

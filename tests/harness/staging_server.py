@@ -1,7 +1,4 @@
-"""A staging hub in a process of its own, for tests: `with staging(root) as hub`.
-
-Loaded by path (`tests/hub/conftest.py` cannot be imported from): see `tests/hub/staging/conftest.py`.
-"""
+"""A staging hub in a process of its own, for tests: `with staging(root) as hub`."""
 
 from __future__ import annotations
 
@@ -139,7 +136,7 @@ class Staging:
                 process.kill()
 
     def counters(self) -> dict[str, Any]:
-        """What the hub counted since it started or `reset_counters`: see `hub/staging/counters.py`."""
+        """What the hub counted since it started or `reset_counters`: see `hub/staging/faults.py`."""
         answer: dict[str, Any] = self._operate("GET", "counters")
         return answer
 

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from av.stream import Disposition
 
+from sparkle.media.container import open_video
+
 Frames = npt.NDArray[np.uint8]
 
 QUADRANTS = ((230, 40, 40), (40, 200, 60), (50, 60, 220), (235, 235, 60))
@@ -162,3 +164,10 @@ def write_bad_video(kind: str, folder: Path) -> Path:
         case _:
             raise KeyError(kind)
     return path
+
+
+def stored_form(path: Path) -> tuple[str, int]:
+    """Pixel format of the first frame, and the degrees by which it is turned for display."""
+    with open_video(path) as video:
+        frame = next(video.frames())
+        return frame.format.name, frame.rotation % 360

@@ -78,7 +78,7 @@ def test_a_rerun_downloads_nothing_again(hub: Any, home: Path) -> None:
 )
 def test_what_the_hub_does_not_have_is_said(hub: Any, home: Path, name: str, problem: str) -> None:
     done = sparkle_hub(hub.url, home, "diff", name, name)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert problem in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -86,14 +86,14 @@ def test_what_the_hub_does_not_have_is_said(hub: Any, home: Path, name: str, pro
 def test_a_repository_that_is_no_release_is_said(hub: Any, home: Path) -> None:
     (hub.root / "me" / "empty").mkdir(exist_ok=True)
     done = sparkle_hub(hub.url, home, "diff", "me/empty", "me/empty")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "not a release" in done.stderr
     assert "manifest.json" in done.stderr
 
 
 def test_a_hub_that_is_not_there_is_said(tmp_path: Path) -> None:
     done = sparkle_hub("http://127.0.0.1:9", tmp_path, "diff", "releases/next", "releases/next")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no such folder, and the Hub" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -41,11 +41,6 @@ def test_clips_longer_than_a_block_are_whole(tmp_path):
     assert [videos.index_of(frame) for frame in clip] == list(range(110))
 
 
-def test_limit_takes_the_first_frames(tmp_path):
-    path = videos.write_video(tmp_path / "clip.mp4", videos.levels(9))
-    assert np.array_equal(decode(path, limit=4), decode(path)[:4])
-
-
 def test_size_is_a_resize_by_area(tmp_path):
     rng = np.random.Generator(np.random.PCG64(0))
     encode(rng.integers(0, 255, (3, 48, 64, 3), np.uint8), tmp_path / "clip.mp4")

@@ -13,24 +13,24 @@ from sparkle.schemas.errors import MediaError
 
 def test_says_what_a_clip_is(tmp_path):
     path = videos.write_video(tmp_path / "clip.mp4", videos.quadrants(64, 48, 9))
-    assert probe(path) == VideoInfo(64, 48, 9, 16.0, "h264", "yuv420p", 0)
+    assert probe(path) == VideoInfo(64, 48, 9, 16.0)
 
 
 def test_a_turned_video_has_the_size_at_which_it_is_shown(tmp_path):
     frames = videos.quadrants(64, 48, 3)
     path = videos.write_video(tmp_path / "phone.mp4", frames, orientation=(-90, False, False))
     info = probe(path)
-    assert (info.width, info.height, info.rotation) == (48, 64, 270)
+    assert (info.width, info.height) == (48, 64)
     assert look(path) == Look(48, 64, 16)
 
 
-def test_says_what_other_codecs_are(tmp_path):
+def test_other_codecs_are_read(tmp_path):
     frames = videos.quadrants(64, 48, 6)
     path = videos.write_video(
         tmp_path / "clip.avi", frames, codec="mpeg4", rate=Fraction(30000, 1001), options={}
     )
     info = probe(path)
-    assert (info.codec, info.frames, round(info.fps, 2)) == ("mpeg4", 6, 29.97)
+    assert (info.frames, round(info.fps, 2)) == (6, 29.97)
 
 
 def test_sound_beside_a_video_is_left_alone(tmp_path):
@@ -94,7 +94,7 @@ def test_no_damage_raises_anything_else(tmp_path, suffix):
             data[place] = rng.integers(256)
         path.write_bytes(data)
         try:
-            outcomes.add(probe(path).codec)
+            outcomes.add(probe(path).fps)
         except MediaError as error:
             outcomes.add(type(error).__name__)
     assert "MediaError" in outcomes

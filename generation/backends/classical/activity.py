@@ -1,19 +1,16 @@
-"""How much every pixel of a fixed-camera clip changes, once changes of light are taken out.
+"""How much every pixel of a fixed-camera clip changes, and where background is covered and uncovered.
 
 - Each frame is fitted to the clip's median frame by one gain and one offset, robustly (the pixels that fit
   badly are left out and the fit is repeated): sources jump in tone over their first frames.
 - What is left is the temporal standard deviation: small on a background that stands still, large where a
   subject moves.
-
-Background that a moving subject covers and uncovers: what is there again, exactly as it was before.
-
 - A pixel that stands still, then shows something else, then shows its old value again has been passed by. Its
   value is background, if what passed is the whole subject: a shirt behind a waving hand comes back as well.
 - So this is only asked about a subject that roams: much of its box looks different in other frames. Then no
   part of it comes back to the same pixel with the same value, but by accident, in small pieces, or inside of
   it, where a plain surface shows again behind a pattern that moves with it: background reaches its outside.
 - Values are collected at some frames and must agree. A frame that shows them over a large piece shows the
-  background there; where it shows something else, something stands before it. The rest is not known.
+  background there; where it shows something else, something is before it. The rest is not known.
 """
 
 from __future__ import annotations
@@ -24,18 +21,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from sparkle.generation.backends.classical.filters import (
-    BoolImage,
-    Box,
-    FloatImage,
-    components,
-    erode,
-    gray_frames,
-    keep_components,
-    opened,
-)
+from sparkle.generation.backends.classical.filters import Box, components, gray_frames, keep_components
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import erode, opened
 
 SMOOTHING_SIGMA = 1.2
 """Gaussian before measuring, in working pixels: below it, compression noise."""
@@ -63,11 +52,11 @@ class Activity:
         std: float32 (h, w): temporal standard deviation over the whole clip, in gray levels.
     """
 
-    luma: npt.NDArray[np.float32]
-    median: FloatImage
-    std: FloatImage
+    luma: Floats
+    median: Floats
+    std: Floats
 
-    def std_between(self, first: int, last: int) -> FloatImage:
+    def std_between(self, first: int, last: int) -> Floats:
         """Standard deviation, float32 (h, w), over frames first..last, both included, as far as there are."""
         window = self.luma[max(0, first) : last + 1]
         return np.asarray(window.std(axis=0), np.float32)
@@ -78,7 +67,7 @@ class Activity:
         return weigh(self.luma)
 
 
-def measure_activity(frames: npt.NDArray[np.uint8]) -> Activity:
+def measure_activity(frames: Pixels) -> Activity:
     """Correct the light and measure how every pixel varies.
 
     Args:
@@ -96,7 +85,7 @@ def measure_activity(frames: npt.NDArray[np.uint8]) -> Activity:
     return Activity(luma=luma, median=median, std=np.asarray(luma.std(axis=0), np.float32))
 
 
-def _fit(values: FloatImage, target: FloatImage) -> tuple[np.float32, np.float32]:
+def _fit(values: Floats, target: Floats) -> tuple[np.float32, np.float32]:
     """Gain and offset that take most of `values` to `target`; the identity where nothing varies."""
     inliers = np.ones(values.shape, bool)
     gain, offset = 1.0, 0.0
@@ -113,8 +102,7 @@ def _fit(values: FloatImage, target: FloatImage) -> tuple[np.float32, np.float32
     return np.float32(gain), np.float32(offset)
 
 
-# --- background ------------------------------------------------------------------------------------
-
+# --- background that is covered and uncovered ------------------------------------------------------
 
 SAME_LEVELS = 2.0
 """Gray levels of corrected luma within which two frames show the same at a pixel. The noise of the shared
@@ -167,12 +155,12 @@ class Evidence(NamedTuple):
         covered: bool (T, h, w), something stands before the background.
     """
 
-    visible: npt.NDArray[np.bool_]
-    covered: npt.NDArray[np.bool_]
+    visible: Mask
+    covered: Mask
 
 
-def collect_background(luma: npt.NDArray[np.float32]) -> FloatImage:
-    """The values of background that is seen before and after something else.
+def collect_background(luma: Floats) -> Floats:
+    """Return the values of background that is seen before and after something else.
 
     Args:
         luma: float32 (T, h, w), corrected for changes of light, in gray levels.
@@ -197,7 +185,7 @@ def collect_background(luma: npt.NDArray[np.float32]) -> FloatImage:
     return values
 
 
-def _returns(pixels: FloatImage, t: int, value: FloatImage) -> npt.NDArray[np.bool_]:
+def _returns(pixels: Floats, t: int, value: Floats) -> Mask:
     """Which of (T, n) pixels stand still around frame t and have that value again behind something else."""
     around = np.abs(pixels[max(0, t - STILL_FRAMES) : t + STILL_FRAMES + 1] - value)
     away = np.abs(pixels[::COMPARED_STEP] - value)
@@ -210,8 +198,8 @@ def _returns(pixels: FloatImage, t: int, value: FloatImage) -> npt.NDArray[np.bo
     return np.asarray((around < SAME_LEVELS).all(axis=0) & (count >= RETURNS))
 
 
-def weigh(luma: npt.NDArray[np.float32]) -> Evidence:
-    """What every frame of a clip shows for certain, given a subject that roams.
+def weigh(luma: Floats) -> Evidence:
+    """Return what every frame of a clip shows for certain, given a subject that roams.
 
     Args:
         luma: float32 (T, h, w), corrected for changes of light, in gray levels.
@@ -227,8 +215,8 @@ def weigh(luma: npt.NDArray[np.float32]) -> Evidence:
     return Evidence(visible, covered)
 
 
-def _outside(luma: npt.NDArray[np.float32]) -> BoolImage:
-    """What never changes and reaches the frame's top or a side, bool (h, w).
+def _outside(luma: Floats) -> Mask:
+    """Return what never changes and reaches the frame's top or a side, bool (h, w).
 
     Not its bottom: there a subject that the frame cuts off may stand still.
     """
@@ -238,8 +226,8 @@ def _outside(luma: npt.NDArray[np.float32]) -> BoolImage:
     return _joined(unchanging, border)
 
 
-def _joined(mask: BoolImage, seeds: BoolImage) -> BoolImage:
-    """The components of a mask that hold a seed, bool (h, w)."""
+def _joined(mask: Mask, seeds: Mask) -> Mask:
+    """Return the components of a mask that hold a seed, bool (h, w)."""
     found = components(mask)
     keep = np.zeros(len(found.areas), bool)
     keep[found.labels[seeds]] = True
@@ -247,7 +235,7 @@ def _joined(mask: BoolImage, seeds: BoolImage) -> BoolImage:
     return np.asarray(keep[found.labels], bool)
 
 
-def roams(luma: npt.NDArray[np.float32], t: int, box: Box) -> bool:
+def roams(luma: Floats, t: int, box: Box) -> bool:
     """Whether the subject in a box of frame t moves about, so that its box looks different in other frames.
 
     Args:

@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.taxonomy import Scene, load_taxonomy
+from sparkle.generation.taxonomy import TaxonomyScene, load_taxonomy
+from sparkle.media import Pixels
 from sparkle.schemas.errors import ConfigError, MediaError
 
 _Option = TypeVar("_Option")
@@ -100,8 +101,8 @@ _HUES = (
 )
 
 
-def choose_scene(theme: str, *, seed: int) -> Scene:
-    """A scene of a theme: each subtheme equally likely, then each of its scenes.
+def choose_scene(theme: str, *, seed: int) -> TaxonomyScene:
+    """Return a scene of a theme: each subtheme equally likely, then each of its scenes.
 
     Args:
         theme: One of `TAXONOMY_THEMES`.
@@ -121,8 +122,8 @@ def choose_scene(theme: str, *, seed: int) -> Scene:
     return _draw(rng, [scene for scene in taxonomy.scenes(theme) if scene.subtheme == subtheme])
 
 
-def compose_prompt(scene: Scene, *, seed: int) -> str:
-    """An edit instruction for a scene, of 151 to 466 characters.
+def compose_prompt(scene: TaxonomyScene, *, seed: int) -> str:
+    """Return an edit instruction for a scene, of 151 to 466 characters.
 
     Args:
         scene: What the background becomes.
@@ -144,8 +145,8 @@ def compose_prompt(scene: Scene, *, seed: int) -> str:
     )
 
 
-def _compose(scene: Scene, rng: np.random.Generator) -> str:
-    """One draw of opening, telling and closing, of any length."""
+def _compose(scene: TaxonomyScene, rng: np.random.Generator) -> str:
+    """Return one draw of opening, telling and closing, of any length."""
     opening = _draw(rng, _OPENINGS).format(setting=scene.setting, place=scene.place)
     has_with = " with " in opening  # a telling that starts with another "with" would trip over it
     telling = _draw(rng, [form for form in _TELLINGS if not (has_with and form.startswith(", with"))])
@@ -153,8 +154,8 @@ def _compose(scene: Scene, rng: np.random.Generator) -> str:
     return f"{opening}{telling.format_map(_clause_lists(scene, rng))}{closing}."
 
 
-def _clause_lists(scene: Scene, rng: np.random.Generator) -> dict[str, str]:
-    """The slots of a telling, filled with one clause of light and one to three of motion."""
+def _clause_lists(scene: TaxonomyScene, rng: np.random.Generator) -> dict[str, str]:
+    """Return the slots of a telling, filled with one clause of light and one to three of motion."""
     light = int(rng.integers(len(scene.light)))
     count = 1 + int(rng.integers(min(_MOST_MOVES, len(scene.moves))))
     moves = [int(index) for index in rng.permutation(len(scene.moves))[:count]]
@@ -173,7 +174,7 @@ def _clause_lists(scene: Scene, rng: np.random.Generator) -> dict[str, str]:
 
 
 def _listed(clauses: Sequence[str]) -> str:
-    """Clauses as English lists them: `a`, `a and b`, `a, b, and c`."""
+    """Return clauses as English lists them: `a`, `a and b`, `a, b, and c`."""
     if len(clauses) < 3:
         return " and ".join(clauses)
     return f"{', '.join(clauses[:-1])}, and {clauses[-1]}"
@@ -183,8 +184,8 @@ def _draw(rng: np.random.Generator, options: Sequence[_Option]) -> _Option:
     return options[int(rng.integers(len(options)))]
 
 
-def describe_frame(frame: npt.NDArray[np.uint8]) -> str:
-    """One sentence of what the pixels of a frame show: brightness, contrast, colors, fine detail.
+def describe_frame(frame: Pixels) -> str:
+    """Return one sentence of what the pixels of a frame show: brightness, contrast, colors, fine detail.
 
     It names no content: nothing here has recognised any. Measured on the frame scaled to 320 pixels on
     its longer side, in CIELAB (L in [0, 100]).
@@ -214,12 +215,12 @@ def describe_frame(frame: npt.NDArray[np.uint8]) -> str:
 
 
 def _term(value: float, terms: Sequence[tuple[float, str]]) -> str:
-    """The word of the first bound that a value is below."""
+    """Return the word of the first bound that a value is below."""
     return next(word for bound, word in terms if value < bound)
 
 
 def _detail(lightness: npt.NDArray[np.float64]) -> float:
-    """Mean absolute difference of neighbouring pixels, in L."""
+    """Return the mean absolute difference of neighbouring pixels, in L."""
     steps = [np.abs(np.diff(lightness, axis=axis)) for axis in (0, 1)]
     return float(np.concatenate([step.ravel() for step in steps]).mean()) if lightness.size > 1 else 0.0
 
@@ -227,7 +228,7 @@ def _detail(lightness: npt.NDArray[np.float64]) -> float:
 def _colors(
     lightness: npt.NDArray[np.float64], chroma: npt.NDArray[np.float64], hue: npt.NDArray[np.float64]
 ) -> str:
-    """The one or two colors that cover most of a frame: "blacks and muted browns"."""
+    """Return the one or two colors that cover most of a frame: "blacks and muted browns"."""
     neutral = np.select([lightness < 15, lightness < 85], _NEUTRALS[:2], _NEUTRALS[2])
     bounds, bright_names, dark_names = zip(*_HUES, strict=True)
     sector = np.searchsorted(np.array(bounds), hue, side="right")
@@ -243,7 +244,7 @@ def _colors(
 
 
 def _slope(lightness: npt.NDArray[np.float64]) -> str:
-    """The side toward which a frame is clearly brighter, as the end of the sentence; often empty."""
+    """Return the side toward which a frame is clearly brighter, as the end of the sentence; often empty."""
     if min(lightness.shape) < 2:
         return ""
     top, bottom = (half.mean() for half in np.array_split(lightness, 2, axis=0))

@@ -1,9 +1,9 @@
 """Sets the subject into the new scene: fitting light, no rim of the old background, some of the new light.
 
 How it works
-- Harmony: the scene's light falls on the subject as one gain a channel in linear light, so that black stays
+- Harmony: the scene's light falls on the subject as one gain per channel in linear light, so that black stays
   black. It goes a share of the way to the scene's mean in Lab (after Reinhard et al., "Color Transfer
-  between Images", 2001), capped, and is fitted once a clip, so nothing flickers. It is a table of bytes.
+  between Images", 2001), capped, and is fitted once per clip, so nothing flickers. It is a table of bytes.
 - Decontamination: along the edge a source pixel is a mix of the subject and the old background. Both colours
   are known nearby (normalised blurs of the sure inside and the sure outside), so the mix is read off the line
   between them and its old-background part is replaced by the subject's colour.
@@ -11,8 +11,6 @@ How it works
 - Smooth quantities are computed at a quarter of the size, mixing concerns the pixels of the edge alone, and
   everything happens inside the subject's bounding box: the rest of the frame is the background untouched.
 - `alpha` is taken as it comes: `propagate.soft_alpha` has drawn it in already.
-
-The background that a subject is set before, frame by frame, as the guidance has it.
 """
 
 from __future__ import annotations
@@ -27,14 +25,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.generation.backend import Guidance
+from sparkle.media import Floats, Pixels
 from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.images import read_png
 from sparkle.schemas.errors import MediaError
 
-Image = npt.NDArray[np.uint8]
-FloatImage = npt.NDArray[np.float32]
 Triple = tuple[float, float, float]
-_Pixels = TypeVar("_Pixels", np.uint8, np.float32)
+_Level = TypeVar("_Level", np.uint8, np.float32)
 
 STATISTICS_SIZE = (160, 90)
 """Width and height in pixels that the background is measured at: its colours, not its detail."""
@@ -79,7 +76,7 @@ class Harmony:
     gains: Triple
 
     @cached_property
-    def table(self) -> Image:
+    def table(self) -> Pixels:
         """What a byte of each channel becomes, uint8 (1, 256, 3); black and, under more light, white stay."""
         linear = _to_linear(np.arange(256) / 255)[:, None]
         gains = np.array(self.gains)
@@ -87,7 +84,7 @@ class Harmony:
         return np.rint(255 * _to_gamma(lit)).astype(np.uint8)[None]
 
 
-def fit_harmony(foreground_pixels: Image, background_frame: Image) -> Harmony:
+def fit_harmony(foreground_pixels: Pixels, background_frame: Pixels) -> Harmony:
     """Fits the harmony of a clip.
 
     Args:
@@ -112,8 +109,8 @@ def fit_harmony(foreground_pixels: Image, background_frame: Image) -> Harmony:
     return Harmony((float(gains[0]), float(gains[1]), float(gains[2])))
 
 
-def composite_frame(source: Image, alpha: FloatImage, background: Image, harmony: Harmony) -> Image:
-    """One frame of the subject in its new scene.
+def composite_frame(source: Pixels, alpha: Floats, background: Pixels, harmony: Harmony) -> Pixels:
+    """Return one frame of the subject in its new scene.
 
     Args:
         source: uint8 RGB (H, W, 3).
@@ -148,8 +145,8 @@ def composite_frame(source: Image, alpha: FloatImage, background: Image, harmony
     return out
 
 
-def _window(alpha: FloatImage) -> tuple[slice, slice] | None:
-    """The box of a matte with room for its blurs, or None when it is empty."""
+def _window(alpha: Floats) -> tuple[slice, slice] | None:
+    """Return the box of a matte with room for its blurs, or None when it is empty."""
     left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
     if not width:
         return None
@@ -158,8 +155,8 @@ def _window(alpha: FloatImage) -> tuple[slice, slice] | None:
     return rows, slice(max(0, left - room), left + width + room)
 
 
-def _edge_colours(image: Image, alpha: FloatImage, scale: float) -> FloatImage:
-    """The subject's and the old background's colours along the edge, at the coarse size.
+def _edge_colours(image: Pixels, alpha: Floats, scale: float) -> Floats:
+    """Return the subject's and the old background's colours along the edge, at the coarse size.
 
     Args:
         image: uint8 RGB (h, w, 3).
@@ -183,7 +180,7 @@ def _edge_colours(image: Image, alpha: FloatImage, scale: float) -> FloatImage:
     return np.dstack([fore - back, back, nearness * np.minimum(fore_known, back_known)])
 
 
-def _decontaminate(subject: Image, alpha: FloatImage, edge: FloatImage) -> None:
+def _decontaminate(subject: Pixels, alpha: Floats, edge: Floats) -> None:
     """Takes the old background out of the edge, in place; `edge` is from `_edge_colours`.
 
     With F and B the colours inside and outside, a pixel I of the band holds `t = (I-B).(F-B) / |F-B|^2` of
@@ -204,8 +201,8 @@ def _decontaminate(subject: Image, alpha: FloatImage, edge: FloatImage) -> None:
     subject[rows, columns] = np.clip(np.rint(pixels + missing[:, None] * difference), 0, 255).astype(np.uint8)
 
 
-def _sampled(image: FloatImage, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> FloatImage:
-    """An image (h, w, c) between its pixels, at n points; float32 (n, c)."""
+def _sampled(image: Floats, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Floats:
+    """Return an image (h, w, c) between its pixels, at n points; float32 (n, c)."""
     height, width, channels = image.shape
     pixels = image.reshape(-1, channels)
     x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
@@ -219,14 +216,14 @@ def _sampled(image: FloatImage, x: npt.NDArray[np.float64], y: npt.NDArray[np.fl
     return np.asarray((1 - b) * above + b * below, np.float32)
 
 
-def _normalised_blur(image: FloatImage, weight: FloatImage, sigma: float) -> tuple[FloatImage, FloatImage]:
-    """The mean colour of the weighted pixels nearby, and 0 to 1 how far there are any."""
+def _normalised_blur(image: Floats, weight: Floats, sigma: float) -> tuple[Floats, Floats]:
+    """Return the mean colour of the weighted pixels nearby, and 0 to 1 how far there are any."""
     total = np.asarray(cv2.GaussianBlur(weight, (0, 0), sigma), np.float32)
     colour = np.asarray(cv2.GaussianBlur(image * weight[..., None], (0, 0), sigma), np.float32)
     return colour / (total + np.float32(1e-6))[..., None], np.minimum(total / np.float32(0.02), np.float32(1))
 
 
-def _wrapped_light(subject: Image, alpha: FloatImage, scene: Image, scale: float) -> Image:
+def _wrapped_light(subject: Pixels, alpha: Floats, scene: Pixels, scale: float) -> Pixels:
     """What the scene's blurred light adds to the subject's edge, at the coarse size; it only brightens."""
     light = cv2.GaussianBlur(scene.astype(np.float32), (0, 0), max(0.5, WRAP_BACKGROUND_SIGMA * scale))
     open_air = cv2.GaussianBlur(1 - alpha, (0, 0), max(0.5, WRAP_EDGE_SIGMA * scale))
@@ -234,12 +231,12 @@ def _wrapped_light(subject: Image, alpha: FloatImage, scene: Image, scale: float
     return np.asarray(cv2.convertScaleAbs(gain), np.uint8)
 
 
-def _reduced(image: npt.NDArray[_Pixels], factor: int) -> npt.NDArray[_Pixels]:
+def _reduced(image: npt.NDArray[_Level], factor: int) -> npt.NDArray[_Level]:
     size = max(1, image.shape[1] // factor), max(1, image.shape[0] // factor)
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), image.dtype)
 
 
-def _mean_lab(pixels: Image) -> npt.NDArray[np.float64]:
+def _mean_lab(pixels: Pixels) -> npt.NDArray[np.float64]:
     lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     return np.asarray(lab.reshape(-1, 3).mean(axis=0, dtype=np.float64))
 
@@ -257,11 +254,8 @@ def _to_gamma(linear: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-# --- the background --------------------------------------------------------------------------------
-
-
-def backdrops(guidance: Guidance) -> Iterator[npt.NDArray[np.uint8]]:
-    """The animated background; where the guidance is silent about it, the empty first frame held still.
+def backdrops(guidance: Guidance) -> Iterator[Pixels]:
+    """Yield the animated background; where the guidance is silent about it, the empty first frame held still.
 
     Yields:
         uint8 RGB (H, W, 3), as often as asked.

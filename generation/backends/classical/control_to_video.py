@@ -1,8 +1,8 @@
-"""Synthesises by compositing: the source's subject over the new background, harmonised once a clip.
+"""The classical `control_to_video`: the source's subject over the new background, harmonised once per clip.
 
 It takes the pictures themselves from its guidance, where a generating model takes the edges: the
 subject is the source's own, so its identity and motion are kept exactly. Where the guidance is silent about
-the background, the edited first frame's stands still.
+the background, the edited first frame's is held still.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sparkle.generation.backend import Guidance, Identity, Image, Masks
+from sparkle.generation.backend import Guidance, Identity
 from sparkle.generation.backends.classical.composite import Harmony, backdrops, composite_frame, fit_harmony
-from sparkle.generation.backends.classical.filters import BoolImage, map_in_threads, working_size
+from sparkle.generation.backends.classical.filters import map_in_threads, working_size
 from sparkle.generation.backends.classical.propagate import soft_alpha
+from sparkle.media import Mask, Pixels
 from sparkle.media.decode import decode
 from sparkle.media.frames import resize
 from sparkle.media.images import read_png
@@ -29,10 +30,7 @@ class Backend:
 
     identity: ClassVar[Identity] = Identity("sparkle/composite", "2", "composited, not generated")
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
-    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Image]:
+    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:
         """Yield the composited frames."""
         clip = decode(guidance.source)
         size = working_size(clip.shape[2], clip.shape[1])
@@ -41,12 +39,12 @@ class Backend:
         backgrounds = backdrops(guidance)
         parts = ((source, mask, next(backgrounds)) for source, mask in zip(clip, masks, strict=True))
 
-        def composite(part: tuple[Image, BoolImage, Image]) -> Image:
+        def composite(part: tuple[Pixels, Mask, Pixels]) -> Pixels:
             source, mask, background = part
             return composite_frame(source, soft_alpha(source, mask), background, harmony)
 
         yield from map_in_threads(composite, parts)
 
 
-def _fit(clip: Image, masks: Masks, guidance: Guidance) -> Harmony:
+def _fit(clip: Pixels, masks: Mask, guidance: Guidance) -> Harmony:
     return fit_harmony(clip[masks], read_png(guidance.empty_frame0))

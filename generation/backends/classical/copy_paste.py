@@ -11,8 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from sparkle.generation.backend import Guidance, Identity, Image
+from sparkle.generation.backend import Guidance, Identity
 from sparkle.generation.backends.classical.composite import backdrops
+from sparkle.media import Pixels
 from sparkle.media.decode import iter_frames
 from sparkle.media.mask import load_mask
 
@@ -23,10 +24,7 @@ class Backend:
 
     identity: ClassVar[Identity] = Identity("sparkle/copy-paste", "1", "an ablation: pasted, not blended")
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
-    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Image]:
+    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:
         """Yield the pasted frames."""
         backgrounds = backdrops(guidance)
         for source, mask in zip(iter_frames(guidance.source), load_mask(guidance.mask), strict=True):

@@ -1,19 +1,11 @@
-"""Small image filters that the classical perception shares: discs, components and the guided filter.
+"""What the classical perception shares: components, boxes, the guided filter, threads, the working size.
 
-- Masks are bool (h, w); OpenCV wants uint8, so the conversions live here and nowhere else.
-- Erosion takes everything beyond the frame as foreground: a subject that the frame cuts off keeps its
-  core at the border.
-
-Work on frames and passes in threads: OpenCV and NumPy let go of the interpreter while they compute.
-
-- As many threads as OpenCV may use (`cv2.setNumThreads`): all processors when one process works, one in each
-  of several workers.
-- Every item is computed on its own, and answers come in the items' order: nothing depends on the number of
-  threads.
-
-The working size of the classical backend: clips are seen at 320 x 180, boxes come and go in [0, 1000].
-
-Larger working sizes gain .003 to .006 IoU for 4 to 15 times the time (measured on 20 real clips).
+- Clips are seen at about 320 x 180. Larger working sizes gain .003 to .006 IoU for 4 to 15 times the time
+  (measured on 20 real clips). Boxes come and go in [0, 1000].
+- OpenCV and NumPy let go of the interpreter while they compute, so frames and passes are worked on in as many
+  threads as OpenCV may use (`cv2.setNumThreads`): all processors when one process works, one in each of
+  several workers. Every item is computed on its own, and answers come in the items' order: nothing depends on
+  the number of threads.
 """
 
 from __future__ import annotations
@@ -29,13 +21,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.decode import decode, iter_frames
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in working pixels; x1 and y1 are one past the last pixel."""
-
-BoolImage = npt.NDArray[np.bool_]
-FloatImage = npt.NDArray[np.float32]
 
 
 class Components(NamedTuple):
@@ -52,34 +42,8 @@ class Components(NamedTuple):
     boxes: list[Box]
 
 
-def _disc(radius: int) -> npt.NDArray[np.uint8]:
-    side = 2 * radius + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
-
-
-def dilate(mask: BoolImage, radius: int) -> BoolImage:
-    """The mask grown by a disc of `radius` pixels."""
-    return np.asarray(cv2.dilate(mask.view(np.uint8), _disc(radius)), np.uint8).astype(bool)
-
-
-def erode(mask: BoolImage, radius: int) -> BoolImage:
-    """The mask shrunk by a disc of `radius` pixels; outside the frame counts as foreground."""
-    shrunk = cv2.erode(mask.view(np.uint8), _disc(radius), borderType=cv2.BORDER_CONSTANT, borderValue=(1,))
-    return np.asarray(shrunk, np.uint8).astype(bool)
-
-
-def opened(mask: BoolImage, radius: int) -> BoolImage:
-    """The mask without what a disc of `radius` pixels does not fit into."""
-    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, _disc(radius))).astype(bool)
-
-
-def closed(mask: BoolImage, radius: int) -> BoolImage:
-    """The mask with gaps narrower than a disc of `radius` pixels filled."""
-    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, _disc(radius))).astype(bool)
-
-
-def components(mask: BoolImage, *, connectivity: int = 8) -> Components:
-    """The connected components of a mask, in raster order of their first pixel."""
+def components(mask: Mask, *, connectivity: int = 8) -> Components:
+    """Return the connected components of a mask, in raster order of their first pixel."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=connectivity)
     boxes = [
         (int(x), int(y), int(x + w), int(y + h)) for x, y, w, h in stats[:count, : cv2.CC_STAT_AREA].tolist()
@@ -87,16 +51,16 @@ def components(mask: BoolImage, *, connectivity: int = 8) -> Components:
     return Components(np.asarray(labels, np.int32), stats[:, cv2.CC_STAT_AREA].astype(np.int64), boxes)
 
 
-def keep_components(mask: BoolImage, minimum_area: float) -> BoolImage:
-    """The mask without components of fewer than `minimum_area` pixels."""
+def keep_components(mask: Mask, minimum_area: float) -> Mask:
+    """Return the mask without components of fewer than `minimum_area` pixels."""
     found = components(mask)
     keep = found.areas >= minimum_area
     keep[0] = False
     return np.asarray(keep[found.labels], bool)
 
 
-def bounding_box(mask: BoolImage, *, trim: float = 0.0) -> Box | None:
-    """The box around a mask, or None when it is empty.
+def bounding_box(mask: Mask, *, trim: float = 0.0) -> Box | None:
+    """Return the box around a mask, or None when it is empty.
 
     Args:
         mask: bool (h, w).
@@ -116,8 +80,8 @@ def bounding_box(mask: BoolImage, *, trim: float = 0.0) -> Box | None:
     return x0, y0, x1, y1
 
 
-def box_mask(shape: tuple[int, int], box: Box) -> BoolImage:
-    """A bool image (h, w) that is true inside the box."""
+def box_mask(shape: tuple[int, int], box: Box) -> Mask:
+    """Return a bool image (h, w) that is true inside the box."""
     x0, y0, x1, y1 = box
     mask = np.zeros(shape, bool)
     mask[y0:y1, x0:x1] = True
@@ -125,13 +89,13 @@ def box_mask(shape: tuple[int, int], box: Box) -> BoolImage:
 
 
 def grow_box(box: Box, shape: tuple[int, int], dx: int, dy: int) -> Box:
-    """The box grown by dx and dy pixels on each side, inside a frame of `shape` (h, w)."""
+    """Return the box grown by dx and dy pixels on each side, inside a frame of `shape` (h, w)."""
     x0, y0, x1, y1 = box
     return max(0, x0 - dx), max(0, y0 - dy), min(shape[1], x1 + dx), min(shape[0], y1 + dy)
 
 
 def box_iou(first: Box, second: Box) -> float:
-    """Intersection over union of two boxes, 0 to 1."""
+    """Return the intersection over union of two boxes, 0 to 1."""
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
     if width <= 0 or height <= 0:
@@ -156,12 +120,12 @@ class ColourGuide:
     """
 
     radius: int
-    planes: FloatImage
-    mean: FloatImage
-    inverse: FloatImage
+    planes: Floats
+    mean: Floats
+    inverse: Floats
 
     @classmethod
-    def of(cls, image: npt.NDArray[np.uint8], radius: int, eps: float) -> ColourGuide:
+    def of(cls, image: Pixels, radius: int, eps: float) -> ColourGuide:
         """Prepare a guide.
 
         Args:
@@ -173,7 +137,7 @@ class ColourGuide:
         planes = _unit_planes(image)
         mean = _plane_means(planes, radius)
 
-        def covariance(i: int, j: int) -> FloatImage:
+        def covariance(i: int, j: int) -> Floats:
             return np.asarray(box_mean(planes[i] * planes[j], radius) - mean[i] * mean[j], np.float32)
 
         rr, rg, rb = covariance(0, 0) + np.float32(eps), covariance(0, 1), covariance(0, 2)
@@ -193,13 +157,13 @@ class ColourGuide:
         return cls(radius, planes, mean, inverse)
 
     def within(self, box: Box) -> ColourGuide:
-        """The part of the guide in a box: views, no copies."""
+        """Return the part of the guide in a box: views, no copies."""
         x0, y0, x1, y1 = box
         here = np.s_[:, y0:y1, x0:x1]
         return ColourGuide(self.radius, self.planes[here], self.mean[here], self.inverse[here])
 
-    def coefficients(self, image: FloatImage) -> FloatImage:
-        """The averaged linear model of an image: three slopes and an offset, float32 (4, h, w).
+    def coefficients(self, image: Floats) -> Floats:
+        """Return the averaged linear model of an image: three slopes and an offset, float32 (4, h, w).
 
         `image` is float32 (h, w). The model is zero where the image is zero within twice the radius.
         """
@@ -213,48 +177,47 @@ class ColourGuide:
         model[3] = mean - (model[:3] * self.mean).sum(axis=0)
         return _plane_means(model, self.radius)
 
-    def filter(self, image: FloatImage) -> FloatImage:
-        """An image float32 (h, w) smoothed along the guide's edges, float32 (h, w)."""
+    def filter(self, image: Floats) -> Floats:
+        """Return an image float32 (h, w) smoothed along the guide's edges, float32 (h, w)."""
         model = self.coefficients(image)
         model[:3] *= self.planes
         return np.asarray(model.sum(axis=0))
 
 
-def _unit_planes(image: npt.NDArray[np.uint8]) -> FloatImage:
-    """The channels of an image uint8 (h, w, 3), float32 (3, h, w) from 0 to 1."""
+def _unit_planes(image: Pixels) -> Floats:
+    """Return the channels of an image uint8 (h, w, 3), float32 (3, h, w) from 0 to 1."""
     planes = np.empty((3, *image.shape[:2]), np.float32)
     for plane, channel in zip(planes, cv2.split(image), strict=True):
         np.multiply(channel, np.float32(1 / 255), out=plane)
     return planes
 
 
-def _plane_means(planes: FloatImage, radius: int) -> FloatImage:
-    """`box_mean` of each of (n, h, w) planes."""
+def _plane_means(planes: Floats, radius: int) -> Floats:
+    """Return `box_mean` of each of (n, h, w) planes."""
     means = np.empty_like(planes)
     for plane, mean in zip(planes, means, strict=True):
         mean[:] = box_mean(plane, radius)
     return means
 
 
-def box_mean(values: FloatImage, radius: int) -> FloatImage:
-    """Mean over the square window around every pixel; float32 (h, w) or (h, w, n), as `values`."""
+def box_mean(values: Floats, radius: int) -> Floats:
+    """Return the mean over the square window around every pixel; float32 (h, w) or (h, w, n), as `values`."""
     return np.asarray(cv2.boxFilter(values, -1, (2 * radius + 1, 2 * radius + 1)), np.float32)
 
 
-def gray_frames(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """RGB frames uint8 (T, h, w, 3) as luma uint8 (T, h, w)."""
+def gray_frames(frames: Pixels) -> Pixels:
+    """Return RGB frames uint8 (T, h, w, 3) as luma uint8 (T, h, w)."""
     return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames])
 
 
-# --- work on frames and passes in threads ----------------------------------------------------------
-
+# --- threads ---------------------------------------------------------------------------------------
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
 def map_in_threads(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
-    """Like `map`; reads few items ahead (as many as there are threads), so that memory stays bounded.
+    """Work like `map`; read few items ahead (as many as there are threads), so that memory stays bounded.
 
     Args:
         function: Must not change anything that another call reads.
@@ -278,27 +241,26 @@ def map_in_threads(function: Callable[[Item], Answer], items: Iterable[Item]) ->
                 future.cancel()
 
 
-# --- the working size of the classical backend -----------------------------------------------------
-
+# --- the working size ------------------------------------------------------------------------------
 
 WORKING_AREA = 320 * 180  # pixels
 _BOX_RANGE = 1000  # boxes of records are in thousandths of width and height
 
 
 def working_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) of about `WORKING_AREA` pixels, even, in the clip's aspect, never larger."""
+    """Return (width, height) of about `WORKING_AREA` pixels, even, in the clip's aspect, never larger."""
     scale = min(1.0, (WORKING_AREA / (width * height)) ** 0.5)
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
-def read_working(clip: Path) -> npt.NDArray[np.uint8]:
-    """A clip at its working size, uint8 (T, h, w, 3)."""
+def read_working(clip: Path) -> Pixels:
+    """Return a clip at its working size, uint8 (T, h, w, 3)."""
     height, width = next(iter_frames(clip)).shape[:2]
     return decode(clip, size=working_size(width, height))
 
 
 def to_record_box(box: Box, shape: tuple[int, int]) -> tuple[int, ...]:
-    """A box in pixels of (height, width) to [0, 1000]; at least one unit wide and high."""
+    """Return a box in pixels of (height, width) to [0, 1000]; at least one unit wide and high."""
     height, width = shape
     x0, y0, x1, y1 = box
     left, top = round(x0 / width * _BOX_RANGE), round(y0 / height * _BOX_RANGE)
@@ -308,7 +270,7 @@ def to_record_box(box: Box, shape: tuple[int, int]) -> tuple[int, ...]:
 
 
 def to_pixel_box(box: Sequence[int], shape: tuple[int, int]) -> Box:
-    """A box in [0, 1000] to pixels of (height, width); at least one pixel wide and high."""
+    """Return a box in [0, 1000] to pixels of (height, width); at least one pixel wide and high."""
     height, width = shape
     x0, y0 = int(box[0] / _BOX_RANGE * width), int(box[1] / _BOX_RANGE * height)
     x0, y0 = min(x0, width - 1), min(y0, height - 1)

@@ -1,13 +1,4 @@
-"""Camera motion by DIS optical flow and RANSAC, over near and far frames.
-
-Dense optical flow between two frames: OpenCV's DIS, made safe for small and thin frames.
-
-DIS (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016) builds a pyramid by the longer
-side, and OpenCV's does not check the shorter one. Measured on sides of 12 to 1280 pixels (OpenCV 5.0): with a
-side below 32 it crashes the process or returns NaN for many shapes, from 32 on for none. Such frames get a
-margin.
-
-Stage 1 without a model: how far the camera moves, from optical flow and a robust similarity transform.
+"""The classical `flow`: how far the camera moves, by DIS optical flow and RANSAC, without a model.
 
 - Frames are compared one apart (shake) and eight apart (slow pans and zooms, which one frame hides).
 - Between two frames, DIS optical flow is sampled on a grid where the image has texture, and RANSAC fits the
@@ -15,10 +6,15 @@ Stage 1 without a model: how far the camera moves, from optical flow and a robus
 - A pair's measure is how far that transform moves the frame's corners and centre, on average and per frame;
   the clip's measure is the median over its pairs, so that a cut or a flash does not decide.
 - The share of inliers is no measure of the camera: a lively subject lowers it under a fixed camera too.
+- DIS (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016) builds a pyramid by the
+  longer side, and OpenCV's does not check the shorter one. Measured on sides of 12 to 1280 pixels (OpenCV
+  5.0): with a side below 32 it crashes the process or returns NaN for many shapes, from 32 on for none. Such
+  frames get a margin.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,27 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.generation.backend import Identity
-from sparkle.generation.backends.classical.filters import FloatImage, read_working
+from sparkle.generation.backends.classical.filters import read_working
+from sparkle.media import Floats, Pixels
 from sparkle.schemas import records as r
-
-
-@dataclass
-class Backend:
-    """The classical `flow`."""
-
-    identity: ClassVar[Identity] = Identity("opencv/DIS+RANSAC", "1")
-
-    def setup(self) -> None:
-        """Nothing to load."""
-
-    def camera_motion(self, clip: Path) -> r.FlowRecord:
-        """Median corner displacement in px a frame at 720p; see `camera_motion`."""
-        motion = camera_motion(read_working(clip))
-        return r.FlowRecord(short=round(motion.short, 4), long=round(motion.long, 4))
-
-
-# --- dense optical flow between two frames ---------------------------------------------------------
-
 
 MINIMUM_SIDE = 32
 """Pixels of the shorter side from which DIS is safe."""
@@ -65,8 +43,8 @@ class DenseFlow:
     def __init__(self, preset: int) -> None:
         self._flow = cv2.DISOpticalFlow.create(preset)
 
-    def between(self, start: npt.NDArray[np.uint8], end: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Where every pixel of one frame went in the other.
+    def between(self, start: Pixels, end: Pixels) -> Floats:
+        """Return where every pixel of one frame went in the other.
 
         Args:
             start: uint8 gray (h, w).
@@ -81,9 +59,6 @@ class DenseFlow:
             start, end = (np.pad(frame, ((0, bottom), (0, right)), mode="edge") for frame in (start, end))
         no_guess = np.empty((0, 0), np.float32)
         return np.asarray(self._flow.calc(start, end, no_guess), np.float32)[:height, :width]
-
-
-# --- stage 1 without a model -----------------------------------------------------------------------
 
 
 WORKING_SHORT_SIDE = 180
@@ -115,40 +90,53 @@ RANSAC_CONFIDENCE = 0.999
 """Inlier distance in working pixels. Measured on 20 fixed clips and 320 synthetic movers: separates all."""
 
 
-@dataclass(frozen=True)
-class CameraMotion:
-    """Median displacement of the frame's corners by the camera, in pixels per frame at 720p.
+@dataclass
+class Backend:
+    """The classical `flow`."""
 
-    Attributes:
-        short: Between neighbouring frames: shake and fast moves.
-        long: Over eight frames: slow pans and zooms.
-    """
+    identity: ClassVar[Identity] = Identity("opencv/DIS+RANSAC", "1")
 
-    short: float
-    long: float
+    def camera_motion(self, clip: Path) -> r.FlowRecord:
+        """Return the clip's motion; see `camera_motion`."""
+        return camera_motion(read_working(clip))
 
 
-def camera_motion(frames: npt.NDArray[np.uint8]) -> CameraMotion:
+def camera_motion(frames: Pixels) -> r.FlowRecord:
     """Measure the camera's motion in a clip.
 
     Args:
         frames: uint8 RGB (T, h, w, 3) of any size; (T, 180, 320, 3) is used as it is.
 
     Returns:
-        Both measures, finite and >= 0. A clip of at most eight frames is measured with the largest gap it
-        has. Both are 0.0 when no pair has enough texture (black, plain or wholly over-exposed frames) or
-        there is one frame only: nothing is seen to move.
+        Both measures in pixels per frame at 720p, finite and >= 0. A clip of at most eight frames is measured
+        with the largest gap it has. Both are 0.0 when no pair has enough texture (black, plain or wholly
+        over-exposed frames) or there is one frame only: nothing is seen to move.
     """
     gray, unit = _working_gray(frames)
     largest = max(len(gray) - 1, 0)
-    return CameraMotion(
-        short=_median_displacement(gray, min(SHORT_GAP, largest)) * unit,
-        long=_median_displacement(gray, min(LONG_GAP, largest)) * unit,
-    )
+    short, long = (_displacement(gray, min(gap, largest)) * unit for gap in (SHORT_GAP, LONG_GAP))
+    return r.FlowRecord(short=round(short, 4), long=round(long, 4))
 
 
-def _working_gray(frames: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], float]:
-    """Gray frames at the working size, and how many 720p pixels one of theirs is."""
+def median_per_frame(displacements: Iterable[float | None], gap: int) -> float:
+    """Return the median of what is known of pairs `gap` frames apart, per frame; 0 where nothing is."""
+    known = [displacement / gap for displacement in displacements if displacement is not None]
+    return float(np.median(known)) if known else 0.0
+
+
+def flow_grid(height: int, width: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return rows and columns of the pixels at which a flow is sampled."""
+    rows, columns = np.mgrid[GRID_STEP // 2 : height : GRID_STEP, GRID_STEP // 2 : width : GRID_STEP]
+    return rows, columns
+
+
+def corners_and_centre(width: int, height: int) -> npt.NDArray[np.float64]:
+    """Return the points of a frame whose motion is measured, (5, 2) x and y."""
+    return np.array([[0, 0], [width, 0], [0, height], [width, height], [width / 2, height / 2]])
+
+
+def _working_gray(frames: Pixels) -> tuple[Pixels, float]:
+    """Return gray frames at the working size, and how many 720p pixels one of theirs is."""
     height, width = frames.shape[1:3]
     scale = min(WORKING_SHORT_SIDE / min(height, width), WORKING_LONG_SIDE / max(height, width))
     size = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -162,25 +150,17 @@ def _working_gray(frames: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8],
     return np.stack(gray), REPORTED_SHORT_SIDE / (min(height, width) * scale)
 
 
-def _median_displacement(gray: npt.NDArray[np.uint8], gap: int) -> float:
-    """Median over the pairs `gap` frames apart of the displacement per frame, in working pixels."""
-    if gap == 0:
-        return 0.0
+def _displacement(gray: Pixels, gap: int) -> float:
+    """Return the median over the pairs `gap` frames apart, per frame and in working pixels."""
     flow = DenseFlow(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    displacements = [
-        displacement / gap
-        for before, after in pairwise(range(0, len(gray), gap))
-        if (displacement := _pair_displacement(flow, gray[before], gray[after])) is not None
-    ]
-    return float(np.median(displacements)) if displacements else 0.0
+    pairs = pairwise(range(0, len(gray), gap)) if gap else ()
+    return median_per_frame((_pair_displacement(flow, gray[a], gray[b]) for a, b in pairs), gap)
 
 
-def _pair_displacement(
-    flow: DenseFlow, before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]
-) -> float | None:
-    """How far the camera moves the corners and the centre between two frames; None where it cannot tell."""
+def _pair_displacement(flow: DenseFlow, before: Pixels, after: Pixels) -> float | None:
+    """Return how far the camera moves corners and centre between two frames; None where it cannot tell."""
     height, width = before.shape
-    rows, columns = np.mgrid[GRID_STEP // 2 : height : GRID_STEP, GRID_STEP // 2 : width : GRID_STEP]
+    rows, columns = flow_grid(height, width)
     textured = _texture(before)[rows, columns] > TEXTURE_MINIMUM
     if np.count_nonzero(textured) < MINIMUM_SAMPLES:
         return None
@@ -198,13 +178,13 @@ def _pair_displacement(
     )
     if transform is None or not np.isfinite(transform).all():
         return None
-    points = np.array([[0, 0], [width, 0], [0, height], [width, height], [width / 2, height / 2]])
+    points = corners_and_centre(width, height)
     displaced = points @ transform[:, :2].T + transform[:, 2] - points
     return float(np.linalg.norm(displaced, axis=1).mean())
 
 
-def _texture(gray: npt.NDArray[np.uint8]) -> FloatImage:
-    """Mean squared gradient around every pixel, float32 (h, w)."""
+def _texture(gray: Pixels) -> Floats:
+    """Return the mean squared gradient around every pixel, float32 (h, w)."""
     dx = cv2.Sobel(gray, cv2.CV_32F, 1, 0)
     dy = cv2.Sobel(gray, cv2.CV_32F, 0, 1)
     return np.asarray(cv2.boxFilter(dx * dx + dy * dy, -1, (TEXTURE_WINDOW, TEXTURE_WINDOW)), np.float32)

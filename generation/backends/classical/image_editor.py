@@ -1,12 +1,10 @@
-"""Edits by drawing: the subject is cut out by its motion and set into a procedural scene.
+"""The classical `image_editor`: the subject is cut out by its motion and set into a procedural scene.
 
-`remove` draws the scene again where the boxes are, from the same prompt and seed: what a box misses of
-the subject stays in the picture, and the removal's score says so.
-
-The subject's mask on the first frame of a clip, before any grounding.
-
-Sources jump in tone over their first frames, so frame 0 alone is a poor anchor: the subject is also
-cut out a little later, followed back, and the majority of the three counts.
+- The subject's mask comes before any grounding. Sources jump in tone over their first frames, so frame 0
+  alone is a poor anchor: the subject is also cut out a little later, followed back, and the majority of the
+  three counts.
+- `remove` draws the scene again where the boxes are, from the same prompt and seed: what a box misses of
+  the subject stays in the picture, and the removal's score says so.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backend import Identity, Made
 from sparkle.generation.backends.classical.activity import measure_activity
@@ -28,9 +25,11 @@ from sparkle.generation.backends.classical.subjects import find_subjects
 from sparkle.generation.backends.classical.tracker import follow
 from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.bait import majority_vote
+from sparkle.media import Mask, Pixels
 from sparkle.media.images import read_png
 from sparkle.schemas import records as r
 
+_ANCHORS = (0, 8, 16)  # frames: the first second at 16 fps
 _BOX_MARGIN = 0.02  # of the frame's sides: soft edges and light wrap reach over a box
 
 
@@ -40,15 +39,12 @@ class Backend:
 
     identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "2", "drawn, not generated")
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
     def edit(self, image: Path, prompt: str, seed: int, *, clip: Path) -> Made:
         """Composite the subject over the scene's first frame."""
         source = read_png(image)
         height, width = source.shape[:2]
         scene = Scene.from_prompt(prompt, seed=seed, width=width, height=height)
-        alpha = first_frame_alpha(read_working(clip), source)
+        alpha = soft_alpha(source, first_frame_mask(read_working(clip)))
         background = scene.frame(0.0)
         subject = source[alpha > 0.5]
         if not len(subject):  # nothing to keep: the score and the grounding will say so
@@ -72,13 +68,7 @@ class Backend:
         return Made(removed, {"changed": round(changed, 4)})
 
 
-# --- the subject's mask on the first frame of a clip -----------------------------------------------
-
-
-_ANCHORS = (0, 8, 16)  # frames: the first second at 16 fps
-
-
-def first_frame_mask(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def first_frame_mask(frames: Pixels) -> Mask:
     """The moving subjects on frame 0, bool (h, w), from a whole clip uint8 (T, h, w, 3) at working size.
 
     All false where nothing stands out.
@@ -97,8 +87,3 @@ def first_frame_mask(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     if not passes:
         return np.zeros(frames.shape[1:3], bool)
     return np.asarray(refine(frames[:1], majority_vote(passes)[:1])[0])
-
-
-def first_frame_alpha(frames: npt.NDArray[np.uint8], full: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """The same as a matte, float32 (H, W) from 0 to 1, along the edges of the full-size frame 0."""
-    return soft_alpha(full, first_frame_mask(frames))

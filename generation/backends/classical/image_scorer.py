@@ -1,6 +1,4 @@
-"""EditScore's record from measured properties: an honest stand-in, on a scale of its own.
-
-A stand-in for EditScore that only measures: 0 to 10, the same record shapes, no model.
+"""The classical `image_scorer`, a stand-in for EditScore that only measures, on a scale of its own.
 
 How it works
 - A measure becomes a grade by a straight line between a worst and a best value, 0 and 10 outside. Most best
@@ -23,10 +21,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backend import Identity
-from sparkle.generation.backends.classical.filters import BoolImage, read_working, to_pixel_box
+from sparkle.generation.backends.classical.filters import read_working, to_pixel_box
 from sparkle.generation.backends.classical.image_editor import first_frame_mask
 from sparkle.generation.backends.classical.propagate import hard_mask
 from sparkle.generation.backends.classical.quality import (
@@ -37,74 +34,14 @@ from sparkle.generation.backends.classical.quality import (
     measure_removal,
     scene_motion,
 )
+from sparkle.media import Mask, Pixels
 from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import canonical_json
 from sparkle.schemas.errors import MediaError
-from sparkle.schemas.records import FrameScore, ImageScore
 
-
-@dataclass
-class Backend:
-    """The classical `image_scorer`."""
-
-    identity: ClassVar[Identity] = Identity(
-        "sparkle/classical-score", "2", "measured, not judged: on a scale of its own, not EditScore's"
-    )
-
-    def setup(self) -> None:
-        """Nothing to load."""
-
-    def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
-        """Score the first frame, with the subject found by its motion."""
-        image = read_png(source)
-        mask = hard_mask(image, first_frame_mask(read_working(clip)))
-        return score_edit(image, read_png(edited), mask, prompt)
-
-    def score_removal(
-        self, edited: Path, removed: Path, objects: Sequence[r.GroundedObject], prompt: str
-    ) -> r.ImageScore:
-        """Score the removal inside the objects' boxes and outside."""
-        image = read_png(edited)
-        height, width = image.shape[:2]
-        boxes = np.zeros((height, width), bool)
-        for item in objects:
-            x0, y0, x1, y1 = to_pixel_box(item.bbox_2d, (height, width))
-            boxes[y0:y1, x0:x1] = True
-        return score_removal(image, read_png(removed), boxes, prompt)
-
-    def score_frames(
-        self, source: Path, edited: Path, mask: Path, prompt: str, indices: Sequence[int]
-    ) -> tuple[r.FrameScore, ...]:
-        """Score some frames, each beside one that shows whether the scene behind it lives."""
-        masks = load_mask(mask)
-        if max(indices) >= len(masks):
-            raise MediaError("the clip has no such frame", got=max(indices), wanted=len(masks), where=mask)
-        later = {index: later_index(index, len(masks)) for index in indices}
-        sources, edits = _pick(source, indices), _pick(edited, (*indices, *later.values()))
-        return tuple(
-            score_frame(ScoredFrame(sources[t], edits[t], masks[t], edits[k], masks[k]), prompt)
-            for t, k in later.items()
-        )
-
-
-def _pick(clip: Path, indices: Sequence[int]) -> dict[int, npt.NDArray[np.uint8]]:
-    """The frames of these indices; raises MediaError where the clip ends before."""
-    frames = iter_frames(clip)
-    found = {}
-    for index in range(max(indices) + 1):
-        frame = next_frame(frames, clip)
-        if index in indices:
-            found[index] = frame
-    return found
-
-
-# --- a stand-in for EditScore ----------------------------------------------------------------------
-
-
-Image = npt.NDArray[np.uint8]
 Grades = dict[str, tuple[float, float, float]]
 """For each measure its worst value, its best value, and its weight among the others."""
 
@@ -156,14 +93,65 @@ FILLING: Grades = {"smooth": (-2.5, -0.4, 1), "rough": (2.5, 0.7, 1), "seam": (0
 """Clean removals -0.5 to 0.6 and 0.2 to 0.45; diffusion inpainting -2.8 to -1.3, for it is smooth."""
 
 
-def score_edit(source: Image, edited: Image, mask: BoolImage, prompt: str) -> ImageScore:
+@dataclass
+class Backend:
+    """The classical `image_scorer`."""
+
+    identity: ClassVar[Identity] = Identity(
+        "sparkle/classical-score", "2", "measured, not judged: on a scale of its own, not EditScore's"
+    )
+
+    def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
+        """Score the first frame, with the subject found by its motion."""
+        image = read_png(source)
+        mask = hard_mask(image, first_frame_mask(read_working(clip)))
+        return score_edit(image, read_png(edited), mask)
+
+    def score_removal(
+        self, edited: Path, removed: Path, objects: Sequence[r.GroundedObject], prompt: str
+    ) -> r.ImageScore:
+        """Score the removal inside the objects' boxes and outside."""
+        image = read_png(edited)
+        height, width = image.shape[:2]
+        boxes = np.zeros((height, width), bool)
+        for item in objects:
+            x0, y0, x1, y1 = to_pixel_box(item.bbox_2d, (height, width))
+            boxes[y0:y1, x0:x1] = True
+        return score_removal(image, read_png(removed), boxes)
+
+    def score_frames(
+        self, source: Path, edited: Path, mask: Path, prompt: str, indices: Sequence[int]
+    ) -> tuple[r.FrameScore, ...]:
+        """Score some frames, each beside one that shows whether the scene behind it lives."""
+        masks = load_mask(mask)
+        if max(indices) >= len(masks):
+            raise MediaError("the clip has no such frame", got=max(indices), wanted=len(masks), where=mask)
+        later = {index: later_index(index, len(masks)) for index in indices}
+        sources, edits = _pick(source, indices), _pick(edited, (*indices, *later.values()))
+        return tuple(
+            score_frame(ScoredFrame(sources[t], edits[t], masks[t], edits[k], masks[k]))
+            for t, k in later.items()
+        )
+
+
+def _pick(clip: Path, indices: Sequence[int]) -> dict[int, Pixels]:
+    """Return the frames of these indices; raises MediaError where the clip ends before."""
+    frames = iter_frames(clip)
+    found = {}
+    for index in range(max(indices) + 1):
+        frame = next_frame(frames, clip)
+        if index in indices:
+            found[index] = frame
+    return found
+
+
+def score_edit(source: Pixels, edited: Pixels, mask: Mask) -> r.ImageScore:
     """Scores the edit of a first frame.
 
     Args:
         source: uint8 RGB (H, W, 3).
         edited: uint8 RGB (H, W, 3).
         mask: bool (H, W), the subject.
-        prompt: The instruction; part of every scorer's signature, and not read here.
 
     Raises:
         MediaError: The three do not have one size.
@@ -178,14 +166,13 @@ def score_edit(source: Image, edited: Image, mask: BoolImage, prompt: str) -> Im
     )
 
 
-def score_removal(edited: Image, removed: Image, boxes_mask: BoolImage, prompt: str) -> ImageScore:
+def score_removal(edited: Pixels, removed: Pixels, boxes_mask: Mask) -> r.ImageScore:
     """Scores the removal of the subject from the edited frame.
 
     Args:
         edited: uint8 RGB (H, W, 3).
         removed: uint8 RGB (H, W, 3).
         boxes_mask: bool (H, W), inside the subject's boxes.
-        prompt: The instruction; part of every scorer's signature, and not read here.
 
     Raises:
         MediaError: The three do not have one size.
@@ -212,19 +199,15 @@ class ScoredFrame:
         later_mask: bool (H, W), the subject in it.
     """
 
-    source: Image
-    edited: Image
-    mask: BoolImage
-    later: Image
-    later_mask: BoolImage
+    source: Pixels
+    edited: Pixels
+    mask: Mask
+    later: Pixels
+    later_mask: Mask
 
 
-def score_frame(frame: ScoredFrame, prompt: str) -> FrameScore:
+def score_frame(frame: ScoredFrame) -> r.FrameScore:
     """Scores a frame of an edited video.
-
-    Args:
-        frame: The frame.
-        prompt: The instruction; part of every scorer's signature, and not read here.
 
     Raises:
         MediaError: Its parts do not have one size.
@@ -233,13 +216,13 @@ def score_frame(frame: ScoredFrame, prompt: str) -> FrameScore:
     return _frame_score(measures, scene_motion(frame.edited, frame.later, frame.mask, frame.later_mask))
 
 
-def _frame_score(measures: EditMeasures, motion: float) -> FrameScore:
+def _frame_score(measures: EditMeasures, motion: float) -> r.FrameScore:
     found = {**asdict(measures), "motion": motion}
     consistency = min(_grade_of(grades, found) for grades in (REPLACED, SUBJECT, CLEAN, MOTION))
     quality = _grade_of(QUALITY, found)
     raw_sc = {name: found[name] for name in ("replaced", "motion", *SUBJECT)}
     moves = f"; within a quarter of a second the scene changes by {motion:.2f} Lab units"
-    return FrameScore(
+    return r.FrameScore(
         SC_score=_rounded(consistency),
         PQ_score=_rounded(quality),
         O_score=_rounded(_overall(consistency, quality)),
@@ -252,8 +235,8 @@ def _frame_score(measures: EditMeasures, motion: float) -> FrameScore:
 
 def _image_score(
     *, following: float, consistency: float, quality: float, reasonings: tuple[str, str]
-) -> ImageScore:
-    return ImageScore(
+) -> r.ImageScore:
+    return r.ImageScore(
         prompt_following=_rounded(following),
         consistency=_rounded(consistency),
         perceptual_quality=_rounded(quality),
@@ -264,12 +247,12 @@ def _image_score(
 
 
 def _grade(value: float, worst: float, best: float) -> float:
-    """0 at `worst` and beyond, 10 at `best` and beyond, a straight line between."""
+    """Return 0 at `worst` and beyond, 10 at `best` and beyond, a straight line between."""
     return 10.0 * min(1.0, max(0.0, (value - worst) / (best - worst)))
 
 
 def _grade_of(grades: Grades, found: dict[str, float]) -> float:
-    """The weighted geometric mean of grades; a grade that stands alone is itself."""
+    """Return the weighted geometric mean of grades; a grade that stands alone is itself."""
     values = {name: _grade(found[name], worst, best) for name, (worst, best, _) in grades.items()}
     if len(values) == 1:
         return next(iter(values.values()))

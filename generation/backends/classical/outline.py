@@ -1,19 +1,15 @@
-"""The subject's outline in source and edited frame: does its edge stand where the source has it?
+"""What two frames are compared by: working size, Lab colours, local structure, and the subject's outline.
 
 How it works
+- Frames are reduced to about 640x360 pixels: 720p by two, which also averages most codec noise away. Lengths
+  here and in `quality` are in such working pixels.
+- Structure is the gradient of lightness. Two frames have the same structure where their gradients correlate
+  in a window: relit or re-synthesised things count as kept, moved, cut or missing ones do not.
 - Short profiles cross the outline at right angles. On the inner side and on the edge itself they must rise
   and fall in both frames in the same places: a shifted, cut or missing part does not.
 - Nothing is asked of the new background, but two things: it must not be as rough as the edge (or there is
   none to see), and it must not be the old one: a rim that still has the old colours and the old structure
   is a remnant, unless what it belongs to was kept as a whole.
-- Lengths are in working pixels.
-
-What two frames are compared by: working size, Lab colours, and local structure up to a factor.
-
-- Frames are reduced to about 640x360 pixels: 720p by two, which also averages most codec noise away. Lengths
-  in these modules are in such working pixels.
-- Structure is the gradient of lightness. Two frames have the same structure where their gradients correlate
-  in a window: relit or re-synthesised things count as kept, moved, cut or missing ones do not.
 """
 
 from __future__ import annotations
@@ -26,8 +22,132 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.backends.classical.filters import BoolImage, FloatImage, dilate, erode
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import dilate, erode
 from sparkle.schemas.errors import MediaError
+
+WORKING_PIXELS = 640 * 360
+"""Larger frames are reduced to this area."""
+
+SMOOTHING = 1.0
+"""Gaussian before colours and gradients are compared: re-synthesis moves fine detail by about a pixel."""
+
+STRUCTURE_FLOOR = 0.03
+"""Squared gradient (L a pixel) of codec noise after smoothing: what is weaker correlates with nothing."""
+
+FIT_ROUNDS = 3
+FIT_KEPT = 0.75
+FIT_PRIOR = 20.0
+FIT_GAIN_RANGE = (0.25, 2.0)
+FIT_STRIDE = 5
+"""Trimmed least squares over every fifth pixel. The prior, a variance in squared Lab, pulls the gain of flat
+colours to 1."""
+
+
+def require_one_size(*images: npt.NDArray[np.generic]) -> None:
+    """Raise MediaError unless frames (H, W, 3) and masks (H, W) have pixels and one size."""
+    if len({image.shape[:2] for image in images}) != 1 or not images[0].size:
+        got = ", ".join(str(image.shape) for image in images)
+        raise MediaError("frames and masks that are compared must have one size", got=got)
+
+
+def reduced(image: Pixels) -> Pixels:
+    """Return an RGB frame at working size, by pixel area; smaller ones stay as they are."""
+    size = _working_size(image.shape[0], image.shape[1])
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def reduced_mask(mask: Mask) -> Mask:
+    """Return a mask at working size: a pixel is set where at least half of its area was."""
+    size = _working_size(mask.shape[0], mask.shape[1])
+    return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5, bool)
+
+
+def _working_size(height: int, width: int) -> tuple[int, int]:
+    scale = min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def to_lab(image: Pixels) -> Floats:
+    """Return RGB uint8 (H, W, 3) as CIE Lab float32: L 0 to 100, a and b about -127 to 127."""
+    return np.asarray(
+        cv2.cvtColor(image.astype(np.float32) * np.float32(1 / 255), cv2.COLOR_RGB2LAB), np.float32
+    )
+
+
+def smooth(image: Floats, sigma: float = SMOOTHING) -> Floats:
+    """Return the Gaussian blur; sigma in pixels."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
+
+
+def windowed(image: Floats, radius: int) -> Floats:
+    """Return the local mean under a tent of two boxes of `radius`; never below 0 where `image` is not."""
+    side = (2 * radius + 1, 2 * radius + 1)
+    return np.asarray(cv2.blur(cv2.blur(image, side), side), np.float32)
+
+
+def weighted_mean(values: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) -> float:
+    """Return the mean of `values` under `weights`, 0 where there is no weight."""
+    total = float(weights.sum(dtype=np.float64))
+    return float((values * weights).sum(dtype=np.float64)) / total if total > 0 else 0.0
+
+
+def distance(first: Floats, second: Floats) -> Floats:
+    """Return the Euclidean distance of two Lab images, float32 (H, W)."""
+    difference = first - second
+    return np.asarray(np.sqrt(np.einsum("...c,...c->...", difference, difference)), np.float32)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two frames of one size, smoothed Lab float32 (h, w, 3)."""
+
+    before: Floats
+    after: Floats
+
+    @cached_property
+    def products(self) -> Floats:
+        """Float32 (h, w, 3): gradient of before times after, before squared, after squared."""
+        (x0, y0), (x1, y1) = (
+            tuple(cv2.Sobel(image[..., 0], cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
+            for image in (self.before, self.after)
+        )
+        return np.dstack((x0 * x1 + y0 * y1, x0 * x0 + y0 * y0, x1 * x1 + y1 * y1))
+
+    def correlation(self, where: Mask, radius: int) -> tuple[Floats, Floats]:
+        """Return the correlation of the structures, -1 to 1, and the strength of the first one's (L a pixel).
+
+        Each is float32 (h, w) and valid in `where`; windows of about `radius` take pixels of `where` only.
+        """
+        weight = where.astype(np.float32)
+        local = windowed(self.products * weight[..., None], radius)
+        local /= (windowed(weight, radius) + np.float32(1e-6))[..., None]
+        shared, first, second = local[..., 0], np.maximum(local[..., 1], 0), np.maximum(local[..., 2], 0)
+        floor = np.float32(STRUCTURE_FLOOR)
+        correlation = shared / np.sqrt((first + floor) * (second + floor))
+        return np.asarray(correlation, np.float32), np.asarray(np.sqrt(first), np.float32)
+
+    def recoloured(self, where: Mask) -> Floats:
+        """`before` as the edit shows what it keeps: a gain and an offset a channel, fitted on `where`.
+
+        The quarter that fits worst is left out each time: missing parts must not bend the fit.
+        """
+        if not where.any():
+            return self.before
+        first, second = (image[where][::FIT_STRIDE].astype(np.float64) for image in (self.before, self.after))
+        kept = np.ones(len(first), bool)
+        for _ in range(FIT_ROUNDS):
+            x, y = first[kept], second[kept]
+            mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
+            covariance, variance = ((x - mean_x) * (y - mean_y)).mean(axis=0), x.var(axis=0)
+            gain = np.clip((covariance + FIT_PRIOR) / (variance + FIT_PRIOR), *FIT_GAIN_RANGE)
+            error = np.abs((first - mean_x) * gain + mean_y - second).sum(axis=1)
+            kept = error <= np.quantile(error, FIT_KEPT)
+        offset = mean_y - mean_x * gain
+        return np.asarray(self.before * gain.astype(np.float32) + offset.astype(np.float32), np.float32)
+
+
+# --- the outline -----------------------------------------------------------------------------------
 
 REACH = 12
 """Half-length of a profile: 24 pixels at 720p."""
@@ -103,7 +223,7 @@ NO_OUTLINE = Outline(contour=0.0, gaps=1.0, edge=0.0, remnants=1.0)
 """Of a subject that has none: an empty mask, or one that fills the frame."""
 
 
-def measure_outline(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> Outline:
+def measure_outline(pair: Pair, mask: Mask, recoloured: Floats) -> Outline:
     """Measures the outline of one frame.
 
     Args:
@@ -134,7 +254,7 @@ def measure_outline(pair: Pair, mask: BoolImage, recoloured: FloatImage) -> Outl
     )
 
 
-def edge_prominence(image: FloatImage, mask: BoolImage) -> float:
+def edge_prominence(image: Floats, mask: Mask) -> float:
     """How far an edge along the mask's outline stands out from what is around it, 0 to 1; 0 without outline.
 
     Args:
@@ -160,12 +280,12 @@ class _Profiles(NamedTuple):
     shape: tuple[int, int]
     ys: npt.NDArray[np.intp]
     xs: npt.NDArray[np.intp]
-    normals: FloatImage
-    rows: FloatImage
-    columns: FloatImage
+    normals: Floats
+    rows: Floats
+    columns: Floats
 
     @classmethod
-    def across(cls, mask: BoolImage) -> _Profiles:
+    def across(cls, mask: Mask) -> _Profiles:
         rim = mask & ~erode(mask, 1)
         for side in (rim, rim.T):
             side[:BORDER] = False
@@ -183,13 +303,13 @@ class _Profiles(NamedTuple):
         )
         return cls((mask.shape[0], mask.shape[1]), ys, xs, normals, rows, columns)
 
-    def sampled(self, image: FloatImage) -> FloatImage:
-        """The image along the profiles, float32 (N, 2 * REACH + 1[, 3])."""
+    def sampled(self, image: Floats) -> Floats:
+        """Return the image along the profiles, float32 (N, 2 * REACH + 1[, 3])."""
         found = cv2.remap(image, self.columns, self.rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.float32)
 
-    def beyond(self, image: FloatImage) -> FloatImage:
-        """The image `FAR` out of the mask, float32 (N,)."""
+    def beyond(self, image: Floats) -> Floats:
+        """Return the image `FAR` out of the mask, float32 (N,)."""
         rows, columns = (
             (start + FAR * part).astype(np.float32)
             for start, part in zip((self.ys, self.xs), self.normals, strict=True)
@@ -197,34 +317,34 @@ class _Profiles(NamedTuple):
         found = cv2.remap(image, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(found, np.float32).reshape(-1)
 
-    def averaged(self, values: FloatImage) -> FloatImage:
-        """The mean of values (N,) over neighbouring profiles."""
+    def averaged(self, values: Floats) -> Floats:
+        """Return the mean of values (N,) over neighbouring profiles."""
         sums, counts = np.zeros(self.shape, np.float32), np.zeros(self.shape, np.float32)
         sums[self.ys, self.xs], counts[self.ys, self.xs] = values, 1
         near = windowed(sums, NEIGHBOURS) / (windowed(counts, NEIGHBOURS) + np.float32(1e-6))
         return np.asarray(near[self.ys, self.xs], np.float32)
 
 
-def _steps(profiles: FloatImage) -> FloatImage:
-    """Lab distance between neighbours along each profile, float32 (N, 2 * REACH)."""
+def _steps(profiles: Floats) -> Floats:
+    """Return the Lab distance between neighbours along each profile, float32 (N, 2 * REACH)."""
     return distance(profiles[:, 1:], profiles[:, :-1])
 
 
-def _prominence(steps: FloatImage) -> float:
+def _prominence(steps: Floats) -> float:
     on_edge = np.abs(STEP_AT) <= EDGE_REACH
     peak, around = steps[:, on_edge].max(axis=1), steps[:, ~on_edge].mean(axis=1)
     return float((peak / (peak + 2 * around + STEP_FLOOR)).mean(dtype=np.float64))
 
 
-def _agreement(first: FloatImage, second: FloatImage) -> FloatImage:
-    """Correlation of the steps along each profile, float32 (N,), -1 to 1."""
+def _agreement(first: Floats, second: Floats) -> Floats:
+    """Return the correlation of the steps along each profile, float32 (N,), -1 to 1."""
     first, second = (steps - steps.mean(axis=1, keepdims=True) for steps in (first, second))
     power = ((first**2).sum(axis=1) + STEP_FLOOR) * ((second**2).sum(axis=1) + STEP_FLOOR)
     return np.asarray((first * second).sum(axis=1) / np.sqrt(power), np.float32)
 
 
-def _remnant_evidence(pair: Pair, mask: BoolImage, away: FloatImage) -> FloatImage:
-    """How surely a pixel outside the mask still is the old background, float32 (h, w), 0 to 1.
+def _remnant_evidence(pair: Pair, mask: Mask, away: Floats) -> Floats:
+    """Return how surely a pixel outside the mask still is the old background, float32 (h, w), 0 to 1.
 
     `away` is the Lab distance from it.
     """
@@ -237,133 +357,5 @@ def _remnant_evidence(pair: Pair, mask: BoolImage, away: FloatImage) -> FloatIma
     return np.asarray(evidence, np.float32)
 
 
-def _ramp(values: FloatImage, low: float, high: float) -> FloatImage:
+def _ramp(values: Floats, low: float, high: float) -> Floats:
     return np.asarray(np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1), np.float32)
-
-
-# --- what two frames are compared by ---------------------------------------------------------------
-
-
-WORKING_PIXELS = 640 * 360
-"""Larger frames are reduced to this area."""
-
-SMOOTHING = 1.0
-"""Gaussian before colours and gradients are compared: re-synthesis moves fine detail by about a pixel."""
-
-STRUCTURE_FLOOR = 0.03
-"""Squared gradient (L a pixel) of codec noise after smoothing: what is weaker correlates with nothing."""
-
-FIT_ROUNDS = 3
-FIT_KEPT = 0.75
-FIT_PRIOR = 20.0
-FIT_GAIN_RANGE = (0.25, 2.0)
-FIT_STRIDE = 5
-"""Trimmed least squares over every fifth pixel. The prior, a variance in squared Lab, pulls the gain of flat
-colours to 1."""
-
-
-def require_one_size(*images: npt.NDArray[np.generic]) -> None:
-    """Frames (H, W, 3) and masks (H, W) of one sample must have one size.
-
-    Raises:
-        MediaError: They do not, or they have no pixels.
-    """
-    if len({image.shape[:2] for image in images}) != 1 or not images[0].size:
-        got = ", ".join(str(image.shape) for image in images)
-        raise MediaError("frames and masks that are compared must have one size", got=got)
-
-
-def reduced(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """An RGB frame at working size, by pixel area; smaller ones stay as they are."""
-    size = _working_size(image.shape[0], image.shape[1])
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def reduced_mask(mask: BoolImage) -> BoolImage:
-    """A mask at working size: a pixel is set where at least half of its area was."""
-    size = _working_size(mask.shape[0], mask.shape[1])
-    return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5, bool)
-
-
-def _working_size(height: int, width: int) -> tuple[int, int]:
-    scale = min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def to_lab(image: npt.NDArray[np.uint8]) -> FloatImage:
-    """RGB uint8 (H, W, 3) as CIE Lab float32: L 0 to 100, a and b about -127 to 127."""
-    return np.asarray(
-        cv2.cvtColor(image.astype(np.float32) * np.float32(1 / 255), cv2.COLOR_RGB2LAB), np.float32
-    )
-
-
-def smooth(image: FloatImage, sigma: float = SMOOTHING) -> FloatImage:
-    """Gaussian blur; sigma in pixels."""
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
-
-
-def windowed(image: FloatImage, radius: int) -> FloatImage:
-    """Local mean under a tent of two boxes of `radius`; never below 0 where `image` is not."""
-    side = (2 * radius + 1, 2 * radius + 1)
-    return np.asarray(cv2.blur(cv2.blur(image, side), side), np.float32)
-
-
-def weighted_mean(values: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) -> float:
-    """The mean of `values` under `weights`, 0 where there is no weight."""
-    total = float(weights.sum(dtype=np.float64))
-    return float((values * weights).sum(dtype=np.float64)) / total if total > 0 else 0.0
-
-
-def distance(first: FloatImage, second: FloatImage) -> FloatImage:
-    """Euclidean distance of two Lab images, float32 (H, W)."""
-    difference = first - second
-    return np.asarray(np.sqrt(np.einsum("...c,...c->...", difference, difference)), np.float32)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two frames of one size, smoothed Lab float32 (h, w, 3)."""
-
-    before: FloatImage
-    after: FloatImage
-
-    @cached_property
-    def products(self) -> FloatImage:
-        """Float32 (h, w, 3): gradient of before times after, before squared, after squared."""
-        (x0, y0), (x1, y1) = (
-            tuple(cv2.Sobel(image[..., 0], cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
-            for image in (self.before, self.after)
-        )
-        return np.dstack((x0 * x1 + y0 * y1, x0 * x0 + y0 * y0, x1 * x1 + y1 * y1))
-
-    def correlation(self, where: BoolImage, radius: int) -> tuple[FloatImage, FloatImage]:
-        """Correlation of the structures, -1 to 1, and the strength of the first one's (L a pixel).
-
-        Each is float32 (h, w) and valid in `where`; windows of about `radius` take pixels of `where` only.
-        """
-        weight = where.astype(np.float32)
-        local = windowed(self.products * weight[..., None], radius)
-        local /= (windowed(weight, radius) + np.float32(1e-6))[..., None]
-        shared, first, second = local[..., 0], np.maximum(local[..., 1], 0), np.maximum(local[..., 2], 0)
-        floor = np.float32(STRUCTURE_FLOOR)
-        correlation = shared / np.sqrt((first + floor) * (second + floor))
-        return np.asarray(correlation, np.float32), np.asarray(np.sqrt(first), np.float32)
-
-    def recoloured(self, where: BoolImage) -> FloatImage:
-        """`before` as the edit shows what it keeps: a gain and an offset a channel, fitted on `where`.
-
-        The quarter that fits worst is left out each time: missing parts must not bend the fit.
-        """
-        if not where.any():
-            return self.before
-        first, second = (image[where][::FIT_STRIDE].astype(np.float64) for image in (self.before, self.after))
-        kept = np.ones(len(first), bool)
-        for _ in range(FIT_ROUNDS):
-            x, y = first[kept], second[kept]
-            mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
-            covariance, variance = ((x - mean_x) * (y - mean_y)).mean(axis=0), x.var(axis=0)
-            gain = np.clip((covariance + FIT_PRIOR) / (variance + FIT_PRIOR), *FIT_GAIN_RANGE)
-            error = np.abs((first - mean_x) * gain + mean_y - second).sum(axis=1)
-            kept = error <= np.quantile(error, FIT_KEPT)
-        offset = mean_y - mean_x * gain
-        return np.asarray(self.before * gain.astype(np.float32) + offset.astype(np.float32), np.float32)

@@ -1,4 +1,4 @@
-"""Carries a silhouette from one frame to all others along optical flow.
+"""Carries a silhouette from one frame to all others along optical flow, and to the full frame.
 
 - What depends on the clip alone is computed once and shared by every pass: the flow between neighbouring
   frames in both directions, where it explains the picture, and every frame as a guide.
@@ -8,11 +8,9 @@
 - Of a subject that roams, it is known where the background is seen and where it is covered: covered pixels
   next to the mask are part of it, which brings back what the flow lost, and seen background is not.
 - A guided filter then snaps the mask to the frame's edges, and it is sharpened, so that it does not dissolve.
-
-Takes a silhouette from the working size to the full frame, along the full frame's edges.
-
-The fast guided filter (He and Sun, 2015): its linear model is fitted at the working size and applied, scaled
-up, to the full frame. It costs a resize instead of a filter at full size.
+- To the full frame it goes along that frame's edges, by the fast guided filter (He and Sun, 2015): its linear
+  model is fitted at the working size and applied, scaled up. It costs a resize instead of a filter at full
+  size.
 """
 
 from __future__ import annotations
@@ -26,17 +24,16 @@ import numpy.typing as npt
 
 from sparkle.generation.backends.classical.activity import Evidence
 from sparkle.generation.backends.classical.filters import (
-    BoolImage,
     ColourGuide,
-    FloatImage,
     bounding_box,
     box_mean,
-    dilate,
     gray_frames,
     grow_box,
     map_in_threads,
 )
 from sparkle.generation.backends.classical.flow import DenseFlow
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import dilate
 
 GUIDE_RADIUS = 4
 GUIDE_EPS = 4e-4
@@ -55,8 +52,6 @@ COVERED_REACH = 6
 SHARPENING = np.float32(2)
 """Gain around one half that a soft mask gets per step."""
 
-BoolClip = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True)
 class Pull:
@@ -67,8 +62,8 @@ class Pull:
         explained: bool (h, w), true where the flow leads to the same colour.
     """
 
-    flow: npt.NDArray[np.float32]
-    explained: BoolImage
+    flow: Floats
+    explained: Mask
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,7 @@ class Flows:
     guides: tuple[ColourGuide, ...]
 
 
-def compute_flows(frames: npt.NDArray[np.uint8]) -> Flows:
+def compute_flows(frames: Pixels) -> Flows:
     """Prepare a clip for `propagate`: DIS flow between neighbours, both ways, with the MEDIUM preset.
 
     FAST takes a fifth of the time and is as good on people who talk, but loses what travels.
@@ -101,7 +96,7 @@ def compute_flows(frames: npt.NDArray[np.uint8]) -> Flows:
         flow = DenseFlow(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).between(gray[t], gray[neighbour])
         return Pull(flow, _explained(frames[t], frames[neighbour], flow))
 
-    def guide(frame: npt.NDArray[np.uint8]) -> ColourGuide:
+    def guide(frame: Pixels) -> ColourGuide:
         return ColourGuide.of(frame, GUIDE_RADIUS, GUIDE_EPS)
 
     later = range(1, len(frames))
@@ -113,12 +108,12 @@ def compute_flows(frames: npt.NDArray[np.uint8]) -> Flows:
 
 
 def propagate(
-    frames: npt.NDArray[np.uint8],
+    frames: Pixels,
     flows: Flows,
     anchor: int,
-    mask: BoolImage,
+    mask: Mask,
     evidence: Evidence | None = None,
-) -> BoolClip:
+) -> Mask:
     """Carry the mask of frame `anchor` to the clip's both ends: one pass of the vote.
 
     Args:
@@ -144,7 +139,7 @@ def propagate(
     return tracked
 
 
-def refine(frames: npt.NDArray[np.uint8], masks: BoolClip) -> BoolClip:
+def refine(frames: Pixels, masks: Mask) -> Mask:
     """Snap the outlines of voted masks to the image: one more guided filter a frame.
 
     On the shared clips it gains as much as a GrabCut in a band around the outline loses (.001 IoU), in a
@@ -160,8 +155,8 @@ def refine(frames: npt.NDArray[np.uint8], masks: BoolClip) -> BoolClip:
     return np.stack([refine_frame(frame, mask) for frame, mask in zip(frames, masks, strict=True)])
 
 
-def refine_frame(frame: npt.NDArray[np.uint8], mask: BoolImage) -> BoolImage:
-    """One frame of `refine`: uint8 RGB (h, w, 3) and bool (h, w) to bool (h, w)."""
+def refine_frame(frame: Pixels, mask: Mask) -> Mask:
+    """Return one frame of `refine`: uint8 RGB (h, w, 3) and bool (h, w) to bool (h, w)."""
     refined = np.zeros_like(mask)
     box = bounding_box(mask)
     if box is None:
@@ -174,16 +169,12 @@ def refine_frame(frame: npt.NDArray[np.uint8], mask: BoolImage) -> BoolImage:
     return refined
 
 
-def _explained(
-    frame: npt.NDArray[np.uint8], neighbour: npt.NDArray[np.uint8], flow: npt.NDArray[np.float32]
-) -> BoolImage:
+def _explained(frame: Pixels, neighbour: Pixels, flow: Floats) -> Mask:
     difference = cv2.absdiff(_warped(neighbour, flow), frame)
     return np.asarray(difference.max(axis=2) < EXPLAINED_LEVELS)
 
 
-def _step(
-    soft: FloatImage, pull: Pull, guide: ColourGuide, known: tuple[BoolImage, BoolImage] | None
-) -> FloatImage:
+def _step(soft: Floats, pull: Pull, guide: ColourGuide, known: tuple[Mask, Mask] | None) -> Floats:
     """The neighbour's soft mask brought to this frame, float32 (h, w), 0 to 1; computed around it only.
 
     `known`: where this frame is seen to show the background, and something before it.
@@ -208,23 +199,22 @@ def _step(
     return moved
 
 
-def _filled(pulled: FloatImage, explained: BoolImage) -> FloatImage:
-    """A pulled mask whose unexplained pixels take the mean of the explained ones around them."""
+def _filled(pulled: Floats, explained: Mask) -> Floats:
+    """Return a pulled mask whose unexplained pixels take the mean of the explained ones around them."""
     weights = np.where(explained, np.float32(1), FILL_FLOOR)
     around = box_mean(pulled * weights, GUIDE_RADIUS) / box_mean(weights, GUIDE_RADIUS)
     return np.where(explained, pulled, around)
 
 
-def _warped(image: npt.NDArray[Any], flow: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-    """The neighbour's image where the flow says that each pixel went; of the image's dtype."""
+def _warped(image: npt.NDArray[Any], flow: Floats) -> npt.NDArray[Any]:
+    """Return the neighbour's image where the flow says that each pixel went; of the image's dtype."""
     height, width = flow.shape[:2]
     x = np.arange(width, dtype=np.float32) + flow[..., 0]
     y = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
     return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
-# --- takes a silhouette from the working size to the full frame ------------------------------------
-
+# --- the full frame --------------------------------------------------------------------------------
 
 MASK_SIGMA = 0.7
 """Gaussian that takes the staircase off the working-size mask, in its pixels."""
@@ -239,8 +229,8 @@ SOFT_CENTRE = np.float32(0.42)
 shows."""
 
 
-def soft_alpha(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> FloatImage:
-    """The matte for compositing.
+def soft_alpha(frame_full: Pixels, mask_small: Mask) -> Floats:
+    """Return the matte for compositing.
 
     Args:
         frame_full: uint8 RGB (H, W, 3).
@@ -253,12 +243,12 @@ def soft_alpha(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> Floa
     return np.asarray(np.clip((alpha - np.float32(0.5)) * SOFT_GAIN + SOFT_CENTRE, 0, 1))
 
 
-def hard_mask(frame_full: npt.NDArray[np.uint8], mask_small: BoolImage) -> BoolImage:
-    """The mask at full size, bool (H, W), from the same arguments."""
+def hard_mask(frame_full: Pixels, mask_small: Mask) -> Mask:
+    """Return the mask at full size, bool (H, W), from the same arguments."""
     return _upsampled(frame_full, mask_small) > 0.5
 
 
-def _upsampled(frame: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
+def _upsampled(frame: Pixels, mask: Mask) -> Floats:
     height, width = frame.shape[:2]
     small = np.asarray(cv2.resize(frame, mask.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
     model = _model(small, mask)
@@ -270,15 +260,13 @@ def _upsampled(frame: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
     return np.asarray(applied, np.float32)
 
 
-def _model(small: npt.NDArray[np.uint8], mask: BoolImage) -> FloatImage:
-    """The linear model of the smoothed mask, float32 (4, h, w); computed around it only."""
+def _model(small: Pixels, mask: Mask) -> Floats:
+    """Return the linear model of the smoothed mask, float32 (4, h, w); computed around it only."""
     model = np.zeros((4, *mask.shape), np.float32)
     smooth = np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), MASK_SIGMA), np.float32)
     box = bounding_box(smooth > 0)
     if box is not None:
-        margin = (
-            3 * ALPHA_GUIDE_RADIUS
-        )  # the guide's window and the filter's two: beyond it, the model is zero
+        margin = 3 * ALPHA_GUIDE_RADIUS  # the guide's window and the filter's two: beyond, the model is zero
         x0, y0, x1, y1 = grow_box(box, (mask.shape[0], mask.shape[1]), margin, margin)
         guide = ColourGuide.of(small[y0:y1, x0:x1], ALPHA_GUIDE_RADIUS, ALPHA_GUIDE_EPS)
         model[:, y0:y1, x0:x1] = guide.coefficients(smooth[y0:y1, x0:x1])

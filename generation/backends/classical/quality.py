@@ -1,16 +1,12 @@
-"""Measures an edited frame against its source: what was replaced, what was kept, and how well it was done.
+"""Measures an edited frame against its source, and the removal of a subject from a frame.
 
-- Inside the mask the subject's structure and colours must be the source's; along its outline the edge must
-  stand where the source has it; outside, nothing of the source may be left.
+- Of an edit: inside the mask the subject's structure and colours must be the source's; along its outline the
+  edge must be where the source has it; outside, nothing of the source may be left.
+- Of a removal: is the subject gone, is the rest untouched, does the filling fit? Only the subject's boxes are
+  known, not its silhouette. What did not change in the middle of a box counts as left over; towards the box's
+  sides it is more and more likely to be background, and counts less. The filling is what changed inside the
+  boxes. It should be about as detailed as what surrounds it, and no edge should run along its outline.
 - Every measure is a mean over an area, the outline or the frame; none looks at one pixel.
-- Lengths are in working pixels of `sparkle.generation.backends.classical.outline`.
-
-Measures the removal of a subject from a frame: is it gone, is the rest untouched, does the filling fit?
-
-- Only the subject's boxes are known, not its silhouette. What did not change in the middle of a box counts as
-  left over; towards the box's sides it is more and more likely to be background, and counts less.
-- The filling is what changed inside the boxes. It should be about as detailed as what surrounds it, and no
-  edge should run along its outline.
 - Lengths are in working pixels of `sparkle.generation.backends.classical.outline`.
 """
 
@@ -22,15 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.generation.backends.classical.filters import (
-    BoolImage,
-    FloatImage,
-    closed,
-    components,
-    dilate,
-    erode,
-    opened,
-)
+from sparkle.generation.backends.classical.filters import components
 from sparkle.generation.backends.classical.outline import (
     STRUCTURE_FLOOR,
     Pair,
@@ -45,8 +33,8 @@ from sparkle.generation.backends.classical.outline import (
     weighted_mean,
     windowed,
 )
-
-Image = npt.NDArray[np.uint8]
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import closed, dilate, erode, opened
 
 INNER_MARGIN, OUTER_MARGIN = 3, 4
 """Pixels on either side of the mask's edge that belong to both sides: the masks' own error."""
@@ -112,7 +100,7 @@ class EditMeasures:
     tonal_range: float
 
 
-def measure_edit(source: Image, edited: Image, mask: BoolImage) -> EditMeasures:
+def measure_edit(source: Pixels, edited: Pixels, mask: Mask) -> EditMeasures:
     """Measures one frame.
 
     Args:
@@ -138,10 +126,7 @@ def measure_edit(source: Image, edited: Image, mask: BoolImage) -> EditMeasures:
         replaced=_replaced(pair, background),
         identity=identity,
         lost=lost,
-        contour=outline.contour,
-        gaps=outline.gaps,
-        edge=outline.edge,
-        remnants=outline.remnants,
+        **outline._asdict(),
         drift=_drift(pair, core, background),
         sharpness=fine_contrast(fine_after, core) - fine_contrast(fine_before, core),
         scene_sharpness=fine_contrast(fine_after, background),
@@ -152,7 +137,7 @@ def measure_edit(source: Image, edited: Image, mask: BoolImage) -> EditMeasures:
 
 
 def later_index(index: int, frames: int) -> int:
-    """The frame that shows how the scene behind frame `index` moves: `MOTION_GAP` later, or before.
+    """Return the frame that shows how the scene behind frame `index` moves: `MOTION_GAP` later, or before.
 
     It lies in the clip however short that is, so that the same motion measures the same at any length.
     """
@@ -161,8 +146,8 @@ def later_index(index: int, frames: int) -> int:
     return index + gap if after >= gap else index - gap
 
 
-def scene_motion(frame: Image, later: Image, mask: BoolImage, later_mask: BoolImage) -> float:
-    """How much the scene behind the subject changes between two frames a quarter of a second apart.
+def scene_motion(frame: Pixels, later: Pixels, mask: Mask, later_mask: Mask) -> float:
+    """Return how much the scene behind the subject changes between two frames a quarter of a second apart.
 
     Unlike `sparkle.media.measures.background_motion` it sees colours, and what a gain and an offset a channel
     explain over the whole scene is a change of light, no motion.
@@ -188,8 +173,8 @@ def scene_motion(frame: Image, later: Image, mask: BoolImage, later_mask: BoolIm
     return _mean(_motion(first, second))
 
 
-def _motion(first: FloatImage, second: FloatImage) -> FloatImage:
-    """What the first frame's colours (N, 3), relit, do not explain of the second's, float32 (N,)."""
+def _motion(first: Floats, second: Floats) -> Floats:
+    """Return what the first frame's colours (N, 3), relit, do not explain of the second's, float32 (N,)."""
     means = [colours.mean(axis=0, dtype=np.float64) for colours in (first, second)]
     centred, other = (
         (colours - mean).astype(np.float32) for colours, mean in zip((first, second), means, strict=True)
@@ -199,8 +184,8 @@ def _motion(first: FloatImage, second: FloatImage) -> FloatImage:
     return np.asarray(np.where(change > MOTION_FLOOR, np.minimum(change, MOTION_CAP), 0), np.float32)
 
 
-def fine_contrast(lightness: FloatImage, where: BoolImage) -> float:
-    """Log of the ratio of contrast finer than a pixel's blur to contrast from there to three pixels'.
+def fine_contrast(lightness: Floats, where: Mask) -> float:
+    """Return the log ratio of contrast finer than a pixel's blur to contrast from there to three pixels'.
 
     It does not depend on the light, and falls by 0.3 to 1 for blurs that are seen; 0 where there is no place.
     """
@@ -211,7 +196,7 @@ def fine_contrast(lightness: FloatImage, where: BoolImage) -> float:
     return float(np.log(contrasts[0] / contrasts[1]))
 
 
-def noise_level(lightness: FloatImage) -> float:
+def noise_level(lightness: Floats) -> float:
     """Standard deviation of noise in L by Immerkaer's operator (1996); its median looks at the flat half."""
     operator = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     response = np.abs(cv2.filter2D(lightness, cv2.CV_32F, operator))
@@ -219,8 +204,8 @@ def noise_level(lightness: FloatImage) -> float:
     return float(np.median(response)) / (6 * 0.6745)
 
 
-def _kept_structure(pair: Pair, core: BoolImage) -> tuple[float, float]:
-    """Identity and loss of the subject's structure; 0 and 1 where there is no subject."""
+def _kept_structure(pair: Pair, core: Mask) -> tuple[float, float]:
+    """Return identity and loss of the subject's structure; 0 and 1 where there is no subject."""
     if not core.any():
         return 0.0, 1.0
     detail, strength = (values[core] for values in pair.correlation(core, DETAIL_WINDOW))
@@ -232,7 +217,7 @@ def _kept_structure(pair: Pair, core: BoolImage) -> tuple[float, float]:
     )
 
 
-def _replaced(pair: Pair, background: BoolImage) -> float:
+def _replaced(pair: Pair, background: Mask) -> float:
     """The share of the background that is new: another colour, and where there was structure, another one."""
     if not background.any():
         return 0.0
@@ -242,7 +227,7 @@ def _replaced(pair: Pair, background: BoolImage) -> float:
     return _mean((changed * (1 - kept))[background])
 
 
-def _drift(pair: Pair, core: BoolImage, background: BoolImage) -> float:
+def _drift(pair: Pair, core: Mask, background: Mask) -> float:
     """Half of what the subject's colours moved, and of their mean's way what is not towards the new scene."""
     if not core.any():
         return 0.0
@@ -255,7 +240,7 @@ def _drift(pair: Pair, core: BoolImage, background: BoolImage) -> float:
     return 0.5 * _mean(distance(before, after)) + float(np.linalg.norm(moved - towards))
 
 
-def _clipped_share(image: Image) -> float:
+def _clipped_share(image: Pixels) -> float:
     brightest = np.maximum(np.maximum(image[..., 0], image[..., 1]), image[..., 2])
     return float(((brightest <= CLIPPED[0]) | (brightest >= CLIPPED[1])).mean())
 
@@ -264,8 +249,7 @@ def _mean(values: npt.NDArray[np.floating]) -> float:
     return float(values.mean(dtype=np.float64)) if values.size else 0.0
 
 
-# --- measures the removal of a subject from a frame ------------------------------------------------
-
+# --- removals --------------------------------------------------------------------------------------
 
 BOX_MARGIN = 6
 """Around the boxes nothing is asked: shadows of the subject may go, too."""
@@ -303,7 +287,7 @@ class RemovalMeasures:
     seam: float
 
 
-def measure_removal(edited: Image, removed: Image, boxes: BoolImage) -> RemovalMeasures:
+def measure_removal(edited: Pixels, removed: Pixels, boxes: Mask) -> RemovalMeasures:
     """Measures a removal.
 
     Args:
@@ -335,7 +319,7 @@ def measure_removal(edited: Image, removed: Image, boxes: BoolImage) -> RemovalM
     )
 
 
-def _left_structure(pair: Pair) -> tuple[FloatImage, FloatImage]:
+def _left_structure(pair: Pair) -> tuple[Floats, Floats]:
     """How much of the first frame's structure the second has, the slope of a local fit, 0 to 1; its strength.
 
     Unlike a correlation this falls with the contrast of a ghost.
@@ -345,8 +329,8 @@ def _left_structure(pair: Pair) -> tuple[FloatImage, FloatImage]:
     return np.clip(local[..., 0] / (power + np.float32(STRUCTURE_FLOOR)), 0, 1), np.sqrt(power)
 
 
-def _centrality(boxes: BoolImage) -> FloatImage:
-    """1 in the middle of each box, falling to 0 at its sides; boxes that touch count as one."""
+def _centrality(boxes: Mask) -> Floats:
+    """Return 1 in the middle of each box, falling to 0 at its sides; boxes that touch count as one."""
     weights = np.zeros(boxes.shape, np.float32)
     for left, top, right, bottom in components(boxes).boxes[1:]:
         tents = [1 - np.abs(np.linspace(-1, 1, length + 2)[1:-1]) for length in (bottom - top, right - left)]
@@ -355,7 +339,7 @@ def _centrality(boxes: BoolImage) -> FloatImage:
     return weights * boxes
 
 
-def _detail(lightness: FloatImage, filling: BoolImage) -> float:
+def _detail(lightness: Floats, filling: Mask) -> float:
     around = dilate(filling, SURROUNDINGS) & ~filling
     if not filling.any() or not around.any():
         return 0.0

@@ -15,23 +15,19 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backends.classical.activity import Activity, roams
 from sparkle.generation.backends.classical.filters import (
-    BoolImage,
     Box,
     bounding_box,
     box_iou,
     box_mask,
-    closed,
     components,
-    dilate,
-    erode,
     grow_box,
     keep_components,
-    opened,
 )
+from sparkle.media import Mask, Pixels
+from sparkle.media.morphology import closed, dilate, erode, opened
 
 GRABCUT_ITERATIONS = 2
 """With the surroundings below, 2 measure as 4 do on the shared and the drawn clips, in half the time."""
@@ -84,9 +80,7 @@ FRAGMENT_LIMIT = 0.05
 """Share of the largest piece below which a piece of the silhouette is dropped."""
 
 
-def segment_in_box(
-    frame: npt.NDArray[np.uint8], box: Box, activity: Activity, t: int, *, trusted: bool
-) -> BoolImage:
+def segment_in_box(frame: Pixels, box: Box, activity: Activity, t: int, *, trusted: bool) -> Mask:
     """Cut the subject out of a box.
 
     Args:
@@ -121,7 +115,7 @@ def segment_in_box(
     return best
 
 
-def static_edges(activity: Activity) -> BoolImage:
+def static_edges(activity: Activity) -> Mask:
     """Edges of the median frame that stand still through the clip and away from all motion; bool (h, w)."""
     if np.percentile(activity.std, 99) < STATIC_LEAST_ACTIVITY:
         return np.zeros(activity.std.shape, bool)
@@ -136,16 +130,14 @@ def static_edges(activity: Activity) -> BoolImage:
     return keep_components(static & ~dilate(active, STATIC_DISTANCE), STATIC_MINIMUM_AREA)
 
 
-def _attempts(
-    frame: npt.NDArray[np.uint8], box: Box, static: BoolImage, hints: BoolImage
-) -> Iterator[BoolImage]:
+def _attempts(frame: Pixels, box: Box, static: Mask, hints: Mask) -> Iterator[Mask]:
     yield _cut(frame, box, static, hints, ring=0.0, hard=True)
     yield _cut(frame, box, static, hints, ring=0.0, hard=False)
     yield _cut(frame, box, np.zeros_like(static), hints, ring=0.0, hard=True)
 
 
-def _foreground_hints(activity: Activity, t: int, static: BoolImage, inside: BoolImage) -> BoolImage:
-    """Pixels in the box that change both before and after frame t; bool (h, w)."""
+def _foreground_hints(activity: Activity, t: int, static: Mask, inside: Mask) -> Mask:
+    """Return pixels in the box that change both before and after frame t; bool (h, w)."""
     last = len(activity.luma) - 1
     before = activity.std_between(t - HINT_WINDOW, t)
     after = activity.std_between(t, t + HINT_WINDOW)
@@ -160,9 +152,7 @@ def _foreground_hints(activity: Activity, t: int, static: BoolImage, inside: Boo
     return erode(moving, HINT_EROSION) & ~dilate(static, 2)
 
 
-def _cut(
-    frame: npt.NDArray[np.uint8], box: Box, static: BoolImage, hints: BoolImage, *, ring: float, hard: bool
-) -> BoolImage:
+def _cut(frame: Pixels, box: Box, static: Mask, hints: Mask, *, ring: float, hard: bool) -> Mask:
     """One GrabCut: certain background outside the box and its ring, and on static edges when `hard`."""
     shape = frame.shape[0], frame.shape[1]
     dx, dy = int((box[2] - box[0]) * ring), int((box[3] - box[1]) * ring)
@@ -176,7 +166,7 @@ def _cut(
     return _clean(grab_cut(frame, labels, GRABCUT_ITERATIONS))
 
 
-def grab_cut(frame: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], iterations: int) -> BoolImage:
+def grab_cut(frame: Pixels, labels: Pixels, iterations: int) -> Mask:
     """GrabCut (Rother et al., 2004) from a label image, the same bytes in every run.
 
     Args:
@@ -201,15 +191,15 @@ def grab_cut(frame: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], iterat
     return whole
 
 
-def _surroundings(labels: npt.NDArray[np.uint8]) -> Box:
-    """The box around everything that is not certain background, with some of that around it."""
+def _surroundings(labels: Pixels) -> Box:
+    """Return the box around everything that is not certain background, with some of that around it."""
     shape = labels.shape[0], labels.shape[1]
     x0, y0, x1, y1 = bounding_box(labels != cv2.GC_BGD) or (0, 0, shape[1], shape[0])
     dx, dy = (int(side * SURROUNDINGS_SHARE) + SURROUNDINGS_PIXELS for side in (x1 - x0, y1 - y0))
     return grow_box((x0, y0, x1, y1), shape, dx, dy)
 
 
-def _clean(mask: BoolImage) -> BoolImage:
+def _clean(mask: Mask) -> Mask:
     """Drop specks and fragments, fill small holes that do not touch the frame's top or sides."""
     mask = opened(mask, 1)
     found = components(mask)
@@ -219,7 +209,7 @@ def _clean(mask: BoolImage) -> BoolImage:
     return fill_holes(mask, HOLE_LIMIT)
 
 
-def fill_holes(mask: BoolImage, limit: float) -> BoolImage:
+def fill_holes(mask: Mask, limit: float) -> Mask:
     """Fill background pieces up to `limit` of the frame; pieces at the top or sides up to .3 % of it."""
     found = components(~mask, connectivity=4)
     width = mask.shape[1]

@@ -9,14 +9,11 @@
 - A subject that travels uncovers the background in most frames, so the median frame is that background: it is
   boxed where a frame differs from it.
 - Where nothing of a subject is seen to move, it may be resting or gone: it has no box there.
-- The label names the colours of the silhouette where most of the subject is seen to move.
+- The label names the colours of the silhouette where most of the subject is seen to move, as a person would
+  call them ("dark blue and white"). Colours are judged in CIELAB: without enough chroma a pixel is black,
+  gray or white by its lightness; else its hue angle decides, and whether it is dark.
 - Nothing depends on which anchors are asked for: two calls agree on the subjects, their order and labels, and
   on the box of every frame that both ask for.
-
-Names for the colours of a group of pixels, as a person would call them: "dark blue", "white".
-
-Colours are judged in CIELAB: without enough chroma a pixel is black, gray or white by its lightness; else
-its hue angle decides, and whether it is dark.
 """
 
 from __future__ import annotations
@@ -26,22 +23,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backends.classical.activity import Activity
-from sparkle.generation.backends.classical.filters import (
-    BoolImage,
-    Box,
-    FloatImage,
-    bounding_box,
-    box_mask,
-    closed,
-    components,
-    dilate,
-    grow_box,
-    opened,
-)
+from sparkle.generation.backends.classical.filters import Box, bounding_box, box_mask, components, grow_box
 from sparkle.generation.backends.classical.segment import segment_in_box
+from sparkle.media import Floats, Mask, Pixels
+from sparkle.media.morphology import closed, dilate, opened
 
 CORE_SHARE = 0.12
 LOCAL_SHARE = 0.10
@@ -106,9 +93,7 @@ class Subject:
     label: str
 
 
-def find_subjects(
-    activity: Activity, frames: npt.NDArray[np.uint8], anchors: Sequence[int]
-) -> tuple[Subject, ...]:
+def find_subjects(activity: Activity, frames: Pixels, anchors: Sequence[int]) -> tuple[Subject, ...]:
     """Box the moving subjects on every anchor frame.
 
     Args:
@@ -132,8 +117,8 @@ def find_subjects(
     return _with_unique_labels(subjects)
 
 
-def _territories(std: FloatImage) -> list[BoolImage]:
-    """The region of every subject over the whole clip, each bool (h, w), from left to right."""
+def _territories(std: Floats) -> list[Mask]:
+    """Return the region of every subject over the whole clip, each bool (h, w), from left to right."""
     if float(np.percentile(std, 99)) < STANDS_OUT * float(np.median(std)):
         return []
     core = _substantial(_moving(std, CORE_SHARE), std)
@@ -145,8 +130,8 @@ def _territories(std: FloatImage) -> list[BoolImage]:
     return [np.isin(found.labels, [index + 1 for index in group]) for group in groups]
 
 
-def _moving(std: FloatImage, share: float) -> BoolImage:
-    """Where the deviation is above its threshold, without specks and with gaps closed."""
+def _moving(std: Floats, share: float) -> Mask:
+    """Return where the deviation is above its threshold, without specks and with gaps closed."""
     mask = std > _threshold(std, share)
     mask = np.asarray(
         cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
@@ -154,13 +139,13 @@ def _moving(std: FloatImage, share: float) -> BoolImage:
     return closed(mask, CLOSING)
 
 
-def _threshold(std: FloatImage, share: float) -> float:
+def _threshold(std: Floats, share: float) -> float:
     noise = NOISE_FACTOR * float(np.median(std))
     return max(noise, share * float(np.percentile(std, 99)), NOISE_FLOOR)
 
 
-def _substantial(mask: BoolImage, std: FloatImage) -> BoolImage:
-    """The pieces of a mask that move most."""
+def _substantial(mask: Mask, std: Floats) -> Mask:
+    """Return the pieces of a mask that move most."""
     found = components(mask)
     mass = np.bincount(found.labels.ravel(), weights=std.ravel(), minlength=len(found.areas))
     mass[0] = 0
@@ -169,8 +154,8 @@ def _substantial(mask: BoolImage, std: FloatImage) -> BoolImage:
     return np.asarray(keep[found.labels], bool)
 
 
-def _grown(core: BoolImage, std: FloatImage) -> BoolImage:
-    """The core and what is connected to it, moves at least a little and is not thin."""
+def _grown(core: Mask, std: Floats) -> Mask:
+    """Return the core and what is connected to it, moves at least a little and is not thin."""
     calm = opened(closed(std > _threshold(std, GROWN_SHARE), GROWN_CLOSING), GROWN_OPENING) | core
     found = components(calm)
     keep = np.zeros(len(found.areas), bool)
@@ -179,7 +164,7 @@ def _grown(core: BoolImage, std: FloatImage) -> BoolImage:
 
 
 def _stacked(boxes: Sequence[Box]) -> list[list[int]]:
-    """Indices of boxes grouped by shared columns, from left to right."""
+    """Return indices of boxes grouped by shared columns, from left to right."""
     groups: list[tuple[int, int, list[int]]] = []
     for index in sorted(range(len(boxes)), key=lambda index: boxes[index]):
         x0, _, x1, _ = boxes[index]
@@ -195,8 +180,8 @@ def _stacked(boxes: Sequence[Box]) -> list[list[int]]:
     return [members for _, _, members in sorted(groups)]
 
 
-def _locate(activity: Activity, territory: BoolImage, times: Sequence[int]) -> dict[int, Box | None]:
-    """The box of one subject on each of some frames."""
+def _locate(activity: Activity, territory: Mask, times: Sequence[int]) -> dict[int, Box | None]:
+    """Return the box of one subject on each of some frames."""
     whole = _area(_box(territory))
     differing = {t: _box_of_difference(activity, t, territory) for t in times}
     survey = range(0, len(activity.luma), SURVEY_STEP)
@@ -208,21 +193,21 @@ def _locate(activity: Activity, territory: BoolImage, times: Sequence[int]) -> d
     }
 
 
-def _box_of_motion(activity: Activity, t: int, territory: BoolImage) -> Box | None:
-    """The box of what moves around frame t in a subject's territory."""
+def _box_of_motion(activity: Activity, t: int, territory: Mask) -> Box | None:
+    """Return the box of what moves around frame t in a subject's territory."""
     return _box_within(activity.std_between(t - WINDOW, t + WINDOW), territory)
 
 
-def _box_of_difference(activity: Activity, t: int, territory: BoolImage) -> Box | None:
-    """The box of what sets frame t apart from the median frame in a subject's territory."""
+def _box_of_difference(activity: Activity, t: int, territory: Mask) -> Box | None:
+    """Return the box of what sets frame t apart from the median frame in a subject's territory."""
     return _box_within(np.abs(activity.luma[t] - activity.median), territory)
 
 
-def _box_within(change: FloatImage, territory: BoolImage) -> Box | None:
+def _box_within(change: Floats, territory: Mask) -> Box | None:
     return _box(_substantial(_moving(change, LOCAL_SHARE) & dilate(territory, TERRITORY), change))
 
 
-def _box(region: BoolImage) -> Box | None:
+def _box(region: Mask) -> Box | None:
     box = bounding_box(region, trim=BOX_TRIM)
     return box and grow_box(box, (region.shape[0], region.shape[1]), MARGIN, MARGIN)
 
@@ -231,7 +216,7 @@ def _area(box: Box | None) -> int:
     return (box[2] - box[0]) * (box[3] - box[1]) if box else 0
 
 
-def _describe(frames: npt.NDArray[np.uint8], activity: Activity, t: int, box: Box) -> str:
+def _describe(frames: Pixels, activity: Activity, t: int, box: Box) -> str:
     mask = segment_in_box(frames[t], box, activity, t, trusted=False)
     if not mask.any():
         mask = box_mask(mask.shape, box)
@@ -250,8 +235,7 @@ def _with_unique_labels(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
     return tuple(unique)
 
 
-# --- names for the colours of a group of pixels ----------------------------------------------------
-
+# --- names of colours ------------------------------------------------------------------------------
 
 NEUTRAL_CHROMA = 12.0
 """CIELAB chroma below which a pixel has no hue that a person would name."""
@@ -280,8 +264,8 @@ NAMED_SHARE = 0.2
 """Share of the pixels for which a second colour is named."""
 
 
-def name_colours(pixels: npt.NDArray[np.uint8]) -> str:
-    """The one or two colours that cover most of the pixels, such as "dark blue and white".
+def name_colours(pixels: Pixels) -> str:
+    """Return the one or two colours that cover most of the pixels, such as "dark blue and white".
 
     Args:
         pixels: uint8 RGB (N, 3), N >= 1.

@@ -1,7 +1,4 @@
-"""Tracks by cutting out and following: GrabCut on each anchor, then optical flow both ways.
-
-One pass of the vote: cut a subject out on an anchor frame, and carry it to all others.
-"""
+"""The classical `tracker`: GrabCut on each anchor, then optical flow both ways."""
 
 from __future__ import annotations
 
@@ -12,13 +9,11 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from sparkle.generation.backend import Anchors, Identity, Image, Masks
+from sparkle.generation.backend import Anchors, Identity
 from sparkle.generation.backends.classical.activity import Activity, measure_activity, roams
 from sparkle.generation.backends.classical.filters import Box, map_in_threads, read_working, to_pixel_box
 from sparkle.generation.backends.classical.propagate import (
-    BoolClip,
     Flows,
     compute_flows,
     hard_mask,
@@ -26,6 +21,7 @@ from sparkle.generation.backends.classical.propagate import (
     refine_frame,
 )
 from sparkle.generation.backends.classical.segment import segment_in_box
+from sparkle.media import Mask, Pixels
 from sparkle.media.decode import iter_frames
 from sparkle.schemas import records as r
 
@@ -42,27 +38,24 @@ class Backend:
 
     identity: ClassVar[Identity] = Identity("opencv/GrabCut+DIS", "2")
 
-    def setup(self) -> None:
-        """Nothing to load."""
-
-    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Masks]:
-        """Yield one pass an anchor at working size, empty where its boxes hold nothing."""
+    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Mask]:
+        """Yield one pass per anchor at working size, empty where its boxes hold nothing."""
         frames = read_working(clip)
         shape = (frames.shape[1], frames.shape[2])
         activity = measure_activity(frames)
         flows = compute_flows(frames)
 
-        def one(anchor: tuple[int, Sequence[r.GroundedObject]]) -> Masks:
+        def one(anchor: tuple[int, Sequence[r.GroundedObject]]) -> Mask:
             t, objects = anchor
             boxes = [to_pixel_box(item.bbox_2d, shape) for item in objects]
             return follow(frames, activity, flows, t, boxes, trusted=self.trusted_boxes)
 
         yield from map_in_threads(one, anchors)
 
-    def finish(self, clip: Path, voted: Masks) -> Masks:
+    def finish(self, clip: Path, voted: Mask) -> Mask:
         """Refine the voted masks and bring them to the clip's size along its edges."""
 
-        def one(pair: tuple[Image, Masks]) -> Masks:
+        def one(pair: tuple[Pixels, Mask]) -> Mask:
             full, mask = pair
             small = cv2.resize(full, mask.shape[::-1], interpolation=cv2.INTER_AREA)
             return hard_mask(full, refine_frame(np.asarray(small, np.uint8), mask))
@@ -70,19 +63,16 @@ class Backend:
         return np.stack(list(map_in_threads(one, zip(iter_frames(clip), voted, strict=True))))
 
 
-# --- one pass of the vote --------------------------------------------------------------------------
-
-
 def follow(
-    frames: npt.NDArray[np.uint8],
+    frames: Pixels,
     activity: Activity,
     flows: Flows,
     anchor: int,
     boxes: Sequence[Box],
     *,
     trusted: bool,
-) -> BoolClip:
-    """Follow what is in some boxes of a frame through a clip.
+) -> Mask:
+    """Cut out what is in some boxes of a frame and follow it through a clip: one pass of the vote.
 
     Args:
         frames: uint8 RGB (T, h, w, 3) at the working size: a clip, or its beginning.

@@ -1,12 +1,9 @@
-"""What a VLM is asked, answered by measuring: cuts, colours, motion, and a grammar over the taxonomy.
+"""The classical `vlm`: what a VLM is asked, answered by measuring, and by a grammar over the taxonomy.
 
-It says only what it measured: scenes are described by light and colour, subjects are labelled by
-colour, and instructions are composed from the taxonomy, not from what is in the picture.
-
-Cuts in a clip: the picture changes at once, far more than it moves.
-
-A fixed camera that is cut away from is no fixed camera, and the flow's medians do not see one pair of
-frames.
+- It says only what it measured: scenes are described by light and colour, subjects are labelled by colour,
+  and instructions are composed from the taxonomy, not from what is in the picture.
+- A fixed camera that is cut away from is no fixed camera, and the flow's medians do not see one pair of
+  frames: a cut is where the picture changes at once, far more than it moves.
 """
 
 from __future__ import annotations
@@ -17,7 +14,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkle.generation.backend import Identity
 from sparkle.generation.backends.classical.activity import measure_activity
@@ -25,9 +21,13 @@ from sparkle.generation.backends.classical.compose import choose_scene, compose_
 from sparkle.generation.backends.classical.filters import read_working, to_record_box
 from sparkle.generation.backends.classical.subjects import find_subjects
 from sparkle.generation.taxonomy import match_prompt
+from sparkle.media import Pixels
 from sparkle.media.images import read_png
 from sparkle.schemas import records as r
 from sparkle.schemas.ids import TAXONOMY_THEMES, edit_type
+
+_LEAST_CHANGE = 14.0  # grey levels on average over the picture: half of a dissolve between two rooms
+_TIMES_THE_MEDIAN = 8.0  # real fixed clips stay under 4 times (shared clips), cuts are 20 and more
 
 
 @dataclass
@@ -37,9 +37,6 @@ class Backend:
     identity: ClassVar[Identity] = Identity(
         "sparkle/classical-vlm", "2", "measured, not seen: no language model"
     )
-
-    def setup(self) -> None:
-        """Nothing to load."""
 
     def check_camera(self, clip: Path, motion: r.FlowRecord) -> r.CameraRecord:
         """Look for a cut; the flow has looked at everything else."""
@@ -68,12 +65,12 @@ class Backend:
         return r.ComposeRecord(prompt, metadata)
 
     def ground_first(self, clip: Path, source: Path, edited: Path, prompt: str) -> r.Ground1Record:
-        """The moving subjects on the first frame."""
+        """Return the moving subjects on the first frame."""
         objects = tuple(item for item in _boxes(clip, (0,))[0] if item.bbox_2d)
         return r.Ground1Record(tuple(item.label for item in objects), objects)
 
     def ground_frames(self, clip: Path, first: r.Ground1Record, anchors: Sequence[int]) -> r.Ground2Record:
-        """The same subjects on every anchor frame, in the order of round 1."""
+        """Return the same subjects on every anchor frame, in the order of round 1."""
         by_label = [{item.label: item.bbox_2d for item in objects} for objects in _boxes(clip, anchors)]
         frames = (
             tuple(r.GroundedObject(found.get(label, ()), label) for label in first.round1_labels)
@@ -96,15 +93,8 @@ def _boxes(clip: Path, anchors: Sequence[int]) -> list[tuple[r.GroundedObject, .
     ]
 
 
-# --- cuts in a clip --------------------------------------------------------------------------------
-
-
-_LEAST_CHANGE = 14.0  # grey levels on average over the picture: half of a dissolve between two rooms
-_TIMES_THE_MEDIAN = 8.0  # real fixed clips stay under 4 times (shared clips), cuts are 20 and more
-
-
-def find_cut(frames: npt.NDArray[np.uint8]) -> int | None:
-    """The first frame after a cut, or None; frames are uint8 (T, h, w, 3)."""
+def find_cut(frames: Pixels) -> int | None:
+    """Return the first frame after a cut, or None; frames are uint8 (T, h, w, 3)."""
     luma = frames.astype(np.float32).mean(axis=3)
     # A change of exposure is not a cut: compare with the mean taken out.
     luma -= luma.mean(axis=(1, 2), keepdims=True)

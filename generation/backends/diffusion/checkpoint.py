@@ -41,23 +41,17 @@ class Checkpoint:
     @property
     def index(self) -> dict[str, Any]:
         """The pipeline's index; raises ConfigError if there is none."""
-        try:
+        with self.weights.errors():
             index: dict[str, Any] = json.loads((self.folder / INDEX).read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise self.weights.problem(error) from None
         return index
 
     def load(self, loader: Callable[..., T], **options: Any) -> T:
-        """What a `from_pretrained` gives for the folder; raises ConfigError if it cannot be read."""
-        from safetensors import SafetensorError
-
-        try:
+        """Return what a `from_pretrained` gives for the folder; raises ConfigError if it cannot be read."""
+        with self.weights.errors():
             return loader(str(self.folder), local_files_only=True, **options)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise self.weights.problem(error) from None
 
     def load_part(self, part_class: Any, name: str, dtype: Any) -> Any:
-        """A transformer or an autoencoder of diffusers.
+        """Return a transformer or an autoencoder of diffusers.
 
         Args:
             part_class: Its class.
@@ -107,9 +101,7 @@ def fetch(weights: Weights, wanted: Sequence[str]) -> Checkpoint:
         from huggingface_hub import snapshot_download
 
         names = [INDEX, *wanted, *(f"{name}/*" for name in wanted)]
-        pickles = list(_PICKLES)
-        return Path(
-            snapshot_download(model, revision=revision, allow_patterns=names, ignore_patterns=pickles)
-        )
+        found = snapshot_download(model, revision=revision, allow_patterns=names, ignore_patterns=[*_PICKLES])
+        return Path(found)
 
     return Checkpoint(weights, weights.load(bring))

@@ -3,9 +3,9 @@
 - `edit` gives it the first frame and the instruction; `remove` the edited frame and the template of
   `removal_prompt`, which names the labels of the grounding's first round. No box and no mask: what is to go
   is said in words (paper, stage 3).
-- A picture is edited at its own size (see `Canvas`). Of one with more than 1024 x 1024 pixels the model sees
+- A picture is edited at its own size (see `Padding`). Of one with more than 1024 x 1024 pixels the model sees
   a reduced copy, as its pipeline does for every reference.
-- One picture a call: a list of pictures is several references to one edit, not a batch.
+- One picture per call: a list of pictures is several references to one edit, not a batch.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sparkle.generation.backend import Image, Made
+from sparkle.generation.backend import Made
 from sparkle.generation.backends.diffusion.base import (
-    FLUX2_KLEIN,
-    REMOVAL_FILE,
-    Costs,
     DiffusionBackend,
+    ModelCosts,
+    Padding,
     check_prompt_length,
     cpu_generator,
-    removal_prompt,
     to_frames,
     to_pil,
 )
-from sparkle.generation.backends.diffusion.wan import Canvas
-from sparkle.generation.backends.vlm.asking import prompt_hashes
-from sparkle.generation.needs import retry_out_of_memory
+from sparkle.generation.backends.local_model import retry_out_of_memory
+from sparkle.generation.backends.vlm.questions import REMOVAL_FILE, prompt_hashes, removal_prompt
+from sparkle.generation.needs import Estimate
+from sparkle.media import Pixels
 from sparkle.media.images import read_png
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import ConfigError
@@ -51,17 +50,19 @@ class Backend(DiffusionBackend):
 
     capability: ClassVar[str] = "image_editor"
     steps_served: ClassVar[tuple[str, ...]] = ("edit", "remove")
-    costs: ClassVar[Costs] = FLUX2_KLEIN
+    costs: ClassVar[ModelCosts] = ModelCosts(  # 7,700 tokens: picture, reference, words
+        34, 18, 4, Estimate(0.2, 0.4), Estimate(0.1, 0.2)
+    )
 
     steps: int = 4
     guidance: float = 1.0
 
     def prompts(self, step: str) -> dict[str, str]:
-        """The removal's template; an edit's prompt is the instruction as it stands."""
+        """Return the hash of the removal's template; an edit's prompt is the instruction as it is."""
         return prompt_hashes(REMOVAL_FILE) if step == "remove" else {}
 
-    def load(self) -> Any:
-        """The pipeline of diffusers."""
+    def load_pipeline(self) -> Any:
+        """Return the pipeline of diffusers."""
         import torch
         from diffusers import AutoencoderKLFlux2, Flux2KleinPipeline, Flux2Transformer2DModel
 
@@ -87,21 +88,21 @@ class Backend(DiffusionBackend):
         """Take the labelled objects out."""
         return self._follow(read_png(image), removal_prompt(objects), seed)
 
-    def _follow(self, picture: Image, prompt: str, seed: int) -> Made:
-        tokenizer = self._pipeline.tokenizer
+    def _follow(self, picture: Pixels, prompt: str, seed: int) -> Made:
+        tokenizer = self._model.tokenizer
         turn = [{"role": "user", "content": prompt}]
         asked = tokenizer.apply_chat_template(
             turn, tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
         check_prompt_length(tokenizer, asked, where=self.capability)
-        canvas = Canvas.of(picture, least=_LEAST_SIDE)
-        call = partial(self._denoise, canvas.pad(picture), prompt, seed)
+        padding = Padding.of(picture, least=_LEAST_SIDE)
+        call = partial(self._denoise, padding.pad(picture), prompt, seed)
         made = next(to_frames(retry_out_of_memory(call, what=self.capability)))
-        return Made(canvas.crop(made), {"prompt": prompt, "size": list(canvas.size)})
+        return Made(padding.crop(made), {"prompt": prompt, "size": list(padding.size)})
 
-    def _denoise(self, picture: Image, prompt: str, seed: int) -> Any:
-        """The picture that is made, a float tensor (1, 3, H, W) in [0, 1]."""
-        return self._pipeline(
+    def _denoise(self, picture: Pixels, prompt: str, seed: int) -> Any:
+        """Return the picture that is made, a float tensor (1, 3, H, W) in [0, 1]."""
+        return self._model(
             image=to_pil(picture),
             prompt=prompt,
             width=picture.shape[1],

@@ -6,16 +6,18 @@ A transformer of this checkpoint takes 52 channels a latent frame (as in VideoX-
 
 - The mask is 1 where a frame is known: the first one, if there is a start frame; mask and first frame are 0
   without. Pictures are the autoencoder's latents, normalised by its mean and deviation.
-- One more frame of tokens stands in front, of the reference picture: its latents through a convolution of
+- One more frame of tokens comes in front, of the reference picture: its latents through a convolution of
   their own, `ref_conv`. Without a reference they are 0. What comes out for that frame is left out.
 - The reference travels in 16 further channels of the condition, so that the stock pipeline's loop, which has
-  one condition, is used as it stands.
+  one condition, is used as it is.
 
-Wan2.2-Fun's transformers from a checkpoint, in either layout.
+A checkpoint has its transformers in either of two layouts:
 
 - As published: `high_noise_model/` and `low_noise_model/`, with Wan's original names of weights, which are
   renamed. The folders say which is which (VideoX-Fun's variables are the other way round than diffusers').
 - As diffusers saves: `transformer/` (high noise) and `transformer_2/` (low noise).
+
+Subclasses of torch and diffusers: this module is imported when a backend is set up.
 """
 
 from __future__ import annotations
@@ -30,7 +32,6 @@ from diffusers import WanImageToVideoPipeline, WanTransformer3DModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from sparkle.generation.backends.diffusion.checkpoint import Checkpoint, fetch
@@ -51,7 +52,7 @@ class ReferencePatchEmbedding(torch.nn.Conv3d):  # type: ignore[misc]  # untyped
         )
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Tokens (B, dim, 1 + T, h, w) of frames (B, C, 1 + T, H, W), the reference in front."""
+        """Return tokens (B, dim, 1 + T, h, w) of frames (B, C, 1 + T, H, W), the reference in front."""
         reference = self.ref_conv(frames[:, :LATENT_CHANNELS, 0]).unsqueeze(2)
         return torch.cat([reference, super().forward(frames[:, :, 1:])], dim=2)
 
@@ -119,7 +120,7 @@ class FunControlPipeline(WanImageToVideoPipeline):  # type: ignore[misc]  # unty
     def __call__(
         self, *, image: Any, control_video: list[Any], start_frame: bool, reference: bool, **options: Any
     ) -> Any:
-        """As Wan's.
+        """Call it as Wan's.
 
         Args:
             image: The picture, PIL.
@@ -164,7 +165,7 @@ class FunControlPipeline(WanImageToVideoPipeline):  # type: ignore[misc]  # unty
         return noise, torch.cat([control, known, look], dim=1)
 
     def _encode(self, video: torch.Tensor, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-        """Normalised latents of a video (1, 3, T, H, W) in [-1, 1]."""
+        """Return normalised latents of a video (1, 3, T, H, W) in [-1, 1]."""
         config = self.vae.config
         latents = self.vae.encode(video.to(device, self.vae.dtype)).latent_dist.mode().to(device, dtype)
         mean, deviation = (
@@ -174,7 +175,7 @@ class FunControlPipeline(WanImageToVideoPipeline):  # type: ignore[misc]  # unty
         return (latents - mean) / deviation
 
 
-# --- Wan2.2-Fun's transformers from a checkpoint, in either layout ---
+# --- checkpoints -----------------------------------------------------------------------------------
 
 
 _PUBLISHED = ("high_noise_model", "low_noise_model")
@@ -182,7 +183,7 @@ _DIFFUSERS = ("transformer", "transformer_2")
 
 
 def load_transformers(weights: Weights, dtype: torch.dtype) -> tuple[Any, Any]:
-    """The transformers of a checkpoint for high and for low noise.
+    """Return the transformers of a checkpoint for high and for low noise.
 
     Args:
         weights: Where it is.
@@ -201,21 +202,17 @@ def load_transformers(weights: Weights, dtype: torch.dtype) -> tuple[Any, Any]:
 
 def _load_published(checkpoint: Checkpoint, name: str, dtype: torch.dtype) -> Any:
     folder = checkpoint.folder / name
-    try:
+    with checkpoint.weights.errors():
         config = json.loads((folder / "config.json").read_text("utf-8"))
         tensors = [load_file(file) for file in sorted(folder.glob("*.safetensors"))]
-    except (OSError, ValueError, SafetensorError) as error:
-        raise checkpoint.weights.problem(error) from None
     with init_empty_weights(include_buffers=False):
         model = FunControlTransformer(**_arguments(checkpoint, config, name))
     named = {
         weight: tensor.to(torch.float32 if _stays_exact(weight) else dtype)
         for weight, tensor in _rename(dict(chain.from_iterable(file.items() for file in tensors))).items()
     }
-    try:
+    with checkpoint.weights.errors():  # such as a weight of another shape
         report = model.load_state_dict(named, strict=False, assign=True)
-    except RuntimeError as error:  # a weight of another shape
-        raise checkpoint.weights.problem(error) from None
     checkpoint.check_whole(name, report.missing_keys, report.unexpected_keys)
     return model.eval()
 

@@ -19,7 +19,7 @@ class LightX2VScheduler(FlowMatchEulerDiscreteScheduler):  # type: ignore[misc] 
     def set_timesteps(
         self, num_inference_steps: int | None = None, device: Any = None, **options: Any
     ) -> None:
-        """The sigmas of a number of steps, as pipelines ask for them."""
+        """Return the sigmas of a number of steps, as pipelines ask for them."""
         if num_inference_steps is None:
             raise ValueError("the number of steps decides the sigmas")
         sigmas = np.linspace(1.0, 0.0, num_inference_steps + 1)[:-1]

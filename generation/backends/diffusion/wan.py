@@ -3,13 +3,9 @@
 - LoRAs, such as LightX2V's that need four steps, come as one file for each transformer and are fused when the
   model is loaded. With them goes their schedule, and guidance 1, which halves the work of a step.
 - The autoencoder works in float32, as Wan's card asks; everything else in `dtype`.
-
-The size that a model works at, and the way there and back without distorting.
-
-- Sides are brought to multiples of 16 (the autoencoder's 8 times the transformer's patches of 2) by mirroring
-  the picture over its right and lower edge, and what was added is cut off again: nothing is stretched, and a
-  pixel stays where it is. 720p has such sides already.
-- Frames are brought to 4k+1 (the video autoencoder's stride in time) by repeating the last one, and cut back.
+- The `control_to_video` backends see edges and the edited first frame; how the background moves they read in
+  the edges, and its video itself they do not see. Which role upstream gave the edited first frame is not
+  published: it can be the video's first frame, the reference for its looks, or both.
 """
 
 from __future__ import annotations
@@ -21,26 +17,24 @@ from functools import partial
 from itertools import islice
 from typing import Any, ClassVar
 
-import numpy as np
-
-from sparkle.generation.backend import Image
+from sparkle.generation.backend import Guidance, operational, require_choice, require_range
 from sparkle.generation.backends.diffusion.base import (
     MOST_TOKENS,
     DiffusionBackend,
+    Padding,
     check_prompt_length,
     cpu_generator,
+    model_frames,
     to_frames,
+    to_pil,
 )
 from sparkle.generation.backends.diffusion.checkpoint import Checkpoint, fetch
-from sparkle.generation.needs import (
-    operational,
-    package_versions,
-    require_choice,
-    require_range,
-    retry_out_of_memory,
-)
+from sparkle.generation.backends.local_model import LORA_REVISION, lora_weights, retry_out_of_memory
 from sparkle.generation.weights import Weights
-from sparkle.schemas.errors import ConfigError
+from sparkle.media import Pixels
+from sparkle.media.decode import decode
+from sparkle.media.images import read_png
+from sparkle.schemas.errors import ConfigError, MediaError
 
 UNIPC, LIGHTX2V = "unipc", "lightx2v"
 
@@ -95,44 +89,37 @@ class WanBackend(DiffusionBackend):
         if len(given) not in (0, 3):
             wanted = "lora, lora_high and lora_low, or none of them"
             raise ConfigError("a LoRA is for both transformers", got=", ".join(given), wanted=wanted)
-        if self.lora is None and self.lora_revision is not None:
-            raise ConfigError("a revision of no LoRA", got=self.lora_revision, wanted="lora")
-        self._lora = None if self.lora is None else Weights(self.lora, self.lora_revision)
+        self._lora = lora_weights(self.lora, self.lora_revision)
 
     @property
     def weights(self) -> dict[str, Weights]:
         """The model's, and the LoRAs'."""
-        return {**super().weights, **({} if self._lora is None else {"lora_revision": self._lora})}
+        return {**super().weights, **self._lora}
 
-    def packages(self) -> dict[str, str]:
-        """What the model and the LoRAs run on."""
-        adapters = {} if self._lora is None else package_versions(("peft",), extra="gpu")
-        return {**super().packages(), **adapters}
-
-    def load(self) -> Any:
-        """The pipeline with its schedule and LoRAs."""
+    def load_pipeline(self) -> Any:
+        """Return the pipeline with its schedule and LoRAs."""
         from sparkle.generation.backends.diffusion.schedule import lightx2v_schedule, wan_schedule
 
-        pipeline = self.load_pipeline()
+        pipeline = self.load_published()
         schedule = lightx2v_schedule if self.schedule == LIGHTX2V else wan_schedule
         pipeline.scheduler = schedule(self.flow_shift)
-        if self._lora is not None and self.lora_high is not None and self.lora_low is not None:
-            self._fuse_loras(pipeline, self._lora, self.lora_high, self.lora_low)
+        if self.lora_high is not None and self.lora_low is not None:
+            self._fuse_loras(pipeline, self._lora[LORA_REVISION], self.lora_high, self.lora_low)
         return pipeline
 
     @abstractmethod
-    def load_pipeline(self) -> Any:
-        """The pipeline as it is published; raises ConfigError as `setup` does."""
+    def load_published(self) -> Any:
+        """Return the pipeline as it is published; raises ConfigError as `setup` does."""
 
     def load_autoencoder(self, checkpoint: Checkpoint) -> Any:
-        """Wan's video autoencoder in float32."""
+        """Return Wan's video autoencoder in float32."""
         import torch
         from diffusers import AutoencoderKLWan
 
         return checkpoint.load_part(AutoencoderKLWan, "vae", torch.float32)
 
-    def load_published(self, pipeline_class: Any, transformer_class: Any) -> Any:
-        """A pipeline of diffusers' layout with both transformers."""
+    def load_diffusers(self, pipeline_class: Any, transformer_class: Any) -> Any:
+        """Return a pipeline of diffusers' layout with both transformers."""
         import torch
 
         parts = (*TEXT_AND_VIDEO, *_TRANSFORMERS, "scheduler")
@@ -155,12 +142,12 @@ class WanBackend(DiffusionBackend):
         )
 
     def make_video(
-        self, canvas: Canvas, frames: int, *, prompt: str, seed: int, **conditions: Any
-    ) -> Iterator[Image]:
-        """Yield `frames` frames of the canvas's own size, uint8 (H, W, 3) RGB.
+        self, padding: Padding, frames: int, *, prompt: str, seed: int, **conditions: Any
+    ) -> Iterator[Pixels]:
+        """Yield `frames` frames of the clip's own size, uint8 (H, W, 3) RGB.
 
         Args:
-            canvas: Size of the clip.
+            padding: From the clip's size to the model's.
             frames: How many are wanted; as many as `model_frames` says are made.
             prompt: What is to be seen.
             seed: Of the noise.
@@ -169,17 +156,17 @@ class WanBackend(DiffusionBackend):
         Raises:
             SampleError: the prompt is too long, the device's memory too small, or nothing was made.
         """
-        check_prompt_length(self._pipeline.tokenizer, prompt, where=self.capability)
-        call = partial(self._denoise, canvas.size, model_frames(frames), prompt, seed, conditions)
+        check_prompt_length(self._model.tokenizer, prompt, where=self.capability)
+        call = partial(self._denoise, padding.size, model_frames(frames), prompt, seed, conditions)
         video = retry_out_of_memory(call, what=self.capability)
-        yield from map(canvas.crop, islice(to_frames(video), frames))
+        yield from map(padding.crop, islice(to_frames(video), frames))
 
     def _denoise(
         self, size: tuple[int, int], frames: int, prompt: str, seed: int, conditions: dict[str, Any]
     ) -> Any:
-        """The video, a float tensor (T, 3, H, W) in [0, 1]."""
+        """Return the video, a float tensor (T, 3, H, W) in [0, 1]."""
         low = self.guidance if self.guidance_low is None else self.guidance_low
-        return self._pipeline(
+        return self._model(
             prompt=prompt,
             negative_prompt=self.negative_prompt,
             width=size[0],
@@ -206,51 +193,55 @@ class WanBackend(DiffusionBackend):
         pipeline.unload_lora_weights()
 
 
-# --- The size that a model works at, and the way there and back without distorting ---
-
-
-_MULTIPLE = 16  # pixels
-_STRIDE = 4  # frames that share a latent frame; the first has one of its own
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """A picture's size and the size that a model gets it at.
+@dataclass(kw_only=True)
+class WanControlBackend(WanBackend):
+    """Base of the `control_to_video` backends on Wan; `WanBackend` has the further options.
 
     Args:
-        width: Of the picture, in pixels.
-        height: The same.
-        least: The shortest side that the model takes.
+        start_frame: The edited first frame is the video's first frame.
+        reference: The edited first frame is the reference picture.
     """
 
-    width: int
-    height: int
-    least: int = _MULTIPLE
+    capability: ClassVar[str] = "control_to_video"
+    steps_served: ClassVar[tuple[str, ...]] = ("synthesize",)
 
-    @classmethod
-    def of(cls, image: Image, *, least: int = _MULTIPLE) -> Canvas:
-        """The canvas of a picture, uint8 (H, W, 3)."""
-        return cls(image.shape[1], image.shape[0], least)
+    steps: int = 50
+    start_frame: bool = True
+    reference: bool = False
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) that the model works at."""
-        return self._fit(self.width), self._fit(self.height)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.start_frame or self.reference):
+            wanted = "start_frame or reference"
+            raise ConfigError("the edited first frame is given no role", got="neither", wanted=wanted)
 
-    def pad(self, image: Image) -> Image:
-        """A picture of the canvas, uint8 (H, W, 3), at the model's size."""
-        width, height = self.size
-        border = ((0, height - self.height), (0, width - self.width), (0, 0))
-        return np.pad(image, border, mode="symmetric")
+    def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:
+        """Yield the edited video's frames.
 
-    def crop(self, image: Image) -> Image:
-        """What the model made, uint8 (H, W, 3), at the picture's size."""
-        return image[: self.height, : self.width]
+        Raises:
+            MediaError: edges or first frame cannot be read, or they differ in size.
+            SampleError: as `make_video`.
+        """
+        edges = decode(guidance.edges)
+        first = read_png(guidance.edited_frame0)
+        if first.shape != edges.shape[1:]:
+            raise MediaError(
+                "edges and edited first frame differ in size",
+                got=f"{edges.shape[2]} x {edges.shape[1]}",
+                wanted=f"{first.shape[1]} x {first.shape[0]}",
+                where=guidance.edges,
+            )
+        padding = Padding.of(first)
+        pictures = [to_pil(padding.pad(frame)) for frame in edges]
+        pictures += [pictures[-1]] * (model_frames(len(pictures)) - len(pictures))
+        conditions = self.conditions(pictures, to_pil(padding.pad(first)))
+        return self.make_video(padding, len(edges), prompt=guidance.prompt, seed=seed, **conditions)
 
-    def _fit(self, side: int) -> int:
-        return -(-max(side, self.least) // _MULTIPLE) * _MULTIPLE
+    @abstractmethod
+    def conditions(self, edges: list[Any], first: Any) -> dict[str, Any]:
+        """Return the pipeline's further arguments.
 
-
-def model_frames(count: int) -> int:
-    """The least 4k+1 that is at least `count`."""
-    return -(-(count - 1) // _STRIDE) * _STRIDE + 1
+        Args:
+            edges: PIL pictures, as many as the model makes frames.
+            first: The edited first frame, PIL.
+        """

@@ -12,16 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sparkle.generation.backend import Image
-from sparkle.generation.backends.diffusion.base import (
-    ANIMATION_FILE,
-    WAN_I2V,
-    Costs,
-    animation_prompt,
-    to_pil,
-)
-from sparkle.generation.backends.diffusion.wan import Canvas, WanBackend
-from sparkle.generation.backends.vlm.asking import prompt_hashes
+from sparkle.generation.backends.diffusion.base import ModelCosts, Padding, to_pil
+from sparkle.generation.backends.diffusion.wan import WanBackend
+from sparkle.generation.backends.vlm.questions import ANIMATION_FILE, animation_prompt, prompt_hashes
+from sparkle.generation.needs import Estimate
+from sparkle.media import Pixels
 from sparkle.media.images import read_png
 
 
@@ -31,24 +26,26 @@ class Backend(WanBackend):
 
     capability: ClassVar[str] = "image_to_video"
     steps_served: ClassVar[tuple[str, ...]] = ("animate",)
-    costs: ClassVar[Costs] = WAN_I2V
+    costs: ClassVar[ModelCosts] = ModelCosts(  # 75,600 tokens
+        71, 29, 15, Estimate(10.5, 19), Estimate(15, 18)
+    )
 
     steps: int = 40  # steps and guidance: Wan's own for this model
     guidance: float = 3.5
 
     def prompts(self, step: str) -> dict[str, str]:
-        """The template around the instruction."""
+        """Return the hash of the template around the instruction."""
         return prompt_hashes(ANIMATION_FILE)
 
-    def load_pipeline(self) -> Any:
-        """The pipeline of diffusers."""
+    def load_published(self) -> Any:
+        """Return the pipeline of diffusers."""
         from diffusers import WanImageToVideoPipeline, WanTransformer3DModel
 
-        return self.load_published(WanImageToVideoPipeline, WanTransformer3DModel)
+        return self.load_diffusers(WanImageToVideoPipeline, WanTransformer3DModel)
 
-    def animate(self, image: Path, prompt: str, frames: int, fps: float, seed: int) -> Iterator[Image]:
+    def animate(self, image: Path, prompt: str, frames: int, fps: float, seed: int) -> Iterator[Pixels]:
         """Yield the frames."""
         picture = read_png(image)
-        canvas = Canvas.of(picture)
-        start = to_pil(canvas.pad(picture))
-        return self.make_video(canvas, frames, prompt=animation_prompt(prompt), seed=seed, image=start)
+        padding = Padding.of(picture)
+        start = to_pil(padding.pad(picture))
+        return self.make_video(padding, frames, prompt=animation_prompt(prompt), seed=seed, image=start)

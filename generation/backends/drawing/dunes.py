@@ -10,7 +10,7 @@ from sparkle.generation.backends.drawing.light import Fog
 from sparkle.generation.backends.drawing.noise import Field, as_field, fractal, sample
 from sparkle.generation.backends.drawing.sky import Sky
 from sparkle.generation.backends.drawing.stage import Element, Stage
-from sparkle.generation.backends.drawing.terrain import MAP_SIDE, Relief, View, slopes, standing, survey
+from sparkle.generation.backends.drawing.terrain import MAP_SIDE, Relief, Viewpoint, slopes, standing, survey
 
 DUNE = rgb(226, 172, 112)
 
@@ -35,7 +35,7 @@ def dunes(stage: Stage) -> list[Element]:
         wave = sample(ripples, 22.0 * u, 22.0 * v) * np.exp(-z / 0.10)
         return mood.lit(DUNE * (1.0 + 0.03 * seen[..., 1:]), seen[..., 0] * (1.0 + 0.16 * wave), 0.9 * z)
 
-    terrain = survey(stage, relief, View(horizon, eye=0.030, near=0.03, far=0.99, focal=1.5), paint)
+    terrain = survey(stage, relief, Viewpoint(horizon, eye=0.030, near=0.03, far=0.99, focal=1.5), paint)
     return [
         Sky(stage, horizon, clouds=0.6),
         Relief(stage, terrain, 0.22),

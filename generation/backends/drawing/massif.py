@@ -9,7 +9,7 @@ import numpy as np
 from sparkle.generation.backends.drawing.canvas import Image, rgb
 from sparkle.generation.backends.drawing.noise import Field, fractal, sample, smoothstep
 from sparkle.generation.backends.drawing.stage import Stage
-from sparkle.generation.backends.drawing.terrain import MAP_SIDE, Terrain, View, slopes, standing, survey
+from sparkle.generation.backends.drawing.terrain import MAP_SIDE, Terrain, Viewpoint, slopes, standing, survey
 
 ROCK = rgb(112, 104, 98)
 SNOWFIELD = rgb(238, 243, 250)
@@ -54,7 +54,7 @@ def massif(stage: Stage, horizon: float, snowline: float, rise: float) -> Terrai
     shade = 1.2 * light**1.2 * (1.0 - 0.8 * shadow)
     maps = np.dstack([albedo, shade, relief, snow]).astype(np.float32)
     return survey(
-        stage, relief, View(horizon, eye=0.016, near=0.06, far=0.98, focal=2.1), _rock_paint(stage, maps)
+        stage, relief, Viewpoint(horizon, eye=0.016, near=0.06, far=0.98, focal=2.1), _rock_paint(stage, maps)
     )
 
 

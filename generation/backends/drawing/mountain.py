@@ -21,7 +21,7 @@ from sparkle.generation.backends.drawing.terrain import (
     MAP_SIDE,
     Relief,
     ValleyMist,
-    View,
+    Viewpoint,
     slopes,
     standing,
     survey,
@@ -175,7 +175,7 @@ def _canyon(stage: Stage) -> list[Element]:
         albedo = bands[lower] + (bands[lower + 1] - bands[lower]) * part
         return mood.lit(albedo * (1.0 + 0.08 * grit[..., None]), shade, 0.05 + 0.75 * z)
 
-    terrain = survey(stage, relief, View(horizon, eye=0.014, near=0.035, far=0.98, focal=1.6), paint)
+    terrain = survey(stage, relief, Viewpoint(horizon, eye=0.014, near=0.035, far=0.98, focal=1.6), paint)
     canvas = stage.canvas()
     shrubs = np.stack([rgb(128, 128, 84), rgb(104, 110, 74), rgb(150, 140, 92)])
     for _ in range(26):

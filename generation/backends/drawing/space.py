@@ -18,7 +18,7 @@ from sparkle.generation.backends.drawing.terrain import (
     MAP_SIDE,
     Relief,
     ValleyMist,
-    View,
+    Viewpoint,
     slopes,
     standing,
     survey,
@@ -226,7 +226,7 @@ def _ground(stage: Stage) -> list[Element]:
         seen = sample(maps, u, v)
         return mood.lit(np.asarray(soil) * (1.0 + 0.10 * seen[..., 1:]), seen[..., 0], 0.9 * z)
 
-    terrain = survey(stage, relief, View(horizon, eye=0.013, near=0.03, far=0.98, focal=1.5), paint)
+    terrain = survey(stage, relief, Viewpoint(horizon, eye=0.013, near=0.03, far=0.98, focal=1.5), paint)
     globe = GLOBES[int(rng.integers(0, len(GLOBES)))]
     centre = (aspect * (0.5 - mood.side * rng.uniform(0.18, 0.34)), float(rng.uniform(0.20, 0.34)))
     return [

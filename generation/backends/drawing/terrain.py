@@ -27,7 +27,7 @@ SHADOW_STEPS = 32  # cells marched towards the sun
 
 
 @dataclass(frozen=True)
-class View:
+class Viewpoint:
     """Where the camera stands; lengths in units of the map's period.
 
     Attributes:
@@ -90,7 +90,9 @@ def standing(start: tuple[float, float], end: tuple[float, float]) -> Field:
     return as_field(smoothstep(*start, away) * (1.0 - smoothstep(*end, away)))
 
 
-def survey(stage: Stage, relief: Field, view: View, paint: Callable[[Field, Field, Field], Image]) -> Terrain:
+def survey(
+    stage: Stage, relief: Field, view: Viewpoint, paint: Callable[[Field, Field, Field], Image]
+) -> Terrain:
     """Renders a height map.
 
     Args:

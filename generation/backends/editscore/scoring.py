@@ -1,24 +1,18 @@
-"""The `image_scorer` capability on EditScore, whatever model answers.
+"""The `image_scorer` capability on EditScore, whatever model answers: the package's words and arithmetic.
 
-- An image is asked about twice a pass: SC (is the edit what was asked for, and nothing else) on the pair, and
-  PQ (does it look right) on the edited image alone. `overall` is the package's: the mean over passes of
+- An image is asked about twice per pass: SC (is the edit what was asked for, and nothing else) on the pair,
+  and PQ (does it look right) on the edited image alone. `overall` is the package's: the mean over passes of
   sqrt(min(SC) * min(PQ)), recorded as it comes.
 - Frames of a video go through the package's `batch_evaluate`, which shows PQ both images; here it sees the
   edited one, as in `evaluate` and as its prompt says.
-- One answer that cannot be counted fails the sample (see `reading`).
-
-Is an answer one that the package may count? Its own parsers, and no guess of theirs.
-
-The package never refuses: of an answer that it cannot read it makes a random score (`evaluate`) or the middle
-of the scale (`batch_evaluate`), it takes numbers out of prose, and scores outside of the scale pass. So every
-answer is read here first, with both of its parsers. They must agree on a reasoning and exactly two scores
-within the scale; anything else is an `AnswerError` that keeps the answer.
-
-The package `editscore`: found, imported without its side effects, and asked for its words.
-
-- Importing it puts `editscore` in front of `sys.path`, and its parsers print what they cannot read: neither
-  reaches anything else.
-- With a backbone that it does not know it loads no model: what answers is given to it.
+- The package never refuses: of an answer that it cannot read it makes a random score (`evaluate`) or the
+  middle of the scale (`batch_evaluate`), it takes numbers out of prose, and scores outside of the scale pass.
+  So every answer is read here first, with both of its parsers. They must agree on a reasoning and exactly two
+  scores within the scale; anything else is an `AnswerError` that keeps the answer, and fails the sample.
+- Importing the package puts `editscore` in front of `sys.path`, and its parsers print what they cannot read:
+  neither reaches anything else. With a backbone that it does not know it loads no model: what answers is
+  given to it.
+- It asks for torchvision, which nothing here needs: it is installed without, and so it is in no extra.
 """
 
 from __future__ import annotations
@@ -27,20 +21,26 @@ import io
 import json
 import math
 import sys
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparkle.generation.backend import Image
-from sparkle.generation.backends.diffusion.base import REMOVAL_FILE, removal_prompt
-from sparkle.generation.backends.vlm import asking
-from sparkle.generation.backends.vlm.asking import pick_frames, read_image
-from sparkle.generation.backends.vlm.reading import Answer, Question, answer_error
-from sparkle.generation.needs import Span, require_range
+from sparkle.generation.backend import require_range
+from sparkle.generation.backends.vlm.questions import (
+    REMOVAL_FILE,
+    AskedModel,
+    Question,
+    pick_frames,
+    prompt_hashes,
+    read_image,
+    removal_prompt,
+)
+from sparkle.generation.backends.vlm.reading import answer_error
+from sparkle.generation.needs import Estimate, package_versions
+from sparkle.media import Pixels
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import AnswerError, ConfigError
@@ -49,14 +49,23 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+INSTALL = "pip install --no-deps editscore==0.2 && pip install json-repair regex"
+PACKAGES = ("editscore", "json-repair")  # what decides how an answer is read
+
+# Raise it when the same answer is judged in another way: it is part of the fingerprint.
+READING_VERSION = "1"
+
+SAMPLING = {"top_p": 0.9, "top_k": 20}  # EditScore's own settings (package `editscore`)
+
 SC, PQ = "SC", "PQ"
+_SCORES = 2  # SC: prompt following, consistency; PQ: naturalness, artifacts
 
 _NOTED_SECONDS, _NOTED_PASSES = 0.63, 4  # an image on one H200, Qwen3-VL-8B; a quarter of 2.5 for four frames
 _FRAMES = 4  # of a video are scored
 
 
 @dataclass(kw_only=True)
-class EditScoring(ABC):
+class EditScoring(AskedModel):
     """Base of the EditScore backends.
 
     Args:
@@ -65,7 +74,6 @@ class EditScoring(ABC):
         seed: Of the first pass; each further one adds 1 (EditScore: 42).
         temperature: Of the model's words; 0 takes the likeliest, and makes every pass the same (EditScore:
             0.7).
-        most_pixels: Pixels of a picture; a larger one is made smaller before it is shown (720p).
         max_tokens: The longest answer (EditScore: 512).
     """
 
@@ -73,60 +81,57 @@ class EditScoring(ABC):
     score_range: int = 25
     seed: int = 42
     temperature: float = 0.7
-    most_pixels: int = 1280 * 720
     max_tokens: int = 512
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_range(self, "passes", 1, 64)
         require_range(self, "score_range", 1, 1000)
         require_range(self, "seed", 0, 2**31 - 1)
         require_range(self, "temperature", 0, 2)
-        require_range(self, "most_pixels", 64 * 64, 8192 * 8192)
-        require_range(self, "max_tokens", 1, 1_000_000)
-        self._scorer: Any = None
 
-    @abstractmethod
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
-        """The model's answers, in the order of the questions, which have one seed.
-
-        Raises:
-            AnswerError: it refused, said nothing, or was cut short.
-            ServiceError: it could not answer this time.
-        """
-
-    def seconds(self) -> dict[str, Span]:
-        """Estimated seconds a sample for `Requirements`; they grow with the passes."""
+    def seconds(self) -> dict[str, Estimate]:
+        """Return estimated seconds per sample; they grow with the passes."""
         image = _NOTED_SECONDS * self.passes / _NOTED_PASSES
         by_step = {"edit_score": image, "remove_score": image, "video_score": image * _FRAMES}
-        return {step: Span(seconds, seconds) for step, seconds in by_step.items()}
+        return {step: Estimate(seconds, seconds) for step, seconds in by_step.items()}
+
+    def packages(self) -> dict[str, str]:
+        """Return the versions of the package and of what it reads answers with."""
+        return package_versions(PACKAGES, fix=INSTALL)
 
     def prompts(self, step: str) -> dict[str, str]:
-        """The package's words, and how answers are judged; for a removal also the instruction's template."""
-        words = {**prompt_hashes(self.score_range), "reading": READING_VERSION}
-        return {**words, **(asking.prompt_hashes(REMOVAL_FILE) if step == "remove_score" else {})}
+        """Return hashes of the words that a step asks with, and how answers are judged."""
+        words = {SC: self._scorer.SC_prompt, PQ: self._scorer.PQ_prompt}
+        hashes = {name: sha256_bytes(text.encode()) for name, text in words.items()}
+        removal = prompt_hashes(REMOVAL_FILE) if step == "remove_score" else {}
+        return {**hashes, "reading": READING_VERSION, **removal}
 
-    def setup(self) -> None:
-        """Make the package's scorer.
-
-        Raises:
-            ConfigError: the package is missing.
-        """
-        self._scorer = make_scorer(score_range=self.score_range, passes=self.passes, seed=self.seed)
+    @cached_property
+    def _scorer(self) -> Any:
+        """The package's scorer; what answers is set before each use."""
+        return import_package().EditScore(
+            backbone="custom",
+            score_range=self.score_range,
+            num_pass=self.passes,
+            seed=self.seed,
+            reduction="average_last",
+        )
 
     def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
-        """How well the first frame was edited, 0 to 10 each."""
+        """Return how well the first frame was edited, 0 to 10 each."""
         return self._score_pair(source, edited, prompt)
 
     def score_removal(
         self, edited: Path, removed: Path, objects: Sequence[r.GroundedObject], prompt: str
     ) -> r.ImageScore:
-        """How well the objects were removed, by the instruction that the editor was given."""
+        """Return how well the objects were removed, by the instruction that the editor was given."""
         return self._score_pair(edited, removed, removal_prompt(objects))
 
     def score_frames(
         self, source: Path, edited: Path, mask: Path, prompt: str, indices: Sequence[int]
     ) -> tuple[r.FrameScore, ...]:
-        """How well each of some frames was edited."""
+        """Return how well each of some frames was edited."""
         frames = (pick_frames(clip, indices, self.most_pixels) for clip in (source, edited))
         pairs = [list(pair) for pair in zip(*frames, strict=True)]
         places = [f"frame {index}" for index in indices]
@@ -138,8 +143,6 @@ class EditScoring(ABC):
         return r.ImageScore(**_plain(self._with_model([""]).evaluate(pair, prompt)))
 
     def _with_model(self, places: Sequence[str]) -> Any:
-        if self._scorer is None:
-            raise RuntimeError("setup() comes before the first score")
         self._scorer.model = _Model(self, places, self._scorer.PQ_prompt)
         return self._scorer
 
@@ -151,7 +154,7 @@ class _Model:
         self._scoring, self._places, self._pq_prompt = scoring, places, pq_prompt
         self._prepared = 0
 
-    def prepare_input(self, images: Image | list[Image], text_prompt: str) -> Question:
+    def prepare_input(self, images: Pixels | list[Pixels], text_prompt: str) -> Question:
         """A question of the package: all SC questions of a call come first, in the order of its images."""
         shown = images if isinstance(images, list) else [images]
         place = self._places[self._prepared % len(self._places)]
@@ -161,15 +164,13 @@ class _Model:
         return Question(SC, text_prompt, tuple(shown), {}, place=place)
 
     def inference(self, question: Question, seed: int) -> str:
-        """The answer to one question."""
+        """Return the answer to one question."""
         return self.batch_inference([question], seed)[0]
 
     def batch_inference(self, questions: Sequence[Question], seed: int) -> list[str]:
-        """The answers to several."""
-        asked = [
-            Question(each.job, each.text, each.images, each.shape, seed, each.place) for each in questions
-        ]
-        texts = [answer.text for answer in self._scoring.ask(asked)]
+        """Return the answers to several."""
+        asked = [replace(question, seed=seed) for question in questions]
+        texts = [reply.text for reply in self._scoring.ask(asked)]
         for question, text in zip(asked, texts, strict=True):
             which = f"{question.name}, seed {seed}"
             require_readable(text, self._scoring.score_range, asked=which)
@@ -181,13 +182,7 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value if isinstance(value, str) else float(value) for name, value in values.items()}
 
 
-# --- is an answer one ------------------------------------------------------------------------------
-
-
-# Raise it when the same answer is judged in another way: it is part of the fingerprint.
-READING_VERSION = "1"
-
-_SCORES = 2  # SC: prompt following, consistency; PQ: naturalness, artifacts
+# --- is an answer one that may be counted? ---------------------------------------------------------
 
 
 def require_readable(answer: str, score_range: int, *, asked: str) -> None:
@@ -209,12 +204,12 @@ def require_readable(answer: str, score_range: int, *, asked: str) -> None:
 
 
 def _parse(answer: str, score_range: int, asked: str) -> tuple[Any, Any]:
-    """The answer as `evaluate` reads it, and as `batch_evaluate` does."""
+    """Return the answer as `evaluate` reads it, and as `batch_evaluate` does."""
     if "{" not in answer:
         raise _bad("the answer is no object with reasoning and score", answer, asked)
     package = import_package()
     try:
-        with silent():
+        with redirect_stdout(io.StringIO()):  # standard output is for results
             return (
                 package.mllm_output_to_dict(answer, score_range=score_range),
                 package.parse_vlm_output_to_dict(answer),
@@ -245,27 +240,9 @@ def _bad(problem: str, answer: str, asked: str) -> AnswerError:
     return answer_error(problem, answer, wanted=example, where=asked)
 
 
-# --- the package `editscore` -----------------------------------------------------------------------
-
-
-INSTALL = "pip install --no-deps editscore==0.2 && pip install json-repair regex"
-PACKAGES = ("editscore", "json-repair")  # what decides how an answer is read
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of the package and of what it reads answers with; raises ConfigError where one is missing."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            raise ConfigError("a package is not installed", wanted=name, fix=INSTALL) from None
-    return found
-
-
 def import_package() -> ModuleType:
-    """The package; raises ConfigError where it is missing."""
-    package_versions()
+    """Return the package; raises ConfigError where it is missing."""
+    package_versions(PACKAGES, fix=INSTALL)
     before = list(sys.path)
     try:
         import editscore
@@ -275,29 +252,3 @@ def import_package() -> ModuleType:
         sys.path[:] = before
     module: ModuleType = editscore
     return module
-
-
-def make_scorer(*, score_range: int, passes: int, seed: int) -> Any:
-    """An `EditScore` without a model: set its `model` before it is used.
-
-    Args:
-        score_range: The model scores from 0 to this.
-        passes: How often each question is asked.
-        seed: Of the first pass; each further one adds 1.
-    """
-    return import_package().EditScore(
-        backbone="custom", score_range=score_range, num_pass=passes, seed=seed, reduction="average_last"
-    )
-
-
-def prompt_hashes(score_range: int) -> dict[str, str]:
-    """sha256 of the package's two prompts, for a fingerprint."""
-    scorer = make_scorer(score_range=score_range, passes=1, seed=0)
-    return {"SC": sha256_bytes(scorer.SC_prompt.encode()), "PQ": sha256_bytes(scorer.PQ_prompt.encode())}
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """What the package prints goes nowhere: standard output is for results."""
-    with redirect_stdout(io.StringIO()):
-        yield

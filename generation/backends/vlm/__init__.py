@@ -1,8 +1,5 @@
-"""Backends of the capability `vlm`: words and boxes from pictures.
+"""Vision-language models: words and boxes from pictures.
 
-What a vision-language model is asked, and how its answers are read: shared by the VLM backends.
-
-A job is a prompt file (`prompts/`), the shape of its answer (`shapes`), and a parser that fails closed
-(`answers`, `grounding`, on top of `reading`). `jobs` puts them together; a backend only carries questions
-to a model and answers back.
+A job is a prompt file (`prompts/`), the shape of its answer, and a parser that fails closed (`reading`).
+`asking` puts them together; a backend only carries questions to a model and replies back.
 """

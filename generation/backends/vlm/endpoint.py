@@ -1,8 +1,8 @@
 """A chat-completions endpoint behind the `openai` client: what is tried again, and what went wrong.
 
-- Too many requests, a fault of the server, a lost connection, a timeout or a body that is no completion are
-  tried again, a bounded number of times, after a wait that doubles and is at least what `Retry-After` asks
-  for. The wait is spread by the question's own hash, never by chance.
+- A server that is busy, a lost connection, a timeout or a body that is no completion are tried again, a
+  bounded number of times, after a wait that doubles and is at least what `Retry-After` asks for. The
+  wait is spread by the question's own hash, never by chance.
 - What is left after that is a `ServiceError`: the sample fails, and the next run asks again.
 - What no other question would survive stops the run: a wrong key, an unknown model, an endpoint that cannot
   be reached.
@@ -16,9 +16,10 @@ import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from sparkle._patience import BUSY, doubling_waits, retry_after
 from sparkle.schemas.errors import ConfigError, RunError, ServiceError, SparkleError
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 120.0  # seconds before one attempt, whatever the server asks for
 _ANY_KEY = "none"  # the client wants one
 _SHOWN = 400  # characters of what a server said
-_AGAIN = (408, 409, 425, 429)  # statuses that may pass by themselves, besides those from 500
 _STOPS = (401, 403, 404)  # statuses that every question would meet
 # Words by which servers tell that they cannot hold an answer to a schema (vLLM, llama.cpp, Gemini, proxies).
 _SCHEMA_WORDS = (
@@ -74,7 +74,7 @@ class Endpoint:
 
     @classmethod
     def connect(cls, base_url: str, key: str, *, timeout: float, retries: int, backoff: float) -> Endpoint:
-        """An endpoint behind a client of its own; nothing is sent."""
+        """Return an endpoint behind a client of its own; nothing is sent."""
         from openai import OpenAI
 
         client = OpenAI(base_url=base_url, api_key=key or _ANY_KEY, timeout=timeout, max_retries=0)
@@ -84,7 +84,7 @@ class Endpoint:
         return endpoint
 
     def complete(self, request: dict[str, Any], *, asked: str, spread: float) -> dict[str, Any]:
-        """The first choice of the completion of a request: `message` and `finish_reason`.
+        """Return the first choice of the completion of a request: `message` and `finish_reason`.
 
         Args:
             request: Arguments of `chat.completions.create`.
@@ -97,13 +97,15 @@ class Endpoint:
             ConfigError: key, model or address are wrong.
             RunError: the endpoint cannot be reached.
         """
-        attempt = 0
-        while isinstance(found := self._attempt(request, asked), _Passing):
-            if attempt == self.retries:
-                raise found.problem
-            wait = max(self.backoff * 2**attempt * (1 + spread), found.wait)
-            time.sleep(min(wait, LONGEST_WAIT))
-            attempt += 1
+        waits = doubling_waits(self.backoff * (1 + spread))
+        for wait in islice(waits, self.retries):
+            found = self._attempt(request, asked)
+            if not isinstance(found, _Passing):
+                return found
+            time.sleep(min(max(wait, found.wait), LONGEST_WAIT))
+        found = self._attempt(request, asked)
+        if isinstance(found, _Passing):
+            raise found.problem
         return found
 
     def _attempt(self, request: dict[str, Any], asked: str) -> dict[str, Any] | _Passing:
@@ -114,11 +116,11 @@ class Endpoint:
         except APIError as error:
             problem = self._problem(error, asked, "response_format" in request)
             # A lost connection is an error without a status, and so is a timeout.
-            status = getattr(error, "status_code", 0)
-            passes = isinstance(error, APIConnectionError) or status in _AGAIN or status >= 500
+            passes = isinstance(error, APIConnectionError) or getattr(error, "status_code", 0) in BUSY
             if not passes or isinstance(problem, SchemaRefusedError):
                 raise problem from None
-            return _Passing(problem, _retry_after(error))
+            response = getattr(error, "response", None)
+            return _Passing(problem, 0.0 if response is None else retry_after(response.headers))
         choice = _first_choice(body)
         if choice is None:
             got = self._quote(body)
@@ -126,7 +128,7 @@ class Endpoint:
         return choice
 
     def _problem(self, error: APIError, asked: str, has_schema: bool) -> SparkleError | SchemaRefusedError:
-        """What an error of the client means for the run."""
+        """Return what an error of the client means for the run."""
         from openai import APIConnectionError, APIStatusError, APITimeoutError
 
         attempts = f"{self.retries + 1} attempts"
@@ -164,13 +166,13 @@ class Endpoint:
         )
 
     def _quote(self, text: str) -> str:
-        """A server's words on one line, without the key."""
+        """Return a server's words on one line, without the key."""
         quoted = text.replace(self.key, "***") if self.key else text
         return " ".join(quoted.split())[:_SHOWN]
 
 
 def _first_choice(body: str) -> dict[str, Any] | None:
-    """The first choice of a chat completion, or None where a body is none."""
+    """Return the first choice of a chat completion, or None where a body is none."""
     try:
         choice = json.loads(body)["choices"][0]
         return choice if isinstance(choice["message"], dict) else None
@@ -180,17 +182,3 @@ def _first_choice(body: str) -> dict[str, Any] | None:
 
 def _is_about_schema(said: str) -> bool:
     return any(word in said.lower() for word in _SCHEMA_WORDS)
-
-
-def _retry_after(error: APIError) -> float:
-    """Seconds that the server asks for, as a number or as a date; 0 where it does not."""
-    response = getattr(error, "response", None)
-    value = "" if response is None else response.headers.get("retry-after", "")
-    try:
-        return float(value)
-    except ValueError:
-        pass
-    try:
-        return parsedate_to_datetime(value).timestamp() - time.time()
-    except (TypeError, ValueError):
-        return 0.0

@@ -1,66 +1,57 @@
-"""A VLM behind an OpenAI-compatible endpoint: vLLM, SGLang, Gemini, or any other that speaks the protocol.
+"""A model behind an OpenAI-compatible endpoint: vLLM, SGLang, Gemini, or any other that speaks the protocol.
 
 - Pictures go as PNG data URLs, before the words. The answer's shape goes as `response_format`; an endpoint
   that refuses it is asked again without, which the record says.
 - The questions of a call are asked at once, `concurrency` at a time in each worker process.
-- Answers are cached by content. The key for the endpoint comes from an environment variable and goes
-  nowhere else.
-
-Answers that were given before, by the content of their question, in the user's cache folder.
-
-- The key is a hash over everything that decides an answer: model and revision, words, the pictures' sha256,
-  parameters. It knows no endpoint: the same model served elsewhere gives the same answers.
-- Only whole answers are kept: nothing that was refused, cut short or failed. A key of a service never
-  comes near it.
-- A run that was killed asks nothing twice. Losing the cache costs the questions again and nothing else.
+- The key for the endpoint comes from an environment variable and goes nowhere else.
+- Answers are cached in the user's cache folder, by a hash over everything that decides an answer: model and
+  revision, words, the pictures' sha256, parameters. It knows no endpoint: the same model served elsewhere
+  gives the same answers. Only whole answers are kept: nothing that was refused, cut short or failed. A run
+  that was killed asks nothing twice; losing the cache costs the questions again and nothing else.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-import sqlite3
-import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from sparkle._cache import open_database
-from sparkle.generation.backend import Identity
+from sparkle._cache import CacheDatabase
+from sparkle.generation.backend import Identity, operational, require_range
 from sparkle.generation.backends.vlm.asking import AskingVlm
 from sparkle.generation.backends.vlm.endpoint import Endpoint, SchemaRefusedError
-from sparkle.generation.backends.vlm.reading import Answer, Question, Rule, answer_error
+from sparkle.generation.backends.vlm.questions import AskedModel, Question, Reply
+from sparkle.generation.backends.vlm.reading import Repair, answer_error
 from sparkle.generation.needs import (
     ESTIMATED,
-    VLM_SECONDS,
+    INSTALL_VLM,
     Requirements,
     card_note,
     needed,
-    operational,
     package_versions,
-    require_range,
 )
 from sparkle.generation.weights import Weights
 from sparkle.media.images import encode_png
 from sparkle.schemas.canonical import fingerprint, sha256_bytes
 from sparkle.schemas.errors import ConfigError
 
+_ANSWERS = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
 _SEEDS = 2**31  # servers take seeds of 32 bits with sign
 
 
 @dataclass(kw_only=True)
-class Backend(AskingVlm):
-    """The `vlm` behind an endpoint.
+class EndpointModel(AskedModel):
+    """Base of the backends that ask a model behind an endpoint.
 
     Args:
         model: The name by which the endpoint serves it.
         revision: The commit or version that the endpoint serves: it cannot be asked, so it is said here.
         note: What a reader of the card must know of the model, such as its licence.
         temperature: 0 takes the likeliest words.
-        structured: Ask for an answer of the right shape by `response_format`.
         extra_body: Further fields of the request that this server knows.
         base_url: The endpoint; without it, `OPENAI_BASE_URL` of the environment.
         api_key_env: The environment variable that holds the key; None for a server without one.
@@ -70,11 +61,12 @@ class Backend(AskingVlm):
         backoff: Seconds before the second attempt; each further wait is twice as long.
     """
 
+    capability: ClassVar[str]
+
     model: str
     revision: str
     note: str = ""
     temperature: float = 0.0
-    structured: bool = True
     extra_body: dict[str, Any] = field(default_factory=dict)
     base_url: str | None = operational(None)
     api_key_env: str | None = operational(None)
@@ -92,9 +84,14 @@ class Backend(AskingVlm):
         require_range(self, "backoff", 0, 3600)
         if not (self.model and self.revision):
             raise ConfigError("model and revision cannot be empty", got=(self.model, self.revision))
-        self._cache: AnswerCache | None = None
+        self._cache: CacheDatabase | None = None
         self._endpoint: Endpoint | None = None
-        self._holds_shapes = self.structured
+        self._holds_shapes = self.asks_for_shapes
+
+    @property
+    def asks_for_shapes(self) -> bool:
+        """Whether an answer of the right shape is asked for by `response_format`."""
+        return False
 
     @property
     def identity(self) -> Identity:
@@ -103,9 +100,9 @@ class Backend(AskingVlm):
 
     @property
     def requirements(self) -> Requirements:
-        """No GPU here; the endpoint's takes the time of Qwen3-VL-32B."""
+        """No GPU here; the endpoint's takes the time that the model takes in process."""
         model = needed(Weights(self.model, self.revision), served=True, note=self.note)
-        return Requirements((model,), 0, VLM_SECONDS, ESTIMATED)
+        return Requirements((model,), 0, self.seconds(), ESTIMATED)
 
     def setup(self) -> None:
         """Open the cache and the client; nothing is sent.
@@ -113,14 +110,14 @@ class Backend(AskingVlm):
         Raises:
             ConfigError: the package is missing, there is no address or no key, or the address holds a secret.
         """
-        package_versions(("openai",), extra="vlm")
-        self._cache = AnswerCache()
+        package_versions(("openai",), fix=INSTALL_VLM)
+        self._cache = CacheDatabase("answers.sqlite", _ANSWERS)
         self._endpoint = Endpoint.connect(
             self._address(), self._key(), timeout=self.timeout, retries=self.retries, backoff=self.backoff
         )
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
-        """The answers, asked `concurrency` at a time; the first question that fails is the error."""
+    def ask(self, questions: Sequence[Question]) -> list[Reply]:
+        """Return the replies, asked `concurrency` at a time; the first question that fails is the error."""
         with ThreadPoolExecutor(min(self.concurrency, len(questions))) as pool:
             flying = [pool.submit(self._ask_one, question) for question in questions]
             try:
@@ -129,14 +126,14 @@ class Backend(AskingVlm):
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _ask_one(self, question: Question) -> Answer:
+    def _ask_one(self, question: Question) -> Reply:
         if self._holds_shapes:
             try:
-                return Answer(self._cached(question, with_shape=True))
+                return Reply(self._cached(question, with_shape=True))
             except SchemaRefusedError:
                 self._holds_shapes = False
-        repairs = (Rule.ASKED_FREELY,) if self.structured else ()
-        return Answer(self._cached(question, with_shape=False), repairs)
+        repairs = (Repair.ASKED_FREELY,) if self.asks_for_shapes else ()
+        return Reply(self._cached(question, with_shape=False), repairs)
 
     def _cached(self, question: Question, *, with_shape: bool) -> str:
         if self._cache is None or self._endpoint is None:
@@ -144,7 +141,7 @@ class Backend(AskingVlm):
         pictures = [encode_png(image) for image in question.images]
         request = self._request(question, [sha256_bytes(data) for data in pictures], with_shape)
         key = fingerprint({**request, "revision": self.revision})
-        answer = self._cache.get(key)
+        answer = self._cache.query("SELECT answer FROM answers WHERE key = ?", key)
         if answer is None:
             urls = [f"data:image/png;base64,{base64.b64encode(data).decode()}" for data in pictures]
             request = self._request(question, urls, with_shape)
@@ -152,7 +149,7 @@ class Backend(AskingVlm):
             choice = self._endpoint.complete(request, asked=question.name, spread=spread)
             answer = _words(choice, question.name, self.max_tokens)
             if answer.strip():
-                self._cache.put(key, answer)
+                self._cache.query("REPLACE INTO answers (key, answer) VALUES (?, ?)", key, answer)
         return answer
 
     def _request(self, question: Question, pictures: Sequence[str], with_shape: bool) -> dict[str, Any]:
@@ -180,7 +177,7 @@ class Backend(AskingVlm):
             raise ConfigError(
                 "there is no endpoint to ask",
                 got=address or "neither base_url nor OPENAI_BASE_URL",
-                wanted='base_url = "http://127.0.0.1:8000/v1" or the like in [backends.vlm]',
+                wanted=f'base_url = "http://127.0.0.1:8000/v1" or the like in [backends.{self.capability}]',
             )
         if parts.username or parts.password or parts.query:
             raise ConfigError(
@@ -208,7 +205,7 @@ class Backend(AskingVlm):
 
 
 def _words(choice: dict[str, Any], asked: str, max_tokens: int) -> str:
-    """The whole answer of a choice; raises AnswerError where there is none."""
+    """Return the whole answer of a choice; raises AnswerError where there is none."""
     message, reason = choice["message"], choice.get("finish_reason")
     said, refusal = _text(message.get("content")), _text(message.get("refusal"))
     if refusal:
@@ -228,32 +225,19 @@ def _text(value: object) -> str:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else ""
 
 
-# --- answers ---------------------------------------------------------------------------------------
+@dataclass(kw_only=True)
+class Backend(AskingVlm, EndpointModel):
+    """The `vlm` behind an endpoint; the base classes have its other options.
 
+    Args:
+        structured: Ask for an answer of the right shape by `response_format`.
+    """
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
+    capability: ClassVar[str] = "vlm"
 
+    structured: bool = True
 
-class AnswerCache:
-    """Answers by key; several threads may use it."""
-
-    def __init__(self) -> None:
-        self._database = open_database("answers.sqlite", _SCHEMA)
-        self._lock = Lock()
-        weakref.finalize(self, self._database.close)
-
-    def get(self, key: str) -> str | None:
-        """The answer that was kept, or None."""
-        return self._query("SELECT answer FROM answers WHERE key = ?", key)
-
-    def put(self, key: str, answer: str) -> None:
-        """Keep an answer."""
-        self._query("REPLACE INTO answers (key, answer) VALUES (?, ?)", key, answer)
-
-    def _query(self, statement: str, *values: str) -> str | None:
-        with self._lock:
-            try:
-                row = self._database.execute(statement, values).fetchone()
-            except sqlite3.Error:  # locked for long, read-only, full: a cache never stops a run
-                return None
-        return None if row is None else str(row[0])
+    @property
+    def asks_for_shapes(self) -> bool:
+        """As configured."""
+        return self.structured

@@ -35,7 +35,7 @@ class ImageProcessor(Qwen3VLProcessor):  # type: ignore[misc]  # untyped
 
 
 def load_processor(weights: Weights, *, image_token_id: int) -> ImageProcessor:
-    """The processor of a checkpoint.
+    """Return the processor of a checkpoint.
 
     Args:
         weights: Where it is.

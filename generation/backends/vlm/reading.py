@@ -2,17 +2,10 @@
 
 - An answer is one JSON object with the keys that were asked for and no other. What does not fit is an
   `AnswerError` that keeps the raw answer and says where it went wrong.
-- A repair is made where one reading alone is possible, by one of the rules of `Rule`; the sample's record
+- A repair is made where one reading alone is possible, by one of the rules of `Repair`; the sample's record
   lists it with its place.
-
-The answers that are words: the camera's verdict, a scene's description, a composed instruction.
-
-Labels and boxes out of an answer: round 1 on the first-frame pair, round 2 on a frame.
-
-A box is [x1, y1, x2, y2] in thousandths of the picture's width and height. What Gemini answers by itself,
-`box_2d` with y first, is refused by its key.
-
-What goes to a model and what comes back.
+- A box is [x1, y1, x2, y2] in thousandths of the picture's width and height. What Gemini answers by itself,
+  `box_2d` with y first, is refused by its key.
 """
 
 from __future__ import annotations
@@ -24,7 +17,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sparkle.generation.backend import Image
 from sparkle.schemas.errors import AnswerError, RecordError
 from sparkle.schemas.records import GroundedObject
 from sparkle.schemas.validate import parse_strict
@@ -38,61 +30,61 @@ _FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n(.*?)```", re.DOTALL)
 _END_OF_THOUGHT = "</think>"
 
 
-class Rule(StrEnum):
-    """The repairs, by the name that records give them."""
+class Repair(StrEnum):
+    """What may be mended, by the name that records give it."""
 
     ASKED_FREELY = "asked without a schema"  # the endpoint refuses response_format
-    THOUGHT = "thought left out"  # what stands before </think>
+    THOUGHT = "thought left out"  # what comes before </think>
     FENCE = "fence"  # the one ``` block of the answer is taken, and the words around it are left out
-    BARE_LIST = "bare list"  # the list of objects stands alone, without {"objects": ...}
+    BARE_LIST = "bare list"  # the list of objects is alone, without {"objects": ...}
     ONE_LINE = "one line"  # line breaks and runs of spaces in a text become one space
     ROUNDED = "rounded"  # a coordinate with decimals
-    CLIPPED = "clipped"  # a coordinate outside [0, 1000] by `grounding.CLIP_TOLERANCE` at most
+    CLIPPED = "clipped"  # a coordinate outside [0, 1000] by `CLIP_TOLERANCE` at most
     SWAPPED = "swapped"  # the two corners of a box change places, so that x1 < x2 and y1 < y2
-    SAME_TWICE = "same twice"  # an object that stands twice, with the same label and box, is one
+    SAME_TWICE = "same twice"  # an object that occurs twice, with the same label and box, is one
     SPELLING = "spelling"  # a label or keyword of the list, in other case or with other spaces
     OMITTED = "omitted"  # a label of round 1 that the answer leaves out on a frame abstains there
     NULL_BOX = "null box"  # null in place of the empty box
 
 
 @dataclass
-class Reading:
+class AnswerReader:
     """One answer while it is read.
 
     Attributes:
         answer: What the model said, as it said it.
         asked: The job, and the frame where there are several.
-        repairs: The rules that were applied, each with its place.
+        repairs: What was mended, each with its place.
     """
 
     answer: str
     asked: str
     repairs: list[str] = field(default_factory=list)
 
-    def repaired(self, rule: Rule, place: str = "") -> None:
+    def repaired(self, repair: Repair, place: str = "") -> None:
         """Write a repair down."""
-        self.repairs.append(": ".join(part for part in (rule.value, place) if part))
+        self.repairs.append(": ".join(part for part in (repair.value, place) if part))
 
     def bad(self, problem: str, *, wanted: object = None, place: str = "") -> AnswerError:
-        """The error of an answer that cannot be used; it keeps the raw answer."""
+        """Return the error of an answer that cannot be used; it keeps the raw answer."""
         return answer_error(problem, self.answer, wanted=wanted, where=f"{self.asked} {place}".strip())
 
     def object_with(self, *keys: str) -> dict[str, Any]:
-        """The answer as an object with exactly these keys."""
+        """Return the answer as an object with exactly these keys."""
         return self.exactly(self.json(), keys)
 
     def json(self) -> Any:
-        """The answer as JSON, out of its fence and behind its thoughts where it has them."""
+        """Return the answer as JSON, out of its fence and behind its thoughts where it has them."""
         text = self.answer.strip()
         if not text:
             raise self.bad("the model answered nothing", wanted="one JSON object")
         if _END_OF_THOUGHT in text:
             text = text.rpartition(_END_OF_THOUGHT)[2].strip()
-            self.repaired(Rule.THOUGHT)
+            self.repaired(Repair.THOUGHT)
         blocks = _FENCE.findall(text)
         if len(blocks) == 1 and text.count("```") == 2:
             text = blocks[0]
-            self.repaired(Rule.FENCE)
+            self.repaired(Repair.FENCE)
         try:
             return parse_strict(text.encode())
         except RecordError as error:
@@ -100,14 +92,14 @@ class Reading:
             raise self.bad("the model's answer is not JSON", wanted="one JSON object", place=place) from None
 
     def exactly(self, value: Any, keys: Sequence[str], place: str = "") -> dict[str, Any]:
-        """An object with exactly these keys."""
+        """Return an object with exactly these keys."""
         if not isinstance(value, dict) or set(value) != set(keys):
             wanted = f"an object with {', '.join(keys)} and nothing else"
             raise self.bad("the model's answer has another shape", wanted=wanted, place=place)
         return value
 
     def text(self, value: Any, place: str, *, shortest: int = 1, longest: int) -> str:
-        """A text on one line, of so many characters."""
+        """Return a text on one line, of so many characters."""
         if not isinstance(value, str):
             raise self.bad("the model's answer has another shape", wanted="a text", place=place)
         line = " ".join(value.split())
@@ -115,17 +107,17 @@ class Reading:
             wanted = f"{shortest} to {longest} printable characters"
             raise self.bad("a text of the model's answer cannot be used", wanted=wanted, place=place)
         if line != value:
-            self.repaired(Rule.ONE_LINE, place)
+            self.repaired(Repair.ONE_LINE, place)
         return line
 
     def one_of(self, value: Any, options: Sequence[str], place: str) -> str:
-        """One of some texts, whatever its case and spaces."""
+        """Return one of some texts, whatever its case and spaces."""
         if isinstance(value, str):
             if value in options:
                 return value
             alike = [option for option in options if _plain(option) == _plain(value)]
             if len(alike) == 1:
-                self.repaired(Rule.SPELLING, place)
+                self.repaired(Repair.SPELLING, place)
                 return alike[0]
         raise self.bad("the model chose what was not offered", wanted="; ".join(options), place=place)
 
@@ -133,7 +125,7 @@ class Reading:
 def answer_error(
     problem: str, answer: str, *, wanted: object = None, where: str, fix: str | None = None
 ) -> AnswerError:
-    """An `AnswerError` that keeps a raw answer (its first 20,000 characters)."""
+    """Return an `AnswerError` that keeps a raw answer (its first 20,000 characters)."""
     return AnswerError(problem, got=answer[:_KEPT_CHARACTERS], wanted=wanted, where=where, fix=fix)
 
 
@@ -141,7 +133,7 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-# --- the answers -----------------------------------------------------------------------------------
+# --- words -----------------------------------------------------------------------------------------
 
 
 # Characters. Upstream's prompts run from 151 to 466 (its card); a third more or less is still one.
@@ -159,21 +151,21 @@ class Composition:
     prompt: str
 
 
-def read_camera(reading: Reading) -> tuple[bool, str]:
-    """Whether the camera is fixed, and why; raises AnswerError where the answer does not say."""
+def read_camera(reading: AnswerReader) -> tuple[bool, str]:
+    """Return whether the camera is fixed, and why; raises AnswerError where the answer does not say."""
     table = reading.object_with("reasoning", "fixed")
     if not isinstance(table["fixed"], bool):
         raise reading.bad("the model's answer has another shape", wanted="true or false", place="/fixed")
     return table["fixed"], reading.text(table["reasoning"], "/reasoning", longest=LONGEST_REASONING)
 
 
-def read_description(reading: Reading) -> str:
-    """The `original_scene`; raises AnswerError where there is none."""
+def read_description(reading: AnswerReader) -> str:
+    """Return the `original_scene`; raises AnswerError where there is none."""
     table = reading.object_with("original_scene")
     return _scene(reading, table["original_scene"])
 
 
-def read_composition(reading: Reading, keywords: Sequence[str]) -> Composition:
+def read_composition(reading: AnswerReader, keywords: Sequence[str]) -> Composition:
     """Scene, keyword and instruction; raises AnswerError for a keyword that was not offered."""
     table = reading.object_with("original_scene", "chosen_keyword", "prompt")
     return Composition(
@@ -183,11 +175,11 @@ def read_composition(reading: Reading, keywords: Sequence[str]) -> Composition:
     )
 
 
-def _scene(reading: Reading, value: object) -> str:
+def _scene(reading: AnswerReader, value: object) -> str:
     return reading.text(value, "/original_scene", longest=LONGEST_DESCRIPTION)
 
 
-# --- labels and boxes out of an answer -------------------------------------------------------------
+# --- labels and boxes ------------------------------------------------------------------------------
 
 
 BOX_RANGE = 1000  # Qwen's convention (upstream card)
@@ -196,7 +188,7 @@ MOST_OBJECTS = 16  # the tracker's cost grows with them; upstream's example has 
 LONGEST_LABEL = 80  # characters; upstream's longest example has 27
 
 
-def read_first(reading: Reading) -> tuple[GroundedObject, ...]:
+def read_first(reading: AnswerReader) -> tuple[GroundedObject, ...]:
     """The objects of round 1: each with a label of its own and a box; none where nothing is foreground.
 
     Raises:
@@ -212,15 +204,15 @@ def read_first(reading: Reading) -> tuple[GroundedObject, ...]:
             wanted = "another label for each object"
             raise reading.bad("a label stands for two boxes", wanted=wanted, place=f"{place}/label")
         if label in found:
-            reading.repaired(Rule.SAME_TWICE, place)
+            reading.repaired(Repair.SAME_TWICE, place)
         found[label] = corners
     if len(found) > MOST_OBJECTS:
         raise reading.bad("too many objects", wanted=f"at most {MOST_OBJECTS}")
     return tuple(GroundedObject(box, label) for label, box in found.items())
 
 
-def read_frame(reading: Reading, labels: Sequence[str]) -> tuple[GroundedObject, ...]:
-    """Every label of round 1, in its order, with its box on this frame or an empty one.
+def read_frame(reading: AnswerReader, labels: Sequence[str]) -> tuple[GroundedObject, ...]:
+    """Return every label of round 1, in its order, with its box on this frame or an empty one.
 
     Raises:
         AnswerError: a label is unknown or stands for two boxes, a box is impossible, or another shape.
@@ -233,19 +225,19 @@ def read_frame(reading: Reading, labels: Sequence[str]) -> tuple[GroundedObject,
             wanted = "each label once"
             raise reading.bad("a label stands for two boxes", wanted=wanted, place=f"{place}/label")
         if label in found:
-            reading.repaired(Rule.SAME_TWICE, place)
+            reading.repaired(Repair.SAME_TWICE, place)
         found[label] = corners
     for label in labels:
         if label not in found:
-            reading.repaired(Rule.OMITTED, label)
+            reading.repaired(Repair.OMITTED, label)
     return tuple(GroundedObject(found.get(label, ()), label) for label in labels)
 
 
-def _items(reading: Reading) -> list[tuple[str, Any, Any]]:
+def _items(reading: AnswerReader) -> list[tuple[str, Any, Any]]:
     """Place, label and box of each object, unread."""
     value = reading.json()
     if isinstance(value, list):
-        reading.repaired(Rule.BARE_LIST)
+        reading.repaired(Repair.BARE_LIST)
     else:
         value = reading.exactly(value, ["objects"])["objects"]
     if not isinstance(value, list):
@@ -258,10 +250,10 @@ def _items(reading: Reading) -> list[tuple[str, Any, Any]]:
     return items
 
 
-def _box(reading: Reading, value: Any, place: str) -> tuple[int, ...]:
-    """A box of four whole numbers with x1 < x2 and y1 < y2, or the empty one."""
+def _box(reading: AnswerReader, value: Any, place: str) -> tuple[int, ...]:
+    """Return a box of four whole numbers with x1 < x2 and y1 < y2, or the empty one."""
     if value is None:
-        reading.repaired(Rule.NULL_BOX, place)
+        reading.repaired(Repair.NULL_BOX, place)
         return ()
     if value == []:
         return ()
@@ -269,61 +261,17 @@ def _box(reading: Reading, value: Any, place: str) -> tuple[int, ...]:
         raise reading.bad("not a box", wanted="[x1, y1, x2, y2] or []", place=place)
     whole = [math.floor(x + 0.5) for x in value]
     if any(type(x) is float for x in value):
-        reading.repaired(Rule.ROUNDED, place)
+        reading.repaired(Repair.ROUNDED, place)
     inside = [min(max(x, 0), BOX_RANGE) for x in whole]
     if max(abs(x - y) for x, y in zip(whole, inside, strict=True)) > CLIP_TOLERANCE:
         raise reading.bad(
             "a box outside the picture", wanted=f"coordinates from 0 to {BOX_RANGE}", place=place
         )
     if inside != whole:
-        reading.repaired(Rule.CLIPPED, place)
+        reading.repaired(Repair.CLIPPED, place)
     x1, y1, x2, y2 = inside
     if x1 == x2 or y1 == y2:
         raise reading.bad("a box without area", wanted="x1 < x2 and y1 < y2", place=place)
     if x1 > x2 or y1 > y2:
-        reading.repaired(Rule.SWAPPED, place)
+        reading.repaired(Repair.SWAPPED, place)
     return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
-
-
-# --- what goes to a model and what comes back ------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Question:
-    """One question: pictures, then words.
-
-    Attributes:
-        job: The name of its prompt file.
-        text: What is asked.
-        images: uint8 (H, W, 3) RGB each, in the order in which the text speaks of them.
-        shape: JSON Schema of the answer.
-        seed: For models that sample.
-        place: Which of several questions of the job it is, such as "frame 16".
-    """
-
-    job: str
-    text: str
-    images: tuple[Image, ...]
-    shape: dict[str, Any]
-    seed: int = 0
-    place: str = ""
-
-    @property
-    def name(self) -> str:
-        """The question in an error."""
-        return ", ".join(part for part in (self.job, self.place) if part)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A model's words, and what was already done to get them."""
-
-    text: str
-    repairs: tuple[Rule, ...] = field(default=())
-
-    def read(self, question: Question) -> Reading:
-        """Begin to read it."""
-        reading = Reading(self.text, question.name)
-        for rule in self.repairs:
-            reading.repaired(rule)
-        return reading

@@ -1,64 +1,57 @@
 """Routes that hand out files: `resolve`, and the signed URLs that large files are sent from.
 
-As on the Hub, a large file is answered with a redirect to a URL that needs no token and runs out; a small one
-is sent at once. `X-Repo-Commit` says which commit was meant, also when the file is not there: readers cache
-that too.
-
-A content is sent: whole, or the range of it that was asked for.
-
-One range a request (206, or 416 when it begins behind the end); several at once, which no client here asks
-for, are answered with the whole, as HTTP allows. `If-Range` with another ETag gives the whole as well.
-
-A body that is being received: into a file in `tmp`, hashed on the way, gone unless it is placed.
-
-A client that goes away, a body that is too long and a full disk all leave the block by an exception, and the
-file is removed. Memory is one buffer a request.
+How it works
+- As on the Hub, a large file is answered with a redirect to a URL that needs no token and runs out; a small
+  one is sent at once. `X-Repo-Commit` says which commit was meant, also when the file is not there: readers
+  cache that too.
+- A content is sent whole, or the range of it that was asked for: one per request (206, or 416 when it begins
+  behind the end). Several at once, which no client here asks for, are answered with the whole, as HTTP
+  allows; so is `If-Range` with another ETag.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from sparkle.hub.staging.routes.web import base_url, hub_of, path_of, repository_of, revision_of
-from sparkle.hub.staging.store.blobs import BlobStore
-from sparkle.hub.staging.store.refusal import Refusal, bad_request, no_entry, number, too_large
-from sparkle.hub.staging.store.repos import load_content, resolve
+from sparkle.hub.staging.routes.web import (
+    base_url,
+    check_signature,
+    commit_of,
+    hub_of,
+    path_of,
+)
+from sparkle.hub.staging.store.blobs import read_blocks
+from sparkle.hub.staging.store.refusal import Refusal, no_entry
+from sparkle.hub.staging.store.repos import load_content
 from sparkle.hub.staging.store.trees import find
 
-DOWNLOAD_SECONDS = 3600  # how long the Hub's own redirects are good for
+_DOWNLOAD_SECONDS = 3600  # how long the Hub's own redirects are good for
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def resolve_file(request: Request) -> Response:
     """HEAD and GET R/resolve/{rev}/{path}."""
-    repository = repository_of(request, content=True)
-    hub = hub_of(request)
-    connection = hub.database.read()
-    commit = resolve(connection, repository, revision_of(request))
-    path = path_of(request)
+    connection, repository, commit = commit_of(request, content=True)
+    hub, path = hub_of(request), path_of(request)
     entry = find(connection, commit.tree, path)
     if entry is None or entry.tree:
         raise no_entry(path, commit.id)
-    headers = {"X-Repo-Commit": commit.id, "Content-Disposition": _disposition(path)}
+    headers = {"X-Repo-Commit": commit.id}
     if entry.sha256 is None:
         headers["ETag"] = f'"{entry.oid.hex()}"'
-        return send_bytes(request, load_content(connection, entry.oid), headers)
+        return _send_bytes(request, load_content(connection, entry.oid), headers)
     purged = connection.execute(
         "SELECT 1 FROM purged WHERE repo=? AND sha256=?", (repository.id, entry.sha256)
     ).fetchone()
     if purged is not None or hub.blobs.size(entry.sha256) is None:
         raise no_entry(f"{path}: its content was permanently deleted and", commit.id)
     sha256 = entry.sha256.hex()
-    signature = hub.signer.sign(DOWNLOAD_SECONDS, "get", sha256, commit.id)
+    signature = hub.signer.sign(_DOWNLOAD_SECONDS, "get", sha256, commit.id)
     headers |= {
         "ETag": f'"{entry.oid.hex()}"',
         "X-Linked-ETag": f'"{sha256}"',
@@ -72,79 +65,52 @@ def resolve_file(request: Request) -> Response:
 def send_blob(request: Request) -> Response:
     """HEAD and GET /_blobs/{sha256}.
 
-    Clients follow a redirect to the same host before they look for the commit and the size, so these stand
+    Clients follow a redirect to the same host before they look for the commit and the size, so these are
     here again.
     """
     hub = hub_of(request)
-    sha256, commit = request.path_params["sha256"], request.query_params.get("commit", "")
-    if not hub.signer.check(request.query_params.get("signature", ""), "get", sha256, commit):
-        raise Refusal(403, "Forbidden", "This URL is not signed, or has run out: ask for the file again")
+    sha256, commit_id = request.path_params["sha256"], request.query_params.get("commit", "")
+    check_signature(request, "get", sha256, commit_id)
     blob = bytes.fromhex(sha256)
     size = hub.blobs.size(blob)
     if size is None:
         raise Refusal(404, "EntryNotFound", f"no content {sha256}")
-    headers = {"ETag": f'"{sha256}"', "X-Linked-ETag": f'"{sha256}"', "X-Linked-Size": str(size)}
-    if commit:
-        headers["X-Repo-Commit"] = commit
-    return send_file(request, hub.blobs.blob(blob), size, headers)
+    etag = f'"{sha256}"'
+    headers = {"X-Repo-Commit": commit_id, "ETag": etag, "X-Linked-ETag": etag, "X-Linked-Size": str(size)}
+    return _send_file(request, hub.blobs.blob(blob), size, headers)
 
 
-def _disposition(path: str) -> str:
-    name = path.rpartition("/")[2]
-    plain = "".join(letter if " " <= letter <= "~" and letter != '"' else "_" for letter in name)
-    return f"inline; filename*=UTF-8''{quote(name)}; filename=\"{plain}\";"
-
-
-# --- a content is sent -----------------------------------------------------------------------------
-
-
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
-_BLOCK = 1024 * 1024  # bytes read and sent at once
-
-
-def send_bytes(request: Request, data: bytes, headers: Mapping[str, str]) -> Response:
+def _send_bytes(request: Request, data: bytes, headers: Mapping[str, str]) -> Response:
     """Answer with a small content; `headers` have its ETag."""
-    start, stop, headers = _answer(request, len(data), headers)
-    return Response(
-        data[start:stop], 206 if "Content-Range" in headers else 200, headers, "application/octet-stream"
+    status, start, stop, headers = _answer(request, len(data), headers)
+    return Response(data[start:stop], status, headers, "application/octet-stream")
+
+
+def _send_file(request: Request, path: Path, size: int, headers: Mapping[str, str]) -> Response:
+    """Answer with a large content; `headers` have its ETag."""
+    status, start, stop, headers = _answer(request, size, headers)
+    headers = {**headers, "Content-Length": str(stop - start)}
+    if request.method == "HEAD":
+        return Response(None, status, headers, "application/octet-stream")
+    return StreamingResponse(
+        read_blocks(path, start, stop - start), status, headers, "application/octet-stream"
     )
 
 
-def send_file(request: Request, path: Path, size: int, headers: Mapping[str, str]) -> Response:
-    """Answer with a large content; `headers` have its ETag."""
-    start, stop, headers = _answer(request, size, headers)
-    headers = {**headers, "Content-Length": str(stop - start)}
-    status = 206 if "Content-Range" in headers else 200
-    if request.method == "HEAD":
-        return Response(None, status, headers, "application/octet-stream")
-    return StreamingResponse(_blocks(path, start, stop), status, headers, "application/octet-stream")
-
-
-async def _blocks(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        file.seek(start)
-        while start < stop:
-            data = await run_in_threadpool(file.read, min(_BLOCK, stop - start))
-            if not data:
-                raise OSError(f"{path} is shorter than it was")
-            start += len(data)
-            yield data
-
-
-def _answer(request: Request, size: int, headers: Mapping[str, str]) -> tuple[int, int, dict[str, str]]:
-    """Where the answer begins and ends, and its headers."""
+def _answer(request: Request, size: int, headers: Mapping[str, str]) -> tuple[int, int, int, dict[str, str]]:
+    """Return the status of an answer, where it begins and ends, and its headers."""
     found = dict(headers) | {"Accept-Ranges": "bytes"}
     wanted = _RANGE.fullmatch(request.headers.get("range", ""))
     condition = request.headers.get("if-range")
     if wanted is None or wanted[0] == "bytes=-" or condition not in (None, found.get("ETag")):
-        return 0, size, found
+        return 200, 0, size, found
     if wanted[1]:
         start, stop = int(wanted[1]), min(int(wanted[2]) + 1 if wanted[2] else size, size)
         inverted = bool(wanted[2]) and int(wanted[2]) < start
     else:
         start, stop, inverted = max(size - int(wanted[2]), 0), size, False
     if inverted:
-        return 0, size, found  # no range at all, by HTTP
+        return 200, 0, size, found  # no range at all, by HTTP
     if start >= size:
         raise Refusal(
             416,
@@ -153,61 +119,4 @@ def _answer(request: Request, size: int, headers: Mapping[str, str]) -> tuple[in
             headers={**headers, "Content-Range": f"bytes */{size}"},
         )
     found["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    return start, stop, found
-
-
-# --- a body ----------------------------------------------------------------------------------------
-
-
-_BUFFER = 4 * 1024 * 1024  # bytes handed to a thread at once: a thread a network packet would be slow
-
-
-@dataclass(frozen=True)
-class Received:
-    """A whole body: its file, its bytes, its hash."""
-
-    path: Path
-    size: int
-    sha256: bytes
-
-
-@asynccontextmanager
-async def received(request: Request, blobs: BlobStore, limit: int, what: str) -> AsyncIterator[Received]:
-    """Receive a request's body into a file, which is removed afterwards unless it was placed.
-
-    Args:
-        request: Its body is read to the end.
-        blobs: Where the file is.
-        limit: The most bytes that are taken.
-        what: How the body is called in messages.
-
-    Raises:
-        Refusal: the body is longer than the limit.
-        ClientDisconnect: the client went away.
-    """
-    announced = number(request.headers.get("content-length", "0"))
-    if announced is None:
-        raise bad_request("Content-Length is no number")
-    if announced > limit:
-        raise too_large(what, limit)
-    path = await run_in_threadpool(blobs.temporary)
-    try:
-        digest, size, buffer = hashlib.sha256(), 0, bytearray()
-        with path.open("wb") as file:
-
-            def keep(data: bytes) -> None:
-                digest.update(data)
-                file.write(data)
-
-            async for data in request.stream():
-                size += len(data)
-                if size > limit:
-                    raise too_large(what, limit)
-                buffer += data
-                if len(buffer) >= _BUFFER:
-                    await run_in_threadpool(keep, bytes(buffer))
-                    buffer.clear()
-            await run_in_threadpool(keep, bytes(buffer))
-        yield Received(path, size, digest.digest())
-    finally:
-        path.unlink(missing_ok=True)
+    return 206, start, stop, found

@@ -1,15 +1,15 @@
-"""Routes of Git LFS: the batch that hands out signed URLs, and what stands behind them.
+"""Routes of Git LFS: the batch that hands out signed URLs for uploads, and what is behind them.
 
 A content up to `PART` bytes is one PUT; a larger one is PUT in parts, which a last POST puts together. Each
 is verified by its sha256 before it gets its name. Parts stay as long as their URLs are good, also over a
-restart, and are removed afterwards.
+restart, and are removed afterwards. Downloads are not by LFS: clients resolve files.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,56 +17,49 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sparkle.hub.staging.routes.files import DOWNLOAD_SECONDS, received
 from sparkle.hub.staging.routes.web import (
     Hub,
     base_url,
+    check_signature,
     hub_of,
+    received,
     repository_of,
     repository_url,
     takes_json,
-    user_of,
 )
-from sparkle.hub.staging.store.blobs import BlobStore
-from sparkle.hub.staging.store.refusal import Refusal, bad_request, unprocessable
-from sparkle.hub.staging.store.repos import Repository, large_files
+from sparkle.hub.staging.store.blobs import read_blocks
+from sparkle.hub.staging.store.refusal import Refusal, bad_request, check_hash, unprocessable
+from sparkle.hub.staging.store.repos import Repository
 
 PART = 64 * 1024 * 1024
 MAX_FILE = 200 * 10**9  # the Hub's limit of one file
 UPLOAD_SECONDS = 24 * 3600  # how long upload URLs are good for; parts are kept as long
-_BLOCK = 8 * 1024 * 1024
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _ETAG = re.compile(r"[0-9a-f]{32}")
 
 
 @takes_json
 def batch(request: Request, body: dict[str, Any]) -> Response:
     """POST R.git/info/lfs/objects/batch."""
-    upload = body.get("operation") == "upload"
-    repository = repository_of(request, write=upload, content=True)
+    repository = repository_of(request, write=True)
+    if body.get("operation") != "upload":
+        raise bad_request(f"operation: got {body.get('operation')!r}, wanted upload")
     hub = hub_of(request)
     hub.blobs.forget_old_parts(UPLOAD_SECONDS)
     objects, transfers = body.get("objects"), body.get("transfers") or ["basic"]
     if not isinstance(objects, list) or not isinstance(transfers, list):
         raise bad_request("objects and transfers must be lists")
     answers, multipart = [], False
-    readable = None if upload else _readable(request, repository)
-    for wanted in objects:
-        sha256, size = _object(wanted)
+    for sha256, size in map(_object, objects):
         answer: dict[str, Any] = {"oid": sha256.hex(), "size": size, "authenticated": True}
         there = hub.blobs.size(sha256)
-        if not upload:
-            shown = there if readable is None or sha256 in readable else None
-            answer |= _download(request, repository, sha256, shown)
-        elif there is None:
-            if size > MAX_FILE:
-                answer["error"] = {"code": 422, "message": f"a file may have {MAX_FILE:,} bytes"}
-            else:
-                in_parts = size > PART and "multipart" in transfers
-                multipart |= in_parts
-                answer["actions"] = _upload(request, repository, sha256, size, in_parts=in_parts)
-        elif there != size:
+        if there not in (None, size):
             answer["error"] = {"code": 422, "message": f"{sha256.hex()} has {there} bytes, not {size}"}
+        elif size > MAX_FILE:
+            answer["error"] = {"code": 422, "message": f"a file may have {MAX_FILE:,} bytes"}
+        elif there is None:
+            in_parts = size > PART and "multipart" in transfers
+            multipart |= in_parts
+            answer["actions"] = _upload(request, repository, sha256, size, in_parts=in_parts)
         answers.append(answer)
     return JSONResponse(
         {"transfer": "multipart" if multipart else "basic", "objects": answers},
@@ -74,37 +67,17 @@ def batch(request: Request, body: dict[str, Any]) -> Response:
     )
 
 
-def _readable(request: Request, repository: Repository) -> set[bytes] | None:
-    """The contents that nobody in particular may have by a repository; None for who may read all of them.
-
-    Contents are kept once for all repositories, private ones too: a hash alone opens nothing.
-    """
-    if user_of(request) is not None:
-        return None
-    return {file.sha256 for file in large_files(hub_of(request).database.read(), repository)}
-
-
-def _download(request: Request, repository: Repository, sha256: bytes, size: int | None) -> dict[str, Any]:
-    hub = hub_of(request)
-    held = size is not None and not _is_purged(hub, repository, sha256)
-    if not held:
-        return {"error": {"code": 404, "message": "Object does not exist"}}
-    signature = hub.signer.sign(DOWNLOAD_SECONDS, "get", sha256.hex(), "")
-    href = f"{base_url(request)}/_blobs/{sha256.hex()}?signature={signature}"
-    return {"actions": {"download": {"href": href}}}
-
-
 def _upload(
     request: Request, repository: Repository, sha256: bytes, size: int, *, in_parts: bool
 ) -> dict[str, Any]:
-    """Where to send a content, and how."""
+    """Say where to send a content, and how."""
     signer, name = hub_of(request).signer, sha256.hex()
     here = f"{base_url(request)}/_uploads/{name}/{size}"
     verify = f"{repository_url(request, repository)}.git/info/lfs/objects/verify"
     if not in_parts:
         signature = signer.sign(UPLOAD_SECONDS, "put", name, size)
         return {"upload": {"href": f"{here}?signature={signature}"}, "verify": {"href": verify}}
-    # The protocol of the Hub's multipart transfer: part URLs stand among the headers.
+    # The protocol of the Hub's multipart transfer: part URLs are among the headers.
     header = {"chunk_size": str(PART)}
     for number in range(1, _part_count(size) + 1):
         signature = signer.sign(UPLOAD_SECONDS, "part", name, size, number)
@@ -127,7 +100,7 @@ def verify(request: Request, body: dict[str, Any]) -> Response:
 async def put_whole(request: Request) -> Response:
     """PUT /_uploads/{sha256}/{size}."""
     hub, sha256, size = _upload_of(request)
-    _check_signature(request, "put", sha256.hex(), size)
+    check_signature(request, "put", sha256.hex(), size)
     async with received(request, hub.blobs, size, "the content") as body:
         if (body.size, body.sha256) != (size, sha256):
             raise unprocessable(
@@ -141,7 +114,7 @@ async def put_part(request: Request) -> Response:
     """PUT /_uploads/{sha256}/{size}/{number}."""
     hub, sha256, size = _upload_of(request)
     number = int(request.path_params["number"])
-    _check_signature(request, "part", sha256.hex(), size, number)
+    check_signature(request, "part", sha256.hex(), size, number)
     wanted = min(PART, size - (number - 1) * PART)
     async with received(request, hub.blobs, wanted, f"part {number}") as body:
         if body.size != wanted:
@@ -150,7 +123,7 @@ async def put_part(request: Request) -> Response:
         folder = await run_in_threadpool(hub.blobs.make_parts, sha256, size)
         part = folder / f"{number}-{etag}"
         await run_in_threadpool(hub.blobs.place, body.path, part)
-        for older in folder.glob(f"{number}-*"):  # one a number, however often it is sent
+        for older in folder.glob(f"{number}-*"):  # one per number, however often it is sent
             if older != part:
                 older.unlink(missing_ok=True)
     return Response(headers={"ETag": f'"{etag}"'})
@@ -160,11 +133,12 @@ async def put_part(request: Request) -> Response:
 def complete(request: Request, body: dict[str, Any]) -> Response:
     """POST /_uploads/{sha256}/{size}/complete."""
     hub, sha256, size = _upload_of(request)
-    _check_signature(request, "complete", sha256.hex(), size)
+    check_signature(request, "complete", sha256.hex(), size)
     folder = hub.blobs.parts(sha256, size)
     if hub.blobs.size(sha256) is None:
         try:
-            _put_together(hub.blobs, _parts(folder, body, size), sha256, size)
+            parts = [read_blocks(part, 0, part.stat().st_size) for part in _parts(folder, body, size)]
+            hub.blobs.put_together(sha256, chain.from_iterable(parts))
         except FileNotFoundError:  # the same request, sent twice, was quicker and took the parts away
             if hub.blobs.size(sha256) is None:
                 raise
@@ -172,24 +146,8 @@ def complete(request: Request, body: dict[str, Any]) -> Response:
     return JSONResponse({"success": True})
 
 
-def _put_together(blobs: BlobStore, parts: list[Path], sha256: bytes, size: int) -> None:
-    digest, temporary = hashlib.sha256(), blobs.temporary()
-    try:
-        with temporary.open("wb") as target:
-            for part in parts:
-                with part.open("rb") as source:
-                    while data := source.read(_BLOCK):
-                        digest.update(data)
-                        target.write(data)
-        if digest.digest() != sha256:
-            raise unprocessable(f"got sha256 {digest.hexdigest()}, wanted {sha256.hex()}")
-        blobs.place(temporary, blobs.blob(sha256))
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _parts(folder: Path, body: dict[str, Any], size: int) -> list[Path]:
-    """The files of the parts that the client names; raises Refusal unless they are all of them."""
+    """Return the files of the parts that the client names; raises Refusal unless they are all of them."""
     found: dict[int, Path] = {}
     listed = body.get("parts")
     for part in listed if isinstance(listed, list) else []:
@@ -210,29 +168,12 @@ def _part_count(size: int) -> int:
 
 
 def _object(wanted: object) -> tuple[bytes, int]:
-    oid = wanted.get("oid") if isinstance(wanted, dict) else None
-    size = wanted.get("size") if isinstance(wanted, dict) else None
-    if not isinstance(oid, str) or not _SHA256.fullmatch(oid) or not isinstance(size, int) or size < 0:
+    oid, size = (wanted.get("oid"), wanted.get("size")) if isinstance(wanted, dict) else (None, None)
+    if not isinstance(size, int) or size < 0:
         raise bad_request(f"not an LFS object: {wanted!r}")
-    return bytes.fromhex(oid), size
+    return check_hash(oid, "oid"), size
 
 
 def _upload_of(request: Request) -> tuple[Hub, bytes, int]:
     params = request.path_params
-    if not _SHA256.fullmatch(params["sha256"]):
-        raise bad_request(f"not a sha256: {params['sha256']!r}")
-    return hub_of(request), bytes.fromhex(params["sha256"]), int(params["size"])
-
-
-def _check_signature(request: Request, *what: object) -> None:
-    if not hub_of(request).signer.check(request.query_params.get("signature", ""), *what):
-        raise Refusal(403, "Forbidden", "This URL is not signed for this, or has run out: ask for another")
-
-
-def _is_purged(hub: Hub, repository: Repository, sha256: bytes) -> bool:
-    row = (
-        hub.database.read()
-        .execute("SELECT 1 FROM purged WHERE repo=? AND sha256=?", (repository.id, sha256))
-        .fetchone()
-    )
-    return row is not None
+    return hub_of(request), check_hash(params["sha256"], "the content's address"), int(params["size"])

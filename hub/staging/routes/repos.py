@@ -1,4 +1,4 @@
-"""Routes for repositories as wholes: create, move, delete, settings, who am I, may I."""
+"""Routes for repositories as wholes: create, delete, settings, who am I, may I."""
 
 from __future__ import annotations
 
@@ -9,53 +9,39 @@ from starlette.responses import JSONResponse, Response
 
 from sparkle.hub.staging.routes.read import repository_json
 from sparkle.hub.staging.routes.web import (
+    check_writer,
     hub_of,
     named_repository,
     offset_page,
     repository_of,
     repository_url,
+    role_of,
     takes_json,
-    user_of,
-    writer_of,
 )
 from sparkle.hub.staging.store import repos
 from sparkle.hub.staging.store.cards import check_card_yaml
-from sparkle.hub.staging.store.refusal import Refusal, bad_request, check_kind, check_repository, kind_of
+from sparkle.hub.staging.store.refusal import Refusal, bad_request, check_kind, check_repository
+from sparkle.hub.staging.store.tokens import USER
 
 _PAGE = 1000
-_SDKS = ("gradio", "streamlit", "docker", "static")
 
 
 def whoami(request: Request) -> Response:
     """GET /api/whoami-v2."""
-    user = user_of(request)
-    if user is None:
+    role = role_of(request)
+    if role is None:
         raise Refusal(401, "Unauthorized", "Invalid username or password.")
-    token = {"displayName": f"{user.role} token of this staging hub", "role": user.role}
-    return JSONResponse(
-        {
-            "type": "user",
-            "id": user.name,
-            "name": user.name,
-            "fullname": user.name,
-            "email": None,
-            "canPay": False,
-            "isPro": False,
-            "orgs": [],
-            "auth": {"type": "access_token", "accessToken": token},
-        }
-    )
+    token = {"displayName": f"{role} token of this staging hub", "role": role}
+    auth = {"type": "access_token", "accessToken": token}
+    return JSONResponse({"type": "user", "name": USER, "fullname": USER, "orgs": [], "auth": auth})
 
 
 @takes_json
 def create(request: Request, body: dict[str, Any]) -> Response:
     """POST /api/repos/create."""
-    user = writer_of(request)
+    check_writer(request)
     kind = check_kind(body.get("type"))
-    name = check_repository(f"{body.get('organization') or user.name}/{body.get('name')}")
-    sdk = body.get("sdk") if kind == "space" else None
-    if kind == "space" and sdk not in _SDKS:
-        raise bad_request(f"sdk: got {sdk!r}, wanted one of {', '.join(_SDKS)}")
+    name = check_repository(f"{body.get('organization') or USER}/{body.get('name')}")
     with hub_of(request).database.write() as connection:
         there = repos.find_repository(connection, kind, name)
         if there is not None:
@@ -63,35 +49,18 @@ def create(request: Request, body: dict[str, Any]) -> Response:
             message = f"You already created this {kind} repo: {there.name}"
             raise Refusal(409, "Conflict", message, extra={"url": url})
         private = _is_private(body, default=False)
-        made = repos.create_repository(connection, kind, name, private=private, sdk=sdk, author=user.name)
-    return JSONResponse(
-        {"url": repository_url(request, made), "name": made.name, "id": repos.object_id(made)}
-    )
+        made = repos.create_repository(connection, kind, name, private=private)
+    return JSONResponse({"url": repository_url(request, made), "name": made.name})
 
 
 @takes_json
 def delete(request: Request, body: dict[str, Any]) -> Response:
     """DELETE /api/repos/delete."""
-    user = writer_of(request)
-    kind, owner = check_kind(body.get("type")), body.get("organization") or user.name
+    check_writer(request)
+    kind, owner = check_kind(body.get("type")), body.get("organization") or USER
     repository = named_repository(request, kind, f"{owner}/{body.get('name')}", write=True)
     with hub_of(request).database.write() as connection:
         repos.delete_repository(connection, repository)
-    return JSONResponse({})
-
-
-@takes_json
-def move(request: Request, body: dict[str, Any]) -> Response:
-    """POST /api/repos/move."""
-    writer_of(request)
-    kind = check_kind(body.get("type"))
-    target = check_repository(body.get("toRepo"))
-    repository = named_repository(request, kind, str(body.get("fromRepo")), write=True)
-    with hub_of(request).database.write() as connection:
-        there = repos.find_repository(connection, kind, target)
-        if there is not None and there.id != repository.id:
-            raise Refusal(409, "Conflict", f"A {kind} called {there.name} already exists")
-        repos.move_repository(connection, repository, target)
     return JSONResponse({})
 
 
@@ -115,22 +84,23 @@ def auth_check(request: Request) -> Response:
 
 
 def listing(request: Request) -> Response:
-    """GET /api/{kinds}: the repositories that who asks may see."""
-    user = user_of(request)
+    """GET /api/models and /api/datasets: the repositories that who asks may see."""
+    role = role_of(request)
     connection = hub_of(request).database.read()
     author = request.query_params.get("author", "").lower()
     search = request.query_params.get("search", "").lower()
     found = [
         repository
-        for repository in repos.list_repositories(connection, kind_of(request.path_params["kinds"]))
-        if (user is not None or not repository.private)
+        for repository in repos.list_repositories(connection)
+        if repository.kind == request.path_params["kind"]
+        and (role is not None or not repository.private)
         and search in repository.name.lower()
         and author in ("", repository.name.partition("/")[0].lower())
     ]
-    answers = []
-    for repository in found:
-        commit = repos.resolve(connection, repository, "main")
-        answers.append(repository_json(connection, repository, commit))
+    answers = [
+        repository_json(connection, repository, repos.resolve(connection, repository, "main"))
+        for repository in found
+    ]
     return offset_page(request, answers, _PAGE)
 
 
@@ -141,16 +111,13 @@ def validate_yaml(request: Request, body: dict[str, Any]) -> Response:
     if not isinstance(content, str):
         raise bad_request("content is no text")
     errors, warnings = check_card_yaml(content, check_kind(body.get("repoType")))
-    answer = {"errors": _messages(errors), "warnings": _messages(warnings)}
+    found = {"errors": errors, "warnings": warnings}
+    answer = {name: [{"message": text} for text in texts] for name, texts in found.items()}
     return JSONResponse(answer, 400 if errors else 200)
 
 
-def _messages(texts: list[str]) -> list[dict[str, str]]:
-    return [{"message": text} for text in texts]
-
-
 def _is_private(body: dict[str, Any], *, default: bool) -> bool:
-    """The visibility that a body asks for; `private` is how older clients say it."""
+    """Return the visibility that a body asks for; `private` is how older clients say it."""
     visibility = body.get("visibility")
     if visibility is None:
         return bool(body.get("private", default))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from typing import Any
 
@@ -10,47 +9,46 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sparkle.hub.staging.routes.files import received
 from sparkle.hub.staging.routes.web import (
+    commit_of,
     hub_of,
+    received,
     repository_of,
     repository_url,
     revision_of,
     takes_json,
-    unslash,
-    writer_of,
 )
 from sparkle.hub.staging.store import repos
-from sparkle.hub.staging.store.commits import MAX_COMMIT, commit_received
+from sparkle.hub.staging.store.commits import MAX_COMMIT, make_commit
 from sparkle.hub.staging.store.purging import purge
 from sparkle.hub.staging.store.refusal import (
     MAIN,
     Refusal,
     bad_request,
+    check_hash,
     check_path,
     check_reference,
     no_revision,
 )
-from sparkle.hub.staging.store.repos import squash
 from sparkle.hub.staging.store.trees import find
-from sparkle.hub.staging.store.uploads import GITATTRIBUTES_PATH, upload_rules
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+from sparkle.hub.staging.store.uploads import GITATTRIBUTES_PATH, UploadRules
 
 
 @takes_json
 def preupload(request: Request, body: dict[str, Any]) -> Response:
     """POST R/preupload/{rev}: how each file is to be uploaded, and what is there already."""
-    repository = _writable(request)
-    connection = hub_of(request).database.read()
-    commit = repos.resolve(connection, repository, revision_of(request))
+    _refuse_pull_request(request)
+    connection, _, commit = commit_of(request, write=True)
     ignore = body.get("gitIgnore")
-    rules = upload_rules(
-        _text(connection, commit, GITATTRIBUTES_PATH),
-        ignore if isinstance(ignore, str) else _text(connection, commit, ".gitignore"),
+    rules = UploadRules(
+        repos.load_text(connection, commit, GITATTRIBUTES_PATH),
+        ignore if isinstance(ignore, str) else repos.load_text(connection, commit, ".gitignore"),
     )
     answer = []
-    for file in _list(body, "files"):
+    files = body.get("files")
+    if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
+        raise bad_request("files is no list of objects")
+    for file in files:
         path, size, sample = check_path(file.get("path")), file.get("size"), file.get("sample", "")
         if not isinstance(size, int) or size < 0 or not isinstance(sample, str):
             raise bad_request(f"{path}: size and sample must be a number and text")
@@ -63,13 +61,13 @@ def preupload(request: Request, body: dict[str, Any]) -> Response:
 
 
 async def commit(request: Request) -> Response:
-    """POST R/commit/{rev}: JSON lines, as `commit_stream` reads them."""
+    """POST R/commit/{rev}: JSON lines, as `commits` reads them."""
+    _refuse_pull_request(request)
     hub = hub_of(request)
-    repository = await run_in_threadpool(_writable, request)
-    user = await run_in_threadpool(writer_of, request)
+    repository = await run_in_threadpool(lambda: repository_of(request, write=True))
     async with received(request, hub.blobs, MAX_COMMIT, "the commit") as body:
         made = await run_in_threadpool(
-            commit_received, hub.database, hub.blobs, repository, revision_of(request), body.path, user.name
+            make_commit, hub.database, hub.blobs, repository, revision_of(request), body.path
         )
     url = f"{repository_url(request, repository)}/commit/{made.id}"
     return JSONResponse({"success": True, "commitOid": made.id, "commitUrl": url, "hookOutput": ""})
@@ -100,9 +98,8 @@ def create_tag(request: Request, body: dict[str, Any]) -> Response:
     """POST R/tag/{rev}: the path names what is tagged, the body the tag."""
     repository = repository_of(request, write=True)
     ref = check_reference(body.get("tag"), "refs/tags/")
-    message = body.get("message")
     with hub_of(request).database.write() as connection:
-        _new_ref(connection, repository, ref, revision_of(request), None if message is None else str(message))
+        _new_ref(connection, repository, ref, revision_of(request))
     return JSONResponse({})
 
 
@@ -115,11 +112,11 @@ def delete_tag(request: Request) -> Response:
 @takes_json
 def super_squash(request: Request, body: dict[str, Any]) -> Response:
     """POST R/super-squash/{rev}."""
-    repository, user = repository_of(request, write=True), writer_of(request)
-    branch = unslash(request.path_params["revision"])
+    repository = repository_of(request, write=True)
+    branch = revision_of(request)
     message = body.get("message") or f"Super-squash branch '{branch}'"
     with hub_of(request).database.write() as connection:
-        squash(connection, repository, branch, str(message), user.name)
+        repos.squash(connection, repository, branch, str(message))
     return JSONResponse({})
 
 
@@ -129,34 +126,27 @@ def purge_lfs_files(request: Request, body: dict[str, Any]) -> Response:
     repository = repository_of(request, write=True)
     deletions = body.get("deletions")
     shas = deletions.get("sha") if isinstance(deletions, dict) else None
-    if not isinstance(shas, list) or not all(isinstance(sha, str) and _SHA256.fullmatch(sha) for sha in shas):
+    if not isinstance(deletions, dict) or not isinstance(shas, list):
         raise bad_request("deletions.sha is no list of sha256")
-    rewrite = bool(body["deletions"].get("rewriteHistory", True))
+    gone = [check_hash(sha, "deletions.sha") for sha in shas]
+    rewrite = bool(deletions.get("rewriteHistory", True))
     hub = hub_of(request)
-    gone = [bytes.fromhex(sha) for sha in shas]
     purge(hub.database, hub.blobs, repository, gone, rewrite=rewrite)
     return JSONResponse({})
 
 
-def _writable(request: Request) -> repos.Repository:
+def _refuse_pull_request(request: Request) -> None:
     if request.query_params.get("create_pr"):
         raise Refusal(
             501, "NotImplemented", "This staging hub has no pull requests: upload to a branch instead"
         )
-    return repository_of(request, write=True)
 
 
-def _new_ref(
-    connection: sqlite3.Connection,
-    repository: repos.Repository,
-    ref: str,
-    start: str,
-    message: str | None = None,
-) -> None:
+def _new_ref(connection: sqlite3.Connection, repository: repos.Repository, ref: str, start: str) -> None:
     commit_id = repos.resolve(connection, repository, start).id
     if ref in repos.refs_of(connection, repository):
         raise Refusal(409, "Conflict", f"Reference {ref} already exists")
-    repos.set_ref(connection, repository.id, ref, commit_id, message)
+    repos.set_ref(connection, repository.id, ref, commit_id)
 
 
 def _delete_ref(request: Request, repository: repos.Repository, ref: str) -> Response:
@@ -165,18 +155,3 @@ def _delete_ref(request: Request, repository: repos.Repository, ref: str) -> Res
             raise no_revision(ref)
         repos.delete_ref(connection, repository, ref)
     return JSONResponse({})
-
-
-def _text(connection: sqlite3.Connection, commit: repos.Commit, path: str) -> str:
-    """A small file of a commit as text; empty when it is not there."""
-    entry = find(connection, commit.tree, path)
-    if entry is None or entry.tree or entry.sha256:
-        return ""
-    return repos.load_content(connection, entry.oid).decode("utf-8", "replace")
-
-
-def _list(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    value = body.get(name)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise bad_request(f"{name} is no list of objects")
-    return value

@@ -2,7 +2,7 @@
 
 ROOT/
   blobs/xx/SHA256      whole and verified; never changed afterwards
-  xorbs/xx/HASH        chunks of Xet uploads that do not stand in a blob yet
+  xorbs/xx/HASH        chunks of Xet uploads that are not part of a blob yet
   parts/SHA256-SIZE/   parts of a multipart upload that is under way
   tmp/                 being received: emptied at start, and by whoever wrote there
 
@@ -12,14 +12,18 @@ blob that is whole, or a file in `tmp`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import mkstemp
 
 from sparkle._files import fsync_folder
+from sparkle.hub.staging.store.refusal import unprocessable
+
+_BLOCK = 1024 * 1024  # bytes read at once
 
 
 class BlobStore:
@@ -38,30 +42,30 @@ class BlobStore:
         fsync_folder(root)
 
     def temporary(self) -> Path:
-        """A new empty file in `tmp`; it is the caller's to move or to remove."""
+        """Make a new empty file in `tmp`, which is the caller's to move or to remove."""
         descriptor, name = mkstemp(dir=self._tmp)
         os.close(descriptor)
         return Path(name)
 
     def blob(self, sha256: bytes) -> Path:
-        """Where a blob stands, or would."""
+        """Return where a blob is, or would be."""
         name = sha256.hex()
         return self.root / "blobs" / name[:2] / name
 
     def size(self, sha256: bytes) -> int | None:
-        """A blob's bytes; None when it is not there."""
+        """Return a blob's bytes; None when it is not there."""
         return file_size(self.blob(sha256))
 
     def xorb(self, name: str) -> Path:
-        """Where a xorb stands, or would; its name is 64 hexadecimal digits."""
+        """Return where a xorb is, or would be; its name is 64 hexadecimal digits."""
         return self.root / "xorbs" / name[:2] / name
 
     def parts(self, sha256: bytes, size: int) -> Path:
-        """The folder of the parts of a blob that is uploaded in parts."""
+        """Return the folder of the parts of a blob that is uploaded in parts."""
         return self.root / "parts" / f"{sha256.hex()}-{size}"
 
     def make_parts(self, sha256: bytes, size: int) -> Path:
-        """The same folder, made if need be, durably."""
+        """Make that folder if need be, durably."""
         folder = self.parts(sha256, size)
         if not folder.exists():
             folder.mkdir(exist_ok=True)
@@ -75,8 +79,22 @@ class BlobStore:
         temporary.replace(target)
         fsync_folder(target.parent)
 
+    def put_together(self, sha256: bytes, pieces: Iterable[bytes]) -> None:
+        """Make a blob of its pieces, durably; raises Refusal when they have another sha256."""
+        digest, temporary = hashlib.sha256(), self.temporary()
+        try:
+            with temporary.open("wb") as file:
+                for piece in pieces:
+                    digest.update(piece)
+                    file.write(piece)
+            if digest.digest() != sha256:
+                raise unprocessable(f"got sha256 {digest.hexdigest()}, wanted {sha256.hex()}")
+            self.place(temporary, self.blob(sha256))
+        finally:
+            temporary.unlink(missing_ok=True)
+
     def names(self, folder: str) -> Iterator[Path]:
-        """Every file of `blobs` or `xorbs`, sorted."""
+        """Yield every file of `blobs` or `xorbs`, sorted."""
         for prefix in sorted((self.root / folder).iterdir()):
             yield from sorted(prefix.iterdir())
 
@@ -91,8 +109,20 @@ class BlobStore:
 
 
 def file_size(path: Path) -> int | None:
-    """A file's bytes; None when it is not there."""
+    """Return a file's bytes; None when it is not there."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return None
+
+
+def read_blocks(path: Path, offset: int, size: int) -> Iterator[bytes]:
+    """Yield bytes of a file, a block at a time."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        while size > 0:
+            data = file.read(min(_BLOCK, size))
+            if not data:
+                raise OSError(f"{path} is shorter than it was")
+            size -= len(data)
+            yield data

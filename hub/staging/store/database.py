@@ -1,10 +1,10 @@
 """The staging hub's SQLite file: everything but large contents.
 
-- Trees and small contents stand here and not in files of their own: a commit of 20,000 files is one
+- Trees and small contents are here and not in files of their own: a commit of 20,000 files is one
   transaction and one fsync, and is there whole or not at all.
 - `synchronous=FULL` with a write-ahead log: once a transaction returns, a kill or a power cut does not undo
   it.
-- Writers take turns. Readers have a connection a thread and wait for nobody; what they read is either
+- Writers take turns. Readers have one connection per thread and wait for nobody; what they read is either
   content-addressed or one row.
 """
 
@@ -15,25 +15,22 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sparkle.schemas.errors import ConfigError
 
-_VERSION = 1  # of the schema below
+_VERSION = 2  # of the schema below
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS tokens(
-  hash BLOB PRIMARY KEY, role TEXT NOT NULL, user TEXT NOT NULL, created TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tokens(hash BLOB PRIMARY KEY, role TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS repos(
   id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
-  private INTEGER NOT NULL, gated TEXT, sdk TEXT, created TEXT NOT NULL, UNIQUE(kind, key));
-CREATE TABLE IF NOT EXISTS moved(
-  kind TEXT NOT NULL, key TEXT NOT NULL, repo INTEGER NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;
+  private INTEGER NOT NULL, gated TEXT, created TEXT NOT NULL, UNIQUE(kind, key));
 CREATE TABLE IF NOT EXISTS refs(
-  repo INTEGER NOT NULL, ref TEXT NOT NULL, commit_id TEXT NOT NULL, message TEXT,
-  PRIMARY KEY(repo, ref)) WITHOUT ROWID;
+  repo INTEGER NOT NULL, ref TEXT NOT NULL, commit_id TEXT NOT NULL, PRIMARY KEY(repo, ref)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS commits(
   repo INTEGER NOT NULL, id TEXT NOT NULL, parent TEXT, tree BLOB NOT NULL, title TEXT NOT NULL,
-  message TEXT NOT NULL, author TEXT NOT NULL, date TEXT NOT NULL, PRIMARY KEY(repo, id)) WITHOUT ROWID;
+  message TEXT NOT NULL, date TEXT NOT NULL, PRIMARY KEY(repo, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS trees(key BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS contents(oid BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS purged(
@@ -73,6 +70,7 @@ class Database:
                 got=f"version {version}",
                 wanted=f"version {_VERSION}",
                 where=path,
+                fix="serve it with the version that wrote it, or give --root another folder",
             )
         self._writer.execute("PRAGMA journal_mode=WAL")
         self._writer.execute("PRAGMA synchronous=FULL")
@@ -94,7 +92,7 @@ class Database:
         connection.close()
 
     def read(self) -> sqlite3.Connection:
-        """This thread's connection for reading."""
+        """Return this thread's connection for reading."""
         connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
         if connection is None:
             connection = self._own.connection = self._connect()
@@ -111,7 +109,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: durable when the block is left, undone when it raises."""
+        """Begin a transaction: durable when the block is left, undone when it raises."""
         with self._turn:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -132,3 +130,8 @@ class Database:
         """Close every connection; the log is put back into the file."""
         for connection in list(self._opened):
             self._forget(connection)
+
+
+def now() -> str:
+    """Return the current time as the Hub writes it, UTC in milliseconds: `2026-01-31T12:00:00.000Z`."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

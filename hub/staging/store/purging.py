@@ -14,8 +14,8 @@ from pathlib import Path
 
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
-from sparkle.hub.staging.store.repos import Commit, Repository, add_commit, history, load_commit, refs_of
-from sparkle.hub.staging.store.trees import TreeEditor, load_tree
+from sparkle.hub.staging.store.repos import Repository, add_commit, history, refs_of, set_ref
+from sparkle.hub.staging.store.trees import Reached, TreeEditor, load_tree
 from sparkle.hub.staging.store.xet import forget_spans
 
 
@@ -27,14 +27,9 @@ def purge(
     *,
     rewrite: bool,
 ) -> None:
-    """Take large files out of a repository for good.
+    """Take large files, by their sha256, out of a repository for good.
 
-    Args:
-        database: Where it is.
-        blobs: Where contents are: those that no repository has any more are deleted.
-        repository: The repository.
-        gone: sha256 of the files.
-        rewrite: Whether history forgets that they were there; else their names stay, and cannot be read.
+    With `rewrite` history forgets that they were there; else their names stay, and cannot be read.
     """
     with database.turn():  # no commit finds a content that is about to be deleted
         with database.write() as connection:
@@ -68,8 +63,11 @@ def _purge(
     )
     if rewrite:
         _rewrite(connection, repository, set(gone))
-    kept = _held(connection, repository, rewritten=rewrite)
-    unused = [sha256 for sha256 in gone if sha256 not in kept]
+    reached = Reached()
+    for row in connection.execute("SELECT DISTINCT repo, tree FROM commits").fetchall():
+        if rewrite or row["repo"] != repository.id:
+            reached.add(connection, row["tree"])
+    unused = [sha256 for sha256 in gone if sha256 not in reached.blobs]
     return [*map(blobs.blob, unused), *forget_spans(connection, blobs, unused)]
 
 
@@ -78,13 +76,20 @@ def _rewrite(connection: sqlite3.Connection, repository: Repository, gone: set[b
     made: dict[str, str] = {}  # commit before -> after
     known: dict[bytes, list[str]] = {}
     for ref, head_id in refs_of(connection, repository).items():
-        line = list(history(connection, repository, load_commit(connection, repository, head_id)))
+        line = list(history(connection, repository, head_id))
         for commit in reversed(line):
-            if commit.id not in made:
-                made[commit.id] = _rewritten(connection, repository, commit, gone, made, known)
-        connection.execute(
-            "UPDATE refs SET commit_id=? WHERE repo=? AND ref=?", (made[head_id], repository.id, ref)
-        )
+            if commit.id in made:
+                continue
+            made[commit.id] = commit.id
+            paths = _places(connection, commit.tree, gone, known)
+            parent = None if commit.parent is None else made[commit.parent]
+            if paths or parent != commit.parent:
+                editor = TreeEditor(connection, commit.tree)
+                for path in paths:
+                    editor.remove(path, folder=False)
+                root, said = editor.write(), (commit.title, commit.message, commit.date)
+                made[commit.id] = add_commit(connection, repository.id, parent, root, *said).id
+        set_ref(connection, repository.id, ref, made[head_id])
     kept = set(made.values())
     rows = connection.execute("SELECT id FROM commits WHERE repo=?", (repository.id,)).fetchall()
     connection.executemany(
@@ -93,35 +98,10 @@ def _rewrite(connection: sqlite3.Connection, repository: Repository, gone: set[b
     )
 
 
-def _rewritten(
-    connection: sqlite3.Connection,
-    repository: Repository,
-    commit: Commit,
-    gone: set[bytes],
-    made: dict[str, str],
-    known: dict[bytes, list[str]],
-) -> str:
-    """The id of a commit without some contents; its own where neither it nor a parent has them."""
-    paths = _places(connection, commit.tree, gone, known)
-    parent = None if commit.parent is None else made[commit.parent]
-    if not paths and parent == commit.parent:
-        return commit.id
-    editor = TreeEditor(connection, commit.tree)
-    for path in paths:
-        editor.remove(path, folder=False)
-    new = add_commit(
-        connection, repository.id, parent, editor.write(), commit.title, commit.message, commit.author
-    )
-    connection.execute(
-        "UPDATE commits SET date=? WHERE repo=? AND id=?", (commit.date, repository.id, new.id)
-    )
-    return new.id
-
-
 def _places(
     connection: sqlite3.Connection, key: bytes, gone: set[bytes], known: dict[bytes, list[str]]
 ) -> list[str]:
-    """Where a tree has some contents; `known` is what was found in folders that commits share."""
+    """Find where a tree has some contents; `known` is what was found in folders that commits share."""
     if key not in known:
         found = []
         for name, entry in load_tree(connection, key).items():
@@ -131,24 +111,3 @@ def _places(
                 found.append(name)
         known[key] = found
     return known[key]
-
-
-def _held(connection: sqlite3.Connection, purged_from: Repository, *, rewritten: bool) -> set[bytes]:
-    """Contents that repositories' commits hold; those of the purged one only where history forgot."""
-    held: set[bytes] = set()
-    seen: set[bytes] = set()
-    for row in connection.execute("SELECT DISTINCT repo, tree FROM commits").fetchall():
-        if row["repo"] != purged_from.id or rewritten:
-            _hold(connection, row["tree"], held, seen)
-    return held
-
-
-def _hold(connection: sqlite3.Connection, key: bytes, held: set[bytes], seen: set[bytes]) -> None:
-    if key in seen:
-        return
-    seen.add(key)
-    for entry in load_tree(connection, key).values():
-        if entry.tree:
-            _hold(connection, entry.tree, held, seen)
-        elif entry.sha256:
-            held.add(entry.sha256)

@@ -1,15 +1,14 @@
-"""The folder of a staging hub: opened by one process at a time.
+"""The folder of a staging hub: opened by one process at a time, and cleared of what nothing refers to.
 
-ROOT/lock is held as long as a process works on the folder (`flock`, which a kill releases): a second server,
-or a collection of garbage while a server runs, is refused. Opening finishes what a kill left: files in `tmp`
-are removed, and so are contents that were given up.
-
-What nothing refers to is deleted: on request, and while no server works on the folder.
-
-Kept is what a reference leads to: its commits, their trees, their contents. Everything else goes: commits
-that a squash left behind, contents of deleted repositories, uploads that no commit followed, parts, and xorbs
-whose chunks stand in no content that is kept. The database lets go of them in one transaction before a file
-is deleted; a kill in between leaves files that the next run finds again.
+How it works
+- ROOT/lock is held as long as a process works on the folder (`flock`, which a kill releases): a second
+  server, or a collection of garbage while a server runs, is refused.
+- Opening finishes what a kill left: files in `tmp` are removed, and so are contents that were given up.
+- A collection keeps what a reference leads to: its commits, their trees, their contents. Everything else
+  goes: commits that a squash left behind, contents of deleted repositories, uploads that no commit followed,
+  parts, and xorbs, of whose chunks those in kept contents stay.
+- The database lets go of it in one transaction before a file is deleted; a kill in between leaves files that
+  the next collection finds again.
 """
 
 from __future__ import annotations
@@ -18,16 +17,15 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle._files import exclusive
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
 from sparkle.hub.staging.store.purging import delete_doomed
-from sparkle.hub.staging.store.refusal import PREFIXES
-from sparkle.hub.staging.store.repos import Repository, history, list_repositories, load_commit, refs_of
-from sparkle.hub.staging.store.trees import load_tree
+from sparkle.hub.staging.store.repos import history, list_repositories, refs_of
+from sparkle.hub.staging.store.trees import Reached
 from sparkle.hub.staging.store.xet import forget_spans
 from sparkle.schemas.errors import ConfigError
 
@@ -43,14 +41,14 @@ class Root:
 
 @contextmanager
 def open_root(path: Path) -> Iterator[Root]:
-    """Open the folder of a hub, or begin one.
+    """Open the folder of a hub, or make one.
 
     Raises:
-        ConfigError: another process has it open, or it holds something else.
+        ConfigError: another process has it open, or it contains other files.
     """
     if path.is_dir() and any(path.iterdir()) and not (path / "lock").exists():
         raise ConfigError(
-            "the folder holds something else than a staging hub",
+            "the folder contains other files than those of a staging hub",
             where=path,
             fix="give --root a folder of its own; it is made when it is not there",
         )
@@ -67,37 +65,23 @@ def open_root(path: Path) -> Iterator[Root]:
             yield Root(path, database, blobs)
 
 
-# --- what nothing refers to is deleted -------------------------------------------------------------
-
-
-@dataclass
+@dataclass(frozen=True)
 class Collected:
-    """What was deleted: numbers of each, and the bytes that the folder is smaller by."""
+    """How much was deleted: the number of each, and the bytes that the folder is smaller by."""
 
-    commits: int = 0
-    blobs: int = 0
-    xorbs: int = 0
-    bytes: int = 0
-
-
-@dataclass
-class _Live:
-    """What references lead to."""
-
-    commits: set[tuple[int, str]] = field(default_factory=set)
-    trees: set[bytes] = field(default_factory=set)
-    contents: set[bytes] = field(default_factory=set)
-    blobs: set[bytes] = field(default_factory=set)
+    commits: int
+    blobs: int
+    xorbs: int
+    bytes: int
 
 
 def collect(root: Root) -> Collected:
-    """Delete what nothing refers to in an opened folder; returns what it was."""
+    """Delete what nothing refers to in an opened folder; returns how much it was."""
     before = _bytes(root.path)
-    found = Collected()
     with root.database.write() as connection:
-        live = _mark(connection)
-        found.commits = _sweep_rows(connection, live)
-        gone = [path for path in root.blobs.names("blobs") if bytes.fromhex(path.name) not in live.blobs]
+        commits, reached = _mark(connection)
+        dead = _sweep_rows(connection, commits, reached)
+        gone = [path for path in root.blobs.names("blobs") if bytes.fromhex(path.name) not in reached.blobs]
         forget_spans(connection, root.blobs, [bytes.fromhex(path.name) for path in gone])
         xorbs = list(root.blobs.names("xorbs"))
         connection.executemany("DELETE FROM xorbs WHERE hash=?", [(path.name,) for path in xorbs])
@@ -106,47 +90,29 @@ def collect(root: Root) -> Collected:
     for folder in (root.path / "parts").iterdir():
         shutil.rmtree(folder)
     root.database.shrink()
-    found.blobs, found.xorbs = len(gone), len(xorbs)
-    found.bytes = before - _bytes(root.path)
-    return found
+    return Collected(dead, len(gone), len(xorbs), before - _bytes(root.path))
 
 
-def _mark(connection: sqlite3.Connection) -> _Live:
-    live = _Live()
-    for kind in PREFIXES:
-        for repository in list_repositories(connection, kind):
-            for commit_id in refs_of(connection, repository).values():
-                _mark_line(connection, repository, commit_id, live)
-    return live
+def _mark(connection: sqlite3.Connection) -> tuple[set[tuple[int, str]], Reached]:
+    """Return the commits that references lead to, by repository, and what these lead to."""
+    commits: set[tuple[int, str]] = set()
+    reached = Reached()
+    for repository in list_repositories(connection):
+        for head_id in refs_of(connection, repository).values():
+            for commit in history(connection, repository, head_id):
+                if (repository.id, commit.id) in commits:
+                    break  # and so are its parents
+                commits.add((repository.id, commit.id))
+                reached.add(connection, commit.tree)
+    return commits, reached
 
 
-def _mark_line(connection: sqlite3.Connection, repository: Repository, commit_id: str, live: _Live) -> None:
-    for commit in history(connection, repository, load_commit(connection, repository, commit_id)):
-        if (repository.id, commit.id) in live.commits:
-            return  # and so are its parents
-        live.commits.add((repository.id, commit.id))
-        _mark_tree(connection, commit.tree, live)
-
-
-def _mark_tree(connection: sqlite3.Connection, key: bytes, live: _Live) -> None:
-    if key in live.trees:
-        return
-    live.trees.add(key)
-    for entry in load_tree(connection, key).values():
-        if entry.tree:
-            _mark_tree(connection, entry.tree, live)
-        elif entry.sha256:
-            live.blobs.add(entry.sha256)
-        else:
-            live.contents.add(entry.oid)
-
-
-def _sweep_rows(connection: sqlite3.Connection, live: _Live) -> int:
-    """Delete rows that are not live; returns how many commits were."""
+def _sweep_rows(connection: sqlite3.Connection, commits: set[tuple[int, str]], reached: Reached) -> int:
+    """Delete rows that nothing leads to; returns how many commits were among them."""
     rows = connection.execute("SELECT repo, id FROM commits").fetchall()
-    dead = [(row["repo"], row["id"]) for row in rows if (row["repo"], row["id"]) not in live.commits]
+    dead = [tuple(row) for row in rows if tuple(row) not in commits]
     connection.executemany("DELETE FROM commits WHERE repo=? AND id=?", dead)
-    for table, column, kept in (("trees", "key", live.trees), ("contents", "oid", live.contents)):
+    for table, column, kept in (("trees", "key", reached.trees), ("contents", "oid", reached.contents)):
         keys: Iterable[tuple[bytes]] = connection.execute(f"SELECT {column} FROM {table}").fetchall()  # noqa: S608
         connection.executemany(
             f"DELETE FROM {table} WHERE {column}=?",  # noqa: S608

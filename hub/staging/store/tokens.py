@@ -3,7 +3,7 @@
 - A token is 256 random bits. The database has its SHA-256 and never the token: against a secret of that size
   there is nothing to guess, so a slow hash (scrypt) would cost every request and gain nothing.
 - A write token may write to every namespace: a rehearsal publishes `stdKonjac/Sparkle` without owning it.
-- URLs for uploads and downloads carry no token: they are signed for one purpose and run out. The key stands
+- URLs for uploads and downloads carry no token: they are signed for one purpose and run out. The key is
   in `ROOT/secret`, so that an upload goes on after a restart.
 """
 
@@ -14,58 +14,46 @@ import hmac
 import os
 import secrets
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from sparkle._files import fsync_folder
 from sparkle.hub.staging.store.blobs import file_size
 from sparkle.hub.staging.store.database import Database
-from sparkle.hub.staging.store.refusal import Refusal, now, number
+from sparkle.hub.staging.store.refusal import Refusal, number
 
 Role = Literal["read", "write"]
-ROLES: tuple[Role, ...] = ("write", "read")
-USER = "staging"
+USER = "staging"  # the name of whoever has a token
 _KEY_BYTES = 32
 
 
-@dataclass(frozen=True)
-class User:
-    """Who holds a token."""
-
-    name: str
-    role: Role
-
-
 def has_tokens(database: Database) -> bool:
-    """Whether anybody was given a token."""
+    """Return whether anybody was given a token."""
     return database.read().execute("SELECT 1 FROM tokens").fetchone() is not None
 
 
 def reset_tokens(database: Database) -> dict[Role, str]:
-    """Forget every token and make one a role; this is the only time that they are seen."""
-    made: dict[Role, str] = {role: f"hf_{secrets.token_hex(32)}" for role in ROLES}
+    """Forget every token and make one per role; this is the only time that they are seen."""
+    made: dict[Role, str] = {role: f"hf_{secrets.token_hex(32)}" for role in ("write", "read")}
     with database.write() as connection:
         connection.execute("DELETE FROM tokens")
         for role, token in made.items():
-            connection.execute("INSERT INTO tokens VALUES(?,?,?,?)", (_hash(token), role, USER, now()))
+            connection.execute("INSERT INTO tokens VALUES(?,?)", (_hash(token), role))
     return made
 
 
-def find_user(database: Database, authorization: str | None) -> User | None:
-    """Who asks, by the `Authorization` header; None for nobody. Raises Refusal for a wrong token."""
+def find_role(database: Database, authorization: str | None) -> Role | None:
+    """Return what the holder of a token may do, None without one; raises Refusal for a wrong one."""
     if not authorization:
         return None
     scheme, _, token = authorization.partition(" ")
-    row = (
-        database.read()
-        .execute("SELECT role, user FROM tokens WHERE hash=?", (_hash(token.strip()),))
-        .fetchone()
-    )
+    sought = "SELECT role FROM tokens WHERE hash=?", (_hash(token.strip()),)
+    row = database.read().execute(*sought).fetchone()
     if row is None or scheme.lower() != "bearer":
         # The client knows these words.
         raise Refusal(401, "InvalidCredentials", "Invalid credentials in Authorization header")
-    return User(row["user"], row["role"])
+    role: Role = row["role"]
+    return role
 
 
 def _hash(token: str) -> bytes:
@@ -90,12 +78,12 @@ class Signer:
         self._key = path.read_bytes()
 
     def sign(self, seconds: int, *what: object) -> str:
-        """`<time it runs out>.<signature>` for a purpose."""
+        """Make `<time it runs out>.<signature>` for a purpose."""
         expires = int(time.time()) + seconds
         return f"{expires}.{self._signature(expires, what)}"
 
     def check(self, signature: str, *what: object) -> bool:
-        """Whether a signature is for this purpose and has not run out."""
+        """Return whether a signature is for this purpose and has not run out."""
         text, _, given = signature.partition(".")
         expires = number(text)
         if expires is None or expires < time.time():

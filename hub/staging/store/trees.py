@@ -2,7 +2,7 @@
 
 How it works
 - A tree is the sorted list of a folder's entries. Its key is the sha256 of its encoding, so equal folders are
-  one object, whatever repository or commit they stand in.
+  one object, whatever repository or commit they are in.
 - Ids that clients see are git's: sha1 of a blob, of an LFS pointer, of a tree. They cannot be the keys: a
   small file with the text of an LFS pointer has the same git id as the large file that it points to.
 - `TreeEditor` loads the folders on the way to what it changes and writes them from the leaves up; git has no
@@ -16,12 +16,14 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
 from sparkle.hub.staging.store.refusal import Refusal, bad_request
 
 _CACHED_TREES = 128
+_EMPTY_TREE = hashlib.sha256(msgspec.msgpack.encode([])).digest()
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -49,12 +51,12 @@ _cache_turn = threading.Lock()
 
 
 def git_id(kind: str, data: bytes) -> bytes:
-    """The id of an object in git: sha1 over its kind, size and bytes."""
+    """Return the id of an object in git: sha1 over its kind, size and bytes."""
     return hashlib.sha1(b"%s %d\0" % (kind.encode(), len(data)) + data, usedforsecurity=False).digest()
 
 
 def lfs_pointer(sha256: bytes, size: int) -> bytes:
-    """The text that stands in git for a large file (the LFS pointer format, version 1)."""
+    """Return the text that git has for a large file (the LFS pointer format, version 1)."""
     return b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n" % (
         sha256.hex().encode(),
         size,
@@ -62,7 +64,7 @@ def lfs_pointer(sha256: bytes, size: int) -> bytes:
 
 
 def load_tree(connection: sqlite3.Connection, key: bytes) -> Tree:
-    """The entries of a folder by name, in the order of their names."""
+    """Return the entries of a folder by name, in the order of their names."""
     with _cache_turn:
         if key in _cache:
             _cache.move_to_end(key)
@@ -92,7 +94,7 @@ def save_tree(connection: sqlite3.Connection, entries: list[Entry]) -> Entry:
 
 
 def find(connection: sqlite3.Connection, root: bytes, path: str) -> Entry | None:
-    """The entry of a path below a root; the root itself for the empty path."""
+    """Return the entry of a path below a root; the root itself for the empty path."""
     entry = Entry("", b"", 0, tree=root)
     for name in path.split("/") if path else ():
         found = load_tree(connection, entry.tree).get(name) if entry.tree else None
@@ -133,6 +135,28 @@ def walk(
 def files(connection: sqlite3.Connection, root: bytes) -> Iterator[tuple[str, Entry]]:
     """Yield (path, entry) of every file below a root."""
     return ((path, entry) for path, entry in walk(connection, root) if entry.tree is None)
+
+
+@dataclass
+class Reached:
+    """What folders lead to: keys of trees, git's ids of small contents, sha256 of large ones."""
+
+    trees: set[bytes] = field(default_factory=set)
+    contents: set[bytes] = field(default_factory=set)
+    blobs: set[bytes] = field(default_factory=set)
+
+    def add(self, connection: sqlite3.Connection, key: bytes) -> None:
+        """Add a folder with all that is below it."""
+        if key in self.trees:
+            return
+        self.trees.add(key)
+        for entry in load_tree(connection, key).values():
+            if entry.tree:
+                self.add(connection, entry.tree)
+            elif entry.sha256:
+                self.blobs.add(entry.sha256)
+            else:
+                self.contents.add(entry.oid)
 
 
 class _Folder:
@@ -181,7 +205,7 @@ class TreeEditor:
         return self._write(self._root)
 
     def _open(self, names: list[str], *, create: bool) -> _Folder | None:
-        """The folder of a path; None when it is not there, or is a file."""
+        """Return the folder of a path; None when it is not there, or is a file."""
         folder = self._root
         for name in names:
             there = folder.entries.get(name)
@@ -201,9 +225,6 @@ class TreeEditor:
                 kept.append(there)
                 continue
             written = self._write(there)
-            if written.tree != EMPTY_TREE:
+            if written.tree != _EMPTY_TREE:
                 kept.append(msgspec.structs.replace(written, name=name))
         return save_tree(self._connection, kept)
-
-
-EMPTY_TREE = hashlib.sha256(msgspec.msgpack.encode([])).digest()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from functools import lru_cache
 
 from pathspec import GitIgnoreSpec
 
@@ -39,7 +38,7 @@ class UploadRules:
         self._large = GitIgnoreSpec.from_lines(list(_filters(attributes)))
 
     def is_large(self, path: str, size: int, sample: str) -> bool:
-        """Whether a file is uploaded before the commit.
+        """Return whether a file is uploaded before the commit.
 
         Args:
             path: Its path in the repository.
@@ -56,18 +55,12 @@ class UploadRules:
             return True
 
     def is_ignored(self, path: str) -> bool:
-        """Whether a file is left out of commits."""
+        """Return whether a file is left out of commits."""
         return bool(self._ignored.match_file(path))
 
 
-@lru_cache(maxsize=64)
-def upload_rules(attributes: str, ignore: str) -> UploadRules:
-    """The rules of two texts; a client asks by 256 files, and the texts stay."""
-    return UploadRules(attributes, ignore)
-
-
 def _filters(attributes: str) -> list[str]:
-    """The patterns of `.gitattributes` that say whether a name is a large file."""
+    """Return the patterns of `.gitattributes` that say whether a name is a large file."""
     patterns = []
     for line in attributes.splitlines():
         pattern, *words = line.split() or ("#",)

@@ -45,11 +45,11 @@ def test_build_as_json_is_one_object(shared_run: Path, tmp_path: Path) -> None:
         (["{run}", "--out", "{run}/out"], "in one another"),
     ],
 )
-def test_what_cannot_be_built_is_exit_code_1(
+def test_what_cannot_be_built_is_exit_code_2(
     shared_run: Path, tmp_path: Path, words: list[str], problem: str
 ) -> None:
     done = CliRunner().invoke(build, [word.format(tmp=tmp_path, run=shared_run) for word in words])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert problem in done.stderr
 
 

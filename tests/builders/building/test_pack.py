@@ -402,7 +402,7 @@ def test_a_disk_that_fills_up_leaves_the_old_release(
     words = [str(run), "--out", str(release), "--max-shard-size", "7000", "--preview", "2", "--repack"]
     command = [sys.executable, "-c", "from sparkle.commands.build import build; build()", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "error: there is no room to write the release" in done.stderr
     assert "the same command again" in done.stderr
     assert contents(release) == before

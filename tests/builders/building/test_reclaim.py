@@ -267,7 +267,7 @@ def test_a_reclaimed_run_is_not_made_again_and_can_be_worked_on(tmp_path: Path) 
     measured = (run / layout.outcomes("measure")).read_bytes()
     (run / layout.outcomes("measure")).unlink()
     again = sparkle(*generate)
-    assert "8 artifacts of this run stand in tars of a release and count as made" in again.stderr
+    assert "8 artifacts of this run lie in tars of a release and count as made" in again.stderr
     assert "1 outcomes made" in again.stdout
     assert (run / layout.outcomes("measure")).read_bytes() == measured
     assert own_files(run) == set()

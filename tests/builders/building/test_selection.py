@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness import factories
-from sparkle.builders.building.selection import make_selection
+from sparkle.builders.building.selection import make_selection, read_dropped, read_ids
 from sparkle.commands.build import build
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ConfigError, RecordError
@@ -104,24 +104,39 @@ def test_upper_limits_are_limits_too(make: Callable[..., Path], varied: Path, tm
     assert ids_of(make("--max", "camera_long=0.05")) == KEPT
     words = [str(varied), "--out", str(tmp_path / "none"), "--max", "camera_long=0.01"]
     done = CliRunner().invoke(build, words)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "no sample is kept" in done.stderr
 
 
 @pytest.mark.parametrize(
-    "text", ["edited_frame0", "edited_frame0=", "edited_frame0=high", "edited_frame0=nan", "edited=9", "=9"]
+    "text", ["edited_frame0", "edited_frame0=", "edited_frame0=high", "edited_frame0=nan", "=9"]
 )
-def test_what_is_no_limit_is_refused(text: str) -> None:
+def test_what_is_not_a_limit_is_wrong_usage(varied: Path, tmp_path: Path, text: str) -> None:
+    done = CliRunner().invoke(build, [str(varied), "--out", str(tmp_path / "none"), "--min", text])
+    assert done.exit_code == 2
+    assert "wanted NAME=NUMBER" in done.stderr
+
+
+def test_a_limit_is_named_once(varied: Path, tmp_path: Path) -> None:
+    twice = ["--min", "edited_video=8", "--min", "edited_video=9"]
+    done = CliRunner().invoke(build, [str(varied), "--out", str(tmp_path / "none"), *twice])
+    assert done.exit_code == 2
+    assert "each name once" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"min_scores": {"edited": 9}},
+        {"min_scores": {"edited_video": float("nan")}},
+        {"min_scores": {"camera_long": 0.1}},
+        {"max_scores": {"edited_video": 9}},
+    ],
+)
+def test_a_limit_has_a_name_and_says_which_way_it_goes(limits: dict[str, dict[str, float]]) -> None:
     with pytest.raises(ConfigError, match="not a limit") as caught:
-        make_selection(at_least=[text])
-    assert "edited_frame0" in str(caught.value.wanted)
-
-
-def test_a_limit_says_which_way_it_goes() -> None:
-    with pytest.raises(ConfigError, match="not a limit"):
-        make_selection(at_least=["camera_long=0.1"])
-    with pytest.raises(ConfigError, match="not a limit"):
-        make_selection(at_most=["edited_video=9"])
+        make_selection(**limits)
+    assert ("camera_long" if "max_scores" in limits else "edited_frame0") in str(caught.value.wanted)
 
 
 def test_themes_ids_and_exclusions_go_together(make: Callable[..., Path], tmp_path: Path) -> None:
@@ -167,7 +182,7 @@ def test_an_unknown_id_is_named_by_file_and_line(varied: Path, tmp_path: Path, o
     ids = tmp_path / "ids.txt"
     ids.write_text(f"{KEPT[0]}\nSparkle_time_000000\n")
     done = CliRunner().invoke(build, [str(varied), "--out", str(tmp_path / "out"), option, str(ids)])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "Sparkle_time_000000" in done.stderr
     assert f"{ids}:2" in done.stderr
     assert not (tmp_path / "out").exists()
@@ -191,7 +206,7 @@ def test_a_bad_line_is_named_by_file_and_line(tmp_path: Path, line: str, problem
     path = tmp_path / "verdicts.jsonl"
     path.write_text(f"{KEPT[0]}\n{line}\n{KEPT[1]}\n")
     with pytest.raises(RecordError, match=problem) as caught:
-        make_selection(exclude=path)
+        read_dropped(path)
     assert caught.value.where == f"{path}:2"
 
 
@@ -199,8 +214,8 @@ def test_what_was_said_in_another_order_is_the_same_selection(tmp_path: Path) ->
     there, back = tmp_path / "there.txt", tmp_path / "back.txt"
     there.write_text("".join(f"{sample_id}\n" for sample_id in KEPT))
     back.write_text("".join(f"{sample_id}\n" for sample_id in [*KEPT[::-1], KEPT[0]]))
-    first = make_selection(ids_from=there, themes=("time", "season"), at_least=["edited_video=9"])
-    second = make_selection(ids_from=back, themes=("season", "time"), at_least=["edited_video=9.0"])
+    first = make_selection(ids=read_ids(there), themes=("time", "season"), min_scores={"edited_video": 9})
+    second = make_selection(ids=read_ids(back), themes=("season", "time"), min_scores={"edited_video": 9.0})
     assert first is not None
     assert second is not None
     assert first.to_json() == second.to_json()

@@ -174,7 +174,7 @@ def test_what_a_damaged_tar_holds_is_not_paired(paired: Path, shared_run: Path, 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--webdataset-streams", "source_video"], "go with --webdataset"),
+        (["--webdataset-streams", "source_video"], "need --webdataset"),
         (["--webdataset", "--webdataset-streams", "source_vide"], "wanted some of source_video"),
         (["--webdataset", "--webdataset-streams", "source_video,source_video"], "each once"),
         (["--webdataset", "--webdataset-shard-size", "huge"], "such as 5GB"),

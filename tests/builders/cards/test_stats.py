@@ -143,9 +143,9 @@ def test_the_command_shows_tables_or_json(request: pytest.FixtureRequest, folder
     assert sum(told["numbers"][0]["bins"]) == told["numbers"][0]["count"]
 
 
-def test_what_cannot_be_read_is_exit_code_1(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_exit_code_2(tmp_path: Path) -> None:
     done = CliRunner().invoke(stats_command, [str(tmp_path)])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "not a run folder" in done.stderr
 
 

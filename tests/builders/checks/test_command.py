@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from sparkle.builders.checks.release import CheckOptions, check_release
-from sparkle.commands.build import validate
+from sparkle.commands.validate import validate
 from sparkle.schemas.validate import Finding
 
 
@@ -77,9 +77,9 @@ def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
     assert CliRunner().invoke(validate, words).exit_code == 2
 
 
-def test_what_is_no_release_is_exit_code_1(tmp_path: Path) -> None:
+def test_what_is_no_release_is_exit_code_2(tmp_path: Path) -> None:
     done = CliRunner().invoke(validate, [str(tmp_path)])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "not a release" in done.stderr
 
 

@@ -107,7 +107,7 @@ def test_opening_imports_nothing_that_takes_longer_than_it(shared_release: Path)
         ({"themes": ["season"]}, ReleaseError, "no such theme"),
         ({"ids": ["Sparkle_location_000001"]}, ReleaseError, "no such sample"),
         ({"min_scores": {"beauty": 9.0}}, ConfigError, "no such score"),
-        ({"limit": 0}, ConfigError, "not a number of pairs"),
+        ({"limit": 0}, ConfigError, "invalid number of pairs"),
     ],
 )
 def test_what_is_not_there_is_said(

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sparkle.builders.reading.pairs import open_pairs
 from sparkle.builders.reading.source import open_source
 from sparkle.builders.training.dataset import PairDataset
+from sparkle.builders.training.item import Clip
 from sparkle.builders.training.sampler import Draw
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
@@ -62,7 +63,11 @@ def test_every_stream_has_the_same_window_box_and_mirror_image(
     shared_release, streams, cycle, frames, window, crop, seed
 ):
     pairs = PairDataset(
-        shared_release, streams=ALL, frames=frames, window=window, crop=crop, flip=0.5, seed=seed, limit=1
+        shared_release,
+        streams=ALL,
+        clip=Clip(frames=frames, window=window, crop=crop, flip=0.5),
+        seed=seed,
+        limit=1,
     )
     item = pairs[Draw(0, cycle)]
     count = 9 if frames is None else frames
@@ -88,7 +93,7 @@ def test_every_stream_has_the_same_window_box_and_mirror_image(
 
 def test_windows_differ_from_cycle_to_cycle_and_are_the_same_again(shared_release):
     def told(cycle, seed=0):
-        item = PairDataset(shared_release, frames=1, flip=0.5, seed=seed, limit=1)[Draw(0, cycle)]
+        item = PairDataset(shared_release, clip=Clip(frames=1, flip=0.5), seed=seed, limit=1)[Draw(0, cycle)]
         return item["start"], item["mirrored"]
 
     seen = [told(cycle) for cycle in range(40)]
@@ -99,8 +104,8 @@ def test_windows_differ_from_cycle_to_cycle_and_are_the_same_again(shared_releas
 
 
 def test_floats_are_channels_first_in_minus_1_to_1(shared_release):
-    whole = PairDataset(shared_release, streams=ALL, frames=5, limit=1)[0]
-    item = PairDataset(shared_release, streams=ALL, frames=5, tensors="CTHW", limit=1)[0]
+    whole = PairDataset(shared_release, streams=ALL, clip=Clip(frames=5), limit=1)[0]
+    item = PairDataset(shared_release, streams=ALL, clip=Clip(frames=5), tensors="CTHW", limit=1)[0]
     for name in ALL:
         tensor, pixels = item[name], whole[name]
         assert tensor.dtype == torch.float32
@@ -116,7 +121,7 @@ def test_floats_are_channels_first_in_minus_1_to_1(shared_release):
 
 
 def test_rows_are_those_of_the_tables(shared_release):
-    pairs = PairDataset(shared_release, frames=1)
+    pairs = PairDataset(shared_release, clip=Clip(frames=1))
     listed = open_pairs(shared_release)
     assert len(pairs) == len(listed)
     items = [pairs[row] for row in range(len(pairs))]
@@ -130,32 +135,35 @@ def test_rows_are_those_of_the_tables(shared_release):
 
 
 def test_pairs_are_chosen(shared_release):
-    every = PairDataset(shared_release, frames=1)
-    assert len(PairDataset(shared_release, ["openve3m"], frames=1)) == 3
-    assert len(PairDataset(shared_release, frames=1, min_scores={"edited_video": 9.5})) == 1
-    assert len(PairDataset(shared_release, frames=1, min_frames=9)) == len(every)
+    every = PairDataset(shared_release, clip=Clip(frames=1))
+    assert len(PairDataset(shared_release, ["openve3m"], clip=Clip(frames=1))) == 3
+    assert len(PairDataset(shared_release, clip=Clip(frames=1), min_scores={"edited_video": 9.5})) == 1
+    assert len(PairDataset(shared_release, clip=Clip(frames=1), min_scores={"frames": 9})) == len(every)
     chosen = open_pairs(shared_release).take([4, 2])
-    assert [item["id"] for item in PairDataset(chosen, frames=1)] == [every[4]["id"], every[2]["id"]]
+    assert [item["id"] for item in PairDataset(chosen, clip=Clip(frames=1))] == [
+        every[4]["id"],
+        every[2]["id"],
+    ]
     with pytest.raises(ConfigError, match="no pair was chosen"):
-        PairDataset(shared_release, frames=1, min_frames=10)
+        PairDataset(shared_release, clip=Clip(frames=1), min_scores={"frames": 10})
 
 
 def test_threads_change_nothing(shared_release):
-    one = PairDataset(shared_release, streams=ALL, flip=0.5, crop="random")
-    many = PairDataset(shared_release, streams=ALL, flip=0.5, crop="random", threads=4)
+    one = PairDataset(shared_release, streams=ALL, clip=Clip(flip=0.5, crop="random"))
+    many = PairDataset(shared_release, streams=ALL, clip=Clip(flip=0.5, crop="random"), threads=4)
     for row in range(3):
         assert all(torch.equal(one[row][name], many[row][name]) for name in ALL)
 
 
 def test_what_is_pickled_reads_the_same(shared_release):
-    pairs = PairDataset(shared_release, frames=3)
+    pairs = PairDataset(shared_release, clip=Clip(frames=3))
     again = pickle.loads(pickle.dumps(pairs))  # noqa: S301
     assert torch.equal(again[2]["edited_video"], pairs[2]["edited_video"])
     assert len(pickle.dumps(pairs)) < 20_000
 
 
 def test_places_are_mixed_by_name(shared_release, whole_release):
-    pairs = PairDataset({"a": shared_release, "b": whole_release}, frames=1)
+    pairs = PairDataset({"a": shared_release, "b": whole_release}, clip=Clip(frames=1))
     sizes = [len(open_pairs(place)) for place in (shared_release, whole_release)]
     assert len(pairs) == sum(sizes)
     assert pairs[sizes[0]]["id"] == open_pairs(whole_release).ids[0]
@@ -166,13 +174,13 @@ def test_places_are_mixed_by_name(shared_release, whole_release):
 
 
 def test_themes_are_mixed_by_name(shared_release):
-    pairs = PairDataset(shared_release, frames=1)
+    pairs = PairDataset(shared_release, clip=Clip(frames=1))
     rows = pairs.order(mix={"location": 1, "openve3m": 2}).epoch(0).rows
     assert ["openve3m" in pairs.parts[0].ids[row] for row in rows].count(True) == len(pairs) * 2 // 3
 
 
 def test_buckets_are_columns(shared_release):
-    pairs = PairDataset(shared_release, frames=1)
+    pairs = PairDataset(shared_release, clip=Clip(frames=1))
     order = pairs.order(batch_size=2, bucket_by=("frames", "height", "width"))
     assert order.epoch(0).ends.tolist() == [*range(2, len(pairs), 2), len(pairs)]
     with pytest.raises(ConfigError, match="has no value"):
@@ -185,14 +193,10 @@ def test_buckets_are_columns(shared_release):
         {"streams": ["sound"]},
         {"streams": []},
         {"streams": ["source_video", "source_video"]},
-        {"frames": 0},
-        {"window": "end"},
-        {"crop": "left"},
         {"tensors": "TCHW"},
-        {"flip": 2},
         {"threads": 0},
-        {"height": 32},
         {"min_scores": {"beauty": 1}},
+        {"max_scores": {"beauty": 1}},
     ],
 )
 def test_options_that_are_none_are_refused(shared_release, options):
@@ -200,14 +204,45 @@ def test_options_that_are_none_are_refused(shared_release, options):
         PairDataset(shared_release, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"frames": 0}, "frames"),
+        ({"window": "end"}, "window"),
+        ({"crop": "left"}, "crop"),
+        ({"flip": 2}, "flip"),
+        ({"height": 32}, "height"),
+        ({"max_pixels": 0}, "max_pixels"),
+        ({"multiple_of": 0}, "multiple_of"),
+    ],
+)
+def test_a_clip_that_cannot_be_is_refused_by_name(options, name):
+    with pytest.raises(ConfigError, match=f"invalid {name}"):
+        Clip(**options)
+
+
+def test_bytes_from_anywhere_are_decoded_as_the_dataset_does(shared_release):
+    clip = Clip(frames=5, crop="random", flip=0.5)
+    pairs = PairDataset(shared_release, streams=ALL, clip=clip, seed=4, limit=1)
+    (data,) = pairs.read([0])
+    item = clip.decode(dict(zip(ALL, data, strict=True)), pairs[0]["id"], seed=4)
+    for name in ALL:
+        assert np.array_equal(item[name], pairs[0][name]), name
+    with pytest.raises(ConfigError, match="no such stream"):
+        clip.decode({"sound": b""})
+    with pytest.raises(MediaError) as caught:
+        clip.decode({"source_video": b"not a video"})
+    assert caught.value.where == "source_video"
+
+
 # --- bad input ---
 
 
 def test_a_window_longer_than_a_clip_is_refused_at_once(shared_release):
     with pytest.raises(ConfigError, match="shorter than the window") as caught:
-        PairDataset(shared_release, frames=13)
+        PairDataset(shared_release, clip=Clip(frames=13))
     assert "9 of 9" in caught.value.got
-    assert "min_frames=13" in caught.value.fix
+    assert 'min_scores={"frames": 13}' in caught.value.fix
 
 
 def replace_member(release, kind, data):
@@ -242,7 +277,7 @@ def make_video(folder, *, frames, width=64, height=48):
 
 def test_a_video_with_fewer_frames_than_its_partner_is_named(release, tmp_path):
     artifact = replace_member(release, layout.EDITED_VIDEO, make_video(tmp_path, frames=7))
-    pairs = PairDataset(release, ["location"], frames=5)
+    pairs = PairDataset(release, ["location"], clip=Clip(frames=5))
     pairs[0]
     with pytest.raises(MediaError, match="differ in length") as caught:
         pairs[1]
@@ -270,18 +305,18 @@ def test_a_video_of_another_size_is_named(release, tmp_path):
 
 def test_a_longer_background_is_cut_with_the_others(release, tmp_path):
     replace_member(release, layout.BACKGROUND_VIDEO, make_video(tmp_path, frames=17, width=96))
-    item = PairDataset(release, ["location"], streams=VIDEOS, frames=9)[1]
+    item = PairDataset(release, ["location"], streams=VIDEOS, clip=Clip(frames=9))[1]
     assert {tuple(item[name].shape) for name in VIDEOS} == {(9, 32, 64, 3)}
 
 
 def test_a_clip_shorter_than_its_table_says_is_an_error(release, tmp_path):
     replace_member(release, layout.SOURCE_VIDEO, make_video(tmp_path, frames=5))
     with pytest.raises(MediaError, match="shorter than the window"):
-        PairDataset(release, ["location"], streams=["source_video"], frames=9)[1]
+        PairDataset(release, ["location"], streams=["source_video"], clip=Clip(frames=9))[1]
 
 
 def test_changed_bytes_are_found(release):
-    pairs = PairDataset(release, ["location"], frames=1)
+    pairs = PairDataset(release, ["location"], clip=Clip(frames=1))
     artifact = pairs.parts[0].artifact(2, layout.SOURCE_VIDEO)
     with (release / artifact.file).open("r+b") as file:
         file.seek(artifact.offset + artifact.size // 2)
@@ -294,7 +329,7 @@ def test_changed_bytes_are_found(release):
 
 
 def test_a_tar_that_is_gone_is_an_error(release):
-    pairs = PairDataset(release, ["location"], frames=1)
+    pairs = PairDataset(release, ["location"], clip=Clip(frames=1))
     for path in release.glob("location_edited_video_*.tar"):
         path.unlink()
     shutil.rmtree(release / "location" / "edited_video")

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from harness import ROOT
-from sparkle import PairDataset
+from sparkle import Clip, PairDataset
 
 pytest.importorskip("torch")
 
@@ -42,7 +42,7 @@ def test_a_loop_trains_on_everything_and_resumes(shared_release):
 
 def test_a_stream_goes_through_epochs(shared_release):
     ids = []
-    pairs = PairDataset(shared_release, frames=5)
+    pairs = PairDataset(shared_release, clip=Clip(frames=5))
     from torch.utils.data import DataLoader
 
     names = run(BLOCKS[2], shared_release, pairs=pairs, DataLoader=DataLoader, epochs=2, seen=ids.extend)

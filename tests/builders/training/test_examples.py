@@ -45,5 +45,8 @@ def test_webdataset_loop_reads_paired_shards(shared_run, tmp_path):
     release = build_release([shared_run], tmp_path / "release", options).out
     text = run("webdataset_loop.py", release, "--workers", 1)
     assert all(text.count(name) == 1 for name in open_pairs(release).ids)
-    assert "'src': (5, 32, 64, 3), 'tgt': (5, 32, 64, 3), 'mask': (5, 32, 64)" in text
+    shapes = (
+        "'source_video': (5, 32, 64, 3), 'edited_video': (5, 32, 64, 3), 'source_video_mask': (5, 32, 64)"
+    )
+    assert shapes in text
     assert text.endswith("read 9 pairs\n")

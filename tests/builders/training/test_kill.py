@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sparkle.builders.training.dataset import PairDataset
+from sparkle.builders.training.item import Clip
 
 torch = pytest.importorskip("torch")
 
@@ -51,7 +52,7 @@ def test_a_killed_training_sees_exactly_the_remaining_samples(shared_release, tm
     train(shared_release, killed, 1)
     train(shared_release, whole, 0)
     ids, steps = trained(killed)
-    pairs = PairDataset(shared_release, frames=1, seed=11)
+    pairs = PairDataset(shared_release, clip=Clip(frames=1), seed=11)
     order = pairs.order(batch_size=2)
     assert ids == [pairs.parts[0].ids[row] for epoch in range(EPOCHS) for row in order.epoch(epoch).rows]
     assert steps <= EPOCHS * 5 + 2  # at most the one under way was done again, each time

@@ -191,10 +191,10 @@ def test_a_bad_sample_is_an_error_or_counted(folder, tmp_path, kind):
     [
         ("none.csv", None, "cannot be read"),
         ("empty.csv", "prompt,src_video,tgt_video\n", "has no rows"),
-        ("columns.csv", "prompt,video\na,b.mp4\n", "is no pair"),
-        ("short.csv", "prompt,src_video,tgt_video\na,b.mp4\n", "is no pair"),
+        ("columns.csv", "prompt,video\na,b.mp4\n", "is not a pair"),
+        ("short.csv", "prompt,src_video,tgt_video\na,b.mp4\n", "is not a pair"),
         ("broken.json", "[{", "cannot be read"),
-        ("list.jsonl", "[1]\n", "is no pair"),
+        ("list.jsonl", "[1]\n", "is not a pair"),
     ],
 )
 def test_bad_metadata_is_refused(folder, tmp_path, name, text, problem):

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from sparkle.builders.training.dataset import PairDataset
+from sparkle.builders.training.item import Clip
 from sparkle.builders.training.tensors import collate
 from sparkle.schemas.errors import ConfigError
 
@@ -22,7 +23,7 @@ SHUFFLES = ["rows", "blocks"]
 @pytest.fixture(scope="module")
 def pairs(shared_release):
     """Nine pairs, a frame each: what is decoded is not the point here."""
-    return PairDataset(shared_release, frames=1, seed=3)
+    return PairDataset(shared_release, clip=Clip(frames=1), seed=3)
 
 
 def map_loader(pairs, workers, *, stateful_loader=False, **order):
@@ -142,7 +143,7 @@ def test_spawned_workers_give_the_same(pairs):
 
 
 def test_windows_are_those_of_the_epoch(shared_release):
-    pairs = PairDataset(shared_release, frames=1, seed=3)
+    pairs = PairDataset(shared_release, clip=Clip(frames=1), seed=3)
     sampler, loader = map_loader(pairs, 1)
     told = [starts(loader) for _ in range(2)]
     assert told[0].keys() == told[1].keys()

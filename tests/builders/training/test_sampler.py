@@ -85,8 +85,9 @@ def test_drop_last_gives_every_rank_as_many_full_batches(order, world):
     assert all(len(batch) == order.batch_size for step in steps for batch in step)
     seen = [row for row, cycle in flat(steps) if cycle == 0]
     assert len(seen) == len(set(seen))
-    for step in steps[-1:]:
-        assert sampler.state_after(as_batch(step[0])) == sampler._state(2, 0)
+    _, first = walk(order, world, epochs=1, drop_last=True)
+    for step in steps[-1:]:  # an epoch of a mix may have too few full batches for all ranks
+        assert sampler.state_after(as_batch(step[0])) == sampler._state(1 + (len(steps) > len(first)), 0)
 
 
 @pytest.mark.parametrize("shuffle", ["rows", "none"])
@@ -126,9 +127,9 @@ def test_a_state_of_another_order_is_refused():
     state = sampler.state_at(2)
     PairSampler(Order(10, seed=1)).resume(state)
     for order in (Order(10, seed=2), Order(11, seed=1)):
-        with pytest.raises(ConfigError, match="another order"):
+        with pytest.raises(ConfigError, match="another sampler"):
             PairSampler(order).resume(state)
-    with pytest.raises(ConfigError, match="another order"):
+    with pytest.raises(ConfigError, match="another sampler"):
         sampler.resume({"seed": 1, "rows": 10})
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from sparkle.builders.training.dataset import PairDataset
+from sparkle.builders.training.item import Clip
 from sparkle.builders.training.tensors import collate
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 3)
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
-    pairs = PairDataset(release, frames=1, tensors="CTHW", seed=11)
+    pairs = PairDataset(release, clip=Clip(frames=1), tensors="CTHW", seed=11)
     sampler = pairs.sampler(batch_size=2)
     step, state = 0, sampler.state_at(0)
     checkpoint = folder / "checkpoint.pt"

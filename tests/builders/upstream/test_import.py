@@ -232,9 +232,9 @@ def test_the_command_counts_what_it_found_and_exits_with_1(folder: Path, tmp_pat
     assert report.read_bytes() == (out / layout.IMPORT_REPORT).read_bytes()
 
 
-def test_the_command_refuses_with_1_and_wrong_usage_is_2(tmp_path: Path) -> None:
+def test_the_command_refuses_with_2(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, [str(tmp_path / "none"), "--out", str(tmp_path / "out")])
-    assert (done.exit_code, "no such folder" in done.stderr) == (1, True)
+    assert (done.exit_code, "no such folder" in done.stderr) == (2, True)
     assert CliRunner().invoke(command, [str(tmp_path)]).exit_code == 2
 
 

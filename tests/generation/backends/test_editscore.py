@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 
 from sparkle.generation.backends import make_backend
-from sparkle.generation.backends.diffusion.base import removal_prompt
 from sparkle.generation.backends.editscore import scoring
 from sparkle.generation.backends.editscore.scoring import EditScoring, require_readable
-from sparkle.generation.backends.vlm.reading import Answer
+from sparkle.generation.backends.vlm.questions import Reply, removal_prompt
 from sparkle.generation.config import parse_config
 from sparkle.generation.run.fingerprints import step_identity
 from sparkle.generation.steps import make_step
-from sparkle.media.decode import decode
+from sparkle.media.decode import iter_frames
 from sparkle.media.images import write_png
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import AnswerError, ConfigError, SampleError
@@ -55,21 +54,19 @@ class Scripted(EditScoring):
 
     def ask(self, questions):
         self.asked += questions
-        return [Answer(self.answer(question)) for question in questions]
+        return [Reply(self.answer(question)) for question in questions]
 
 
 @pytest.fixture
 def scripted():
-    scoring = Scripted()
-    scoring.setup()
-    return scoring
+    return Scripted()
 
 
 @pytest.fixture(scope="module")
 def pair(clips, tmp_path_factory):
     """A clip and two pictures that differ."""
     folder = tmp_path_factory.mktemp("pair")
-    first = decode(clips["first"].path, limit=1)[0]
+    first = next(iter_frames(clips["first"].path))
     write_png(folder / "source.png", first)
     write_png(folder / "edited.png", np.ascontiguousarray(first[:, ::-1]))
     return clips["first"].path, folder / "source.png", folder / "edited.png"
@@ -133,7 +130,6 @@ def test_frames_of_a_video_are_scored_each_by_itself(scripted, clips):
 @pytest.mark.parametrize(("passes", "score_range"), [(1, 10), (2, 25), (3, 100)])
 def test_passes_and_range_are_options(pair, passes, score_range):
     scoring = Scripted(passes=passes, score_range=score_range)
-    scoring.setup()
     scoring.answer = lambda question: says((score_range, score_range))
     clip, source, edited = pair
     assert scoring.score_edit(source, edited, INSTRUCTION, clip=clip).overall == 10.0
@@ -220,13 +216,6 @@ def test_the_package_leaves_the_search_path_alone():
     assert sys.path == before
 
 
-def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr(scoring, "PACKAGES", ("editscore", "editscore-that-is-not-there"))
-    with pytest.raises(ConfigError, match="not installed") as caught:
-        scoring.package_versions()
-    assert "--no-deps" in caught.value.fix
-
-
 # --- in process: the real classes, through the configuration ----------------------------------
 
 
@@ -280,8 +269,7 @@ def adapter(weights, tmp_path_factory, one_thread):
 
 def raw_answers(backend, pair, seeds=(42, 43)) -> list[str]:
     """What the model says, by seed, whether it can be counted or not."""
-    from sparkle.generation.backends.vlm.asking import read_image
-    from sparkle.generation.backends.vlm.reading import Question
+    from sparkle.generation.backends.vlm.questions import Question, read_image
 
     images = tuple(read_image(path, 64 * 64) for path in pair[1:])
     found = []

@@ -128,7 +128,7 @@ def with_rim(strength: float) -> Image:
 def scored(edited: Image, sources: Image = SOURCES) -> list[FrameScore]:
     """The scores of four frames, each beside the next of them."""
     parts = (sources, edited, MASKS, np.roll(edited, -1, axis=0), np.roll(MASKS, -1, axis=0))
-    return [score_frame(ScoredFrame(*frame), PROMPT) for frame in zip(*parts, strict=True)]
+    return [score_frame(ScoredFrame(*frame)) for frame in zip(*parts, strict=True)]
 
 
 def video(edited: Image, sources: Image = SOURCES) -> float:
@@ -136,7 +136,7 @@ def video(edited: Image, sources: Image = SOURCES) -> float:
 
 
 def first(edited: Image) -> ImageScore:
-    return score_edit(SOURCES[0], edited[0], MASKS[0], PROMPT)
+    return score_edit(SOURCES[0], edited[0], MASKS[0])
 
 
 DEGRADATIONS = [
@@ -254,7 +254,7 @@ def test_a_removed_subject_scores_high_and_what_is_left_of_it_lowers() -> None:
     boxes[ys.min() - 2 : ys.max() + 3, xs.min() - 2 : xs.max() + 3] = True
 
     def overall(removed: Image) -> float:
-        return score_removal(GOOD[0], removed, boxes, PROMPT).overall
+        return score_removal(GOOD[0], removed, boxes).overall
 
     def ghost(strength: float) -> Image:
         return over(GOOD[0], SCENES[0], np.full((HEIGHT, WIDTH), strength, np.float32))
@@ -300,7 +300,7 @@ def test_what_was_kept_hardly_depends_on_the_size_of_the_frames() -> None:
         for image in (SOURCES[0], GOOD[0])
     ]
     mask = cv2.resize(ALPHAS[0], (4 * WIDTH, 4 * HEIGHT)) > 0.5
-    found, wanted = score_edit(*large, mask, PROMPT), first(GOOD)
+    found, wanted = score_edit(*large, mask), first(GOOD)
     assert found.prompt_following == pytest.approx(wanted.prompt_following, abs=1)
     assert found.consistency == pytest.approx(wanted.consistency, abs=1)
     assert found.perceptual_quality < wanted.perceptual_quality  # what is enlarged is not sharp
@@ -308,18 +308,18 @@ def test_what_was_kept_hardly_depends_on_the_size_of_the_frames() -> None:
 
 def test_without_a_subject_nothing_was_kept() -> None:
     empty = np.zeros((HEIGHT, WIDTH), bool)
-    assert score_edit(SOURCES[0], SCENES[0], empty, PROMPT).consistency < 2
-    assert score_edit(SOURCES[0], SOURCES[0], ~empty, PROMPT).prompt_following == 0
-    assert score_removal(GOOD[0], SCENES[0], empty, PROMPT).prompt_following < 1
+    assert score_edit(SOURCES[0], SCENES[0], empty).consistency < 2
+    assert score_edit(SOURCES[0], SOURCES[0], ~empty).prompt_following == 0
+    assert score_removal(GOOD[0], SCENES[0], empty).prompt_following < 1
 
 
 def test_what_cannot_be_compared_is_an_error() -> None:
     with pytest.raises(MediaError, match="one size"):
-        score_edit(SOURCES[0], GOOD[0][:-2], MASKS[0], PROMPT)
+        score_edit(SOURCES[0], GOOD[0][:-2], MASKS[0])
     with pytest.raises(MediaError, match="one size"):
-        score_removal(SOURCES[0], GOOD[0], MASKS[0][:-2], PROMPT)
+        score_removal(SOURCES[0], GOOD[0], MASKS[0][:-2])
     with pytest.raises(MediaError, match="one size"):
-        score_frame(ScoredFrame(SOURCES[0], GOOD[0], MASKS[0], GOOD[1][:-2], MASKS[1]), PROMPT)
+        score_frame(ScoredFrame(SOURCES[0], GOOD[0], MASKS[0], GOOD[1][:-2], MASKS[1]))
 
 
 @settings(max_examples=40, deadline=None)
@@ -335,9 +335,9 @@ def test_any_images_have_a_score(seed: int, height: int, width: int, share: floa
     frames = rng.integers(0, spread + 1, (2, 4, height, width, 3)).astype(np.uint8)
     masks = rng.random((4, height, width)) < share
     records: list[ImageScore | FrameScore] = [
-        score_edit(frames[0, 0], frames[1, 0], masks[0], PROMPT),
-        score_removal(frames[0, 0], frames[1, 0], masks[0], PROMPT),
-        score_frame(ScoredFrame(frames[0, 0], frames[1, 0], masks[0], frames[1, 1], masks[1]), PROMPT),
+        score_edit(frames[0, 0], frames[1, 0], masks[0]),
+        score_removal(frames[0, 0], frames[1, 0], masks[0]),
+        score_frame(ScoredFrame(frames[0, 0], frames[1, 0], masks[0], frames[1, 1], masks[1])),
     ]
     for record in records:
         numbers = [value for value in asdict(record).values() if isinstance(value, float)]

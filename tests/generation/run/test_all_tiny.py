@@ -22,9 +22,8 @@ import pytest
 
 from drawn_clips.synthetic import draw_clip
 from harness.endpoint import LocalEndpoint
-from sparkle.generation.steps.tracking import anchors_of
-from sparkle.media.decode import decode
-from sparkle.media.frames import score_indices
+from sparkle.media.decode import decode, iter_frames
+from sparkle.media.frames import anchor_indices, score_indices
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
 from sparkle.media.probe import probe
@@ -167,7 +166,7 @@ def test_every_picture_has_the_clips_size_and_is_another(run):
     ]
     for picture in pictures:
         assert (picture.shape, picture.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
-    assert np.array_equal(pictures[0], decode(run.path(layout.SOURCE_VIDEO), limit=1)[0])
+    assert np.array_equal(pictures[0], next(iter_frames(run.path(layout.SOURCE_VIDEO))))
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 
 
@@ -178,7 +177,7 @@ def test_masks_and_edges_cover_the_clip(run):
     assert not masks.all()
     track = run.record("track")
     assert track.coverage == pytest.approx(masks.mean(), abs=1e-6)
-    assert track.anchors + track.abstained == tuple(anchors_of(run.record("normalise")))
+    assert track.anchors + track.abstained == anchor_indices(FRAMES)
     edges = decode(run.path(layout.VIDEO_CANNY))
     assert np.array_equal(edges[..., 0], edges[..., 1])  # gray
     assert 0 < run.record("edges").density < 1
@@ -187,7 +186,7 @@ def test_masks_and_edges_cover_the_clip(run):
 def test_records_are_those_of_the_models(run):
     labels = ("woman in brown coat", "brown wide-brimmed hat")  # what the endpoint says
     assert run.record("ground1").round1_labels == labels
-    anchors = anchors_of(run.record("normalise"))
+    anchors = anchor_indices(FRAMES)
     spoken = run.record("ground2").frame_objects
     assert len(spoken) == len(anchors) > 1
     for objects in spoken:

@@ -17,7 +17,7 @@ import pytest
 from sparkle._cache import HashCache
 from sparkle.commands.console import Terminal
 from sparkle.generation.config import parse_config
-from sparkle.generation.run.sources import Listed, licences, list_sources, new_candidates
+from sparkle.generation.run.sources import ListedSource, licences, list_sources, new_candidates
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
 from sparkle.schemas import layout
@@ -119,7 +119,7 @@ def test_a_bad_line_is_named_and_nothing_starts(clips, tmp_path, line, named):
     listing = tmp_path / "sources.jsonl"
     listing.write_text(f'{{"path": "first.mp4"}}\n{line}\n{{"path": "first.mp4"}}\n')
     result = generate(listing, tmp_path / "run")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert f"{listing}:2" in result.stderr
     assert named in result.stderr
     assert not (tmp_path / "run").exists()
@@ -146,7 +146,7 @@ def test_a_folder_that_holds_something_else_is_refused(clips, tmp_path):
     other.mkdir()
     (other / "thesis.tex").write_text("years of work")
     result = generate(clips["first"].path.parent, other)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "holds something else" in result.stderr
     assert "thesis.tex" in result.stderr
     assert [path.name for path in other.iterdir()] == ["thesis.tex"]
@@ -161,7 +161,7 @@ def test_a_folder_without_videos_is_said(tmp_path):
 
 def test_shards_refuse_a_list_that_changed(tmp_path):
     def listed(*names):
-        return [(name * 64, Listed(tmp_path / "x.mp4", "location", None)) for name in names]
+        return [(name * 64, ListedSource(tmp_path / "x.mp4", "location", None)) for name in names]
 
     first = new_candidates([], listed("a", "b", "c"), (0, 2))
     assert [candidate.source[0] for candidate in first] == ["a", "c"]
@@ -172,7 +172,7 @@ def test_shards_refuse_a_list_that_changed(tmp_path):
 
 def test_a_source_has_one_licence(tmp_path):
     def listed(*names):
-        return [("a" * 64, Listed(tmp_path / "x.mp4", "location", None, name)) for name in names]
+        return [("a" * 64, ListedSource(tmp_path / "x.mp4", "location", None, name)) for name in names]
 
     assert licences({}, listed(None, "CC-BY-4.0")) == {"a" * 64: "CC-BY-4.0"}
     assert licences({}, listed(None)) == {"a" * 64: None}
@@ -186,7 +186,7 @@ def test_a_source_has_one_licence(tmp_path):
 def test_an_id_is_never_given_twice(tmp_path):
 
     known = [Candidate("Sparkle_location_000007", "a" * 64, "location")]
-    listed = [(name * 64, Listed(tmp_path, "location", None)) for name in ("b", "a", "b", "c")]
+    listed = [(name * 64, ListedSource(tmp_path, "location", None)) for name in ("b", "a", "b", "c")]
     new = new_candidates(known, listed, (0, 1))
     assert [candidate.id for candidate in new] == ["Sparkle_location_000008", "Sparkle_location_000009"]
     assert [candidate.source[0] for candidate in new] == ["b", "c"]
@@ -235,7 +235,7 @@ def test_an_unknown_backend_or_option_is_named(clips, tmp_path):
     config = tmp_path / "my.toml"
     config.write_text('name = "x"\n' + CAPABILITIES.replace('"classical"', '"oracle"', 1))
     result = generate(clips["first"].path.parent, tmp_path / "run", "--config", config)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "no such backend" in result.stderr
     assert "[backends.flow]" in result.stderr
     assert "classical" in result.stderr
@@ -274,7 +274,7 @@ def test_sources_and_run_stand_apart(clips, tmp_path, place):
     shutil.copy(clips["first"].path, sources / "first.mp4")
     out = {"inside": sources / "run", "same": sources, "around": tmp_path}[place]
     result = generate(sources, out)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "inside one another" in result.stderr
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["first.mp4", "sources"]
 
@@ -282,7 +282,7 @@ def test_sources_and_run_stand_apart(clips, tmp_path, place):
 def test_an_out_folder_that_cannot_be_made_is_an_error_not_a_traceback(clips, tmp_path):
     (tmp_path / "file").write_text("in the way")
     result = generate(clips["first"].path.parent, tmp_path / "file" / "run")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "file" in result.stderr
 
@@ -292,7 +292,7 @@ def test_a_file_name_that_is_not_utf_8_is_refused(clips, tmp_path):
     folder.mkdir()
     shutil.copy(clips["first"].path, os.fsencode(folder) + b"/caf\xe9.mp4")
     result = generate(folder, tmp_path / "run")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "not UTF-8" in result.stderr
     assert not (tmp_path / "run").exists()
 

@@ -15,7 +15,7 @@ from drawn_clips.synthetic import draw_clip
 from sparkle.generation.config import parse_config
 from sparkle.generation.run.sources import inspect_source
 from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import Kept, Sample, Work
+from sparkle.generation.steps.base import Kept, SampleState, Work
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.records import Candidate
 from sparkle.schemas.stages import STEP_NAMES, STEPS
@@ -38,7 +38,7 @@ def clip(tmp_path_factory):
 def through_the_chain(clip: Path, folder: Path):
     """Every artifact's hash and every record, made in this process."""
     config, source = parse_config(LENIENT, where="test"), inspect_source(clip, sha256_file(clip))
-    sample = Sample(Candidate(SAMPLE, source.sha256, "location"), source)
+    sample = SampleState(Candidate(SAMPLE, source.sha256, "location"), source)
     for name in STEP_NAMES:
         step = make_step(name, config)
         step.setup()

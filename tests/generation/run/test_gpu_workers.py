@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from harness import ROOT
+from sparkle.generation.backends.local_model import require_device
 from sparkle.generation.config import load_config
-from sparkle.generation.needs import require_device
 from sparkle.generation.run.executor import VISIBLE, LocalExecutor, visible_gpus
 from sparkle.generation.steps import make_step
 from sparkle.schemas.errors import ConfigError, RunError

@@ -152,7 +152,7 @@ def test_what_is_no_trial_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "funnel.json").write_text(content)
     result = run("plan", "--sources", 3, "--trial", tmp_path, "--json")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "funnel" in result.stderr or "trial" in result.stderr
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from sparkle.generation.backends.classical.compose import choose_scene, compose_prompt, describe_frame
-from sparkle.generation.taxonomy import Scene, load_taxonomy, match_prompt
+from sparkle.generation.taxonomy import TaxonomyScene, load_taxonomy, match_prompt
 from sparkle.schemas.errors import ConfigError, MediaError
 from sparkle.schemas.ids import TAXONOMY_THEMES
 
@@ -20,7 +20,7 @@ SEEDS = range(20)
 
 
 @pytest.fixture(scope="module")
-def prompts() -> list[tuple[Scene, list[str]]]:
+def prompts() -> list[tuple[TaxonomyScene, list[str]]]:
     """Twenty prompts of each scene: more than 2,000."""
     return [(scene, [compose_prompt(scene, seed=seed) for seed in SEEDS]) for scene in SCENES]
 

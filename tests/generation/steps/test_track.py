@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from harness import ROOT
-from sparkle.generation.backend import Anchors, Masks
+from sparkle.generation.backend import Anchors
 from sparkle.generation.config import load_config, parse_config
 from sparkle.generation.run.fingerprints import step_identity
 from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import Failed, Kept, Rejected, Sample, Work
+from sparkle.generation.steps.base import Failed, Kept, Rejected, SampleState, Work
+from sparkle.media import Mask
 from sparkle.media.mask import load_mask
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
@@ -35,19 +36,19 @@ FIRST = CONFIG + '\n[track]\npasses = "first"\n'
 class GivenPasses:
     """A tracker whose passes are given, by anchor."""
 
-    masks: dict[int, Masks]
+    masks: dict[int, Mask]
     asked: list[int] = field(default_factory=list)
 
-    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Masks]:
+    def passes(self, clip: Path, anchors: Anchors) -> Iterator[Mask]:
         for index, _ in anchors:
             self.asked.append(index)
             yield self.masks[index]
 
-    def finish(self, clip: Path, voted: Masks) -> Masks:
+    def finish(self, clip: Path, voted: Mask) -> Mask:
         return voted
 
 
-def columns(first: int, last: int) -> Masks:
+def columns(first: int, last: int) -> Mask:
     masks = np.zeros(SHAPE, bool)
     masks[:, :, first:last] = True
     return masks
@@ -57,7 +58,7 @@ MASKS = {0: columns(0, 4), 8: columns(2, 8), 16: columns(4, 8), 24: columns(5, 1
 NOTHING = np.zeros(SHAPE, bool)
 
 
-def track(folder: Path, text: str, boxes: list[tuple[int, ...]], masks: dict[int, Masks]):
+def track(folder: Path, text: str, boxes: list[tuple[int, ...]], masks: dict[int, Mask]):
     """The step's answer, the masks that it wrote, and the anchors whose passes it asked for."""
     config = parse_config(text, where="test.toml")
     step = make_step("track", config)
@@ -70,7 +71,7 @@ def track(folder: Path, text: str, boxes: list[tuple[int, ...]], masks: dict[int
         "ground2": r.Ground2Record(tuple((r.GroundedObject(box, "subject"),) for box in boxes)),
     }
     candidate = r.Candidate("Sparkle_location_000000", source.sha256, "location")
-    work = Work(folder, config, step, Sample(candidate, source, records))
+    work = Work(folder, config, step, SampleState(candidate, source, records))
     answer = step.process(work)
     written = work.committed and load_mask(folder / layout.SOURCE_VIDEO_MASK.path(candidate.id))
     return answer, written, step.backend.asked

@@ -242,7 +242,7 @@ def test_changelog_is_the_text_alone(releases: tuple[Path, Path], found: Release
 def test_what_is_no_release_is_exit_code_1(releases: tuple[Path, Path], tmp_path: Path) -> None:
     for name, problem in ((str(tmp_path), "not a release"), ("no/such/place", "neither a folder nor")):
         done = CliRunner().invoke(hub, ["diff", str(releases[0]), name])
-        assert done.exit_code == 1
+        assert done.exit_code == 2
         assert problem in done.stderr
         assert done.stdout == ""
 

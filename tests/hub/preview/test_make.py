@@ -191,7 +191,7 @@ def test_a_damaged_artifact_is_shown_as_damaged_and_drawn_when_it_is_mended(buil
     (release / artifact.file).write_bytes(whole)
     result = CliRunner().invoke(hub, arguments)
     assert result.exit_code == 0, result.output
-    assert "1 drawn now, 10 were there" in result.output
+    assert "1 made now, 10 already there" in result.output
 
 
 def test_a_release_without_a_tar_is_no_page_of_nothing(built_release, tmp_path):
@@ -215,7 +215,7 @@ def test_a_tar_that_was_cut_short_stops_the_command_and_leaves_the_page(built_re
     tar = sorted(release.glob("season_edited_video_part*.tar"))[0]
     tar.write_bytes(tar.read_bytes()[:-512])
     result = CliRunner().invoke(hub, ["preview", str(release), "--out", str(out)])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "cut short" in result.output
     assert tar.name in result.output
     assert before.items() <= contents(out).items()
@@ -254,11 +254,11 @@ def test_a_page_inside_its_release_is_refused(built_release):
 
 def test_what_is_no_release_and_an_unknown_id_are_named(built_release, tmp_path):
     result = CliRunner().invoke(hub, ["preview", str(tmp_path), "--out", str(tmp_path / "page")])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "neither a release nor an index" in result.output
     (tmp_path / "ids.txt").write_text("Sparkle_location_999999\n")
     arguments = ["preview", str(built_release), "--out", str(tmp_path / "page")]
     result = CliRunner().invoke(hub, [*arguments, "--ids-from", str(tmp_path / "ids.txt")])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "Sparkle_location_999999" in result.output
     assert not (tmp_path / "page").exists()

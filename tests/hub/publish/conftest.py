@@ -49,7 +49,7 @@ class Publisher:
     def refused(self, *arguments: object, **client: Any) -> dict[str, str]:
         """Publish; returns the parts of the error, which there must be."""
         status, said = self.outcome(self.start(*arguments, **client))
-        assert status == 1, said
+        assert status == 2, said
         parts: dict[str, str] = said["error"]
         return parts
 

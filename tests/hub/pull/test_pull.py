@@ -23,9 +23,7 @@ from sparkle.builders.reading.pairs import open_pairs
 from sparkle.builders.reading.source import open_source
 from sparkle.builders.upstream.indexing import index_upstream
 from sparkle.commands.pull import pull
-from sparkle.hub.pull.plan import COLUMNS, parse_conditions
 from sparkle.schemas import layout
-from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.layout import EDITED_VIDEO, KINDS, SOURCE_VIDEO
 
 REPO = "me/sparkle"
@@ -60,7 +58,7 @@ def videos(ids: Sequence[str]) -> set[str]:
 
 def test_pairs_come_as_files_that_the_run_wrote(releases: tuple[Path, Path], tmp_path: Path) -> None:
     release = releases[1]
-    answer = run(release, "--theme", "location", "--where", "edited_video>=9", "--out", tmp_path / "out")
+    answer = run(release, "--theme", "location", "--min", "edited_video=9", "--out", tmp_path / "out")
     ids = [row["task"] for row in rows_of(release, "location") if row["edited_video_score"] >= 9]
     assert 1 < len(ids) < len(rows_of(release, "location"))
     assert files_of(tmp_path / "out") == videos(ids)
@@ -158,8 +156,8 @@ def test_upstreams_own_tars_are_pulled_through_an_index(
     shutil.rmtree(raw / "records")
     (raw / layout.MANIFEST).unlink()
     index_upstream("me/raw", tmp_path / "index")
-    run(tmp_path / "index", "--where", "edited_video >= 9 and frames == 9", "--out", tmp_path / "through")
-    run(releases[1], "--where", "edited_video>=9", "--out", tmp_path / "direct")
+    run(tmp_path / "index", "--min", "edited_video=9", "--max", "frames=9", "--out", tmp_path / "through")
+    run(releases[1], "--min", "edited_video=9", "--out", tmp_path / "direct")
     assert files_of(tmp_path / "through") == files_of(tmp_path / "direct")
     assert csv_of(tmp_path / "through", "location") == csv_of(tmp_path / "direct", "location")
 
@@ -185,7 +183,7 @@ def test_a_hub_counts_few_requests_and_hardly_more_bytes_than_are_chosen(
         hub.python(upload, tmp_path / "home", tmp_path / "release", xet=False)
         hub.reset_counters()
         code = "import sys; from sparkle.commands import hub; hub(sys.argv[1:])"
-        words = ["pull", REPO, "--where", "edited_video>=9.5", "--out", tmp_path / "out", "--json"]
+        words = ["pull", REPO, "--min", "edited_video=9.5", "--out", tmp_path / "out", "--json"]
         done = json.loads(hub.python(code, tmp_path / "home", *words).stdout)
         counted = hub.counters()
     assert 20 < done["pairs"] < 100
@@ -200,52 +198,75 @@ def test_a_hub_counts_few_requests_and_hardly_more_bytes_than_are_chosen(
 def test_what_is_more_than_it_may_be_is_refused_and_what_fits_is_said(hub: Any, tmp_path: Path) -> None:
     plan = run(REPO, "--theme", "location", "--out", tmp_path / "out", "--dry-run")
     half = plan["bytes"] // 2
-    refused = run(REPO, "--theme", "location", "--out", tmp_path / "out", "--max-disk", half, code=1)
+    refused = run(REPO, "--theme", "location", "--out", tmp_path / "out", "--max-disk", half, code=2)
     assert "more than --max-disk" in refused["error"]["problem"]
     fits = int(refused["error"]["wanted"].split(": ")[1].split()[0])
     assert 0 < fits < plan["pairs"]
     assert not (tmp_path / "out").exists()
     choice = [REPO, "--theme", "location", "--max-disk", half, "--out", tmp_path / "out"]
     assert run(*choice, "--limit", fits)["pairs"] == fits
-    run(*choice, "--limit", fits + 1, code=1)
+    run(*choice, "--limit", fits + 1, code=2)
 
 
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["--where", "beauty>=9"], "no such name"),
-        (["--where", "edited_video"], "not a condition"),
-        (["--where", "edited_video>=nine"], "not a condition"),
-        (["--where", "edited_video>=9 or frames>3"], "not a condition"),
-        (["--where", "__import__('os')>=1"], "not a condition"),
-        (["--where", "edited_video>=11"], "no pair passes"),
-        (["--streams", "sound"], "no such stream"),
+        (["--min", "beauty=9"], "no such score or measure"),
+        (["--max", "licence=9"], "no such score or measure"),
+        (["--min", "edited_video=11"], "no pair passes"),
+        (["--max", "frames=8"], "no pair passes"),
         (["--theme", "time"], "no such theme"),
     ],
 )
 def test_a_choice_that_means_nothing_is_refused(
     releases: tuple[Path, Path], tmp_path: Path, words: list[str], problem: str
 ) -> None:
-    refused = run(releases[1], *words, "--out", tmp_path / "out", code=1)
+    refused = run(releases[1], *words, "--out", tmp_path / "out", code=2)
     assert problem in refused["error"]["problem"]
     assert not (tmp_path / "out").exists()
 
 
-def test_a_name_that_is_not_there_lists_those_that_are() -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse_conditions(["beauty>=9"])
-    for name in ("edited_video", "frames", "flicker", "background_motion"):
-        assert name in str(caught.value)
-        assert name in COLUMNS
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--min", "edited_video"],
+        ["--min", "edited_video=nine"],
+        ["--max", "=9"],
+        ["--max", "frames=inf"],
+        ["--streams", "sound"],
+        ["--streams", "source_video,source_video"],
+    ],
+)
+def test_what_cannot_be_read_is_wrong_usage(
+    releases: tuple[Path, Path], tmp_path: Path, words: list[str]
+) -> None:
+    done = CliRunner().invoke(pull, [str(releases[1]), *words, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Usage: ")
 
 
-def test_conditions_are_joined_by_and_and_by_repetition(releases: tuple[Path, Path]) -> None:
-    pairs = open_pairs(releases[1], ["location"])
-    scores = pairs.column("edited_video_score").to_pylist()
-    both = parse_conditions(["edited_video>=8.5 AND edited_video<9", "frames=9"])
-    passing = [all(found) for found in zip(*(condition.passes(pairs) for condition in both), strict=True)]
-    assert passing == [8.5 <= score < 9 for score in scores]
-    assert any(passing)
+def test_a_name_that_is_not_there_lists_those_that_are(releases: tuple[Path, Path], tmp_path: Path) -> None:
+    refused = run(releases[1], "--min", "beauty=9", "--out", tmp_path / "out", code=2)
+    for name in ("edited_video", "frames", "width", "flicker", "background_motion"):
+        assert name in refused["error"]["wanted"]
+
+
+def test_all_limits_must_hold(releases: tuple[Path, Path]) -> None:
+    scores = open_pairs(releases[1], ["location"]).column("edited_video_score").to_pylist()
+    within = open_pairs(
+        releases[1],
+        ["location"],
+        min_scores={"edited_video": 8.5, "frames": 9},
+        max_scores={"edited_video": 8.75, "frames": 9},
+    )
+    assert within.column("edited_video_score").to_pylist() == [s for s in scores if 8.5 <= s <= 8.75]
+    assert 0 < len(within) < len(scores)
+
+
+def test_a_measure_that_was_asked_for_is_in_the_tables(releases: tuple[Path, Path], tmp_path: Path) -> None:
+    run(releases[1], "--max", "flicker=100", "--out", tmp_path / "out")
+    release, pulled = (open_pairs(where).column("flicker") for where in (releases[1], tmp_path / "out"))
+    assert pulled.equals(release)
 
 
 def test_a_member_that_was_changed_ends_the_pull_and_keeps_the_rest(
@@ -256,7 +277,7 @@ def test_a_member_that_was_changed_ends_the_pull_and_keeps_the_rest(
     tar = bytearray((release / artifact.file).read_bytes())
     tar[artifact.offset + 100] ^= 1
     (release / artifact.file).write_bytes(tar)
-    refused = run(release, "--theme", "location", "--out", tmp_path / "out", code=1)
+    refused = run(release, "--theme", "location", "--out", tmp_path / "out", code=2)
     assert artifact.id in refused["error"]["where"]
     assert artifact.path not in files_of(tmp_path / "out")
     assert not (tmp_path / "out" / layout.prompts_csv("location")).exists()
@@ -267,6 +288,6 @@ def test_a_folder_with_something_else_is_not_written_into(
 ) -> None:
     release = Path(shutil.copytree(releases[0], tmp_path / "release"))
     before = {path: path.read_bytes() for path in release.rglob("*") if path.is_file()}
-    refused = run(releases[1], "--out", release, code=1)
+    refused = run(releases[1], "--out", release, code=2)
     assert "not of a pull" in refused["error"]["problem"]
     assert {path: path.read_bytes() for path in release.rglob("*") if path.is_file()} == before

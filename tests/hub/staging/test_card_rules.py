@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparkle.hub.staging.store.cards import card_metadata, check_card_yaml
@@ -51,7 +51,7 @@ def test_a_good_card_passes():
     ("yaml", "field"),
     [
         ("license: MIT", '"license" must be one of'),
-        ("license: [mit, nope]", '"license[1]" must be one of'),
+        ("license: [mit, My Own]", '"license[1]" must be one of'),
         ("license: other\nlicense_name: My Own", '"license_name" with value'),
         ("license: other\nlicense_name: my-own\nlicense_link: there", '"license_link" must be'),
         ("language: English", '"language" with value "English" is not valid'),
@@ -59,6 +59,7 @@ def test_a_good_card_passes():
         ("tags: video", '"tags" must be an array'),
         ("tags: [1]", '"tags[0]" must be a string'),
         ("pretty_name: [a]", '"pretty_name" must be a string'),
+        ("task_categories: [1]", '"task_categories[0]" must be a string'),
         ("size_categories: [big]", '"size_categories[0]" must be one of'),
         ("configs: default", '"configs" must be an array'),
         ("configs: [{data_files: x}]", '"configs[0].config_name" is required'),
@@ -74,6 +75,12 @@ def test_a_good_card_passes():
         ("extra_gated_fields: [a]", '"extra_gated_fields" must be'),
         ("a: 1\na: 2", "duplicated mapping key a"),
         ("a: [1", "Invalid YAML"),
+        ("a: 2020-02-30", "not a value of its type: '2020-02-30'"),
+        ("a: !!int x", "not a value of its type: 'x'"),
+        ("a: !!bool x", "not a value of its type: 'x'"),
+        ("a: !!timestamp x", "not a value of its type: 'x'"),
+        (f"a: 1{'0' * 5000}", "not a value of its type"),
+        ('a: "\\ud800"', "invalid Unicode"),
         ("- a", "must be a mapping"),
     ],
 )
@@ -83,15 +90,25 @@ def test_what_the_hub_refuses_is_an_error(yaml, field):
     assert field in errors[0]
 
 
-@pytest.mark.parametrize(
-    ("yaml", "words"),
-    [("task_categories: [video-wishing]", "video-wishing"), ("license: other", "license_name")],
-)
-def test_what_the_hub_takes_is_a_warning(yaml, words):
-    errors, warnings = check_card_yaml(card(yaml), "dataset")
+def test_what_the_hub_takes_is_a_warning():
+    errors, warnings = check_card_yaml(card("license: other"), "dataset")
     assert errors == []
     assert len(warnings) == 1
-    assert words in warnings[0]
+    assert "license_name" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("yaml", "wanted"),
+    [
+        ("a: 2020-01-31", {"a": "2020-01-31"}),
+        ("a: [.nan, -.inf]", {"a": [None, None]}),
+        ("2020-01-31: x\nb: 1", {"b": 1}),
+        ("1: x", {"1": "x"}),
+    ],
+)
+def test_what_json_has_not_is_shown_as_it_can_be(yaml, wanted):
+    assert check_card_yaml(card(yaml), "dataset") == ([], [])
+    assert card_metadata(card(yaml)) == wanted
 
 
 @pytest.mark.parametrize("text", ["", "# Title\n", "---\nno end", "text\n---\na: 1\n---\n"])
@@ -99,20 +116,11 @@ def test_no_metadata_is_a_warning(text):
     assert check_card_yaml(text, "dataset") == ([], ["empty or missing yaml metadata in repo card"])
 
 
-def test_models_and_spaces_have_their_own_rules():
+def test_models_have_their_own_rules():
     good = "license: mit\nbase_model: a/b\npipeline_tag: image-to-image\nlibrary_name: diffusers"
     assert check_card_yaml(card(good), "model") == ([], [])
-    result = (
-        "model-index: [{name: m, results: [{task: {type: x}, dataset: {type: d}, metrics: [{type: a}]}]}]"
-    )
-    errors, _ = check_card_yaml(card(f"base_model: a/b/c\n{result}"), "model")
-    assert [error.split('"')[1] for error in errors] == [
-        "base_model",
-        "model-index[0].results[0].dataset.name",
-        "model-index[0].results[0].metrics[0].value",
-    ]
-    assert check_card_yaml(card("sdk: static\ncolorFrom: red"), "space") == ([], [])
-    assert len(check_card_yaml(card("sdk: none\ncolorTo: mauve"), "space")[0]) == 2
+    errors, _ = check_card_yaml(card("base_model: a/b/c\ndatasets: [a/b, 1]"), "model")
+    assert [error.split('"')[1] for error in errors] == ["base_model", "datasets[1]"]
 
 
 VALUES = st.recursive(
@@ -134,21 +142,18 @@ FIELDS = [
     "extra_gated_fields",
     "base_model",
     "datasets",
-    "model-index",
     "pipeline_tag",
-    "sdk",
-    "colorFrom",
     "config_name",
     "data_files",
     "split",
     "path",
-    "results",
 ]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     value=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4),
-    kind=st.sampled_from(["dataset", "model", "space"]),
+    kind=st.sampled_from(["dataset", "model"]),
 )
 def test_any_yaml_is_answered(value, kind):
     text = card(yaml.safe_dump(value))
@@ -163,15 +168,15 @@ import warnings
 from huggingface_hub import DatasetCard
 DatasetCard(given["good"]).validate()
 try:
-    DatasetCard(given["good"].replace("cc-by-4.0", "my-own")).validate()
+    DatasetCard(given["good"].replace("cc-by-4.0", "My Own")).validate()
     refused = ""
 except ValueError as error:
     refused = str(error)
 api.create_repo("card/a", repo_type="dataset")
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    wishing = given["good"].replace("video-to-video", "wishing").encode()
-    api.upload_file(path_or_fileobj=wishing, path_in_repo="README.md", repo_id="card/a", repo_type="dataset")
+    other = given["good"].replace("cc-by-4.0", "other").encode()
+    api.upload_file(path_or_fileobj=other, path_in_repo="README.md", repo_id="card/a", repo_type="dataset")
 DatasetCard(given["good"]).push_to_hub("card/a")
 answer = [refused, len(caught), DatasetCard.load("card/a").data.license,
           api.dataset_info("card/a").card_data.pretty_name, api.dataset_info("card/a").tags]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import asdict
 
 from harness import staging_server
+from sparkle.hub.staging.store.root import collect, open_root
 
 CLIENT = """
 kind = {"repo_type": "dataset"}
@@ -22,7 +24,12 @@ api.delete_file("tagged.bin", "keep/a", **kind); api.delete_file("part.bin", "ke
 """
 
 
-def collect(root):
+def collect_here(root):
+    with open_root(root) as opened:
+        return asdict(collect(opened))
+
+
+def collect_by_the_command(root):
     command = [*staging_server.HUB, "serve", "--root", str(root), "--collect", "--json"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(result.stdout)
@@ -33,7 +40,7 @@ def test_garbage_goes_and_the_rest_stays(run_client, tmp_path):
     with staging_server.staging(root) as hub:
         run_client(hub, CLIENT)
         hub.stop()
-        assert collect(root)["blobs"] == 0  # history leads to everything
+        assert collect_here(root)["blobs"] == 0  # history leads to everything
         assert len([path for path in (root / "blobs").rglob("*") if path.is_file()]) == 7
         hub.start()
         run_client(
@@ -48,11 +55,11 @@ api.preupload_lfs_files("keep/a", never, repo_type="dataset")  # and no commit f
             xet=False,
         )
         hub.stop()
-        found = collect(root)
+        found = collect_by_the_command(root)
         # What only the deleted repository had, the part, and what no commit followed; the tag holds the rest.
         assert (found["blobs"], found["bytes"] > 1_000_000) == (3, True)
         assert found["commits"] > 3
-        again = collect(root)
+        again = collect_here(root)
         assert (again["commits"], again["blobs"], again["xorbs"]) == (0, 0, 0)
         hub.start()
         answer = run_client(

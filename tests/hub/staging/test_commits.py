@@ -136,11 +136,12 @@ def test_paths_that_leave_or_confuse_are_refused(raw, path):
         ([{"key": "lfsFile", "value": {"path": "a", "algo": "sha256", "oid": "../../etc/passwd"}}], 400),
         ([small("a", bytes(10 * 1024 * 1024 + 1))], 413),
         ([b'{"key": "file", "value": {"path": "' + b"a" * (15 * 1024 * 1024)], 413),
+        ([b'{"key": "file", "value": {"path": ' + b"[" * 100_000], 400),
         ([{"key": "deletedFile", "value": {"path": "nowhere"}}], 404),
         ([{"key": "deletedFolder", "value": {"path": "good.txt"}}], 404),
         ([small("good.txt/below")], 400),
         ([small("d/x"), small("d")], 400),
-        ([small("README.md", b"---\nlicense: my-own\n---\n")], 400),
+        ([small("README.md", b"---\nlicense: My Own\n---\n")], 400),
     ],
 )
 def test_a_bad_line_refuses_the_whole_commit(raw, lines, status):
@@ -170,6 +171,12 @@ def test_commits_need_a_header_a_branch_and_the_head(raw):
     status, headers, _ = raw.ask("POST", f"{path}main?create_pr=1", header)
     assert (status, headers["x-error-code"]) == (501, "NotImplemented")
     assert raw.head("head/a") == head
+
+
+def test_what_is_no_json_is_told_so(raw):
+    for body in (b"{", b"[]", b"\xff", b"[" * 100_000):
+        status, headers, _ = raw.ask("POST", "/api/repos/create", body)
+        assert (status, headers["x-error-code"]) == (400, "BadRequest")
 
 
 def test_a_client_that_goes_away_leaves_nothing(raw):

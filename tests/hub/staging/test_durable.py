@@ -149,7 +149,6 @@ def test_a_full_disk_is_said_and_nothing_is_half_visible(run_client, tmp_path):
         answer = run_client(
             hub,
             """
-from huggingface_hub.utils import build_hf_headers, get_session
 api.create_repo("full/a", repo_type="dataset")
 big = b"".join(bytes([n % 251]) * 4096 for n in range(5000))  # 20 MB
 import base64, hashlib, json
@@ -183,15 +182,15 @@ def test_a_second_server_and_a_strange_folder_are_refused(own_hub, tmp_path):
 
     for extra in ([], ["--collect"]):
         second = serve("--root", str(own_hub.root), *extra)
-        assert second.returncode == 1
+        assert second.returncode == 2
         assert "another process works on this staging hub" in json.loads(second.stdout)["error"]["problem"]
     (tmp_path / "strange").mkdir()
     (tmp_path / "strange" / "thesis.tex").write_text("years of work")
     strange = serve("--root", str(tmp_path / "strange"))
-    assert strange.returncode == 1
+    assert strange.returncode == 2
     assert [path.name for path in (tmp_path / "strange").iterdir()] == ["thesis.tex"]
     taken = serve("--root", str(tmp_path / "other"), "--port", own_hub.url.rpartition(":")[2])
-    assert (taken.returncode, "cannot listen" in taken.stdout) == (1, True)
+    assert (taken.returncode, "cannot listen" in taken.stdout) == (2, True)
 
 
 def test_what_a_kill_left_of_a_purge_is_deleted_at_the_next_start(own_hub, run_client):
@@ -224,12 +223,12 @@ def test_a_missing_library_and_a_newer_folder_are_said(tmp_path):
         )
 
     missing = serve("import sys; sys.modules['starlette'] = None")
-    assert missing.returncode == 1
+    assert missing.returncode == 2
     assert "sparkle-dataset[serve]" in json.loads(missing.stdout)["error"]["fix"]
     with staging_server.staging(tmp_path / "root"):
         pass
     with closing(sqlite3.connect(tmp_path / "root" / "hub.db")) as database:
         database.execute("PRAGMA user_version=99")
     newer = serve("")
-    assert newer.returncode == 1
+    assert newer.returncode == 2
     assert json.loads(newer.stdout)["error"]["got"] == "version 99"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,11 @@ import pytest
 MIB = 1024 * 1024
 
 
-def contents(root: Path) -> list[bytes]:
+def contents(root: Path) -> Iterator[bytes]:
     """Every large content and xorb on the hub's disk."""
-    return [
-        path.read_bytes()
-        for folder in ("blobs", "xorbs", "parts", "tmp")
-        for path in (root / folder).rglob("*")
-        if path.is_file()
-    ]
+    for folder in ("blobs", "xorbs", "parts", "tmp"):
+        for path in filter(Path.is_file, (root / folder).rglob("*")):
+            yield path.read_bytes()
 
 
 def test_a_squashed_branch_is_one_commit_with_the_same_files(client):

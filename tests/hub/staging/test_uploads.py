@@ -46,6 +46,11 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
+def xorbs(hub) -> set[Path]:
+    """Chunks on the hub's disk that are not part of a content."""
+    return {path for path in (hub.root / "xorbs").rglob("*") if path.is_file()}
+
+
 def test_a_folder_arrives_whole_and_is_sent_once(hub, client, tmp_path, xet):
     # More than one xorb, and more than one part.
     wanted = write_folder(tmp_path / "folder", seed=xet, large=70 * MIB)
@@ -55,6 +60,7 @@ answer = [first.oid, len(api.list_repo_commits(given["repo"], repo_type="dataset
 """
     given = {"repo": f"whole/{'xet' if xet else 'lfs'}", "folder": str(tmp_path / "folder")}
     client("api.create_repo(given['repo'], repo_type='dataset')", xet=xet, **given)
+    before = xorbs(hub)
     hub.reset_counters()
     once = client(code, xet=xet, **given)
     sent = hub.counters()
@@ -77,8 +83,7 @@ answer = snapshot_download(given["repo"], repo_type="dataset", local_dir=given["
     assert hashes(Path(copy)) == wanted
     assert not list((hub.root / "tmp").iterdir())
     assert not list((hub.root / "parts").iterdir())
-    if xet:  # every chunk stands in a content by now: nothing is kept twice
-        assert not [path for path in (hub.root / "xorbs").rglob("*") if path.is_file()]
+    assert xorbs(hub) == before  # every chunk is in a content by now: nothing is kept twice
 
 
 def test_what_another_repository_has_is_not_sent(hub, client, tmp_path, xet):
@@ -109,8 +114,9 @@ api.create_repo("chunks/a", exist_ok=True)
 api.upload_file(path_or_fileobj=given["file"], path_in_repo="a.tar", repo_id="chunks/a")
 answer = api.get_paths_info("chunks/a", ["a.tar"])[0].lfs.sha256
 """
+    before = xorbs(hub)
     client(code, file=str(tmp_path / "old.tar"))
-    assert not [path for path in (hub.root / "xorbs").rglob("*") if path.is_file()]
+    assert xorbs(hub) == before
     hub.reset_counters()
     answer = client(code, file=str(tmp_path / "new.tar"))
     assert answer == hashlib.sha256(new).hexdigest()

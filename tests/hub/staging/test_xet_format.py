@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkle.hub.staging.store.refusal import Refusal
-from sparkle.hub.staging.store.xet import MAX_CHUNK, MAX_XORB, hash_name, read_chunks, read_shard, unpack
+from sparkle.hub.staging.store.xet_format import (
+    MAX_CHUNK,
+    MAX_XORB,
+    hash_name,
+    read_chunks,
+    read_shard,
+    unpack,
+)
 
 
 def chunk(packed: bytes, scheme: int, size: int) -> bytes:
@@ -117,13 +124,13 @@ def test_other_bytes_are_read_or_refused(data):
 def test_uploads_that_are_too_large_or_lie_are_refused(hub, client):
     answer = client(
         """
-from huggingface_hub.utils import build_hf_headers, get_session
 import struct
 api.create_repo("xet/a")
-url = f"{api.endpoint}/api/models/xet/a/xet-{{}}-token/main"
-token = lambda kind: get_session().get(url.format(kind), headers=build_hf_headers()).json()["accessToken"]
-post = lambda path, body, kind="write": get_session().post(
-    api.endpoint + path, content=body, headers={"Authorization": "Bearer " + token(kind)})
+url = f"{api.endpoint}/api/models/xet/a/xet-write-token/main"
+asked = lambda token: get_session().get(url, headers=build_hf_headers(token=token))
+token = asked(None).json()["accessToken"]
+post = lambda path, body, token=token: get_session().post(
+    api.endpoint + path, content=body, headers={"Authorization": "Bearer " + token})
 xorb = "/v1/xorbs/default/" + "ab" * 32
 chunk = b"\\0\\1\\0\\0\\0\\1\\0\\0x"
 end = b"\\xff" * 32 + bytes(16)
@@ -134,26 +141,29 @@ last = lambda response: json.loads(response.text.strip().splitlines()[-1])
 answer = {
     "too large": post(xorb, bytes(given["limit"] + 1)).status_code,
     "garbage": post(xorb, b"garbage").status_code,
-    "read only": post(xorb, chunk, "read").status_code,
+    "read only": asked(given["read_token"]).status_code,
+    "another token": [post(xorb, chunk, other).status_code for other in (token + "0", given["read_token"])],
     "not a hash": post("/v1/xorbs/default/" + "x" * 64, chunk).status_code,
     "missing": [post("/v1/shards", shard).status_code, last(post("/v2/shards", shard))["type"]],
     "kept": [post(xorb, chunk).json(), post(xorb, chunk).json()],
     "wrong": [post("/v1/shards", shard).status_code, "sha256" in last(post("/v2/shards", shard))["message"]],
     "no shard": post("/v2/shards", b"garbage").status_code,
     "chunks": get_session().get(api.endpoint + "/v1/chunks/default-merkledb/" + "ab" * 32,
-                                headers={"Authorization": "Bearer " + token("read")}).status_code,
+                                headers={"Authorization": "Bearer " + token}).status_code,
 }
 """,
         limit=MAX_XORB,
+        read_token=hub.read_token,
     )
     assert answer == {
         "too large": 413,
         "garbage": 400,
         "read only": 403,
+        "another token": [401, 401],
         "not a hash": 400,
         "missing": [400, "error"],
         "kept": [{"was_inserted": True}, {"was_inserted": False}],
-        "wrong": [400, True],
+        "wrong": [422, True],
         "no shard": 400,
         "chunks": 404,
     }

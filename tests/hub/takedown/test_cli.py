@@ -23,7 +23,7 @@ def run(*words: object) -> Result:
 def test_it_says_what_it_does_and_what_else_has_the_source(release: Path) -> None:
     done = run(release, "--id", ID)
     assert done.exit_code == 0
-    assert "1 pairs taken down" in done.stdout
+    assert "1 pairs removed" in done.stdout
     assert "to take down: 1 pairs (1 of location)" in done.stderr
     assert "2 other pairs have the same sources and stay" in done.stderr
 
@@ -39,7 +39,7 @@ def test_tags_of_a_published_folder_that_still_show_it_are_named(release: Path) 
     tag = release.with_name("release@v1.0")
     shutil.copytree(release, tag)
     done = run(release, "--id", ID)
-    assert f"note: {tag} still shows it" in done.stderr
+    assert f"note: {tag} still contains them" in done.stderr
     assert run(tag, "--id", ID).exit_code == 0
     assert json.loads(run(release, "--id", ID, "--json").stdout)["shown_by"] == []
 
@@ -54,17 +54,17 @@ def test_a_dry_run_changes_nothing(release: Path, files: Files) -> None:
 def test_the_second_time_is_no_error(release: Path) -> None:
     assert run(release, "--id", ID).exit_code == 0
     done = run(release, "--id", ID)
-    assert (done.exit_code, "nothing is left to take down" in done.stdout) == (0, True)
+    assert (done.exit_code, "nothing to remove" in done.stdout) == (0, True)
 
 
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        ([], 2, "name what to take down"),
+        ([], 2, "name what to remove"),
         (["--id", ID, "--purge-history", "--yes"], 2, "a folder keeps no history"),
-        (["--id", "Sparkle_style_000000"], 1, "no such id"),
+        (["--id", "Sparkle_style_000000"], 2, "no such id"),
     ],
 )
-def test_wrong_usage_is_2_and_a_wrong_id_is_1(release: Path, words: list[str], code: int, told: str) -> None:
+def test_wrong_usage_and_a_wrong_id_are_2(release: Path, words: list[str], code: int, told: str) -> None:
     done = run(release, *words)
     assert (done.exit_code, told in done.stderr) == (code, True)

@@ -80,6 +80,6 @@ def test_wrong_usage_is_exit_code_2(whole: Path, words: tuple[str, ...]) -> None
 
 def test_what_is_no_release_is_an_error_with_the_next_command(tmp_path: Path) -> None:
     result = verify(tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "not a release" in result.stderr
     assert "sparkle build" in result.stderr

@@ -12,8 +12,8 @@ from harness import factories
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.webdataset import WebDatasetOptions
 from sparkle.builders.building.writer import build_release
+from sparkle.hub.verify.levels import verify_release
 from sparkle.hub.verify.report import CONSUMERS, PROVED, LevelReport, VerifyOptions
-from sparkle.hub.verify.verify import verify_release
 from sparkle.schemas import layout
 
 FIRST = "Sparkle_location_000000"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sparkle.builders.release.tar import header
+from sparkle.hub.verify.levels import verify_release
 from sparkle.hub.verify.report import (
     CONSISTENCY,
     INTEGRITY,
@@ -24,7 +25,6 @@ from sparkle.hub.verify.report import (
     VerifyReport,
     order,
 )
-from sparkle.hub.verify.verify import verify_release
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.validate import Finding

@@ -164,5 +164,5 @@ def test_a_busy_hub_is_waited_for(hub: Hub, release: Path, flip: Callable[[Path,
 
 def test_a_repository_that_is_not_there_is_said(hub: Hub) -> None:
     code, answer, _ = hub.verify("me/nothing")
-    assert code == 1
+    assert code == 2
     assert "no dataset repository of this name" in answer["error"]["problem"]

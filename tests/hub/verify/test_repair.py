@@ -15,8 +15,8 @@ import pytest
 
 from sparkle.builders.release.manifest import list_files
 from sparkle.builders.release.tar import list_tar
+from sparkle.hub.verify.levels import verify_release
 from sparkle.hub.verify.report import CONSISTENCY, INTEGRITY, RESHARD, VerifyOptions, VerifyReport
-from sparkle.hub.verify.verify import verify_release
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 
@@ -127,7 +127,7 @@ def test_a_repair_that_is_killed_leaves_whole_files_and_goes_on(release: Path, w
         "import os, signal, sys\n"
         "from sparkle import _files\n"
         "from sparkle.hub.verify.report import VerifyOptions\n"
-        "from sparkle.hub.verify.verify import verify_release\n"
+        "from sparkle.hub.verify.levels import verify_release\n"
         "commit, left = _files.commit, int(sys.argv[3])\n"
         "def killed(temporary, target):\n"
         "    global left\n"

@@ -18,7 +18,8 @@ from sparkle.builders.building.writer import build_release
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.generation.config import load_config
 from sparkle.generation.run.driver import generate
-from sparkle.generation.run.sources import Listed
+from sparkle.generation.run.sources import ListedSource
+from sparkle.hub.verify.levels import verify_release
 from sparkle.hub.verify.report import (
     CONSISTENCY,
     INTEGRITY,
@@ -30,7 +31,6 @@ from sparkle.hub.verify.report import (
     VerifyReport,
 )
 from sparkle.hub.verify.verified import Verified, choose_samples
-from sparkle.hub.verify.verify import verify_release
 from sparkle.schemas import layout
 
 COMPOSED, GIVEN = "Sparkle_location_000000", "Sparkle_season_000000"
@@ -43,7 +43,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     clip = folder / "clip.mp4"
     draw_clip(clip, seed=0, width=160, height=96, frames=9)
-    listed = [Listed(clip, "location", None), Listed(clip, "season", PROMPT)]
+    listed = [ListedSource(clip, "location", None), ListedSource(clip, "season", PROMPT)]
     summary = generate(listed, folder / "run", load_config(None), workers=1, shard=(0, 1))
     assert summary.funnel["kept"] == 2
     return build_release([folder / "run"], folder / "release", ReleaseOptions(preview=1)).out
@@ -151,7 +151,7 @@ def test_other_versions_are_told_and_compared_by_bands(release: Path) -> None:
 def test_another_processor_stays_within_the_bands(made: Path) -> None:
     """OpenCV without its widest instructions, as on an older processor, in a process of its own."""
     code = (
-        "import sys, json; from sparkle.hub.verify.verify import verify_release\n"
+        "import sys, json; from sparkle.hub.verify.levels import verify_release\n"
         "from sparkle.hub.verify.report import VerifyOptions\n"
         "options = VerifyOptions(levels=('replay',), sample=2, workers=1)\n"
         "print(json.dumps(verify_release(sys.argv[1], options).to_json()))"

@@ -23,7 +23,8 @@ from click.testing import CliRunner
 from harness import factories, trainers
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.writer import build_release
-from sparkle.builders.training.export import EXPORT, HARD_LINKED, KEPT, LINKED, WRITTEN, Choice, export_pairs
+from sparkle.builders.training.export import EXPORT, ExportChoice, export_pairs
+from sparkle.builders.training.videos import HARD_LINKED, KEPT, LINKED, WRITTEN
 from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.builders.upstream.indexing import index_upstream
 from sparkle.commands.export import export as command
@@ -86,7 +87,7 @@ def test_trainers_read_the_pairs_of_the_release(
 
 @pytest.mark.parametrize("trainer", ["kiwi", "diffsynth", "musubi"])
 def test_a_mix_gives_the_rows_their_shares(shared_release: Path, tmp_path: Path, trainer: str) -> None:
-    choice = Choice(mix={"location": Fraction(1), "openve3m": Fraction(3)}, limit=10)
+    choice = ExportChoice(mix={"location": Fraction(1), "openve3m": Fraction(3)}, limit=10)
     summary = export_pairs(shared_release, trainer, tmp_path / "out", choice)
     assert sum(summary.rows.values()) == 10
     themes = {row["prompt"]: sample_id.split("_")[1] for sample_id, row in tables(shared_release).items()}
@@ -96,7 +97,7 @@ def test_a_mix_gives_the_rows_their_shares(shared_release: Path, tmp_path: Path,
 
 
 def test_prompts_are_csv_that_pandas_reads(shared_release: Path, tmp_path: Path) -> None:
-    summary = export_pairs(shared_release, "kiwi", tmp_path / "out", Choice(themes=["location"]))
+    summary = export_pairs(shared_release, "kiwi", tmp_path / "out", ExportChoice(themes=["location"]))
     assert summary.tables.files == ("metadata.csv",)
     assert (tmp_path / "out/metadata.csv").read_text().startswith("prompt,src_video,tgt_video\n")
     prompts = [prompt for prompt, _, _ in trainers.read_kiwi(tmp_path / "out", tmp_path / "out/metadata.csv")]
@@ -106,7 +107,7 @@ def test_prompts_are_csv_that_pandas_reads(shared_release: Path, tmp_path: Path)
 def test_a_prompt_that_csv_readers_take_for_nothing_makes_it_json_lines(
     shared_release: Path, tmp_path: Path
 ) -> None:
-    summary = export_pairs(shared_release, "kiwi", tmp_path / "out", Choice(themes=["openve3m"]))
+    summary = export_pairs(shared_release, "kiwi", tmp_path / "out", ExportChoice(themes=["openve3m"]))
     assert summary.tables.files == ("metadata.jsonl",)
     prompts = [
         prompt for prompt, _, _ in trainers.read_kiwi(tmp_path / "out", tmp_path / "out/metadata.jsonl")
@@ -115,7 +116,7 @@ def test_a_prompt_that_csv_readers_take_for_nothing_makes_it_json_lines(
 
 
 def test_scores_and_limit_choose(shared_release: Path, tmp_path: Path) -> None:
-    choice = Choice(themes=["location"], min_scores={"edited_video": 9.0}, limit=4)
+    choice = ExportChoice(themes=["location"], min_scores={"edited_video": 9.0}, limit=4)
     export_pairs(shared_release, "kiwi", tmp_path / "out", choice)
     there = sorted(path.stem for path in (tmp_path / "out/location/source_video").iterdir())
     good = [sample_id for sample_id in LOCATION if sample_id != LOCATION[3]]  # that one scores 8.25
@@ -145,7 +146,7 @@ def test_upstreams_own_files_export_alike(
 
 
 def test_loose_videos_are_linked_and_others_are_written(release: Path, tmp_path: Path) -> None:
-    summary = export_pairs(release, "kiwi", tmp_path / "out", Choice(themes=["location"]))
+    summary = export_pairs(release, "kiwi", tmp_path / "out", ExportChoice(themes=["location"]))
     assert summary.how == {HARD_LINKED: 4, WRITTEN: 8}  # the first two pairs stand loose
     rows = tables(release)
     written = [row for sample_id, row in rows.items() if sample_id in LOCATION[2:]]
@@ -163,9 +164,9 @@ def test_across_file_systems_links_are_symbolic(release: Path, tmp_path: Path) -
         pytest.skip("there is no second file system")
     out = memory / f"sparkle-test-{tmp_path.name}-{tmp_path.stat().st_ino}"
     try:
-        summary = export_pairs(release, "kiwi", out, Choice(themes=["location"]))
+        summary = export_pairs(release, "kiwi", out, ExportChoice(themes=["location"]))
         assert summary.how == {LINKED: 4, WRITTEN: 8}
-        again = export_pairs(release, "kiwi", out, Choice(themes=["location"]))
+        again = export_pairs(release, "kiwi", out, ExportChoice(themes=["location"]))
         assert again.how == {KEPT: 12}
     finally:
         shutil.rmtree(out)
@@ -175,7 +176,7 @@ def test_a_loose_file_that_differs_from_the_tar_is_not_linked(release: Path, tmp
     path = EDITED_VIDEO.path(LOCATION[0])
     right = (release / path).read_bytes()
     (release / path).write_bytes(right[:-1] + b"?")
-    summary = export_pairs(release, "kiwi", tmp_path / "out", Choice(themes=["location"]))
+    summary = export_pairs(release, "kiwi", tmp_path / "out", ExportChoice(themes=["location"]))
     assert (tmp_path / "out" / path).read_bytes() == right
     assert summary.how == {HARD_LINKED: 3, WRITTEN: 9}
 
@@ -200,8 +201,8 @@ def test_a_kill_leaves_whole_files_and_a_rerun_goes_on(
     out = tmp_path / "out"
     code = f"""
 import os, pathlib, signal
-from sparkle.builders.training import export
-real, count = export._place, 0
+from sparkle.builders.training import export, videos
+real, count = videos._place, 0
 def place(pairs, artifact, data, out):
     global count
     count += 1
@@ -210,7 +211,7 @@ def place(pairs, artifact, data, out):
         (out / artifact.path).with_name(".tmp-half").write_bytes(data[: len(data) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
     return real(pairs, artifact, data, out)
-export._place = place
+videos._place = place
 export.export_pairs({str(release)!r}, "kiwi", pathlib.Path({str(out)!r}))
 """
     done = subprocess.run([sys.executable, "-c", code], check=False)
@@ -224,8 +225,8 @@ export.export_pairs({str(release)!r}, "kiwi", pathlib.Path({str(out)!r}))
 
 def test_another_trainer_takes_the_videos_that_are_there(release: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export_pairs(release, "kiwi", out, Choice(themes=["location"]))
-    assert export_pairs(release, "musubi", out, Choice(themes=["location"])).how == {KEPT: 12}
+    export_pairs(release, "kiwi", out, ExportChoice(themes=["location"]))
+    assert export_pairs(release, "musubi", out, ExportChoice(themes=["location"])).how == {KEPT: 12}
     assert sorted(path.name for path in out.iterdir()) == [
         "dataset.toml",
         EXPORT,
@@ -239,7 +240,7 @@ def test_musubi_finds_its_files_from_any_folder(
     release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    export_pairs(release, "musubi", Path("out"), Choice(themes=["location"]))
+    export_pairs(release, "musubi", Path("out"), ExportChoice(themes=["location"]))
     monkeypatch.chdir("/")
     assert len(list(trainers.read_musubi(tmp_path / "out/dataset.toml"))) == 6
     document = tomllib.loads((tmp_path / "out/dataset.toml").read_text())
@@ -287,7 +288,7 @@ def test_videos_that_differ_in_frames_or_size_are_left_out(
         patch.setattr(factories, "WIDTH", 80)
         factories.write_artifact(folder, SOURCE_VIDEO, LOCATION[2])
     imported = import_upstream(folder, tmp_path / "imported").out
-    summary = export_pairs(imported, "kiwi", tmp_path / "out", Choice(themes=["location"]))
+    summary = export_pairs(imported, "kiwi", tmp_path / "out", ExportChoice(themes=["location"]))
     assert [(left.id, left.problem) for left in summary.left_out] == [
         (LOCATION[1], "the videos differ: 9 frames of 64x48 and 5 frames of 64x48"),
         (LOCATION[2], "the videos differ: 9 frames of 80x48 and 9 frames of 64x48"),
@@ -304,16 +305,16 @@ def test_pairs_that_lack_a_video_are_said(shared_release: Path, tmp_path: Path) 
         shutil.copy(name, folder)
     imported = import_upstream(folder, tmp_path / "imported").out
     with pytest.warns(UserWarning, match="samples are left out"):
-        summary = export_pairs(imported, "kiwi", tmp_path / "out", Choice(themes=["location"]))
+        summary = export_pairs(imported, "kiwi", tmp_path / "out", ExportChoice(themes=["location"]))
     assert len(summary.missing["edited_video"]) + summary.pairs["location"] == 6
 
 
 def test_what_is_there_is_never_overwritten(release: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("mine")
-    with pytest.raises(ReleaseError, match="something else than an export"):
+    with pytest.raises(ReleaseError, match="not part of an export"):
         export_pairs(release, "kiwi", tmp_path / "mine")
-    with pytest.raises(ReleaseError, match="cannot stand in"):
+    with pytest.raises(ReleaseError, match="lies in the release"):
         export_pairs(release, "kiwi", release / "export")
     (tmp_path / "file").write_text("a file")
     with pytest.raises(ReleaseError, match="not a folder"):
@@ -336,17 +337,19 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(
 @pytest.mark.parametrize(
     ("choice", "error"),
     [
-        (Choice(min_scores={"edited_video": 9.9}), ReleaseError),
-        (Choice(mix={"style": Fraction(1)}), ReleaseError),
+        (ExportChoice(min_scores={"edited_video": 9.9}), ReleaseError),
+        (ExportChoice(mix={"style": Fraction(1)}), ReleaseError),
         (
-            Choice(mix={"location": Fraction(1), "openve3m": Fraction(1)}, min_scores={"edited_video": 9.5}),
+            ExportChoice(
+                mix={"location": Fraction(1), "openve3m": Fraction(1)}, min_scores={"edited_video": 9.5}
+            ),
             ReleaseError,
         ),
-        (Choice(min_scores={"overall": 1.0}), ConfigError),
+        (ExportChoice(min_scores={"overall": 1.0}), ConfigError),
     ],
 )
 def test_a_choice_that_takes_nothing_is_refused(
-    shared_release: Path, tmp_path: Path, choice: Choice, error: type[Exception]
+    shared_release: Path, tmp_path: Path, choice: ExportChoice, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         export_pairs(shared_release, "kiwi", tmp_path / "out", choice)
@@ -367,7 +370,7 @@ def test_the_command_says_counts_and_what_to_type(shared_release: Path, tmp_path
 def test_an_export_is_a_function_of_the_release(tmp_path: Path, contents: Contents) -> None:
     run = factories.write_run(tmp_path / "run", [*factories.specs("season", 3), *factories.specs("time", 2)])
     build_release([run], tmp_path / "release", ReleaseOptions(preview=1))
-    choice = Choice(mix={"season": Fraction(1), "time": Fraction(2)}, limit=5)
+    choice = ExportChoice(mix={"season": Fraction(1), "time": Fraction(2)}, limit=5)
     for name in ("one", "two"):
         export_pairs(tmp_path / "release", "diffsynth", tmp_path / name, choice)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")

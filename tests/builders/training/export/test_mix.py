@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkle.builders.training.export import parse_mix, times_listed
+from sparkle.builders.training.mix import parse_mix, times_listed
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.ids import THEMES, format_id, theme_of
 

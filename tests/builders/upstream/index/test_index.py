@@ -289,5 +289,5 @@ def test_the_command_says_what_it_made(folder: Path, tmp_path: Path) -> None:
     assert answer["samples"] == {"location": 4, "openve3m": 2}
     assert answer["problems"] == {}
     done = CliRunner().invoke(command, ["no/such/folder", "--out", str(tmp_path / "x")])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "neither a folder nor a repository" in done.stderr

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from sparkle.generation.backends.diffusion.base import removal_prompt
+from sparkle.generation.backends.vlm.questions import removal_prompt
 from sparkle.media.images import read_png, write_png
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import ConfigError, SampleError
@@ -113,7 +113,7 @@ def test_full_memory_is_tried_once_more_and_then_fails_the_sample(editor, pictur
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB.")
 
     whole = edit(editor, pictures[0])
-    hook = editor._pipeline.transformer.register_forward_pre_hook(fill)
+    hook = editor._model.transformer.register_forward_pre_hook(fill)
     try:
         left = 1
         assert np.array_equal(edit(editor, pictures[0]), whole)
@@ -126,7 +126,7 @@ def test_full_memory_is_tried_once_more_and_then_fails_the_sample(editor, pictur
 
 
 def test_nan_is_no_picture(editor, pictures):
-    hook = editor._pipeline.transformer.register_forward_hook(
+    hook = editor._model.transformer.register_forward_hook(
         lambda _module, _inputs, output: (output[0] * float("nan"),)
     )
     try:

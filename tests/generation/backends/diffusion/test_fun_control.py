@@ -43,7 +43,7 @@ def synthesize(backend, guidance, seed=1):
 def seen_by_transformer(backend, guidance) -> torch.Tensor:
     """What the high-noise transformer gets in the first step."""
     seen = []
-    hook = backend._pipeline.transformer.register_forward_pre_hook(
+    hook = backend._model.transformer.register_forward_pre_hook(
         lambda _module, _arguments, options: seen.append(options["hidden_states"]), with_kwargs=True
     )
     synthesize(backend, guidance)
@@ -59,7 +59,7 @@ def mirrored(frames: np.ndarray) -> torch.Tensor:
 
 
 def latents(backend, video: torch.Tensor) -> torch.Tensor:
-    vae = backend._pipeline.vae
+    vae = backend._model.vae
     with torch.no_grad():
         mode = vae.encode(video).latent_dist.mode()
     for channel in range(16):
@@ -99,7 +99,7 @@ def test_the_channels_are_noise_control_mask_first_frame_and_reference(load, gui
 def test_the_transformer_puts_the_reference_in_front_and_leaves_it_out_again(synthesizer):
     from torch.nn import functional as fn
 
-    model = synthesizer._pipeline.transformer
+    model = synthesizer._model.transformer
     generator = torch.Generator().manual_seed(3)
     frames, height, width = 3, 8, 6
     given = torch.randn(1, 68, frames, height, width, generator=generator)
@@ -157,7 +157,7 @@ def test_the_published_layout_is_the_same_model(load, build_diffusion, guidances
     published = load(build_diffusion("fun_control", published=True), dtype=dtype)
     ours = load(dtype=dtype)
     for part in ("transformer", "transformer_2"):
-        found, wanted = (getattr(backend._pipeline, part).state_dict() for backend in (published, ours))
+        found, wanted = (getattr(backend._model, part).state_dict() for backend in (published, ours))
         assert found.keys() == wanted.keys()
         assert all(torch.equal(found[name], wanted[name]) for name in wanted)
         assert all(found[name].dtype == wanted[name].dtype for name in wanted)
@@ -170,7 +170,7 @@ def test_lightx2v_loras_go_with_it(load, build_diffusion, guidances):
     few = {**lora, "lora_low": "low.safetensors", "schedule": "lightx2v", "steps": 4}
     backend = load(**few)
     made = synthesize(backend, guidances["given"])
-    assert backend._pipeline.scheduler.sigmas.tolist() == pytest.approx([1, 0.9375, 5 / 6, 0.625, 0])
+    assert backend._model.scheduler.sigmas.tolist() == pytest.approx([1, 0.9375, 5 / 6, 0.625, 0])
     assert not np.array_equal(synthesize(load(schedule="lightx2v", steps=4), guidances["given"]), made)
 
 

@@ -189,7 +189,7 @@ def test_weights_of_repositories_are_those_of_folders(tiny, cached, build_diffus
     theirs = tiny.load("control_to_video", **table, **repositories, **revisions)
     ours = tiny.load("control_to_video", **table, **{option: str(path) for option, path in folders.items()})
     for part in ("transformer", "transformer_2", "vae", "text_encoder"):
-        found, wanted = (getattr(backend._pipeline, part).state_dict() for backend in (theirs, ours))
+        found, wanted = (getattr(backend._model, part).state_dict() for backend in (theirs, ours))
         assert found.keys() == wanted.keys()
         assert all((found[key] == wanted[key]).all() for key in wanted)
 

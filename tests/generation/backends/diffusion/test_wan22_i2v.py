@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparkle.generation.backends.diffusion.base import animation_prompt
+from sparkle.generation.backends.vlm.questions import animation_prompt
 from sparkle.media.images import read_png
 from sparkle.schemas.errors import ConfigError, SampleError
 
@@ -37,7 +37,7 @@ def forward_calls(animator, picture) -> list[str]:
     """Which transformer works, step by step."""
     calls = []
     hooks = [
-        getattr(animator._pipeline, name).register_forward_pre_hook(lambda *_, name=name: calls.append(name))
+        getattr(animator._model, name).register_forward_pre_hook(lambda *_, name=name: calls.append(name))
         for name in ("transformer", "transformer_2")
     ]
     animate(animator, picture, frames=5)
@@ -88,20 +88,20 @@ def test_options_that_decide_pixels_do(animator, load, pictures):
 
 
 def test_the_autoencoder_works_in_float32(load, pictures):
-    pipeline = load(dtype="bfloat16")._pipeline
+    pipeline = load(dtype="bfloat16")._model
     assert pipeline.vae.dtype == torch.float32
     assert pipeline.transformer.dtype == pipeline.transformer_2.dtype == torch.bfloat16
 
 
 def test_the_template_is_around_the_instruction(animator, pictures, monkeypatch):
     seen = []
-    encode = type(animator._pipeline).encode_prompt
+    encode = type(animator._model).encode_prompt
 
     def listen(pipeline, prompt, **options):
         seen.append(prompt)
         return encode(pipeline, prompt=prompt, **options)
 
-    monkeypatch.setattr(type(animator._pipeline), "encode_prompt", listen)
+    monkeypatch.setattr(type(animator._model), "encode_prompt", listen)
     animate(animator, pictures[0], prompt="a harbour at dusk")
     assert seen == [animation_prompt("a harbour at dusk")]
 
@@ -112,14 +112,14 @@ def test_the_template_is_around_the_instruction(animator, pictures, monkeypatch)
 def test_lightx2v_has_its_four_sigmas_two_to_a_transformer(load, pictures):
     animator = load(schedule="lightx2v", steps=4)
     calls = forward_calls(animator, pictures[0])
-    scheduler = animator._pipeline.scheduler
+    scheduler = animator._model.scheduler
     assert scheduler.sigmas.tolist() == pytest.approx([1, 0.9375, 5 / 6, 0.625, 0], abs=1e-6)
     assert scheduler.timesteps.tolist() == pytest.approx([1000, 937.5, 5000 / 6, 625], abs=1e-3)
     assert calls == ["transformer"] * 2 + ["transformer_2"] * 2
 
 
 def test_lightx2v_steps_are_eulers(load):
-    scheduler = load(schedule="lightx2v")._pipeline.scheduler
+    scheduler = load(schedule="lightx2v")._model.scheduler
     scheduler.set_timesteps(4)
     sample = torch.linspace(-1, 1, 8)
     expected = sample.double()
@@ -134,8 +134,8 @@ def test_loras_are_added_to_the_weights_of_their_transformers(load, build_diffus
     from safetensors.torch import load_file
 
     lora = build_diffusion("lightx2v")
-    plain = load()._pipeline
-    fused = load(lora=str(lora), **LORA)._pipeline
+    plain = load()._model
+    fused = load(lora=str(lora), **LORA)._model
     for part, file in (("transformer", "high"), ("transformer_2", "low")):
         weights = load_file(lora / f"{file}.safetensors")
         key = "diffusion_model.blocks.1.self_attn.q"

@@ -46,7 +46,7 @@ def test_a_video_depends_on_edges_picture_prompt_and_seed_and_on_nothing_else(sy
 
 def test_the_first_frame_is_kept_and_the_others_are_made_from_edges(synthesizer, guidances):
     seen = []
-    pipeline = synthesizer._pipeline
+    pipeline = synthesizer._model
     hook = pipeline.transformer.register_forward_pre_hook(
         lambda _module, _arguments, options: seen.append(options["control_hidden_states"]), with_kwargs=True
     )

@@ -22,7 +22,7 @@ from harness.endpoint import (
 )
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import parse_config
-from sparkle.media.decode import decode
+from sparkle.media.decode import iter_frames
 from sparkle.media.images import write_png
 
 
@@ -62,7 +62,7 @@ def make_vlm(endpoint):
 def pair(clips, tmp_path_factory):
     """A clip, its first frame, and that frame edited."""
     folder = tmp_path_factory.mktemp("pair")
-    first = decode(clips["first"].path, limit=1)[0]
+    first = next(iter_frames(clips["first"].path))
     edited = np.ascontiguousarray(first[:, ::-1])
     write_png(folder / "source.png", first)
     write_png(folder / "edited.png", edited)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sparkle.generation.backends import make_backend
-from sparkle.generation.backends.vlm.reading import Rule
+from sparkle.generation.backends.vlm.reading import Repair
 from sparkle.generation.config import parse_config
 from sparkle.generation.taxonomy import load_taxonomy
 from sparkle.media.frames import anchor_indices
@@ -68,7 +68,7 @@ def test_compose_offers_scenes_and_takes_one_of_them(endpoint, make_vlm, do, tal
     assert len(listed) == 5
     assert record.prompt == talk.instruction
     assert record.metadata.edit_type == "location"
-    assert load_taxonomy().find("location", record.metadata.chosen_keyword)
+    assert record.metadata.chosen_keyword in {scene.keyword for scene in load_taxonomy().scenes("location")}
     assert record.metadata.original_scene == "A street with brick houses in even daylight."
 
 
@@ -173,7 +173,7 @@ def test_a_fence_is_taken_off_and_written_down(endpoint, make_vlm, do, talk, job
     repaired = do(make_vlm(revision="fenced"), job)
     assert repaired.to_json() == plain.to_json()
     assert plain.repairs is None
-    assert {repair.partition(": ")[2] for repair in repaired.repairs} == {Rule.FENCE}
+    assert {repair.partition(": ")[2] for repair in repaired.repairs} == {Repair.FENCE}
     assert len(repaired.repairs) == (len(ANCHORS) if job == "ground2" else 1)
 
 
@@ -271,8 +271,8 @@ def test_an_endpoint_that_takes_no_schema_is_asked_without(endpoint, make_vlm, d
     endpoint.faults.append(talk.fault(status, "Unknown name response_format: json_schema is not supported"))
     vlm = make_vlm()
     record = do(vlm, "camera")
-    assert [repair.partition(": ")[2] for repair in record.repairs] == [Rule.ASKED_FREELY]
-    assert do(vlm, "ground1").repairs == (f"ground1: {Rule.ASKED_FREELY}",)
+    assert [repair.partition(": ")[2] for repair in record.repairs] == [Repair.ASKED_FREELY]
+    assert do(vlm, "ground1").repairs == (f"ground1: {Repair.ASKED_FREELY}",)
     assert ["response_format" in body for body in endpoint.requests] == [True, False, False]
 
 

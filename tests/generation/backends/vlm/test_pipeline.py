@@ -69,7 +69,7 @@ def seeing(clips, talk):
             said = {"reasoning": "The wall and the floor keep their place.", "fixed": True}
         elif job == "compose":
             keyword = json.loads(talk.good_answer(body))["chosen_keyword"]
-            scene = load_taxonomy().find("location", keyword)
+            scene = next(each for each in load_taxonomy().scenes("location") if each.keyword == keyword)
             prompt = compose_prompt(scene, seed=1)
             said = {"original_scene": "A painted room.", "chosen_keyword": keyword, "prompt": prompt}
         else:

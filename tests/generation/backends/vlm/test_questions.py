@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkle.generation.backends.diffusion.base import animation_prompt, removal_prompt
-from sparkle.generation.backends.vlm.asking import (
+from sparkle.generation.backends.vlm.asking import list_scenes, offer_scenes
+from sparkle.generation.backends.vlm.questions import (
+    animation_prompt,
     fill_prompt,
-    fit,
-    list_scenes,
-    offer_scenes,
     pick_frames,
     prompt_hashes,
     read_image,
+    removal_prompt,
+    shrink,
     spread_frames,
     spread_indices,
 )
@@ -85,7 +85,7 @@ def test_frames_are_spread_from_end_to_end(frames, count):
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(16, 2000))
 def test_a_picture_fits_and_keeps_its_aspect(height, width, most):
     image = np.zeros((height, width, 3), np.uint8)
-    fitted = fit(image, most)
+    fitted = shrink(image, most)
     assert fitted.shape[0] * fitted.shape[1] <= max(most, height, width)
     if height * width <= most:
         assert fitted is image

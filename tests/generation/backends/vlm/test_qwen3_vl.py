@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sparkle.generation.backends import make_backend
-from sparkle.generation.backends.vlm.reading import Question
+from sparkle.generation.backends.vlm.questions import Question
 from sparkle.generation.config import parse_config
 from sparkle.generation.run.fingerprints import step_identity
 from sparkle.generation.steps import make_step

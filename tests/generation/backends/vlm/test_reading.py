@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from sparkle.generation.backends.vlm.reading import (
     MOST_OBJECTS,
-    Reading,
-    Rule,
+    AnswerReader,
+    Repair,
     read_camera,
     read_composition,
     read_description,
@@ -32,12 +32,12 @@ def boxes(*objects: tuple[object, object]) -> str:
 
 
 def first(answer: str) -> tuple[tuple[GroundedObject, ...], list[str]]:
-    reading = Reading(answer, "ground1")
+    reading = AnswerReader(answer, "ground1")
     return read_first(reading), reading.repairs
 
 
 def frame(answer: str) -> tuple[tuple[GroundedObject, ...], list[str]]:
-    reading = Reading(answer, "ground2, frame 8")
+    reading = AnswerReader(answer, "ground2, frame 8")
     return read_frame(reading, LABELS), reading.repairs
 
 
@@ -67,16 +67,16 @@ GOOD = boxes((BOX, "dog"))
 @pytest.mark.parametrize(
     ("answer", "box", "rules"),
     [
-        (f"```json\n{GOOD}\n```", BOX, [Rule.FENCE]),
-        (f"Here it is:\n```\n{GOOD}\n```\nDone.", BOX, [Rule.FENCE]),
-        (f"<think>A dog, I think: {{}}</think>\n{GOOD}", BOX, [Rule.THOUGHT]),
-        (json.dumps(json.loads(GOOD)["objects"]), BOX, [Rule.BARE_LIST]),
-        (boxes(([-10, 20, 30, 1010], "dog")), [0, 20, 30, 1000], [Rule.CLIPPED]),
-        (boxes(([30, 20, 10, 40], "dog")), BOX, [Rule.SWAPPED]),
-        (boxes(([30, 40, 10, 20], "dog")), BOX, [Rule.SWAPPED]),
-        (boxes(([10.4, 19.5, 30.0, 40], "dog")), BOX, [Rule.ROUNDED]),
-        (boxes((BOX, "dog"), (BOX, "dog")), BOX, [Rule.SAME_TWICE]),
-        (boxes((BOX, " dog\n")), BOX, [Rule.ONE_LINE]),
+        (f"```json\n{GOOD}\n```", BOX, [Repair.FENCE]),
+        (f"Here it is:\n```\n{GOOD}\n```\nDone.", BOX, [Repair.FENCE]),
+        (f"<think>A dog, I think: {{}}</think>\n{GOOD}", BOX, [Repair.THOUGHT]),
+        (json.dumps(json.loads(GOOD)["objects"]), BOX, [Repair.BARE_LIST]),
+        (boxes(([-10, 20, 30, 1010], "dog")), [0, 20, 30, 1000], [Repair.CLIPPED]),
+        (boxes(([30, 20, 10, 40], "dog")), BOX, [Repair.SWAPPED]),
+        (boxes(([30, 40, 10, 20], "dog")), BOX, [Repair.SWAPPED]),
+        (boxes(([10.4, 19.5, 30.0, 40], "dog")), BOX, [Repair.ROUNDED]),
+        (boxes((BOX, "dog"), (BOX, "dog")), BOX, [Repair.SAME_TWICE]),
+        (boxes((BOX, " dog\n")), BOX, [Repair.ONE_LINE]),
     ],
 )
 def test_round_1_is_repaired_by_a_rule_that_is_written_down(answer, box, rules):
@@ -88,10 +88,10 @@ def test_round_1_is_repaired_by_a_rule_that_is_written_down(answer, box, rules):
 @pytest.mark.parametrize(
     ("answer", "box", "rules"),
     [
-        (boxes((BOX, "Dog "), ([], "woman in coat")), BOX, [Rule.SPELLING]),
-        (boxes((None, "dog"), ([], "woman in coat")), [], [Rule.NULL_BOX]),
-        (GOOD, BOX, [Rule.OMITTED]),
-        ("[]", [], [Rule.BARE_LIST, Rule.OMITTED, Rule.OMITTED]),
+        (boxes((BOX, "Dog "), ([], "woman in coat")), BOX, [Repair.SPELLING]),
+        (boxes((None, "dog"), ([], "woman in coat")), [], [Repair.NULL_BOX]),
+        (GOOD, BOX, [Repair.OMITTED]),
+        ("[]", [], [Repair.BARE_LIST, Repair.OMITTED, Repair.OMITTED]),
     ],
 )
 def test_round_2_is_repaired_by_a_rule_that_is_written_down(answer, box, rules):
@@ -203,9 +203,9 @@ def test_whatever_is_said_gives_sound_boxes_or_an_error(value):
 
 
 def test_the_cameras_verdict():
-    reading = Reading('{"reasoning": "The wall\\nstays.", "fixed": false}', "camera")
+    reading = AnswerReader('{"reasoning": "The wall\\nstays.", "fixed": false}', "camera")
     assert read_camera(reading) == (False, "The wall stays.")
-    assert reading.repairs == [f"{Rule.ONE_LINE}: /reasoning"]
+    assert reading.repairs == [f"{Repair.ONE_LINE}: /reasoning"]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_the_cameras_verdict():
 )
 def test_a_verdict_that_is_none(answer):
     with pytest.raises(AnswerError, match=r"another shape|cannot be used"):
-        read_camera(Reading(answer, "camera"))
+        read_camera(AnswerReader(answer, "camera"))
 
 
 def composition(**changes: object) -> str:
@@ -228,13 +228,13 @@ def composition(**changes: object) -> str:
 
 
 def test_a_composition():
-    found = read_composition(Reading(composition(), "compose"), KEYWORDS)
+    found = read_composition(AnswerReader(composition(), "compose"), KEYWORDS)
     assert (found.original_scene, found.chosen_keyword, found.prompt) == (
         "A room.",
         KEYWORDS[1],
         PROMPT.strip(),
     )
-    assert read_description(Reading('{"original_scene": "A room."}', "describe")) == "A room."
+    assert read_description(AnswerReader('{"original_scene": "A room."}', "describe")) == "A room."
 
 
 @pytest.mark.parametrize(
@@ -250,4 +250,4 @@ def test_a_composition():
 )
 def test_a_composition_that_cannot_be_used(changes, problem):
     with pytest.raises(AnswerError, match=re.escape(problem)):
-        read_composition(Reading(composition(**changes), "compose"), KEYWORDS)
+        read_composition(AnswerReader(composition(**changes), "compose"), KEYWORDS)

@@ -1,0 +1,171 @@
+"""How commands end: exit codes, whose fault it is, and what is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from harness import factories
+from sparkle.builders.building import build
+from sparkle.commands import hub, main
+from sparkle.commands.console import Terminal, Verb
+from sparkle.commands.options import json_option, out_option
+from sparkle.schemas.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ending")
+    run = factories.write_run(folder / "run", factories.specs("location", 2))
+    return build(run, folder / "release").out
+
+
+def ending(body: Callable[[Path], Any], *words: str, resumes: bool = False) -> Result:
+    """Run a verb with a body of the test's own."""
+
+    @click.command(cls=Verb, resumes=resumes)
+    @out_option("The folder.")
+    @json_option
+    def verb(out: Path, terminal: Terminal) -> None:
+        body(out)
+
+    return CliRunner().invoke(verb, words or ["--out", "out"])
+
+
+def refuse(out: Path) -> None:
+    raise ConfigError("this cannot be", got=1, wanted=2, fix="do that")
+
+
+def test_what_cannot_run_is_2_and_says_why_in_parts() -> None:
+    done = ending(refuse)
+    assert done.exit_code == 2
+    assert done.stderr == "error: this cannot be\n  got: 1\n  wanted: 2\n  fix: do that\n"
+    assert done.stdout == ""
+
+
+def test_json_has_the_same_parts() -> None:
+    done = ending(refuse, "--out", "out", "--json")
+    assert done.exit_code == 2
+    parts = {"problem": "this cannot be", "got": "1", "wanted": "2", "fix": "do that"}
+    assert json.loads(done.stdout) == {"error": parts}
+
+
+def test_a_traceback_is_shown_to_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Traceback" not in ending(refuse).stderr
+    monkeypatch.setenv("SPARKLE_DEBUG", "1")
+    done = ending(refuse)
+    assert "in refuse" in done.stderr
+    assert done.exit_code == 2
+
+
+@pytest.mark.parametrize("below", ["", "a", "a/b"])
+def test_a_path_that_the_user_named_is_the_users(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    out = tmp_path / "file" / below / "deeper"
+    done = ending(lambda out: out.mkdir(parents=True), "--out", str(out))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: the system refused: Not a directory\n  where: ")
+    assert str(tmp_path / "file") in done.stderr
+    assert "bug" not in done.stderr
+
+
+def test_any_other_path_is_a_bug_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def body(out: Path) -> None:
+        (tmp_path / "internal").read_bytes()
+
+    done = ending(body, "--out", str(tmp_path / "out"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: this is a bug in sparkle\n")
+    assert f"FileNotFoundError: [Errno 2] No such file or directory: '{tmp_path / 'internal'}'" in done.stderr
+    assert "Traceback" not in done.stderr
+    # A file below what the user named is ours to make.
+    below = ending(lambda out: (out / "ours").read_bytes(), "--out", str(tmp_path))
+    assert "this is a bug in sparkle" in below.stderr
+    monkeypatch.setenv("SPARKLE_DEBUG", "1")
+    assert "in body" in ending(body).stderr
+
+
+def test_a_crash_is_not_taken_for_findings() -> None:
+    done = ending(lambda out: {}["missing"])
+    assert done.exit_code == 2
+    assert "got: KeyError: 'missing'" in done.stderr
+    assert f"where: {__file__}:" in done.stderr
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_an_interrupt_is_130_and_says_whether_the_same_command_goes_on(resumes: bool) -> None:
+    done = ending(lambda out: signal.raise_signal(signal.SIGINT), resumes=resumes)
+    assert done.exit_code == 130
+    assert done.stderr == f"interrupted{'; the same command goes on from here' if resumes else ''}\n"
+
+
+# --- real commands ---
+
+
+def run(*words: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sparkle", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def test_a_file_system_that_takes_no_more_is_said(release: Path, tmp_path: Path) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    done = run("card", release, "--out", tmp_path / "card.md", preexec_fn=limited)
+    assert done.returncode == 2
+    assert "the system refused: File too large" in done.stderr
+    assert "fix: choose a file system" in done.stderr
+    assert not (tmp_path / "card.md").exists()
+
+
+def test_a_report_that_cannot_be_written_is_said(release: Path) -> None:
+    done = CliRunner().invoke(main, ["validate", str(release), "--report", f"{release}/README.md/x.jsonl"])
+    assert done.exit_code == 2
+    assert "the system refused" in done.stderr
+    assert "fix: a file is in the way: choose another path" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (main, ["build", "{run}", "--out", "{tmp}/{name}"]),
+        (main, ["card", "{release}", "--out", "{tmp}/{name}"]),
+        (main, ["validate", "{release}", "--report", "{tmp}/{name}"]),
+        (main, ["export", "{release}", "--to", "kiwi", "--out", "{tmp}/{name}"]),
+        (main, ["stats", "{release}", "--plots", "{tmp}/{name}"]),
+        (hub, ["pull", "{release}", "--out", "{tmp}/{name}"]),
+        (hub, ["publish", "{release}", "{tmp}/{name}"]),
+        (hub, ["preview", "{release}", "--out", "{tmp}/{name}"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["file/out", "x" * 300])
+def test_a_place_that_cannot_be_is_the_users_in_every_command(
+    release: Path, tmp_path: Path, command: click.Command, words: list[str], name: str
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    names = {"run": release.parent / "run", "release": release, "tmp": tmp_path, "name": name}
+    done = CliRunner().invoke(command, [word.format(**names) for word in words])
+    assert done.exit_code == 2
+    assert "error: the system refused: " in done.stderr
+    assert "choose " in done.stderr
+
+
+def test_a_reader_that_leaves_is_nobodys_bug(release: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "sparkle", "stats", str(release), "--json"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert "bug" not in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,83 @@
+"""The documentation: every path and link in it exists, and it uses public names only."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import sparkle
+from harness import ROOT
+
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+EXAMPLES = [f"examples/{file.name}" for file in (ROOT / "examples").glob("*.py")]
+# CONTRIBUTING is about the code itself; everything else is for users.
+FOR_USERS = [page for page in PAGES if page != "CONTRIBUTING.md"]
+
+FOLDERS = ("schemas", "generation", "builders", "hub")  # README has what they are imported as
+
+_LINK = re.compile(r"\]\((?!https?://)(?P<path>[^)#]*)(#(?P<anchor>[^)]*))?\)")
+_PATH = re.compile(rf"(?<![\w./~-])((?:{'|'.join(FOLDERS)}|sparkle|tests|benchmarks|examples|docs)/[\w./-]+)")
+_WORDS = re.compile(
+    r"else than|\ba processor\b|a line a |a tar a |that cannot be\b(?! \w)|Told how|stands in|taken down of"
+)
+
+
+def code_of(text: str) -> str:
+    """Code in a page: blocks and spans."""
+    return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
+
+
+def tracked() -> set[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = set(listed.stdout.splitlines())
+    return files | {str(parent) for file in files for parent in Path(file).parents}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_relative_link_leads_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    for match in _LINK.finditer(text):
+        target = (ROOT / page).parent / match["path"] if match["path"] else ROOT / page
+        assert target.exists(), match[0]
+        if match["anchor"]:
+            headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+            assert match["anchor"] in anchors, match[0]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_of_the_checkout_exists(page: str) -> None:
+    known = tracked()
+    for path in _PATH.findall(code_of((ROOT / page).read_text("utf-8"))):
+        assert path.rstrip("/.") in known, path
+
+
+@pytest.mark.parametrize("page", [*FOR_USERS, *EXAMPLES])
+def test_only_public_names_are_used(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    allowed = {*sparkle.__all__, *(("media", *FOLDERS) if page == "README.md" else ())}
+    assert {*re.findall(r"\bsparkle\.([A-Za-z_]\w*)", text)} <= allowed
+    assert re.findall(rf"(?:from|import) sparkle\.(?:{'|'.join(FOLDERS)})", text) == []
+    for names in re.findall(r"from sparkle import ([\w, ]+)", text):
+        assert set(names.split(", ")) <= set(sparkle.__all__), names
+
+
+@pytest.mark.parametrize("page", FOR_USERS)
+def test_python_in_a_page_is_python(page: str) -> None:
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL):
+        ast.parse(block)
+
+
+def test_the_start_page_leads_to_every_page() -> None:
+    start = (ROOT / "docs" / "README.md").read_text("utf-8")
+    linked = {match["path"] for match in _LINK.finditer(start)}
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"} <= linked
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md"])
+def test_plain_words(page: str) -> None:
+    assert [match[0] for match in _WORDS.finditer((ROOT / page).read_text("utf-8"))] == []
