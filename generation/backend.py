@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.schemas import records as r
-from sparkle.schemas.records import Record
 
 Image = npt.NDArray[np.uint8]
 Masks = npt.NDArray[np.bool_]
@@ -24,7 +23,7 @@ Anchors = Sequence[tuple[int, Sequence[r.GroundedObject]]]  # frame index and th
 
 
 @dataclass(frozen=True)
-class Identity(Record):
+class Identity:
     """What a backend is: part of every fingerprint, and listed in the provenance.
 
     Args:

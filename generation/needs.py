@@ -41,7 +41,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from sparkle.generation.weights import Weights
 from sparkle.schemas.errors import ConfigError, SampleError
-from sparkle.schemas.records import Record
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -96,7 +95,7 @@ KNOWN_MODELS: dict[str, ModelFacts] = {
 
 
 @dataclass(frozen=True)
-class ModelNeed(Record):
+class ModelNeed:
     """A model that a backend loads, or that an endpoint serves to it.
 
     Args:
@@ -126,7 +125,7 @@ class ModelNeed(Record):
 
 
 @dataclass(frozen=True)
-class Span(Record):
+class Span:
     """An estimate: a low and a high figure."""
 
     low: float
@@ -142,7 +141,7 @@ class Span(Record):
 
 
 @dataclass(frozen=True)
-class Requirements(Record):
+class Requirements:
     """What a backend needs, with its options as they are.
 
     Args:

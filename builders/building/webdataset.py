@@ -29,7 +29,7 @@ from sparkle.builders.release.tar import write_tar
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_line, sha256_bytes
 from sparkle.schemas.layout import KIND_BY_NAME, Kind
-from sparkle.schemas.records import ArtifactRef, Record
+from sparkle.schemas.records import ArtifactRef
 
 DEFAULT_STREAMS = (layout.SOURCE_VIDEO.name, layout.EDITED_VIDEO.name, layout.SOURCE_VIDEO_MASK.name)
 _JSON_BYTES = (
@@ -38,7 +38,7 @@ _JSON_BYTES = (
 
 
 @dataclass(frozen=True)
-class WebDatasetOptions(Record):
+class WebDatasetOptions:
     """What paired shards hold.
 
     Attributes:

@@ -38,6 +38,7 @@ from sparkle.builders.release.removed import Removed
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import THEMES
+from sparkle.schemas.load import load
 from sparkle.schemas.rules import Thresholds
 from sparkle.schemas.validate import Finding
 
@@ -129,7 +130,7 @@ class _Check:
         """Check everything."""
         manifest, wrong = check_document(self.folder, layout.MANIFEST, "manifest")
         self.findings += wrong
-        entries = [FileEntry.from_json(value) for value in manifest["files"]] if manifest else []
+        entries = load(list[FileEntry], manifest["files"]) if manifest else []
         self.listed = {entry.path: entry for entry in entries}
         if manifest and self.options.files:
             self.findings += check_files(self.folder, entries)
@@ -155,7 +156,7 @@ class _Check:
         for number, run in enumerate(origin["runs"] if origin else ()):
             rates.add(_rate(run["config"]))
             try:
-                limits.append(Thresholds.from_json(run["config"].get("thresholds", {})))
+                limits.append(load(Thresholds, run["config"].get("thresholds", {})))
             except RecordError as error:
                 pointer = f"/runs/{number}/config/thresholds{error.where or ''}"
                 self.findings.append(Finding(layout.PROVENANCE, 0, pointer, error.problem, error.got))

@@ -16,6 +16,7 @@ from sparkle.generation.steps.base import Step, Work
 from sparkle.media.encode import encode
 from sparkle.media.images import write_png
 from sparkle.schemas import records as r
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import SampleError
 from sparkle.schemas.layout import (
     BACKGROUND_VIDEO,
@@ -24,7 +25,6 @@ from sparkle.schemas.layout import (
     SOURCE_FRAME0,
     SOURCE_VIDEO,
 )
-from sparkle.schemas.records import dump_fields
 
 
 @dataclass
@@ -102,7 +102,7 @@ class Animate(Step):
 
     def settings(self) -> dict[str, Any]:
         """The encoding."""
-        return {"encoding": dump_fields(self.config.encoding)}
+        return {"encoding": plain(self.config.encoding)}
 
     def measure(self, work: Work) -> r.MadeRecord:
         """Animate the background."""

@@ -10,7 +10,7 @@ Stage 1: a second opinion on the camera, with its reasoning; once a source.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,10 +19,10 @@ from sparkle.media.decode import iter_frames
 from sparkle.media.images import write_png
 from sparkle.media.normalise import normalise
 from sparkle.schemas import records as r
-from sparkle.schemas.canonical import sha256_file
+from sparkle.schemas.canonical import plain, sha256_file
 from sparkle.schemas.errors import SourceGoneError
 from sparkle.schemas.layout import SOURCE_FRAME0, SOURCE_VIDEO
-from sparkle.schemas.records import dump_fields
+from sparkle.schemas.load import load
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Normalise(Step):
 
     def settings(self) -> dict[str, Any]:
         """The form of a source and the encoding."""
-        return {"source": dump_fields(self.config.source), "encoding": dump_fields(self.config.encoding)}
+        return {"source": plain(self.config.source), "encoding": plain(self.config.encoding)}
 
     def measure(self, work: Work) -> r.NormaliseRecord:
         """Normalise, or report a clip that is too short without writing it."""
@@ -46,7 +46,7 @@ class Normalise(Step):
             with work.write(SOURCE_FRAME0) as image:
                 write_png(image, next(iter_frames(work.read(SOURCE_VIDEO))))
         least = self.config.source.min_frames
-        return r.NormaliseRecord.from_json({**dump_fields(made), "min_frames": least})
+        return load(r.NormaliseRecord, {**asdict(made), "min_frames": least})
 
 
 def _refuse_changed(source: Path, sha256: str) -> None:

@@ -36,6 +36,7 @@ from sparkle.media.mask import load_mask
 from sparkle.media.measure_clip import measure_clip
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.layout import (
     BACKGROUND_VIDEO,
     EDITED_VIDEO,
@@ -43,7 +44,6 @@ from sparkle.schemas.layout import (
     SOURCE_VIDEO_MASK,
     VIDEO_CANNY,
 )
-from sparkle.schemas.records import dump_fields
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Edges(Step):
     def settings(self) -> dict[str, Any]:
         """What the edges speak of, and the encoding."""
         encoding = edge_encoding(self.config.encoding.preset)
-        return {"guidance": dump_fields(self.config.guidance), "encoding": dump_fields(encoding)}
+        return {"guidance": plain(self.config.guidance), "encoding": plain(encoding)}
 
     def measure(self, work: Work) -> r.EdgesRecord:
         """Fit the thresholds and draw the edges."""
@@ -120,8 +120,8 @@ class Synthesize(Step):
     def settings(self) -> dict[str, Any]:
         """What the guidance speaks of, and the encoding."""
         return {
-            "guidance": dump_fields(self.config.guidance),
-            "encoding": dump_fields(self.config.encoding),
+            "guidance": plain(self.config.guidance),
+            "encoding": plain(self.config.encoding),
         }
 
     def measure(self, work: Work) -> r.MadeRecord:

@@ -24,8 +24,9 @@ from sparkle.generation.steps.base import Step, Work
 from sparkle.media.frames import anchor_indices
 from sparkle.media.mask import save_mask
 from sparkle.schemas import records as r
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.layout import SOURCE_VIDEO, SOURCE_VIDEO_MASK
-from sparkle.schemas.records import NormaliseRecord, dump_fields
+from sparkle.schemas.records import NormaliseRecord
 
 
 @dataclass
@@ -59,7 +60,8 @@ class Track(Step):
 
     def settings(self) -> dict[str, Any]:
         """Which passes vote."""
-        return dump_fields(self.config.track)
+        settings: dict[str, Any] = plain(self.config.track)
+        return settings
 
     def measure(self, work: Work) -> r.TrackRecord:
         """Track from every anchor that has a box, and vote."""

@@ -38,6 +38,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KINDS, Kind
+from sparkle.schemas.load import load
 from sparkle.schemas.validate import Finding
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Place:
         self.need([layout.MANIFEST])
         manifest, wrong = check_document(self.folder, layout.MANIFEST, "manifest")
         self.manifest_findings: tuple[Finding, ...] = tuple(wrong)
-        listed = [FileEntry.from_json(value) for value in manifest["files"]] if manifest else []
+        listed = load(list[FileEntry], manifest["files"]) if manifest else []
         self.entries: Mapping[str, FileEntry] = {entry.path: entry for entry in listed}
         self.listed = listed
 

@@ -31,10 +31,11 @@ from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
-from sparkle.schemas.canonical import sha256_bytes, sha256_file
+from sparkle.schemas.canonical import plain, sha256_bytes, sha256_file
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import theme_of
-from sparkle.schemas.records import Record
+from sparkle.schemas.load import load
+from sparkle.schemas.records import Record, without_repairs
 from sparkle.schemas.validate import bounded_lines, parse_strict
 
 
@@ -161,7 +162,7 @@ def _recorded(
         "measure": measures,
     }
     try:
-        records = {step: r.STEP_RECORDS[step].from_json(value) for step, value in values.items()}
+        records = {step: load(r.STEP_RECORDS[step], value) for step, value in values.items()}
     except (RecordError, KeyError) as error:
         problem = "what the release says of a sample cannot be read"
         raise ReleaseError(problem, got=error, where=f"{place.name} {sample_id}") from None
@@ -255,7 +256,7 @@ def _compare_frames(
 
 def compare_records(made: Record, recorded: Record) -> list[Difference]:
     """Every field in which what a step says now differs from what was recorded."""
-    return list(_compare(made.to_json(), recorded.to_json(), ""))
+    return list(_compare(plain(without_repairs(made)), plain(recorded), ""))
 
 
 def _compare(made: Any, recorded: Any, pointer: str) -> Iterator[Difference]:

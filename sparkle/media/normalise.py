@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
+from msgspec import Struct
 
 from sparkle.media.container import MAX_SIDE, OpenVideo, open_video
 from sparkle.media.decode import is_upright, to_rgb, upright_size
@@ -40,8 +41,7 @@ MAX_FPS = 120  # frames a second; high-speed cameras aside, no source has more
 _ROUNDING = Fraction(1, 1000)
 
 
-@dataclass(frozen=True)
-class SourceSpec:
+class SourceSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """What a source clip is.
 
     Attributes:
