@@ -13,7 +13,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
@@ -58,17 +58,19 @@ def load(kind: type[T], value: Any, where: str = "") -> T:
     raise RecordError(problem, got=got, wanted=wanted, where=f"{where}{pointer}".rstrip() or "/")
 
 
-def _not_finite(value: Any, pointer: str = "") -> Iterator[tuple[str, float]]:
+def _not_finite(
+    value: Any, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], float]]:
     if isinstance(value, float) and not math.isfinite(value):
-        yield pointer, value
+        yield path, value
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _not_finite(item, f"{pointer}/{key}")
+            yield from _not_finite(item, (*path, key))
 
 
 # --- what does not fit, in words -------------------------------------------------------------------
 
-_Misfit = tuple[str, str, str | None, str | None]  # pointer, problem, got, wanted
+Misfit = tuple[str, str, str | None, str | None]  # pointer, problem, got, wanted
 
 # Keyword of JSON Schema -> what is wrong with what does not follow it, and what it wants.
 _WORDS = {
@@ -103,16 +105,17 @@ def _naming() -> Any:
     return jsonschema.validators.extend(base, {"pattern": pattern}, type_checker=array)
 
 
-def misfits(schema: Mapping[str, Any], value: Any) -> list[_Misfit]:
-    """What is wrong with a value, the most telling first; each once, and few of them."""
+def misfits(schema: Mapping[str, Any], value: Any, place: Sequence[str | int] = ()) -> list[Misfit]:
+    """What is wrong with a value at some place: the most telling first, each once, and few of them."""
     wrong = [
-        (place, "not a finite number", str(got), None) for place, got in islice(_not_finite(value), MOST)
+        (to_pointer([*place, *path]), "not a finite number", str(number), None)
+        for path, number in islice(_not_finite(value), MOST)
     ]
     try:
         errors = sorted(islice(_naming()(schema).iter_errors(value), MOST), key=_telling, reverse=True)
     except RecursionError:
-        return [("", "nested too deep", None, None)]
-    return [*wrong, *dict.fromkeys(map(_named, errors))]
+        return [(to_pointer(place), "nested too deep", None, None)]
+    return [*wrong, *dict.fromkeys(_named(error, place) for error in errors)]
 
 
 def _telling(error: Any) -> Any:
@@ -121,22 +124,22 @@ def _telling(error: Any) -> Any:
     return relevance(error), error.validator == "additionalProperties"  # rather than what it may stand for
 
 
-def _named(error: Any) -> _Misfit:
+def _named(error: Any, place: Sequence[str | int]) -> Misfit:
     from jsonschema.exceptions import best_match
 
     error = best_match([error])  # of what stands below it
     keyword, wanted = error.validator, error.validator_value
-    pointer, problem, got = _pointer(error.absolute_path), error.message, repr(error.instance)
+    path, problem, got = [*place, *error.absolute_path], error.message, repr(error.instance)
     if keyword == "additionalProperties":
         known = list(error.schema["properties"])
         got = next(name for name in error.instance if name not in known)
-        pointer, problem, wanted = _pointer([*error.absolute_path, got]), "unknown key", ", ".join(known)
+        path, problem, wanted = [*path, got], "unknown key", ", ".join(known)
     elif keyword == "required":
         wanted = ", ".join(name for name in wanted if name not in error.instance)
-        return pointer, "missing key", None, cut(wanted, LONGEST)
+        return to_pointer(path), "missing key", None, cut(wanted, LONGEST)
     elif error.context:  # several forms, of which none is nearest: those of another type say nothing
         parts = [part for part in error.context if part.validator != "type"] or error.context
-        told = list(map(_named, sorted(parts, key=_telling, reverse=True)))
+        told = [_named(part, place) for part in sorted(parts, key=_telling, reverse=True)]
         if len({part.schema_path[0] for part in parts}) == 1:
             return told[0]
         problems = dict.fromkeys(problem for _, problem, _, _ in told)
@@ -146,10 +149,10 @@ def _named(error: Any) -> _Misfit:
         problem, form = _WORDS.get(keyword, (problem, "{}"))
         some = wanted if isinstance(wanted, list) else [wanted]
         wanted = form.format(", ".join(one if isinstance(one, str) else json.dumps(one) for one in some))
-    return pointer, cut(problem, LONGEST), cut(got, SHOWN), cut(wanted, LONGEST)
+    return to_pointer(path), cut(problem, LONGEST), cut(got, SHOWN), cut(wanted, LONGEST)
 
 
-def _pointer(path: Iterable[str | int]) -> str:
+def to_pointer(path: Iterable[str | int]) -> str:
     """A JSON pointer (RFC 6901); a key of any length may be in it."""
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
     return cut("".join(f"/{part}" for part in parts), LONGEST)

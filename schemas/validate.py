@@ -17,16 +17,17 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from importlib import resources
 from itertools import islice
+from operator import getitem
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import msgspec
 
 from sparkle.schemas.errors import RecordError
-from sparkle.schemas.load import MOST, SHOWN, cut, misfits
+from sparkle.schemas.load import LONGEST, MOST, SHOWN, Misfit, cut, misfits, to_pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,29 @@ def follows(name: str, value: Any) -> bool:
 def findings_of(name: str, value: Any, *, file: str = "", line: int = 0) -> Iterator[Finding]:
     """In what a value does not follow a schema, or its semantics: the first places."""
     if not follows(name, value):
-        none = ("", "it does not follow its schema", None, f"{name}.schema.json")  # if they ever disagree
-        for pointer, problem, got, wanted in misfits(load_schema(name), value) or [none]:
-            yield Finding(file, line, pointer, problem, got, wanted)
+        for misfit in dict.fromkeys(_misfits(name, value)):
+            yield Finding(file, line, *misfit)
     elif name in _SEMANTICS:
-        for pointer, problem, shown in islice(_SEMANTICS[name](value), MOST):
-            yield Finding(file, line, pointer, problem, got=cut(shown, SHOWN))
+        for pointer, problem, got in islice(_SEMANTICS[name](value), MOST):
+            yield Finding(file, line, pointer, problem, got=cut(got, SHOWN))
+
+
+def _misfits(name: str, value: Any) -> Iterator[Misfit]:
+    """What the compiled validator refuses, in words; each keyword is asked alone, whatever else there is."""
+    try:
+        errors = list(islice(_compiled(name).iter_errors(value), MOST))
+    except ValueError:
+        yield "", "nested too deep", None, None
+        return
+    for error in errors:
+        *path, keyword = error.schema_path
+        rule: Any = reduce(getitem, path, load_schema(name))
+        known = dict.fromkeys(rule.get("properties", ()), True)
+        part: Any = reduce(getitem, error.instance_path, value)
+        told = misfits({keyword: rule[keyword], "properties": known}, part, error.instance_path)
+        yield (
+            told[0] if told else (to_pointer(error.instance_path), cut(error.message, LONGEST), None, keyword)
+        )
 
 
 def check(name: str, value: Any, *, where: str) -> None:
@@ -106,28 +124,12 @@ def check_jsonl(
             yield number, value, findings
 
 
-def check_line(
-    line: bytes,
-    name: str,
-    *,
-    file: str = "",
-    number: int = 0,
-    mend: Callable[[Any], None] = lambda value: None,
-) -> tuple[Any, list[Finding]]:
-    """The value of a JSON line of others, None when it has none, and what is wrong with it.
-
-    Args:
-        line: The line.
-        name: Its schema.
-        file: Its file, as findings show it.
-        number: Its number there.
-        mend: Changes a value before it is checked, where what the schema refuses is no mistake.
-    """
+def check_line(line: bytes, name: str, *, file: str = "", number: int = 0) -> tuple[Any, list[Finding]]:
+    """The value of a JSON line of others, None when it has none, and what is wrong with it."""
     try:
         value = parse_strict(line)
     except RecordError as error:
         return None, [Finding(file, number, "", error.problem, got=error.got, wanted=error.wanted)]
-    mend(value)
     return value, list(findings_of(name, value, file=file, line=number))
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import RecordError
 from sparkle.schemas.ids import edit_type, theme_of
 from sparkle.schemas.rules import video_score
-from sparkle.schemas.validate import Finding, bounded_lines, check_line, follows
+from sparkle.schemas.validate import Finding, bounded_lines, check_line, findings_of, follows
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,10 @@ class _Reader:
 
     def _take(self, number: int, offset: int, line: bytes, offsets: npt.NDArray[np.int64]) -> None:
         schema = _SCHEMAS[self.name]
-        value, findings = check_line(line, schema, file=self.file, number=number, mend=self._mend)
+        value, findings = check_line(line, schema, file=self.file, number=number)
+        if findings and isinstance(value, dict) and self._spelt_otherwise(value):
+            value["edit_type"] = edit_type(self.theme, grounding=True)
+            findings = list(findings_of(schema, value, file=self.file, line=number))
         self.findings += findings
         if findings and not follows(schema, value):
             return
@@ -254,11 +257,9 @@ class _Reader:
                     problem = "another round 1 than in the file of round 1"
                     self._note(number, "/round1_objects", problem)
 
-    def _mend(self, value: Any) -> None:
-        """Name openve3m in a grounding as it is published, where it is named as in the training metadata."""
-        otherwise = isinstance(value, dict) and value.get("edit_type") == edit_type(self.theme)
-        if otherwise and self.name in ("ground1", "ground2"):
-            value["edit_type"] = edit_type(self.theme, grounding=True)
+    def _spelt_otherwise(self, value: Mapping[str, Any]) -> bool:
+        """Whether a grounding names openve3m as the training metadata does."""
+        return self.name in ("ground1", "ground2") and value.get("edit_type") == edit_type(self.theme)
 
     def _note(
         self, number: int, pointer: str, problem: str, *, got: object = None, wanted: object = None

@@ -21,9 +21,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.builders.release.formats import step_record
 from sparkle.builders.release.tables import MEASURE_COLUMNS
 from sparkle.hub.verify.place import MemberRow, Place, member_rows, read_rows, table_paths
 from sparkle.media.decode import iter_frames
@@ -34,7 +36,6 @@ from sparkle.schemas import records as r
 from sparkle.schemas.canonical import plain, sha256_bytes, sha256_file
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import theme_of
-from sparkle.schemas.load import load
 from sparkle.schemas.records import Record, without_repairs
 from sparkle.schemas.validate import bounded_lines, parse_strict
 
@@ -151,24 +152,15 @@ def _recorded(
     members: Sequence[MemberRow],
 ) -> Recorded:
     measures = {name: row[name] for name in MEASURE_COLUMNS if row[name] is not None}
-    metadata = told["compose"]
-    values = {
-        "compose": {"prompt": metadata["prompt"], "metadata": metadata["metadata"]},
-        "edit_score": told["edit_score"]["editscore"],
-        "remove_score": told["remove_score"]["editscore"],
-        "ground1": {name: told["ground1"][name] for name in ("round1_labels", "round1_objects")},
-        "ground2": {"frame_objects": told["ground2"]["frame_objects"]},
-        "video_score": {name: told["video_score"][name] for name in ("frame_indices", "editscore")},
-        "measure": measures,
-    }
     try:
-        records = {step: load(r.STEP_RECORDS[step], value) for step, value in values.items()}
-    except (RecordError, KeyError) as error:
+        records = {step: step_record(step, line) for step, line in told.items()}
+        records["measure"] = msgspec.convert(measures, r.MeasureRecord)
+    except (msgspec.ValidationError, KeyError) as error:
         problem = "what the release says of a sample cannot be read"
         raise ReleaseError(problem, got=error, where=f"{place.name} {sample_id}") from None
     return Recorded(
         sample_id,
-        metadata["prompt"],
+        told["compose"]["prompt"],
         row["source_sha256"],
         (row["frames"], row["width"], row["height"]),
         records,
