@@ -4,7 +4,7 @@ How it works
 - `load` reads a value into its type (msgspec), closed and typed. Of a value that does not fit, the JSON
   Schema of the type names what is wrong, as the published ones do in lines and documents.
 - `misfits` names pointer, problem, what was got and what was wanted (`jsonschema`, whose `best_match` picks
-  what is most telling). A compiled validator is a hundred times faster: this is for what that one refused.
+  what is most telling). The compiled validators are a hundred times faster: this is for what they refused.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ Misfit = tuple[str, str, str | None, str | None]  # pointer, problem, got, wante
 # Keyword of JSON Schema -> what is wrong with what does not follow it, and what it wants.
 _WORDS = {
     "type": ("wrong type", "{}"),
-    "enum": ("not one of the values that are allowed", "{}"),
-    "const": ("not the value that is wanted", "{}"),
-    "pattern": ("not of the form that is wanted", "{}"),
+    "enum": ("not an allowed value", "{}"),
+    "const": ("not the required value", "{}"),
+    "pattern": ("does not match the pattern", "{}"),
     "minimum": ("too small", "at least {}"),
     "maximum": ("too large", "at most {}"),
     "minLength": ("too short", "at least {} characters"),
-    "minItems": ("too few items", "at least {}"),
-    "maxItems": ("too many items", "at most {}"),
+    "minItems": ("too few items", "at least {} items"),
+    "maxItems": ("too many items", "at most {} items"),
     "not": ("not allowed", "nothing that fits {}"),
 }
 
@@ -143,7 +143,7 @@ def _named(error: Any, place: Sequence[str | int]) -> Misfit:
         if len({part.schema_path[0] for part in parts}) == 1:
             return told[0]
         problems = dict.fromkeys(problem for _, problem, _, _ in told)
-        problem = next(iter(problems)) if len(problems) == 1 else "none of the forms that are allowed"
+        problem = next(iter(problems)) if len(problems) == 1 else "matches no allowed form"
         wanted = " or ".join(dict.fromkeys(str(want) for *_, want in told))
     else:
         problem, form = _WORDS.get(keyword, (problem, "{}"))

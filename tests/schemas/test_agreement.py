@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.errors import RecordError
 from sparkle.schemas.load import misfits
-from sparkle.schemas.validate import check_line, follows, load_schema, parse_strict
+from sparkle.schemas.validate import check_line, findings_of, follows, load_schema, parse_strict
 
 SCHEMAS = ("training_metadata", "image_score", "video_score", "grounding_r1", "grounding_r2")
 THEME = "location"
@@ -155,6 +155,7 @@ def test_the_compiled_validator_refuses_what_the_naming_one_names(schema: str, s
             record = changed(record, random)
         wrong = misfits(published, record)
         assert follows(schema, record) == (not wrong), record
+        assert not wrong or list(findings_of(schema, record))
         assert all(problem and len(pointer) < 400 for pointer, problem, _, _ in wrong)
 
 

@@ -174,13 +174,13 @@ def test_an_outcome_goes_there_and_back() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem", "pointer"),
     [
-        ({"status": "maybe"}, "not one of the values that are allowed", "/status"),
+        ({"status": "maybe"}, "not an allowed value", "/status"),
         ({"status": "rejected"}, "an outcome has a record", "/"),
         ({"status": "failed"}, "an outcome has a record", "/"),
         ({"reason": "too short"}, "an outcome has a record", "/"),
         ({"record": None}, "an outcome has a record", "/"),
         ({"status": "failed", "record": None, "error": {"got": "x"}}, "an outcome has a record", "/"),
-        ({"id": "Sparkle_location_3"}, "not of the form that is wanted", "/id"),
+        ({"id": "Sparkle_location_3"}, "does not match the pattern", "/id"),
         ({"artifacts": None}, "missing key", "/"),
         (
             {"artifacts": {"source_video": {"sha256": _SHA256, "size": "1"}}},

@@ -96,7 +96,7 @@ def _present(value: Any) -> Any:
     [
         (b'"density": 0.06', b'"density": "0.06"', "wrong type", " /record/density"),
         (b'"density"', b'"dens"', "unknown key", " /record/dens"),
-        (b'"kept"', b'"well"', "not one of the values", " /status"),
+        (b'"kept"', b'"well"', "not an allowed value", " /status"),
         (b'"kept"', b'"rejected"', "an outcome has a record", ""),
         (b'"size": ', b'"size": -', "too small", " /artifacts/edited_video_canny/size"),
         (b"}", b"", "not JSON", ""),
