@@ -11,7 +11,7 @@ How it works
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -126,10 +126,7 @@ def join(parts: list[Lines]) -> Lines:
 
 
 def _moved(findings: list[Finding], lines: int) -> list[Finding]:
-    return [
-        Finding(found.file, found.line + lines, found.pointer, found.problem, found.got, found.wanted)
-        for found in findings
-    ]
+    return [replace(found, line=found.line + lines) for found in findings]
 
 
 @dataclass
