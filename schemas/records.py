@@ -55,11 +55,6 @@ class SourceRecord(Record, frozen=True):
     licence: Text | None = None
     problem: Text | None = None
 
-    def __post_init__(self) -> None:
-        known = (self.width, self.height, self.frames, self.fps, self.perceptual_hash)
-        if (None in known) != (self.problem is not None):
-            raise ValueError("a source has either a problem or its size, frames, fps and perceptual hash")
-
 
 class Candidate(Record, frozen=True):
     """A sample before any filter: one source to be edited in one theme, with its prompt if given."""

@@ -150,17 +150,6 @@ def test_what_is_no_outcome_is_named(changes: dict[str, Any], problem: str, poin
     assert caught.value.where == pointer
 
 
-KNOWN = {"width": 64, "height": 48, "frames": 9, "fps": 16.0, "perceptual_hash": "0" * 16}
-
-
-@pytest.mark.parametrize("changes", [{}, {"width": 64}, {**KNOWN, "problem": "no video"}])
-def test_a_source_is_known_or_has_a_problem(changes: dict[str, Any]) -> None:
-    source = {"sha256": _SHA256, "path": "a.mp4", "bytes": 1}
-    assert load(r.SourceRecord, {**source, "problem": "no video"}).problem == "no video"
-    with pytest.raises(RecordError, match="either a problem or its size"):
-        load(r.SourceRecord, {**source, **changes})
-
-
 def test_a_record_is_closed_and_typed() -> None:
     with pytest.raises(RecordError, match="unknown key") as caught:
         load(r.FlowRecord, {"short": 1, "long": 2, "more": 3})

@@ -178,7 +178,7 @@ def test_a_source_has_one_licence(tmp_path):
     assert licences({}, listed(None)) == {"a" * 64: None}
     with pytest.raises(SourceListError, match="two licences"):
         licences({}, listed("CC-BY-4.0", "CC0-1.0"))
-    known = {"a" * 64: SourceRecord("a" * 64, "x.mp4", 1, problem="no video")}
+    known = {"a" * 64: SourceRecord("a" * 64, "x.mp4", 1)}
     with pytest.raises(SourceListError, match="two licences"):
         licences(known, listed("CC0-1.0"))
 
