@@ -1,19 +1,15 @@
-"""Upstream's table of pairs, read as leniently as Python's csv module reads it.
-
-- A byte order mark, CRLF line ends, any quoting, columns in another order and rows out of order are habits of
-  tools, not mistakes, and are read without a word.
-- An id that is none, or stands twice, a path that is not its sample's, a missing column or a row that is too
-  short is a finding; the first row of an id is the one that counts.
-
-Upstream's JSON lines of a theme: what each says of a sample, and where its line stands.
+"""Upstream's text files: the table of pairs and the JSON lines of a theme, read with what is wrong in them.
 
 How it works
-- Every line is checked as `sparkle validate` does. What upstream writes in two ways is accepted in both: the
-  `edit_type` of openve3m in groundings.
+- The table is read as leniently as Python's csv module reads it: a byte order mark, CRLF line ends, any
+  quoting, columns in another order and rows out of order are habits of tools. An invalid or repeated id, a
+  path of another sample, a missing column or a row that is too short is a finding.
+- Every JSON line is checked as `sparkle validate` does. What upstream writes in two ways is accepted in both:
+  the `edit_type` of openve3m in groundings.
 - A line whose fields are there counts even when they disagree with each other (a label that differs from
   round 1's): the finding says so, and the tables say what upstream says. A line without them cannot.
-- The first line of an id is the one that counts. Its byte offset is kept, and its words are read again when
-  the table of records is written: a theme's lines are gigabytes.
+- The first row and the first line of an id are those that count. A line's byte offset is kept, and its words
+  are read again when the table of records is written: a theme's lines are gigabytes.
 """
 
 from __future__ import annotations
