@@ -185,7 +185,8 @@ def read_samples(folder: Path) -> list[Sample]:
     run = Run(folder, {}, Thresholds(), {}, (), {}, {}, Reclaimed(folder))
     clip = r.NormaliseRecord(1280, 720, 81, 16.0, True, 1280, 720, 81, 16.0, 5)
     scene = r.ComposeRecord(
-        "Place the subject on a pier.", r.SceneMetadata(THEME, "A grey wall.", "coast: pier")
+        "Place the subject on a pier.",
+        r.SceneMetadata(edit_type=THEME, original_scene="A grey wall.", chosen_keyword="coast: pier"),
     )
     measures = r.MeasureRecord(1.5, 30.0, 0.01, 0.98, 120.0)
     samples = []

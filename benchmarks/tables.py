@@ -43,6 +43,7 @@ from sparkle.builders.release.tables import write_pairs
 from sparkle.generation.taxonomy import load_taxonomy
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import KINDS
 from sparkle.schemas.rules import Thresholds
@@ -190,7 +191,7 @@ def write_run(folder: Path, rows: int) -> None:
     """Write a finished run of kept samples, without media."""
     (folder / "outcomes").mkdir(parents=True)
     rng = np.random.Generator(np.random.PCG64([5, rows]))
-    config = {"format": "sparkle-run", "version": 1, "name": "drawn", "thresholds": Thresholds().to_json()}
+    config = {"format": "sparkle-run", "version": 1, "name": "drawn", "thresholds": plain(Thresholds())}
     (folder / layout.RUN_CONFIG).write_bytes(tomli_w.dumps(config).encode())
     ids = [format_id(THEME, 4 * index) for index in range(rows)]
     hashes = [hashlib.sha256(sample_id.encode()).hexdigest() for sample_id in ids]

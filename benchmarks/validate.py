@@ -36,7 +36,7 @@ from sparkle.builders.checks.lines import LinesJob
 from sparkle.builders.release.formats import csv_line
 from sparkle.builders.release.manifest import FileEntry, dump_manifest
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_document, sha256_file
+from sparkle.schemas.canonical import dump_document, plain, sha256_file
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.rules import Thresholds
 from sparkle.schemas.validate import load_schema
@@ -154,7 +154,7 @@ def draw_theme(folder: Path, samples: int) -> int:
 
 
 def _provenance(samples: int) -> dict[str, Any]:
-    config = {"name": "benchmark", "thresholds": Thresholds().to_json()}
+    config = {"name": "benchmark", "thresholds": plain(Thresholds())}
     run: dict[str, Any] = {"config": config, "packages": {}, "models": [], "funnel": []}
     return {
         "format": "sparkle-provenance",

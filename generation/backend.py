@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from sparkle.media import Mask, Pixels
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import ConfigError
-from sparkle.schemas.records import Record
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,7 +30,7 @@ Anchors = Sequence[tuple[int, Sequence[r.GroundedObject]]]  # frame index and th
 
 
 @dataclass(frozen=True)
-class Identity(Record):
+class Identity:
     """What a backend is: part of every fingerprint, and listed in the provenance.
 
     Args:

@@ -1,8 +1,8 @@
-"""A run's configuration: TOML in, frozen dataclasses out, closed at every level.
+"""A run's configuration: TOML in, frozen Structs out, closed at every level.
 
 - `load_config` reads a file (or the packaged `classical`); an unknown table or key, a wrong type or
   an unknown backend is a `ConfigError` that names it.
-- `RunConfig.to_json` is what goes to `run.toml`, to fingerprints and to the provenance.
+- `plain` of a configuration is what goes to `run.toml`, to fingerprints and to the provenance.
 - Only `thresholds` may change without anything being made again: a verdict is taken from what was
   measured (see `sparkle.schemas.rules`).
 """
@@ -10,15 +10,16 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct, field
+
 from sparkle.media.encode import Encoding
 from sparkle.media.normalise import SourceSpec
 from sparkle.schemas.errors import ConfigError, RecordError
-from sparkle.schemas.records import Record
+from sparkle.schemas.load import load
 from sparkle.schemas.rules import Thresholds
 
 DEFAULT_CONFIG = "classical"
@@ -37,8 +38,7 @@ CAPABILITIES: tuple[str, ...] = (
 ALL_PASSES, FIRST_PASS = "all", "first"
 
 
-@dataclass(frozen=True)
-class TrackSpec(Record):
+class TrackSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """How tracking passes become a mask, whichever tracker makes them.
 
     Attributes:
@@ -57,8 +57,7 @@ class TrackSpec(Record):
 DECOUPLED, FOREGROUND_ONLY = "decoupled", "foreground_only"
 
 
-@dataclass(frozen=True)
-class GuidanceSpec(Record):
+class GuidanceSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """What the guidance of stage 5 speaks of, whichever backend follows it.
 
     Attributes:
@@ -80,8 +79,7 @@ class GuidanceSpec(Record):
         return self.scope == FOREGROUND_ONLY
 
 
-@dataclass(frozen=True)
-class RunConfig(Record):
+class RunConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that decides what a run makes.
 
     Args:
@@ -125,7 +123,7 @@ def parse_config(text: str, *, where: str) -> RunConfig:
     """Return a configuration from TOML text; raises ConfigError that names the table and key."""
     try:
         table = tomllib.loads(text)
-        config = RunConfig.from_json(table)
+        config = load(RunConfig, table)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("not TOML", got=error, where=where) from None
     except (RecordError, ConfigError) as error:

@@ -18,7 +18,6 @@ from typing import Protocol, runtime_checkable
 
 from sparkle.generation.weights import Weights
 from sparkle.schemas.errors import ConfigError
-from sparkle.schemas.records import Record
 
 GIGABYTE = 10**9
 
@@ -70,7 +69,7 @@ _UNKNOWN = KnownModel(None, UNKNOWN_LICENCE)
 
 
 @dataclass(frozen=True)
-class ModelNeed(Record):
+class ModelNeed:
     """A model that a backend loads, or that an endpoint serves to it.
 
     Args:
@@ -100,7 +99,7 @@ class ModelNeed(Record):
 
 
 @dataclass(frozen=True)
-class Estimate(Record):
+class Estimate:
     """A low and a high figure."""
 
     low: float
@@ -116,7 +115,7 @@ class Estimate(Record):
 
 
 @dataclass(frozen=True)
-class Requirements(Record):
+class Requirements:
     """What a backend needs, with its options as they are.
 
     Args:

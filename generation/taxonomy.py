@@ -21,10 +21,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from msgspec import Struct
+
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ConfigError, RecordError
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
-from sparkle.schemas.records import load_fields
+from sparkle.schemas.load import load
 
 PLACES = ("in", "on", "at", "among", "under", "below", "beside", "in front of")
 
@@ -168,8 +170,7 @@ def _word_weights(scene: TaxonomyScene) -> dict[str, float]:
     return weights | dict.fromkeys(_content_words(scene.keyword), KEYWORD_WEIGHT)
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(Struct, frozen=True, forbid_unknown_fields=True):
     """A scene as the file writes it."""
 
     name: str
@@ -219,7 +220,7 @@ def _theme_scenes(theme: str, subthemes: Any, where: str) -> Iterator[TaxonomySc
 
 def _scene(theme: str, subtheme: str, value: Any, where: str) -> TaxonomyScene:
     try:
-        entry = load_fields(_Entry, value, where)
+        entry = load(_Entry, value, where)
     except RecordError as error:
         raise ConfigError(error.problem, got=error.got, wanted=error.wanted, where=error.where) from None
     _require_plain_words(entry.name, f"{where}/name")

@@ -5,6 +5,7 @@
 - `dump_line` keeps the order of keys that it is given, with upstream's separators: published JSON
   lines look as upstream's do.
 - Numbers are Python's shortest round-trip form in both.
+- Records may stand anywhere in a value: `plain` makes JSON values of them.
 """
 
 from __future__ import annotations
@@ -14,23 +15,45 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 _READ_SIZE = 1 << 20  # bytes a read; hashing is bound by sha256, not by the read size
+
+
+def plain(record: Any) -> Any:
+    """A record as JSON values, keys in the order of its fields; what is absent is left out."""
+    return msgspec.to_builtins(record, enc_hook=_float)
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, float):  # numpy's float64, which msgspec does not take for one
+        return float(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def canonical_json(value: Any) -> bytes:
     """The canonical UTF-8 JSON of a value; raises ValueError for NaN and infinity."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return _dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def dump_line(record: Any) -> bytes:
     """One JSON line (with its newline), keys in the order given, as upstream writes them."""
-    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return _dumps(record) + b"\n"
 
 
 def dump_document(value: Any) -> bytes:
     """A JSON document for people: two spaces, keys in the order given, a newline at the end."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return _dumps(value, indent=2) + b"\n"
+
+
+def _dumps(value: Any, **how: Any) -> bytes:
+    return json.dumps(value, default=_record, ensure_ascii=False, allow_nan=False, **how).encode()
+
+
+def _record(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return plain(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def sha256_bytes(data: bytes) -> str:

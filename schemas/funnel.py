@@ -10,7 +10,7 @@ from sparkle.schemas import records as r
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 
 
-def make_funnel(candidates: int, outcomes: Mapping[str, Mapping[str, r.Outcome]]) -> dict[str, Any]:
+def make_funnel(candidates: int, outcomes: Mapping[str, Mapping[str, r.AnyOutcome]]) -> dict[str, Any]:
     """Counts a step, by reason; outcomes behind a rejection do not count."""
     steps, still_in = [], None
     for step in STEP_NAMES:

@@ -14,7 +14,7 @@ from sparkle.schemas.errors import RecordError
 THEMES: tuple[str, ...] = ("location", "season", "time", "style", "openve3m")
 TAXONOMY_THEMES: tuple[str, ...] = THEMES[:4]  # openve3m has free prompts and no taxonomy (upstream card)
 
-ID_PATTERN = r"^Sparkle_(location|season|time|style|openve3m)_([0-9]{6,9})$"
+ID_PATTERN = r"^Sparkle_(location|season|time|style|openve3m)_[0-9]{6,9}$"
 _ID = re.compile(ID_PATTERN)
 
 
@@ -30,9 +30,10 @@ def format_id(theme: str, index: int) -> str:
 def parse_id(sample_id: str) -> tuple[str, int]:
     """Theme and index of a sample id; raises RecordError when it is not one."""
     match = _ID.fullmatch(sample_id)
-    if match is None or format_id(match[1], int(match[2])) != sample_id:
+    index = int(sample_id.rpartition("_")[2]) if match else -1
+    if match is None or format_id(match[1], index) != sample_id:
         raise RecordError("not a sample id", got=repr(sample_id), wanted="Sparkle_<theme>_<six digits>")
-    return match[1], int(match[2])
+    return match[1], index
 
 
 def is_id(text: str) -> bool:

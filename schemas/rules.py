@@ -10,15 +10,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import RecordError
 from sparkle.schemas.records import Record
 
 
-@dataclass(frozen=True)
-class Thresholds(Record):
+class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
     """What a sample must reach. Scores are 0 to 10; displacements are px a frame at 720p.
 
     Sources: `edited_frame0`, `foreground_removed`, `edited_video` from the paper (arXiv 2605.06535)

@@ -1,15 +1,13 @@
-"""Records against their JSON Schema: compiled once, every finding at its place.
+"""What does not follow the contract in lines and documents, and where.
 
-- A `Finding` names file, line, JSON pointer, what was got and what was wanted.
-- What a schema cannot say (x1 < x2, labels that match) is checked in `semantics` functions here, so
-  that steps, builders and `sparkle validate` find the same things.
+How it works
+- JSON is read strictly (`parse_strict`): a duplicate key, NaN, infinity, invalid UTF-8, a lone surrogate, a
+  byte order mark, a blank line or something that is too large or too deep is refused.
+- The compiled published schema says in microseconds whether a value follows it. Of one that does not,
+  `misfits` names what is wrong.
+- What a schema cannot say (x1 < x2, labels that match) is checked in `semantics` functions here, so that
+  steps, builders and `sparkle validate` find the same things.
 - A finding is short and a record has few, whatever a hostile line holds.
-- `typed_lines` says of most lines that they are fine, a hundred times faster; this says what is wrong.
-
-JSON as the contract reads it: what stock parsers let through is refused.
-
-A duplicate key, NaN, infinity, invalid UTF-8, a lone surrogate, a byte order mark, a blank line or
-something that is too large or too deep is a `RecordError`; the caller adds the file and the line.
 """
 
 from __future__ import annotations
@@ -17,19 +15,19 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from importlib import resources
 from itertools import islice
+from operator import getitem
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from sparkle.schemas.errors import RecordError
+import msgspec
 
-_SHOWN = 120  # characters of a value that a finding shows
-_LONGEST = 300  # characters of a message: jsonschema_rs puts whole values into them
-_MOST = 20  # findings of one record; whoever mends those sees the next ones
+from sparkle.schemas.errors import RecordError
+from sparkle.schemas.load import LONGEST, MOST, SHOWN, Misfit, cut, misfits, to_pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,10 @@ class Finding:
         return " | ".join([f"{place} {self.pointer}".rstrip(), self.problem, *rest])
 
 
+# --- a value against a published schema ------------------------------------------------------------
+
+
+@cache
 def load_schema(name: str) -> dict[str, Any]:
     """The published JSON Schema of a kind of record, such as `training_metadata`."""
     text = resources.files("sparkle.schemas").joinpath("json", f"{name}.schema.json").read_text("utf-8")
@@ -67,34 +69,41 @@ def _compiled(name: str) -> Any:
     return jsonschema_rs.Draft202012Validator(load_schema(name))
 
 
-def findings_of(name: str, value: Any, *, file: str = "", line: int = 0) -> Iterator[Finding]:
-    """In what a value does not follow a schema, or its semantics: the first `_MOST` places."""
-    return islice(_all_findings(name, value, file, line), _MOST)
-
-
-def _all_findings(name: str, value: Any, file: str, line: int) -> Iterator[Finding]:
-    clean = True
+def follows(name: str, value: Any) -> bool:
+    """Whether a value follows a schema, semantics aside."""
     try:
-        for error in _compiled(name).iter_errors(value):
-            clean = False
-            pointer, wanted = _pointer(error.instance_path), "/".join(map(str, error.schema_path))
-            yield Finding(file, line, pointer, _cut(error.message, _LONGEST), wanted=wanted)
+        fits: bool = _compiled(name).is_valid(value)
     except ValueError:  # jsonschema_rs goes 255 levels deep
-        yield Finding(file, line, "", "nested too deep")
+        return False
+    return fits
+
+
+def findings_of(name: str, value: Any, *, file: str = "", line: int = 0) -> Iterator[Finding]:
+    """In what a value does not follow a schema, or its semantics: the first places."""
+    if not follows(name, value):
+        for misfit in dict.fromkeys(_misfits(name, value)):
+            yield Finding(file, line, *misfit)
+    elif name in _SEMANTICS:
+        for pointer, problem, got in islice(_SEMANTICS[name](value), MOST):
+            yield Finding(file, line, pointer, problem, got=cut(got, SHOWN))
+
+
+def _misfits(name: str, value: Any) -> Iterator[Misfit]:
+    """What the compiled validator refuses, in words; each keyword is asked alone, whatever else there is."""
+    try:
+        errors = list(islice(_compiled(name).iter_errors(value), MOST))
+    except ValueError:
+        yield "", "nested too deep", None, None
         return
-    if clean and name in _SEMANTICS:
-        for pointer, problem, got in _SEMANTICS[name](value):
-            yield Finding(file, line, pointer, problem, got=_cut(got, _SHOWN))
-
-
-def _pointer(path: Iterable[str | int]) -> str:
-    """A JSON pointer (RFC 6901); a key of any length may be in it."""
-    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
-    return _cut("".join(f"/{part}" for part in parts), _LONGEST)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]} ..."
+    for error in errors:
+        *path, keyword = error.schema_path
+        rule: Any = reduce(getitem, path, load_schema(name))
+        known = dict.fromkeys(rule.get("properties", ()), True)
+        part: Any = reduce(getitem, error.instance_path, value)
+        told = misfits({keyword: rule[keyword], "properties": known}, part, error.instance_path)
+        yield (
+            told[0] if told else (to_pointer(error.instance_path), cut(error.message, LONGEST), None, keyword)
+        )
 
 
 def check(name: str, value: Any, *, where: str) -> None:
@@ -116,7 +125,7 @@ def check_jsonl(
 
 
 def check_line(line: bytes, name: str, *, file: str = "", number: int = 0) -> tuple[Any, list[Finding]]:
-    """The value of a JSON line, None when it has none, and what is wrong with it."""
+    """The value of a JSON line of others, None when it has none, and what is wrong with it."""
     try:
         value = parse_strict(line)
     except RecordError as error:
@@ -140,12 +149,9 @@ def _grounding_r1(value: dict[str, Any]) -> _Semantic:
     if value["edit_type"] != _theme_in(value):
         yield "/edit_type", "edit_type is not the id's theme", f"{value['edit_type']} of {value['id']}"
     labels = [item["label"] for item in value["round1_objects"]]
-    if labels != value["round1_labels"]:
-        yield (
-            "/round1_labels",
-            "labels differ from those of round1_objects",
-            str(value["round1_labels"]),
-        )
+    named = list(value["round1_labels"])
+    if labels != named:
+        yield "/round1_labels", "labels differ from those of round1_objects", str(named)
     if len(set(labels)) != len(labels):
         yield "/round1_labels", "a label stands twice", str(labels)
     yield from _boxes(value["round1_objects"], "/round1_objects")
@@ -153,16 +159,17 @@ def _grounding_r1(value: dict[str, Any]) -> _Semantic:
 
 def _grounding_r2(value: dict[str, Any]) -> _Semantic:
     yield from _grounding_r1(value)
+    named = list(value["round1_labels"])
     for index, objects in enumerate(value["frame_objects"]):
         pointer = f"/frame_objects/{index}"
         labels = [item["label"] for item in objects]
-        if labels != value["round1_labels"]:
+        if labels != named:
             yield pointer, "labels differ from round 1's", str(labels)
         yield from _boxes(objects, pointer)
 
 
 def _frame_indices(value: dict[str, Any]) -> _Semantic:
-    indices = value["frame_indices"]
+    indices = list(value["frame_indices"])
     if indices != sorted(set(indices)):
         yield "/frame_indices", "frame indices must rise", str(indices)
 
@@ -186,8 +193,7 @@ _SEMANTICS: dict[str, Callable[[dict[str, Any]], _Semantic]] = {
 }
 
 
-# --- jSON as the contract reads it -----------------------------------------------------------------
-
+# --- JSON as the contract reads it -----------------------------------------------------------------
 
 MAX_LINE_BYTES = 8 << 20  # upstream's longest records (grounding round 2) are under 64 KB
 
@@ -206,6 +212,12 @@ def parse_strict(data: bytes) -> Any:
             got=f"more than {MAX_LINE_BYTES} bytes",
             wanted=f"at most {MAX_LINE_BYTES}",
         )
+    try:  # a line that is exactly as its value is written hides nothing: no key twice, no number rounded
+        value = msgspec.json.decode(data)
+        if msgspec.json.format(msgspec.json.encode(value), indent=0) == data.removesuffix(b"\n"):
+            return value
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass  # what it is, the rest says
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -213,7 +225,7 @@ def parse_strict(data: bytes) -> Any:
     if not text.strip():
         raise RecordError("the line is blank")
     if text.startswith("\ufeff"):
-        raise RecordError("a byte order mark, which JSON has not")
+        raise RecordError("the line starts with a byte order mark, which JSON does not allow")
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:

@@ -17,11 +17,16 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.errors import RecordError, SparkleError, UnsafePathError
+from sparkle.schemas.load import load
 from sparkle.schemas.validate import parse_strict
+
+T = TypeVar("T")
 
 TEMPORARY_MARK = ".tmp-"
 BLOCK_BYTES = 1 << 20  # of a read or a write; larger ones are not faster
@@ -126,6 +131,32 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                 raise RecordError(
                     error.problem, got=error.got, wanted="one JSON object a line", where=f"{path}:{number}"
                 ) from None
+
+
+def read_records(path: Path, kind: type[T]) -> Iterator[tuple[int, T]]:
+    """Yield (byte offset, record) of each line of a file that we wrote ourselves.
+
+    Raises:
+        RecordError: a line is not such a record; the error names file, line and what does not fit.
+    """
+    decode, offset = msgspec.json.Decoder(kind).decode, 0
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                record = decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                raise _misread(line, kind, f"{path}:{number}") from None
+            yield offset, record
+            offset += len(line)
+
+
+def _misread(line: bytes, kind: type[Any], where: str) -> RecordError:
+    """What is wrong with a line that msgspec did not read."""
+    try:
+        load(kind, parse_strict(line), f"{where} ")
+    except RecordError as error:
+        return RecordError(error.problem, got=error.got, wanted=error.wanted, where=error.where or where)
+    return RecordError("not a line as we write it", got=repr(line[:80]), wanted=kind, where=where)
 
 
 def safe_join(folder: Path, relative: str) -> Path:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -19,9 +19,8 @@ from sparkle.builders.building.webdataset import WebDatasetOptions
 from sparkle.builders.release.removed import Removed
 from sparkle.media.encode import encoder_versions
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import canonical_json
+from sparkle.schemas.canonical import canonical_json, plain
 from sparkle.schemas.ids import THEMES
-from sparkle.schemas.records import Record
 from sparkle.schemas.validate import check
 
 FORMAT, VERSION = "sparkle-provenance", 1
@@ -32,7 +31,7 @@ _PLOTTER = "matplotlib"
 
 
 @dataclass(frozen=True)
-class ReleaseOptions(Record):
+class ReleaseOptions:
     """What a build can be told.
 
     Attributes:
@@ -49,6 +48,17 @@ class ReleaseOptions(Record):
     selection: Selection | None = None
     webdataset: WebDatasetOptions | None = None
     plots: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as the `provenance` schema has them; what was not asked for is left out."""
+        values = {
+            "max_shard_size": self.max_shard_size,
+            "preview": self.preview,
+            "selection": self.selection and self.selection.to_json(),
+            "webdataset": self.webdataset and asdict(self.webdataset),
+            "plots": self.plots,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def ordered(replays: Sequence[Replay]) -> list[Replay]:
@@ -90,9 +100,9 @@ def provenance(
 
 def _run(found: Replay) -> dict[str, Any]:
     return {
-        "config": {**found.run.config, "thresholds": found.thresholds.to_json()},
+        "config": {**found.run.config, "thresholds": plain(found.thresholds)},
         "packages": dict(sorted(found.run.packages.items())),
-        "models": [model.to_json() for model in found.run.models],
+        "models": plain(found.run.models),
         "candidates": len(found.run.candidates),
         "kept": len(found.samples),
         "funnel": [count.to_json() for count in found.funnel],

@@ -22,7 +22,6 @@ How it works
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from array import array
@@ -32,6 +31,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from sparkle._processes import collector_off
 from sparkle.builders.building.outcomes import Verdicts, judge_steps
@@ -122,7 +123,7 @@ def replay(run: Run, limits: Mapping[str, float] | None = None) -> Replay:
     Raises:
         RecordError: an outcome's line is bad; the error names file and line.
     """
-    thresholds = dataclasses.replace(run.thresholds, **(limits or {}))
+    thresholds = replace(run.thresholds, **(limits or {}))
     alive = {sample_id: _Trail() for sample_id in run.candidates}
     measured: dict[str, array[float]] = {}
     funnel, pending = [], 0

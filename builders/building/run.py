@@ -2,7 +2,7 @@
 
 - `read_run` reads what a run says of itself: configuration, candidates, sources, that it is finished.
   Outcomes, which are large, are read by `select`.
-- Every line is checked against its schema; a bad one is an error with file and line, never skipped.
+- A line that is not the record that it should be is an error with file and line, never skipped.
 - Nothing is written: a run stays as generation left it.
 """
 
@@ -10,28 +10,29 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from msgspec import Struct
+
+from sparkle._files import read_records
 from sparkle._run_folder import Reclaimed
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import canonical_json
+from sparkle.schemas.canonical import canonical_json, plain
 from sparkle.schemas.errors import RecordError, RunError
 from sparkle.schemas.ids import theme_of
-from sparkle.schemas.records import Candidate, Record, SourceRecord
+from sparkle.schemas.load import load
+from sparkle.schemas.records import Candidate, SourceRecord
 from sparkle.schemas.rules import Thresholds
-from sparkle.schemas.validate import check, parse_strict
+from sparkle.schemas.validate import check
 
 RUN_FORMAT, RUN_VERSION = "sparkle-run", 1
 _OWN_PLACE = ("format", "version", "packages", "models")  # keys of run.toml that are not configuration
 
-R = TypeVar("R", bound=Record)
 
-
-@dataclass(frozen=True)
-class Model(Record):
+class Model(Struct, frozen=True, forbid_unknown_fields=True):
     """A model that made something: what for, which backend, which weights, what to know of it."""
 
     capability: str
@@ -77,8 +78,8 @@ def read_run(folder: Path) -> Run:
     _check_finished(folder)
     where = folder / layout.RUN_CONFIG
     try:
-        models = tuple(Model.from_json(value) for value in document.get("models", []))
-        thresholds = Thresholds.from_json(document.get("thresholds", {}))
+        models = load(tuple[Model, ...], document.get("models", []), "/models")
+        thresholds = load(Thresholds, document.get("thresholds", {}), "/thresholds")
     except RecordError as error:
         raise RunError(
             error.problem, got=error.got, wanted=error.wanted, where=f"{where} {error.where}"
@@ -86,27 +87,16 @@ def read_run(folder: Path) -> Run:
     config = {key: value for key, value in document.items() if key not in _OWN_PLACE}
     return Run(
         folder=folder,
-        config=config | {"thresholds": thresholds.to_json()},
+        config=config | {"thresholds": plain(thresholds)},
         thresholds=thresholds,
         packages=dict(document.get("packages", {})),
         models=models,
-        candidates=_read_candidates(folder / layout.CANDIDATES),
+        candidates=_read_candidates(_file(folder, layout.CANDIDATES)),
         sources={
-            source.sha256: source
-            for _, source in _read_records(folder / layout.SOURCES, "source", SourceRecord)
+            source.sha256: source for _, source in read_records(_file(folder, layout.SOURCES), SourceRecord)
         },
         reclaimed=Reclaimed(folder),
     )
-
-
-def parse_line(line: bytes, schema: str, where: str) -> Any:
-    """The value of one JSON line that follows a schema; raises RecordError with `where`."""
-    try:
-        value = parse_strict(line)
-    except RecordError as error:
-        raise RecordError(error.problem, got=error.got, wanted=error.wanted, where=where) from None
-    check(schema, value, where=where)
-    return value
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -148,19 +138,17 @@ def _check_finished(folder: Path) -> None:
     check("funnel", funnel, where=str(path))
 
 
-def _read_records(path: Path, schema: str, kind: type[R]) -> Iterator[tuple[str, R]]:
-    """Yield (file:line, record)."""
+def _file(folder: Path, name: str) -> Path:
+    path = folder / name
     if not path.is_file():
-        raise RunError("the run is missing a file", wanted=path.name, where=path.parent)
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            where = f"{path}:{number}"
-            yield where, kind.from_json(parse_line(line, schema, where))
+        raise RunError("the run is missing a file", wanted=name, where=folder)
+    return path
 
 
 def _read_candidates(path: Path) -> dict[str, Candidate]:
     candidates: dict[str, Candidate] = {}
-    for where, candidate in _read_records(path, "candidate", Candidate):
+    for number, (_, candidate) in enumerate(read_records(path, Candidate), 1):
+        where = f"{path}:{number}"
         if candidate.id in candidates:
             raise RecordError("an id was given twice", got=candidate.id, where=where)
         if theme_of(candidate.id) != candidate.theme:

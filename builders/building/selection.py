@@ -17,7 +17,6 @@ from typing import Any
 
 from sparkle.schemas.errors import ConfigError, RecordError
 from sparkle.schemas.ids import THEMES, parse_id, theme_of
-from sparkle.schemas.records import Record
 from sparkle.schemas.validate import parse_strict
 
 _DROP, _KEEP, _NOTE = "drop", "keep", "note"
@@ -35,7 +34,7 @@ UPPER = ("camera_short", "camera_long", "mask_coverage_max")
 
 
 @dataclass(frozen=True)
-class Selection(Record):
+class Selection:
     """What a release takes of the samples that its runs hold.
 
     Attributes:

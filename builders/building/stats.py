@@ -11,6 +11,7 @@ from sparkle.builders.cards.stats import COLUMNS, Columns, Stats, numbers_of, re
 from sparkle.builders.release.sample import Sample
 from sparkle.builders.release.tables import facts
 from sparkle.schemas import layout
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.layout import KINDS
 
 
@@ -37,7 +38,7 @@ def stats_of(replays: Sequence[Replay], samples: Sequence[Sample]) -> Stats:
 def _stats(
     kind: str, columns: Columns, numbers: Mapping[str, Sequence[float]], replays: Sequence[Replay]
 ) -> Stats:
-    limits = [found.thresholds.to_json() for found in replays]
+    limits = [plain(found.thresholds) for found in replays]
     funnels = [[count.to_json() for count in found.funnel] for found in replays]
     return summarise(kind, columns, numbers, limits, funnels)
 

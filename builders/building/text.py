@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from sparkle._files import atomic_path
 from sparkle._processes import collector_off, cpus, pool_of
-from sparkle.builders.building.outcomes import MANY, read_records
+from sparkle.builders.building.outcomes import MANY, read_again
 from sparkle.builders.release import tables
 from sparkle.builders.release.formats import CSV_COLUMNS, csv_line, jsonl_files, pair_row
 from sparkle.builders.release.manifest import FileEntry, describe_file
@@ -105,7 +105,7 @@ class _Batch:
     @collector_off()
     def __call__(self) -> _Told:
         """Read their records and make the lines."""
-        streams = (read_records(self.found, step, r.STEP_RECORDS[step]) for step in STREAMED)
+        streams = (read_again(self.found, step, r.STEP_RECORDS[step]) for step in STREAMED)
         told = [dict(zip(STREAMED, records, strict=True)) for records in zip(*streams, strict=True)]
         rows = (pair_row(words.id, words.prompt).values() for words in self.found)
         pairs = "".join(csv_line(list(row)) for row in rows).encode()

@@ -28,7 +28,6 @@ from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.layout import KIND_BY_NAME, Kind
-from sparkle.schemas.records import Record
 
 DEFAULT_STREAMS = (layout.SOURCE_VIDEO.name, layout.EDITED_VIDEO.name, layout.SOURCE_VIDEO_MASK.name)
 _JSON_BYTES = (
@@ -37,7 +36,7 @@ _JSON_BYTES = (
 
 
 @dataclass(frozen=True)
-class WebDatasetOptions(Record):
+class WebDatasetOptions:
     """What paired shards hold.
 
     Attributes:

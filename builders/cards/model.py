@@ -11,25 +11,24 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
 from sparkle.builders.cards.card import render
 from sparkle.builders.cards.facts import read_facts
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ConfigError, RecordError, ReleaseError
-from sparkle.schemas.records import Record
+from sparkle.schemas.load import load
 
 _TEMPLATE = "model_card.md"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-@dataclass(frozen=True)
-class ModelFacts(Record):
+class ModelFacts(Struct, frozen=True, forbid_unknown_fields=True):
     """What a file says of a model.
 
     Attributes:
@@ -51,8 +50,8 @@ class ModelFacts(Record):
     revision: str
     themes: tuple[str, ...] = ()
     release: str | None = None
-    training: dict[str, Any] = field(default_factory=dict)
-    results: dict[str, dict[str, float]] = field(default_factory=dict)
+    training: dict[str, Any] = {}
+    results: dict[str, dict[str, float]] = {}
 
 
 def render_model_card(file: Path) -> str:
@@ -77,7 +76,7 @@ def render_model_card(file: Path) -> str:
 
 def _read(file: Path) -> ModelFacts:
     try:
-        model = ModelFacts.from_json(tomllib.loads(file.read_text("utf-8")))
+        model = load(ModelFacts, tomllib.loads(file.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError("what is said of the model cannot be read", got=error, where=file) from None
     except RecordError as error:

@@ -1,8 +1,8 @@
 """A range of a file of JSON lines, read in a worker: what is wrong, and numbers of what is not.
 
 How it works
-- A line is read by `typed_lines`; one that is not fine there is read again by `validate`, which says what
-  is wrong with it. Texts do not leave the worker: their hashes do, to be compared with other files'.
+- `validate.check_line` says what is wrong with a line; of one that is fine the step's record is read. Texts
+  do not leave the worker: their hashes do, to be compared with other files'.
 - A range takes the lines that start in it, so a file can be cut anywhere.
 - Recorded scores are judged by `rules` again. A rule asks for at least so much, so what was let pass once
   lets everything above it pass.
@@ -11,7 +11,7 @@ How it works
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,11 +22,10 @@ import numpy.typing as npt
 import xxhash
 
 from sparkle.builders.checks.census import Keys, Numbers, index_reader, keys_of
+from sparkle.builders.release.formats import step_record
 from sparkle.schemas import layout
-from sparkle.schemas import lines as t
-from sparkle.schemas.ids import format_id
-from sparkle.schemas.records import STEP_RECORDS
-from sparkle.schemas.rules import Thresholds, judge
+from sparkle.schemas import records as r
+from sparkle.schemas.rules import Thresholds, judge, video_score
 from sparkle.schemas.validate import Finding, bounded_lines, check_line, skip_line
 
 RANGE_BYTES = 16 << 20  # of a job: some 100 jobs for a full theme, a second each at most
@@ -127,10 +126,7 @@ def join(parts: list[Lines]) -> Lines:
 
 
 def _moved(findings: list[Finding], lines: int) -> list[Finding]:
-    return [
-        Finding(found.file, found.line + lines, found.pointer, found.problem, found.got, found.wanted)
-        for found in findings
-    ]
+    return [replace(found, line=found.line + lines) for found in findings]
 
 
 @dataclass
@@ -144,64 +140,49 @@ class _Reader:
     findings: list[Finding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        schema, theme = self.job.schema, self.job.theme
-        self._read = t.line_reader(schema, theme)
-        self._index = index_reader(theme)
-        self._digits = len(format_id(theme, 0)) - 6
-        self._facts = _FACTS[schema]
-        self._names = _DIGESTS[schema]
-        self._step = _STEP_OF_FILE.get(self.job.file.rpartition("/")[2])
+        self._index = index_reader(self.job.theme)
+        self._names = _DIGESTS[self.job.schema]
+        self._step = _STEP_OF_FILE.get(self.job.file.rpartition("/")[2], "compose")
         self._lowest = float("inf")  # that passed
 
     def take(self, number: int, offset: int, line: bytes) -> None:
         """Read a line."""
         self.count += 1
-        found = self._read(line)
-        if found is None:
-            found = self._look(number, offset, line)
-        if found is None:
-            return
-        index = int(found.id[self._digits :])
-        score, digests = self._facts(found)
-        if self._step and score < self._lowest:
-            self._judge(self._step, number, found, score)
-        self.rows.append((index, number, offset, score))
-        self.told.append((digest_text(found.prompt), *digests))
-
-    def _look(self, number: int, offset: int, line: bytes) -> t.Line | None:
-        """A line that `typed_lines` is not sure of; None when there is nothing to compare in it."""
         job = self.job
         value, findings = check_line(line, job.schema, file=job.file, number=number)
         self.findings += findings
         sample_id = value.get("id") if isinstance(value, dict) else None
         if not isinstance(sample_id, str):
-            return None  # a finding says so
+            return  # a finding says so
         index = self._index(sample_id)
         if index is None:
             if not findings:
-                problem = f"not an id of theme {job.theme}"
-                self.findings.append(Finding(job.file, number, "/id", problem, got=repr(sample_id)))
-            return None
+                self._note(number, f"not an id of theme {job.theme}", repr(sample_id), "/id")
+            return
+        score, digests = _NO_SCORE, (UNKNOWN,) * len(self._names)
         if not findings:
-            return t.typed(job.schema, value)
-        self.rows.append((index, number, offset, _NO_SCORE))
-        self.told.append((UNKNOWN,) * len(self._names))
-        return None
+            try:
+                record = step_record(self._step, value)
+            except msgspec.ValidationError as error:
+                self._note(number, "a number out of range", str(error))
+            else:
+                score, said = _facts(record, value)
+                digests = (digest_text(value["prompt"]), *said)
+                if score < self._lowest:
+                    self._judge(number, record, score)
+        self.rows.append((index, number, offset, score))
+        self.told.append(digests)
 
-    def _judge(self, step: str, number: int, line: t.Line, score: float) -> None:
+    def _judge(self, number: int, record: r.Record, score: float) -> None:
         """Ask the rules whether a sample is let in under the thresholds of any run."""
-        values = msgspec.to_builtins(line)
-        kind = STEP_RECORDS[step]
-        if isinstance(line, t.ImageScoreLine):
-            values = values["editscore"]
-        given = {item.name: values[item.name] for item in fields(kind) if item.name in values}
-        record = kind.from_json(given)
-        reasons = [judge(step, record, limits) for limits in self.job.limits]
+        reasons = [judge(self._step, record, limits) for limits in self.job.limits]
         if reasons and None not in reasons:
-            problem = "the sample does not pass the release's thresholds"
-            self.findings.append(Finding(self.job.file, number, "", problem, got=reasons[0]))
+            self._note(number, "the sample does not pass the release's thresholds", reasons[0])
         else:
             self._lowest = score
+
+    def _note(self, number: int, problem: str, got: str | None, pointer: str = "") -> None:
+        self.findings.append(Finding(self.job.file, number, pointer, problem, got=got))
 
     def result(self) -> Lines:
         """What was read."""
@@ -223,48 +204,33 @@ _ROW = np.dtype([("index", np.int64), ("number", np.int64), ("offset", np.int64)
 
 # --- what a line says that other files repeat: the score that decides, and digests --------------
 
-_Facts: TypeAlias = tuple[float, tuple[int, ...]]
 _NO_SCORE = float("nan")
 
 
-def _metadata(line: t.MetadataLine) -> _Facts:
-    keyword = line.metadata.chosen_keyword
-    text = "" if isinstance(keyword, msgspec.UnsetType) else keyword
-    return _NO_SCORE, (digest_text(line.metadata.original_scene), digest_text(text))
+def _facts(record: r.Record, line: Mapping[str, Any]) -> tuple[float, tuple[int, ...]]:
+    match record:
+        case r.ComposeRecord(metadata=scene):
+            return _NO_SCORE, (digest_text(scene.original_scene), digest_text(scene.chosen_keyword or ""))
+        case r.ImageScore():
+            return record.overall, (digest([record.SC_reasoning, record.PQ_reasoning]),)
+        case r.VideoScore():
+            told = [
+                [f.SC_score, f.PQ_score, f.O_score, f.SC_score_reasoning, f.PQ_score_reasoning]
+                for f in record.editscore
+            ]
+            return video_score(record), (digest([record.frame_indices, told]),)
+        case r.Ground1Record():
+            return float(bool(record.round1_objects)), (_first_round(record),)
+        case r.Ground2Record():
+            boxes = [item.bbox_2d for objects in record.frame_objects for item in objects]
+            return float(any(boxes)), (_first_round(step_record("ground1", line)), digest(boxes))
+    raise TypeError(type(record).__name__)
 
 
-def _image_score(line: t.ImageScoreLine) -> _Facts:
-    score = line.editscore
-    return score.overall, (digest([score.SC_reasoning, score.PQ_reasoning]),)
+def _first_round(record: Any) -> int:
+    return digest([record.round1_labels, [item.bbox_2d for item in record.round1_objects]])
 
 
-def _video_score(line: t.VideoScoreLine) -> _Facts:
-    frames = line.editscore
-    score = sum(frame.O_score for frame in frames) / len(frames)
-    told = [[f.SC_score, f.PQ_score, f.O_score, f.SC_score_reasoning, f.PQ_score_reasoning] for f in frames]
-    return score, (digest([line.frame_indices, told]),)
-
-
-def _round1(line: t.Round1Line) -> _Facts:
-    return float(bool(line.round1_objects)), (_first_round(line),)
-
-
-def _round2(line: t.Round2Line) -> _Facts:
-    boxes = [item.bbox_2d for objects in line.frame_objects for item in objects]
-    return float(any(boxes)), (_first_round(line), digest(boxes))
-
-
-def _first_round(line: t.Round1Line | t.Round2Line) -> int:
-    return digest([line.round1_labels, [item.bbox_2d for item in line.round1_objects]])
-
-
-_FACTS: dict[str, Any] = {
-    "training_metadata": _metadata,
-    "image_score": _image_score,
-    "video_score": _video_score,
-    "grounding_r1": _round1,
-    "grounding_r2": _round2,
-}
 _DIGESTS: dict[str, tuple[str, ...]] = {
     "training_metadata": ("prompt", "scene", "keyword"),
     "image_score": ("prompt", "reasons"),

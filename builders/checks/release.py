@@ -37,6 +37,7 @@ from sparkle.builders.release.removed import Provenance, Removed
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import THEMES
+from sparkle.schemas.load import load
 from sparkle.schemas.rules import Thresholds
 from sparkle.schemas.validate import Finding
 
@@ -122,7 +123,7 @@ class _Check:
         """Check everything."""
         manifest, wrong = check_document(self.folder, layout.MANIFEST, "manifest")
         self.findings += wrong
-        entries = [FileEntry.from_json(value) for value in manifest["files"]] if manifest else []
+        entries = load(list[FileEntry], manifest["files"]) if manifest else []
         self.listed = {entry.path: entry for entry in entries}
         if manifest and self.options.files:
             self.findings += check_files(self.folder, entries)
@@ -149,7 +150,7 @@ class _Check:
         for number, run in enumerate(origin.document["runs"]):
             rates.add(_rate(run["config"]))
             try:
-                limits.append(Thresholds.from_json(run["config"].get("thresholds", {})))
+                limits.append(load(Thresholds, run["config"].get("thresholds", {})))
             except RecordError as error:
                 pointer = f"/runs/{number}/config/thresholds{error.where or ''}"
                 self.findings.append(Finding(layout.PROVENANCE, 0, pointer, error.problem, error.got))

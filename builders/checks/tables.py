@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from msgspec import structs
 
 from sparkle.builders.checks.census import Finder, Keys, Numbers, Segment, Slot, id_of, index_reader, keys_of
 from sparkle.builders.checks.csv import read_row
 from sparkle.builders.checks.lines import UNKNOWN, Digests, digest, digest_text
 from sparkle.builders.checks.survey import Survey
 from sparkle.builders.checks.text import read_line
-from sparkle.builders.release.tables import RECORDS_SCHEMA, TableFile, open_table, pairs_schema, table_errors
+from sparkle.builders.release.tables import (
+    MEASURE_COLUMNS,
+    RECORDS_SCHEMA,
+    TableFile,
+    open_table,
+    pairs_schema,
+    table_errors,
+)
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS, Kind
@@ -262,8 +270,8 @@ class _Against:
 
     def _judge_measures(self, batch: _Batch) -> None:
         limits = self.survey.limits
-        names = [field.name for field in fields(MeasureRecord) if field.name in batch.table.schema.names]
-        needed = {field.name for field in fields(MeasureRecord) if field.default is MISSING}
+        names = [name for name in MEASURE_COLUMNS if name in batch.table.schema.names]
+        needed = {field.name for field in structs.fields(MeasureRecord) if field.required}
         for row, values in enumerate(zip(*(batch.values(name) for name in names), strict=True)):
             known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
             if not limits or not needed <= known.keys():  # not recorded: nothing to judge

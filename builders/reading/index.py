@@ -13,8 +13,9 @@ from typing import Any
 
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_document
+from sparkle.schemas.canonical import dump_document, plain
 from sparkle.schemas.errors import RecordError, ReleaseError
+from sparkle.schemas.load import load
 from sparkle.schemas.validate import check, parse_strict
 
 FORMAT, VERSION = "sparkle-index", 1
@@ -83,8 +84,9 @@ def read_index(path: Path) -> IndexDocument:
 
 
 def _dump_files(entries: Iterable[FileEntry]) -> list[dict[str, Any]]:
-    return [entry.to_json() for entry in sorted(entries, key=lambda entry: entry.path)]
+    found: list[dict[str, Any]] = plain(sorted(entries, key=lambda entry: entry.path))
+    return found
 
 
 def _load_files(values: list[dict[str, Any]]) -> tuple[FileEntry, ...]:
-    return tuple(FileEntry.from_json(value) for value in values)
+    return load(tuple[FileEntry, ...], values)

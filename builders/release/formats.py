@@ -3,6 +3,7 @@ r"""Upstream's text files: the table of pairs and the JSON lines, byte layout in
 - `jsonl_files` is the list of a theme's JSON lines files, each with its schema and how a sample's line is
   made of its records. Keys stand in upstream's order.
 - Every line is checked against its published schema before it is written.
+- `step_record` reads the record of a step out of a line that follows its schema.
 - The csv is what Python's csv module writes with minimal quoting and \n line ends, as upstream's is.
 """
 
@@ -12,6 +13,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,9 +21,8 @@ import msgspec
 from sparkle.builders.release.sample import Words
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
-from sparkle.schemas.canonical import dump_line
+from sparkle.schemas.canonical import dump_line, plain
 from sparkle.schemas.ids import edit_type
-from sparkle.schemas.lines import line_reader
 from sparkle.schemas.validate import check
 
 CSV_COLUMNS = ("prompt", "src_video", "tgt_video", "task")
@@ -42,16 +43,13 @@ Told = Mapping[str, Any]
 _OTHER_NUMBER = re.compile(rb": (?:0\.0000|[0-9](?:\.[0-9]+)?e)")
 
 
+@dataclass(frozen=True)
 class JsonlFile:
     """A JSON lines file of a theme: its path in a release, its schema, and how a sample's line is made."""
 
-    def __init__(
-        self, theme: str, path: str, schema: str, make: Callable[[Words, Told], dict[str, Any]]
-    ) -> None:
-        self.path = path
-        self.schema = schema
-        self._make = make
-        self._is_fine = line_reader(schema, theme)
+    path: str
+    schema: str
+    make: Callable[[Words, Told], dict[str, Any]]
 
     def line(self, words: Words, told: Told) -> bytes:
         """A sample's line, keys in upstream's order.
@@ -59,24 +57,35 @@ class JsonlFile:
         Raises:
             RecordError: the line does not follow the schema; the error names file, sample and pointer.
         """
-        value = self._make(words, told)
-        line = dump_records(value)
-        if self._is_fine(line) is None:
-            check(self.schema, msgspec.to_builtins(value), where=f"{self.path} {words.id}")
-        return line
+        value = self.make(words, told)
+        check(self.schema, plain(value), where=f"{self.path} {words.id}")
+        return dump_records(value)
 
 
 def dump_records(value: dict[str, Any]) -> bytes:
     """What `dump_line` makes of a value that holds records, some ten times faster."""
     line = msgspec.json.format(msgspec.json.encode(value), indent=0) + b"\n"
-    return dump_line(msgspec.to_builtins(value)) if _OTHER_NUMBER.search(line) else line
+    return dump_line(value) if _OTHER_NUMBER.search(line) else line
+
+
+def step_record(step: str, line: Mapping[str, Any]) -> r.Record:
+    """What a step said of a sample, out of a line of its file; `compose` is in the training metadata.
+
+    Raises:
+        msgspec.ValidationError: the line does not follow its schema, or a number is out of all range.
+    """
+    kind = r.STEP_RECORDS[step]
+    if kind is r.ImageScore:
+        line = line["editscore"]
+    said = {name: line[name] for name in kind.__struct_fields__ if name in line}
+    return msgspec.convert(said, kind, strict=False)  # 1.0 is an integer to JSON Schema
 
 
 def jsonl_files(theme: str) -> list[JsonlFile]:
     """The JSON lines files of a theme."""
-    files = [JsonlFile(theme, layout.metadata_jsonl(theme), "training_metadata", _metadata)]
+    files = [JsonlFile(layout.metadata_jsonl(theme), "training_metadata", _metadata)]
     for step, (schema, make) in _RECORD_LINES.items():
-        files.append(JsonlFile(theme, layout.record_file(theme, step), schema, make))
+        files.append(JsonlFile(layout.record_file(theme, step), schema, make))
     return files
 
 
@@ -95,7 +104,7 @@ def csv_line(fields: list[str]) -> str:
 
 
 def _metadata(words: Words, _: Told) -> dict[str, Any]:
-    return {"id": words.id, "prompt": words.prompt, "metadata": words.metadata.to_json()}
+    return {"id": words.id, "prompt": words.prompt, "metadata": words.metadata}
 
 
 def _edit_score(words: Words, told: Told) -> dict[str, Any]:

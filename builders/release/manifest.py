@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_document, sha256_file
+from sparkle.schemas.canonical import dump_document, plain, sha256_file
 from sparkle.schemas.errors import RecordError, ReleaseError
+from sparkle.schemas.load import load
 from sparkle.schemas.records import Record
 from sparkle.schemas.validate import check, parse_strict
 
@@ -23,8 +23,7 @@ _TEXT = (".csv", ".jsonl", ".json", ".md")
 _SMALL_BYTES = 10 << 20  # above, a Hub keeps any file as a large one, of which it knows the sha256
 
 
-@dataclass(frozen=True)
-class FileEntry(Record):
+class FileEntry(Record, frozen=True, eq=False):
     """A file of a release, or of the place where one is.
 
     Attributes:
@@ -38,7 +37,17 @@ class FileEntry(Record):
     path: str
     size: int
     sha256: str = ""
-    git_sha1: str | None = field(default=None, compare=False)
+    git_sha1: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileEntry) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    @property
+    def _content(self) -> tuple[str, int, str]:
+        return self.path, self.size, self.sha256
 
 
 def describe_file(folder: Path, path: str, *, sha256: str | None = None) -> FileEntry:
@@ -63,7 +72,7 @@ def hash_by_git(data: bytes) -> str:
 
 def dump_manifest(entries: Iterable[FileEntry]) -> bytes:
     """The bytes of manifest.json."""
-    files = [entry.to_json() for entry in sorted(entries, key=lambda entry: entry.path)]
+    files = plain(sorted(entries, key=lambda entry: entry.path))
     document = {"format": FORMAT, "version": VERSION, "files": files}
     check("manifest", document, where=layout.MANIFEST)
     return dump_document(document)
@@ -90,7 +99,7 @@ def parse_manifest(data: bytes, where: object) -> list[FileEntry]:
         check("manifest", document, where=str(where))
     except RecordError as error:
         raise ReleaseError(error.problem, got=error.got, wanted=error.wanted, where=where) from None
-    return [FileEntry.from_json(value) for value in document["files"]]
+    return load(list[FileEntry], document["files"], "/files")
 
 
 def list_files(folder: Path) -> list[str]:

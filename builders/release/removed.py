@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import THEMES, theme_of
-from sparkle.schemas.records import Record
+from sparkle.schemas.load import load
 from sparkle.schemas.validate import check, parse_strict
 
 KEY = "removed"  # of provenance.json
@@ -46,7 +46,7 @@ def source_mark(sha256: str) -> str:
 
 
 @dataclass(frozen=True)
-class Removed(Record):
+class Removed:
     """Everything that was ever taken down of a release.
 
     Attributes:
@@ -62,11 +62,11 @@ class Removed(Record):
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Removed:
         """What a provenance document records."""
-        return cls.from_json(document[KEY], f"/{KEY}") if KEY in document else cls()
+        return load(cls, document[KEY], f"/{KEY}") if KEY in document else cls()
 
     def record(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """A provenance document that records this; one in which nothing was taken down says nothing of it."""
-        return {**document, KEY: self.to_json()} if self.ids or self.sources else dict(document)
+        return {**document, KEY: asdict(self)} if self.ids or self.sources else dict(document)
 
     def with_more(self, ids: Collection[str], sources: Iterable[str]) -> Removed:
         """This, and ids and sources that are taken down now."""

@@ -14,13 +14,12 @@ How it works
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, TypeAlias, get_type_hints
 
 import msgspec
 import pyarrow as pa
@@ -42,8 +41,8 @@ RECORDS_GROUP = 500  # rows; a record with its reasonings takes up to some 60 KB
 
 SCORE_COLUMNS = tuple(f"{name}_score" for name in SCORES.values())
 _MEASURES = {
-    field.name: "string" if field.type == "str | None" else "float64"
-    for field in dataclasses.fields(r.MeasureRecord)
+    name: "string" if kind == (str | None) else "float64"
+    for name, kind in get_type_hints(r.MeasureRecord).items()
 }
 MEASURE_COLUMNS = tuple(_MEASURES)
 _ARTIFACT_COLUMNS = {"shard": "string", "offset": "int64", "size": "int64", "sha256": "binary"}

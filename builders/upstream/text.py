@@ -1,19 +1,15 @@
-"""Upstream's table of pairs, read as leniently as Python's csv module reads it.
-
-- A byte order mark, CRLF line ends, any quoting, columns in another order and rows out of order are habits of
-  tools, not mistakes, and are read without a word.
-- An id that is none, or stands twice, a path that is not its sample's, a missing column or a row that is too
-  short is a finding; the first row of an id is the one that counts.
-
-Upstream's JSON lines of a theme: what each says of a sample, and where its line stands.
+"""Upstream's text files: the table of pairs and the JSON lines of a theme, read with what is wrong in them.
 
 How it works
-- Every line is checked as `sparkle validate` does. What upstream writes in two ways is accepted in both: the
-  `edit_type` of openve3m in groundings.
+- The table is read as leniently as Python's csv module reads it: a byte order mark, CRLF line ends, any
+  quoting, columns in another order and rows out of order are habits of tools. An invalid or repeated id, a
+  path of another sample, a missing column or a row that is too short is a finding.
+- Every JSON line is checked as `sparkle validate` does. What upstream writes in two ways is accepted in both:
+  the `edit_type` of openve3m in groundings.
 - A line whose fields are there counts even when they disagree with each other (a label that differs from
   round 1's): the finding says so, and the tables say what upstream says. A line without them cannot.
-- The first line of an id is the one that counts. Its byte offset is kept, and its words are read again when
-  the table of records is written: a theme's lines are gigabytes.
+- The first row and the first line of an id are those that count. A line's byte offset is kept, and its words
+  are read again when the table of records is written: a theme's lines are gigabytes.
 """
 
 from __future__ import annotations
@@ -23,22 +19,21 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.builders.release.formats import CSV_COLUMNS, pair_row
+from sparkle.builders.release.formats import CSV_COLUMNS, pair_row, step_record
 from sparkle.schemas import layout
-from sparkle.schemas import lines as t
-from sparkle.schemas.canonical import canonical_json, sha256_bytes
+from sparkle.schemas import records as r
+from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import RecordError
 from sparkle.schemas.ids import edit_type, theme_of
-from sparkle.schemas.validate import Finding, bounded_lines, check_line, findings_of, load_schema
+from sparkle.schemas.rules import video_score
+from sparkle.schemas.validate import Finding, bounded_lines, check_line, findings_of, follows
 
 
 @dataclass(frozen=True)
@@ -125,7 +120,7 @@ def _rows(path: Path, file: str, findings: list[Finding]) -> Iterator[tuple[int,
 # --- upstream's JSON lines of a theme --------------------------------------------------------------
 
 
-METADATA = "metadata"  # beside the steps of `layout.RECORD_FILES`, the name of the training metadata
+METADATA = "compose"  # beside the steps of `layout.RECORD_FILES`, the name of the training metadata
 _SCHEMAS = {
     METADATA: "training_metadata",
     "edit_score": "image_score",
@@ -203,66 +198,60 @@ class _Reader:
     first_rounds: dict[int, str]
 
     def read(self, path: Path) -> None:
-        read = t.line_reader(_SCHEMAS[self.name], self.theme)
         offsets = self.told.offsets[self.name]
         with path.open("rb") as file:
             for number, (offset, line) in enumerate(bounded_lines(file), 1):
                 if number == 1 and line.startswith(codecs.BOM_UTF8):
                     line, offset = line[len(codecs.BOM_UTF8) :], offset + len(codecs.BOM_UTF8)
-                found = read(line) or self._look(number, line)
-                if found is not None:
-                    self._take(number, offset, found, offsets)
+                self._take(number, offset, line, offsets)
         for position in np.flatnonzero(offsets == NO_LINE):
             sample_id = self.pairs.ids[position]
             self._note(0, "", "a sample of the csv has no line that can be used", wanted=sample_id)
 
-    def _take(self, number: int, offset: int, line: t.Line, offsets: npt.NDArray[np.int64]) -> None:
-        position = self.pairs.rows.get(line.id)
-        if position is None:
-            self._note(number, "/id", "a line of no sample of the csv", got=line.id)
-            return
-        if offsets[position] != NO_LINE:
-            self._note(number, "/id", "the id stands twice; its first line counts", got=line.id)
-            return
-        offsets[position] = offset
-        prompt = self.pairs.columns["prompt"][position]
-        if line.prompt != prompt:
-            self._note(number, "/prompt", "another prompt than in the csv", got=line.prompt, wanted=prompt)
-        self._keep(number, position, line)
-
-    def _keep(self, number: int, position: int, line: t.Line) -> None:
-        """Take what the table of pairs says of a sample."""
-        if isinstance(line, t.MetadataLine):
-            keyword = line.metadata.chosen_keyword
-            if not isinstance(keyword, msgspec.UnsetType):
-                subtheme, _, scene = keyword.partition(": ")
-                self.told.subthemes[position], self.told.scenes[position] = subtheme, scene
-        elif isinstance(line, t.ImageScoreLine):
-            self.told.scores[_SCORES[self.name]][position] = line.editscore.overall
-        elif isinstance(line, t.VideoScoreLine):
-            scores = [frame.O_score for frame in line.editscore]
-            self.told.scores[_SCORES[self.name]][position] = sum(scores) / len(scores)
-        else:
-            boxes = [[item.label, list(item.bbox_2d)] for item in line.round1_objects]
-            digest = sha256_bytes(canonical_json([line.round1_labels, boxes]))[:16]
-            if self.first_rounds.setdefault(position, digest) != digest:
-                self._note(number, "/round1_objects", "another round 1 than in the file of round 1")
-
-    def _look(self, number: int, line: bytes) -> t.Line | None:
-        """A line that is not fine at first sight; None when it cannot be used."""
+    def _take(self, number: int, offset: int, line: bytes, offsets: npt.NDArray[np.int64]) -> None:
         schema = _SCHEMAS[self.name]
         value, findings = check_line(line, schema, file=self.file, number=number)
         if findings and isinstance(value, dict) and self._spelt_otherwise(value):
             value["edit_type"] = edit_type(self.theme, grounding=True)
             findings = list(findings_of(schema, value, file=self.file, line=number))
         self.findings += findings
-        if value is None or (findings and not _validator(schema).is_valid(value)):
-            return None
+        if findings and not follows(schema, value):
+            return
         try:
-            return t.typed(schema, value)
+            record = step_record("ground1" if self.name == "ground2" else self.name, value)
         except msgspec.ValidationError as error:
             self._note(number, "", "a number out of range", got=error)
-            return None
+            return
+        position = self.pairs.rows.get(value["id"])
+        if position is None:
+            self._note(number, "/id", "a line of no sample of the csv", got=value["id"])
+            return
+        if offsets[position] != NO_LINE:
+            self._note(number, "/id", "the id stands twice; its first line counts", got=value["id"])
+            return
+        offsets[position] = offset
+        prompt = self.pairs.columns["prompt"][position]
+        if value["prompt"] != prompt:
+            self._note(
+                number, "/prompt", "another prompt than in the csv", got=value["prompt"], wanted=prompt
+            )
+        self._keep(number, position, record)
+
+    def _keep(self, number: int, position: int, record: r.Record) -> None:
+        """Take what the table of pairs says of a sample."""
+        match record:
+            case r.ComposeRecord(metadata=r.SceneMetadata(chosen_keyword=str(keyword))):
+                subtheme, _, scene = keyword.partition(": ")
+                self.told.subthemes[position], self.told.scenes[position] = subtheme, scene
+            case r.ImageScore(overall=score):
+                self.told.scores[_SCORES[self.name]][position] = score
+            case r.VideoScore():
+                self.told.scores[_SCORES[self.name]][position] = video_score(record)
+            case r.Ground1Record():
+                digest = fingerprint(record)
+                if self.first_rounds.setdefault(position, digest) != digest:
+                    problem = "another round 1 than in the file of round 1"
+                    self._note(number, "/round1_objects", problem)
 
     def _spelt_otherwise(self, value: Mapping[str, Any]) -> bool:
         """Whether a grounding names openve3m as the training metadata does."""
@@ -273,8 +262,3 @@ class _Reader:
     ) -> None:
         shown = (None if value is None else str(value) for value in (got, wanted))
         self.findings.append(Finding(self.file, number, pointer, problem, *shown))
-
-
-@cache
-def _validator(schema: str) -> Any:
-    return jsonschema_rs.Draft202012Validator(load_schema(schema))

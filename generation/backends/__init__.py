@@ -11,10 +11,12 @@ import dataclasses
 import importlib
 from typing import Any
 
+from msgspec.structs import replace
+
 from sparkle.generation.backend import Pinnable
 from sparkle.generation.config import CAPABILITIES, RunConfig
 from sparkle.schemas.errors import ConfigError, RecordError
-from sparkle.schemas.records import load_fields
+from sparkle.schemas.load import load
 
 # Capability -> name in the configuration -> module below this package.
 _MODULES: dict[str, dict[str, str]] = {
@@ -51,7 +53,7 @@ def make_backend(config: RunConfig, capability: str) -> Any:
         raise ConfigError("no such backend", got=name, wanted=", ".join(modules), where=where)
     module = importlib.import_module(f"{__name__}.{modules[name]}")
     try:
-        return load_fields(module.Backend, table)
+        return load(module.Backend, table)
     except RecordError as error:
         wanted = ", ".join(field.name for field in dataclasses.fields(module.Backend)) or "no options"
         got = error.got or f"no {error.wanted}"  # a missing key is named by what was wanted
@@ -73,7 +75,7 @@ def pin_models(config: RunConfig) -> RunConfig:
         backend = make_backend(config, capability)
         if isinstance(backend, Pinnable):
             tables[capability] = {**tables[capability], **backend.pinned()}
-    return dataclasses.replace(config, backends=tables)
+    return replace(config, backends=tables)
 
 
 def list_models(config: RunConfig) -> list[dict[str, str]]:
@@ -82,5 +84,5 @@ def list_models(config: RunConfig) -> list[dict[str, str]]:
     for capability in CAPABILITIES:
         identity = make_backend(config, capability).identity
         name = str(config.backend_table(capability)["name"])
-        models.append({"capability": capability, "backend": name, **identity.to_json()})
+        models.append({"capability": capability, "backend": name, **dataclasses.asdict(identity)})
     return models

@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from sparkle._cache import HashCache
 from sparkle._progress import Progress, silent
 from sparkle.generation.backends import list_models, pin_models
@@ -28,12 +30,21 @@ from sparkle.generation.run.fingerprints import run_packages, sample_fingerprint
 from sparkle.generation.run.folder import HeldArtifacts, RunFolder, open_run, taken_out
 from sparkle.generation.run.sources import ListedSource, inspect_source, licences, new_candidates
 from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import AnyStep, Failed, Kept, Rejected, SampleState, Work, verdict
+from sparkle.generation.steps.base import (
+    AnyStep,
+    Failed,
+    Kept,
+    Rejected,
+    SampleState,
+    Work,
+)
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import ServiceError, SourceGoneError
 from sparkle.schemas.funnel import make_funnel
-from sparkle.schemas.records import dump_fields
+from sparkle.schemas.load import load
+from sparkle.schemas.rules import judge
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 
 
@@ -67,7 +78,7 @@ class Process:
     def __str__(self) -> str:
         return f"{self.step} of {self.sample.id}"
 
-    def __call__(self) -> r.Outcome:
+    def __call__(self) -> r.AnyOutcome:
         """Do it, with the step that this process has set up."""
         step = _set_up(self.step, self.config)
         work = Work(self.root, self.config, step, self.sample)
@@ -101,16 +112,17 @@ def _set_up(name: str, config: RunConfig) -> AnyStep:
 
 def _outcome(
     sample_id: str, fingerprint: str, answer: Kept | Rejected | Failed, artifacts: dict[str, r.ArtifactRef]
-) -> r.Outcome:
+) -> r.AnyOutcome:
     if isinstance(answer, Failed):
-        return r.Outcome(sample_id, fingerprint, r.FAILED, error=answer.error)
-    kept = isinstance(answer, Kept)
-    return r.Outcome(
-        sample_id,
-        fingerprint,
-        r.KEPT if kept else r.REJECTED,
+        return r.AnyOutcome(
+            id=sample_id, fingerprint=fingerprint, status=r.FAILED, error=answer.error, artifacts={}
+        )
+    return r.AnyOutcome(
+        id=sample_id,
+        fingerprint=fingerprint,
+        status=r.KEPT if isinstance(answer, Kept) else r.REJECTED,
         reason=None if isinstance(answer, Kept) else answer.reason,
-        record=dump_fields(answer.record),
+        record=plain(answer.record),
         artifacts=dict(sorted(artifacts.items())),
     )
 
@@ -196,7 +208,7 @@ class Driver:
         """The candidate's source where it is now: a listed file may have moved since it was first seen."""
         source = self.run.sources[candidate.source]
         place = self.places.get(candidate.source)
-        return source if place is None else replace(source, path=str(place))
+        return source if place is None else structs.replace(source, path=str(place))
 
     def _run_step(self, step: AnyStep, samples: list[SampleState]) -> list[SampleState]:
         """Bring a step's outcomes up to date; returns the samples that are still in."""
@@ -230,7 +242,7 @@ class Driver:
         with self.progress(step.name, len(groups)) as advance:
             for outcome in self.executor.map(jobs, on_gpu=step.on_gpu):
                 for sample in by_id[outcome.id]:
-                    self.run.append_outcome(step.name, replace(outcome, id=sample.id))
+                    self.run.append_outcome(step.name, structs.replace(outcome, id=sample.id))
                     self.processed += 1
                     if outcome.status != r.KEPT:
                         out.append(sample.id)
@@ -251,16 +263,16 @@ class Driver:
         if found.error is not None and found.error.get("kind") in _MAY_PASS:
             return False
         if found.status != r.FAILED:
-            record = r.STEP_RECORDS[step.name].from_json(found.record)
-            answer = verdict(step.name, record, self.config.thresholds)
-            today = _outcome(sample.id, fingerprint, answer, found.artifacts)
-            if today != found:
+            record = load(r.STEP_RECORDS[step.name], found.record)
+            reason = judge(step.name, record, self.config.thresholds)
+            if reason != found.reason:
+                today = structs.replace(found, status=r.REJECTED if reason else r.KEPT, reason=reason)
                 self.run.start_work()
                 self.run.append_outcome(step.name, today)
                 self.judged_again += 1
         return True
 
-    def _intact(self, step: AnyStep, outcome: r.Outcome) -> bool:
+    def _intact(self, step: AnyStep, outcome: r.AnyOutcome) -> bool:
         for kind in STEP_BY_NAME[step.name].makes:
             reference = outcome.artifacts.get(kind.name)
             path = self.run.root / kind.path(outcome.id)
@@ -276,7 +288,7 @@ class Driver:
         for sample in samples:
             outcome = self.run.outcomes[step.name][sample.id]
             if outcome.status == r.KEPT:
-                record = r.STEP_RECORDS[step.name].from_json(outcome.record)
+                record = load(r.STEP_RECORDS[step.name], outcome.record)
                 yield replace(
                     sample,
                     records={**sample.records, step.name: record},

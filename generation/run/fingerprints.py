@@ -8,6 +8,7 @@ decide pixels and bytes.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from sparkle.generation.config import CAPABILITIES, RunConfig
 from sparkle.generation.steps.base import AnyStep, SampleState, step_seed
 from sparkle.media.encode import encoder_versions
 from sparkle.schemas.canonical import fingerprint
+from sparkle.schemas.records import without_repairs
 
 
 @cache
@@ -51,7 +53,7 @@ def step_identity(step: AnyStep) -> dict[str, Any]:
 def _backend_identity(step: AnyStep, capability: str) -> dict[str, Any]:
     backend = step.backend
     table = decisive_options(backend, step.config.backend_table(capability))
-    parts: dict[str, Any] = {"table": table, **backend.identity.to_json()}
+    parts: dict[str, Any] = {"table": table, **asdict(backend.identity)}
     if isinstance(backend, Prompted):
         parts["prompts"] = backend.prompts(step.name)
     if isinstance(backend, Packaged):
@@ -76,7 +78,7 @@ def sample_fingerprint(step: AnyStep, identity: dict[str, Any], sample: SampleSt
             **identity,
             "seed": step_seed(step.config, step, sample),
             "sample": step_inputs(step, sample),
-            "records": {name: sample.records[name].to_json() for name in step.needs},
+            "records": {name: without_repairs(sample.records[name]) for name in step.needs},
             "artifacts": {kind.name: sample.artifacts[kind.name].sha256 for kind in step.reads},
         }
     )

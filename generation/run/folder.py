@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli_w
 
@@ -25,7 +25,7 @@ from sparkle._cache import HashCache
 from sparkle._files import (
     append_lines,
     exclusive,
-    read_jsonl,
+    read_records,
     recover_jsonl,
     remove_leftovers,
     write_atomic,
@@ -35,14 +35,16 @@ from sparkle._run_folder import Reclaimed, take_out
 from sparkle.generation.config import RunConfig
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
-from sparkle.schemas.canonical import dump_document
+from sparkle.schemas.canonical import dump_document, plain
 from sparkle.schemas.errors import RunError
 from sparkle.schemas.layout import Kind
-from sparkle.schemas.records import ArtifactRef, Candidate, Outcome, SourceRecord
+from sparkle.schemas.records import AnyOutcome, ArtifactRef, Candidate, SourceRecord
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 from sparkle.schemas.validate import check
 
 FORMAT = "sparkle-run"
+
+T = TypeVar("T")
 
 
 class RunFolder:
@@ -52,19 +54,15 @@ class RunFolder:
         self.root = root
         self.sources: dict[str, SourceRecord] = {}
         self.candidates: list[Candidate] = []
-        self.outcomes: dict[str, dict[str, Outcome]] = {}
+        self.outcomes: dict[str, dict[str, AnyOutcome]] = {}
         self.reclaimed = Reclaimed(root)
 
     def load(self) -> None:
         """Read what is there; the last line of an id counts."""
-        for value in self._lines(layout.SOURCES, "source"):
-            source = SourceRecord.from_json(value)
-            self.sources[source.sha256] = source
-        self.candidates = [
-            Candidate.from_json(value) for value in self._lines(layout.CANDIDATES, "candidate")
-        ]
+        self.sources = {source.sha256: source for source in self._records(layout.SOURCES, SourceRecord)}
+        self.candidates = list(self._records(layout.CANDIDATES, Candidate))
         for step in STEP_NAMES:
-            found = (Outcome.from_json(value) for value in self._lines(layout.outcomes(step), "outcome"))
+            found = self._records(layout.outcomes(step), AnyOutcome)
             self.outcomes[step] = {outcome.id: outcome for outcome in found}
 
     def configure(self, config: RunConfig, *, shard: tuple[int, int], extra: dict[str, Any]) -> None:
@@ -76,7 +74,7 @@ class RunFolder:
             extra: Further tables: packages and models.
         """
         head = {"format": FORMAT, "version": 1, "shard": {"index": shard[0], "count": shard[1]}}
-        document = tomli_w.dumps({**head, **config.to_json(), **extra}).encode()
+        document = tomli_w.dumps({**head, **plain(config), **extra}).encode()
         target = self.root / layout.RUN_CONFIG
         if not target.exists() or target.read_bytes() != document:
             self.start_work()
@@ -86,19 +84,19 @@ class RunFolder:
         """Write sources down, durably."""
         new = [source for source in sources if source.sha256 not in self.sources]
         if new:
-            append_lines(self.root / layout.SOURCES, (source.to_json() for source in new))
+            append_lines(self.root / layout.SOURCES, new)
             self.sources.update((source.sha256, source) for source in new)
 
     def add_candidates(self, candidates: Iterable[Candidate]) -> None:
         """Give candidates their place, durably, before any step sees them."""
         new = list(candidates)
         if new:
-            append_lines(self.root / layout.CANDIDATES, (candidate.to_json() for candidate in new))
+            append_lines(self.root / layout.CANDIDATES, new)
             self.candidates.extend(new)
 
-    def append_outcome(self, step: str, outcome: Outcome) -> None:
+    def append_outcome(self, step: str, outcome: AnyOutcome) -> None:
         """Write an outcome down, durably."""
-        append_lines(self.root / layout.outcomes(step), [outcome.to_json()])
+        append_lines(self.root / layout.outcomes(step), [outcome])
         self.outcomes[step][outcome.id] = outcome
 
     def drop_outcomes(self, step: str, sample_ids: Iterable[str]) -> None:
@@ -125,21 +123,18 @@ class RunFolder:
     def _rewrite(self, step: str) -> None:
         outcomes, path = self.outcomes[step], self.root / layout.outcomes(step)
         if outcomes or path.exists():
-            write_jsonl(path, (outcomes[sample_id].to_json() for sample_id in sorted(outcomes)))
+            write_jsonl(path, (outcomes[sample_id] for sample_id in sorted(outcomes)))
 
     @property
     def finished(self) -> bool:
         """Whether the last work was brought to its end."""
         return (self.root / layout.FUNNEL).exists()
 
-    def _lines(self, relative: str, schema: str) -> Iterator[Any]:
+    def _records(self, relative: str, kind: type[T]) -> Iterator[T]:
         path = self.root / relative
         recover_jsonl(path)
-        if not path.exists():
-            return
-        for number, value in read_jsonl(path):
-            check(schema, value, where=f"{path}:{number}")
-            yield value
+        if path.exists():
+            yield from (record for _, record in read_records(path, kind))
 
 
 @contextmanager

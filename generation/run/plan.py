@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sparkle._files import read_jsonl
+from sparkle._files import read_records
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import CAPABILITIES, RunConfig
 from sparkle.generation.needs import Demanding, Estimate, ModelNeed, Requirements
@@ -24,7 +24,6 @@ from sparkle.generation.steps import make_step
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import RunError
-from sparkle.schemas.records import Record
 from sparkle.schemas.stages import STEP_NAMES
 from sparkle.schemas.validate import check
 
@@ -66,7 +65,7 @@ STEP_BYTES: dict[str, int] = {
 
 
 @dataclass(frozen=True)
-class FunnelRates(Record):
+class FunnelRates:
     """Which share of the samples that reach a step passes it.
 
     Args:
@@ -96,7 +95,7 @@ PUBLISHED_RATES = FunnelRates(
 
 
 @dataclass(frozen=True)
-class StepPlan(Record):
+class StepPlan:
     """What a step is expected to do.
 
     Args:
@@ -119,7 +118,7 @@ class StepPlan(Record):
 
 
 @dataclass(frozen=True)
-class CostPlan(Record):
+class CostPlan:
     """What a configuration is expected to need for some sources.
 
     Args:
@@ -282,8 +281,8 @@ def _trial_bytes(run: Path, funnel: Mapping[str, Any]) -> dict[str, int]:
         path = run / layout.outcomes(step["step"])
         if not (step["in"] and path.is_file()):
             continue
-        outcomes = (r.Outcome.from_json(value) for _, value in read_jsonl(path))
-        total = sum(part.size for outcome in outcomes for part in outcome.artifacts.values())
+        outcomes = read_records(path, r.Outcome[dict[str, Any]])
+        total = sum(part.size for _, outcome in outcomes for part in outcome.artifacts.values())
         if total:
             found[step["step"]] = round(total / step["in"])
     return found

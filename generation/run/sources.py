@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle._files import read_jsonl
@@ -143,15 +143,13 @@ def inspect_source(path: Path, sha256: str, licence: str | None = None) -> Sourc
     """Return what a source file is; an unreadable one has a `problem`."""
     from sparkle.media.probe import perceptual_hash, probe
 
-    known = SourceRecord(sha256, str(path), path.stat().st_size, licence=licence)
+    known = (sha256, str(path), path.stat().st_size)
     try:
         info = probe(path)
         seen = perceptual_hash(path)
     except MediaError as error:
-        return replace(known, problem=str(error))
-    return replace(
-        known, width=info.width, height=info.height, frames=info.frames, fps=info.fps, perceptual_hash=seen
-    )
+        return SourceRecord(*known, licence=licence, problem=str(error))
+    return SourceRecord(*known, info.width, info.height, info.frames, info.fps, seen, licence)
 
 
 def licences(

@@ -28,10 +28,10 @@ from sparkle.generation.backends import make_backend
 from sparkle.generation.config import RunConfig
 from sparkle.generation.needs import Demanding
 from sparkle.schemas import records as r
-from sparkle.schemas.canonical import sha256_file
+from sparkle.schemas.canonical import plain, sha256_file
 from sparkle.schemas.errors import RunError, SampleError
 from sparkle.schemas.layout import Kind
-from sparkle.schemas.records import Record, dump_fields
+from sparkle.schemas.records import Record
 from sparkle.schemas.rules import Thresholds, judge
 from sparkle.schemas.seeds import derive_seed
 from sparkle.schemas.stages import STEP_BY_NAME
@@ -152,7 +152,7 @@ class Step(ABC, Generic[B]):
 
     def settings(self) -> dict[str, Any]:
         """Return what the fingerprint covers besides the backend."""
-        return {name: dump_fields(getattr(self.config, name)) for name in self.decided_by}
+        return {name: plain(getattr(self.config, name)) for name in self.decided_by}
 
     @abstractmethod
     def measure(self, work: Work) -> Record:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from sparkle.generation.backend import FlowBackend, VlmBackend
@@ -19,7 +20,7 @@ from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import SourceGoneError
 from sparkle.schemas.layout import SOURCE_FRAME0, SOURCE_VIDEO
-from sparkle.schemas.records import dump_fields
+from sparkle.schemas.load import load
 
 
 class Normalise(Step[None]):
@@ -39,7 +40,7 @@ class Normalise(Step[None]):
             with work.write(SOURCE_FRAME0) as image:
                 write_png(image, next(iter_frames(work.read(SOURCE_VIDEO))))
         least = self.config.source.min_frames
-        return r.NormaliseRecord.from_json({**dump_fields(made), "min_frames": least})
+        return load(r.NormaliseRecord, {**asdict(made), "min_frames": least})
 
 
 def _refuse_changed(source: Path, sha256: str) -> None:

@@ -32,6 +32,7 @@ from sparkle.media.frames import resize, score_indices
 from sparkle.media.mask import load_mask
 from sparkle.media.measure_clip import measure_clip
 from sparkle.schemas import records as r
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.layout import (
     BACKGROUND_VIDEO,
     EDITED_FRAME0,
@@ -41,7 +42,6 @@ from sparkle.schemas.layout import (
     SOURCE_VIDEO_MASK,
     VIDEO_CANNY,
 )
-from sparkle.schemas.records import dump_fields
 
 
 class Edges(Step[None]):
@@ -54,7 +54,7 @@ class Edges(Step[None]):
     def settings(self) -> dict[str, Any]:
         """Return what the edges speak of, and their encoding."""
         encoding = edge_encoding(self.config.encoding.preset)
-        return {"guidance": dump_fields(self.config.guidance), "encoding": dump_fields(encoding)}
+        return {"guidance": plain(self.config.guidance), "encoding": plain(encoding)}
 
     def measure(self, work: Work) -> r.EdgesRecord:
         """Fit the thresholds and draw the edges."""

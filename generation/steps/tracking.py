@@ -21,8 +21,8 @@ from sparkle.media import Mask
 from sparkle.media.frames import anchor_indices
 from sparkle.media.mask import save_mask
 from sparkle.schemas import records as r
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.layout import SOURCE_VIDEO, SOURCE_VIDEO_MASK
-from sparkle.schemas.records import dump_fields
 
 
 class Ground2(Step[VlmBackend]):
@@ -51,7 +51,8 @@ class Track(Step[TrackerBackend]):
 
     def settings(self) -> dict[str, Any]:
         """Return which passes vote."""
-        return dump_fields(self.config.track)
+        settings: dict[str, Any] = plain(self.config.track)
+        return settings
 
     def measure(self, work: Work) -> r.TrackRecord:
         """Track from every anchor that has a box, and vote."""

@@ -55,8 +55,7 @@ STILLS = (layout.SOURCE_FRAME0, layout.EDITED_FRAME0, layout.FOREGROUND_REMOVED)
 PAIR = TRACKS[:2]
 
 
-@dataclass(frozen=True)
-class PageEncoding(Encoding):
+class PageEncoding(Encoding, frozen=True):
     """Settings for a page: a key frame every 24, so that stepping backwards does not wait.
 
     Colours are tagged as the BT.601 that they are: a browser takes untagged video of 720 rows for BT.709.
@@ -72,8 +71,7 @@ _SHEET = PageEncoding(crf=27, preset="faster")
 _CARD = PageEncoding(crf=28, preset="faster")
 
 
-@dataclass(frozen=True)
-class PreviewClip(Record):
+class PreviewClip(Record, frozen=True):
     """What was made of a sample.
 
     Attributes:

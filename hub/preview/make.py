@@ -19,10 +19,12 @@ import json
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from sparkle._files import remove_leftovers, write_atomic
 from sparkle._processes import cpus
@@ -33,10 +35,11 @@ from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, MediaPaths, Previe
 from sparkle.hub.preview.rows import Rows
 from sparkle.media.encode import encoder_versions
 from sparkle.schemas.artifact import Artifact
-from sparkle.schemas.canonical import dump_line, fingerprint
+from sparkle.schemas.canonical import dump_line, fingerprint, plain
 from sparkle.schemas.errors import ArtifactError, RecordError, ReleaseError
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.layout import Kind
+from sparkle.schemas.load import load
 from sparkle.schemas.validate import parse_strict
 from sparkle.schemas.version import __version__
 
@@ -139,13 +142,13 @@ class _Drawer:
             return _Drawn(Shown(clip, stem), _files(stem, clip), fresh=False)
         clip, whole = self._make(artifacts, stem)
         if whole:  # what could not be read now may be there next time
-            write_atomic(self._out / f"{stem}.json", dump_line(clip.to_json()))
+            write_atomic(self._out / f"{stem}.json", dump_line(clip))
         return _Drawn(Shown(clip, stem), _files(stem, clip), fresh=True)
 
     def _found(self, stem: str) -> PreviewClip | None:
         """What was made of a sample before; None where a file of it is missing."""
         try:
-            clip = PreviewClip.from_json(parse_strict((self._out / f"{stem}.json").read_bytes()))
+            clip = load(PreviewClip, parse_strict((self._out / f"{stem}.json").read_bytes()))
         except (FileNotFoundError, RecordError):
             return None
         return clip if all((self._out / name).is_file() for name in _files(stem, clip)) else None
@@ -304,7 +307,7 @@ def _name(place: str) -> str:
 def _sample(rows: Rows, row: int, shown: Shown) -> Mapping[str, Any]:
     sample: dict[str, Any] = {"id": rows.ids[row], **rows.facts(row)}
     if shown.clip.frames:
-        clip = shown.clip.to_json()
+        clip = plain(shown.clip)
         del clip["problems"]
         sample |= {"media": shown.stem, "clip": clip}
     return sample | ({"problems": list(shown.clip.problems)} if shown.clip.problems else {})

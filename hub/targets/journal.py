@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sparkle._files import append_lines, read_jsonl, recover_jsonl
 from sparkle.builders.release.manifest import FileEntry
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import RecordError, ReleaseError
 
 Mark = list[int] | None
@@ -57,7 +58,7 @@ class SentJournal:
         found = list(sent)
         if not found:
             return
-        append_lines(self.path, [{**entry.to_json(), "mark": mark} for entry, mark in found])
+        append_lines(self.path, [{**plain(entry), "mark": mark} for entry, mark in found])
         self._lines.update({(entry.path, entry.size, entry.sha256): mark for entry, mark in found})
 
     def forget(self) -> None:

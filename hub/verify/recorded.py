@@ -19,9 +19,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.builders.release.formats import step_record
 from sparkle.builders.release.tables import MEASURE_COLUMNS
 from sparkle.hub.verify.verified import Verified, member_rows, read_rows
 from sparkle.media.decode import iter_frames
@@ -30,10 +32,10 @@ from sparkle.media.mask import load_mask
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
-from sparkle.schemas.canonical import sha256_bytes, sha256_file
+from sparkle.schemas.canonical import plain, sha256_bytes, sha256_file
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import theme_of
-from sparkle.schemas.records import Record
+from sparkle.schemas.records import Record, without_repairs
 from sparkle.schemas.validate import bounded_lines, parse_strict
 
 
@@ -149,24 +151,15 @@ def _recorded(
     members: Sequence[Artifact],
 ) -> Recorded:
     measures = {name: row[name] for name in MEASURE_COLUMNS if row[name] is not None}
-    metadata = told["compose"]
-    values = {
-        "compose": {"prompt": metadata["prompt"], "metadata": metadata["metadata"]},
-        "edit_score": told["edit_score"]["editscore"],
-        "remove_score": told["remove_score"]["editscore"],
-        "ground1": {name: told["ground1"][name] for name in ("round1_labels", "round1_objects")},
-        "ground2": {"frame_objects": told["ground2"]["frame_objects"]},
-        "video_score": {name: told["video_score"][name] for name in ("frame_indices", "editscore")},
-        "measure": measures,
-    }
     try:
-        records = {step: r.STEP_RECORDS[step].from_json(value) for step, value in values.items()}
-    except (RecordError, KeyError) as error:
+        records = {step: step_record(step, line) for step, line in told.items()}
+        records["measure"] = msgspec.convert(measures, r.MeasureRecord)
+    except (msgspec.ValidationError, KeyError) as error:
         problem = "what the release says of a sample cannot be read"
         raise ReleaseError(problem, got=error, where=f"{release.name} {sample_id}") from None
     return Recorded(
         sample_id,
-        metadata["prompt"],
+        told["compose"]["prompt"],
         row["source_sha256"],
         (row["frames"], row["width"], row["height"]),
         records,
@@ -254,7 +247,7 @@ def _compare_frames(
 
 def compare_records(made: Record, recorded: Record) -> list[Difference]:
     """Every field in which what a step says now differs from what was recorded."""
-    return list(_compare(made.to_json(), recorded.to_json(), ""))
+    return list(_compare(plain(without_repairs(made)), plain(recorded), ""))
 
 
 def _compare(made: Any, recorded: Any, pointer: str) -> Iterator[Difference]:

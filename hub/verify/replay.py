@@ -33,6 +33,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.canonical import canonical_json
 from sparkle.schemas.errors import ConfigError, RecordError
 from sparkle.schemas.ids import theme_of
+from sparkle.schemas.load import load
 from sparkle.schemas.stages import STEP_BY_NAME
 
 _SHARD = "shard"  # what differs between the shards of one run
@@ -101,7 +102,7 @@ def read_recipes(document: Mapping[str, Any]) -> list[RecordedConfig]:
     for run in document["runs"]:
         table = {name: value for name, value in run["config"].items() if name != _SHARD}
         try:
-            recipe = RecordedConfig(RunConfig.from_json(table), run["packages"])
+            recipe = RecordedConfig(load(RunConfig, table), run["packages"])
         except (RecordError, ConfigError) as error:
             raise NotProvedError(
                 "the recorded configuration is not one that this version understands",

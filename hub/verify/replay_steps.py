@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from sparkle._files import link_or_copy
 from sparkle._progress import Progress
 from sparkle.generation.backend import Packaged, Prompted
@@ -32,6 +34,7 @@ from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ConfigError, MediaError, ServiceError, SourceGoneError
 from sparkle.schemas.ids import TAXONOMY_THEMES, theme_of
+from sparkle.schemas.load import load
 from sparkle.schemas.records import Record
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 
@@ -144,7 +147,7 @@ class Rerun:
         step, missing = self._ready(name)
         exact = step is not None and is_exact(step) and self.promises_bytes
         asked = list(self.samples.values())
-        outcomes: dict[str, r.Outcome] = {}
+        outcomes: dict[str, r.AnyOutcome] = {}
         if step is not None:
             ready = [sample for sample in asked if all(need in sample.records for need in step.needs)]
             try:
@@ -173,7 +176,7 @@ class Rerun:
             return None, f"backend {self.config.backend_table(str(step.capability))['name']} needs a GPU"
         return step, None
 
-    def _outcomes(self, step: AnyStep, samples: Sequence[SampleState]) -> dict[str, r.Outcome]:
+    def _outcomes(self, step: AnyStep, samples: Sequence[SampleState]) -> dict[str, r.AnyOutcome]:
         """Run a step over samples, which find the recorded artifacts of the steps before it."""
         before = STEP_NAMES[: STEP_NAMES.index(step.name)]
         jobs = []
@@ -183,7 +186,7 @@ class Rerun:
             jobs.append(Process(self.scratch, self.config, step.name, sample, "", []))
         return {outcome.id: outcome for outcome in self.executor.map(jobs, on_gpu=step.on_gpu)}
 
-    def _judge(self, result: StepResult, sample: SampleState, outcome: r.Outcome) -> None:
+    def _judge(self, result: StepResult, sample: SampleState, outcome: r.AnyOutcome) -> None:
         """Compare what a step made and said with what was recorded."""
         recorded = self.results[sample.id].recorded
         if outcome.error is not None:
@@ -202,19 +205,19 @@ class Rerun:
             if found is not None:
                 result.differences.append(found)
         if result.step in recorded.records and outcome.record is not None:
-            said = r.STEP_RECORDS[result.step].from_json(outcome.record)
+            said = load(r.STEP_RECORDS[result.step], outcome.record)
             result.differences += compare_records(said, recorded.records[result.step])
         elif result.step == "normalise" and outcome.record is not None:
             result.differences += _compare_size(outcome.record, recorded.size)
 
-    def _go_on(self, name: str, sample: SampleState, outcome: r.Outcome | None) -> None:
+    def _go_on(self, name: str, sample: SampleState, outcome: r.AnyOutcome | None) -> None:
         """Give the steps that follow what was recorded, or what the step says now where nothing was."""
         records: dict[str, Record] = dict(sample.records)
         recorded = self.results[sample.id].recorded.records
         if name in recorded:
             records[name] = recorded[name]
         elif outcome is not None and outcome.record is not None:
-            records[name] = r.STEP_RECORDS[name].from_json(outcome.record)
+            records[name] = load(r.STEP_RECORDS[name], outcome.record)
         self.samples[sample.id] = replace(sample, records=records)
 
     def _try_given(self, step: AnyStep, exact: bool) -> None:
@@ -225,7 +228,7 @@ class Rerun:
         for sample in self.samples.values():
             result = self.results[sample.id]
             if result.steps[-1].diverges and not result.given:
-                candidate = replace(sample.candidate, prompt=result.recorded.prompt)
+                candidate = structs.replace(sample.candidate, prompt=result.recorded.prompt)
                 retried.append(replace(sample, candidate=candidate))
         for sample_id, outcome in self._outcomes(step, retried).items() if retried else ():
             again = StepResult(step.name, exact)

@@ -32,6 +32,7 @@ from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KINDS, Kind
+from sparkle.schemas.load import load
 from sparkle.schemas.validate import Finding
 
 # What a Hub's client leaves in a folder that it downloaded to (`hf download --local-dir`).
@@ -70,7 +71,7 @@ class Verified:
         self.need([layout.MANIFEST])
         manifest, wrong = check_document(self.folder, layout.MANIFEST, "manifest")
         self.manifest_findings: tuple[Finding, ...] = tuple(wrong)
-        listed = [FileEntry.from_json(value) for value in manifest["files"]] if manifest else []
+        listed = load(list[FileEntry], manifest["files"]) if manifest else []
         self.entries: Mapping[str, FileEntry] = {entry.path: entry for entry in listed}
         self.listed = listed
 

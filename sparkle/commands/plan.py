@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sparkle._progress import size_text
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import PATH, config_option, json_option
-from sparkle.schemas.records import dump_fields
 
 if TYPE_CHECKING:
     from sparkle.generation.needs import Estimate, ModelNeed
@@ -36,7 +36,7 @@ def models(config: Path | None, terminal: Terminal) -> None:
     found, rows = [], []
     for capability, wanted in needs.items():
         name = str(resolved.backend_table(capability)["name"])
-        found.append({"capability": capability, "backend": name, **dump_fields(wanted)})
+        found.append({"capability": capability, "backend": name, **asdict(wanted, dict_factory=_present)})
         vram = size_text(wanted.vram_bytes) if wanted.vram_bytes else "-"
         cells = [_cells(model) for model in wanted.models] or [["-"] * 4]
         rows += [[capability, name, *cell, vram] for cell in cells]
@@ -90,7 +90,12 @@ def plan(sources: int, config: Path | None, trial: Path | None, terminal: Termin
         terminal.say(f"hours: {source}")
     if found.unknown:
         terminal.say(f"not counted, since nothing is known about it: {', '.join(found.unknown)}")
-    terminal.result(_summary(found), found.to_json())
+    terminal.result(_summary(found), asdict(found, dict_factory=_present))
+
+
+def _present(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Leave out what is not known."""
+    return {name: value for name, value in pairs if value is not None}
 
 
 def _cells(model: ModelNeed) -> list[str]:

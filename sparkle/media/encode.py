@@ -14,7 +14,6 @@ import re
 import zlib
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import chain
@@ -26,6 +25,7 @@ import av
 import cv2
 import numpy as np
 from av.codec.context import Flags
+from msgspec import Struct
 
 from sparkle.media import Pixels
 from sparkle.media.ahead import ahead
@@ -57,8 +57,7 @@ _LINE_ART = (
 )
 
 
-@dataclass(frozen=True)
-class Encoding:
+class Encoding(Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of the H.264 encoder.
 
     Attributes:
@@ -83,8 +82,7 @@ class Encoding:
         return (*DETERMINISTIC, *NO_LOOKAHEAD)
 
 
-@dataclass(frozen=True)
-class LineArt(Encoding):
+class LineArt(Encoding, frozen=True):
     """Settings for white lines on black, two pixels wide on an even raster.
 
     Transforms of 4x4 pixels, no B-frames, rate-distortion decisions over two references with a full trellis,

@@ -22,6 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
+from msgspec import Struct
 
 from sparkle.media import Pixels
 from sparkle.media.container import MAX_SIDE, OpenVideo, open_video
@@ -40,8 +41,7 @@ MAX_FPS = 120  # frames a second; high-speed cameras aside, no source has more
 _ROUNDING = Fraction(1, 1000)
 
 
-@dataclass(frozen=True)
-class SourceSpec:
+class SourceSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """What a source clip is.
 
     Attributes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def shared_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prompts = {"Sparkle_location_000006": 'Say "hello",\nthen leave; é 世', "Sparkle_openve3m_000000": "None"}
     for index, spec in enumerate(samples):
         given = {"video_score": scores[spec.id]} if spec.id in scores else {}
-        samples[index] = factories.replace(spec, scores=given, prompt=prompts.get(spec.id))
+        samples[index] = replace(spec, scores=given, prompt=prompts.get(spec.id))
     return factories.write_run(tmp_path_factory.mktemp("shared") / "run", samples)
 
 
@@ -50,7 +51,7 @@ def shared_release(shared_run: Path, tmp_path_factory: pytest.TempPathFactory) -
 def whole_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six samples of location and three of openve3m, in which nothing is to be found."""
     samples = [*factories.specs("location", 6), *factories.specs("openve3m", 3)]
-    samples[2] = factories.replace(samples[2], prompt='Say "hello",\nthen leave; é 世')
+    samples[2] = replace(samples[2], prompt='Say "hello",\nthen leave; é 世')
     run = factories.write_run(tmp_path_factory.mktemp("whole") / "run", samples)
     build_release([run], run.parent / "release", OPTIONS)
     return run.parent / "release"

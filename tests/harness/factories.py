@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import tomli_w
+from msgspec import structs
 
 from sparkle._files import write_jsonl
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
-from sparkle.schemas.canonical import dump_document, fingerprint, sha256_bytes, sha256_file
+from sparkle.schemas.canonical import dump_document, fingerprint, plain, sha256_bytes, sha256_file
 from sparkle.schemas.ids import TAXONOMY_THEMES, edit_type, format_id, theme_of
 from sparkle.schemas.layout import Kind
 from sparkle.schemas.records import Record
@@ -93,12 +94,12 @@ def write_run(
         r.Candidate(spec.id, sha256_bytes(spec.id.encode()), theme_of(spec.id), spec.prompt)
         for spec in samples
     ]
-    write_jsonl(folder / layout.CANDIDATES, (candidate.to_json() for candidate in candidates))
-    write_jsonl(folder / layout.SOURCES, (_source(candidate).to_json() for candidate in candidates))
+    write_jsonl(folder / layout.CANDIDATES, candidates)
+    write_jsonl(folder / layout.SOURCES, map(_source, candidates))
     funnel, alive = [], sorted(samples, key=lambda spec: spec.id)
     for step in STEPS:
         outcomes = [_outcome(folder, step, spec, judged_under or recorded) for spec in alive]
-        write_jsonl(folder / layout.outcomes(step.name), (outcome.to_json() for outcome in outcomes))
+        write_jsonl(folder / layout.outcomes(step.name), outcomes)
         funnel.append(_funnel_row(step.name, outcomes))
         kept = {outcome.id for outcome in outcomes if outcome.status == r.KEPT}
         alive = [spec for spec in alive if spec.id in kept]
@@ -127,7 +128,7 @@ def _config(name: str, backend: str, thresholds: Thresholds) -> dict[str, Any]:
         "source": {"fps": FPS, "max_frames": 81},
         "encoding": {"crf": 20, "preset": "veryfast"},
         "backends": {capability: {"name": backend} for capability in capabilities},
-        "thresholds": thresholds.to_json(),
+        "thresholds": plain(thresholds),
         "packages": {"numpy": np.__version__},
         "models": [
             {
@@ -156,20 +157,28 @@ def _source(candidate: r.Candidate) -> r.SourceRecord:
     )
 
 
-def _outcome(folder: Path, step: StepInfo, spec: SampleSpec, thresholds: Thresholds) -> r.Outcome:
+def _outcome(folder: Path, step: StepInfo, spec: SampleSpec, thresholds: Thresholds) -> r.AnyOutcome:
     mark = fingerprint([step.name, spec.id])
     if spec.failed_at == step.name:
-        return r.Outcome(spec.id, mark, r.FAILED, error={"problem": PROBLEM})
+        error = {"problem": PROBLEM}
+        return r.AnyOutcome(id=spec.id, fingerprint=mark, status=r.FAILED, error=error, artifacts={})
     record = _RECORDS[step.name](spec)
     if spec.rejected_at == step.name:
-        record = replace(record, **_BAD[step.name])
+        record = structs.replace(record, **_BAD[step.name])
     reason = judge(step.name, record, thresholds)
     artifacts = {kind.name: write_artifact(folder, kind, spec.id) for kind in step.makes}
     status = r.KEPT if reason is None else r.REJECTED
-    return r.Outcome(spec.id, mark, status, reason=reason, record=record.to_json(), artifacts=artifacts)
+    return r.AnyOutcome(
+        id=spec.id,
+        fingerprint=mark,
+        status=status,
+        reason=reason,
+        record=plain(record),
+        artifacts=artifacts,
+    )
 
 
-def _funnel_row(step: str, outcomes: Sequence[r.Outcome]) -> dict[str, Any]:
+def _funnel_row(step: str, outcomes: Sequence[r.AnyOutcome]) -> dict[str, Any]:
     rejected: dict[str, int] = {}
     for outcome in outcomes:
         if outcome.reason is not None:
@@ -191,7 +200,9 @@ def _funnel_row(step: str, outcomes: Sequence[r.Outcome]) -> dict[str, Any]:
 def _compose(spec: SampleSpec) -> r.ComposeRecord:
     theme = theme_of(spec.id)
     keyword = "urban: rooftop overlooking skyline" if theme in TAXONOMY_THEMES else None
-    metadata = r.SceneMetadata(edit_type(theme), "A grey wall.", keyword)
+    metadata = r.SceneMetadata(
+        edit_type=edit_type(theme), original_scene="A grey wall.", chosen_keyword=keyword
+    )
     return r.ComposeRecord(spec.prompt or f"Put the square of {spec.id} on a rooftop.", metadata)
 
 

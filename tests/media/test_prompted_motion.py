@@ -15,7 +15,9 @@ from sparkle.media.prompted_motion import (
     implied_motion,
     prompted_motion,
 )
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import MediaError
+from sparkle.schemas.load import load
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 17
 # Rows of the painted scene, and the square in the middle of it that is the subject.
@@ -166,9 +168,9 @@ def test_files_are_measured_and_must_be_of_one_size(tmp_path):
     assert (found.implied_motion, found.implied_motion_found) == ("foliage, water", "foliage, water")
     assert found.foreground_psnr > 30
     assert found.mask_stability == 1
-    assert type(found).from_json(found.to_json()) == found
-    plain = measure_clip(source, edited, mask, "a plain studio").to_json()
-    assert not {"background_motion_inside", "background_motion_outside", "implied_motion"} & plain.keys()
+    assert load(type(found), plain(found)) == found
+    still = plain(measure_clip(source, edited, mask, "a plain studio"))
+    assert not {"background_motion_inside", "background_motion_outside", "implied_motion"} & still.keys()
     save_mask(mask, masks()[:, :-2])
     with pytest.raises(MediaError, match="size"):
         measure_clip(source, edited, mask, LAKESIDE)

@@ -123,7 +123,11 @@ class AskingVlm(AskedModel):
         text = fill_prompt("compose", theme=theme, choices=list_scenes(scenes))
         reading = self._read(Question("compose", text, (image,), composition_shape(keywords), seed))
         found = read_composition(reading, keywords)
-        metadata = r.SceneMetadata(edit_type(theme), found.original_scene, found.chosen_keyword)
+        metadata = r.SceneMetadata(
+            edit_type=edit_type(theme),
+            original_scene=found.original_scene,
+            chosen_keyword=found.chosen_keyword,
+        )
         return r.ComposeRecord(found.prompt, metadata, _repairs([reading]))
 
     def ground_first(self, clip: Path, source: Path, edited: Path, prompt: str) -> r.Ground1Record:
@@ -153,7 +157,9 @@ class AskingVlm(AskedModel):
         reading = self._read(Question("describe", fill_prompt("describe"), (image,), description_shape()))
         scene = match_prompt(theme, prompt) if theme in TAXONOMY_THEMES else None
         keyword = scene.keyword if scene is not None else None
-        metadata = r.SceneMetadata(edit_type(theme), read_description(reading), keyword)
+        metadata = r.SceneMetadata(
+            edit_type=edit_type(theme), original_scene=read_description(reading), chosen_keyword=keyword
+        )
         return r.ComposeRecord(prompt, metadata, _repairs([reading]))
 
     def _read(self, question: Question) -> AnswerReader:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sparkle.builders.building.replay import core_set, replay
 from sparkle.builders.building.run import read_run
@@ -32,14 +33,16 @@ def any_sample(shared_run: Path) -> Sample:
 def make(any_sample: Sample, groups: list[Group], scores: list[float]) -> list[Sample]:
     made = []
     for index, ((theme, subtheme, scene), score) in enumerate(zip(groups, scores, strict=True)):
-        metadata = SceneMetadata(theme, "A wall.", f"{subtheme}: {scene}")
+        metadata = SceneMetadata(
+            edit_type=theme, original_scene="A wall.", chosen_keyword=f"{subtheme}: {scene}"
+        )
         sample_id = format_id(theme, index)
         made.append(
             replace(
                 any_sample,
                 id=sample_id,
-                candidate=replace(any_sample.candidate, id=sample_id, theme=theme),
-                compose=replace(any_sample.compose, metadata=metadata),
+                candidate=structs.replace(any_sample.candidate, id=sample_id, theme=theme),
+                compose=structs.replace(any_sample.compose, metadata=metadata),
                 scores={"edited_frame0": 9.0, "foreground_removed": 9.0, "edited_video": score},
             )
         )
@@ -98,9 +101,9 @@ def test_themes_take_turns_in_their_order(any_sample: Sample) -> None:
 
 
 def test_free_prompts_are_one_scene(any_sample: Sample) -> None:
-    metadata = SceneMetadata("openve3m_background_change", "A wall.")
+    metadata = SceneMetadata(edit_type="openve3m_background_change", original_scene="A wall.")
     samples = [
-        replace(sample, compose=replace(sample.compose, metadata=metadata))
+        replace(sample, compose=structs.replace(sample.compose, metadata=metadata))
         for sample in make(any_sample, [("openve3m", "x", "y")] * 3, [8.0, 9.0, 8.5])
     ]
     assert [sample.scores["edited_video"] for sample in core_set(samples, 2)] == [9.0, 8.5]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
 from harness import factories
 from sparkle.builders.building.selection import make_selection, read_dropped, read_ids
 from sparkle.commands.build import build
 from sparkle.schemas import layout
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import ConfigError, RecordError
 from sparkle.schemas.rules import Thresholds
 
@@ -94,7 +95,7 @@ def test_a_variant_has_exactly_the_samples_whose_recorded_scores_pass(
     document = provenance(release)
     assert document["options"]["selection"] == {"thresholds": limits}  # type: ignore[index]
     thresholds = document["runs"][0]["config"]["thresholds"]  # type: ignore[index]
-    assert thresholds == replace(Thresholds(), **limits).to_json()
+    assert thresholds == plain(structs.replace(Thresholds(), **limits))
     card = (release / layout.CARD).read_text()
     assert f"| `edited_video` | {edited_video} |" in card
     assert "limits other than the run's: edited_frame0, edited_video" in card

@@ -84,6 +84,19 @@ def test_recorded_scores_are_judged_again(
     assert [finding.line for finding in read(path, limits=limits).findings] == lines
 
 
+def test_an_index_that_no_table_holds_is_a_finding(tmp_path: Path) -> None:
+    frame = dict.fromkeys(("SC_score", "PQ_score", "O_score"), 9.0)
+    words = ("SC_score_reasoning", "PQ_score_reasoning", "SC_raw_output", "PQ_raw_output")
+    scores = [frame | dict.fromkeys(words, "")] * 4
+    value = {"id": "Sparkle_location_000003", "prompt": "p", "frame_indices": [1, 26, 51, 2**31]}
+    path = tmp_path / "some.jsonl"
+    path.write_text(json.dumps({**value, "editscore": scores}))
+    name = layout.record_file("location", "video_score")
+    found = LinesJob(path, name, "video_score", "location", (Thresholds(),), 0, path.stat().st_size)()
+    assert [(finding.line, finding.problem) for finding in found.findings] == [(1, "a number out of range")]
+    assert found.digests["frames"].tolist() == [UNKNOWN]
+
+
 @pytest.mark.parametrize("text", ["", "\n"])
 def test_a_file_without_records(tmp_path: Path, text: str) -> None:
     path = tmp_path / "none.jsonl"

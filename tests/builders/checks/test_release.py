@@ -403,7 +403,7 @@ def test_a_loose_file_has_the_content_of_its_member(release: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ('"format": "sparkle-release"', '"format": "zip"', "const"),
+        ('"format": "sparkle-release"', '"format": "zip"', "wanted sparkle-release"),
         ('"path": "README.md"', '"path": "../README.md"', "not"),
         ('"version": 1', '"version": NaN', "not a finite number"),
     ],

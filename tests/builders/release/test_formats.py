@@ -20,7 +20,7 @@ from sparkle.builders.building.writer import build_release
 from sparkle.builders.release import tables
 from sparkle.builders.release.formats import csv_line, dump_records
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_line
+from sparkle.schemas.canonical import dump_line, plain
 from sparkle.schemas.errors import RecordError
 from sparkle.schemas.records import FrameScore
 
@@ -122,8 +122,8 @@ _SCORES = st.floats(0, 10) | st.sampled_from([0.0, 1e-4, 9.9e-5, 1e-5, 5e-324, 1
 def test_lines_are_written_as_python_writes_them(score: float, words: str, indices: list[int]) -> None:
     frame = FrameScore(score, score, score, words, words, words, words)
     value = {"id": words, "frame_indices": tuple(indices), "editscore": (frame,), "none": []}
-    plain = {**value, "frame_indices": indices, "editscore": [frame.to_json()]}
-    assert dump_records(value) == dump_line(plain)
+    values = {**value, "frame_indices": indices, "editscore": [plain(frame)]}
+    assert dump_records(value) == dump_line(values)
 
 
 def test_several_processes_write_the_same_bytes(

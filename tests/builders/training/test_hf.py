@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,7 @@ def test_another_release_or_another_question_is_never_served_stale(tmp_path: Pat
     out = tmp_path / "release"
     build_release([factories.write_run(tmp_path / "run1", specs)], out, ReleaseOptions(preview=0))
     assert len(sparkle.load(out)) == 3
-    specs[1] = factories.replace(specs[1], prompt="Let it snow.")
+    specs[1] = replace(specs[1], prompt="Let it snow.")
     build_release([factories.write_run(tmp_path / "run2", specs)], out, ReleaseOptions(preview=0))
     assert sparkle.load(out)["prompt"][1] == "Let it snow."
     assert sparkle.load(out, limit=2)["task"][:] == [spec.id for spec in specs[:2]]

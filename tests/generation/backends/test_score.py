@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 
 import cv2
 import numpy as np
@@ -26,6 +25,7 @@ from sparkle.generation.config import load_config
 from sparkle.media.encode import encode
 from sparkle.media.frames import score_indices
 from sparkle.media.mask import save_mask
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import MediaError
 from sparkle.schemas.records import FrameScore, ImageScore
 
@@ -340,6 +340,6 @@ def test_any_images_have_a_score(seed: int, height: int, width: int, share: floa
         score_frame(ScoredFrame(frames[0, 0], frames[1, 0], masks[0], frames[1, 1], masks[1])),
     ]
     for record in records:
-        numbers = [value for value in asdict(record).values() if isinstance(value, float)]
+        numbers = [value for value in plain(record).values() if isinstance(value, float)]
         assert all(np.isfinite(value) and 0 <= value <= 10 for value in numbers)
         assert all(value == round(value, 4) for value in numbers)

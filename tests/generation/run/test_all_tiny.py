@@ -29,6 +29,7 @@ from sparkle.media.mask import load_mask
 from sparkle.media.probe import probe
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
+from sparkle.schemas.load import load
 from sparkle.schemas.stages import STEP_NAMES
 
 EXTRAS = {
@@ -131,7 +132,7 @@ class Run:
         return self.folder / kind.path(SAMPLE)
 
     def record(self, step: str) -> r.Record:
-        return r.STEP_RECORDS[step].from_json(outcome(self.folder, step)["record"])
+        return load(r.STEP_RECORDS[step], outcome(self.folder, step)["record"])
 
 
 @pytest.fixture(scope="module")
