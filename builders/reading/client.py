@@ -20,7 +20,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 from huggingface_hub.errors import (
@@ -35,6 +35,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from sparkle._patience import BUSY, seconds_asked, waiting_time
 from sparkle.schemas.errors import (
     ConfigError,
     MissingFileError,
@@ -50,17 +51,14 @@ HttpError: type[Exception] = HfHubHTTPError.__mro__[1]
 # Everything that the client raises; errors of hf_xet and of uploads by LFS are plain Python errors.
 _CLIENT_ERRORS: tuple[type[Exception], ...] = (HttpError, OSError, RuntimeError, ValueError)
 
-BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})  # answers after which the same request may succeed
 CONFLICT = 409
 _TOO_MANY = 429
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0  # seconds
 _SAID_WAIT = 5.0  # seconds of a wait that a person wonders about
 
 # hf_xet tells its errors by words; a status appears in them as "503 Service Unavailable" or "(503)".
 _STATUS = re.compile(r"\b([45]\d\d)\b")
 _CONNECTION = re.compile(r"connect|timed? ?out|reset|broken pipe|sending request|incomplete message", re.I)
-_RESET = re.compile(r"r=0;t=(\d+)")  # of `RateLimit`: nothing is left, and until when
 
 _QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
 _USER = re.compile(r"(https?://)[^/\s@]+@")
@@ -142,19 +140,6 @@ class Patience:
         if status is None:
             return self._bound.silent
         return self._bound.quota if status == _TOO_MANY else self._bound.busy
-
-
-def waiting_time(failures: int, asked: float | None) -> float:
-    """Return the seconds to wait after some failures in a row: what was asked for, else ever longer."""
-    return asked or min(_FIRST_WAIT * 2 ** (failures - 1), _LONGEST_WAIT)
-
-
-def seconds_asked(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that an answer asks to wait; None where it does not say."""
-    for value in (headers.get("Retry-After", ""), *_RESET.findall(headers.get("RateLimit", ""))):
-        if value.isascii() and value.isdecimal():
-            return float(value)
-    return None
 
 
 def _seconds_asked(error: BaseException) -> float | None:

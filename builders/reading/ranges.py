@@ -23,7 +23,8 @@ from urllib.parse import urljoin, urlsplit
 from huggingface_hub import constants, get_session, get_token, hf_hub_url, hf_raise_for_status
 from huggingface_hub.errors import OfflineModeIsEnabled
 
-from sparkle.builders.reading.client import BUSY, HttpError, explain, scrub, seconds_asked, waiting_time
+from sparkle._patience import BUSY, seconds_asked, waiting_time
+from sparkle.builders.reading.client import HttpError, explain, scrub
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas.errors import ReleaseError, UnreachableError
 

@@ -16,10 +16,9 @@ import time
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sparkle._patience import BUSY, doubling_waits, retry_after
+from sparkle._patience import BUSY, seconds_asked, waiting_time
 from sparkle.schemas.errors import ConfigError, RunError, ServiceError, SparkleError
 
 if TYPE_CHECKING:
@@ -97,11 +96,11 @@ class Endpoint:
             ConfigError: key, model or address are wrong.
             RunError: the endpoint cannot be reached.
         """
-        waits = doubling_waits(self.backoff * (1 + spread))
-        for wait in islice(waits, self.retries):
+        for failures in range(1, self.retries + 1):
             found = self._attempt(request, asked)
             if not isinstance(found, _Passing):
                 return found
+            wait = waiting_time(failures, None, first=self.backoff * (1 + spread))
             time.sleep(min(max(wait, found.wait), LONGEST_WAIT))
         found = self._attempt(request, asked)
         if isinstance(found, _Passing):
@@ -120,7 +119,7 @@ class Endpoint:
             if not passes or isinstance(problem, SchemaRefusedError):
                 raise problem from None
             response = getattr(error, "response", None)
-            return _Passing(problem, 0.0 if response is None else retry_after(response.headers))
+            return _Passing(problem, (response is not None and seconds_asked(response.headers)) or 0.0)
         choice = _first_choice(body)
         if choice is None:
             got = self._quote(body)

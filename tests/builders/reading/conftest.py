@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness import range_hub
-from sparkle.builders.reading import client
+from sparkle import _patience
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 
 
@@ -30,7 +30,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(_patience, "FIRST_WAIT", 0.001)
 
 
 @pytest.fixture

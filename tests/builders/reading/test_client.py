@@ -19,7 +19,6 @@ from sparkle.builders.reading.client import (
     explain,
     is_busy,
     scrub,
-    seconds_asked,
     waiting_time,
 )
 from sparkle.schemas.errors import (
@@ -173,31 +172,6 @@ def test_offline_is_nothing_to_wait_for() -> None:
     error.__cause__ = errors.OfflineModeIsEnabled("offline")
     assert not is_busy(error)
     assert "HF_HUB_OFFLINE" in explain(error, "me/x").problem
-
-
-def test_waits_double_up_to_half_a_minute() -> None:
-    first = waiting_time(1, None)
-    assert first > 0
-    assert [waiting_time(failures, None) for failures in (2, 3, 4)] == [2 * first, 4 * first, 8 * first]
-    assert waiting_time(50, None) == 30
-    assert waiting_time(3, 120.0) == 120
-    assert waiting_time(3, 0.0) == 4 * first  # "at once" is not what a busy Hub means
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"Retry-After": "5"}, 5),
-        ({"Retry-After": "-5"}, None),
-        ({"Retry-After": "tomorrow"}, None),
-        ({"RateLimit": '"api";r=12;t=55'}, None),
-        ({"RateLimit": '"api";r=0;t=55'}, 55),
-        ({"RateLimit": '"api";r=0;t=55', "Retry-After": "5"}, 5),
-    ],
-)
-def test_what_an_answer_asks_for(headers: dict[str, str], seconds: float | None) -> None:
-    assert seconds_asked(headers) == seconds
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from harness import ROOT, range_hub
-from sparkle.builders.reading import client
+from sparkle import _patience
 
 
 @pytest.fixture(autouse=True)
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of the test's own, and a client that does not wait."""
     monkeypatch.setenv("SPARKLE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(client, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(_patience, "FIRST_WAIT", 0.001)
 
 
 @pytest.fixture

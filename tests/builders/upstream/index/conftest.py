@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness import range_hub, upstream_folder
-from sparkle.builders.reading import client
+from sparkle import _patience
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def folder(media: Path, tmp_path: Path) -> Path:
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of the test's own, and a client that does not wait."""
     monkeypatch.setenv("SPARKLE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(client, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(_patience, "FIRST_WAIT", 0.001)
 
 
 @pytest.fixture
