@@ -21,7 +21,7 @@ from sparkle._files import read_records
 from sparkle._run_folder import Reclaimed
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import canonical_json, plain
-from sparkle.schemas.errors import RecordError, RunError
+from sparkle.schemas.errors import RecordError, RunError, command
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.load import load
 from sparkle.schemas.records import Candidate, SourceRecord
@@ -129,7 +129,7 @@ def _check_finished(folder: Path) -> None:
             "the run is not finished",
             got=f"no {layout.FUNNEL}",
             where=folder,
-            fix=f"`sparkle generate ... --out {folder}` finishes it",
+            fix=f"`sparkle generate ... {command('--out', folder)}` finishes it",
         )
     try:
         funnel = json.loads(path.read_bytes())

@@ -18,6 +18,7 @@ from sparkle.commands.options import (
     out_option,
     theme_option,
 )
+from sparkle.schemas.errors import command
 from sparkle.schemas.layout import KIND_BY_NAME
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ def _summary(pulled: Pulled, exported: ExportSummary | None) -> str:
         f"{pulled.requests:,} requests"
     )
     if exported is None:
-        return f"{text}\nnext: sparkle export {pulled.out} --to kiwi --out {pulled.out}-kiwi"
+        ahead = command("sparkle", "export", pulled.out, "--to", "kiwi", "--out", f"{pulled.out}-kiwi")
+        return f"{text}\nnext: {ahead}"
     return f"{text}\nexported: {exported.out}, {sum(exported.pairs.values()):,} pairs"
 
 
