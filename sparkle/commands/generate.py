@@ -28,7 +28,7 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     "--sources",
     required=True,
     type=PATH,
-    help='A folder of videos, or JSON lines of {"path", "theme"?, "prompt"?, "licence"?}.',
+    help='A video, a folder of videos, or JSON lines of {"path", "theme"?, "prompt"?, "licence"?}.',
 )
 @out_option("The run folder.")
 @click.option(
