@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sparkle._extras import install
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import PATH, json_option
 from sparkle.schemas.errors import ConfigError
@@ -61,7 +62,7 @@ def serve(
         from sparkle.hub.staging.store.tokens import reset_tokens as make_tokens
     except ImportError as error:
         raise ConfigError(
-            "the staging hub needs further libraries", got=error, fix="pip install 'sparkle-dataset[serve]'"
+            "the staging hub needs further libraries", got=error, fix=install("serve")
         ) from None
 
     address = check_address(host, port)
