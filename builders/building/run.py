@@ -74,7 +74,7 @@ def read_run(folder: Path) -> Run:
         RunError: the folder is not a run, the run is not finished, or its configuration cannot be used.
         RecordError: a line of the candidates or sources is bad; the error names file and line.
     """
-    document = _read_config(folder / layout.RUN_CONFIG)
+    document = read_config(folder / layout.RUN_CONFIG)
     _check_finished(folder)
     where = folder / layout.RUN_CONFIG
     try:
@@ -99,7 +99,8 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a run's run.toml; raises RunError where it is none that this version reads."""
     if not path.is_file():
         raise RunError(
             "not a run folder",
