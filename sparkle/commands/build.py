@@ -16,9 +16,9 @@ from sparkle.commands.options import (
     Size,
     Streams,
     ids_from_option,
-    json_option,
     limit_options,
     out_option,
+    output_options,
     theme_option,
 )
 from sparkle.schemas.errors import command
@@ -92,7 +92,7 @@ _MAX_PREVIEW = 1000
 @click.option(
     "--webdataset-shard-size", "shard_size", type=Size(), help="Limit the size of these tars.  [default: 1GB]"
 )
-@json_option
+@output_options
 def build(
     runs: tuple[Path, ...],
     out: Path,

@@ -9,7 +9,7 @@ import click
 
 from sparkle._processes import cpus
 from sparkle.commands.console import Terminal, Verb, first_lines
-from sparkle.commands.options import PATH, config_option, json_option, out_option, workers_option
+from sparkle.commands.options import PATH, config_option, out_option, output_options, workers_option
 from sparkle.schemas.errors import command
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 
@@ -51,7 +51,7 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     metavar="I/N",
     help="Process only share I of N.",
 )
-@json_option
+@output_options
 def generate(
     sources: Path,
     out: Path,

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sparkle.commands.console import FINDINGS, Terminal, Verb
-from sparkle.commands.options import PATH, json_option, out_option, report_option
+from sparkle.commands.options import PATH, out_option, output_options, report_option
 from sparkle.schemas import layout
 from sparkle.schemas.errors import command
 
@@ -17,7 +17,7 @@ from sparkle.schemas.errors import command
 @click.argument("folder", metavar="FOLDER", type=PATH)
 @out_option("The release's folder; a release that is there is replaced.")
 @report_option
-@json_option
+@output_options
 def import_upstream(folder: Path, out: Path, report: Path | None, terminal: Terminal) -> None:
     """Make a release of a folder in upstream's layout.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
-from sparkle.commands.options import ids_from_option, json_option, out_option, theme_option, workers_option
+from sparkle.commands.options import ids_from_option, out_option, output_options, theme_option, workers_option
 
 _SHOWN_PROBLEMS = 20  # lines; the page and --json have all
 
@@ -24,7 +24,7 @@ _SHOWN_PROBLEMS = 20  # lines; the page and --json have all
     help="Show N samples of each theme, drawn by the hash of their ids.  [default: all]",
 )
 @workers_option
-@json_option
+@output_options
 def preview(
     release: str,
     out: Path,

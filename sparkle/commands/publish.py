@@ -9,7 +9,7 @@ import click
 
 from sparkle._progress import size_text
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import FOLDER, PATH, Size, json_option
+from sparkle.commands.options import FOLDER, PATH, Size, output_options
 from sparkle.schemas.errors import command
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--run", "runs", multiple=True, type=FOLDER, help="With --spool: a finished run. Repeatable.")
 @click.option("--max-shard-size", type=Size(), help="With --spool: limit the size of a tar.  [default: 5GB]")
-@json_option
+@output_options
 def publish(
     release: Path,
     repo: str,

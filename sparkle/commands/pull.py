@@ -14,8 +14,8 @@ from sparkle.commands.options import (
     Size,
     Streams,
     filter_options,
-    json_option,
     out_option,
+    output_options,
     theme_option,
 )
 from sparkle.schemas.errors import command
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     type=click.Choice(TRAINERS),
     help="Also make a trainer's folder beside it, such as OUT-kiwi.",
 )
-@json_option
+@output_options
 def pull(
     repo: str,
     out: Path,

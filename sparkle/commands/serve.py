@@ -11,7 +11,7 @@ import click
 
 from sparkle._extras import install
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import PATH, json_option
+from sparkle.commands.options import PATH, output_options
 from sparkle.schemas.errors import ConfigError
 
 
@@ -33,7 +33,7 @@ from sparkle.schemas.errors import ConfigError
 @click.option("--reset-tokens", is_flag=True, help="Revoke every token and print new ones.")
 @click.option("--collect", is_flag=True, help="Instead of serving, delete what nothing refers to.")
 @click.option("--allow-faults", is_flag=True, help="Let holders of the write token make requests fail.")
-@json_option
+@output_options
 def serve(
     root: Path,
     port: int,

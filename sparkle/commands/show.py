@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import FOLDER, json_option
+from sparkle.commands.options import FOLDER, output_options
 
 if TYPE_CHECKING:
     from sparkle.builders.building.history import History, StepHistory
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @click.argument("run", metavar="RUN", type=FOLDER)
 @click.argument("name", metavar="ID|FILE")
-@json_option
+@output_options
 def show(run: Path, name: str, terminal: Terminal) -> None:
     """Show what happened to a clip: every step with its numbers, its reason and its files.
 

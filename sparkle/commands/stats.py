@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import PATH, json_option
+from sparkle.commands.options import PATH, output_options
 
 if TYPE_CHECKING:
     from sparkle.builders.cards.stats import Stats
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     help="Also draw funnel, scores, measures and scenes into this folder, as PNG.",
 )
 @click.option("--rejected", is_flag=True, help="Also list what a run did not keep, with step and reason.")
-@json_option
+@output_options
 def stats(folder: Path, plots: Path | None, rejected: bool, terminal: Terminal) -> None:
     """Show a run or a release in numbers.
 
