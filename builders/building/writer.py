@@ -149,7 +149,7 @@ def build_release(
             for folder in runs:
                 replays.append(replay(read_run(folder), limits))
                 advance()
-        samples = kept_samples(replays, selection)
+        samples = kept_samples(replays, selection, mode.say)
         with staged(out, lambda: refuse_foreign(out)) as folder, _explained(folder, out, mode.say):
             past = read_past(mode.previous or out)
             samples = past.keep_out(samples, mode.say)
