@@ -177,7 +177,7 @@ def read_ids(path: Path) -> dict[str, Mention]:
 
 
 def read_dropped(path: Path) -> dict[str, Mention]:
-    """Return the ids that a file of ids or of verdicts leaves out, with where they are and which clip is meant.
+    """Return the ids that a file of ids or of verdicts leaves out, with where each is and its clip.
 
     Raises:
         ConfigError: the file cannot be read.
