@@ -29,7 +29,7 @@ from sparkle.builders.release.manifest import FileEntry, describe_file, dump_man
 from sparkle.builders.release.staging import refuse_foreign, remove_others, staged
 from sparkle.builders.upstream.files import UpstreamFiles, list_upstream
 from sparkle.builders.upstream.index import Index
-from sparkle.builders.upstream.tables import imported_provenance, left_out, tables_of, write_theme
+from sparkle.builders.upstream.origin import imported_provenance, left_out, tables_of, write_theme
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError

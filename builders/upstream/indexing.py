@@ -40,7 +40,7 @@ from sparkle.builders.upstream.files import (
     sort_upstream,
 )
 from sparkle.builders.upstream.index import Index
-from sparkle.builders.upstream.tables import left_out, tables_of, write_theme
+from sparkle.builders.upstream.origin import left_out, tables_of, write_theme
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
