@@ -1,18 +1,21 @@
-"""What an import is made of: upstream's text and artifacts as tables, and what belongs to no table.
+"""A folder in upstream's layout as what a release is made of: its files as they are, and tables of them.
 
 - Tables have the columns of a release that was built, null where nothing is known: upstream publishes no
   source hashes, measures or licences of single samples. `frames`, `width` and `height` are the source
   video's, by its headers.
-- An artifact that stands loose has its own path as `shard`, at offset 0: whoever reads a range of a shard
-  reads it in the same way.
-- provenance.json of an import has no path or time, so the same folder gives the same bytes anywhere.
+- An artifact that is a file of its own has its own path as `shard`, at offset 0: whoever reads a range of a
+  shard reads it in the same way.
+- Nothing in it has a path or time of this machine: the same folder gives the same bytes anywhere.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,50 +23,182 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from msgspec.structs import replace
 
-from sparkle.builders.building.provenance import FORMAT, VERSION
+from sparkle._progress import Progress
+from sparkle.builders.building.origin import Piece
+from sparkle.builders.building.pack import ShardPlan
+from sparkle.builders.building.provenance import ReleaseOptions, document_head
 from sparkle.builders.release import tables
+from sparkle.builders.release.manifest import FileEntry, describe_file
 from sparkle.builders.upstream.files import UpstreamFiles, UpstreamTar
 from sparkle.builders.upstream.index import Index
 from sparkle.builders.upstream.tables import Places, place_artifacts
 from sparkle.builders.upstream.text import METADATA, NO_LINE, Pairs, Told, line_file, read_lines, read_pairs
 from sparkle.schemas import layout
+from sparkle.schemas.artifact import Artifact
+from sparkle.schemas.canonical import dump_document
+from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS, SOURCE_VIDEO
 from sparkle.schemas.validate import Finding, check
 
-# --- the tables of a theme out of upstream's text and what was indexed -----------------------------
 
-
-def tables_of(theme: str) -> tuple[str, str]:
-    """The paths of a theme's pairs and records."""
-    return layout.data_parquet(theme, 0, 1), layout.records_parquet(theme)
-
-
-def write_theme(target: Path, files: UpstreamFiles, index: Index, theme: str, findings: list[Finding]) -> int:
-    """Write a theme's two tables; returns how many samples it has, none of which is written when it has none.
+class UpstreamOrigin:
+    """A folder in upstream's layout, as an `Origin`: everything stays as it is, and gets tables.
 
     Args:
-        target: Where the tables go.
-        files: What stands where; the text files are in its folder.
+        files: What lies where.
         index: Its artifacts, which were read before.
-        theme: The theme.
+        name: What to call it in messages.
+        progress: Reports progress.
+
+    Attributes:
+        samples: How many samples each theme has; complete once the themes were asked for.
+        findings: What is not as the layout has it; complete once the pages were asked for.
+    """
+
+    options = ReleaseOptions(preview=0)
+    before: Mapping[str, FileEntry] = {}
+
+    def __init__(self, files: UpstreamFiles, index: Index, name: object, progress: Progress) -> None:
+        self.samples: dict[str, int] = {}
+        self.findings: list[Finding] = []
+        self._files, self._index, self._name, self._progress = files, index, name, progress
+
+    @cached_property
+    def kept(self) -> dict[str, FileEntry]:
+        """Every file that the layout knows; the card under another name."""
+        folder, text = self._files.folder, self._files.text
+        found = [*self._index.entries(), *(describe_file(folder, path) for path in text)]
+        if self._files.card:
+            found.append(replace(describe_file(folder, layout.CARD), path=layout.UPSTREAM_CARD))
+        return {entry.path: entry for entry in found}
+
+    def fetch(self, path: str) -> Path:
+        """Return the file in the folder."""
+        return self._files.folder / (layout.CARD if path == layout.UPSTREAM_CARD else path)
+
+    def shards(self) -> list[ShardPlan]:
+        """Return none."""
+        return []
+
+    def paired(self) -> list[ShardPlan]:
+        """Return none."""
+        return []
+
+    def read(self, artifact: Artifact) -> Iterator[bytes]:
+        """Nothing is taken out of a tar."""
+        raise KeyError(artifact.path)
+
+    def themes(self) -> Iterator[UpstreamTheme]:
+        """Yield every theme of which a row can be used.
+
+        Raises:
+            ReleaseError: there is none.
+        """
+        with self._progress("writing tables", len(self._files.themes)) as advance:
+            for name in self._files.themes:
+                yield from self._theme(name)
+                advance()
+        if not self.samples:
+            raise ReleaseError(
+                "no table of pairs has a row that can be used",
+                got="; ".join(map(str, self.findings[:3])),
+                where=self._name,
+            )
+
+    def _theme(self, name: str) -> Iterator[UpstreamTheme]:
+        """Yield a theme, or nothing; it is let go before the next one is read."""
+        theme = UpstreamTheme(self._files, self._index, name, self.findings)
+        if theme.count:
+            self.samples[name] = theme.count
+            yield theme
+
+    def report(self) -> bytes:
+        """Return what is not as the layout has it, one JSON line each; asked for after the themes."""
+        self.findings += _left_out(self._files, self._index)
+        lines = (json.dumps(asdict(finding), ensure_ascii=False) + "\n" for finding in self.findings)
+        return "".join(lines).encode()
+
+    def pages(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the report and the provenance."""
+        yield layout.IMPORT_REPORT, self.report()
+        document = document_head({"max_shard_size": None, "preview": None}) | {
+            "packages": {"pyarrow": version("pyarrow")},
+            "imported": {
+                "tars": len(self._files.tars),
+                "loose": sum(len(found.names) for found in self._files.loose),
+                "findings": count_problems(self.findings),
+            },
+            "runs": [],
+        }
+        check("provenance", document, where=layout.PROVENANCE)
+        yield layout.PROVENANCE, dump_document(document)
+
+
+class UpstreamTheme:
+    """A theme of upstream's, as an `OriginTheme`.
+
+    Args:
+        files: What lies where.
+        index: Its artifacts.
+        name: The theme.
         findings: What is wrong is added here.
     """
-    pairs = read_pairs(files.folder, theme, findings)
-    if not pairs.ids:
-        findings.append(Finding(layout.prompts_csv(theme), 0, "", "no row of the table can be used"))
-        return 0
-    told = read_lines(files.folder, theme, pairs, frozenset(files.text), findings)
-    units = ((unit, index.load(unit)) for unit in index.units if unit.theme == theme)
-    places = place_artifacts(theme, pairs, units, findings)
-    data, records = tables_of(theme)
-    write_pairs(target / data, pairs, told, places)
-    write_records(target / records, files.folder, theme, pairs, told)
-    return len(pairs.ids)
+
+    packed = False
+
+    def __init__(self, files: UpstreamFiles, index: Index, name: str, findings: list[Finding]) -> None:
+        self.name = name
+        self._folder = files.folder
+        self._pairs = read_pairs(files.folder, name, findings)
+        self.count = len(self._pairs.ids)
+        if not self.count:
+            findings.append(Finding(layout.prompts_csv(name), 0, "", "no row of the table can be used"))
+            return
+        self._told = read_lines(files.folder, name, self._pairs, frozenset(files.text), findings)
+        units = ((unit, index.load(unit)) for unit in index.units if unit.theme == name)
+        self._places = place_artifacts(name, self._pairs, units, findings)
+
+    def loose(self) -> list[Artifact]:
+        """Return none: those that there are stay."""
+        return []
+
+    def previews(self) -> dict[str, bytes]:
+        """Return none."""
+        return {}
+
+    def text(self) -> Iterator[Piece]:
+        """Yield the records; they are made of the lines that count, which are read again where they are."""
+        with ExitStack() as stack:
+            lines = {
+                name: _lines(self._folder / line_file(self.name, name), offsets, stack)
+                for name, offsets in self._told.offsets.items()
+            }
+            for first in range(0, self.count, tables.RECORDS_GROUP):
+                batch = []
+                for position in range(first, min(first + tables.RECORDS_GROUP, self.count)):
+                    found = {name: next(values) for name, values in lines.items()}
+                    row = {"task": self._pairs.ids[position], "prompt": self._pairs.columns["prompt"][position]}
+                    batch.append(row | _record(found))
+                yield layout.records_parquet(self.name), pa.Table.from_pylist(batch, tables.RECORDS_SCHEMA)
+
+    def rows(self, start: int, end: int) -> pa.Table:
+        """Return rows; what is not known is null."""
+        known = _columns(slice(start, end), self._pairs, self._told, self._places)
+        schema = tables.rows_schema()
+        columns = [known.get(field.name, pa.nulls(end - start, field.type)) for field in schema]
+        return pa.Table.from_arrays(columns, schema=schema)
 
 
-def left_out(files: UpstreamFiles, index: Index) -> Iterator[Finding]:
-    """Files that stand in no table of ours: of a theme without a table of pairs, or not of the layout."""
+def count_problems(findings: Iterable[Finding]) -> dict[str, int]:
+    """Return how often each problem was found, commonest first."""
+    counts = Counter(finding.problem for finding in findings)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _left_out(files: UpstreamFiles, index: Index) -> Iterator[Finding]:
+    """Yield a finding for files that are in no table of ours: of a theme without a table of pairs, or not of the layout."""
     for unit in index.units:
         if unit.theme not in files.themes:
             path = unit.path if isinstance(unit, UpstreamTar) else unit.folder
@@ -76,19 +211,7 @@ def left_out(files: UpstreamFiles, index: Index) -> Iterator[Finding]:
         yield from (Finding(path, 0, "", problem) for path in paths)
 
 
-# --- the Parquet tables of an import ---------------------------------------------------------------
-
-
-def write_pairs(path: Path, pairs: Pairs, told: Told, places: Mapping[str, Places]) -> None:
-    """Write a theme's rows."""
-    schema = tables.pairs_schema_for_datasets()
-    with tables.table_writer(path, schema) as writer:
-        for first in range(0, len(pairs.ids), tables.ROW_GROUP):
-            rows = slice(first, first + tables.ROW_GROUP)
-            known = _columns(rows, pairs, told, places)
-            count = len(pairs.ids[rows])
-            columns = [known.get(field.name, pa.nulls(count, field.type)) for field in schema]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+# --- rows and records ------------------------------------------------------------------------------
 
 
 def _columns(rows: slice, pairs: Pairs, told: Told, places: Mapping[str, Places]) -> dict[str, pa.Array]:
@@ -117,26 +240,6 @@ def _columns(rows: slice, pairs: Pairs, told: Told, places: Mapping[str, Places]
 
 def _known(values: npt.NDArray[Any], known: npt.NDArray[np.bool_], dtype: pa.DataType) -> pa.Array:
     return pa.array(values, dtype, mask=~known)
-
-
-# --- records ----------------------------------------------------------------------------------
-
-
-def write_records(path: Path, folder: Path, theme: str, pairs: Pairs, told: Told) -> None:
-    """Write a theme's records from the lines that count, which are read again where they stand."""
-    schema = tables.RECORDS_SCHEMA
-    with tables.table_writer(path, schema) as writer, ExitStack() as stack:
-        lines = {
-            name: _lines(folder / line_file(theme, name), offsets, stack)
-            for name, offsets in told.offsets.items()
-        }
-        for first in range(0, len(pairs.ids), tables.RECORDS_GROUP):
-            batch = []
-            for position in range(first, min(first + tables.RECORDS_GROUP, len(pairs.ids))):
-                found = {name: next(values) for name, values in lines.items()}
-                row = {"task": pairs.ids[position], "prompt": pairs.columns["prompt"][position]}
-                batch.append(row | _record(found))
-            writer.write_table(pa.Table.from_pylist(batch, schema))
 
 
 def _lines(path: Path, offsets: npt.NDArray[np.int64], stack: ExitStack) -> Iterator[dict[str, Any]]:
@@ -171,30 +274,3 @@ def _record(lines: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         "frame_indices": video.get("frame_indices"),
         "frame_scores": video.get("editscore"),
     }
-
-
-# --- provenance.json of an import ------------------------------------------------------------------
-
-
-_DISTRIBUTION = "sparkle-dataset"
-
-
-def imported_provenance(tars: int, loose: int, problems: Mapping[str, int]) -> dict[str, Any]:
-    """The provenance of an import; raises RecordError when it does not follow its schema.
-
-    Args:
-        tars: How many tars were read.
-        loose: How many loose files were read.
-        problems: How often each problem was found.
-    """
-    document = {
-        "format": FORMAT,
-        "version": VERSION,
-        "code": {"name": _DISTRIBUTION, "version": version(_DISTRIBUTION)},
-        "options": {"max_shard_size": None, "preview": None},
-        "packages": {"pyarrow": version("pyarrow")},
-        "imported": {"tars": tars, "loose": loose, "findings": dict(problems)},
-        "runs": [],
-    }
-    check("provenance", document, where=layout.PROVENANCE)
-    return document
