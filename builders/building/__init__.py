@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sparkle._progress import Progress, silent
 
 if TYPE_CHECKING:
-    from sparkle.builders.building.writer import ReleaseSummary
+    from sparkle.builders.building.from_runs import ReleaseSummary
 
 
 def build(
@@ -72,10 +72,10 @@ def build(
         ReleaseError: no sample is kept, an artifact differs from its record, `out` contains other files, or
             the disk is too small.
     """
+    from sparkle.builders.building.from_runs import BuildMode, build_release
     from sparkle.builders.building.provenance import ReleaseOptions
     from sparkle.builders.building.selection import make_selection
     from sparkle.builders.building.webdataset import make_options
-    from sparkle.builders.building.writer import BuildMode, build_release
     from sparkle.builders.release.assign import parse_size
 
     streams = webdataset if isinstance(webdataset, Sequence) else None

@@ -2,8 +2,8 @@
 
 How it works
 - Kept samples are selected by replay (`replay`), then everything is written into a folder beside the target
-  (`writer`), which takes the target's place at the end (`staging`): a build that fails or is killed leaves the
-  release that was there. A rerun goes on with the tars that were finished, and gives the same bytes.
+  (`writer`), which takes the target's place at the end (`staging`): a build that fails or is killed leaves
+  the release that was there. A rerun goes on with the tars that were finished, and gives the same bytes.
 - A release is a function of its runs, its options and the previous release, whose tars stay as they are as
   far as they can (`plan`), and whose samples that were removed stay out (`previous`). Nothing in it knows
   paths, hosts or times.
@@ -151,7 +151,12 @@ def build_release(
             mode.say(str(space))
             refuse_overflow(space, out)
             written = write_release(
-                origin, folder, journal, progress, workers=workers, on_shard=reclaimer and reclaimer.take
+                origin,
+                folder,
+                journal,
+                progress,
+                workers=workers,
+                on_shard=reclaimer.take if reclaimer else None,
             )
         if mode.reclaim:
             for found in replays:

@@ -2,7 +2,8 @@
 
 Three answer: finished runs (`from_runs`), a folder in upstream's layout (`upstream.origin`), and a release of
 which samples are removed (`takedown.origin`). Each says which files stay as they are, which tars there are to
-write, and theme by theme what text and rows it has. A theme of which everything stays is not among its themes.
+write, and theme by theme what text and rows it has. A theme of which everything stays is not among its
+themes.
 """
 
 from __future__ import annotations

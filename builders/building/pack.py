@@ -222,4 +222,3 @@ def pack(
             stop.set()
             pool.shutdown(cancel_futures=True)
     return {plan.path: made[plan.path] for plan in plans}
-

@@ -109,4 +109,3 @@ def _encode(frames: Iterable[_Image], *, fps: int) -> bytes:
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return data.getvalue()
-

@@ -1,8 +1,8 @@
 """The previous release: what a build keeps of it, and what it must leave out.
 
-- Which ids lie in which of its parts is read from its tables, four columns per kind; nothing that they say of
-  contents is believed (`pack` reads an old tar before it uses it). An order or an id that is wrong there costs
-  a rewritten tar.
+- Which ids lie in which of its parts is read from its tables, one column per kind; nothing that they say of
+  contents is believed (`pack` reads an old tar before it uses it). An order or an id that is wrong there
+  costs a rewritten tar.
 - A number is used when a tar has it, or when provenance.json says that one had it.
 - Samples that were removed from it stay out, whatever the runs contain.
 """

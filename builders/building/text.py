@@ -79,4 +79,3 @@ def _tell(theme: str, samples: Sequence[Sample]) -> Iterator[_Told]:
     with pool_of(workers) as run:
         for start in range(0, len(batches), _AHEAD * workers):
             yield from run(batches[start : start + _AHEAD * workers])
-

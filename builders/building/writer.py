@@ -134,9 +134,7 @@ class _Writer:
         self._add(write_text(self.folder, theme.text()))
         shown = theme.rows(0, min(self.preview, theme.count))
         previews = self._previews(theme, shown["task"].to_pylist())
-        paths = write_pairs(
-            self.folder, theme.name, theme.rows, theme.count, previews, packed=theme.packed
-        )
+        paths = write_pairs(self.folder, theme.name, theme.rows, theme.count, previews, packed=theme.packed)
         self._add(describe_file(self.folder, path) for path in paths)
         if self.origin.options.plots and shown.num_rows:
             scores = shown["edited_video_score"].to_pylist()

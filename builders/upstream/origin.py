@@ -179,7 +179,10 @@ class UpstreamTheme:
                 batch = []
                 for position in range(first, min(first + tables.RECORDS_GROUP, self.count)):
                     found = {name: next(values) for name, values in lines.items()}
-                    row = {"task": self._pairs.ids[position], "prompt": self._pairs.columns["prompt"][position]}
+                    row = {
+                        "task": self._pairs.ids[position],
+                        "prompt": self._pairs.columns["prompt"][position],
+                    }
                     batch.append(row | _record(found))
                 yield layout.records_parquet(self.name), pa.Table.from_pylist(batch, tables.RECORDS_SCHEMA)
 
@@ -198,7 +201,7 @@ def count_problems(findings: Iterable[Finding]) -> dict[str, int]:
 
 
 def _left_out(files: UpstreamFiles, index: Index) -> Iterator[Finding]:
-    """Yield a finding for files that are in no table of ours: of a theme without a table of pairs, or not of the layout."""
+    """Yield a finding for each file that no table has: of a theme without pairs, or not of the layout."""
     for unit in index.units:
         if unit.theme not in files.themes:
             path = unit.path if isinstance(unit, UpstreamTar) else unit.folder

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from sparkle._files import safe_join, write_atomic
 from sparkle._progress import Progress, silent
+from sparkle.builders.building.from_runs import BuildMode, build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import BuildMode, build_release
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.tar import Shard
 from sparkle.hub.publish.plan import is_shard, list_release, note_files, refuse_other

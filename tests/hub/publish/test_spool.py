@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness import factories
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.commands.publish import publish
 from sparkle.hub.publish.publishing import publish_release
 from sparkle.hub.publish.spool import publish_spooled
