@@ -1,5 +1,5 @@
 """A release without some of its samples.
 
-`leaving` tells what leaves, `origin.ReleaseOrigin` is what stays as something that a release is made of
-(`building.writer`), `cuts` takes samples out of files. Folders and Hubs are `sparkle.hub.takedown`'s.
+`origin.ReleaseOrigin` is what stays, which `building.writer` writes as it writes any release; where the files
+go then is up to `sparkle.hub.takedown`.
 """

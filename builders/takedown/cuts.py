@@ -5,6 +5,8 @@
 - A JSON line belongs to the sample that its `id` names. A line that cannot be read leaves when it names one
   of the samples anywhere.
 - A table of records is grouped anew, as a build would group it.
+- Of a tar that a build wrote the members that stay are read by range, neighbours in one, and the result is
+  read through: it is there only when it is, byte for byte, the tar that a build would write.
 - A tar of an import is cut by the names of its members, whatever its headers look like: what belongs to a
   sample leaves with the headers before it. So a second member of the same name, of which no table speaks,
   leaves too.
@@ -19,6 +21,7 @@ import csv
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -26,8 +29,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sparkle._files import BLOCK_BYTES
-from sparkle.builders.reading.place import Place
+from sparkle._files import BLOCK_BYTES, atomic_path
+from sparkle._progress import Advance
+from sparkle.builders.building.pack import ShardPlan
+from sparkle.builders.reading.place import Place, fetch_listed
 from sparkle.builders.release.any_tar import TarStream
 from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
 from sparkle.builders.release.formats import CSV_COLUMNS
@@ -39,7 +44,7 @@ from sparkle.builders.release.tables import (
     open_table,
     table_errors,
 )
-from sparkle.builders.release.tar import parse_header
+from sparkle.builders.release.tar import Shard, check_tar, parse_header
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import What
@@ -148,6 +153,49 @@ def read_previews(paths: Iterable[Path]) -> dict[str, bytes]:
     return found
 
 
+# --- tars -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut(ShardPlan):
+    """A tar that loses members; its sources are where those that stay lie in it now.
+
+    Attributes:
+        place: The release.
+    """
+
+    place: Place
+
+    def make(self, target: Path, advance: Advance, *, threads: int) -> Shard:
+        """Copy what stays, one range after the other, then read the result through."""
+        with atomic_path(target) as temporary:
+            with temporary.open("wb") as file:
+                for start, end in self._ranges():
+                    file.writelines(self.place.read(self.path, start, end - start))
+                file.write(bytes(END_BYTES))
+            shard = check_tar(temporary, self.sources(), advance)
+            if shard is None:
+                raise ReleaseError(
+                    "a tar does not hold what the tables say, so it cannot be cut",
+                    wanted=f"{len(self.ids)} members with the names, sizes and hashes of their rows",
+                    where=self.path,
+                    fix="`sparkle validate` says what is wrong with the release",
+                )
+        return shard
+
+    def _ranges(self) -> list[tuple[int, int]]:
+        """Return the byte ranges (start, end) that stay, with headers and padding, in order."""
+        ranges: list[tuple[int, int]] = []
+        for _, artifact in self.sources():
+            start = artifact.offset - BLOCK
+            end = start + member_bytes(artifact.size)
+            if ranges and ranges[-1][1] == start:
+                ranges[-1] = (ranges[-1][0], end)
+            else:
+                ranges.append((start, end))
+        return ranges
+
+
 # --- tars of an import -----------------------------------------------------------------------------
 
 
@@ -185,6 +233,16 @@ def read_ranges(source: Path, ranges: Iterable[tuple[int, int]]) -> Iterator[byt
             while start < end and (block := file.read(min(BLOCK_BYTES, end - start))):
                 yield block
                 start += len(block)
+
+
+def read_report(
+    place: Place, entries: Mapping[str, FileEntry], ids: Set[str]
+) -> Iterator[tuple[bytes, bool]]:
+    """Yield each line of the report of an import, and whether it names one of some samples."""
+    names = [sample_id.encode() for sample_id in ids]
+    with fetch_listed(place, entries[layout.IMPORT_REPORT]).open("rb") as lines:
+        for line in lines:
+            yield line, any(name in line for name in names)
 
 
 # --- paired shards ---------------------------------------------------------------------------------

@@ -312,12 +312,12 @@ import os, signal, sys
 from pathlib import Path
 from sparkle.builders.release import staging
 from sparkle.builders.building import writer
-from sparkle.builders.takedown import origin
+from sparkle.builders.takedown import cuts, theme
 from sparkle.hub.takedown import folder
 
 MOMENTS = {
-    "half a tar": (origin, "check_tar"),
-    "no text yet": (origin, "cut_csv"),
+    "half a tar": (cuts, "check_tar"),
+    "no text yet": (theme, "cut_csv"),
     "half the tables": (writer, "write_pairs"),
     "no manifest yet": (writer, "dump_manifest"),
     "no links yet": (writer, "link_or_copy"),
