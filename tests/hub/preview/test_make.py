@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness import factories, reviewer
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.commands import hub
 from sparkle.hub.preview.make import make_page
