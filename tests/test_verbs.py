@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from sparkle.commands import hub, main
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     samples = [*factories.specs("location", 4), *factories.specs("season", 2)]
-    samples[1] = factories.replace(samples[1], scores={"video_score": 8.25})
+    samples[1] = replace(samples[1], scores={"video_score": 8.25})
     return factories.write_run(tmp_path_factory.mktemp("verbs") / "run", samples)
 
 

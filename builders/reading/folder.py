@@ -71,7 +71,7 @@ class FolderPlace:
 
     def list(self) -> dict[str, FileEntry]:
         """Return every file by its path; a link has the size of what it leads to."""
-        return {path: FileEntry(path, _size(self.folder / path)) for path in list_files(self.folder)}
+        return {path: FileEntry(path, _size(self.folder / path), "") for path in list_files(self.folder)}
 
     def fetch(self, path: str) -> Path:
         """Return the file itself; raises MissingFileError, or UnsafePathError for one outside."""

@@ -195,7 +195,7 @@ def list_tree(repo: str, commit: str, under: str | None = None) -> dict[str, Fil
 
 def _entry_of(item: RepoFile) -> FileEntry:
     if item.lfs is None:
-        return FileEntry(item.path, item.size, git_sha1=item.blob_id)
+        return FileEntry(item.path, item.size, "", item.blob_id)
     return FileEntry(item.path, item.lfs.size, item.lfs.sha256)
 
 

@@ -36,7 +36,7 @@ class FileEntry(Record, frozen=True, eq=False):
 
     path: str
     size: int
-    sha256: str = ""
+    sha256: str
     git_sha1: str | None = None
 
     def __eq__(self, other: object) -> bool:

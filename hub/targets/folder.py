@@ -19,8 +19,9 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from sparkle._files import BLOCK_BYTES, atomic_path, exclusive, link_or_copy, safe_join, stamp
 from sparkle.builders.release.manifest import FileEntry, read_manifest

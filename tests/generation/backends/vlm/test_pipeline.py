@@ -182,10 +182,10 @@ def test_a_wrong_key_stops_the_command_and_is_not_shown(endpoint, config, source
         "--workers",
         1,
     )
-    result = sparkle(*words, expect=1, TEST_VLM_KEY=KEY)
+    result = sparkle(*words, expect=2, TEST_VLM_KEY=KEY)
     assert "refuses the key" in result.stderr
     assert KEY not in result.stdout + result.stderr
-    result = sparkle(*words, expect=1)
+    result = sparkle(*words, expect=2)
     assert "TEST_VLM_KEY" in result.stderr
 
 
@@ -309,7 +309,7 @@ def test_a_model_that_cannot_be_had_stops_before_anything_starts(
     options = {"model": model} if revision is None else {"model": model, "revision": revision}
     config = qwen_config(talk, tmp_path, **options)
     words = ("generate", "--sources", sources, "--out", tmp_path / "run", "--config", config)
-    said = sparkle(*words, expect=1, **hub).stderr
+    said = sparkle(*words, expect=2, **hub).stderr
     assert problem in said
     assert model in said
     assert "a folder with the model's files" in said
