@@ -52,7 +52,7 @@ def theme_of(sample_id: str) -> str:
 
 
 def index_reader(theme: str) -> Callable[[str], int | None]:
-    """Return a function from an id to its index, for millions of them; None for what is no id of the theme."""
+    """Return a quick function from an id to its index; None for what is no id of the theme."""
     match = re.compile(f"Sparkle_{re.escape(theme)}_([0-9]{{6}}|[1-9][0-9]{{6,8}})").fullmatch
 
     def read(sample_id: str) -> int | None:

@@ -3,8 +3,8 @@
 - A tar of ours must be what `tar.write_tar` writes: that refuses links, devices, owners, times and other
   formats. Each of those is a finding that names the member, and reading goes on behind it. An import keeps
   upstream's tars as they are, so there headers of any kind are fine.
-- Nothing is extracted. With contents every byte is read: data is hashed, and padding of our tars must be zero.
-  So with the table's hashes a bit changed anywhere is found.
+- Nothing is extracted. With contents every byte is read: data is hashed, and padding of our tars must be
+  zero. So with the table's hashes a bit changed anywhere is found.
 - Memory holds one member at a time, and of a very large one only a block.
 """
 
@@ -14,11 +14,11 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from sparkle._files import BLOCK_BYTES
 from sparkle.builders.checks.rows import Rows, make_rows
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.any_tar import FOLDER, TarEntry, TarError, TarStream
@@ -110,7 +110,9 @@ class Found:
         shape = Shape()
         try:
             if size > _LOOK_BYTES:
-                raise MediaError("too large to look into", got=f"{size} bytes", wanted=f"at most {_LOOK_BYTES}")
+                raise MediaError(
+                    "too large to look into", got=f"{size} bytes", wanted=f"at most {_LOOK_BYTES}"
+                )
             if self.ours or self.kind.suffix in _SHAPED_UPSTREAM:
                 shape = read_shape(b"".join(kept), self.kind.suffix)
         except MediaError as error:
@@ -155,14 +157,15 @@ def read_tar(
     try:
         for entry in stream:
             match = None if ours else start.match(entry.name)
-            prefix = entry.name[: match.end()] if match else f"{theme}/{kind.name}/"
-            stem = entry.name.removeprefix(prefix).removesuffix(kind.suffix)
-            index = index_of(stem) if entry.odd is None and f"{prefix}{stem}{kind.suffix}" == entry.name else None
-            if index is None:
-                if ours or entry.odd != FOLDER:
-                    problem = _problem(entry) + ("" if ours else ", and is left out")
-                    found.findings.append(Finding(file, 0, entry.name, problem, wanted=wanted))
-            elif contents:
+            prefix, stem = match[0] if match else f"{theme}/{kind.name}/", PurePosixPath(entry.name).stem
+            index = None if entry.odd else index_of(stem)
+            fits = index is not None and entry.name == f"{prefix}{stem}{kind.suffix}"
+            if not fits and (ours or entry.odd != FOLDER):
+                problem = _problem(entry) + ("" if ours else ", and is left out")
+                found.findings.append(Finding(file, 0, entry.name, problem, wanted=wanted))
+            if index is None or not (fits or ours):
+                continue
+            if contents:
                 found.read(index, entry.offset, stream.data(entry), file, entry.name)
             else:
                 found.skip(index, entry.offset, entry.size)

@@ -1,17 +1,18 @@
 """Rows of samples as arrays of numbers: which there are, where each is, and what is missing where.
 
-- A release of 140,000 samples has two million rows: in tables, in files of JSON lines, in tars. `Rows` is what
-  was read of one of these places; texts stay in the process that read them, and 64-bit hashes are compared.
+- A release of 140,000 samples has two million rows: in tables, in files of JSON lines, in tars. `Rows` is
+  what was read of one of these places; texts stay in the process that read them: 64-bit hashes are compared.
 - A key is a number that sorts as the id does; `keys_of` and `id_of` go there and back.
-- A sample belongs to a theme when it is in more than half of the places: so a row that was lost in one of them
-  is a finding there, and not in all others.
+- A sample belongs to a theme when it is in more than half of the places: so a row that was lost in one of
+  them is a finding there, and not in all others.
 - A missing row of a text file is reported at the line where it would be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,11 +51,12 @@ class Rows:
         theme: The theme.
         files: The files of the place. The first is named where it has no rows.
         keys: int64 (n,), the samples.
-        columns: What is known of the rows, (n, ...) each. `line`, `end` (first and last line) and `offset` are
-            a row's place in a text file, `row` in a table; `file` says in which of the files it is.
+        columns: What is known of the rows, (n, ...) each. `line`, `end` (first and last line) and `offset`
+            are a row's place in a text file, `row` in a table; `file` says in which of the files it is.
         findings: What is wrong in the place itself.
         count: How many lines were read.
         kind: The kind of artifacts, where rows are members of tars or files.
+        whole: Whether all of it could be read; else no sample is missed there.
     """
 
     theme: str
@@ -64,6 +66,12 @@ class Rows:
     findings: list[Finding] = field(default_factory=list)
     count: int = 0
     kind: Kind | None = None
+    whole: bool = True
+
+    @cached_property
+    def finder(self) -> Finder:
+        """What finds the rows of samples."""
+        return Finder(self.keys)
 
     @property
     def file(self) -> npt.NDArray[np.int64]:
@@ -75,7 +83,7 @@ class Rows:
         """Return file, line and pointer of a row."""
         file = self.files[int(self.file[row])]
         if self.kind is not None:
-            return file, 0, self.kind.member(self.id(row)) if file.endswith(".tar") else ""
+            return file, 0, "" if self.id(row) in file else self.kind.member(self.id(row))
         if "line" in self.columns:
             return file, int(self.columns["line"][row]), "/task" if file.endswith(".csv") else "/id"
         return file, 0, f"/rows/{self.columns['row'][row]}"
@@ -83,6 +91,13 @@ class Rows:
     def id(self, row: int) -> str:
         """Return the id of a row."""
         return id_of(self.theme, self.keys[row])
+
+    def values(self, column: str, keys: Keys, missing: Any) -> npt.NDArray[Any]:
+        """Return a column's values of samples, in their order; another value for those that have no row."""
+        rows, values = self.finder.rows(keys), self.columns[column]
+        found = np.full((len(keys), *values.shape[1:]), missing, values.dtype)
+        found[rows >= 0] = values[rows[rows >= 0]]
+        return found
 
     def select(self, rows: npt.NDArray[Any]) -> Rows:
         """Return some of the rows, by their numbers or a mask."""
@@ -102,27 +117,27 @@ def make_rows(
 def join(parts: Sequence[Rows]) -> Rows:
     """Return the ranges of a file, or the tars of a kind, as one place; lines are counted through."""
     files = tuple(dict.fromkeys(name for part in parts for name in part.files))
+    places = {name: place for place, name in enumerate(files)}
     before = dict.fromkeys(files, 0)
     columns: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in ("file", *parts[0].columns)}
     findings: list[Finding] = []
     for part in parts:
         lines = before[part.files[0]]
-        columns["file"].append(np.array([files.index(name) for name in part.files], np.int64)[part.file])
+        columns["file"].append(np.array([places[name] for name in part.files], np.int64)[part.file])
         for name, values in part.columns.items():
             if name != "file":
                 columns[name].append(values + lines if name in ("line", "end") else values)
         findings += [replace(one, line=one.line + lines) if one.line else one for one in part.findings]
         before[part.files[0]] += part.count
-    joined = {name: np.concatenate(values) for name, values in columns.items()}
-    count = sum(part.count for part in parts)
     return Rows(
         parts[0].theme,
         files,
         np.concatenate([part.keys for part in parts]),
-        joined,
+        {name: np.concatenate(values) for name, values in columns.items()},
         findings,
-        count,
+        sum(part.count for part in parts),
         parts[0].kind,
+        all(part.whole for part in parts),
     )
 
 
@@ -144,13 +159,13 @@ class Finder:
 
 def matches(ours: Rows, theirs: Rows) -> tuple[Numbers, Numbers]:
     """Return rows of two places that are of the same sample, in the order of the first."""
-    found = Finder(theirs.keys).rows(ours.keys)
+    found = theirs.finder.rows(ours.keys)
     rows = np.flatnonzero(found >= 0)
     return rows, found[rows]
 
 
 def unlike(ours: Rows, column: str, theirs: Rows, other: str) -> Iterator[tuple[int, int]]:
-    """Yield rows of the same sample whose columns differ; what is unknown on either side differs from nothing."""
+    """Yield rows of the same sample whose columns differ; what is unknown on a side differs from nothing."""
     rows, others = matches(ours, theirs)
     got, wanted = ours.columns[column][rows], theirs.columns[other][others]
     differ = (got != wanted) & _known(got) & _known(wanted)
@@ -161,7 +176,7 @@ def unlike(ours: Rows, column: str, theirs: Rows, other: str) -> Iterator[tuple[
 
 def _known(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     if values.dtype.kind == "f":
-        return ~np.isnan(values)
+        return np.asarray(~np.isnan(values))
     return np.asarray(values != UNKNOWN) if values.dtype.kind == "u" else np.ones(values.shape, np.bool_)
 
 
@@ -192,7 +207,7 @@ def compare_ids(
         expected: The samples that must be there once each, sorted.
         found: The place.
         reported: (file, line) of findings so far: a broken line is not reported as a missing one as well.
-        ordered: Whether ids must rise; each tar has an order of its own.
+        ordered: Whether ids must rise, in each tar by itself; else a missing one has no line.
         home: Of a sample's key, the tar where a table says that it is.
         missing: What to say of a sample that is not there.
         extra: What to say of one that is not expected.
@@ -206,6 +221,7 @@ def compare_ids(
         yield from _disorder(found, first)
     lost = np.setdiff1d(expected, keys)
     for key, (file, line) in zip(lost.tolist(), _gaps(found, lost, home), strict=True):
+        line = line if ordered else 0
         if not line or (file, line) not in reported:
             yield Finding(file, line, "", missing, got="no row", wanted=id_of(found.theme, key))
     for row in np.flatnonzero(~np.isin(keys, expected) & first).tolist():
@@ -224,9 +240,7 @@ def _disorder(found: Rows, first: npt.NDArray[np.bool_]) -> Iterator[Finding]:
             yield Finding(*found.at(row), "ids are not in order", got=found.id(row), wanted=wanted)
 
 
-def _gaps(
-    found: Rows, missing: Keys, home: Callable[[int], str | None]
-) -> Iterator[tuple[str, int]]:
+def _gaps(found: Rows, missing: Keys, home: Callable[[int], str | None]) -> Iterator[tuple[str, int]]:
     """Yield file and line where each of the missing samples would be."""
     order = np.argsort(found.keys, kind="stable")
     ends = found.columns.get("end", found.columns.get("line"))

@@ -1,8 +1,8 @@
 """A theme's tars and loose files: which there are, and whether artifacts fit each other.
 
-- Sizes are those that the artifacts' headers say: a pair has the same width, height and number of frames, which
-  is 4k+1, at the release's rate; masks, edges and frames fit their video. Whether what a header says is there,
-  decoding tells (`media`), and an import says the same of upstream's (`upstream.tables`).
+- Sizes are those that the artifacts' headers say: a pair has the same width, height and number of frames,
+  which is 4k+1, at the release's rate; masks, edges and frames fit their video. What decoding tells of them
+  (`media`) and what an import reads are compared in the same way.
 - Loose files are those of the first samples and no others, with their members' contents.
 """
 
@@ -14,14 +14,14 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from sparkle.builders.checks.members import TarJob
-from sparkle.builders.checks.rows import Finder, Keys, Rows, id_of, matches, unlike
+from sparkle.builders.checks.rows import Keys, Rows, id_of, matches, unlike
 from sparkle.builders.checks.theme import TABLE, Theme
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas import layout
 from sparkle.schemas.ids import format_id
-from sparkle.schemas.layout import KIND_BY_NAME, KINDS
+from sparkle.schemas.layout import KINDS
 from sparkle.schemas.validate import Finding
 
 _FPS_TOLERANCE = 0.01  # frames a second; containers round rates, and the next one in use is 15
@@ -47,37 +47,38 @@ def tar_jobs(theme: Theme, *, contents: bool, elsewhere: Place | None = None) ->
             theme.note(kind.shard(theme.name, 0), 0, "", "the tar is missing")
 
 
-def compare_shapes(artifacts: Mapping[str, Rows], fps: Set[float] = frozenset()) -> Iterator[Finding]:
+def compare_shapes(artifacts: Sequence[Rows], fps: Set[float] = frozenset()) -> Iterator[Finding]:
     """Yield what does not fit in the artifacts of the same samples; what is not known fits.
 
     Args:
-        artifacts: The artifacts by kind, one of a sample.
+        artifacts: The artifacts, each kind by itself.
         fps: Frames per second that videos may have; any where there is none.
     """
-    for name, found in artifacts.items():
+    for found in artifacts if fps else ():
         rates = found.columns["fps"]
-        fits = np.any([np.abs(rates - rate) < _FPS_TOLERANCE for rate in fps] or [rates == rates], axis=0)
+        fits = np.any([np.abs(rates - rate) < _FPS_TOLERANCE for rate in fps], axis=0)
         for row in np.flatnonzero(~np.isnan(rates) & ~fits).tolist():
             got, wanted = f"{rates[row]:g}", f"{min(fps):g}"
             yield Finding(*found.at(row), "not the release's frames a second", got, wanted)
-    source = artifacts.get(layout.SOURCE_VIDEO.name)
+    source = next((found for found in artifacts if found.kind is layout.SOURCE_VIDEO), None)
     if source is None:
         return
     frames = source.columns["frames"]
     for row in np.flatnonzero(~np.isnan(frames) & (frames % 4 != 1)).tolist():
         yield Finding(*source.at(row), "the number of frames is not 4k+1", f"{frames[row]:g}")
-    for name, found in artifacts.items():
+    for found in artifacts:
         rows, others = matches(found, source)
-        sides = ("width", "height") if KIND_BY_NAME[name].suffix == ".png" else ("frames", "width", "height")
+        image = found.kind is not None and found.kind.suffix == ".png"
+        sides = ("width", "height") if image else ("frames", "width", "height")
         wrong = np.zeros(len(rows), np.bool_)
         for side in sides:
-            got, wanted = found.columns[side][rows], source.columns[side][others]
+            ours, theirs = found.columns[side][rows], source.columns[side][others]
             # A longer background is cut: upstream's have 81 frames, whatever the source has.
-            longer = (got > wanted) & (side == "frames" and found.kind is layout.BACKGROUND_VIDEO)
-            wrong |= (got != wanted) & ~np.isnan(got) & ~np.isnan(wanted) & ~longer
+            longer = (ours > theirs) & (side == "frames" and found.kind is layout.BACKGROUND_VIDEO)
+            wrong |= (ours != theirs) & ~np.isnan(ours) & ~np.isnan(theirs) & ~longer
         for row, other in zip(rows[wrong].tolist(), others[wrong].tolist(), strict=True):
-            got, wanted = (_in_words(*of, sides) for of in ((found, row), (source, other)))
-            yield Finding(*found.at(row), "does not fit its source video", got, wanted)
+            shown = (_in_words(*of, sides) for of in ((found, row), (source, other)))
+            yield Finding(*found.at(row), "does not fit its source video", *shown)
 
 
 def _in_words(found: Rows, row: int, sides: Sequence[str]) -> str:
@@ -90,7 +91,9 @@ def check_contents(theme: Theme) -> None:
     table = theme.rows.get(TABLE)
     for kind in KINDS if table is not None else ():
         members, column = theme.rows.get(kind.name), f"{kind.name}_sha256"
-        for row, other in () if members is None else unlike(members, "sha256", table, column):
+        if members is None or table is None:
+            continue
+        for row, other in unlike(members, "sha256", table, column):
             file, line, pointer = members.at(row)
             got, wanted = members.columns["sha256"][row], table.columns[column][other]
             shown = {"got": got.tobytes().hex(), "wanted": wanted.tobytes().hex()}
@@ -106,7 +109,7 @@ def check_loose(theme: Theme, first: Keys, listed: Mapping[str, FileEntry]) -> N
         listed: The manifest's entries by path; contents are compared with them elsewhere.
     """
     table = theme.rows.get(TABLE)
-    rows = (np.full(len(first), -1) if table is None else Finder(table.keys).rows(first)).tolist()
+    rows = (np.full(len(first), -1) if table is None else table.finder.rows(first)).tolist()
     ids = [id_of(theme.name, key) for key in first.tolist()]
     for kind in KINDS:
         wanted = {kind.path(sample_id): row for sample_id, row in zip(ids, rows, strict=True)}

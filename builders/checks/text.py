@@ -2,8 +2,8 @@
 
 - Texts do not leave the worker: their 64-bit hashes do. A text that differs is read again to be shown.
 - A range takes the lines that start in it, so a file can be cut anywhere.
-- Recorded scores are judged by `rules` again. A rule asks for at least so much, so what was let pass once lets
-  everything above it pass.
+- Recorded scores are judged by `rules` again. A rule asks for at least so much, so what was let pass once
+  lets everything above it pass.
 """
 
 from __future__ import annotations
@@ -64,19 +64,22 @@ class PairsJob:
         with self.path.open("rb", buffering=_READ_BYTES) as file:
             for row in read_pairs(file, name, self.theme):
                 findings += row.findings if self.lenient else (*row.findings, *row.habits)
-                if row.index is not None:
+                if self.lenient and row.line == 1 and row.findings:
+                    break  # columns of other names are not guessed
+                if row.sample is not None:
                     prompt = UNKNOWN if row.values is None else digest_text(row.values[0])
-                    rows.append((row.index, row.line, row.end, row.offset, prompt))
+                    rows.append((row.sample, row.line, row.end, row.offset, prompt))
         dtype = [("line", np.int64), ("end", np.int64), ("offset", np.int64), ("prompt", np.uint64)]
-        return make_rows(self.theme, name, rows, dtype, findings=findings)
+        whole = bool(rows) or not findings
+        return make_rows(self.theme, name, rows, dtype, findings=findings, whole=whole)
 
 
 @dataclass(frozen=True)
 class LinesJob:
     """Reads the lines of a file of JSON lines that start in a range of bytes.
 
-    Columns are line, offset, `usable` (whether there is a record), `score` (what the rules go by: a score, or 1
-    where something was found and 0 where nothing; NaN where there is none) and the digests of what the line
+    Columns are line, offset, `usable` (whether there is a record), `score` (what the rules go by: a score, or
+    1 where something was found and 0 where nothing; NaN where there is none) and the digests of what the line
     says, unknown where something is wrong with it.
 
     Attributes:
@@ -114,7 +117,7 @@ class LinesJob:
                 score, digests = _NO_SCORE, nothing
                 if row.record is not None:
                     score, said = _facts(row.record, row.values)
-                    if not row.findings:
+                    if self.lenient or not row.findings:
                         digests = (digest_text(row.values["prompt"]), *said)
                     if score < lowest:
                         reasons = [judge(step, row.record, limits) for limits in self.limits]
@@ -123,8 +126,8 @@ class LinesJob:
                             findings.append(Finding(name, row.line, "", problem, reasons[0]))
                         else:
                             lowest = score
-                if row.index is not None:
-                    rows.append((row.index, row.line, row.offset, row.record is not None, score, *digests))
+                if row.sample is not None:
+                    rows.append((row.sample, row.line, row.offset, row.record is not None, score, *digests))
         dtype = [("line", np.int64), ("offset", np.int64), ("usable", np.bool_), ("score", np.float64)]
         told = [(name, np.uint64) for name in names]
         return make_rows(self.theme, name, rows, [*dtype, *told], findings=findings, count=count)
@@ -181,9 +184,10 @@ def text_jobs(theme: Theme) -> Iterator[PairsJob | LinesJob]:
 def compare_text(theme: Theme) -> None:
     """Compare what files say twice: JSON lines repeat the csv's prompts, round 2 of the grounding round 1."""
     pairs = theme.rows.get(PAIRS)
-    for step in _DIGESTS if pairs is not None else ():
-        lines = theme.rows.get(step)
-        for row, other in () if lines is None else unlike(lines, "prompt", pairs, "prompt"):
+    for lines in (theme.rows[step] for step in _DIGESTS if step in theme.rows):
+        if pairs is None:
+            continue
+        for row, other in unlike(lines, "prompt", pairs, "prompt"):
             got, wanted = read_again(theme, lines, row)["prompt"], read_again(theme, pairs, other)["prompt"]
             file, line, _ = lines.at(row)
             theme.note(file, line, "/prompt", "another prompt than in the csv", got=got, wanted=wanted)

@@ -1,17 +1,30 @@
-"""What a check knows of one theme of a release: filled in by the readers, then compared."""
+"""What a check, or an import, knows of one theme: filled in by the readers, then compared."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from sparkle.builders.checks.rows import Rows, join
+from sparkle.schemas.layout import KINDS
 from sparkle.schemas.rules import Thresholds
 from sparkle.schemas.validate import Finding
 
 # Places beside the steps' files of JSON lines and the kinds' tars, which have the names of step and kind.
 PAIRS, TABLE, RECORDS = "the csv", "the table of pairs", "the table of records"
+
+
+class ReadJob(Protocol):
+    """Reads a place, or a part of it, in a worker."""
+
+    @property
+    def place(self) -> str:
+        """The name of the place."""
+
+    def __call__(self) -> Rows:
+        """Read it."""
 
 
 @dataclass
@@ -24,10 +37,10 @@ class Theme:
         files: Every path that counts.
         limits: Thresholds of the release's runs; empty where the release does not say.
         fps: Frames per second that a video may have; empty where the release does not say.
-        imported: Whether tars and text are upstream's own, as in a release that was imported.
+        imported: Whether tars are upstream's own, as in a release that was imported.
         lenient: Whether habits of other tools are passed over.
-        rows: What was read, by the name of the place; places that cannot be read are not there.
-        broken: Places of which a part cannot be read: there no sample is missed.
+        rows: What was read, by the name of the place.
+        shards: The numbers of tars and loose files in the table's columns.
         findings: What is wrong, in the order in which it was found.
     """
 
@@ -39,8 +52,13 @@ class Theme:
     imported: bool = False
     lenient: bool = False
     rows: dict[str, Rows] = field(default_factory=dict)
-    broken: set[str] = field(default_factory=set)
+    shards: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def artifacts(self) -> list[Rows]:
+        """The kinds of which there are artifacts."""
+        return [self.rows[kind.name] for kind in KINDS if kind.name in self.rows]
 
     def note(
         self, file: str, line: int, pointer: str, problem: str, *, got: object = None, wanted: object = None
@@ -56,9 +74,11 @@ class Theme:
         self.note(file, 0, "", "the file is missing")
         return False
 
-    def take(self, place: str, parts: Sequence[Rows]) -> None:
-        """Take what was read of a place; one where only findings could be read is not compared with others."""
-        rows = join(parts)
-        self.findings += rows.findings
-        if len(rows.keys) or not rows.findings:
-            self.rows[place] = rows
+    def take(self, jobs: Sequence[ReadJob], answers: Iterable[Rows]) -> None:
+        """Take what was read."""
+        parts: dict[str, list[Rows]] = {}
+        for job, rows in zip(jobs, answers, strict=True):
+            parts.setdefault(job.place, []).append(rows)
+        for place, found in parts.items():
+            self.rows[place] = join(found)
+            self.findings += self.rows[place].findings

@@ -71,9 +71,7 @@ def dump_records(value: dict[str, Any]) -> bytes:
 
 def jsonl_files(theme: str) -> list[JsonlFile]:
     """The files of JSON lines of a theme."""
-    return [
-        JsonlFile(step, jsonl_path(theme, step), schema, make) for step, (schema, make) in JSONL.items()
-    ]
+    return [JsonlFile(step, jsonl_path(theme, step), schema, make) for step, (schema, make) in JSONL.items()]
 
 
 def jsonl_path(theme: str, step: str) -> str:

@@ -38,7 +38,7 @@ class TextRow(NamedTuple):
     """A row of a csv, or a JSON line, and what is wrong with it.
 
     Attributes:
-        index: Of the id; None where it has none of the theme.
+        sample: The index of its id; None where it has no id of the theme.
         line: Its first line, from 1.
         end: Its last line.
         offset: The byte where it starts.
@@ -48,7 +48,7 @@ class TextRow(NamedTuple):
         habits: In what it is written otherwise than we do, and says the same.
     """
 
-    index: int | None
+    sample: int | None
     line: int
     end: int
     offset: int
@@ -65,9 +65,8 @@ def read_pairs(file: BinaryIO, name: str, theme: str) -> Iterator[TextRow]:
     width = 0
     for text in lines:
         if places == _STRAIGHT and (found := plain_row(text)) and not lines.problem:
-            index, values = found
-            habits = _habits_of(values[0], name, lines.number)
-            yield TextRow(index, lines.number, lines.number, lines.offset, values, None, (), habits)
+            habits = _habits_of(found[1][0], name, lines.number)
+            yield TextRow(found[0], lines.number, lines.number, lines.offset, found[1], None, (), habits)
             continue
         line, offset = lines.number, lines.offset
         fields, problem, habit = _csv_row(text, lines)
@@ -83,7 +82,8 @@ def read_pairs(file: BinaryIO, name: str, theme: str) -> Iterator[TextRow]:
             if not places:
                 return
             continue
-        values, index = None, None
+        values: tuple[str, ...] | None = None
+        index = None
         if fields and len(fields) != width:
             unlike = Finding(name, line, "", "another number of fields", str(len(fields)), str(width))
             (habits if len(fields) > max(places) else findings).append(unlike)
@@ -103,8 +103,9 @@ def read_pairs(file: BinaryIO, name: str, theme: str) -> Iterator[TextRow]:
         usable = None if problem else values
         yield TextRow(index, line, lines.number, offset, usable, None, findings, habits)
     if not lines.number:
-        problem = Finding(name, 1, "", "the file is empty", wanted=",".join(CSV_COLUMNS))
-        yield TextRow(None, 1, 1, 0, findings=[problem])
+        yield TextRow(
+            None, 1, 1, 0, findings=[Finding(name, 1, "", "the file is empty", "", ",".join(CSV_COLUMNS))]
+        )
 
 
 def pair_reader(file: BinaryIO) -> Callable[[int], dict[str, str]]:
@@ -225,9 +226,7 @@ def _plain_reader(theme: str) -> Callable[[str], tuple[int, tuple[str, ...]] | N
     return read
 
 
-def read_lines(
-    file: BinaryIO, name: str, theme: str, step: str, end: int | None = None
-) -> Iterator[TextRow]:
+def read_lines(file: BinaryIO, name: str, theme: str, step: str, end: int | None = None) -> Iterator[TextRow]:
     """Yield the JSON lines of a theme from where a file stands; lines are counted from there.
 
     A line with a record has all of its fields, even where a finding says that they disagree with each other.

@@ -64,7 +64,7 @@ def _other_frames(folder: Path, media: Path) -> tuple[str, str]:
     upstream_folder.add_to_tar(
         folder / tar, layout.EDITED_VIDEO.member(THIRD), (folder.parent / "x.mp4").read_bytes(), replace=True
     )
-    return tar, "not the frames and size of the source video"
+    return tar, "does not fit its source video"
 
 
 def _other_size(folder: Path, media: Path) -> tuple[str, str]:
@@ -73,7 +73,7 @@ def _other_size(folder: Path, media: Path) -> tuple[str, str]:
     upstream_folder.add_to_tar(
         folder / tar, layout.EDITED_VIDEO.member(THIRD), (folder.parent / "x.mp4").read_bytes(), replace=True
     )
-    return tar, "not the frames and size of the source video"
+    return tar, "does not fit its source video"
 
 
 def _short_background(folder: Path, media: Path) -> tuple[str, str]:
@@ -81,7 +81,7 @@ def _short_background(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.BACKGROUND_VIDEO.shard("location", 1)
     member = layout.BACKGROUND_VIDEO.member(THIRD)
     upstream_folder.add_to_tar(folder / tar, member, (folder.parent / "x.mp4").read_bytes(), replace=True)
-    return tar, "shorter than the source video"
+    return tar, "does not fit its source video"
 
 
 def _not_a_video(folder: Path, media: Path) -> tuple[str, str]:
@@ -100,7 +100,7 @@ def _mask_of_other_shape(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO_MASK.shard("location", 1)
     data = _mask((8, 48, 64), 8 * 48 * 64 // 8)
     upstream_folder.add_to_tar(folder / tar, layout.SOURCE_VIDEO_MASK.member(THIRD), data, replace=True)
-    return tar, "not the frames and size of the source video"
+    return tar, "does not fit its source video"
 
 
 def _mask_of_impossible_shape(folder: Path, media: Path) -> tuple[str, str]:
@@ -131,7 +131,7 @@ def _link(folder: Path, media: Path) -> tuple[str, str]:
 def _way_out(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO.shard("location", 1)
     upstream_folder.add_to_tar(folder / tar, "../location/source_video/Sparkle_location_000098.mp4", b"x")
-    return tar, "not a member of this tar, and is left out"
+    return tar, "the member's name leaves its folder, and is left out"
 
 
 def _other_theme(folder: Path, media: Path) -> tuple[str, str]:
@@ -175,15 +175,17 @@ def _id_twice(folder: Path, media: Path) -> tuple[str, str]:
     row = f'"a, b",{layout.SOURCE_VIDEO.path(FIRST)},{layout.EDITED_VIDEO.path(FIRST)},{FIRST}\n'
     return _append(
         folder, layout.prompts_csv("location"), row.encode()
-    ), "the id stands twice; its first row counts"
+    ), "the id stands twice; the first counts"
 
 
 def _no_id(folder: Path, media: Path) -> tuple[str, str]:
-    return _append(folder, layout.prompts_csv("location"), b"a,b,c,Sparkle_1\n"), "not a sample id"
+    return _append(
+        folder, layout.prompts_csv("location"), b"a,b,c,Sparkle_1\n"
+    ), "not an id of theme location"
 
 
 def _short_row(folder: Path, media: Path) -> tuple[str, str]:
-    return _append(folder, layout.prompts_csv("location"), b"a,b\n"), "the row is too short"
+    return _append(folder, layout.prompts_csv("location"), b"a,b\n"), "another number of fields"
 
 
 def _other_path(folder: Path, media: Path) -> tuple[str, str]:
@@ -221,7 +223,7 @@ def _line_of_nobody(folder: Path, media: Path) -> tuple[str, str]:
 def _line_twice(folder: Path, media: Path) -> tuple[str, str]:
     file = layout.record_file("location", "video_score")
     line = (folder / file).read_bytes().splitlines()[0]
-    return _append(folder, file, line + b"\n"), "the id stands twice; its first line counts"
+    return _append(folder, file, line + b"\n"), "the id stands twice; the first counts"
 
 
 def _bad_line(folder: Path, media: Path) -> tuple[str, str]:
