@@ -198,5 +198,4 @@ def _decode(path: Path, watch: Callable[[_Small], None]) -> Shape:
             small = frame.reformat(*_SMALL, format="yuv444p", interpolation="AREA").to_ndarray()
             watch(small.astype(np.float32))
             frames += 1
-        rate = video.stream.average_rate or video.stream.guessed_rate
-    return Shape(frames, width, height, float(rate or 0))
+    return Shape(frames, width, height, float(video.rate))

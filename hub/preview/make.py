@@ -26,7 +26,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sparkle._files import remove_leftovers, write_atomic
+from sparkle._files import TEMPORARY_MARK, exclusive, remove_leftovers, write_atomic
 from sparkle._processes import cpus
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.source import Source, open_source
@@ -95,13 +95,16 @@ def make_page(
     rows = Rows(where, themes, ids, limit)
     _refuse_inside(where, out)
     refuse_foreign(out)
-    write_page(out)
-    remove_leftovers(out)
-    drawer = _Drawer(rows, open_source(rows.catalog), out)
-    drawn = _each(drawer.draw, len(rows), workers, progress)
-    media = [name for sample in drawn for name in sample.files]
-    data = write_data(out, rows, [sample.shown for sample in drawn])
-    remove_others(out, [*media, *data])
+    out.mkdir(parents=True, exist_ok=True)
+    busy = ReleaseError("another process is making this page", where=out, fix="wait for it to end")
+    with exclusive(out, busy):
+        remove_leftovers(out)
+        write_page(out)
+        drawer = _Drawer(rows, open_source(rows.catalog), out)
+        drawn = _each(drawer.draw, len(rows), workers, progress)
+        media = [name for sample in drawn for name in sample.files]
+        data = write_data(out, rows, [sample.shown for sample in drawn])
+        remove_others(out, [*media, *data])
     return PageSummary(
         out=out,
         samples=len(rows),
@@ -244,11 +247,11 @@ class Shown:
 
 def refuse_foreign(out: Path) -> None:
     """Raise ReleaseError when a folder holds something else than a page that was made here before."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name} if out.exists() else set()
+    names = {name for name in names if not name.startswith(TEMPORARY_MARK)}
+    if not names:
         return
-    others = (
-        sorted({path.name for path in out.iterdir()} - {INDEX, ASSETS, DATA, MEDIA}) if out.is_dir() else []
-    )
+    others = sorted(names - {INDEX, ASSETS, DATA, MEDIA})
     index = out / INDEX
     if others or not index.is_file() or _MARK not in index.read_bytes():
         raise ReleaseError(
@@ -261,8 +264,12 @@ def refuse_foreign(out: Path) -> None:
 
 
 def write_page(out: Path) -> None:
-    """Write the page itself: what it shows comes with `write_data`."""
-    for file in sorted(resources.files(_PACKAGE).joinpath("page").iterdir(), key=lambda file: file.name):
+    """Write the page itself: what it shows comes with `write_data`.
+
+    The index, by which a folder is known as a page, is the first: a page that was killed goes on.
+    """
+    files = resources.files(_PACKAGE).joinpath("page").iterdir()
+    for file in sorted(files, key=lambda file: (file.name != INDEX, file.name)):
         target = out / INDEX if file.name == INDEX else out / ASSETS / file.name
         write_atomic(target, file.read_bytes())
 
