@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sparkle.builders.checks.rows import Rows, keys_of
+from sparkle.builders.checks.rows import SampleRows, keys_of
 from sparkle.builders.checks.theme import TABLE, Theme
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
@@ -77,7 +77,7 @@ def check_bench(
                 yield Finding(str(folder / name), 0, "", problem, got=table.id(row))
 
 
-def _check_ids(folder: Path, table: Rows) -> Iterator[Finding]:
+def _check_ids(folder: Path, table: SampleRows) -> Iterator[Finding]:
     path = folder / f"{table.theme}_metadata.jsonl"
     if not path.is_file():
         return

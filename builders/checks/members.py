@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from sparkle.builders.checks.rows import Rows, make_rows
+from sparkle.builders.checks.rows import SampleRows, make_rows
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.any_tar import FOLDER, TarEntry, TarError, TarStream
 from sparkle.builders.release.assign import END_BYTES
@@ -61,7 +61,7 @@ class TarJob:
     contents: bool = True
     ours: bool = True
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> SampleRows:
         """Read it."""
         kind = KIND_BY_NAME[self.place]
         with self.where.open(self.file) as file:
@@ -120,7 +120,7 @@ class Found:
         known = (value or np.nan for value in shape)
         self._rows.append((index, offset, size, digest.digest(), *known))
 
-    def rows(self, *files: str) -> Rows:
+    def rows(self, *files: str) -> SampleRows:
         """Return what was found in a tar, or in as many files as artifacts."""
         rows = make_rows(self.theme, files[0], self._rows, _DTYPE, findings=self.findings, kind=self.kind)
         rows.columns["sha256"] = rows.columns["sha256"].view(np.uint8).reshape(len(rows.keys), 32)
@@ -138,7 +138,7 @@ def read_tar(
     contents: bool = True,
     ours: bool = False,
     told: Callable[[int], None] = lambda size: None,
-) -> Rows:
+) -> SampleRows:
     """Return the artifacts of a theme and kind in a tar; whatever else is in it, but folders, is a finding.
 
     Args:

@@ -1,7 +1,7 @@
 """Rows of samples as arrays of numbers: which there are, where each is, and what is missing where.
 
-- A release of 140,000 samples has two million rows: in tables, in files of JSON lines, in tars. `Rows` is
-  what was read of one of these places; texts stay in the process that read them: 64-bit hashes are compared.
+- A release of 140,000 samples has two million rows: in tables, in files of JSON lines, in tars. `SampleRows`
+  is what was read of one of these places. Texts stay in the process that read them: hashes are compared.
 - A key is a number that sorts as the id does; `keys_of` and `id_of` go there and back.
 - A sample belongs to a theme when it is in more than half of the places: so a row that was lost in one of
   them is a finding there, and not in all others.
@@ -44,7 +44,7 @@ def id_of(theme: str, key: int) -> str:
 
 
 @dataclass
-class Rows:
+class SampleRows:
     """The rows of samples of a theme in one place, in their order: a text file, a table, the tars of a kind.
 
     Attributes:
@@ -99,7 +99,7 @@ class Rows:
         found[rows >= 0] = values[rows[rows >= 0]]
         return found
 
-    def select(self, rows: npt.NDArray[Any]) -> Rows:
+    def select(self, rows: npt.NDArray[Any]) -> SampleRows:
         """Return some of the rows, by their numbers or a mask."""
         columns = {name: values[rows] for name, values in self.columns.items()}
         return replace(self, keys=self.keys[rows], columns=columns)
@@ -107,14 +107,14 @@ class Rows:
 
 def make_rows(
     theme: str, file: str, rows: Sequence[tuple[Any, ...]], dtype: Sequence[tuple[Any, ...]], **more: Any
-) -> Rows:
+) -> SampleRows:
     """Return rows of a file out of tuples: the index of the id, then the values of the columns."""
     table = np.array(rows, [("index", np.int64), *dtype])
     columns = {name: np.ascontiguousarray(table[name]) for name, *_ in dtype}
-    return Rows(theme, (file,), keys_of(table["index"]), columns, **more)
+    return SampleRows(theme, (file,), keys_of(table["index"]), columns, **more)
 
 
-def join(parts: Sequence[Rows]) -> Rows:
+def join(parts: Sequence[SampleRows]) -> SampleRows:
     """Return the ranges of a file, or the tars of a kind, as one place; lines are counted through."""
     files = tuple(dict.fromkeys(name for part in parts for name in part.files))
     places = {name: place for place, name in enumerate(files)}
@@ -129,7 +129,7 @@ def join(parts: Sequence[Rows]) -> Rows:
                 columns[name].append(values + lines if name in ("line", "end") else values)
         findings += [replace(one, line=one.line + lines) if one.line else one for one in part.findings]
         before[part.files[0]] += part.count
-    return Rows(
+    return SampleRows(
         parts[0].theme,
         files,
         np.concatenate([part.keys for part in parts]),
@@ -157,14 +157,14 @@ class Finder:
         return np.where(self._sorted[rank] == keys, self._order[rank], -1)
 
 
-def matches(ours: Rows, theirs: Rows) -> tuple[Numbers, Numbers]:
+def matches(ours: SampleRows, theirs: SampleRows) -> tuple[Numbers, Numbers]:
     """Return rows of two places that are of the same sample, in the order of the first."""
     found = theirs.finder.rows(ours.keys)
     rows = np.flatnonzero(found >= 0)
     return rows, found[rows]
 
 
-def unlike(ours: Rows, column: str, theirs: Rows, other: str) -> Iterator[tuple[int, int]]:
+def unlike(ours: SampleRows, column: str, theirs: SampleRows, other: str) -> Iterator[tuple[int, int]]:
     """Yield rows of the same sample whose columns differ; what is unknown on a side differs from nothing."""
     rows, others = matches(ours, theirs)
     got, wanted = ours.columns[column][rows], theirs.columns[other][others]
@@ -183,7 +183,7 @@ def _known(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 # --- which samples are missing where ---------------------------------------------------------------
 
 
-def expected_keys(places: Sequence[Rows]) -> Keys:
+def expected_keys(places: Sequence[SampleRows]) -> Keys:
     """Return the samples that are in more than half of the places, sorted."""
     if not places:
         return np.empty(0, np.int64)
@@ -193,7 +193,7 @@ def expected_keys(places: Sequence[Rows]) -> Keys:
 
 def compare_ids(
     expected: Keys,
-    found: Rows,
+    found: SampleRows,
     reported: Set[tuple[str, int]] = frozenset(),
     *,
     ordered: bool = True,
@@ -228,7 +228,7 @@ def compare_ids(
         yield Finding(*found.at(row), extra, got=found.id(row))
 
 
-def _disorder(found: Rows, first: npt.NDArray[np.bool_]) -> Iterator[Finding]:
+def _disorder(found: SampleRows, first: npt.NDArray[np.bool_]) -> Iterator[Finding]:
     files = found.file if found.kind is not None else np.zeros(len(found.keys), np.int64)
     for file in np.unique(files).tolist():
         rows = np.flatnonzero(files == file)
@@ -240,7 +240,7 @@ def _disorder(found: Rows, first: npt.NDArray[np.bool_]) -> Iterator[Finding]:
             yield Finding(*found.at(row), "ids are not in order", got=found.id(row), wanted=wanted)
 
 
-def _gaps(found: Rows, missing: Keys, home: Callable[[int], str | None]) -> Iterator[tuple[str, int]]:
+def _gaps(found: SampleRows, missing: Keys, home: Callable[[int], str | None]) -> Iterator[tuple[str, int]]:
     """Yield file and line where each of the missing samples would be."""
     order = np.argsort(found.keys, kind="stable")
     ends = found.columns.get("end", found.columns.get("line"))

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from msgspec import structs
 
-from sparkle.builders.checks.rows import Rows, id_of, join, make_rows, unlike
+from sparkle.builders.checks.rows import SampleRows, id_of, join, make_rows, unlike
 from sparkle.builders.checks.text import digest, digest_text, read_again
 from sparkle.builders.checks.theme import PAIRS, RECORDS, TABLE, Theme
 from sparkle.builders.release.tables import (
@@ -160,7 +160,7 @@ def _check_previews(theme: Theme, file: str, first: int, batch: pa.RecordBatch, 
         theme.note(file, 0, f"/rows/{number}/preview", problem)
 
 
-def _check_batch(theme: Theme, file: str, first: int, batch: pa.RecordBatch) -> Rows:
+def _check_batch(theme: Theme, file: str, first: int, batch: pa.RecordBatch) -> SampleRows:
     """Compare some rows with everything; returns what is kept of those that have an id of the theme."""
     index_of = index_reader(theme.name)
     indices, kept = [], []
@@ -189,7 +189,7 @@ def _check_batch(theme: Theme, file: str, first: int, batch: pa.RecordBatch) -> 
     return rows
 
 
-def _read_columns(theme: Theme, rows: Rows, batch: pa.RecordBatch) -> None:
+def _read_columns(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None:
     """Read what is compared: digests of texts, numbers, the numbers of shards, hashes."""
     said, columns = batch.column("prompt").to_pylist(), rows.columns
     digests = [_NO_TEXT if text is None else digest_text(text) for text in said]
@@ -230,7 +230,7 @@ def _keyword(subtheme: str | None, scene: str | None) -> str:
     return "" if subtheme is None and scene is None else f"{subtheme}: {scene}"
 
 
-def _told(theme: Theme, rows: Rows, column: str, row: int) -> Any:
+def _told(theme: Theme, rows: SampleRows, column: str, row: int) -> Any:
     """What a place says in a column of its rows."""
     if column == "prompt":
         return read_again(theme, rows, row)["prompt"]
@@ -242,7 +242,7 @@ def _told(theme: Theme, rows: Rows, column: str, row: int) -> Any:
     return int(value) if value == int(value) else value
 
 
-def _check_paths(theme: Theme, rows: Rows, batch: pa.RecordBatch) -> None:
+def _check_paths(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None:
     ids = [id_of(theme.name, key) for key in rows.keys.tolist()]
     for column, kind in (("src_video", layout.SOURCE_VIDEO), ("tgt_video", layout.EDITED_VIDEO)):
         head, tail = kind.path(ids[0]).split(ids[0]) if ids else ("", "")
@@ -251,7 +251,7 @@ def _check_paths(theme: Theme, rows: Rows, batch: pa.RecordBatch) -> None:
                 _note_unlike(theme, rows, row, column, got, f"{head}{sample_id}{tail}")
 
 
-def _note_unlike(theme: Theme, rows: Rows, row: int, column: str, got: Any, wanted: Any) -> None:
+def _note_unlike(theme: Theme, rows: SampleRows, row: int, column: str, got: Any, wanted: Any) -> None:
     if column == "keyword":
         column = "subtheme" if got.partition(": ")[0] != wanted.partition(": ")[0] else "scene"
     file, line, pointer = rows.at(row)
@@ -259,7 +259,7 @@ def _note_unlike(theme: Theme, rows: Rows, row: int, column: str, got: Any, want
     theme.note(file, line, f"{pointer}/{column}", problem, got=got, wanted=wanted)
 
 
-def _judge_measures(theme: Theme, rows: Rows, batch: pa.RecordBatch) -> None:
+def _judge_measures(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None:
     names = [name for name in MEASURE_COLUMNS if name in batch.schema.names]
     needed = {field.name for field in structs.fields(MeasureRecord) if field.required}
     columns = (batch.column(name).to_pylist() for name in names) if theme.limits else ()
@@ -311,7 +311,7 @@ class RecordsJob:
     first: int
     place: str = RECORDS
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> SampleRows:
         """Read them."""
         file, index_of, row = layout.records_parquet(self.theme), index_reader(self.theme), self.first
         found: list[tuple[int, ...]] = []
@@ -368,7 +368,7 @@ def compare_records(theme: Theme) -> None:
 
 
 def _rows(batch: pa.RecordBatch) -> Iterator[tuple[tuple[int, ...], bool]]:
-    """Yield the digests of each row, in the order of prompt and `_SAID`, and whether its labels fit."""
+    """Yield the digests of each row, in the order of `_SAID`, and whether its labels fit."""
     texts = [
         [value or "" for value in batch.column(name).to_pylist()]
         for name in ("prompt", "original_scene", "chosen_keyword")

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from sparkle.builders.checks.members import TarJob
-from sparkle.builders.checks.rows import Keys, Rows, id_of, matches, unlike
+from sparkle.builders.checks.rows import Keys, SampleRows, id_of, matches, unlike
 from sparkle.builders.checks.theme import TABLE, Theme
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.place import Place
@@ -47,7 +47,7 @@ def tar_jobs(theme: Theme, *, contents: bool, elsewhere: Place | None = None) ->
             theme.note(kind.shard(theme.name, 0), 0, "", "the tar is missing")
 
 
-def compare_shapes(artifacts: Sequence[Rows], fps: Set[float] = frozenset()) -> Iterator[Finding]:
+def compare_shapes(artifacts: Sequence[SampleRows], fps: Set[float] = frozenset()) -> Iterator[Finding]:
     """Yield what does not fit in the artifacts of the same samples; what is not known fits.
 
     Args:
@@ -81,7 +81,7 @@ def compare_shapes(artifacts: Sequence[Rows], fps: Set[float] = frozenset()) -> 
             yield Finding(*found.at(row), "does not fit its source video", *shown)
 
 
-def _in_words(found: Rows, row: int, sides: Sequence[str]) -> str:
+def _in_words(found: SampleRows, row: int, sides: Sequence[str]) -> str:
     *frames, width, height = (f"{found.columns[side][row]:g}" for side in sides)
     return f"{frames[0]} frames of {width}x{height}" if frames else f"{width}x{height}"
 

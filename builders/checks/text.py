@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import xxhash
 
-from sparkle.builders.checks.rows import UNKNOWN, Rows, make_rows, unlike
+from sparkle.builders.checks.rows import UNKNOWN, SampleRows, make_rows, unlike
 from sparkle.builders.checks.theme import PAIRS, Theme
 from sparkle.builders.release.formats import jsonl_files, jsonl_path
 from sparkle.builders.release.read_text import line_reader, pair_reader, read_lines, read_pairs, step_record
@@ -56,7 +56,7 @@ class PairsJob:
     lenient: bool = False
     place: str = PAIRS
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> SampleRows:
         """Read it."""
         name = layout.prompts_csv(self.theme)
         findings: list[Finding] = []
@@ -100,7 +100,7 @@ class LinesJob:
     start: int = 0
     end: int | None = None
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> SampleRows:
         """Read them; line numbers count from the first of the range."""
         name, step, names = jsonl_path(self.theme, self.place), self.place, _DIGESTS[self.place]
         findings: list[Finding] = []
@@ -198,7 +198,7 @@ def compare_text(theme: Theme) -> None:
             theme.note(file, line, "/round1_objects", "another round 1 than in the file of round 1")
 
 
-def read_again(theme: Theme, rows: Rows, row: int) -> Mapping[str, Any]:
+def read_again(theme: Theme, rows: SampleRows, row: int) -> Mapping[str, Any]:
     """Return what a row of a text file says, which was read before."""
     name = rows.files[0]
     with (theme.folder / name).open("rb") as file:

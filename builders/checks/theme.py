@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sparkle.builders.checks.rows import Rows, join
+from sparkle.builders.checks.rows import SampleRows, join
 from sparkle.schemas.layout import KINDS
 from sparkle.schemas.rules import Thresholds
 from sparkle.schemas.validate import Finding
@@ -23,7 +23,7 @@ class ReadJob(Protocol):
     def place(self) -> str:
         """The name of the place."""
 
-    def __call__(self) -> Rows:
+    def __call__(self) -> SampleRows:
         """Read it."""
 
 
@@ -51,12 +51,12 @@ class Theme:
     fps: frozenset[float] = frozenset()
     imported: bool = False
     lenient: bool = False
-    rows: dict[str, Rows] = field(default_factory=dict)
+    rows: dict[str, SampleRows] = field(default_factory=dict)
     shards: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     @property
-    def artifacts(self) -> list[Rows]:
+    def artifacts(self) -> list[SampleRows]:
         """The kinds of which there are artifacts."""
         return [self.rows[kind.name] for kind in KINDS if kind.name in self.rows]
 
@@ -74,9 +74,9 @@ class Theme:
         self.note(file, 0, "", "the file is missing")
         return False
 
-    def take(self, jobs: Sequence[ReadJob], answers: Iterable[Rows]) -> None:
+    def take(self, jobs: Sequence[ReadJob], answers: Iterable[SampleRows]) -> None:
         """Take what was read."""
-        parts: dict[str, list[Rows]] = {}
+        parts: dict[str, list[SampleRows]] = {}
         for job, rows in zip(jobs, answers, strict=True):
             parts.setdefault(job.place, []).append(rows)
         for place, found in parts.items():

@@ -23,7 +23,7 @@ from sparkle._files import BLOCK_BYTES, temporary_beside
 from sparkle._processes import cpus
 from sparkle._progress import Advance, Progress
 from sparkle.builders.checks.members import Found, read_tar
-from sparkle.builders.checks.rows import Rows
+from sparkle.builders.checks.rows import SampleRows
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.any_tar import TarStream
 from sparkle.builders.release.manifest import FileEntry
@@ -45,7 +45,7 @@ Told = Callable[[int], None]  # told of bytes that were read
 class Indexed:
     """What was found in a unit: its artifacts; size and sha256 (hexadecimal) of a tar."""
 
-    rows: Rows
+    rows: SampleRows
     size: int = 0
     sha256: str = ""
 
@@ -105,7 +105,7 @@ class Index:
         }
         findings = [Finding(**value) for value in document["findings"]]
         keys, files = columns.pop("key"), tuple(document["files"])
-        rows = Rows(unit.theme, files, keys, columns, findings, kind=unit.kind)
+        rows = SampleRows(unit.theme, files, keys, columns, findings, kind=unit.kind)
         return Indexed(rows, document["size"], document["sha256"])
 
     def forget(self, unit: Unit) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from sparkle.builders.building.provenance import FORMAT, VERSION
-from sparkle.builders.checks.rows import UNKNOWN, Keys, Rows, compare_ids, join
+from sparkle.builders.checks.rows import UNKNOWN, Keys, SampleRows, compare_ids, join
 from sparkle.builders.checks.tables import SCORES
 from sparkle.builders.checks.tars import compare_shapes
 from sparkle.builders.checks.text import compare_text, text_jobs
@@ -123,7 +123,7 @@ def _read_artifacts(theme: Theme, index: Index) -> None:
     theme.findings += compare_shapes(theme.artifacts)
 
 
-def _count_once(theme: Theme, rows: Rows) -> Rows:
+def _count_once(theme: Theme, rows: SampleRows) -> SampleRows:
     samples = theme.rows[PAIRS].keys
     known = np.isin(rows.keys, samples)
     for row in np.flatnonzero(~known).tolist():

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkle.builders.checks.rows import Rows
+from sparkle.builders.checks.rows import SampleRows
 from sparkle.builders.checks.text import PairsJob, digest_text
 from sparkle.builders.release.formats import CSV_COLUMNS, NO_VALUES, csv_line, pair_row
 from sparkle.builders.release.read_text import pair_reader
@@ -26,7 +26,7 @@ def row(index: int, prompt: str) -> str:
     return csv_line(list(pair_row(f"Sparkle_location_{index:06d}", prompt).values()))
 
 
-def read(folder: Path, text: str | bytes) -> Rows:
+def read(folder: Path, text: str | bytes) -> SampleRows:
     path = folder / "pairs.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return PairsJob(path, "location")()

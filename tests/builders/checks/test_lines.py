@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkle.builders.checks.rows import UNKNOWN, Rows, join
+from sparkle.builders.checks.rows import UNKNOWN, SampleRows, join
 from sparkle.builders.checks.text import LinesJob, digest_text
 from sparkle.schemas.rules import Thresholds
 
@@ -22,7 +22,7 @@ def line(index: int, overall: object = 9.0, prompt: str = "p") -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def read(path: Path, *cuts: int, limits: tuple[Thresholds, ...] = (Thresholds(),)) -> Rows:
+def read(path: Path, *cuts: int, limits: tuple[Thresholds, ...] = (Thresholds(),)) -> SampleRows:
     ends = [*sorted(cuts), path.stat().st_size]
     return join(
         [
