@@ -1,7 +1,7 @@
 """A folder in upstream's layout becomes a release: our tables, manifest and report, beside upstream's files.
 
 How it works
-- Every tar and loose file is read once (`index`), every text line is checked (`text`), what they say of a
+- Every tar and loose file is read once (`index`), every text line is checked, what they say of a
   sample is put together (`tables`), and the release is written of it as any other (`origin`).
 - Nothing is dropped or mended in silence: what is not as the layout has it becomes a finding in the release's
   report. Upstream's files go into the release as they are: hard links where the file system allows it, copies

@@ -42,7 +42,8 @@ from sparkle.builders.upstream.files import (
     sort_upstream,
 )
 from sparkle.builders.upstream.index import Index
-from sparkle.builders.upstream.origin import UpstreamOrigin, UpstreamTheme
+from sparkle.builders.upstream.origin import UpstreamOrigin
+from sparkle.builders.upstream.tables import UpstreamTheme
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.validate import Finding
