@@ -49,7 +49,7 @@ class StepHistory:
 
 
 @dataclass(frozen=True)
-class History:
+class SampleHistory:
     """A sample of a run.
 
     Attributes:
@@ -80,7 +80,7 @@ class History:
         return asdict(self) | {"source": {"path": self.source.path, "sha256": self.source.sha256}}
 
 
-def read_history(run: Path, name: str) -> list[History]:
+def read_history(run: Path, name: str) -> list[SampleHistory]:
     """Return the samples of a run that a name means, in the order of ids.
 
     Args:
@@ -115,7 +115,7 @@ def read_history(run: Path, name: str) -> list[History]:
         ]
         composed = outcomes.get(("compose", found.id))
         prompt = ((composed and composed.record) or {}).get("prompt", found.prompt)
-        histories.append(History(found.id, found.theme, sources[found.source], prompt, tuple(steps)))
+        histories.append(SampleHistory(found.id, found.theme, sources[found.source], prompt, tuple(steps)))
     return histories
 
 

@@ -11,7 +11,7 @@ from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import FOLDER, output_options
 
 if TYPE_CHECKING:
-    from sparkle.builders.building.history import History, StepHistory
+    from sparkle.builders.building.history import SampleHistory, StepHistory
 
 
 @click.command(cls=Verb)
@@ -36,7 +36,7 @@ def show(run: Path, name: str, terminal: Terminal) -> None:
     terminal.result("\n\n".join(map(_text, found)), {"samples": [history.to_json() for history in found]})
 
 
-def _rows(history: History) -> list[list[str]]:
+def _rows(history: SampleHistory) -> list[list[str]]:
     return [[step.step, _outcome(step), _numbers(step)] for step in history.steps if step.status is not None]
 
 
@@ -55,7 +55,7 @@ def _limit(step: StepHistory, name: str) -> str:
     return f" ({', '.join(asked)})" if asked else ""
 
 
-def _text(history: History) -> str:
+def _text(history: SampleHistory) -> str:
     source = history.source
     lines = [
         f"{history.id}: {history.verdict}",
