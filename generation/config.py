@@ -217,7 +217,7 @@ def _located(error: RecordError | ConfigError, layers: Sequence[Layer]) -> Confi
 
 
 def _place(layers: Sequence[Layer], key: Key) -> str:
-    file = next(layer for layer in reversed(layers) if layer.text or len(layers) == 1)
+    file = next(layer for layer in reversed(layers) if layer.text is not None)
     if not key:
         return file.where
     said = next((layer for layer in reversed(layers) if has_key(layer.table, key)), file)

@@ -14,12 +14,10 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
-
-import tomli_w
 
 from sparkle.schemas.errors import ConfigError
 
@@ -32,6 +30,7 @@ BASE, DROP = "base", "drop"
 SUFFIX = ".toml"
 
 _BACKENDS, _NAME = "backends", "name"
+_OPTION = "--set"
 _SETTING = "KEY=VALUE, such as encoding.crf=23"
 
 
@@ -43,22 +42,20 @@ class Layer:
         label: What it is called beside a value that came from it.
         where: What it is called in an error.
         table: What it says.
-        text: The file; empty for settings.
+        text: The file; None for what no file says.
         dropped: Keys of earlier layers that it takes out.
     """
 
     label: str
     where: str
     table: dict[str, Any]
-    text: str = ""
+    text: str | None = None
     dropped: tuple[Key, ...] = ()
 
     def place(self, key: Key) -> str:
         """Return where it says something about a key: file and line, or the setting."""
         dotted = ".".join(key)
-        if not self.text:
-            return f"{self.where} {dotted}"
-        line = _line_of(key, self.text)
+        line = None if self.text is None else _line_of(key, self.text)
         return f"{self.where}:{line} {dotted}" if line else f"{self.where} {dotted}"
 
 
@@ -96,13 +93,13 @@ def file_layers(chosen: str | Path) -> list[Layer]:
         seen[identity] = where
         label = Path(following).name if not layers else f"{BASE} {following}"
         table = parse_table(text, where)
+        following, drop = table.pop(BASE, None), table.pop(DROP, [])
         layer = Layer(label, where, table, text)
-        base, drop = table.pop(BASE, None), table.pop(DROP, [])
-        _check_heads(layer, base, drop)
-        layers.insert(0, Layer(label, where, table, text, tuple(tuple(key.split(".")) for key in drop)))
-        if path:
-            folder = path.parent
-        following, named_by = base, layer.place((BASE,))
+        layers.insert(0, replace(layer, dropped=_dropped(drop, layer)))
+        folder, named_by = path.parent if path else folder, layer.place((BASE,))
+        if not isinstance(following, str | None):
+            wanted = "a name or a path as a string"
+            raise ConfigError("wrong type", got=repr(following), wanted=wanted, where=named_by)
     return layers
 
 
@@ -116,13 +113,12 @@ def parse_table(text: str, where: str) -> dict[str, Any]:
         raise ConfigError("nested too deep", where=where) from None
 
 
-def settings_layer(settings: Iterable[str], option: str = "--set") -> Layer:
+def settings_layer(settings: Iterable[str]) -> Layer:
     """Return the layer of a command line's settings.
 
     Args:
         settings: Of the form KEY=VALUE, where the key is that of TOML and so is the value. A value that is
             none is a string, unless it begins like one of TOML's and does not end like one.
-        option: What gives them.
 
     Raises:
         ConfigError: one is of another form, or a key is set twice.
@@ -130,24 +126,21 @@ def settings_layer(settings: Iterable[str], option: str = "--set") -> Layer:
     table: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
-        where = f"{option} {setting}"
+        where = f"{_OPTION} {setting}"
         key = _parse_key(name)
         if not equals or key is None or not text.strip():
-            raise ConfigError("not a setting", got=setting, wanted=_SETTING, where=option)
+            raise ConfigError("not a setting", got=setting, wanted=_SETTING, where=_OPTION)
         if key[0] == BASE:
-            raise ConfigError("a base is no setting", got=setting, where=option, fix="name it by --config")
-        inner = table
+            raise ConfigError("a base is no setting", got=setting, where=_OPTION, fix="name it by --config")
+        inner: Any = table
         for part in key[:-1]:
-            inner = inner.setdefault(part, {})
-            if not isinstance(inner, dict):
-                raise ConfigError("a key is set twice", got=name, wanted="each key once", where=where)
-        if key[-1] in inner:
+            inner = inner.setdefault(part, {}) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict) or key[-1] in inner:
             raise ConfigError("a key is set twice", got=name, wanted="each key once", where=where)
         inner[key[-1]] = _parse_value(text.strip(), where)
-    layer = Layer(option, option, table)
     drop = table.pop(DROP, [])
-    _check_heads(layer, None, drop)
-    return Layer(option, option, table, dropped=tuple(tuple(key.split(".")) for key in drop))
+    layer = Layer(_OPTION, _OPTION, table)
+    return replace(layer, dropped=_dropped(drop, layer))
 
 
 def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[Key, str]]:
@@ -174,25 +167,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """Return what to do about a word that is not known: the nearest one that is, if one is near."""
     close = difflib.get_close_matches(word, known, n=1)
     return f"did you mean {close[0]}?" if close else None
-
-
-def toml_line(key: str, value: Any) -> str:
-    """Return a key and its value as one line of TOML."""
-    return f"{_toml_key(key)} = {toml_value(value)}"
-
-
-def toml_value(value: Any) -> str:
-    """Return a value as TOML on one line."""
-    if isinstance(value, dict):
-        inner = ", ".join(toml_line(key, each) for key, each in value.items())
-        return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(toml_value, value))}]"
-    return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
-
-
-def _toml_key(key: str) -> str:
-    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
 
 
 # --- files -----------------------------------------------------------------------------------------
@@ -233,14 +207,14 @@ def _no_such_name(chosen: str, names: Iterable[str], folder: Path, named_by: str
     )
 
 
-def _check_heads(layer: Layer, base: object, drop: object) -> None:
-    if not isinstance(base, str | None):
-        raise ConfigError(
-            "wrong type", got=repr(base), wanted="a name or a path as a string", where=layer.place((BASE,))
-        )
-    if not isinstance(drop, list) or not all(isinstance(key, str) for key in drop):
-        wanted = 'keys as strings, such as ["backends.vlm.revision"]'
-        raise ConfigError("wrong type", got=repr(drop), wanted=wanted, where=layer.place((DROP,)))
+def _dropped(drop: object, layer: Layer) -> tuple[Key, ...]:
+    """Return the keys that a layer takes out."""
+    names = drop if isinstance(drop, list) else [drop]
+    keys = [_parse_key(name) if isinstance(name, str) else None for name in names]
+    if not isinstance(drop, list) or None in keys:
+        wanted = 'a list of keys, such as ["backends.vlm.revision"]'
+        raise ConfigError("not keys to drop", got=repr(drop), wanted=wanted, where=layer.place((DROP,)))
+    return tuple(key for key in keys if key is not None)
 
 
 def _line_of(key: Key, text: str) -> int | None:

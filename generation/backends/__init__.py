@@ -96,11 +96,14 @@ def _make(capability: str, table: dict[str, Any]) -> Any:
         known = [field.name for field in dataclasses.fields(kind)]
         wanted, fix = ", ".join(known) or "no options", None
         if error.problem == "unknown key":
-            fix = did_you_mean(str(error.got), known)
+            others = f"these are the options of {name}; backends.{capability}.name says which backend it is"
+            fix = did_you_mean(str(error.got), known) or others
         elif error.problem != "missing key":
             wanted = error.wanted or wanted
         got = error.got or f"no {error.wanted}"  # a missing key is named by what was wanted
         raise ConfigError(error.problem, got=got, wanted=wanted, where=error.where, fix=fix) from None
+    except ConfigError as error:  # about several options, or a value among them
+        raise ConfigError(error.problem, got=error.got, wanted=error.wanted, fix=error.fix) from None
 
 
 def pin_models(config: RunConfig) -> RunConfig:

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+import tomli_w
 from msgspec import NODEFAULT, Struct, structs
 
 from sparkle.generation.backends import backend_class, backend_names
 from sparkle.generation.config import CAPABILITIES, RunConfig
-from sparkle.generation.layers import shipped, toml_value
+from sparkle.generation.layers import shipped
 
 REGENERATE = "sparkle config reference > docs/configuration.md"
 
@@ -111,6 +112,25 @@ def defaults(kind: type[Any]) -> dict[str, Any]:
         elif field.default_factory not in missing:
             found[field.name] = field.default_factory()
     return found
+
+
+def toml_line(key: str, value: Any) -> str:
+    """Return a key and its value as one line of TOML, which `tomli_w` makes of scalars only."""
+    return f"{_toml_key(key)} = {toml_value(value)}"
+
+
+def toml_value(value: Any) -> str:
+    """Return a value as TOML on one line."""
+    if isinstance(value, dict):
+        inner = ", ".join(toml_line(key, each) for key, each in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_value, value))}]"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
+
+
+def _toml_key(key: str) -> str:
+    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
 
 
 def _fields(kind: type[Any]) -> tuple[Any, ...]:

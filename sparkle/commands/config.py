@@ -88,7 +88,7 @@ def reference(terminal: Terminal) -> None:
 
 
 def _as_toml(resolved: Resolved) -> str:
-    from sparkle.generation.layers import toml_line
+    from sparkle.generation.backends.reference import toml_line
     from sparkle.schemas.canonical import plain
 
     sections: dict[str, list[tuple[str, str]]] = {"": []}
