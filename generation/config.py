@@ -25,6 +25,7 @@ from sparkle.generation.layers import (
     file_layers,
     has_key,
     merge,
+    moved,
     parse_table,
     settings_layer,
 )
@@ -189,7 +190,7 @@ def _check_table(kind: type[Struct], name: str, table: Any) -> None:
     try:
         load(kind, table, where=f"/{name}")
     except ConfigError as error:
-        raise ConfigError(error.problem, got=error.got, wanted=error.wanted, where=f"/{name}") from None
+        raise moved(error, f"/{name}") from None
 
 
 def _check_capabilities(config: RunConfig) -> None:

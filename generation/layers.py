@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sparkle.schemas.errors import ConfigError
+from sparkle.schemas.errors import ConfigError, SparkleError
 
 Key = tuple[str, ...]
 """A key of a table in tables: ("backends", "vlm", "name")."""
@@ -161,6 +161,11 @@ def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[Key, str]]:
                 known.clear()
         _merge_into(table, layer.table, origins, layer.label)
     return table, origins
+
+
+def moved(error: SparkleError, where: str | None) -> ConfigError:
+    """Return an error about a configuration with another place."""
+    return ConfigError(error.problem, got=error.got, wanted=error.wanted, where=where, fix=error.fix)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:

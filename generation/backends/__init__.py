@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from sparkle.generation.backend import Pinnable
 from sparkle.generation.config import CAPABILITIES, Resolved, RunConfig
-from sparkle.generation.layers import did_you_mean
+from sparkle.generation.layers import did_you_mean, moved
 from sparkle.schemas.errors import ConfigError, RecordError
 from sparkle.schemas.load import load
 
@@ -59,10 +59,7 @@ def make_backend(config: RunConfig, capability: str) -> Any:
     try:
         return _make(capability, config.backend_table(capability))
     except ConfigError as error:
-        where = f"[backends.{capability}] {error.where or ''}".rstrip()
-        raise ConfigError(
-            error.problem, got=error.got, wanted=error.wanted, where=where, fix=error.fix
-        ) from None
+        raise moved(error, f"[backends.{capability}] {error.where or ''}".rstrip()) from None
 
 
 def check_backends(resolved: Resolved) -> None:
@@ -76,10 +73,7 @@ def check_backends(resolved: Resolved) -> None:
             _make(capability, table)
         except ConfigError as error:
             option = tuple(part for part in (error.where or "").split("/") if part)
-            where = resolved.place(("backends", capability, *option))
-            raise ConfigError(
-                error.problem, got=error.got, wanted=error.wanted, where=where, fix=error.fix
-            ) from None
+            raise moved(error, resolved.place(("backends", capability, *option))) from None
 
 
 def _make(capability: str, table: dict[str, Any]) -> Any:
@@ -103,7 +97,7 @@ def _make(capability: str, table: dict[str, Any]) -> Any:
         got = error.got or f"no {error.wanted}"  # a missing key is named by what was wanted
         raise ConfigError(error.problem, got=got, wanted=wanted, where=error.where, fix=fix) from None
     except ConfigError as error:  # about several options, or a value among them
-        raise ConfigError(error.problem, got=error.got, wanted=error.wanted, fix=error.fix) from None
+        raise moved(error, None) from None
 
 
 def pin_models(config: RunConfig) -> RunConfig:
