@@ -19,6 +19,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sparkle._files import safe_join, write_atomic
@@ -91,6 +92,8 @@ def publish_spooled(
         ConfigError, ReleaseError: as `publish_release` raises them; or `folder` holds a whole release.
     """
     _refuse_whole(folder)
+    if tag is not None:
+        target.check_tag(tag)
     with target.session():
         standing = target.look()
         refuse_other(standing, target.name)
@@ -101,7 +104,7 @@ def publish_spooled(
             build_release(runs, folder, build, progress, mode)
         parcels = note_files(folder, list_release(folder))
         report = publish_listed(parcels, target, PublishOptions(tag), progress, say)
-    return PublishReport(report.plan, report.head, report.sent + spool.sent, report.commits, tag)
+    return replace(report, sent=report.sent + spool.sent)
 
 
 @contextmanager

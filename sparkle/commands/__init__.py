@@ -19,7 +19,7 @@ HUB = ("publish", "verify", "preview", "diff", "pull", "takedown", "serve")
 
 # Verbs in the order of help, by heading.
 _SECTIONS = {
-    "Make a dataset": ("config", "models", "plan", "generate", "build", "validate", "stats", "card"),
+    "Make a dataset": ("config", "models", "plan", "generate", "build", "validate", "show", "stats", "card"),
     "Read one": ("import", "index", "export"),
     "Share one": HUB,
 }

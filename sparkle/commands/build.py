@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from sparkle.commands.options import (
     Size,
     Streams,
     ids_from_option,
-    json_option,
     limit_options,
     out_option,
+    output_options,
     theme_option,
 )
+from sparkle.schemas.errors import command
 
 # The Hub shows at most 10,000 files in a folder and takes 100,000 in a repository: 1,000 samples of eight
 # kinds in five themes are 40,000.
@@ -90,7 +92,7 @@ _MAX_PREVIEW = 1000
 @click.option(
     "--webdataset-shard-size", "shard_size", type=Size(), help="Limit the size of these tars.  [default: 1GB]"
 )
-@json_option
+@output_options
 def build(
     runs: tuple[Path, ...],
     out: Path,
@@ -160,11 +162,11 @@ def build(
             "run finishes them"
         )
     terminal.counts("samples", ["theme", "pairs"], summary.samples)
-    first = next(iter(summary.samples))
+    folder, first = json.dumps(str(summary.out), ensure_ascii=False), next(iter(summary.samples))
     terminal.result(
         f"{summary.out}: {summary.files} files, {summary.bytes:,} bytes\n"
-        f"next: sparkle validate {summary.out}\n"
-        f'      datasets.load_dataset("{summary.out}", "{first}", split="train")',
+        f"next: {command('sparkle', 'validate', summary.out)}\n"
+        f'      datasets.load_dataset({folder}, "{first}", split="train")',
         {
             "out": str(summary.out),
             "files": summary.files,

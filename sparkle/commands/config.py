@@ -9,7 +9,7 @@ import click
 
 from sparkle.commands import VerbGroup
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import config_options, json_option, read_config
+from sparkle.commands.options import config_options, output_options, read_config
 
 if TYPE_CHECKING:
     from sparkle.generation.config import Resolved
@@ -33,7 +33,7 @@ def config() -> None:
 
 @click.command(cls=Verb)
 @config_options
-@json_option
+@output_options
 def show(config: str | None, settings: tuple[str, ...], terminal: Terminal) -> None:
     """Show a configuration in full, and where each value comes from.
 
@@ -55,7 +55,7 @@ def show(config: str | None, settings: tuple[str, ...], terminal: Terminal) -> N
 
 
 @click.command(name="list", cls=Verb)
-@json_option
+@output_options
 def list_shipped(terminal: Terminal) -> None:
     """List the configurations that come with the package.
 
@@ -74,7 +74,7 @@ def list_shipped(terminal: Terminal) -> None:
 
 
 @click.command(cls=Verb)
-@json_option
+@output_options
 def reference(terminal: Terminal) -> None:
     """Describe every table and key of a configuration, as Markdown.
 

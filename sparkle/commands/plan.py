@@ -11,7 +11,7 @@ import click
 
 from sparkle._progress import size_text
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import PATH, config_options, json_option, read_config
+from sparkle.commands.options import PATH, config_options, output_options, read_config
 
 if TYPE_CHECKING:
     from sparkle.generation.needs import Estimate, ModelNeed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Verb)
 @config_options
-@json_option
+@output_options
 def models(config: str | None, settings: tuple[str, ...], terminal: Terminal) -> None:
     """List the models that a configuration needs: revision, size, licence, memory.
 
@@ -68,7 +68,7 @@ def models(config: str | None, settings: tuple[str, ...], terminal: Terminal) ->
     type=PATH,
     help="Take funnel and bytes per sample from this finished run of a few of the sources.",
 )
-@json_option
+@output_options
 def plan(
     sources: int, config: str | None, settings: tuple[str, ...], trial: Path | None, terminal: Terminal
 ) -> None:

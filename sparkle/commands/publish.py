@@ -9,7 +9,8 @@ import click
 
 from sparkle._progress import size_text
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import FOLDER, PATH, Size, json_option
+from sparkle.commands.options import FOLDER, PATH, Size, output_options
+from sparkle.schemas.errors import command
 
 if TYPE_CHECKING:
     from sparkle.hub.publish.publishing import PublishReport
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--run", "runs", multiple=True, type=FOLDER, help="With --spool: a finished run. Repeatable.")
 @click.option("--max-shard-size", type=Size(), help="With --spool: limit the size of a tar.  [default: 5GB]")
-@json_option
+@output_options
 def publish(
     release: Path,
     repo: str,
@@ -111,9 +112,12 @@ def summary(report: PublishReport) -> str:
     if not plan.batches:
         return f"{plan.where}: up to date at {report.head[:12]}{tag}"
     files = len(plan.puts) + len(plan.same)
+    on_hub = report.address != plan.where
+    published = f"{plan.where.partition('@')[0]}@{report.tag}" if report.tag and on_hub else plan.where
     return (
         f"{plan.where}: published at {report.head[:12]}{tag} ({files} files; {size_text(report.sent)} sent)\n"
-        f"next: sparkle-hub verify {plan.where}"
+        + on_hub * f"{report.address}\n"
+        + f"next: {command('sparkle-hub', 'verify', published)}"
     )
 
 
@@ -122,6 +126,7 @@ def to_json(report: PublishReport) -> dict[str, Any]:
     plan = report.plan
     return {
         "where": plan.where,
+        "address": report.address,
         "head": report.head,
         "tag": report.tag,
         "dry_run": report.head is None,
