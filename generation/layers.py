@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sparkle.schemas.errors import ConfigError, SparkleError
+from sparkle.schemas.errors import ConfigError, SparkleError, command
 
 Key = tuple[str, ...]
 """A key of a table in tables: ("backends", "vlm", "name")."""
@@ -201,7 +201,7 @@ def _no_such_name(chosen: str, names: Iterable[str], folder: Path, named_by: str
     fix = did_you_mean(chosen, names)
     if here:
         name = here[0] if here[0].endswith(SUFFIX) else f"./{here[0]}"
-        says = f'{BASE} = "{name}"' if named_by else f"--config {name}"
+        says = f'{BASE} = "{name}"' if named_by else command("--config", name)
         fix = f"there is a file {here[0]}: `{says}` takes it"
     return ConfigError(
         "no such configuration",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -186,11 +187,14 @@ def test_an_unknown_name_lists_those_that_there_are():
     assert (error["got"], error["fix"]) == ("papr", "did you mean paper?")
 
 
-@pytest.mark.parametrize(("file", "says"), [("mine.toml", "--config mine.toml"), ("mine", "--config ./mine")])
+@pytest.mark.parametrize(
+    ("file", "says"), [("mine.toml", "--config mine.toml"), ("my own", "--config './my own'")]
+)
 def test_an_unknown_name_is_told_of_a_file_that_is_called_so(file: str, says: str):
     write(file, 'base = "classical"\n')
-    assert says in refused("--config", "mine")["fix"]
-    assert resolved(*says.split())["name"] == "mine"
+    name = file.removesuffix(".toml")
+    assert f"`{says}`" in refused("--config", name)["fix"]
+    assert resolved(*shlex.split(says))["name"] == name
 
 
 def test_an_unknown_base_is_told_with_its_line():
