@@ -376,8 +376,10 @@ def test_what_is_shown_can_be_saved_whatever_it_says():
     write("odd # name\n.toml", f'base = "classical"\n[backends.vlm]\n{options}')
     text = run("config", "show", "--config", "./odd # name\n.toml").output
     write("saved.toml", text)
-    vlm = resolved("--config", "saved.toml")["backends"]["vlm"]
+    shown = show("--config", "saved.toml")
+    vlm = shown["configuration"]["backends"]["vlm"]
     assert vlm == {"name": "openai", "model": "m", "revision": "line\nbreak", "extra_body": odd}
+    assert shown["origins"]["backends.vlm.extra_body.empty"] == "saved.toml"
 
 
 def test_each_value_is_shown_with_where_it_comes_from():
