@@ -33,12 +33,12 @@ import numpy as np
 
 from sparkle._run_folder import Reclaimed
 from sparkle.builders.building.pack import Journal, ShardPlan, pack
-from sparkle.builders.building.plan import Previous, place_artifacts, plan_shards
+from sparkle.builders.building.plan import place_artifacts, plan_shards
+from sparkle.builders.building.previous import PreviousRelease
 from sparkle.builders.building.run import Run
 from sparkle.builders.release.assign import parse_size
 from sparkle.builders.release.sample import SCORES, Sample
-from sparkle.builders.release.tables import Artifacts, write_pairs
-from sparkle.schemas import layout
+from sparkle.builders.release.tables import Artifacts, pairs_table, write_pairs
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.ids import format_id
@@ -118,7 +118,7 @@ def hash_once(samples: Sequence[Sample]) -> None:
 
 def pack_eight(folder: Path, samples: Sequence[Sample]) -> None:
     """Pack as a build does."""
-    plans, _ = plan_shards({THEME: samples}, _CAP, Previous())
+    plans, _ = plan_shards({THEME: samples}, _CAP, PreviousRelease())
     _pack(folder, plans, samples, place_artifacts(plans))
 
 
@@ -143,7 +143,7 @@ def _pack(folder: Path, plans: Sequence[ShardPlan], samples: Sequence[Sample], a
     out = folder / "out"
     out.mkdir()
     pack(out, plans, Journal(out / "journal.jsonl", out), lambda done=1: None)
-    write_pairs([out / layout.data_parquet(THEME, 0, 1)], samples, artifacts, [])
+    write_pairs(out, THEME, lambda start, end: pairs_table(samples[start:end], artifacts), len(samples))
 
 
 def write_webdataset(folder: Path, samples: Sequence[Sample]) -> None:

@@ -35,11 +35,12 @@ import tomli_w
 
 from sparkle.builders.building.replay import replay
 from sparkle.builders.building.run import read_run
-from sparkle.builders.building.text import write_text
+from sparkle.builders.building.text import text_of
+from sparkle.builders.building.writer import write_text
 from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.sample import Sample
-from sparkle.builders.release.tables import write_pairs
+from sparkle.builders.release.tables import pairs_table, write_pairs
 from sparkle.generation.taxonomy import load_taxonomy
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
@@ -139,9 +140,10 @@ def build(run: Path, release: Path) -> dict[str, float]:
     """Build the text half: seconds, memory and sizes."""
     start, start_cpu = time.perf_counter(), _cpu_seconds()
     samples = replay(read_run(run)).samples
-    entries = write_text(release, THEME, samples)
-    table = release / layout.data_parquet(THEME, 0, 1)
-    write_pairs([table], samples, _placements(samples), [])
+    entries = write_text(release, text_of(THEME, samples))
+    places = _placements(samples)
+    (path,) = write_pairs(release, THEME, lambda a, b: pairs_table(samples[a:b], places), len(samples))
+    table = release / path
     seconds, cpu = time.perf_counter() - start, _cpu_seconds() - start_cpu
     return {
         "mb": round(table.stat().st_size / 1e6, 1),

@@ -32,7 +32,7 @@ from typing import Any
 
 import jsonschema
 
-from sparkle.builders.checks.lines import LinesJob
+from sparkle.builders.checks.text import LinesJob
 from sparkle.builders.release.formats import csv_line
 from sparkle.builders.release.manifest import FileEntry, dump_manifest
 from sparkle.schemas import layout
@@ -225,7 +225,7 @@ def to_jsonschema(folder: Path) -> float:
     """How many times as long json + jsonschema take for a line of grounding round 2."""
     name = layout.record_file(THEME, "ground2")
     path = folder / name
-    job = LinesJob(path, name, "grounding_r2", THEME, (Thresholds(),), 0, path.stat().st_size)
+    job = LinesJob(path, THEME, "ground2", (Thresholds(),))
     start = time.process_time()
     lines = job()
     ours = (time.process_time() - start) / lines.count

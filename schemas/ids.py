@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from sparkle.schemas.errors import RecordError
 
@@ -48,6 +49,17 @@ def is_id(text: str) -> bool:
 def theme_of(sample_id: str) -> str:
     """The theme in a sample id."""
     return parse_id(sample_id)[0]
+
+
+def index_reader(theme: str) -> Callable[[str], int | None]:
+    """Return a quick function from an id to its index; None for what is no id of the theme."""
+    match = re.compile(f"Sparkle_{re.escape(theme)}_([0-9]{{6}}|[1-9][0-9]{{6,8}})").fullmatch
+
+    def read(sample_id: str) -> int | None:
+        found = match(sample_id)
+        return int(found[1]) if found else None
+
+    return read
 
 
 def edit_type(theme: str, *, grounding: bool = False) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from sparkle._progress import Progress, silent
 
 if TYPE_CHECKING:
-    from sparkle.builders.building.writer import ReleaseSummary
+    from sparkle.builders.building.from_runs import ReleaseSummary
+    from sparkle.builders.building.pack import Spool
 
 
 def build(
@@ -31,6 +32,7 @@ def build(
     webdataset: bool | Sequence[str] = False,
     webdataset_shard_size: int | str | None = None,
     workers: int | None = None,
+    spool: Spool | None = None,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda text: None,
 ) -> ReleaseSummary:
@@ -62,6 +64,7 @@ def build(
         webdataset: Also write paired shards: True, or the names of their streams.
         webdataset_shard_size: Most bytes of a paired shard; None is 1 GB.
         workers: Number of tars that are written at a time; None is one per CPU.
+        spool: Takes finished tars away, for a release that is larger than the disk; None where they stay.
         progress: Reports progress.
         say: Receives the plan and notes, as text.
 
@@ -72,10 +75,10 @@ def build(
         ReleaseError: no sample is kept, an artifact differs from its record, `out` contains other files, or
             the disk is too small.
     """
+    from sparkle.builders.building.from_runs import BuildMode, build_release
     from sparkle.builders.building.provenance import ReleaseOptions
     from sparkle.builders.building.selection import make_selection
     from sparkle.builders.building.webdataset import make_options
-    from sparkle.builders.building.writer import BuildMode, build_release
     from sparkle.builders.release.assign import parse_size
 
     streams = webdataset if isinstance(webdataset, Sequence) else None
@@ -98,6 +101,7 @@ def build(
         previous=None if previous is None else Path(previous),
         repack=repack,
         reclaim=reclaim,
+        spool=spool,
         workers=workers,
         say=say,
     )

@@ -1,4 +1,4 @@
-"""Tars of a release, written side by side; those that are there already are used again.
+"""Tars of a release, written side by side; those that exist already are used again.
 
 How it works
 - A `ShardPlan` says what a tar holds. Its bytes follow from that alone (`tar`), so a tar of the same names,
@@ -17,7 +17,7 @@ How it works
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +28,7 @@ from sparkle._files import append_lines, fsync_folder, read_jsonl, recover_jsonl
 from sparkle._processes import cpus
 from sparkle._progress import Advance
 from sparkle.builders.release.assign import data_offsets, tar_bytes
+from sparkle.builders.release.staging import remove_others
 from sparkle.builders.release.tar import Shard, check_tar, write_tar
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import fingerprint
@@ -38,7 +39,7 @@ from sparkle.schemas.records import ArtifactRef
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """A tar to be.
+    """A tar to be, of one kind.
 
     Attributes:
         path: Its path in the release.
@@ -67,7 +68,7 @@ class ShardPlan:
 
     @cached_property
     def inputs(self) -> str:
-        """What decides the tar's bytes: a hash of its members' kind, ids, sizes and hashes."""
+        """A hash of its members' kind, ids, sizes and hashes."""
         members = [
             [sample_id, ref.size, ref.sha256] for sample_id, ref in zip(self.ids, self.refs, strict=True)
         ]
@@ -78,6 +79,17 @@ class ShardPlan:
         offsets = data_offsets([ref.size for ref in self.refs])
         for sample_id, ref, offset in zip(self.ids, self.refs, offsets, strict=True):
             yield Artifact(sample_id, self.kind, file, offset, ref.size, bytes.fromhex(ref.sha256))
+
+    def make(self, target: Path, advance: Advance, *, threads: int) -> Shard:
+        """Link the old tar where it is right, else write the tar."""
+        if self.old is not None:
+            shard = check_tar(self.old, self.sources(), lambda done=1: advance(0))
+            target.unlink(missing_ok=True)
+            if shard is not None and try_link(self.old, target):
+                fsync_folder(target.parent)
+                advance(len(self.ids))
+                return shard
+        return write_tar(target, self.sources(), advance, threads=threads)
 
 
 class Spool(Protocol):
@@ -93,23 +105,28 @@ class Spool(Protocol):
 
 
 class Journal:
-    """Tars that are finished: one JSON line each, in a file beside the folder that they stand in.
+    """Tars that are finished: one JSON line each, in a file beside the folder that they lie in.
 
     Args:
-        path: The file.
+        path: The file; None where nothing is used again.
         folder: The release under way.
         spool: What takes finished tars away; None where they stay.
     """
 
-    def __init__(self, path: Path, folder: Path, spool: Spool | None = None) -> None:
-        recover_jsonl(path)
+    def __init__(self, path: Path | None, folder: Path, spool: Spool | None = None) -> None:
+        self.spool = spool
         self._path = path
         self._folder = folder
-        self._spool = spool
         self._lock = threading.Lock()
         self._lines: dict[str, Any] = {}
-        if path.exists():
-            self._lines = {line["path"]: line for _, line in read_jsonl(path)}
+        if path is not None:
+            recover_jsonl(path)
+            if path.exists():
+                self._lines = {line["path"]: line for _, line in read_jsonl(path)}
+
+    def clear(self, plans: Iterable[ShardPlan]) -> None:
+        """Remove everything from the folder but the tars of some plans that are finished."""
+        remove_others(self._folder, [plan.path for plan in plans if self.find(plan)])
 
     def find(self, plan: ShardPlan) -> Shard | None:
         """A tar that is finished and has this plan's bytes."""
@@ -117,11 +134,13 @@ class Journal:
         if line is None or line["inputs"] != plan.inputs:
             return None
         shard = Shard(line["size"], line["sha256"])
-        taken = self._spool is not None and self._spool.has(plan.path, shard)
+        taken = self.spool is not None and self.spool.has(plan.path, shard)
         return shard if taken or line["file"] == stamp(self._folder / plan.path) else None
 
     def add(self, plan: ShardPlan, shard: Shard) -> None:
         """Note a tar that is durable."""
+        if self._path is None:
+            return
         line = {
             "path": plan.path,
             "inputs": plan.inputs,
@@ -151,10 +170,10 @@ def pack(
     Args:
         folder: The release under way.
         plans: What each tar holds.
-        journal: Which of them are finished.
+        journal: Which of them are finished, and what takes them away.
         advance: Told of each member.
         on_shard: See `OnShard`; also called for tars that were finished before.
-        workers: Threads; None is one a processor.
+        workers: Threads; None is one per CPU.
 
     Returns:
         Each tar by its path, in the order of the plans.
@@ -180,10 +199,12 @@ def pack(
             if shard is not None:
                 step(len(plan.ids))
             else:
-                shard = _make(folder / plan.path, plan, step, threads=2 if len(plans) < workers else 1)
+                shard = plan.make(folder / plan.path, step, threads=2 if len(plans) < workers else 1)
                 journal.add(plan, shard)
             if on_shard is not None:
                 on_shard(plan, shard)
+            if journal.spool is not None:
+                journal.spool.take(folder / plan.path, plan.path, shard)
         except BaseException as error:
             failures.append(error)
             stop.set()  # here, not when the error is collected: this thread takes the next plan before that
@@ -201,15 +222,3 @@ def pack(
             stop.set()
             pool.shutdown(cancel_futures=True)
     return {plan.path: made[plan.path] for plan in plans}
-
-
-def _make(target: Path, plan: ShardPlan, advance: Advance, *, threads: int) -> Shard:
-    """Link the old tar where it is right, else write the tar."""
-    if plan.old is not None:
-        shard = check_tar(plan.old, plan.sources(), lambda done=1: advance(0))
-        target.unlink(missing_ok=True)
-        if shard is not None and try_link(plan.old, target):
-            fsync_folder(target.parent)
-            advance(len(plan.ids))
-            return shard
-    return write_tar(target, plan.sources(), advance, threads=threads)

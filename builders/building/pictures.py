@@ -1,22 +1,17 @@
-"""What the Hub's viewer plays: source and edited beside each other, small.
+"""A pair at a glance, source and edited side by side: a preview for the Hub's viewer, a strip for a card.
 
-A preview is 240 rows high (the clip's own height where that is less) and encoded so that a pair of 720p
-clips of 81 frames takes about 110 KB. It is read and written frame by frame.
-
-What a card shows of a pair: source and edited beside each other, moving, as one small animated WebP.
-
-- It is made for pages that show images and no videos: a README on a Hub or in a repository.
-- Three seconds at eight frames a second, 160 pixels high, are 120 to 250 KB of upstream's clips.
-- The same pair gives the same bytes with the same version of PyAV, which brings its own libwebp.
-
-The pictures of a release's card: plots, and a moving strip of the best loose pair of each theme.
+- A preview is an mp4 of 240 rows (the clip's own height where that is less), encoded so that a pair of 720p
+  clips of 81 frames takes about 110 KB. It is read and written frame by frame.
+- A strip is an animated WebP, for pages that show images and no videos: a README on a Hub or in a repository.
+  Three seconds at eight frames per second, 160 pixels high, are 120 to 250 KB of upstream's clips.
+- The same pair gives the same bytes with the same version of PyAV, which brings its own codecs.
 """
 
 from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
 
@@ -24,17 +19,11 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.builders.building.replay import Replay
-from sparkle.builders.building.stats import stats_of
-from sparkle.builders.cards.plots import draw_plots
-from sparkle.builders.release.sample import Sample
 from sparkle.media.decode import iter_frames
 from sparkle.media.encode import Encoding, VideoWriter
 from sparkle.media.frames import fit
 from sparkle.media.probe import look
-from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO
 
 MAX_ROWS = 240  # pixels; enough to judge a pair in a table (measured: 109 KB a pair on upstream's clips)
 ENCODING = Encoding(crf=28, preset="veryfast")
@@ -70,7 +59,7 @@ def side_by_side(source: Path, edited: Path, *, width: int, height: int, fps: fl
         return target.read_bytes()
 
 
-# --- what a card shows of a pair -------------------------------------------------------------------
+# --- a strip ---------------------------------------------------------------------------------------
 
 
 _SIDE = 160  # pixels of the shorter side of each half: two halves of 16:9 are as wide as a README's column
@@ -120,30 +109,3 @@ def _encode(frames: Iterable[_Image], *, fps: int) -> bytes:
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return data.getvalue()
-
-
-# --- the pictures of a release's card --------------------------------------------------------------
-
-
-def draw_pictures(
-    folder: Path, replays: Sequence[Replay], themes: Mapping[str, Sequence[Sample]], preview: int
-) -> Iterator[tuple[str, bytes]]:
-    """Yield path and bytes of each picture.
-
-    Args:
-        folder: The release, whose loose files are written.
-        replays: Its runs.
-        themes: Its samples by theme, sorted by id.
-        preview: How many first samples of a theme stand loose; without any there are no strips.
-
-    Raises:
-        ConfigError: matplotlib is not installed.
-    """
-    samples = [sample for found in themes.values() for sample in found]
-    for name, data in draw_plots(stats_of(replays, samples)).items():
-        yield layout.plot(name), data
-    for theme, found in themes.items():
-        if loose := found[:preview]:
-            best = max(loose, key=lambda sample: sample.scores["edited_video"])  # of equals the first
-            source, edited = (folder / kind.path(best.id) for kind in (SOURCE_VIDEO, EDITED_VIDEO))
-            yield layout.strip(theme), make_strip(source, edited)

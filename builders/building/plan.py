@@ -1,4 +1,4 @@
-"""What a build is going to do: which tars it needs, which of them are there, and whether the rest fits.
+"""What a build is going to do: which tars it needs, which of them exist, and whether the rest fits.
 
 - `plan_shards` says what every tar holds: parts of the previous release stay, so that most tars are found
   again as they are, there or among those that a run holds.
@@ -6,35 +6,26 @@
   estimated, from above, by what it is made of.
 - With reclaiming, an artifact's file is deleted once its tar is durable: then room is needed for the tars
   that are under way, and for those whose members came out of other tars.
-
-The release before: which ids stand in which of its parts, and which numbers were ever used.
-
-- Parts are read from its tables, four columns a kind; nothing that they say of contents is believed (`pack`
-  reads an old tar before it uses it). An order or an id that is wrong there costs a rewritten tar.
-- A number is used when a tar has it, or when provenance.json says that one had it.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sparkle._progress import size_text
 from sparkle._run_folder import Reclaimed
 from sparkle.builders.building.pack import Journal, ShardPlan
+from sparkle.builders.building.previous import PreviousRelease
 from sparkle.builders.release.assign import assign, member_bytes
-from sparkle.builders.release.manifest import read_manifest
-from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.sample import Sample
-from sparkle.builders.release.tables import Artifacts, read_columns
+from sparkle.builders.release.tables import Artifacts
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KINDS, Kind
 
 # Text and tables are made of the outcomes: most of them once as JSON lines and once, compressed, as Parquet
@@ -46,7 +37,7 @@ Themes = Mapping[str, Sequence[Sample]]
 
 
 def plan_shards(
-    themes: Themes, cap: int, previous: Previous
+    themes: Themes, cap: int, previous: PreviousRelease
 ) -> tuple[list[ShardPlan], dict[str, dict[str, int]]]:
     """What every tar of a release holds.
 
@@ -133,36 +124,32 @@ class Space:
 def plan_space(
     folder: Path,
     plans: Sequence[ShardPlan],
+    paired: Sequence[ShardPlan],
     journal: Journal,
     themes: Themes,
     *,
     preview: int,
     reclaim: bool,
     workers: int,
-    more: int = 0,
-    spool: bool = False,
 ) -> Space:
     """Count what a build is going to write.
 
     Args:
         folder: Where the release is written.
         plans: Its tars.
-        journal: Which of them are finished.
+        paired: Its paired shards.
+        journal: Which of both are finished, and whether they are taken away.
         themes: Its samples.
-        preview: How many first samples stand loose.
+        preview: How many first samples also get loose files.
         reclaim: Whether artifacts' files are deleted on the way.
         workers: How many tars are written at a time.
-        more: Bytes that are written besides.
-        spool: Whether tars are taken away as they get finished.
     """
-    ready = [plan for plan in plans if journal.find(plan) is not None or _linkable(plan.old, folder)]
-    listed = {plan.path for plan in ready}
-    new = [plan for plan in plans if plan.path not in listed]
-    tars = sum(plan.size for plan in new)
+    new = [plan for plan in plans if journal.find(plan) is None and not _linkable(plan.old, folder)]
+    more = [plan.size for plan in paired if journal.find(plan) is None]
+    tars = sum(plan.size for plan in new) + sum(more)
     shown = [sample for samples in themes.values() for sample in samples[:preview]]
-    under_way = sum(sorted((plan.size for plan in new), reverse=True)[:workers])
-    if spool:
-        tars = under_way
+    if journal.spool is not None:
+        tars = _largest([*(plan.size for plan in new), *more], workers)
     elif reclaim:
         stay = {sample.id for sample in shown}
         freed = sum(
@@ -171,14 +158,19 @@ def plan_space(
             for _, artifact in plan.sources()
             if not artifact.offset and artifact.id not in stay
         )
-        tars = min(tars, tars - freed + under_way)
+        tars = min(tars, tars - freed + _largest([plan.size for plan in new], workers))
     sources = [sample.artifact(kind) for sample in shown for kind in KINDS]
     loose = sum(found.size for found in sources if found.offset or not _linkable(Path(found.file), folder))
     text = int(
         _TEXT_PER_OUTCOME_BYTE * sum(map(_outcome_bytes, {s.folder for f in themes.values() for s in f}))
     )
-    needed = tars + loose + text + len(shown) * _PREVIEW_BYTES + more
-    return Space(len(new), len(ready), needed, shutil.disk_usage(folder).free)
+    needed = tars + loose + text + len(shown) * _PREVIEW_BYTES
+    return Space(len(new), len(plans) - len(new), needed, shutil.disk_usage(folder).free)
+
+
+def _largest(sizes: Sequence[int], count: int) -> int:
+    """The bytes of the `count` largest of some tars."""
+    return sum(sorted(sizes, reverse=True)[:count])
 
 
 def refuse_overflow(space: Space, out: Path) -> None:
@@ -200,99 +192,3 @@ def _linkable(path: Path | None, folder: Path) -> bool:
 def _outcome_bytes(run: Path) -> int:
     files = (run / layout.outcomes("step")).parent.glob("*.jsonl")
     return sum(path.stat().st_size for path in files)
-
-
-# --- the release before ----------------------------------------------------------------------------
-
-
-NextNumbers = Mapping[str, Mapping[str, int]]
-
-
-@dataclass(frozen=True)
-class Previous:
-    """A release that stands.
-
-    Attributes:
-        folder: Where it is; None when there is none.
-        parts: By theme and kind name, the ids of each part by its number.
-        next_numbers: See `NextNumbers`.
-    """
-
-    folder: Path | None = None
-    parts: Mapping[tuple[str, str], Mapping[int, tuple[str, ...]]] = field(default_factory=dict)
-    next_numbers: NextNumbers = field(default_factory=dict)
-
-
-def read_previous(folder: Path) -> Previous:
-    """Read what a release says of its parts.
-
-    Raises:
-        ReleaseError: it is no release, or its manifest, provenance or tables cannot be read.
-    """
-    listed = [entry.path for entry in read_manifest(folder)]
-    try:
-        recorded = read_provenance(folder / layout.PROVENANCE).document.get("next_parts", {})
-    except ReleaseError as error:
-        raise _unreadable(error) from None
-    numbers = next_numbers(listed, recorded)
-    parts: dict[tuple[str, str], dict[int, tuple[str, ...]]] = {}
-    for theme in THEMES:
-        if tables := layout.tables_of(theme, listed):
-            parts |= _read_parts(folder, theme, tables)
-    return Previous(folder, parts, numbers)
-
-
-def next_numbers(paths: Sequence[str], recorded: NextNumbers) -> dict[str, dict[str, int]]:
-    """The first number that no tar ever had, by theme and kind.
-
-    Args:
-        paths: The files of a release.
-        recorded: What its provenance says.
-    """
-    used: dict[tuple[str | None, Kind | None], int] = {}
-    for tar in map(layout.parse, paths):
-        if tar.what is layout.What.TAR and tar.part is not None:
-            used[tar.theme, tar.kind] = max(used.get((tar.theme, tar.kind), 0), 1 + tar.part)
-    numbers = {theme: dict(recorded.get(theme, {})) for theme in THEMES}
-    for theme, known in numbers.items():
-        for kind in KINDS:
-            if (theme, kind) in used:
-                known[kind.name] = max(known.get(kind.name, 0), used[theme, kind])
-    return {theme: known for theme, known in numbers.items() if known}
-
-
-def _read_parts(
-    folder: Path, theme: str, tables: list[str]
-) -> dict[tuple[str, str], dict[int, tuple[str, ...]]]:
-    columns = ["task", *(f"{kind.name}_shard" for kind in KINDS)]
-    values: dict[str, list[Any]] = {name: [] for name in columns}
-    for path in tables:
-        try:
-            table = read_columns(folder / path, columns)
-        except ReleaseError as error:
-            raise _unreadable(error) from None
-        for name in columns:
-            values[name] += table[name].to_pylist()
-    parts: dict[tuple[str, str], dict[int, tuple[str, ...]]] = {}
-    for kind in KINDS:
-        shards = values[f"{kind.name}_shard"]
-        named = {path: layout.parse(path or "") for path in set(shards)}
-        numbers = {
-            path: at.part if (at.theme, at.kind) == (theme, kind) else None for path, at in named.items()
-        }
-        ids: dict[int, list[str]] = {}
-        for sample_id, path in zip(values["task"], shards, strict=True):
-            number = numbers[path]
-            if number is not None and sample_id is not None:
-                ids.setdefault(number, []).append(sample_id)
-        parts[theme, kind.name] = {number: tuple(sorted(found)) for number, found in ids.items()}
-    return parts
-
-
-def _unreadable(error: ReleaseError) -> ReleaseError:
-    return ReleaseError(
-        "the previous release cannot be read, so its parts are not known",
-        got=error.got,
-        where=error.where,
-        fix="`--repack` assigns every sample afresh; `sparkle validate` says what is wrong with the release",
-    )

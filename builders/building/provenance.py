@@ -80,15 +80,11 @@ def provenance(
         replays: The runs.
         options: What the build was told.
         next_parts: The first number that no tar ever had, by theme and kind.
-        removed: What was taken down of the release before.
+        removed: What was removed from the previous release.
     """
     writers = (*_WRITERS, _PLOTTER) if options.plots else _WRITERS
     packages = {name: version(name) for name in writers} | encoder_versions()
-    document: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "code": {"name": _DISTRIBUTION, "version": version(_DISTRIBUTION)},
-        "options": options.to_json(),
+    document = document_head(options.to_json()) | {
         "next_parts": {theme: dict(next_parts[theme]) for theme in THEMES if theme in next_parts},
         "packages": dict(sorted(packages.items())),
         "runs": [_run(found) for found in ordered(replays)],
@@ -96,6 +92,12 @@ def provenance(
     document = (removed or Removed()).record(document)
     check("provenance", document, where=layout.PROVENANCE)
     return document
+
+
+def document_head(options: dict[str, Any]) -> dict[str, Any]:
+    """Return how every provenance begins."""
+    code = {"name": _DISTRIBUTION, "version": version(_DISTRIBUTION)}
+    return {"format": FORMAT, "version": VERSION, "code": code, "options": options}
 
 
 def _run(found: Replay) -> dict[str, Any]:

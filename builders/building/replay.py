@@ -26,7 +26,7 @@ import math
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -171,8 +171,17 @@ def _last_lines(run: Run, step: str, verdicts: Verdicts, alive: Mapping[str, Any
     return last
 
 
-def kept_samples(replays: Sequence[Replay], selection: Selection | None = None) -> list[Sample]:
-    """The kept samples of several runs, or those of them that are selected, sorted by id.
+def kept_samples(
+    replays: Sequence[Replay],
+    selection: Selection | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[Sample]:
+    """Return the kept samples of several runs, or those of them that are selected, sorted by id.
+
+    Args:
+        replays: The runs.
+        selection: What is taken; None takes everything.
+        say: Receives how many samples the selection leaves out, and why.
 
     Raises:
         RunError: two runs gave the same id; the error names ids and both runs.
@@ -193,10 +202,15 @@ def kept_samples(replays: Sequence[Replay], selection: Selection | None = None) 
     samples = sorted((sample for found in replays for sample in found.samples), key=lambda sample: sample.id)
     passed = len(samples)
     if selection is not None:
-        selection.check_known(owner.keys())
-        samples = [sample for sample in samples if selection.takes(sample.id)]
+        selection.check_known({name: run.candidates[name].source for name, run in owner.items()})
+        reasons = {sample.id: selection.why_not(sample.id) for sample in samples}
+        left_out = Counter(reason for reason in reasons.values() if reason is not None)
+        samples = [sample for sample in samples if reasons[sample.id] is None]
         if selection.core is not None:
+            left_out["not in the core set"] = max(0, len(samples) - selection.core)
             samples = core_set(samples, selection.core)
+        told = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()) if count)
+        say(f"left out of {passed:,} samples that pass: {told or 'none'}")
     if not samples:
         raise ReleaseError(
             "no sample is kept, so there is nothing to release",

@@ -1,25 +1,29 @@
 """Which of the kept samples a release takes: themes, ids from files, ids left out, a core set.
 
-- A file of ids has one id a line. A file of verdicts, as a previewer writes it, has JSON lines with `id` and
-  `verdict`: an id whose last verdict is "drop" is left out; "keep" takes a drop back, "note" changes nothing.
-- A bad line or an unknown id is an error with file and line: an id that was mistyped must not stay in.
+- A file of ids has one id per line. A file of verdicts, as a previewer writes it, has JSON lines with `id`
+  and `verdict`: an id whose last one is "drop" is left out; "keep" takes a drop back, "note" changes nothing.
+- Ids are numbers of a run. A verdict also has the sha256 of the `source` that was seen, so that it never
+  falls on another run's clip.
+- A bad line, an unknown id or another source is an error with file and line: a mistyped id must not stay in.
 - What is published of a selection is its content: ids, never the files that they came from.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sparkle.schemas.errors import ConfigError, RecordError
 from sparkle.schemas.ids import THEMES, parse_id, theme_of
 from sparkle.schemas.validate import parse_strict
 
 _DROP, _KEEP, _NOTE = "drop", "keep", "note"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # Thresholds by what they ask of a sample: at least so much, or at most.
 LOWER = (
@@ -33,6 +37,13 @@ LOWER = (
 UPPER = ("camera_short", "camera_long", "mask_coverage_max")
 
 
+class Mention(NamedTuple):
+    """Where an id was named, as file:line, and which source was meant: its sha256, None where any is."""
+
+    where: str
+    source: str | None = None
+
+
 @dataclass(frozen=True)
 class Selection:
     """What a release takes of the samples that its runs hold.
@@ -43,7 +54,7 @@ class Selection:
         ids: Ids to take; None for all.
         exclude: Ids to leave out.
         core: How many samples the core set has; None for everything.
-        places: Where an id was named, as file:line, for errors; not published.
+        mentions: Where an id was named, and of which source; not published.
     """
 
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -51,7 +62,7 @@ class Selection:
     ids: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     core: int | None = None
-    places: dict[str, str] = field(default_factory=dict, compare=False)
+    mentions: Mapping[str, Mention] = field(default_factory=dict, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """What was chosen, in an order that does not depend on how it was said; the rest left out."""
@@ -64,23 +75,37 @@ class Selection:
         }
         return {name: value for name, value in values.items() if value}
 
-    def takes(self, sample_id: str) -> bool:
-        """Whether a sample is chosen, the core set aside."""
-        return (
-            (not self.themes or theme_of(sample_id) in self.themes)
-            and (self.ids is None or sample_id in self._wanted)
-            and sample_id not in self._unwanted
-        )
+    def why_not(self, sample_id: str) -> str | None:
+        """Return why a sample is left out, the core set aside; None where it is taken."""
+        if self.themes and theme_of(sample_id) not in self.themes:
+            return "of other themes"
+        if self.ids is not None and sample_id not in self._wanted:
+            return "not among the ids"
+        return "excluded" if sample_id in self._unwanted else None
 
-    def check_known(self, known: Collection[str]) -> None:
-        """Raise RecordError for an id that no candidate of the runs has."""
+    def check_known(self, sources: Mapping[str, str]) -> None:
+        """Raise RecordError for an id that no candidate has, or that means another clip.
+
+        Args:
+            sources: Sha256 of the source of every candidate of the runs, by id.
+        """
         for sample_id in (*(self.ids or ()), *self.exclude):
-            if sample_id not in known:
+            mention = self.mentions.get(sample_id)
+            where = mention and mention.where
+            if sample_id not in sources:
                 raise RecordError(
                     "an id that none of the runs has",
                     got=sample_id,
                     wanted="the id of a candidate",
-                    where=self.places.get(sample_id),
+                    where=where,
+                )
+            if mention and mention.source not in (None, sources[sample_id]):
+                raise RecordError(
+                    "a verdict on another run's clip: its id means another source here",
+                    got=f"{sample_id} of source {mention.source}",
+                    wanted=f"source {sources[sample_id]}",
+                    where=where,
+                    fix="take the verdicts that were given on a release of these runs",
                 )
 
     @cached_property
@@ -107,7 +132,7 @@ def make_selection(
         min_scores: Limits of `LOWER`, by name.
         max_scores: Limits of `UPPER`, by name.
         themes: Names of themes.
-        ids: Ids to take; of a mapping, the values say where each was named.
+        ids: Ids to take; of a mapping, the values say where each was named (text, or a `Mention`).
         exclude: Ids to leave out, likewise.
         core: Size of the core set.
 
@@ -121,48 +146,51 @@ def make_selection(
         raise ConfigError("unknown theme", got=", ".join(unknown), wanted=f"some of {', '.join(THEMES)}")
     if core is not None and core < 1:
         raise ConfigError("invalid core", got=core, wanted="1 or more")
-    places: dict[str, str] = {}
+    mentions: dict[str, Mention] = {}
     for named in (ids or (), exclude):
-        if isinstance(named, Mapping):
-            places |= named
-    for sample_id in (*(ids or ()), *exclude):
-        _require_id(sample_id, places.get(sample_id))
+        for sample_id in named:
+            if isinstance(named, Mapping):
+                value = named[sample_id]
+                mentions[sample_id] = value if isinstance(value, Mention) else Mention(value)
+            _require_id(sample_id, mentions[sample_id].where if sample_id in mentions else None)
     chosen = Selection(
         thresholds=limits,
         themes=tuple(themes),
         ids=None if ids is None else tuple(ids),
         exclude=tuple(exclude),
         core=core,
-        places=places,
+        mentions=mentions,
     )
     return None if chosen == Selection() else chosen
 
 
-def read_ids(path: Path) -> dict[str, str]:
-    """Return the ids of a file with one id per line, each with file:line.
+def read_ids(path: Path) -> dict[str, Mention]:
+    """Return the ids of a file with one id per line, each with where it is.
 
     Raises:
         ConfigError: the file cannot be read.
         RecordError: a line is not an id; the error names file and line.
     """
-    return {_require_id(line.decode("utf-8", "replace"), where): where for where, line in _lines(path)}
+    return {
+        _require_id(line.decode("utf-8", "replace"), where): Mention(where) for where, line in _lines(path)
+    }
 
 
-def read_dropped(path: Path) -> dict[str, str]:
-    """Return the ids that a file of ids or of verdicts leaves out, each with file:line.
+def read_dropped(path: Path) -> dict[str, Mention]:
+    """Return the ids that a file of ids or of verdicts leaves out, with where each is and its clip.
 
     Raises:
         ConfigError: the file cannot be read.
         RecordError: a line is neither an id nor a verdict; the error names file and line.
     """
-    dropped: dict[str, str] = {}
+    dropped: dict[str, Mention] = {}
     for where, line in _lines(path):
         if not line.startswith(b"{"):
-            dropped[_require_id(line.decode("utf-8", "replace"), where)] = where
+            dropped[_require_id(line.decode("utf-8", "replace"), where)] = Mention(where)
             continue
-        sample_id, verdict = _verdict(line, where)
+        sample_id, verdict, source = _verdict(line, where)
         if verdict == _DROP:
-            dropped[sample_id] = where
+            dropped[sample_id] = Mention(where, source)
         elif verdict == _KEEP:
             dropped.pop(sample_id, None)
     return dropped
@@ -177,16 +205,17 @@ def _checked(limits: Mapping[str, float], names: tuple[str, ...]) -> Mapping[str
     return limits
 
 
-def _verdict(line: bytes, where: str) -> tuple[str, str]:
-    wanted = f'{{"id": ..., "verdict": "{_DROP}", "{_KEEP}" or "{_NOTE}"}}'
+def _verdict(line: bytes, where: str) -> tuple[str, str, str | None]:
+    wanted = f'{{"id": ..., "verdict": "{_DROP}", "{_KEEP}" or "{_NOTE}", "source"?: sha256}}'
     try:
         value = parse_strict(line)
     except RecordError as error:
         raise RecordError(error.problem, got=error.got, wanted=wanted, where=where) from None
-    sample_id, verdict = (value.get(key) for key in ("id", "verdict"))
-    if not isinstance(sample_id, str) or verdict not in (_DROP, _KEEP, _NOTE):
+    sample_id, verdict, source = (value.get(key) for key in ("id", "verdict", "source"))
+    known = source is None or (isinstance(source, str) and _SHA256.fullmatch(source))
+    if not isinstance(sample_id, str) or verdict not in (_DROP, _KEEP, _NOTE) or not known:
         raise RecordError("not a verdict", got=line.decode()[:80], wanted=wanted, where=where)
-    return _require_id(sample_id, where), verdict
+    return _require_id(sample_id, where), verdict, source
 
 
 def _lines(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -4,35 +4,35 @@ How it works
 - A sample is `ID.src.mp4 ID.tgt.mp4 ID.mask.npz ... ID.json`, one behind the other: what `webdataset` and the
   `webdataset` builder of `datasets` read as one row, from plain tars, in order, without an index.
 - Which streams are in it is a choice: it is a second copy, and backgrounds and edges are most of the bytes.
-- Data comes out of the release's own tars, which are hashed again on the way; a run may have been reclaimed.
-  The JSON has the prompt and what the table says of a sample. A fact that some sample of the theme lacks is
+- They are packed as other tars are, once those are finished: a run may be reclaimed meanwhile.
+- The JSON has the prompt and what the table says of a sample. A fact that some sample of the theme lacks is
   left out of all of them: readers take the columns from the first samples that they see.
 - Shards are filled in the order of ids up to a size, headers and padding included, and numbered from 0: they
-  follow from the samples and the options, not from a release before.
+  follow from the samples and the options, not from the previous release.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sparkle._progress import Advance
+from sparkle.builders.building.pack import ShardPlan
 from sparkle.builders.release.assign import BLOCK, assign, member_bytes
-from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.sample import Sample
-from sparkle.builders.release.tables import Artifacts, facts
-from sparkle.builders.release.tar import Contents, write_tar
+from sparkle.builders.release.tables import facts
+from sparkle.builders.release.tar import Shard, write_tar
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_line
+from sparkle.schemas.artifact import Artifact
+from sparkle.schemas.canonical import dump_line, sha256_bytes
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.layout import KIND_BY_NAME, Kind
+from sparkle.schemas.records import ArtifactRef
 
 DEFAULT_STREAMS = (layout.SOURCE_VIDEO.name, layout.EDITED_VIDEO.name, layout.SOURCE_VIDEO_MASK.name)
-_JSON_BYTES = (
-    2000  # what the JSON of a sample takes at most, for the plan (upstream's prompts: 466 characters)
-)
+_JSON = "json"
 
 
 @dataclass(frozen=True)
@@ -53,99 +53,74 @@ class WebDatasetOptions:
         return [KIND_BY_NAME[name] for name in self.streams]
 
 
-def estimate_bytes(samples: Sequence[Sample], options: WebDatasetOptions) -> int:
-    """What the shards of some samples take, from above."""
-    refs = (sample.artifacts[name] for sample in samples for name in options.streams)
-    return sum(member_bytes(ref.size) for ref in refs) + len(samples) * member_bytes(_JSON_BYTES)
+@dataclass(frozen=True, kw_only=True)
+class PairedPlan(ShardPlan):
+    """A paired shard to be: its ids are names of members, its kind is that of the first.
+
+    Attributes:
+        line: Makes the JSON of a sample, by its id.
+    """
+
+    line: Callable[[str], bytes]
+
+    def make(self, target: Path, advance: Advance, *, threads: int) -> Shard:
+        """Write it."""
+        contents = (
+            (name, self.line(sample_id) if field == _JSON else self.source(name))
+            for name in self.ids
+            for sample_id, _, field in [name.partition(".")]
+        )
+        return write_tar(target, contents, advance, threads=threads)
 
 
-def write_webdataset(
-    folder: Path,
-    theme: str,
-    samples: Sequence[Sample],
-    artifacts: Artifacts,
-    options: WebDatasetOptions,
-    advance: Advance,
-) -> list[FileEntry]:
-    """Write a theme's paired shards below a release's folder, whose tars are there.
+def plan_paired(theme: str, samples: Sequence[Sample], options: WebDatasetOptions) -> list[PairedPlan]:
+    """Return a theme's paired shards.
 
     Args:
-        folder: The release.
         theme: The theme.
         samples: Its samples, sorted by id.
-        artifacts: Where theirs lie.
         options: See `WebDatasetOptions`.
-        advance: Told of each sample.
-
-    Returns:
-        The shards.
-
-    Raises:
-        ReleaseError: a tar does not hold what was recorded.
     """
-    lines = _json_lines(samples)
-    described = {sample.id: line for sample, line in zip(samples, lines, strict=True)}
+    by_id, fields = {sample.id: sample for sample in samples}, {kind.field: kind for kind in options.kinds}
+    missing = {name for sample in samples for name, value in _described(sample).items() if value is None}
+    refs: dict[str, list[ArtifactRef]] = {}
+
+    def line(sample_id: str) -> bytes:
+        values = _described(by_id[sample_id])
+        return dump_line({name: value for name, value in values.items() if name not in missing})
+
+    def source(member: str) -> Artifact:
+        sample_id, _, field = member.partition(".")
+        return by_id[sample_id].artifact(fields[field])
+
+    for sample in samples:
+        data = line(sample.id)
+        streams = [sample.artifacts[name] for name in options.streams]
+        refs[sample.id] = [*streams, ArtifactRef(sha256_bytes(data), len(data))]
     # `assign` adds a header to each: what it is given is the rest of all members.
     sizes = [
-        (sample.id, _sample_bytes(sample, len(line), options) - BLOCK)
-        for sample, line in zip(samples, lines, strict=True)
+        (sample_id, sum(member_bytes(ref.size) for ref in found) - BLOCK) for sample_id, found in refs.items()
     ]
-    entries = []
-    for part in assign(sizes, options.shard_size):
-        path = layout.webdataset_shard(theme, part.number)
-        contents = _contents(folder, part.ids, artifacts, options, described)
-        shard = write_tar(folder / path, contents, _every(len(options.streams) + 1, advance))
-        entries.append(FileEntry(path, shard.size, shard.sha256))
-    return entries
+    return [
+        PairedPlan(
+            path=layout.webdataset_shard(theme, part.number),
+            kind=options.kinds[0],
+            ids=tuple(
+                layout.webdataset_member(sample_id, field)
+                for sample_id in part.ids
+                for field in (*fields, _JSON)
+            ),
+            refs=tuple(ref for sample_id in part.ids for ref in refs[sample_id]),
+            source=source,
+            line=line,
+        )
+        for part in assign(sizes, options.shard_size)
+    ]
 
 
-def describe(sample: Sample) -> dict[str, Any]:
+def _described(sample: Sample) -> dict[str, Any]:
     """A sample as its JSON has it, None where nothing was recorded."""
     return {"task": sample.id, "prompt": sample.prompt, "theme": sample.theme, **facts(sample)}
-
-
-def _json_lines(samples: Sequence[Sample]) -> list[bytes]:
-    described = [describe(sample) for sample in samples]
-    missing = {name for values in described for name, value in values.items() if value is None}
-    return [
-        dump_line({name: value for name, value in values.items() if name not in missing})
-        for values in described
-    ]
-
-
-def _contents(
-    folder: Path,
-    ids: Sequence[str],
-    artifacts: Artifacts,
-    options: WebDatasetOptions,
-    described: Mapping[str, bytes],
-) -> Contents:
-    """Yield the members of a shard: of each sample its streams out of the release's tars, then its JSON."""
-    for sample_id in ids:
-        for kind in options.kinds:
-            artifact = artifacts[kind.name][sample_id]
-            name = layout.webdataset_member(sample_id, kind.field)
-            yield name, replace(artifact, file=str(folder / artifact.file))
-        yield layout.webdataset_member(sample_id, "json"), described[sample_id]
-
-
-def _sample_bytes(sample: Sample, json_bytes: int, options: WebDatasetOptions) -> int:
-    sizes = (sample.artifacts[name].size for name in options.streams)
-    return sum(map(member_bytes, sizes)) + member_bytes(json_bytes)
-
-
-def _every(count: int, advance: Advance) -> Advance:
-    """Tell of every `count` members as one."""
-    seen = 0
-
-    def step(done: int = 1) -> None:
-        nonlocal seen
-        seen += done
-        if seen == count:
-            seen = 0
-            advance()
-
-    return step
 
 
 def make_options(streams: Sequence[str] | None, shard_size: int | None) -> WebDatasetOptions:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sparkle.builders.checks.census import id_of, index_reader, keys_of
-from sparkle.builders.checks.survey import Survey
+from sparkle.builders.checks.rows import SampleRows, keys_of
+from sparkle.builders.checks.theme import TABLE, Theme
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.ids import THEMES
+from sparkle.schemas.ids import THEMES, index_reader
 from sparkle.schemas.validate import Finding, check_jsonl
 
 _JOB_FILES = 50  # some 25 MB
@@ -60,33 +60,31 @@ def bench_jobs(folder: Path) -> list[BenchJob]:
 
 
 def check_bench(
-    folder: Path, surveys: Sequence[Survey], answers: Iterable[list[tuple[str, str]]]
+    folder: Path, themes: Sequence[Theme], answers: Iterable[list[tuple[str, str]]]
 ) -> Iterator[Finding]:
     """What a bench shares with a release, whose rows were read before; `answers` are those of the jobs."""
-    yield from _check_ids(folder, surveys)
+    tables = [theme.rows[TABLE] for theme in themes if TABLE in theme.rows]
     trained = {}
-    for survey in surveys:
-        hashes = survey.hashes.get(layout.SOURCE_VIDEO.name, np.empty((0, 32), np.uint8))
-        for key, sha256 in zip(survey.rows.tolist(), hashes, strict=True):
-            trained[sha256.tobytes().hex()] = survey, key
+    for table in tables:
+        yield from _check_ids(folder, table)
+        for row, sha256 in enumerate(table.columns[f"{layout.SOURCE_VIDEO.name}_sha256"]):
+            trained[sha256.tobytes().hex()] = table, row
     for answer in answers:
         for name, sha256 in answer:
             if sha256 in trained:
-                survey, key = trained[sha256]
+                table, row = trained[sha256]
                 problem = "the source is that of a sample of the release"
-                yield Finding(str(folder / name), 0, "", problem, got=id_of(survey.theme, key))
+                yield Finding(str(folder / name), 0, "", problem, got=table.id(row))
 
 
-def _check_ids(folder: Path, surveys: Sequence[Survey]) -> Iterator[Finding]:
-    for survey in surveys:
-        path = folder / f"{survey.theme}_metadata.jsonl"
-        if not path.is_file():
-            continue
-        index_of = index_reader(survey.theme)
-        ours = set(survey.rows.tolist())
-        for number, value, findings in check_jsonl(path, "training_metadata"):
-            yield from findings
-            index = index_of(value["id"]) if not findings else None
-            if index is not None and int(keys_of(np.array([index]))[0]) in ours:
-                problem = "the id is that of a sample of the release"
-                yield Finding(str(path), number, "/id", problem, got=value["id"])
+def _check_ids(folder: Path, table: SampleRows) -> Iterator[Finding]:
+    path = folder / f"{table.theme}_metadata.jsonl"
+    if not path.is_file():
+        return
+    index_of, ours = index_reader(table.theme), set(table.keys.tolist())
+    for number, value, findings in check_jsonl(path, "training_metadata"):
+        yield from findings
+        index = index_of(value["id"]) if not findings else None
+        if index is not None and int(keys_of(np.array([index]))[0]) in ours:
+            problem = "the id is that of a sample of the release"
+            yield Finding(str(path), number, "/id", problem, got=value["id"])

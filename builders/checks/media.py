@@ -16,12 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle._files import BLOCK_BYTES
-from sparkle.builders.checks.census import Finder, id_of
-from sparkle.builders.checks.survey import Survey
+from sparkle.builders.checks.members import SHAPE
+from sparkle.builders.checks.rows import id_of, make_rows
+from sparkle.builders.checks.tars import compare_shapes
+from sparkle.builders.checks.theme import Theme
+from sparkle.media.probe import Shape
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import MediaError
-from sparkle.schemas.layout import KIND_BY_NAME, KINDS, Kind
+from sparkle.schemas.ids import parse_id
+from sparkle.schemas.layout import Kind
 from sparkle.schemas.validate import Finding
 
 NONE, SAMPLE, ALL = "none", "sample", "all"
@@ -64,41 +68,30 @@ class MediaJob:
         return looker.findings
 
 
-@dataclass(frozen=True)
-class _Clip:
-    """What a decoded artifact is: frames, width and height in pixels; frames a second of a video."""
-
-    frames: int
-    width: int
-    height: int
-    fps: float | None = None
-
-
-def media_jobs(survey: Survey, media: str) -> list[MediaJob]:
+def media_jobs(theme: Theme, media: str) -> list[MediaJob]:
     """The samples to decode: none, some that are spread over the theme, or all."""
-    source = survey.members.get(layout.SOURCE_VIDEO.name)
+    source = theme.rows.get(layout.SOURCE_VIDEO.name)
     if media == NONE or source is None:
         return []
     keys = np.unique(source.keys)
     if media == SAMPLE and len(keys) > SAMPLED:
         keys = keys[np.linspace(0, len(keys) - 1, SAMPLED).round().astype(np.int64)]
-    rows = {name: Finder(found.keys).rows(keys) for name, found in survey.members.items()}
+    found = [(rows, rows.finder.rows(keys)) for rows in theme.artifacts]
     jobs = []
     for number, key in enumerate(keys.tolist()):
-        sample_id = id_of(survey.theme, key)
         artifacts = [
             Artifact(
-                sample_id,
-                KIND_BY_NAME[name],
-                found.tars[int(found.tar[row])],
-                int(found.offsets[row]),
-                int(found.sizes[row]),
+                id_of(theme.name, key),
+                rows.kind,
+                rows.at(row)[0],
+                int(rows.columns["offset"][row]),
+                int(rows.columns["size"][row]),
                 None,
             )
-            for name, found in survey.members.items()
-            if (row := int(rows[name][number])) >= 0
+            for rows, places in found
+            if (row := int(places[number])) >= 0 and rows.kind is not None
         ]
-        jobs.append(MediaJob(survey.folder, tuple(artifacts), survey.fps or frozenset()))
+        jobs.append(MediaJob(theme.folder, tuple(artifacts), theme.fps))
     return jobs
 
 
@@ -120,12 +113,12 @@ class _Looker:
 
     job: MediaJob
     findings: list[Finding] = field(default_factory=list)
-    clips: dict[Kind, tuple[Artifact, _Clip]] = field(default_factory=dict)
+    clips: dict[Kind, tuple[Artifact, Shape]] = field(default_factory=dict)
 
     def look(self, artifact: Artifact, path: Path) -> None:
         """Decode an artifact."""
         kind = artifact.kind
-        decode: dict[str, Callable[[Path], tuple[_Clip, str | None]]] = {
+        decode: dict[str, Callable[[Path], tuple[Shape, str | None]]] = {
             ".mp4": _look_at_lively if kind in _LIVELY else _look_at_video,
             ".png": _look_at_image,
             ".npz": _look_at_mask,
@@ -139,27 +132,16 @@ class _Looker:
         self.clips[kind] = artifact, clip
         if problem is not None:
             self._note(artifact, problem)
-        rates = self.job.fps
-        if clip.fps is not None and rates and all(abs(clip.fps - fps) > 0.01 for fps in rates):
-            self._note(artifact, "not the release's frames a second", f"{clip.fps:g}", f"{min(rates):g}")
 
     def compare(self) -> None:
         """Compare everything with the source video."""
-        if layout.SOURCE_VIDEO not in self.clips:
-            return
-        artifact, source = self.clips[layout.SOURCE_VIDEO]
-        if source.frames % 4 != 1:
-            self._note(artifact, "the number of frames is not 4k+1", str(source.frames))
-        for kind in KINDS:
-            if kind in self.clips:
-                artifact, clip = self.clips[kind]
-                frames = clip.frames
-                if kind.suffix == ".png" or (kind is layout.BACKGROUND_VIDEO and frames > source.frames):
-                    frames = source.frames
-                got, wanted = (frames, clip.width, clip.height), (source.frames, source.width, source.height)
-                if got != wanted:
-                    shown = [f"{count} frames of {width}x{height}" for count, width, height in (got, wanted)]
-                    self._note(artifact, "does not fit its source video", *shown)
+        dtype = [(name, np.float64) for name in SHAPE]
+        found = []
+        for kind, (artifact, clip) in self.clips.items():
+            theme, index = parse_id(artifact.id)
+            known = [value or np.nan for value in clip]
+            found.append(make_rows(theme, artifact.file, [(index, *known)], dtype, kind=kind))
+        self.findings += compare_shapes(found, self.job.fps)
 
     def _note(
         self, artifact: Artifact, problem: str, got: str | None = None, wanted: str | None = None
@@ -167,7 +149,7 @@ class _Looker:
         self.findings.append(Finding(artifact.file, 0, artifact.member, problem, got, wanted))
 
 
-def _look_at_lively(path: Path) -> tuple[_Clip, str | None]:
+def _look_at_lively(path: Path) -> tuple[Shape, str | None]:
     """A video in which something must happen."""
     first: _Small | None = None
     change, brightest = 0.0, 0.0
@@ -184,27 +166,27 @@ def _look_at_lively(path: Path) -> tuple[_Clip, str | None]:
     return clip, "the video is frozen" if change < _FROZEN and clip.frames > 1 else None
 
 
-def _look_at_video(path: Path) -> tuple[_Clip, str | None]:
+def _look_at_video(path: Path) -> tuple[Shape, str | None]:
     return _decode(path, lambda small: None), None
 
 
-def _look_at_image(path: Path) -> tuple[_Clip, str | None]:
+def _look_at_image(path: Path) -> tuple[Shape, str | None]:
     from sparkle.media.images import read_png
 
     height, width = read_png(path).shape[:2]
-    return _Clip(1, width, height), None
+    return Shape(1, width, height), None
 
 
-def _look_at_mask(path: Path) -> tuple[_Clip, str | None]:
+def _look_at_mask(path: Path) -> tuple[Shape, str | None]:
     from sparkle.media.mask import load_mask
 
     masks = load_mask(path)
     frames, height, width = masks.shape
     empty = int(np.count_nonzero(~masks.any(axis=(1, 2))))
-    return _Clip(frames, width, height), f"the mask is empty on {empty} frames" if empty else None
+    return Shape(frames, width, height), f"the mask is empty on {empty} frames" if empty else None
 
 
-def _decode(path: Path, watch: Callable[[_Small], None]) -> _Clip:
+def _decode(path: Path, watch: Callable[[_Small], None]) -> Shape:
     """Decode a video to its end; `watch` sees each frame small."""
     from sparkle.media.container import open_video
     from sparkle.media.decode import upright_size
@@ -216,5 +198,4 @@ def _decode(path: Path, watch: Callable[[_Small], None]) -> _Clip:
             small = frame.reformat(*_SMALL, format="yuv444p", interpolation="AREA").to_ndarray()
             watch(small.astype(np.float32))
             frames += 1
-        rate = video.rate
-    return _Clip(frames, width, height, float(rate))
+    return Shape(frames, width, height, float(video.rate))

@@ -1,20 +1,16 @@
 """Is a release whole, and does it agree with itself? Everything that is wrong, each at its place.
 
 How it works
-- Files are compared with the manifest (`check_files`), then each theme is read: csv and JSON lines
-  (`check_text`), tars (`check_tars`), Parquet tables (`check_rows`, `check_records`), loose files
-  (`check_loose`) and, when asked for, what decoding tells of videos and masks (`check_media`) and whether a
-  bench shares sources with it (`check_bench`).
-- Which samples stand where is compared over all of a theme's slots (`census`).
-- Reading is done by as many processes as there are processors (`check_pool`), a range of a file or a tar at
-  a time; comparing is done here, on arrays of numbers. Memory does not grow with the bytes that are read.
-- Findings are collected, never raised, and sorted by file and line: one run shows all of them, the same
-  ones with any number of processes. A rerun reads everything again.
+- `_Check.run` lists the checks in their order.
+- Reading is done by as many processes as there are processors, a range of a file or a tar at a time;
+  comparing is done here, on arrays of numbers (`rows`). Memory does not grow with the bytes that are read.
+- Findings are collected, never raised, and sorted by file and line: one run shows all of them, the same ones
+  with any number of processes. A rerun reads everything again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -24,13 +20,13 @@ from typing import Any, TypeVar
 from sparkle._processes import Job, Pool, pool_of, useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.bench import bench_jobs, check_bench
-from sparkle.builders.checks.census import compare, expected_keys, id_of
 from sparkle.builders.checks.files import check_document, check_files, hash_jobs
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
-from sparkle.builders.checks.survey import Survey
-from sparkle.builders.checks.tables import check_rows, records_jobs, take_records
-from sparkle.builders.checks.tars import check_contents, check_loose, compare_shapes, take_tars, tar_jobs
-from sparkle.builders.checks.text import take_text, text_jobs
+from sparkle.builders.checks.rows import Keys, compare_ids, expected_keys, id_of
+from sparkle.builders.checks.tables import check_table, compare_records, home_of, records_jobs
+from sparkle.builders.checks.tars import check_contents, check_loose, compare_shapes, tar_jobs
+from sparkle.builders.checks.text import compare_text, text_jobs
+from sparkle.builders.checks.theme import ReadJob, Theme
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.manifest import FileEntry, list_files
 from sparkle.builders.release.removed import Provenance, Removed
@@ -117,30 +113,49 @@ class _Check:
         self.findings: list[Finding] = []
         self.listed: Mapping[str, FileEntry] = {}
         self.preview: int | None = None
+        self.samples: dict[str, int] = {}
         self.removed = Removed()
 
     def run(self) -> ReleaseReport:
-        """Check everything."""
+        """Check everything, in the order of docs/validate.md."""
+        self._check_files()  # every file in the manifest is there with its size and sha256, and no other
+        themes = self._themes()
+        # The csv and the JSON lines follow their formats; recorded scores pass the rules.
+        self._read("reading text and tables", themes, lambda theme: [*text_jobs(theme), *records_jobs(theme)])
+        # Tars hold plain files with the names of their samples, in order, as we write them.
+        self._read("reading tars", themes, self._tar_jobs)
+        for theme in themes:
+            compare_text(theme)  # JSON lines repeat the csv's prompts, and round 2 of the grounding round 1
+            check_table(theme, self.preview)  # `data/` agrees with the csv, the JSON lines and the tars
+            compare_records(theme)  # and so does `records/`
+            check_contents(theme)  # every member has the sha256 in its row
+            # Pairs have equal width, height and 4k+1 frames; masks, edges and frames fit their video.
+            theme.findings += compare_shapes(theme.artifacts, theme.fps)
+            expected = self._compare_ids(theme)  # each sample is in every place once, in order
+            if self.preview is not None:  # loose files are those of the first samples and no others
+                check_loose(theme, expected[: self.preview], self.listed)
+            self.samples[theme.name] = len(expected)
+        self._decode(themes)  # everything decodes, and something happens in it
+        if self.options.bench is not None:  # a bench shares no source with the release
+            with self._run("reading the bench", bench_jobs(self.options.bench)) as answers:
+                self.findings += check_bench(self.options.bench, themes, answers)
+        for theme in themes:
+            self.findings += theme.findings
+        findings = sorted(self.findings, key=lambda finding: (finding.file, finding.line))
+        return ReleaseReport(tuple(findings), len(self.files), self.samples)
+
+    def _check_files(self) -> None:
         manifest, wrong = check_document(self.folder, layout.MANIFEST, "manifest")
         self.findings += wrong
         entries = load(list[FileEntry], manifest["files"]) if manifest else []
         self.listed = {entry.path: entry for entry in entries}
         if manifest and self.options.files:
             self.findings += check_files(self.folder, entries)
-        surveys = self._surveys()
-        self._read_text(entries, surveys)
-        self._read_tars(surveys)
-        samples = {survey.theme: self._compare(survey) for survey in surveys}
-        self._decode(surveys)
-        if self.options.bench is not None:
-            with self._run("reading the bench", bench_jobs(self.options.bench)) as answers:
-                self.findings += check_bench(self.options.bench, surveys, answers)
-        for survey in surveys:
-            self.findings += survey.findings
-        findings = sorted(self.findings, key=lambda finding: (finding.file, finding.line))
-        return ReleaseReport(tuple(findings), len(self.files), samples)
+            jobs = hash_jobs(self.folder, entries, self.findings, contents=self.options.contents)
+            with self._run("hashing files", jobs) as answers:
+                self.findings += chain.from_iterable(answers)
 
-    def _surveys(self) -> list[Survey]:
+    def _themes(self) -> list[Theme]:
         """The themes that are there, with what the provenance says of all of them."""
         document, wrong = check_document(self.folder, layout.PROVENANCE, "provenance")
         origin = Provenance(document or {"runs": ()})
@@ -162,55 +177,34 @@ class _Check:
             wanted = f"one of {', '.join(THEMES)}"
             self.findings.append(Finding(".", 0, "", "no theme has a file", wanted=wanted))
         fps = frozenset(rates or {_FPS})
-        return [
-            Survey(self.folder, theme, self.files, tuple(limits), fps, origin.imported) for theme in themes
-        ]
+        return [Theme(self.folder, name, self.files, tuple(limits), fps, origin.imported) for name in themes]
 
-    def _read_text(self, entries: Sequence[FileEntry], surveys: Sequence[Survey]) -> None:
-        """Read text files and tables of records, and hash everything but tars, all at once."""
-        text = [text_jobs(survey) for survey in surveys]
-        records = [records_jobs(survey) for survey in surveys]
-        hashed = entries if self.options.files else ()
-        hashes = hash_jobs(self.folder, hashed, self.findings, contents=self.options.contents)
-        jobs: list[Job[Any]] = [*chain.from_iterable(text), *chain.from_iterable(records), *hashes]
-        with self._run("reading text and tables", jobs) as answers:
-            for survey, found in zip(surveys, text, strict=True):
-                take_text(survey, found, islice(answers, len(found)))
-            for survey, tables in zip(surveys, records, strict=True):
-                take_records(survey, islice(answers, len(tables)))
+    def _tar_jobs(self, theme: Theme) -> Iterator[ReadJob]:
+        return tar_jobs(theme, contents=self.options.contents, elsewhere=self.options.tars)
+
+    def _read(self, title: str, themes: Sequence[Theme], jobs: Callable[[Theme], Iterable[ReadJob]]) -> None:
+        found = [list(jobs(theme)) for theme in themes]
+        with self._run(title, [*chain.from_iterable(found)]) as answers:
+            for theme, ours in zip(themes, found, strict=True):
+                theme.take(ours, islice(answers, len(ours)))
+
+    def _compare_ids(self, theme: Theme) -> Keys:
+        """Compare which samples are where; returns those of the theme."""
+        places = [rows for rows in theme.rows.values() if rows.whole]
+        expected = expected_keys(places)
+        for sample_id in (id_of(theme.name, key) for key in expected.tolist()) if self.removed.ids else ():
+            if self.removed.has_id(sample_id):
+                theme.note(places[0].files[0], 0, "", "a sample that was taken down", got=sample_id)
+        reported = {(finding.file, finding.line) for finding in theme.findings}
+        for rows in places:
+            theme.findings += compare_ids(expected, rows, reported, home=home_of(theme, rows.kind))
+        return expected
+
+    def _decode(self, themes: Sequence[Theme]) -> None:
+        jobs = [media_jobs(theme, self.options.media) for theme in themes]
+        with self._run("decoding media", [*chain.from_iterable(jobs)]) as answers:
             for findings in answers:
                 self.findings += findings
-
-    def _read_tars(self, surveys: Sequence[Survey]) -> None:
-        options = self.options
-        tars = [tar_jobs(survey, contents=options.contents, elsewhere=options.tars) for survey in surveys]
-        with self._run("reading tars", [job for found in tars for job in found]) as answers:
-            for survey, found in zip(surveys, tars, strict=True):
-                take_tars(survey, found, islice(answers, len(found)))
-
-    def _compare(self, survey: Survey) -> int:
-        """Compare what was read of a theme; returns how many samples it has."""
-        check_rows(survey, self.preview)
-        if self.options.contents:
-            check_contents(survey)
-            compare_shapes(survey)
-        expected = expected_keys(survey.slots)
-        if self.removed.ids:
-            for sample_id in (id_of(survey.theme, key) for key in expected.tolist()):
-                if self.removed.has_id(sample_id):
-                    survey.note(survey.slots[0].file, 0, "", "a sample that was taken down", got=sample_id)
-        reported = {(finding.file, finding.line) for finding in survey.findings}
-        survey.findings.extend(compare(survey.theme, survey.slots, expected, reported))
-        if self.preview is not None:
-            check_loose(survey, expected[: self.preview], self.listed)
-        return len(expected)
-
-    def _decode(self, surveys: Sequence[Survey]) -> None:
-        jobs = [media_jobs(survey, self.options.media) for survey in surveys]
-        with self._run("decoding media", [job for found in jobs for job in found]) as answers:
-            for survey, found in zip(surveys, jobs, strict=True):
-                for findings in islice(answers, len(found)):
-                    survey.findings += findings
 
     @contextmanager
     def _run(self, title: str, jobs: Sequence[Job[Answer]]) -> Iterator[Iterator[Answer]]:

@@ -1,198 +1,127 @@
-"""A theme's tars and loose files: which there are, what is in them, and whether artifacts fit each other.
+"""A theme's tars and loose files: which there are, and whether artifacts fit each other.
 
-- `tar_jobs` are the reads, for as many workers as there are; `take_tars` puts their answers together.
 - Sizes are those that the artifacts' headers say: a pair has the same width, height and number of frames,
-  which is 4k+1, at the release's rate; masks, edges and frames fit their video. Whether what a header says is
-  there, decoding tells (`media`).
+  which is 4k+1, at the release's rate; masks, edges and frames fit their video. What decoding tells of them
+  (`media`) and what an import reads are compared in the same way.
 - Loose files are those of the first samples and no others, with their members' contents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from sparkle.builders.checks.census import Finder, Keys, Segment, Slot, id_of, matches
-from sparkle.builders.checks.members import Members, TarJob, UpstreamTarJob, join_members
-from sparkle.builders.checks.survey import Survey
+from sparkle.builders.checks.members import TarJob
+from sparkle.builders.checks.rows import Keys, SampleRows, id_of, matches, unlike
+from sparkle.builders.checks.theme import TABLE, Theme
+from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.media.probe import Shape
 from sparkle.schemas import layout
 from sparkle.schemas.ids import format_id
-from sparkle.schemas.layout import KINDS, Kind
+from sparkle.schemas.layout import KINDS
+from sparkle.schemas.validate import Finding
 
 _FPS_TOLERANCE = 0.01  # frames a second; containers round rates, and the next one in use is 15
 
-# Kind -> which of frames, width and height must be those of the source video. A background video may be
-# longer (imported ones are), but no shorter.
-_ALL, _SIZE = (0, 1, 2), (1, 2)
-_FITS: dict[Kind, tuple[int, ...]] = {
-    layout.EDITED_VIDEO: _ALL,
-    layout.SOURCE_FRAME0: _SIZE,
-    layout.EDITED_FRAME0: _SIZE,
-    layout.FOREGROUND_REMOVED: _SIZE,
-    layout.BACKGROUND_VIDEO: _SIZE,
-    layout.VIDEO_CANNY: _ALL,
-    layout.SOURCE_VIDEO_MASK: _ALL,
-}
 
-
-def tar_jobs(
-    survey: Survey, *, contents: bool, elsewhere: Place | None = None
-) -> list[TarJob | UpstreamTarJob]:
-    """The tars to read; parts that are missing are findings.
+def tar_jobs(theme: Theme, *, contents: bool, elsewhere: Place | None = None) -> Iterator[TarJob]:
+    """Yield the tars to read; kinds without one are findings.
 
     Args:
-        survey: The theme.
+        theme: The theme.
         contents: Whether to read the data of members.
         elsewhere: The place that has the tars where they are not in the folder.
     """
-    jobs: list[TarJob | UpstreamTarJob] = []
+    where = elsewhere or FolderPlace(theme.folder)
+    located = (layout.parse(path) for path in theme.files)
+    tars = [at for at in located if at.what is layout.What.TAR and at.theme == theme.name]
     for kind in KINDS:
-        found = (layout.parse(path) for path in survey.files)
-        parts = [
-            at.part
-            for at in found
-            if (at.what, at.theme, at.kind) == (layout.What.TAR, survey.theme, kind) and at.part is not None
-        ]
-        tars = [kind.shard(survey.theme, part) for part in sorted(parts)]
-        slot = survey.tars[kind.name] = Slot(tars[0] if tars else kind.shard(survey.theme, 0), apart=True)
-        if tars:
-            survey.slots.append(slot)
-        elif not survey.imported:  # where tars were extracted, rows name loose files
-            survey.note(slot.file, 0, "", "the tar is missing")
-        for tar in tars:
-            if survey.imported:
-                jobs.append(UpstreamTarJob(survey.folder, tar, survey.theme, kind.name, contents))
-            else:
-                jobs.append(TarJob(survey.folder / tar, tar, survey.theme, kind.name, contents, elsewhere))
-    return jobs
+        parts = sorted(at.part for at in tars if at.kind is kind and at.part is not None)
+        for part in parts:
+            file = kind.shard(theme.name, part)
+            yield TarJob(where, file, theme.name, kind.name, contents, not theme.imported)
+        if not parts and not theme.imported:  # where tars were extracted, rows name loose files
+            theme.note(kind.shard(theme.name, 0), 0, "", "the tar is missing")
 
 
-def take_tars(survey: Survey, jobs: list[TarJob | UpstreamTarJob], answers: Iterator[Members]) -> None:
-    """Note what is in the tars."""
-    parts: dict[str, list[Members]] = {}
-    for job, answer in zip(jobs, answers, strict=True):
-        parts.setdefault(job.kind, []).append(answer)
-    for kind in KINDS:
-        if kind.name not in parts:
-            continue
-        survey.members[kind.name] = join_members(parts[kind.name])
-        for part in parts[kind.name]:
-            survey.findings.extend(part.findings)
-            survey.tars[kind.name].segments.append(_segment(survey.theme, kind, part))
+def compare_shapes(artifacts: Sequence[SampleRows], fps: Set[float] = frozenset()) -> Iterator[Finding]:
+    """Yield what does not fit in the artifacts of the same samples; what is not known fits.
 
-
-def _segment(theme: str, kind: Kind, part: Members) -> Segment:
-    keys = part.keys
-    return Segment(part.tars[0], keys, pointer=lambda row: kind.member(id_of(theme, keys[row])))
-
-
-def compare_shapes(survey: Survey) -> None:
-    """Artifacts of a sample that do not fit each other."""
-    source = survey.members.get(layout.SOURCE_VIDEO.name)
+    Args:
+        artifacts: The artifacts, each kind by itself.
+        fps: Frames per second that videos may have; any where there is none.
+    """
+    for found in artifacts if fps else ():
+        rates = found.columns["fps"]
+        fits = np.any([np.abs(rates - rate) < _FPS_TOLERANCE for rate in fps], axis=0)
+        for row in np.flatnonzero(~np.isnan(rates) & ~fits).tolist():
+            got, wanted = f"{rates[row]:g}", f"{min(fps):g}"
+            yield Finding(*found.at(row), "not the release's frames a second", got, wanted)
+    source = next((found for found in artifacts if found.kind is layout.SOURCE_VIDEO), None)
     if source is None:
         return
-    for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO, layout.BACKGROUND_VIDEO, layout.VIDEO_CANNY):
-        if kind.name in survey.members:
-            _check_rate(survey, kind, survey.members[kind.name])
-    frames = source.shapes[:, 0]
-    for row in np.flatnonzero((frames > 0) & (frames % 4 != 1)).tolist():
-        _note(survey, layout.SOURCE_VIDEO, source, row, "the number of frames is not 4k+1", frames[row], None)
-    for kind, sides in _FITS.items():
-        if kind.name in survey.members:
-            _check_fit(survey, kind, sides, source, survey.members[kind.name])
+    frames = source.columns["frames"]
+    for row in np.flatnonzero(~np.isnan(frames) & (frames % 4 != 1)).tolist():
+        yield Finding(*source.at(row), "the number of frames is not 4k+1", f"{frames[row]:g}")
+    for found in artifacts:
+        rows, others = matches(found, source)
+        image = found.kind is not None and found.kind.suffix == ".png"
+        sides = ("width", "height") if image else ("frames", "width", "height")
+        wrong = np.zeros(len(rows), np.bool_)
+        for side in sides:
+            ours, theirs = found.columns[side][rows], source.columns[side][others]
+            # A longer background is cut: upstream's have 81 frames, whatever the source has.
+            longer = (ours > theirs) & (side == "frames" and found.kind is layout.BACKGROUND_VIDEO)
+            wrong |= (ours != theirs) & ~np.isnan(ours) & ~np.isnan(theirs) & ~longer
+        for row, other in zip(rows[wrong].tolist(), others[wrong].tolist(), strict=True):
+            shown = (_in_words(*of, sides) for of in ((found, row), (source, other)))
+            yield Finding(*found.at(row), "does not fit its source video", *shown)
 
 
-def _check_fit(survey: Survey, kind: Kind, sides: tuple[int, ...], source: Members, found: Members) -> None:
-    rows, others = matches(found.keys, source.keys)
-    got, wanted = found.shapes[rows], source.shapes[others]
-    known = (got[:, 1] > 0) & (wanted[:, 1] > 0)
-    for side in sides:
-        unlike = known & (got[:, side] != wanted[:, side]) & (got[:, side] > 0) & (wanted[:, side] > 0)
-        for at in np.flatnonzero(unlike).tolist():
-            problem = f"another {_SIDES[side]} than the source video has"
-            _note(survey, kind, found, int(rows[at]), problem, got[at, side], wanted[at, side])
-    if kind is layout.BACKGROUND_VIDEO:
-        short = known & (got[:, 0] < wanted[:, 0]) & (got[:, 0] > 0)
-        for at in np.flatnonzero(short).tolist():
-            problem = "fewer frames than the source video has"
-            _note(survey, kind, found, int(rows[at]), problem, got[at, 0], wanted[at, 0])
+def _in_words(found: SampleRows, row: int, sides: Sequence[str]) -> str:
+    *frames, width, height = (f"{found.columns[side][row]:g}" for side in sides)
+    return f"{frames[0]} frames of {width}x{height}" if frames else f"{width}x{height}"
 
 
-_SIDES = ("number of frames", "width", "height")
+def check_contents(theme: Theme) -> None:
+    """Check that members have the contents that the rows of the table name."""
+    table = theme.rows.get(TABLE)
+    for kind in KINDS if table is not None else ():
+        members, column = theme.rows.get(kind.name), f"{kind.name}_sha256"
+        if members is None or table is None:
+            continue
+        for row, other in unlike(members, "sha256", table, column):
+            file, line, pointer = members.at(row)
+            got, wanted = members.columns["sha256"][row], table.columns[column][other]
+            shown = {"got": got.tobytes().hex(), "wanted": wanted.tobytes().hex()}
+            theme.note(file, line, pointer, "another content than the sample's row names", **shown)
 
 
-def _check_rate(survey: Survey, kind: Kind, found: Members) -> None:
-    if not survey.fps:
-        return
-    rates = found.shapes[:, Shape._fields.index("fps")]
-    fits = np.any([np.abs(rates - fps) < _FPS_TOLERANCE for fps in sorted(survey.fps)], axis=0)
-    for row in np.flatnonzero((rates > 0) & ~fits).tolist():
-        _note(survey, kind, found, row, "not the release's frames a second", rates[row], min(survey.fps))
-
-
-def _note(
-    survey: Survey, kind: Kind, members: Members, row: int, problem: str, got: float, wanted: float | None
-) -> None:
-    tar = members.tars[int(members.tar[row])]
-    pointer = kind.member(id_of(survey.theme, members.keys[row]))
-    shown = [None if value is None else f"{value:g}" for value in (got, wanted)]
-    survey.note(tar, 0, pointer, problem, got=shown[0], wanted=shown[1])
-
-
-# --- the loose files of a theme --------------------------------------------------------------------
-
-
-def check_loose(survey: Survey, first: Keys, listed: Mapping[str, FileEntry]) -> None:
+def check_loose(theme: Theme, first: Keys, listed: Mapping[str, FileEntry]) -> None:
     """Check that the loose files are those of the first samples, with the contents that the rows name.
 
     Args:
-        survey: The theme.
+        theme: The theme.
         first: The first samples.
         listed: The manifest's entries by path; contents are compared with them elsewhere.
     """
-    rows = Finder(survey.rows).rows(first).tolist()
-    ids = [id_of(survey.theme, key) for key in first.tolist()]
+    table = theme.rows.get(TABLE)
+    rows = (np.full(len(first), -1) if table is None else table.finder.rows(first)).tolist()
+    ids = [id_of(theme.name, key) for key in first.tolist()]
     for kind in KINDS:
         wanted = {kind.path(sample_id): row for sample_id, row in zip(ids, rows, strict=True)}
-        folder = str(PurePosixPath(kind.path(format_id(survey.theme, 0))).parent)
-        found = {path for path in survey.files if path.startswith(f"{folder}/")}
+        folder = PurePosixPath(kind.path(format_id(theme.name, 0))).parent
+        found = {path for path in theme.files if path.startswith(f"{folder}/")}
         for path in sorted(wanted.keys() - found):
-            survey.note(path, 0, "", "a loose file of the first samples is missing")
+            theme.note(path, 0, "", "a loose file of the first samples is missing")
         for path in sorted(found - wanted.keys()):
-            survey.note(path, 0, "", "a loose file of no first sample")
+            theme.note(path, 0, "", "a loose file of no first sample")
         for path in sorted(found & wanted.keys() & listed.keys()):
-            if wanted[path] >= 0:
-                sha256 = survey.hashes[kind.name][wanted[path]].tobytes().hex()
+            if table is not None and wanted[path] >= 0:
+                sha256 = table.columns[f"{kind.name}_sha256"][wanted[path]].tobytes().hex()
                 if sha256 != listed[path].sha256:
                     problem = "another content than the sample has in its tar"
-                    survey.note(path, 0, "", problem, got=listed[path].sha256, wanted=sha256)
-
-
-def check_contents(survey: Survey) -> None:
-    """Check that members have the contents that the rows name; tars and rows were read before."""
-    for kind in KINDS:
-        if kind.name in survey.members and kind.name in survey.hashes:
-            _check_kind(survey, kind)
-
-
-def _check_kind(survey: Survey, kind: Kind) -> None:
-    members, rows = survey.members[kind.name], survey.hashes[kind.name]
-    theirs = Finder(survey.rows).rows(members.keys)
-    known = np.flatnonzero((theirs >= 0) & rows[theirs].any(axis=1)) if len(rows) else theirs[:0]
-    unlike = np.any(members.hashes[known] != rows[theirs[known]], axis=1)
-    for row in known[unlike].tolist():
-        sample_id = id_of(survey.theme, members.keys[row])
-        got, wanted = members.hashes[row], rows[theirs[row]]
-        survey.note(
-            members.tars[int(members.tar[row])],
-            0,
-            kind.member(sample_id),
-            "another content than the sample's row names",
-            got=got.tobytes().hex(),
-            wanted=wanted.tobytes().hex(),
-        )
+                    theme.note(path, 0, "", problem, got=listed[path].sha256, wanted=sha256)

@@ -1,101 +1,206 @@
-"""A theme's text files: the csv and the JSON lines, compared with each other.
+"""A theme's text files: the csv and the JSON lines, each read once in workers, then compared with each other.
 
-- `text_jobs` are the reads, for as many workers as there are; `take_text` puts their answers together.
-- JSON lines repeat the csv's prompts; round 2 of the grounding repeats round 1. Workers hash what they
-  read, so that texts are compared without being held; a text that differs is read again to be shown.
+- Texts do not leave the worker: their 64-bit hashes do. A text that differs is read again to be shown.
+- A range takes the lines that start in it, so a file can be cut anywhere.
+- Recorded scores are judged by `rules` again. A rule asks for at least so much, so what was let pass once
+  lets everything above it pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkle._processes import Job
-from sparkle.builders.checks.census import Segment, Slot, matches
-from sparkle.builders.checks.csv import Pairs, PairsJob, read_row
-from sparkle.builders.checks.lines import RANGE_BYTES, UNKNOWN, Lines, LinesJob, join
-from sparkle.builders.checks.survey import Survey
-from sparkle.builders.release.formats import jsonl_files
+import msgspec
+import numpy as np
+import xxhash
+
+from sparkle.builders.checks.rows import UNKNOWN, SampleRows, make_rows, unlike
+from sparkle.builders.checks.theme import PAIRS, Theme
+from sparkle.builders.release.formats import jsonl_files, jsonl_path
+from sparkle.builders.release.read_text import line_reader, pair_reader, read_lines, read_pairs, step_record
 from sparkle.schemas import layout
-from sparkle.schemas.validate import MAX_LINE_BYTES, Finding, parse_strict
+from sparkle.schemas import records as r
+from sparkle.schemas.rules import Thresholds, judge, video_score
+from sparkle.schemas.validate import Finding, skip_line
+
+RANGE_BYTES = 16 << 20  # of a job: some 100 jobs for a full theme, a second each at most
+_READ_BYTES = 1 << 20  # a read; a line is longer than the 8 KB that files are read by otherwise
+_NO_SCORE = float("nan")
+
+# Step -> the names of the digests of what its lines say, which other files repeat.
+_DIGESTS: dict[str, tuple[str, ...]] = {
+    "compose": ("prompt", "scene", "keyword"),
+    "edit_score": ("prompt", "reasons"),
+    "remove_score": ("prompt", "reasons"),
+    "ground1": ("prompt", "round1"),
+    "ground2": ("prompt", "round1", "boxes"),
+    "video_score": ("prompt", "frames"),
+}
 
 
-def text_jobs(survey: Survey) -> list[Job[Pairs | Lines]]:
-    """What has to be read of a theme, the longest job first; files that are missing are findings."""
-    jobs: list[Job[Pairs | Lines]] = []
-    pairs = layout.prompts_csv(survey.theme)
-    if survey.has(pairs):
-        jobs.append(PairsJob(survey.folder / pairs, pairs, survey.theme))
-    for file in jsonl_files(survey.theme):
-        if survey.has(file.path):
-            path = survey.folder / file.path
+@dataclass(frozen=True)
+class PairsJob:
+    """Reads a theme's csv of pairs.
+
+    Attributes:
+        path: The file.
+        theme: The theme.
+        lenient: Whether habits of other tools are passed over.
+    """
+
+    path: Path
+    theme: str
+    lenient: bool = False
+    place: str = PAIRS
+
+    def __call__(self) -> SampleRows:
+        """Read it."""
+        name = layout.prompts_csv(self.theme)
+        findings: list[Finding] = []
+        rows: list[tuple[int, ...]] = []
+        with self.path.open("rb", buffering=_READ_BYTES) as file:
+            for row in read_pairs(file, name, self.theme):
+                findings += row.findings if self.lenient else (*row.findings, *row.habits)
+                if self.lenient and row.line == 1 and row.findings:
+                    break  # columns of other names are not guessed
+                if row.sample is not None:
+                    prompt = UNKNOWN if row.values is None else digest_text(row.values[0])
+                    rows.append((row.sample, row.line, row.end, row.offset, prompt))
+        dtype = [("line", np.int64), ("end", np.int64), ("offset", np.int64), ("prompt", np.uint64)]
+        whole = bool(rows) or not findings
+        return make_rows(self.theme, name, rows, dtype, findings=findings, whole=whole)
+
+
+@dataclass(frozen=True)
+class LinesJob:
+    """Reads the lines of a file of JSON lines that start in a range of bytes.
+
+    Columns are line, offset, `usable` (whether there is a record), `score` (what the rules go by: a score, or
+    1 where something was found and 0 where nothing; NaN where there is none) and the digests of what the line
+    says, unknown where something is wrong with it.
+
+    Attributes:
+        path: The file.
+        theme: The theme.
+        place: The step whose records it has.
+        limits: Thresholds of the release's runs: a sample must reach those of one. Empty if not known.
+        lenient: Whether habits of other tools are passed over.
+        start: The first byte of the range.
+        end: The byte after it; None is the end of the file.
+    """
+
+    path: Path
+    theme: str
+    place: str
+    limits: tuple[Thresholds, ...] = ()
+    lenient: bool = False
+    start: int = 0
+    end: int | None = None
+
+    def __call__(self) -> SampleRows:
+        """Read them; line numbers count from the first of the range."""
+        name, step, names = jsonl_path(self.theme, self.place), self.place, _DIGESTS[self.place]
+        findings: list[Finding] = []
+        rows: list[tuple[Any, ...]] = []
+        nothing = (UNKNOWN,) * len(names)
+        count, lowest = 0, float("inf")  # that passed
+        with self.path.open("rb", buffering=_READ_BYTES) as file:
+            if self.start:
+                file.seek(self.start - 1)
+                skip_line(file)
+            for row in read_lines(file, name, self.theme, step, self.end):
+                count += 1
+                findings += row.findings if self.lenient else (*row.findings, *row.habits)
+                score, digests = _NO_SCORE, nothing
+                if row.record is not None:
+                    score, said = _facts(row.record, row.values)
+                    if self.lenient or not row.findings:
+                        digests = (digest_text(row.values["prompt"]), *said)
+                    if score < lowest:
+                        reasons = [judge(step, row.record, limits) for limits in self.limits]
+                        if reasons and None not in reasons:
+                            problem = "the sample does not pass the release's thresholds"
+                            findings.append(Finding(name, row.line, "", problem, reasons[0]))
+                        else:
+                            lowest = score
+                if row.sample is not None:
+                    rows.append((row.sample, row.line, row.offset, row.record is not None, score, *digests))
+        dtype = [("line", np.int64), ("offset", np.int64), ("usable", np.bool_), ("score", np.float64)]
+        told = [(name, np.uint64) for name in names]
+        return make_rows(self.theme, name, rows, [*dtype, *told], findings=findings, count=count)
+
+
+def digest(value: Any) -> int:
+    """Return a 64-bit hash of JSON values, the same in every process."""
+    return xxhash.xxh3_64_intdigest(msgspec.json.encode(value))
+
+
+def digest_text(text: str) -> int:
+    """Return a 64-bit hash of a text, the same in every process."""
+    return xxhash.xxh3_64_intdigest(text.encode())
+
+
+def _facts(record: r.Record, line: Mapping[str, Any]) -> tuple[float, tuple[int, ...]]:
+    """Return the score that decides, and the digests of `_DIGESTS` after the prompt's."""
+    match record:
+        case r.ComposeRecord(metadata=scene):
+            return _NO_SCORE, (digest_text(scene.original_scene), digest_text(scene.chosen_keyword or ""))
+        case r.ImageScore():
+            return record.overall, (digest([record.SC_reasoning, record.PQ_reasoning]),)
+        case r.VideoScore():
+            told = [
+                [f.SC_score, f.PQ_score, f.O_score, f.SC_score_reasoning, f.PQ_score_reasoning]
+                for f in record.editscore
+            ]
+            return video_score(record), (digest([record.frame_indices, told]),)
+        case r.Ground1Record():
+            return float(bool(record.round1_objects)), (_first_round(record),)
+        case r.Ground2Record():
+            boxes = [item.bbox_2d for objects in record.frame_objects for item in objects]
+            return float(any(boxes)), (_first_round(step_record("ground1", line)), digest(boxes))
+    raise TypeError(type(record).__name__)
+
+
+def _first_round(record: Any) -> int:
+    return digest([record.round1_labels, [item.bbox_2d for item in record.round1_objects]])
+
+
+def text_jobs(theme: Theme) -> Iterator[PairsJob | LinesJob]:
+    """Yield what has to be read of a theme, the longest job first; files that are missing are findings."""
+    pairs = layout.prompts_csv(theme.name)
+    if theme.has(pairs):
+        yield PairsJob(theme.folder / pairs, theme.name, theme.lenient)
+    for file in jsonl_files(theme.name):
+        if theme.has(file.path):
+            path = theme.folder / file.path
             for start in range(0, max(1, path.stat().st_size), RANGE_BYTES):
                 end = start + RANGE_BYTES
-                jobs.append(LinesJob(path, file.path, file.schema, survey.theme, survey.limits, start, end))
-    return jobs
+                yield LinesJob(path, theme.name, file.step, theme.limits, theme.lenient, start, end)
 
 
-def take_text(survey: Survey, jobs: list[Job[Pairs | Lines]], answers: Iterator[Pairs | Lines]) -> None:
-    """Note what was read, and everything in which the files differ from each other."""
-    parts: dict[str, list[Lines]] = {}
-    for job, answer in zip(jobs, answers, strict=True):
-        if isinstance(answer, Pairs):
-            _take_pairs(survey, answer)
-        elif isinstance(job, LinesJob):
-            parts.setdefault(job.file, []).append(answer)
-    for file, found in parts.items():
-        lines = join(found)
-        survey.findings.extend(lines.findings)
-        survey.lines[file] = lines
-        segment = Segment(file, lines.keys, lines.numbers, lines.numbers, lambda row: "/id")
-        survey.slots.append(Slot(file, first_line=1, segments=[segment]))
-    for file, lines in survey.lines.items():
-        _compare_prompts(survey, file, lines)
-    _compare_rounds(survey)
+def compare_text(theme: Theme) -> None:
+    """Compare what files say twice: JSON lines repeat the csv's prompts, round 2 of the grounding round 1."""
+    pairs = theme.rows.get(PAIRS)
+    for lines in (theme.rows[step] for step in _DIGESTS if step in theme.rows):
+        if pairs is None:
+            continue
+        for row, other in unlike(lines, "prompt", pairs, "prompt"):
+            got, wanted = read_again(theme, lines, row)["prompt"], read_again(theme, pairs, other)["prompt"]
+            file, line, _ = lines.at(row)
+            theme.note(file, line, "/prompt", "another prompt than in the csv", got=got, wanted=wanted)
+    if "ground1" in theme.rows and "ground2" in theme.rows:
+        second = theme.rows["ground2"]
+        for row, _ in unlike(second, "round1", theme.rows["ground1"], "round1"):
+            file, line, _ = second.at(row)
+            theme.note(file, line, "/round1_objects", "another round 1 than in the file of round 1")
 
 
-def _take_pairs(survey: Survey, pairs: Pairs) -> None:
-    file = layout.prompts_csv(survey.theme)
-    survey.findings.extend(pairs.findings)
-    if not pairs.readable:
-        return
-    survey.pairs = pairs
-    segment = Segment(file, pairs.keys, pairs.lines, pairs.ends, lambda row: "/task")
-    survey.slots.append(Slot(file, first_line=2, segments=[segment]))
-
-
-def _compare_prompts(survey: Survey, file: str, lines: Lines) -> None:
-    pairs = survey.pairs
-    if pairs is None:
-        return
-    rows, others = matches(lines.keys, pairs.keys)
-    prompts, wanted = lines.digests["prompt"][rows], pairs.prompts[others]
-    unlike = (prompts != wanted) & (prompts != UNKNOWN) & (wanted != UNKNOWN)
-    for row, other in zip(rows[unlike].tolist(), others[unlike].tolist(), strict=True):
-        value = read_line(survey.folder / file, int(lines.offsets[row]))
-        pair = read_row(survey.folder / layout.prompts_csv(survey.theme), int(pairs.offsets[other]))
-        problem = "another prompt than in the csv"
-        number = int(lines.numbers[row])
-        survey.note(file, number, "/prompt", problem, got=value["prompt"], wanted=pair["prompt"])
-
-
-def _compare_rounds(survey: Survey) -> None:
-    first_file, second_file = (layout.record_file(survey.theme, step) for step in ("ground1", "ground2"))
-    first, second = survey.lines.get(first_file), survey.lines.get(second_file)
-    if first is None or second is None:
-        return
-    rows, others = matches(second.keys, first.keys)
-    found, wanted = second.digests["round1"][rows], first.digests["round1"][others]
-    unlike = (found != wanted) & (found != UNKNOWN) & (wanted != UNKNOWN)
-    for row in rows[unlike].tolist():
-        problem = "another round 1 than in the file of round 1"
-        survey.findings.append(Finding(second_file, int(second.numbers[row]), "/round1_objects", problem))
-
-
-def read_line(path: Path, offset: int) -> Mapping[str, Any]:
-    """The JSON line that starts at a byte offset, which was read before."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        value: Mapping[str, Any] = parse_strict(file.readline(MAX_LINE_BYTES + 1))
-        return value
+def read_again(theme: Theme, rows: SampleRows, row: int) -> Mapping[str, Any]:
+    """Return what a row of a text file says, which was read before."""
+    name = rows.files[0]
+    with (theme.folder / name).open("rb") as file:
+        read = pair_reader(file) if name.endswith(".csv") else line_reader(file)
+        return read(int(rows.columns["offset"][row]))

@@ -6,6 +6,8 @@ How it works
 - USTAR, GNU (long names, large sizes) and pax headers are understood, whoever wrote them: owners, times and
   modes do not matter, and neither does whether zero blocks end the tar or how many.
 - What is not a plain file is yielded as what it is; it is for the reader to say whether that may be there.
+- What is allowed in anybody's tar and is not as `tar.write_tar` writes it is counted on the way (`foreign`,
+  `unpadded`, `end`), so that a check of our own tars is this reader too.
 - A tar that ends inside a member, or holds bytes that are no header, is an error that says where: what comes
   after it is not read.
 """
@@ -21,6 +23,7 @@ from typing import BinaryIO
 
 from sparkle._files import BLOCK_BYTES
 from sparkle.builders.release.assign import BLOCK
+from sparkle.builders.release.tar import header
 from sparkle.schemas.errors import ReleaseError
 
 _MAX_EXTENSION = 1 << 20  # bytes of a long name or a pax header; real ones have some hundred
@@ -67,16 +70,26 @@ class TarStream:
     Args:
         stream: Open for reading bytes, at the tar's start.
         seek: Whether to seek over data that nobody reads; there is no sha256 then.
+        hashed: Whether `finish` tells the sha256 of all of it.
+
+    Attributes:
+        position: How far it was read, in bytes.
+        end: Where the members end, once all were read.
+        foreign: The headers of files, and extensions, that are not as `tar.header` writes them, by name.
+        unpadded: The members behind whose data, which was read, there are other bytes than zeros.
     """
 
-    def __init__(self, stream: BinaryIO, *, seek: bool = False) -> None:
-        self.position = 0
+    def __init__(self, stream: BinaryIO, *, seek: bool = False, hashed: bool = True) -> None:
+        self.position = self.end = 0
+        self.foreign: list[str] = []
+        self.unpadded: list[str] = []
         self._stream = stream
-        self._end: int | None = None
+        self._size: int | None = None
         if seek:
-            self._end = stream.seek(0, os.SEEK_END)
+            self._size = stream.seek(0, os.SEEK_END)
             stream.seek(0)
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if hashed else None
+        self._last: TarEntry | None = None
         self._next = 0  # where the next header is
 
     def __iter__(self) -> Iterator[TarEntry]:
@@ -89,10 +102,14 @@ class TarStream:
         while (head := self._header()) is not None:
             info = self._parse(head)
             if info.type in _EXTENSIONS:
+                self.foreign.append(info.name)
                 changes |= self._extension(info)
                 continue
             entry = self._entry(info, changes)
             changes = {}
+            if entry.odd is None and not _is_ours(head, info):
+                self.foreign.append(entry.name)
+            self._last = entry
             yield entry
 
     def data(self, entry: TarEntry) -> Iterator[bytes]:
@@ -112,14 +129,15 @@ class TarStream:
             yield block
 
     def finish(self) -> str:
-        """Read what is left of the file; returns the sha256 of all of it."""
+        """Read what is left of the file; returns the sha256 of all of it, empty where nothing was hashed."""
         while self._read(BLOCK_BYTES):
             pass
-        return self._digest.hexdigest()
+        return "" if self._digest is None else self._digest.hexdigest()
 
     def _read(self, count: int) -> bytes:
         block = self._stream.read(count)
-        self._digest.update(block)
+        if self._digest is not None:
+            self._digest.update(block)
         self.position += len(block)
         return block
 
@@ -133,17 +151,22 @@ class TarStream:
 
     def _header(self) -> bytes | None:
         """The next header; None at the end of the tar."""
-        if self._end is not None and self._next <= self._end:
+        last = self._last
+        if last is not None and self.position == last.offset + last.size and self.position < self._next:
+            if self._exactly(self._next - self.position).strip(b"\0"):
+                self.unpadded.append(last.name)
+        elif self._size is not None and self._next <= self._size:
             self.position = self._stream.seek(self._next)
         while self.position < self._next:
             if not self._read(min(self._next - self.position, BLOCK_BYTES)):
                 raise TarError("the tar ends inside a member", where=f"byte {self.position}")
+        self.end = self.position
         head = self._exactly(BLOCK)
         if not head.strip(b"\0"):
             self._refuse_more()
             return None
         if len(head) < BLOCK:
-            raise TarError("the tar ends inside a header", where=f"byte {self.position}")
+            raise TarError("the tar ends inside a header", where=f"byte {self.end}")
         return head
 
     def _refuse_more(self) -> None:
@@ -195,8 +218,19 @@ class TarStream:
             odd = SPARSE
         elif name.endswith("/"):
             odd = FOLDER
+        missing = 0 if self._size is None else self.position + size - self._size
+        if missing > 0:  # else whoever reads the data finds out
+            raise TarError("the tar ends inside a member", got=f"{missing} bytes are missing", where=name)
         self._next = self.position + -(-size // BLOCK) * BLOCK
         return TarEntry(name, self.position, size, odd)
+
+
+def _is_ours(head: bytes, info: tarfile.TarInfo) -> bool:
+    """Whether a header is what `tar.write_tar` writes before such a member."""
+    try:
+        return head == header(info.name, info.size)
+    except (ReleaseError, ValueError):  # too large for one, or not ASCII
+        return False
 
 
 def _pax_records(body: bytes, where: str) -> dict[str, str]:

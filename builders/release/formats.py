@@ -1,10 +1,10 @@
-r"""Upstream's text files: the table of pairs and the JSON lines, byte layout included.
+r"""Upstream's text files as they are written: the table of pairs (csv) and the JSON lines, byte by byte.
 
-- `jsonl_files` is the list of a theme's JSON lines files, each with its schema and how a sample's line is
-  made of its records. Keys stand in upstream's order.
+- `jsonl_files` is the list of a theme's files of JSON lines, each with its schema and how a sample's line is
+  made of its records. Keys are in upstream's order.
 - Every line is checked against its published schema before it is written.
-- `step_record` reads the record of a step out of a line that follows its schema.
 - The csv is what Python's csv module writes with minimal quoting and \n line ends, as upstream's is.
+- `read_text` reads them.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ _OTHER_NUMBER = re.compile(rb": (?:0\.0000|[0-9](?:\.[0-9]+)?e)")
 
 @dataclass(frozen=True)
 class JsonlFile:
-    """A JSON lines file of a theme: its path in a release, its schema, and how a sample's line is made."""
+    """A file of JSON lines of a theme: whose records it has, its path, schema, and how a line is made."""
 
+    step: str
     path: str
     schema: str
     make: Callable[[SampleText, Told], dict[str, Any]]
@@ -68,25 +69,14 @@ def dump_records(value: dict[str, Any]) -> bytes:
     return dump_line(value) if _OTHER_NUMBER.search(line) else line
 
 
-def step_record(step: str, line: Mapping[str, Any]) -> r.Record:
-    """What a step said of a sample, out of a line of its file; `compose` is in the training metadata.
-
-    Raises:
-        msgspec.ValidationError: the line does not follow its schema, or a number is out of all range.
-    """
-    kind = r.STEP_RECORDS[step]
-    if kind is r.ImageScore:
-        line = line["editscore"]
-    said = {name: line[name] for name in kind.__struct_fields__ if name in line}
-    return msgspec.convert(said, kind, strict=False)  # 1.0 is an integer to JSON Schema
-
-
 def jsonl_files(theme: str) -> list[JsonlFile]:
-    """The JSON lines files of a theme."""
-    files = [JsonlFile(layout.metadata_jsonl(theme), "training_metadata", _metadata)]
-    for step, (schema, make) in _RECORD_LINES.items():
-        files.append(JsonlFile(layout.record_file(theme, step), schema, make))
-    return files
+    """The files of JSON lines of a theme."""
+    return [JsonlFile(step, jsonl_path(theme, step), schema, make) for step, (schema, make) in JSONL.items()]
+
+
+def jsonl_path(theme: str, step: str) -> str:
+    """The file that has a step's records; those of `compose` are the training metadata."""
+    return layout.metadata_jsonl(theme) if step == "compose" else layout.record_file(theme, step)
 
 
 def pair_row(sample_id: str, prompt: str) -> dict[str, str]:
@@ -133,8 +123,9 @@ def _grounding_frames(words: SampleText, told: Told) -> dict[str, Any]:
     return {**_grounding(words, told), "frame_objects": found.frame_objects}
 
 
-# Step whose record a file holds -> (schema, how a line is made); paths are `layout.RECORD_FILES`.
-_RECORD_LINES: dict[str, tuple[str, Callable[[SampleText, Told], dict[str, Any]]]] = {
+# Step whose records a file has -> (schema, how a line is made).
+JSONL: dict[str, tuple[str, Callable[[SampleText, Told], dict[str, Any]]]] = {
+    "compose": ("training_metadata", _metadata),
     "edit_score": ("image_score", _edit_score),
     "remove_score": ("image_score", _remove_score),
     "ground1": ("grounding_r1", _grounding),

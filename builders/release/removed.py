@@ -14,14 +14,12 @@ How it works
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sparkle.builders.release.sample import Sample
-from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import THEMES, theme_of
@@ -137,63 +135,6 @@ def read_provenance(file: Path, where: object = None) -> Provenance:
         where=file if where is None else where,
         fix="`sparkle validate` says what is wrong with it",
     )
-
-
-@dataclass(frozen=True)
-class Past:
-    """What a release hands down to the next one.
-
-    Attributes:
-        removed: What was taken down.
-        changelog: Its CHANGELOG.md; None where it has none.
-    """
-
-    removed: Removed = field(default_factory=Removed)
-    changelog: bytes | None = None
-
-    def keep_out(self, samples: Sequence[Sample], say: Callable[[str], None]) -> list[Sample]:
-        """The samples that were not taken down.
-
-        Raises:
-            ReleaseError: none is left.
-        """
-        gone = self.removed
-        left = [
-            sample
-            for sample in samples
-            if not gone.has_id(sample.id) and not gone.has_source(sample.source.sha256)
-        ]
-        if len(left) < len(samples):
-            count = len(samples) - len(left)
-            say(f"note: {count:,} samples were taken down of the release before and stay out")
-        if samples and not left:
-            raise ReleaseError(
-                "every sample was taken down of the release before, so there is nothing to release",
-                got=f"{len(samples)} samples",
-                fix="build into a new folder to start afresh",
-            )
-        return left
-
-
-def read_past(folder: Path) -> Past:
-    """What the release in a folder hands down; nothing where there is no release.
-
-    Raises:
-        ReleaseError: its provenance cannot be read, so that it is not known what was taken down.
-    """
-    if not (folder / layout.MANIFEST).exists():
-        return Past()
-    changelog = folder / layout.CHANGELOG
-    try:
-        provenance = read_provenance(folder / layout.PROVENANCE)
-    except ReleaseError as error:
-        raise ReleaseError(
-            f"{error.problem}, so it is not known what was taken down of it",
-            got=error.got,
-            where=error.where,
-            fix=f"{error.fix}; a build into a new folder starts afresh",
-        ) from None
-    return Past(provenance.removed, changelog.read_bytes() if changelog.is_file() else None)
 
 
 def add_section(changelog: bytes | None, counts: Mapping[str, int]) -> bytes:

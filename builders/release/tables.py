@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeAlias, get_type_hints
@@ -30,6 +30,7 @@ from sparkle._files import atomic_path
 from sparkle._processes import collector_off
 from sparkle.builders.release.formats import CSV_COLUMNS, Told, pair_row
 from sparkle.builders.release.sample import SCORES, Sample, SampleText
+from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
@@ -114,6 +115,11 @@ def pairs_schema() -> pa.Schema:
     return pa.schema({name: _ARROW_TYPES[dtype] for name, dtype in _COLUMNS.items()})
 
 
+def rows_schema() -> pa.Schema:
+    """The columns of `data/<theme>/*.parquet` without previews."""
+    return pa.schema([field for field in pairs_schema() if field.name != "preview"])
+
+
 def pairs_schema_for_datasets() -> pa.Schema:
     """The columns of `data/<theme>/*.parquet` as they are written."""
     return pairs_schema().with_metadata({"huggingface": json.dumps({"info": {"features": _features()}})})
@@ -136,45 +142,63 @@ def facts(sample: Sample) -> dict[str, Any]:
     return {name: values[name] for name in _FACTS}
 
 
+# A slice of a theme's rows without previews, by its first row and the one behind its last.
+Rows = Callable[[int, int], pa.Table]
+
+
 @collector_off()
 def write_pairs(
-    paths: Sequence[Path], samples: Sequence[Sample], artifacts: Artifacts, previews: Sequence[bytes]
-) -> None:
-    """Write a theme's rows.
+    folder: Path, theme: str, rows: Rows, count: int, previews: Sequence[bytes] = (), *, packed: bool = True
+) -> list[str]:
+    """Write a theme's rows below a release's folder; returns the paths of the tables.
 
     Args:
-        paths: One path, or two where there are rows both with and without a preview.
-        samples: The theme's samples, sorted by id.
-        artifacts: Where theirs lie.
-        previews: Previews of the first samples.
+        folder: The release.
+        theme: The theme.
+        rows: Its rows, sorted by id.
+        count: How many there are.
+        previews: Previews of the first rows.
+        packed: Whether columns are encoded as a build encodes them; an import leaves that to Parquet.
     """
-    schema = pairs_schema_for_datasets()
-    shown = len(previews)
-    files = [(samples[:shown], PREVIEW_GROUP)] if shown else []
-    files += [(samples[shown:], ROW_GROUP)] if shown < len(samples) else []
-    seen = 0
-    for path, (found, size) in zip(paths, files, strict=True):
-        with table_writer(path, schema, **ENCODING) as writer:
-            for group in (found[start : start + size] for start in range(0, len(found), size)):
-                columns = _columns(group, artifacts, previews[seen : seen + size])
-                writer.write_table(pa.Table.from_pydict(columns, schema))
-                seen += len(group)
+    schema, shown = pairs_schema_for_datasets(), len(previews)
+    files = [(0, shown, PREVIEW_GROUP)] if shown else []
+    files += [(shown, count, ROW_GROUP)] if shown < count else []
+    paths = [layout.data_parquet(theme, part, len(files)) for part in range(len(files))]
+    for path, (first, end, size) in zip(paths, files, strict=True):
+        with table_writer(folder / path, schema, **(ENCODING if packed else {})) as writer:
+            for start in range(first, end, size):
+                group = rows(start, min(start + size, end))
+                videos = _videos(group, previews[start : start + size])
+                columns = [videos if name == "preview" else group[name] for name in schema.names]
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+    return paths
 
 
-def _columns(group: Sequence[Sample], artifacts: Artifacts, previews: Sequence[bytes]) -> dict[str, Any]:
-    """The columns of some rows, of which all or none have a preview."""
-    rows = [{**pair_row(sample.id, sample.prompt), **facts(sample)} for sample in group]
+def _videos(rows: pa.Table, previews: Sequence[bytes]) -> pa.Array:
+    """The previews of some rows, of which all or none have one."""
+    if not previews:
+        return pa.nulls(rows.num_rows, _ARROW_TYPES["video"])
+    ids = rows["task"].to_pylist()
+    videos = [{"bytes": data, "path": f"{name}.mp4"} for name, data in zip(ids, previews, strict=True)]
+    return pa.array(videos, _ARROW_TYPES["video"])
+
+
+def pairs_table(samples: Sequence[Sample], artifacts: Artifacts) -> pa.Table:
+    """Return samples as rows without previews.
+
+    Args:
+        samples: The samples.
+        artifacts: Where theirs lie.
+    """
+    rows = [{**pair_row(sample.id, sample.prompt), **facts(sample)} for sample in samples]
     columns: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in (*CSV_COLUMNS, *_FACTS)}
-    shown = zip(group, previews, strict=True) if previews else ()
-    videos = [{"bytes": data, "path": f"{sample.id}.mp4"} for sample, data in shown]
-    columns["preview"] = videos or [None] * len(group)
     for kind in KINDS:
-        found = [artifacts[kind.name][sample.id] for sample in group]
+        found = [artifacts[kind.name][sample.id] for sample in samples]
         columns[f"{kind.name}_shard"] = [artifact.file for artifact in found]
         columns[f"{kind.name}_offset"] = [artifact.offset for artifact in found]
         columns[f"{kind.name}_size"] = [artifact.size for artifact in found]
         columns[f"{kind.name}_sha256"] = [artifact.sha256 for artifact in found]
-    return columns
+    return pa.Table.from_pydict(columns, rows_schema())
 
 
 def records_table(found: Sequence[SampleText], told: Sequence[Told]) -> pa.Table:

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle.schemas import layout
-from sparkle.schemas.errors import RecordError
-from sparkle.schemas.ids import THEMES, theme_of
+from sparkle.schemas.ids import THEMES, index_reader
 from sparkle.schemas.layout import KIND_BY_NAME, KINDS, Kind
 
 _BELOW = f"(?:{layout.INTERMEDIATE}/)?"
@@ -137,17 +136,6 @@ def sort_upstream(folder: Path, paths: Iterable[str], links: Iterable[str] = ())
     )
 
 
-def artifact_id(name: str, theme: str, kind: Kind) -> str | None:
-    """The id in a file name `ID.suffix`; None when no artifact of the theme and kind is called so."""
-    sample_id = name.removesuffix(kind.suffix)
-    if sample_id == name:
-        return None
-    try:
-        return sample_id if theme_of(sample_id) == theme else None
-    except RecordError:
-        return None
-
-
 def _is_odd_link(path: Path, folder: Path) -> bool:
     if not path.is_symlink():
         return False
@@ -157,7 +145,9 @@ def _is_odd_link(path: Path, folder: Path) -> bool:
 
 
 def _is_artifact(name: str, theme: str, kind: Kind) -> bool:
-    return artifact_id(name, theme, kind) is not None
+    """Whether an artifact of the theme and kind may be called so: `ID.suffix`."""
+    sample_id = name.removesuffix(kind.suffix)
+    return sample_id != name and index_reader(theme)(sample_id) is not None
 
 
 def _raise(error: OSError) -> None:

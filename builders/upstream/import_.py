@@ -1,8 +1,8 @@
 """A folder in upstream's layout becomes a release: our tables, manifest and report, beside upstream's files.
 
 How it works
-- Every tar and loose file is read once (`upstream_index`), every text line is checked (`upstream_csv`,
-  `upstream_lines`), and what they say of a sample is put together (`upstream_theme`).
+- Every tar and loose file is read once (`index`), every text line is checked, what they say of a
+  sample is put together (`tables`), and the release is written of it as any other (`origin`).
 - Nothing is dropped or mended in silence: what is not as the layout has it becomes a finding in the release's
   report. Upstream's files go into the release as they are: hard links where the file system allows it, copies
   elsewhere. The folder is not written to.
@@ -13,25 +13,19 @@ How it works
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from sparkle._files import atomic_path, link_or_copy
 from sparkle._progress import Progress, silent
-from sparkle.builders.cards.card import render_card
-from sparkle.builders.cards.croissant import dump_croissant
+from sparkle.builders.building.pack import Journal
+from sparkle.builders.building.writer import write_release
 from sparkle.builders.reading.folder import FolderPlace
-from sparkle.builders.release.manifest import FileEntry, describe_file, dump_manifest
 from sparkle.builders.release.staging import refuse_foreign, remove_others, staged
-from sparkle.builders.upstream.files import UpstreamFiles, list_upstream
+from sparkle.builders.upstream.files import list_upstream
 from sparkle.builders.upstream.index import Index
-from sparkle.builders.upstream.tables import imported_provenance, left_out, tables_of, write_theme
+from sparkle.builders.upstream.origin import UpstreamOrigin, count_problems
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.validate import Finding
 
@@ -60,12 +54,6 @@ class ImportSummary:
         return count_problems(self.findings)
 
 
-def count_problems(findings: Iterable[Finding]) -> dict[str, int]:
-    """How often each problem was found, commonest first."""
-    counts = Counter(finding.problem for finding in findings)
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
 def import_upstream(folder: Path, out: Path, progress: Progress = silent) -> ImportSummary:
     """Make a release of a folder in upstream's layout, in place of the release that is at `out`.
 
@@ -87,86 +75,21 @@ def import_upstream(folder: Path, out: Path, progress: Progress = silent) -> Imp
             wanted=f"a table of pairs for each theme, such as {layout.prompts_csv('location')}",
             where=folder,
         )
-    journal = out.with_name(f".{out.name}.import")
+    cache = out.with_name(f".{out.name}.import")
     with staged(out, lambda: refuse_foreign(out)) as target:
         remove_others(target, ())
-        index = Index(files, journal, FolderPlace(folder))
+        index = Index(files, cache, FolderPlace(folder))
         index.read_all(progress)
-        summary = _Import(files, index, out, target).write(progress)
-    shutil.rmtree(journal, ignore_errors=True)
-    return summary
-
-
-class _Import:
-    """Writes an import's release into a folder."""
-
-    def __init__(self, files: UpstreamFiles, index: Index, out: Path, target: Path) -> None:
-        self.files = files
-        self.index = index
-        self.out = out
-        self.target = target
-        self.entries: list[FileEntry] = []
-        self.findings: list[Finding] = []
-
-    def write(self, progress: Progress) -> ImportSummary:
-        """Write everything."""
-        samples = {}
-        self._link_all()
-        with progress("writing tables", len(self.files.themes)) as advance:
-            for theme in self.files.themes:
-                if count := write_theme(self.target, self.files, self.index, theme, self.findings):
-                    samples[theme] = count
-                    for path in tables_of(theme):
-                        self._list(path)
-                advance()
-        if not samples:
-            raise ReleaseError(
-                "no table of pairs has a row that can be used",
-                got="; ".join(map(str, self.findings[:3])),
-                where=self.files.folder,
-            )
-        self.findings += left_out(self.files, self.index)
-        self._pages()
-        return ImportSummary(
-            out=self.out,
-            files=len(self.entries),
-            bytes=sum(entry.size for entry in self.entries),
-            samples=samples,
-            findings=tuple(self.findings),
-        )
-
-    def _link_all(self) -> None:
-        for entry in self.index.entries():
-            link_or_copy(self.files.folder / entry.path, self.target / entry.path)
-            self.entries.append(entry)
-        names = {path: path for path in self.files.text}
-        if self.files.card:
-            names[layout.CARD] = layout.UPSTREAM_CARD
-        for path, name in names.items():
-            link_or_copy(self.files.folder / path, self.target / name)
-            self._list(name)
-
-    def _pages(self) -> None:
-        """Write report, provenance, card and manifest."""
-        lines = (json.dumps(asdict(finding), ensure_ascii=False) + "\n" for finding in self.findings)
-        self._write(layout.IMPORT_REPORT, "".join(lines).encode())
-        problems = count_problems(self.findings)
-        tars = len(self.files.tars)
-        loose = sum(len(found.names) for found in self.files.loose)
-        document = imported_provenance(tars, loose, problems)
-        self._write(layout.PROVENANCE, dump_document(document))
-        card = render_card(self.target)
-        self._write(layout.CARD, card.encode())
-        self._write(layout.CROISSANT, dump_croissant(self.target, self.entries, card))
-        self._write(layout.MANIFEST, dump_manifest(self.entries))
-
-    def _write(self, path: str, data: bytes) -> None:
-        with atomic_path(self.target / path) as temporary:
-            temporary.write_bytes(data)
-        self._list(path)
-
-    def _list(self, path: str) -> None:
-        self.entries.append(describe_file(self.target, path))
+        origin = UpstreamOrigin(files, index, folder, progress)
+        written = write_release(origin, target, Journal(None, target), progress)
+    shutil.rmtree(cache, ignore_errors=True)
+    return ImportSummary(
+        out=out,
+        files=len(written.entries),
+        bytes=written.bytes,
+        samples=origin.samples,
+        findings=tuple(origin.findings),
+    )
 
 
 def _refuse(folder: Path, out: Path) -> None:

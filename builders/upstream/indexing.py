@@ -16,23 +16,25 @@ How it works
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
 
 from sparkle._files import write_atomic
 from sparkle._progress import Progress, silent
+from sparkle.builders.building.writer import write_text
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.index import IndexDocument, dump_index, read_index
 from sparkle.builders.reading.place import Place, find, open_place
 from sparkle.builders.reading.repository import Repository
-from sparkle.builders.release.manifest import FileEntry, list_files
+from sparkle.builders.release.manifest import FileEntry, describe_file, list_files
 from sparkle.builders.release.staging import remove_others, staged
+from sparkle.builders.release.tables import write_pairs
 from sparkle.builders.upstream.files import (
     UpstreamFiles,
     UpstreamTar,
@@ -40,9 +42,9 @@ from sparkle.builders.upstream.files import (
     sort_upstream,
 )
 from sparkle.builders.upstream.index import Index
-from sparkle.builders.upstream.tables import left_out, tables_of, write_theme
+from sparkle.builders.upstream.origin import UpstreamOrigin
+from sparkle.builders.upstream.tables import UpstreamTheme
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.validate import Finding
 
@@ -182,33 +184,27 @@ def _write(
     index: Index,
     progress: Progress,
 ) -> IndexSummary:
-    findings: list[Finding] = []
-    samples: dict[str, int] = {}
     shards = _shards(place, index)
-    with progress("writing tables", len(files.themes)) as advance:
-        for theme in files.themes:
-            if count := write_theme(folder, files, index, theme, findings):
-                samples[theme] = count
-            advance()
-    if not samples:
-        raise ReleaseError(
-            "no table of pairs has a row that can be used",
-            got="; ".join(map(str, findings[:3])),
-            where=place.name,
-        )
-    findings += left_out(files, index)
-    lines = (json.dumps(asdict(finding), ensure_ascii=False) + "\n" for finding in findings)
-    write_atomic(folder / layout.IMPORT_REPORT, "".join(lines).encode())
-    write_atomic(folder / layout.CARD, index_card(document, samples).encode())
-    names = [path for theme in samples for path in tables_of(theme)] + [layout.IMPORT_REPORT, layout.CARD]
-    tables = tuple(
-        FileEntry(path, (folder / path).stat().st_size, sha256_file(folder / path)) for path in names
-    )
+    origin = UpstreamOrigin(files, index, place.name, progress)
+    entries = []
+    for written in map(partial(_write_tables, folder), origin.themes()):
+        entries += written
+    report, card = origin.report(), index_card(document, origin.samples).encode()
+    for path, data in ((layout.IMPORT_REPORT, report), (layout.CARD, card)):
+        write_atomic(folder / path, data)
+        entries.append(describe_file(folder, path))
+    tables = tuple(FileEntry(entry.path, entry.size, entry.sha256) for entry in entries)
     whole = IndexDocument(tables, shards, document.repo, document.commit, document.folder)
     write_atomic(folder / layout.INDEX, dump_index(whole))
     total = sum(entry.size for entry in shards)
     target = place.name if document.repo is None else str(Repository(document.repo, document.commit))
-    return IndexSummary(out, target, len(shards), total, samples, tuple(findings))
+    return IndexSummary(out, target, len(shards), total, origin.samples, tuple(origin.findings))
+
+
+def _write_tables(folder: Path, theme: UpstreamTheme) -> list[FileEntry]:
+    records = write_text(folder, theme.text())
+    pairs = write_pairs(folder, theme.name, theme.rows, theme.count, packed=False)
+    return [*records, *(describe_file(folder, path) for path in pairs)]
 
 
 def _shards(place: Place, index: Index) -> tuple[FileEntry, ...]:

@@ -1,323 +1,212 @@
-"""Which artifact of which sample lies where, and whether a theme's artifacts fit each other.
+"""A theme of upstream's: its text and artifacts, the tables of them, and what is not as the layout has it.
 
-- A sample's artifact is the member of its tar; a loose file counts where no tar has it, and is compared with
-  the tar's otherwise. What stands twice is a finding, and the first counts.
-- Arrays have a row for each sample of the table of pairs: some 90 bytes a sample and kind.
-- A kind that a theme lacks altogether, as after a partial download, is one finding and not one a sample.
-
-The tables of a theme out of upstream's text and what was indexed, and what belongs to no table.
-
-The Parquet tables of an import: the same columns as a release that was built, null where nothing is known.
-
-- Upstream publishes no source hashes, measures or licences of single samples: those columns are null.
-- `frames`, `width` and `height` are the source video's, by its headers.
-- An artifact that stands loose has its own path as `shard`, at offset 0: whoever reads a range of a shard
-  reads it in the same way.
-
-provenance.json of an import: it has no path or time, so the same folder gives the same bytes anywhere.
+How it works
+- Text and artifacts are read as `sparkle validate` reads them, but habits of other tools are passed over. The
+  first row, line and artifact of a sample count. A line whose fields are there counts even when they disagree
+  with each other: the finding says so, and the tables say what upstream says.
+- A loose file counts where no tar has its artifact, and is compared with the tar's otherwise. It has its own
+  path as `shard`, at offset 0: whoever reads a range of a shard reads it in the same way.
+- A kind that a theme lacks altogether, as after a partial download, is one finding and not one per sample.
+- The tables have the columns of a release that was built, null where nothing is known: upstream publishes no
+  source hashes, measures or licences of single samples. Frames, width and height are the source video's.
+- Words are read again when they are written: a theme's lines are gigabytes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from importlib.metadata import version
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from sparkle.builders.building.provenance import FORMAT, VERSION
+from sparkle.builders.building.origin import Piece
+from sparkle.builders.checks.rows import UNKNOWN, Keys, SampleRows, compare_ids, join
+from sparkle.builders.checks.tables import SCORES
+from sparkle.builders.checks.tars import compare_shapes
+from sparkle.builders.checks.text import compare_text, text_jobs
+from sparkle.builders.checks.theme import PAIRS, Theme
 from sparkle.builders.release import tables
+from sparkle.builders.release.formats import CSV_COLUMNS, JSONL, jsonl_path
+from sparkle.builders.release.read_text import line_reader, pair_reader
 from sparkle.builders.upstream.files import UpstreamFiles, UpstreamTar
-from sparkle.builders.upstream.index import Index, Indexed, Size, Unit
-from sparkle.builders.upstream.text import METADATA, NO_LINE, Pairs, Told, line_file, read_lines, read_pairs
+from sparkle.builders.upstream.index import Index
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.layout import KINDS, SOURCE_VIDEO, Kind
-from sparkle.schemas.validate import Finding, check
+from sparkle.schemas.validate import Finding
 
-NOWHERE = -1
-_UNKNOWN = 0  # frames, height or width that headers do not say
-_FRAMES, _HEIGHT, _WIDTH = range(3)
+_NOWHERE = -1
 
 
-@dataclass
-class Places:
-    """Where the artifacts of a kind lie, by position in the table of pairs.
+class UpstreamTheme:
+    """A theme of upstream's, as an `OriginTheme`.
+
+    Args:
+        files: What lies where; the text files are in its folder.
+        index: Its artifacts, which were read before.
+        name: The theme.
+        findings: What is wrong is added here.
 
     Attributes:
-        kind: The kind.
-        files: Tars and loose files that hold them.
-        file: int32 (N,), which of `files`, `NOWHERE` where there is none.
-        offset: int64 (N,), byte offset in the file.
-        size: int64 (N,), bytes.
-        sha256: uint8 (N, 32).
-        shape: int32 (N, 3), frames, height and width; 0 where headers do not say.
+        count: How many samples it has.
     """
 
-    kind: Kind
-    count: int
-    files: list[str] = field(default_factory=list)
+    packed = False
 
-    def __post_init__(self) -> None:
-        self.file: npt.NDArray[np.int32] = np.full(self.count, NOWHERE, np.int32)
-        self.offset: npt.NDArray[np.int64] = np.zeros(self.count, np.int64)
-        self.size: npt.NDArray[np.int64] = np.zeros(self.count, np.int64)
-        self.sha256: npt.NDArray[np.uint8] = np.zeros((self.count, 32), np.uint8)
-        self.shape: npt.NDArray[np.int32] = np.full((self.count, 3), _UNKNOWN, np.int32)
+    def __init__(self, files: UpstreamFiles, index: Index, name: str, findings: list[Finding]) -> None:
+        self.name = name
+        self._theme = Theme(files.folder, name, frozenset(files.text), lenient=True)
+        self._keywords: list[str | None] = []  # of samples whose records were written
+        self.count = _read_text(self._theme)
+        if self.count:
+            _read_artifacts(self._theme, index)
+        findings += self._theme.findings
 
-    @property
-    def there(self) -> npt.NDArray[np.bool_]:
-        """Bool (N,): which samples have one."""
-        return np.asarray(self.file != NOWHERE)
+    def loose(self) -> list[Artifact]:
+        """Return none: those that there are stay."""
+        return []
 
-    @property
-    def frames(self) -> npt.NDArray[np.int32]:
-        """int32 (N,): how many frames, 0 where that is not known."""
-        return self.shape[:, _FRAMES]
+    def previews(self) -> dict[str, bytes]:
+        """Return none."""
+        return {}
 
-    def put(self, position: int, found: Artifact, size: Size) -> None:
-        """Put a sample's artifact in its place."""
-        if not self.files or self.files[-1] != found.file:
-            self.files.append(found.file)
-        self.file[position] = len(self.files) - 1
-        self.offset[position] = found.offset
-        self.size[position] = found.size
-        self.sha256[position] = np.frombuffer(found.sha256 or bytes(32), np.uint8)
-        if size is not None:
-            self.shape[position] = size
+    def text(self) -> Iterator[Piece]:
+        """Yield the records; they are made of the lines that count, which are read again where they are."""
+        with ExitStack() as stack:
+            csv = stack.enter_context((self._theme.folder / layout.prompts_csv(self.name)).open("rb"))
+            rows = map(pair_reader(csv), self._theme.rows[PAIRS].columns["offset"].tolist())
+            lines = {step: _lines(self._theme, step, stack) for step in JSONL}
+            for _ in range(0, self.count, tables.RECORDS_GROUP):
+                batch = []
+                for row in islice(rows, tables.RECORDS_GROUP):
+                    record = _record({step: next(values) for step, values in lines.items()})
+                    batch.append({"task": row["task"], "prompt": row["prompt"]} | record)
+                    self._keywords.append(record["chosen_keyword"])
+                yield layout.records_parquet(self.name), pa.Table.from_pylist(batch, tables.RECORDS_SCHEMA)
 
-
-def place_artifacts(
-    theme: str, pairs: Pairs, units: Iterator[tuple[Unit, Indexed]], findings: list[Finding]
-) -> dict[str, Places]:
-    """Put a theme's artifacts where they belong.
-
-    Args:
-        theme: The theme.
-        pairs: Its table of pairs.
-        units: Its units, tars before loose files.
-        findings: What is wrong is added here.
-
-    Returns:
-        Places by the name of the kind.
-    """
-    places = {kind.name: Places(kind, len(pairs.ids)) for kind in KINDS}
-    parts: dict[str, list[int]] = {}
-    for unit, indexed in units:
-        if isinstance(unit, UpstreamTar):
-            parts.setdefault(unit.kind.name, []).append(unit.part)
-        findings += indexed.findings
-        for found, size in indexed.found:
-            _place(places[unit.kind.name], pairs, found, size, findings)
-    for kind in KINDS:
-        findings += _missing_parts(theme, kind, parts.get(kind.name, []))
-        findings += _missing_samples(theme, places[kind.name], pairs)
-    findings += check_shapes(theme, pairs, places)
-    return places
+    def rows(self, start: int, end: int) -> pa.Table:
+        """Return rows, once the records are written; what is not known is null."""
+        pairs, schema = self._theme.rows[PAIRS], tables.rows_schema()
+        with (self._theme.folder / layout.prompts_csv(self.name)).open("rb") as file:
+            texts = list(map(pair_reader(file), pairs.columns["offset"][start:end].tolist()))
+        columns = _columns(self._theme, pairs.keys[start:end], self._keywords[start:end])
+        columns |= {name: pa.array([text[name] for text in texts], pa.string()) for name in CSV_COLUMNS}
+        filled = [columns.get(field.name, pa.nulls(len(texts), field.type)) for field in schema]
+        return pa.Table.from_arrays(filled, schema=schema)
 
 
-def _place(places: Places, pairs: Pairs, found: Artifact, size: Size, findings: list[Finding]) -> None:
-    member = found.member if found.offset else ""
-    position = pairs.rows.get(found.id)
-    if position is None:
-        findings.append(Finding(found.file, 0, member, "an artifact of no sample of the csv"))
-        return
-    if places.file[position] == NOWHERE:
-        places.put(position, found, size)
-        return
-    first = places.files[places.file[position]]
-    if member:
-        findings.append(
-            Finding(found.file, 0, member, "the member stands twice; the first counts", got=first)
-        )
-    elif places.sha256[position].tobytes() != found.sha256:
-        problem = "the loose file differs from the one that counts"
-        findings.append(Finding(found.file, 0, "", problem, got=f"sha256 {found.hex}", wanted=first))
-
-
-def _missing_parts(theme: str, kind: Kind, parts: list[int]) -> Iterator[Finding]:
-    for part in sorted(set(range(max(parts, default=0))) - set(parts)) if parts else ():
-        yield Finding(kind.shard(theme, part), 0, "", "a tar between others is missing")
-
-
-def _missing_samples(theme: str, places: Places, pairs: Pairs) -> Iterator[Finding]:
-    kind = places.kind
-    missing = np.flatnonzero(~places.there)
-    if len(pairs.ids) and len(missing) == len(pairs.ids):
-        yield Finding(kind.shard(theme, 0), 0, "", f"no {kind.name} of the theme is there")
-        return
-    for position in missing:
-        sample_id = pairs.ids[position]
-        problem = f"a sample of the csv has no {kind.name}"
-        yield Finding(layout.prompts_csv(theme), 0, kind.member(sample_id), problem, wanted=sample_id)
-
-
-# --- shapes -----------------------------------------------------------------------------------
-
-
-def check_shapes(theme: str, pairs: Pairs, places: Mapping[str, Places]) -> Iterator[Finding]:
-    """Videos of a pair that differ, masks that do not fit, numbers of frames that are not 4k + 1.
-
-    A background may be longer than its source: upstream animates 81 frames whatever the source has.
-    """
-    source = places[layout.SOURCE_VIDEO.name]
-    known = source.frames != _UNKNOWN
-    frames = known & (source.frames % 4 != 1)
-    yield from _note(pairs, source, frames, "the number of frames is not 4k + 1", None)
-    for kind in (layout.EDITED_VIDEO, layout.SOURCE_VIDEO_MASK):
-        other = places[kind.name]
-        unlike = known & (other.frames != _UNKNOWN) & (other.shape != source.shape).any(axis=1)
-        yield from _note(pairs, other, unlike, "not the frames and size of the source video", source)
-    background = places[layout.BACKGROUND_VIDEO.name]
-    short = known & (background.frames != _UNKNOWN) & (background.frames < source.frames)
-    yield from _note(pairs, background, short, "shorter than the source video", source)
-
-
-def _note(
-    pairs: Pairs, places: Places, wrong: npt.NDArray[np.bool_], problem: str, wanted: Places | None
-) -> Iterator[Finding]:
-    for position in np.flatnonzero(wrong).tolist():
-        file, member = places.files[places.file[position]], places.kind.member(pairs.ids[position])
-        right = None if wanted is None else _in_words(wanted, position)
-        yield Finding(
-            file, 0, member if file.endswith(".tar") else "", problem, _in_words(places, position), right
-        )
-
-
-def _in_words(places: Places, position: int) -> str:
-    frames, height, width = places.shape[position]
-    return f"{frames} frames of {width}x{height}"
-
-
-# --- the tables of a theme out of upstream's text and what was indexed -----------------------------
-
-
-def tables_of(theme: str) -> tuple[str, str]:
-    """The paths of a theme's pairs and records."""
-    return layout.data_parquet(theme, 0, 1), layout.records_parquet(theme)
-
-
-def write_theme(target: Path, files: UpstreamFiles, index: Index, theme: str, findings: list[Finding]) -> int:
-    """Write a theme's two tables; returns how many samples it has, none of which is written when it has none.
-
-    Args:
-        target: Where the tables go.
-        files: What stands where; the text files are in its folder.
-        index: Its artifacts, which were read before.
-        theme: The theme.
-        findings: What is wrong is added here.
-    """
-    pairs = read_pairs(files.folder, theme, findings)
-    if not pairs.ids:
-        findings.append(Finding(layout.prompts_csv(theme), 0, "", "no row of the table can be used"))
+def _read_text(theme: Theme) -> int:
+    """Read a theme's text: of each file a sample's first row that can be used, sorted; returns the count."""
+    jobs = text_jobs(theme)
+    first_job = next(jobs)
+    theme.take([first_job], [first_job()])
+    pairs = theme.rows[PAIRS]
+    pairs = pairs.select(pairs.columns["prompt"] != UNKNOWN)
+    samples, first = np.unique(pairs.keys, return_index=True)
+    theme.findings += compare_ids(samples, pairs, ordered=False)
+    if not len(samples):
+        theme.note(layout.prompts_csv(theme.name), 0, "", "no row of the table can be used")
         return 0
-    told = read_lines(files.folder, theme, pairs, frozenset(files.text), findings)
-    units = ((unit, index.load(unit)) for unit in index.units if unit.theme == theme)
-    places = place_artifacts(theme, pairs, units, findings)
-    data, records = tables_of(theme)
-    write_pairs(target / data, pairs, told, places)
-    write_records(target / records, files.folder, theme, pairs, told)
-    return len(pairs.ids)
+    theme.rows[PAIRS] = pairs.select(first)
+    others = list(jobs)
+    theme.take(others, (job() for job in others))
+    missing, extra = "a sample of the csv has no line that can be used", "a line of no sample of the csv"
+    for step in (step for step in JSONL if step in theme.rows):
+        lines = theme.rows[step].select(theme.rows[step].columns["usable"])
+        theme.findings += compare_ids(samples, lines, ordered=False, missing=missing, extra=extra)
+        theme.rows[step] = lines.select(np.unique(lines.keys, return_index=True)[1])
+    compare_text(theme)
+    return len(samples)
 
 
-def left_out(files: UpstreamFiles, index: Index) -> Iterator[Finding]:
-    """Files that stand in no table of ours: of a theme without a table of pairs, or not of the layout."""
-    for unit in index.units:
-        if unit.theme not in files.themes:
-            path = unit.path if isinstance(unit, UpstreamTar) else unit.folder
-            wanted = layout.prompts_csv(unit.theme)
-            yield Finding(path, 0, "", "its theme has no table of pairs", wanted=wanted)
-    for problem, paths in (
-        ("not a file of the layout, and left out", files.others),
-        ("a link to no file of the folder, and left out", files.links),
-    ):
-        yield from (Finding(path, 0, "", problem) for path in paths)
-
-
-# --- the Parquet tables of an import ---------------------------------------------------------------
-
-
-def write_pairs(path: Path, pairs: Pairs, told: Told, places: Mapping[str, Places]) -> None:
-    """Write a theme's rows."""
-    schema = tables.pairs_schema_for_datasets()
-    with tables.table_writer(path, schema) as writer:
-        for first in range(0, len(pairs.ids), tables.ROW_GROUP):
-            rows = slice(first, first + tables.ROW_GROUP)
-            known = _columns(rows, pairs, told, places)
-            count = len(pairs.ids[rows])
-            columns = [known.get(field.name, pa.nulls(count, field.type)) for field in schema]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-
-
-def _columns(rows: slice, pairs: Pairs, told: Told, places: Mapping[str, Places]) -> dict[str, pa.Array]:
-    columns = {name: pa.array(values[rows], pa.string()) for name, values in pairs.columns.items()}
-    columns["subtheme"] = pa.array(told.subthemes[rows], pa.string())
-    columns["scene"] = pa.array(told.scenes[rows], pa.string())
-    for name, scores in told.scores.items():
-        columns[name] = pa.array(scores[rows], mask=np.isnan(scores[rows]))
-    source = places[SOURCE_VIDEO.name].shape[rows]
-    for index, name in enumerate(("frames", "height", "width")):
-        columns[name] = _known(source[:, index], source[:, index] > 0, pa.int32())
+def _read_artifacts(theme: Theme, index: Index) -> None:
+    """Find a theme's artifacts: one of a kind of each sample, in the order of ids."""
+    units = [unit for unit in index.units if unit.theme == theme.name]  # tars before loose files
     for kind in KINDS:
-        found = places[kind.name]
-        there = found.there[rows]
-        files = pa.array([*found.files, None], pa.string())  # the null is where NOWHERE points to
-        columns[f"{kind.name}_shard"] = files.take(pa.array(found.file[rows] % len(files)))
-        columns[f"{kind.name}_offset"] = _known(found.offset[rows], there, pa.int64())
-        columns[f"{kind.name}_size"] = _known(found.size[rows], there, pa.int64())
-        digests = [
-            digest.tobytes() if known else None
-            for digest, known in zip(found.sha256[rows], there, strict=True)
-        ]
-        columns[f"{kind.name}_sha256"] = pa.array(digests, pa.binary())
+        ours = [unit for unit in units if unit.kind is kind]
+        parts = {unit.part for unit in ours if isinstance(unit, UpstreamTar)}
+        for part in sorted(set(range(max(parts, default=0))) - parts):
+            theme.note(kind.shard(theme.name, part), 0, "", "a tar between others is missing")
+        if ours:
+            rows = join([index.load(unit).rows for unit in ours])
+            theme.findings += rows.findings
+            theme.rows[kind.name] = _count_once(theme, rows)
+        _note_missing(theme, kind)
+    theme.findings += compare_shapes(theme.artifacts)
+
+
+def _count_once(theme: Theme, rows: SampleRows) -> SampleRows:
+    samples = theme.rows[PAIRS].keys
+    known = np.isin(rows.keys, samples)
+    for row in np.flatnonzero(~known).tolist():
+        theme.note(*rows.at(row), "an artifact of no sample of the csv")
+    rows = rows.select(known)
+    first = rows.finder.rows(rows.keys)
+    for row in np.flatnonzero(first != np.arange(len(first))).tolist():
+        file, line, pointer = rows.at(row)
+        counts = rows.at(first[row])[0]
+        got, wanted = (rows.columns["sha256"][of].tobytes().hex() for of in (row, first[row]))
+        if pointer:
+            theme.note(file, line, pointer, "the member stands twice; the first counts", got=counts)
+        elif got != wanted:
+            problem = "the loose file differs from the one that counts"
+            theme.note(file, line, "", problem, got=f"sha256 {got}", wanted=counts)
+    found = rows.finder.rows(samples)
+    return rows.select(found[found != _NOWHERE])
+
+
+def _note_missing(theme: Theme, kind: Kind) -> None:
+    pairs, rows = theme.rows[PAIRS], theme.rows.get(kind.name)
+    if rows is None or not len(rows.keys):
+        theme.note(kind.shard(theme.name, 0), 0, "", f"no {kind.name} of the theme is there")
+        return
+    for row in np.flatnonzero(rows.finder.rows(pairs.keys) == _NOWHERE).tolist():
+        problem, sample_id = f"a sample of the csv has no {kind.name}", pairs.id(row)
+        theme.note(layout.prompts_csv(theme.name), 0, kind.member(sample_id), problem, wanted=sample_id)
+
+
+def _columns(theme: Theme, keys: Keys, keywords: list[str | None]) -> dict[str, pa.Array]:
+    """What is known of samples beside the csv's words; columns that are left out are null."""
+    columns = {}
+    for name, part in (("subtheme", 0), ("scene", 2)):
+        columns[name] = pa.array([word and word.partition(": ")[part] for word in keywords], pa.string())
+    numbers = {name: (step, "score", pa.float64()) for name, step in SCORES.items()}
+    numbers |= {side: (SOURCE_VIDEO.name, side, pa.int32()) for side in ("frames", "height", "width")}
+    for name, (place, column, dtype) in numbers.items():
+        if place in theme.rows:
+            values = theme.rows[place].values(column, keys, np.nan)
+            columns[name] = pa.array(values, mask=np.isnan(values)).cast(dtype)
+    for kind in KINDS:
+        if kind.name in theme.rows:
+            found = theme.rows[kind.name]
+            missing = found.finder.rows(keys) == _NOWHERE
+            files = pa.array(found.files, pa.string())
+            columns[f"{kind.name}_shard"] = files.take(pa.array(found.values("file", keys, 0), mask=missing))
+            for name in ("offset", "size"):
+                columns[f"{kind.name}_{name}"] = pa.array(found.values(name, keys, 0), mask=missing)
+            hashes = zip(found.values("sha256", keys, 0), missing.tolist(), strict=True)
+            digests = [None if lost else digest.tobytes() for digest, lost in hashes]
+            columns[f"{kind.name}_sha256"] = pa.array(digests, pa.binary())
     return columns
 
 
-def _known(values: npt.NDArray[Any], known: npt.NDArray[np.bool_], dtype: pa.DataType) -> pa.Array:
-    return pa.array(values, dtype, mask=~known)
-
-
-# --- records ----------------------------------------------------------------------------------
-
-
-def write_records(path: Path, folder: Path, theme: str, pairs: Pairs, told: Told) -> None:
-    """Write a theme's records from the lines that count, which are read again where they stand."""
-    schema = tables.RECORDS_SCHEMA
-    with tables.table_writer(path, schema) as writer, ExitStack() as stack:
-        lines = {
-            name: _lines(folder / line_file(theme, name), offsets, stack)
-            for name, offsets in told.offsets.items()
-        }
-        for first in range(0, len(pairs.ids), tables.RECORDS_GROUP):
-            batch = []
-            for position in range(first, min(first + tables.RECORDS_GROUP, len(pairs.ids))):
-                found = {name: next(values) for name, values in lines.items()}
-                row = {"task": pairs.ids[position], "prompt": pairs.columns["prompt"][position]}
-                batch.append(row | _record(found))
-            writer.write_table(pa.Table.from_pylist(batch, schema))
-
-
-def _lines(path: Path, offsets: npt.NDArray[np.int64], stack: ExitStack) -> Iterator[dict[str, Any]]:
+def _lines(theme: Theme, step: str, stack: ExitStack) -> Iterator[dict[str, Any]]:
     """The values of a file's lines, one a sample; nothing in them where there is no line."""
-    file = stack.enter_context(path.open("rb")) if (offsets != NO_LINE).any() else None
-    for offset in offsets.tolist():
-        if file is None or offset == NO_LINE:
-            yield {}
-        else:
-            file.seek(offset)
-            value: dict[str, Any] = json.loads(file.readline())
-            yield value
+    lines, keys = theme.rows.get(step), theme.rows[PAIRS].keys
+    if lines is None:
+        yield from ({} for _ in keys)
+        return
+    read = line_reader(stack.enter_context((theme.folder / jsonl_path(theme.name, step)).open("rb")))
+    for offset in lines.values("offset", keys, _NOWHERE).tolist():
+        yield {} if offset == _NOWHERE else read(offset)
 
 
 def _record(lines: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """The columns of `RECORDS_SCHEMA` that the lines of a sample fill; what is left out is null."""
-    metadata = lines[METADATA].get("metadata", {})
+    metadata = lines["compose"].get("metadata", {})
     first, second, video = lines["ground1"], lines["ground2"], lines["video_score"]
     images = (("edited_frame0", "edit_score"), ("foreground_removed", "remove_score"))
     scores = {name: lines[step].get("editscore", {}) for name, step in images}
@@ -335,30 +224,3 @@ def _record(lines: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         "frame_indices": video.get("frame_indices"),
         "frame_scores": video.get("editscore"),
     }
-
-
-# --- provenance.json of an import ------------------------------------------------------------------
-
-
-_DISTRIBUTION = "sparkle-dataset"
-
-
-def imported_provenance(tars: int, loose: int, problems: Mapping[str, int]) -> dict[str, Any]:
-    """The provenance of an import; raises RecordError when it does not follow its schema.
-
-    Args:
-        tars: How many tars were read.
-        loose: How many loose files were read.
-        problems: How often each problem was found.
-    """
-    document = {
-        "format": FORMAT,
-        "version": VERSION,
-        "code": {"name": _DISTRIBUTION, "version": version(_DISTRIBUTION)},
-        "options": {"max_shard_size": None, "preview": None},
-        "packages": {"pyarrow": version("pyarrow")},
-        "imported": {"tars": tars, "loose": loose, "findings": dict(problems)},
-        "runs": [],
-    }
-    check("provenance", document, where=layout.PROVENANCE)
-    return document

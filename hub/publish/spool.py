@@ -1,14 +1,14 @@
-"""A release is built and published shard by shard, for a disk that cannot hold it.
+"""A release is built and published tar by tar, for a disk that cannot hold it.
 
 How it works
-- Runs are built as `sparkle build` does it, with as many threads as tars may be on the disk. A tar that is
-  finished is sent to the place, noted there as sent, and deleted; then the thread writes the next one.
+- Runs are built as ever, with as many threads as tars may be on the disk. A tar that is finished is sent to
+  the target, noted there as sent, and deleted; then the thread writes the next one.
 - The rest of the release (text, tables, card, first samples, manifest) stays in its folder and is published
-  at the end, together with the tars that the place has.
-- The release that stands in the place is the one before: its tables say which tar a pair stays in, and what
-  was taken down there stays out.
+  at the end, together with the tars that the target has.
+- The release at the target is the previous one: its tables say which tar a pair stays in, and what was
+  removed there stays out.
 - A rerun after a kill neither packs nor sends again what was sent: the build's journal has a tar's size and
-  sha256 and what it is made of, the place's journal that it is there.
+  sha256 and what it is made of, the target's journal that it is there.
 - Between the end of the build and the first commit, a kill makes the rerun pack once more, to know what the
   tars are; it sends nothing twice.
 """
@@ -17,15 +17,16 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from sparkle._files import safe_join, write_atomic
 from sparkle._progress import Progress, silent
-from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import BuildMode, build_release
+from sparkle.builders.building.from_runs import ReleaseSummary
+from sparkle.builders.building.pack import Spool
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.tar import Shard
 from sparkle.hub.publish.plan import is_shard, list_release, note_files, refuse_other
@@ -35,12 +36,20 @@ from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 
 
+class SpooledBuild(Protocol):
+    """Builds a release whose tars are taken away; `sparkle.build`, all other options given."""
+
+    def __call__(self, *, previous: Path | None, workers: int, spool: Spool) -> ReleaseSummary:
+        """Build it."""
+        ...
+
+
 class TargetSpool:
-    """Sends finished tars to a place, one at a time, and deletes them.
+    """Sends finished tars to a target, one at a time, and deletes them.
 
     Args:
-        target: The place, inside a session, prepared.
-        standing: What stands there.
+        target: The target, inside a session, prepared.
+        standing: What is there.
     """
 
     def __init__(self, target: Target, standing: Standing) -> None:
@@ -50,14 +59,14 @@ class TargetSpool:
         self.sent = 0
 
     def has(self, path: str, shard: Shard) -> bool:
-        """Whether the place has a tar: visible already, or sent."""
+        """Tell whether the target has a tar: visible already, or sent."""
         stored = self._standing.files.get(path)
         if stored is not None and (stored.size, stored.sha256) == (shard.size, shard.sha256):
             return True
         return self._target.sent(Parcel(FileEntry(path, shard.size, shard.sha256), None))
 
     def take(self, file: Path, path: str, shard: Shard) -> None:
-        """Send a tar where the place does not have it, then delete it."""
+        """Send a tar where the target does not have it, then delete it."""
         with self._turn:
             if not self.has(path, shard):
                 self._target.send([Parcel(FileEntry(path, shard.size, shard.sha256), file)])
@@ -66,30 +75,28 @@ class TargetSpool:
 
 
 def publish_spooled(
-    runs: Sequence[Path],
+    build: SpooledBuild,
     folder: Path,
     target: Target,
-    build: ReleaseOptions,
     tars: int,
     tag: str | None = None,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda text: None,
-) -> PublishReport:
-    """Build a release of runs and publish it, with few tars on the disk at a time.
+) -> tuple[ReleaseSummary, PublishReport]:
+    """Build a release and publish it, with few tars on the disk at a time.
 
     Args:
-        runs: Finished runs.
+        build: Builds it.
         folder: Where the rest of the release goes: new, empty, or what an earlier call left.
-        target: The place.
-        build: What the release is.
+        target: Where it is published.
         tars: The most tars on the disk at a time, 1 or more.
         tag: The name that the result gets.
-        progress: Told how the work goes on.
-        say: Told of the plans.
+        progress: Reports progress.
+        say: Told of the plan.
 
     Raises:
-        RunError, RecordError: as `build_release` raises them.
-        ConfigError, ReleaseError: as `publish_release` raises them; or `folder` holds a whole release.
+        RunError, RecordError: as the build raises them.
+        ConfigError, ReleaseError: as `publish_release` raises them; or `folder` contains a whole release.
     """
     _refuse_whole(folder)
     if tag is not None:
@@ -100,16 +107,15 @@ def publish_spooled(
         target.prepare(standing)
         spool = TargetSpool(target, standing)
         with _published(target, standing) as previous:
-            mode = BuildMode(previous=previous, spool=spool, workers=tars, say=say)
-            build_release(runs, folder, build, progress, mode)
+            summary = build(previous=previous, workers=tars, spool=spool)
         parcels = note_files(folder, list_release(folder))
         report = publish_listed(parcels, target, PublishOptions(tag), progress, say)
-    return replace(report, sent=report.sent + spool.sent)
+    return summary, replace(report, sent=report.sent + spool.sent)
 
 
 @contextmanager
 def _published(target: Target, standing: Standing) -> Iterator[Path | None]:
-    """What a build asks of the release that stands in a place, in a folder for now; None where none does."""
+    """Yield a folder with what a build asks of the release at a target; None where there is none."""
     if standing.manifest is None:
         yield None
         return
@@ -122,12 +128,12 @@ def _published(target: Target, standing: Standing) -> Iterator[Path | None]:
 
 
 def _refuse_whole(folder: Path) -> None:
-    """Raise ReleaseError when a folder holds a release with its tars: a build would put one without there."""
+    """Raise ReleaseError when a folder contains a release with its tars, which a build would delete."""
     if not (folder / layout.MANIFEST).is_file():
         return
     if any(is_shard(entry.path) and (folder / entry.path).exists() for entry in list_release(folder)):
         raise ReleaseError(
-            "the release is whole, and --spool leaves one without tars in its place",
+            "the release is whole, and --spool-to leaves one without tars in its place",
             where=folder,
-            fix="publish it without --spool, or give another folder",
+            fix="`sparkle-hub publish` publishes it as it is; or choose another --out",
         )

@@ -1,12 +1,13 @@
 """Samples leave a release in a folder, which is replaced in one go.
 
 How it works
-- What changes is written into a folder beside the release (`removal_write`); the rest is linked there, so
-  that no tar that stays is copied; then it takes the release's place (`staging`). A kill at any moment leaves
-  the old release or the new one, and a rerun does what was not done.
-- The same samples taken down twice: the second time there is nothing left to do.
-- Links to the old release's files are all that goes: a run that made the samples, or another folder that
-  shares files with the release, still has them. Tags of a published folder are such folders (`tags_with`).
+- What stays is written as a release (`ReleaseOrigin`, `writer`) into a folder beside the old one, where every
+  file that does not change is a link; then it takes the old one's place (`staging`). A kill at any moment
+  leaves the old release or the new one, and a rerun does what was not done.
+- The same samples removed twice: the second time there is nothing left to do.
+- Links to the old release's files are all that is deleted: a run that made the samples, or another folder
+  that shares files with the release, still has them. Tags of a published folder are such folders
+  (`tags_with`).
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparkle._files import link_or_copy, safe_join
 from sparkle._progress import Progress, silent
+from sparkle.builders.building.pack import Journal
+from sparkle.builders.building.writer import Written, write_release
 from sparkle.builders.reading.folder import FolderPlace
-from sparkle.builders.reading.place import Place
 from sparkle.builders.release.staging import aside_folder, refuse_foreign, remove_others, staged
 from sparkle.builders.release.tables import read_columns
-from sparkle.builders.takedown.plan import Removal, check_asked, plan_removal
-from sparkle.builders.takedown.write import Edited, write_removal
+from sparkle.builders.takedown.origin import ReleaseOrigin
 from sparkle.schemas import layout
 
 
@@ -32,12 +32,12 @@ class FolderTakedown:
     """What a takedown in a folder did.
 
     Attributes:
-        removal: What left.
+        removal: What left, and what is left.
         edited: What was written; None when there was nothing left to do.
     """
 
-    removal: Removal
-    edited: Edited | None
+    removal: ReleaseOrigin
+    edited: Written | None
 
 
 def folder_of(name: str) -> Path | None:
@@ -47,11 +47,7 @@ def folder_of(name: str) -> Path | None:
 
 
 class _NothingToDoError(Exception):
-    """Everything was taken down before: the release stays as it is."""
-
-    def __init__(self, removal: Removal) -> None:
-        super().__init__()
-        self.removal = removal
+    """Everything was removed before: the release stays as it is."""
 
 
 def take_down(
@@ -60,42 +56,39 @@ def take_down(
     sources: Sequence[str],
     progress: Progress = silent,
     *,
-    say: Callable[[Removal], None] = lambda removal: None,
+    say: Callable[[ReleaseOrigin], None] = lambda removal: None,
 ) -> FolderTakedown:
     """Take samples out of a release in a folder.
 
     Args:
         folder: The release.
-        ids: Ids to take down.
-        sources: Sources of which every sample is taken down, as the release's tables have them.
-        progress: Told how the work goes on.
+        ids: Ids to remove.
+        sources: Sources of which every sample is removed, as the release's tables have them.
+        progress: Reports progress.
         say: Told what is going to be done, before anything is written.
 
     Raises:
+        RecordError: an id cannot be one.
         ReleaseError: it is no release, has no such id or source and never had, is not whole where it has to
             be read, or another process works on it. The folder is as it was.
     """
-    check_asked(ids, sources)
     folder = folder.resolve()
     try:
         with staged(folder, lambda: refuse_foreign(folder)) as target:
-            place = FolderPlace(folder)
-            removal = plan_removal(place, ids, sources)
+            removal = plan(folder, ids, sources)
             if not removal.ids:
-                raise _NothingToDoError(removal)
+                raise _NothingToDoError
             say(removal)
             remove_others(target, ())
-            edited = write_removal(removal, place, target, progress)
-            _link_rest(place, target, edited)
-    except _NothingToDoError as nothing:
-        return FolderTakedown(nothing.removal, None)
+            edited = write_release(removal, target, Journal(None, target), progress)
+    except _NothingToDoError:
+        return FolderTakedown(removal, None)
     return FolderTakedown(removal, edited)
 
 
-def plan(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> Removal:
-    """What `take_down` would do; raises what it would raise of what was asked for."""
-    check_asked(ids, sources)
-    return plan_removal(FolderPlace(folder.resolve()), ids, sources)
+def plan(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> ReleaseOrigin:
+    """Return what `take_down` would do; raises what it would raise of what was asked for."""
+    return ReleaseOrigin(FolderPlace(folder.resolve()), ids, sources)
 
 
 def tags_with(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> list[Path]:
@@ -114,10 +107,3 @@ def tags_with(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> list[
                 found.append(tag)
                 break
     return found
-
-
-def _link_rest(place: Place, target: Path, edited: Edited) -> None:
-    """Give every file that stays as it is a second name beside those that were written."""
-    for path in edited.entries.keys() - set(edited.changed):
-        source, link = place.fetch(path), safe_join(target, path)
-        link_or_copy(source, link)

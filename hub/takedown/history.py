@@ -28,7 +28,7 @@ from sparkle.builders.reading.hub import HubPlace, list_tree
 from sparkle.builders.reading.place import read_entries
 from sparkle.builders.reading.sparse import read_listed
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.takedown.plan import names_sample
+from sparkle.builders.takedown.cuts import names_sample
 from sparkle.schemas import layout
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.layout import KINDS

@@ -22,18 +22,20 @@ from pathlib import Path
 
 from sparkle._cache import cache_folder
 from sparkle._progress import Progress, silent
+from sparkle.builders.building.pack import Journal
+from sparkle.builders.building.writer import Written, write_release
 from sparkle.builders.reading.client import WRITING
 from sparkle.builders.reading.hub import HubPlace
-from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.takedown.plan import Removal, check_asked, plan_removal
-from sparkle.builders.takedown.write import Edited, write_removal
+from sparkle.builders.takedown.origin import ReleaseOrigin
 from sparkle.hub.publish.plan import note_files, sending_order
 from sparkle.hub.publish.publishing import send_files
 from sparkle.hub.targets.hub import HubTarget
 from sparkle.hub.targets.target import Change, Standing
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import fingerprint, sha256_file
+from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ReleaseError
+
+_TARS_AT_A_TIME = 4  # one connection seldom fills the line; each has some buffers in memory
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,14 @@ class HubTakedown:
     """What a takedown in a repository did.
 
     Attributes:
-        removal: What left.
+        removal: What left, and what is left.
         edited: What was written; None when there was nothing left to do, or it was planned only.
         before: The commit that was read.
         head: The commit that the branch shows now.
     """
 
-    removal: Removal
-    edited: Edited | None
+    removal: ReleaseOrigin
+    edited: Written | None
     before: str
     head: str
 
@@ -60,7 +62,7 @@ def take_down(
     progress: Progress = silent,
     *,
     dry_run: bool = False,
-    plan: Callable[[Removal], None] = lambda removal: None,
+    plan: Callable[[ReleaseOrigin], None] = lambda removal: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> HubTakedown:
     """Take samples out of a release in a repository.
@@ -79,7 +81,6 @@ def take_down(
         ReleaseError: it is no release, has no such id or source and never had, is not whole where it has to
             be read, something was published there meanwhile, or the Hub refuses. The branch is as it was.
     """
-    check_asked(ids, sources)
     with target.session():
         standing = target.look()
         if standing.head is None or standing.manifest is None:
@@ -91,12 +92,15 @@ def take_down(
             )
         with _workplace(target, standing.head, ids, sources) as work:
             place = HubPlace(target.repo, standing.head, cache=work / "old", say=say, bound=WRITING)
-            removal = plan_removal(place, ids, sources)
+            removal = ReleaseOrigin(place, ids, sources)
             plan(removal)
             if dry_run or not removal.ids:
                 return HubTakedown(removal, None, standing.head, standing.head)
-            edited = write_removal(removal, place, work / "new", progress)
-            head = _publish(target, standing, work / "new", removal, edited, progress)
+            folder = work / "new"
+            journal = Journal(work / "packed.jsonl", folder)
+            journal.clear(removal.shards())
+            edited = write_release(removal, folder, journal, progress, whole=False, workers=_TARS_AT_A_TIME)
+            head = _publish(target, standing, folder, removal, edited, progress)
     return HubTakedown(removal, edited, standing.head, head)
 
 
@@ -125,14 +129,12 @@ def _publish(
     target: HubTarget,
     standing: Standing,
     folder: Path,
-    removal: Removal,
-    edited: Edited,
+    removal: ReleaseOrigin,
+    edited: Written,
     progress: Progress,
 ) -> str:
     """Send what was written and make it visible in one commit; returns that."""
-    manifest = folder / layout.MANIFEST
-    own = FileEntry(layout.MANIFEST, manifest.stat().st_size, sha256_file(manifest))
-    entries = sending_order([own if path == own.path else edited.entries[path] for path in edited.changed])
+    entries = sending_order([edited.entries[path] for path in edited.changed])
     parcels = list(note_files(folder, entries).values())
     target.check_card((folder / layout.CARD).read_bytes())
     target.prepare(standing)

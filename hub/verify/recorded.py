@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sparkle.builders.release.formats import step_record
+from sparkle.builders.release.read_text import step_record
 from sparkle.builders.release.tables import MEASURE_COLUMNS
 from sparkle.hub.verify.verified import Verified, member_rows, read_rows
 from sparkle.media.decode import iter_frames

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkle.commands import publish as publishing
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import (
     FILE,
@@ -22,6 +25,11 @@ from sparkle.commands.options import (
     theme_option,
 )
 from sparkle.schemas.errors import command
+
+if TYPE_CHECKING:
+    from sparkle.builders.building.from_runs import ReleaseSummary
+
+_SPOOL_TARS = 2  # one is written while the other is sent
 
 # The Hub shows at most 10,000 files in a folder and takes 100,000 in a repository: 1,000 samples of eight
 # kinds in five themes are 40,000.
@@ -92,6 +100,20 @@ _MAX_PREVIEW = 1000
 @click.option(
     "--webdataset-shard-size", "shard_size", type=Size(), help="Limit the size of these tars.  [default: 1GB]"
 )
+@click.option(
+    "--spool-to",
+    metavar="REPO",
+    help="Publish to REPO while building: each tar is deleted once it is sent, and --out keeps the rest.",
+)
+@click.option(
+    "--spool-tars",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --spool-to: keep at most N tars on the disk.  [default: 2]",
+)
+@click.option("--revision", help="With --spool-to: the branch, or the revision of a folder.")
+@click.option("--tag", help="With --spool-to: tag the result, for example v1.0.")
+@click.option("--private", is_flag=True, help="With --spool-to: make the repository private.")
 @output_options
 def build(
     runs: tuple[Path, ...],
@@ -111,6 +133,11 @@ def build(
     paired_shards: bool,
     streams: tuple[str, ...] | None,
     shard_size: int | None,
+    spool_to: str | None,
+    spool_tars: int | None,
+    revision: str | None,
+    tag: str | None,
+    private: bool,
     terminal: Terminal,
 ) -> None:
     """Turn finished runs into a release.
@@ -124,24 +151,33 @@ def build(
     --min and --max make a stricter or looser release without a model: limits are replayed over the recorded
     scores. A looser release contains exactly the samples that the run finished.
 
+    With --spool-to, a release that is larger than the disk is built and published tar by tar. The release at
+    REPO is the previous one, and --out is not a whole release then.
+
     Example: sparkle build runs/demo --out releases/demo
 
     Example: sparkle build runs/demo --out releases/strict --min edited_video=9 --exclude verdicts.jsonl
+
+    Example: sparkle build runs/a runs/b --out releases/large --spool-to owner/large
     """
     if not paired_shards and (streams or shard_size):
         raise click.UsageError("--webdataset-streams and --webdataset-shard-size need --webdataset")
     if previous is not None and repack:
         raise click.UsageError("--previous keeps tars and --repack fills them anew: give one of them")
+    if spool_to is None and (spool_tars or revision or tag or private):
+        raise click.UsageError("--spool-tars, --revision, --tag and --private need --spool-to")
+    if spool_to is not None and previous is not None:
+        raise click.UsageError("the release at --spool-to is the previous one: leave --previous out")
 
     from sparkle.builders.building import build as build_release
     from sparkle.builders.building.selection import read_dropped, read_ids
 
-    summary = build_release(
+    make = partial(
+        build_release,
         runs,
         out,
         max_shard_size=max_shard_size,
         preview=preview,
-        previous=previous,
         repack=repack,
         reclaim=reclaim,
         plots=plots,
@@ -156,23 +192,40 @@ def build(
         progress=terminal.progress,
         say=terminal.say,
     )
+    published = None
+    if spool_to is None:
+        summary = make(previous=previous)
+    else:
+        from sparkle.hub.publish.spool import publish_spooled
+        from sparkle.hub.targets.opening import open_target
+
+        target = open_target(spool_to, revision=revision, private=private, say=terminal.say)
+        summary, published = publish_spooled(
+            make, out, target, spool_tars or _SPOOL_TARS, tag, terminal.progress, terminal.say
+        )
     if summary.pending:
         terminal.say(
             f"note: {summary.pending} samples pass every step that they reached; `sparkle generate` on the "
             "run finishes them"
         )
     terminal.counts("samples", ["theme", "pairs"], summary.samples)
-    folder, first = json.dumps(str(summary.out), ensure_ascii=False), next(iter(summary.samples))
-    terminal.result(
-        f"{summary.out}: {summary.files} files, {summary.bytes:,} bytes\n"
-        f"next: {command('sparkle', 'validate', summary.out)}\n"
-        f'      datasets.load_dataset({folder}, "{first}", split="train")',
-        {
-            "out": str(summary.out),
-            "files": summary.files,
-            "bytes": summary.bytes,
-            "samples": summary.samples,
-            "pending": summary.pending,
-            "plan": asdict(summary.space),
-        },
-    )
+    text, answer = f"{summary.out}: {summary.files} files, {summary.bytes:,} bytes", _to_json(summary)
+    if published is None:
+        folder, first = json.dumps(str(summary.out), ensure_ascii=False), next(iter(summary.samples))
+        text += f"\nnext: {command('sparkle', 'validate', summary.out)}"
+        text += f'\n      datasets.load_dataset({folder}, "{first}", split="train")'
+    else:
+        text += f"\n{publishing.summary(published)}"
+        answer["published"] = publishing.to_json(published)
+    terminal.result(text, answer)
+
+
+def _to_json(summary: ReleaseSummary) -> dict[str, Any]:
+    return {
+        "out": str(summary.out),
+        "files": summary.files,
+        "bytes": summary.bytes,
+        "samples": summary.samples,
+        "pending": summary.pending,
+        "plan": asdict(summary.space),
+    }

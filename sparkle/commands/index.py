@@ -27,8 +27,8 @@ def index(where: str, out: Path, push: str | None, terminal: Terminal) -> None:
 
     Example: sparkle index stdKonjac/Sparkle --out indexes/sparkle
     """
-    from sparkle.builders.upstream.import_ import count_problems
     from sparkle.builders.upstream.indexing import index_upstream
+    from sparkle.builders.upstream.origin import count_problems
     from sparkle.hub.targets.hub import push_index
 
     summary = index_upstream(where, out, terminal.progress)

@@ -9,7 +9,7 @@ import click
 
 from sparkle._progress import size_text
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import FOLDER, PATH, Size, output_options
+from sparkle.commands.options import PATH, Size, output_options
 from sparkle.schemas.errors import command
 
 if TYPE_CHECKING:
@@ -33,14 +33,6 @@ if TYPE_CHECKING:
     type=Size(),
     help="Send large files in steps of this size, such as 8MB, so that a kill costs no more: for bad lines.",
 )
-@click.option(
-    "--spool",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Build RELEASE from --run and publish it tar by tar, with at most N tars on the disk.",
-)
-@click.option("--run", "runs", multiple=True, type=FOLDER, help="With --spool: a finished run. Repeatable.")
-@click.option("--max-shard-size", type=Size(), help="With --spool: limit the size of a tar.  [default: 5GB]")
 @output_options
 def publish(
     release: Path,
@@ -51,9 +43,6 @@ def publish(
     private: bool,
     dry_run: bool,
     checkpoint: int | None,
-    spool: int | None,
-    runs: tuple[Path, ...],
-    max_shard_size: int | None,
     terminal: Terminal,
 ) -> None:
     """Publish RELEASE to REPO: owner/name on a Hub, or a folder.
@@ -64,42 +53,26 @@ def publish(
 
     Which Hub, and who you are, is up to the Hub's client: HF_ENDPOINT, HF_TOKEN, `hf auth login`.
 
+    For a release that is larger than the disk, `sparkle build --spool-to` builds and publishes tar by tar.
+
     Example: sparkle-hub publish releases/demo owner/demo --tag v1.0
 
     Example: sparkle-hub publish releases/demo /mnt/share/demo
-
-    Example: sparkle-hub publish releases/large owner/large --spool 2 --run runs/a --run runs/b
     """
-    if (spool is None) != (not runs) or (spool is None and max_shard_size is not None):
-        raise click.UsageError("--spool, --run and --max-shard-size go together")
-    if spool is not None and dry_run:
-        raise click.UsageError("--spool builds while it publishes: there is nothing to plan before")
-
     from sparkle.hub.publish import publish as publish_release
 
-    if spool is None:
-        found = publish_release(
-            release,
-            repo,
-            remote=remote,
-            revision=revision,
-            tag=tag,
-            private=private,
-            dry_run=dry_run,
-            checkpoint=checkpoint,
-            progress=terminal.progress,
-            say=terminal.say,
-        )
-    else:
-        from sparkle.builders.building.provenance import ReleaseOptions
-        from sparkle.hub.publish.spool import publish_spooled
-        from sparkle.hub.targets.opening import open_target
-
-        target = open_target(
-            repo, remote, revision=revision, private=private, checkpoint=checkpoint, say=terminal.say
-        )
-        build = ReleaseOptions() if max_shard_size is None else ReleaseOptions(max_shard_size)
-        found = publish_spooled(runs, release, target, build, spool, tag, terminal.progress, terminal.say)
+    found = publish_release(
+        release,
+        repo,
+        remote=remote,
+        revision=revision,
+        tag=tag,
+        private=private,
+        dry_run=dry_run,
+        checkpoint=checkpoint,
+        progress=terminal.progress,
+        say=terminal.say,
+    )
     terminal.result(summary(found), to_json(found))
 
 

@@ -14,7 +14,7 @@ from sparkle.commands.options import output_options
 from sparkle.schemas.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sparkle.builders.takedown.plan import Removal
+    from sparkle.builders.takedown.origin import ReleaseOrigin
 
 _SHOWN_IDS = 5  # of the pairs that share a source; --json has all
 
@@ -139,7 +139,7 @@ def _in_repository(terminal: Terminal, release: str, request: TakedownRequest) -
 
 
 def _history(
-    terminal: Terminal, repo: str, branch: str, request: TakedownRequest, removal: Removal
+    terminal: Terminal, repo: str, branch: str, request: TakedownRequest, removal: ReleaseOrigin
 ) -> dict[str, Any]:
     """Print what the history still contains; purge it when asked to."""
     import tempfile
@@ -183,7 +183,7 @@ def _confirm(repo: str) -> None:
         raise ConfigError("the purge was not confirmed: pairs were removed, the history was not purged")
 
 
-def _verdict(removal: Removal, name: str, *, dry_run: bool) -> str:
+def _verdict(removal: ReleaseOrigin, name: str, *, dry_run: bool) -> str:
     if not removal.ids:
         return f"{name}: nothing to remove; all of it was removed before"
     if dry_run:
@@ -195,12 +195,10 @@ def _verdict(removal: Removal, name: str, *, dry_run: bool) -> str:
     )
 
 
-def _say_plan(terminal: Terminal, removal: Removal, *, remote: bool = False) -> None:
+def _say_plan(terminal: Terminal, removal: ReleaseOrigin, *, remote: bool = False) -> None:
     """Print what is going to be done."""
-    from sparkle.builders.takedown.plan import cost_of
-
     if removal.ids:
-        cost = cost_of(removal)
+        cost = removal.cost()
         for line in cost.lines():
             terminal.say(line)
         if remote:
@@ -215,13 +213,11 @@ def _say_plan(terminal: Terminal, removal: Removal, *, remote: bool = False) -> 
         )
 
 
-def _removal_json(removal: Removal) -> dict[str, Any]:
-    from sparkle.builders.takedown.plan import cost_of
-
+def _removal_json(removal: ReleaseOrigin) -> dict[str, Any]:
     return {
         "ids": removal.ids,
         "sources": removal.sources,
         "taken_down_before": removal.done,
         "same_source": removal.shared,
-        "cost": asdict(cost_of(removal)),
+        "cost": asdict(removal.cost()),
     }

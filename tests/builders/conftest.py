@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness import factories
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import build_release
 
 # Small enough that every kind of the shared run needs more than one tar.
 OPTIONS = ReleaseOptions(max_shard_size=6000, preview=2)

@@ -16,9 +16,9 @@ import pytest
 
 from harness import factories, staging_server
 from sparkle._files import read_jsonl, write_jsonl
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.webdataset import WebDatasetOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.cards.bench import render_bench_card
 from sparkle.builders.cards.model import render_model_card
 from sparkle.builders.release.formats import csv_line

@@ -1,7 +1,8 @@
 /* What the reviewer decided: kept in this browser, saved to and loaded from JSON lines.
 
-   A line is {"id": ..., "verdict": "keep" | "drop" | "note", "note"?: ...}, which `sparkle build --exclude`
-   takes. Verdicts on samples that this page does not show are kept and saved as well: a release that was built
+   A line is {"id": ..., "verdict": "keep" | "drop" | "note", "note"?: ..., "source"?: ..., "release"?: ...},
+   which `sparkle build --exclude` takes. The source is the sha256 of the clip that was seen: ids are numbers of
+   a run, and a verdict must never fall on another run's clip. Verdicts on samples that this page does not show are kept and saved as well: a release that was built
    without them must go on without them. */
 'use strict';
 
@@ -28,15 +29,21 @@
     for (const listener of listeners) listener(id);
   }
 
+  /** A verdict of this page, on the clip that it shows. */
+  function about(id, verdict, note) {
+    const source = data.byId.get(id)?.source_sha256;
+    return { verdict, ...(note && { note }), ...(source && { source }), release: data.name };
+  }
+
   /** Decide, or take back what was decided when it is the same again. */
   function decide(id, verdict) {
     const before = found.get(id);
     const note = before?.note;
     if (before?.verdict === verdict || verdict === null) {
-      if (note) found.set(id, { verdict: 'note', note });
+      if (note) found.set(id, about(id, 'note', note));
       else found.delete(id);
     } else {
-      found.set(id, note ? { verdict, note } : { verdict });
+      found.set(id, about(id, verdict, note));
     }
     changed(id);
   }
@@ -46,7 +53,7 @@
     const note = text.trim();
     const verdict = before && before.verdict !== 'note' ? before.verdict : note ? 'note' : null;
     if (verdict === null) found.delete(id);
-    else found.set(id, note ? { verdict, note } : { verdict });
+    else found.set(id, about(id, verdict, note));
     changed(id);
   }
 
@@ -60,11 +67,11 @@
     const verdicts = new Map();
     text.replace(/^\ufeff/, '').split(/\r?\n/).forEach((line, index, lines) => {
       if (line === '' && index === lines.length - 1) return;
-      const { id, verdict, note } = parseLine(line, index + 1);
+      const { id, verdict, note, ...seen } = parseLine(line, index + 1);
       const before = verdicts.get(id);
       const words = note ?? before?.note;
       const counts = verdict === 'note' && before ? before.verdict : verdict;
-      verdicts.set(id, words ? { verdict: counts, note: words } : { verdict: counts });
+      verdicts.set(id, { verdict: counts, ...(words && { note: words }), ...seen });
     });
     return verdicts;
   }
@@ -73,16 +80,23 @@
     if (ID.test(line)) return { id: line, verdict: 'drop' }; // a file of ids to leave out
     let value;
     try { value = JSON.parse(line); } catch { throw new Error(`line ${number} is no JSON`); }
-    const { id, verdict, note } = value || {};
+    const { id, verdict, note, source, release } = value || {};
     if (typeof id !== 'string' || !ID.test(id)) throw new Error(`line ${number} has no id of a sample`);
     if (!KINDS.includes(verdict)) throw new Error(`line ${number}: the verdict is neither keep, drop nor note`);
     if (note !== undefined && typeof note !== 'string') throw new Error(`line ${number}: the note is no text`);
-    return { id, verdict, note: note?.trim() };
+    for (const word of [source, release]) {
+      if (word !== undefined && typeof word !== 'string') throw new Error(`line ${number}: source and release are text`);
+    }
+    return { id, verdict, note: note?.trim(), ...(source && { source }), ...(release && { release }) };
   }
 
   /** Take the verdicts of a file; they win over those that are here. Gives how many, and how many changed. */
   function load(text) {
     const verdicts = parse(text);
+    for (const [id, { source }] of verdicts) {
+      const here = data.byId.get(id)?.source_sha256;
+      if (source && here && source !== here) throw new Error(`${id} is another clip here: these verdicts are of another run`);
+    }
     let differ = 0;
     for (const [id, verdict] of verdicts) {
       if (JSON.stringify(found.get(id)) !== JSON.stringify(verdict)) differ += 1;

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sparkle.builders.building.from_runs import BuildMode, build_release
 from sparkle.builders.building.pack import Journal, ShardPlan, pack
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.selection import Selection
-from sparkle.builders.building.writer import BuildMode, build_release
 from sparkle.commands.build import build as build_command
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact

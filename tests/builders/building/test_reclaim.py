@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from harness import factories
+from sparkle.builders.building.from_runs import BuildMode, build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.replay import replay
 from sparkle.builders.building.run import read_run
 from sparkle.builders.building.selection import Selection
-from sparkle.builders.building.writer import BuildMode, build_release
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError, ReleaseError, RunError

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from msgspec import structs
 
 from harness import factories
+from sparkle.builders.building.run import read_run
 from sparkle.builders.building.selection import make_selection, read_dropped, read_ids
 from sparkle.commands.build import build
 from sparkle.schemas import layout
@@ -173,6 +174,31 @@ def test_verdicts_leave_out_what_was_dropped_last(make: Callable[..., Path], tmp
     assert ids_of(make("--exclude", str(verdicts))) == KEPT[1:3]
 
 
+def test_a_verdict_never_falls_on_another_runs_clip(varied: Path, tmp_path: Path) -> None:
+    verdicts, out = tmp_path / "verdicts.jsonl", tmp_path / "out"
+    line = {"id": KEPT[0], "verdict": "drop", "source": read_run(varied).candidates[KEPT[1]].source}
+    verdicts.write_text(json.dumps(line) + "\n")
+    words = [str(varied), "--out", str(out), "--exclude", str(verdicts)]
+    done = CliRunner().invoke(build, words)
+    assert done.exit_code == 2
+    assert "a verdict on another run's clip" in done.stderr
+    assert f"{verdicts}:1" in done.stderr
+    assert not out.exists()
+    verdicts.write_text(json.dumps(line | {"source": read_run(varied).candidates[KEPT[0]].source}) + "\n")
+    done = CliRunner().invoke(build, words)
+    assert done.exit_code == 0
+    assert ids_of(out) == KEPT[1:]
+
+
+def test_a_build_says_what_it_leaves_out_and_why(varied: Path, tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text(f"{KEPT[0]}\n")
+    words = [str(varied), "--out", str(tmp_path / "out"), "--exclude", str(tmp_path / "ids.txt")]
+    done = CliRunner().invoke(build, [*words, "--theme", "location", "--core", "1"])
+    assert (
+        "left out of 4 samples that pass: 1 excluded, 1 not in the core set, 1 of other themes" in done.stderr
+    )
+
+
 def test_a_core_set_is_part_of_what_is_selected(make: Callable[..., Path]) -> None:
     assert ids_of(make("--core", "2")) == [KEPT[0], KEPT[3]]
     assert ids_of(make("--core", "2", "--theme", "location")) == KEPT[:2]
@@ -199,6 +225,7 @@ def test_an_unknown_id_is_named_by_file_and_line(varied: Path, tmp_path: Path, o
         ('{"id": "Sparkle_location_000000", "verdict": "remove"}', "not a verdict"),
         ('{"id": 3, "verdict": "drop"}', "not a verdict"),
         ('{"verdict": "drop"}', "not a verdict"),
+        ('{"id": "Sparkle_location_000000", "verdict": "drop", "source": "x"}', "not a verdict"),
         ('{"id": "cat.mp4", "verdict": "drop"}', "not a sample id"),
         ('{"id": "Sparkle_location_000000", "verdict": "keep", "verdict": "drop"}', "a key stands twice"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,9 +16,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.webdataset import WebDatasetOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.checks.release import check_release
 from sparkle.commands.build import build as build_command
 from sparkle.schemas import layout
@@ -152,22 +153,25 @@ def test_streams_are_a_choice_and_keep_their_order(shared_run: Path, tmp_path: P
     ]
 
 
-def test_what_a_damaged_tar_holds_is_not_paired(paired: Path, shared_run: Path, tmp_path: Path) -> None:
+def test_what_a_damaged_tar_holds_is_not_paired(shared_run: Path, tmp_path: Path) -> None:
     from sparkle.builders.building.replay import replay
     from sparkle.builders.building.run import read_run
-    from sparkle.builders.building.webdataset import write_webdataset
+    from sparkle.builders.building.webdataset import plan_paired
     from sparkle.schemas.artifact import Artifact
 
-    sample = replay(read_run(shared_run)).samples[0]
-    data = bytearray((shared_run / layout.SOURCE_VIDEO.path(sample.id)).read_bytes())
+    run = Path(shutil.copytree(shared_run, tmp_path / "run"))
+    sample = replay(read_run(run)).samples[0]
+    path = run / layout.SOURCE_VIDEO.path(sample.id)
+    data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
+    path.unlink()
     (tmp_path / "held.tar").write_bytes(bytes(512) + data)
     digest = bytes.fromhex(sample.artifacts["source_video"].sha256)
-    held = Artifact(sample.id, layout.SOURCE_VIDEO, "held.tar", 512, len(data), digest)
-    options = WebDatasetOptions(streams=("source_video",))
-    places = {"source_video": {sample.id: held}}
+    held = Artifact(sample.id, layout.SOURCE_VIDEO, layout.held_shard("0" * 64), 512, len(data), digest)
+    sample.reclaimed.add(tmp_path / "held.tar", [held])
+    (plan,) = plan_paired("location", [sample], WebDatasetOptions(streams=("source_video",)))
     with pytest.raises(ReleaseError, match="does not hold what the run recorded"):
-        write_webdataset(tmp_path, "location", [sample], places, options, lambda done=1: None)
+        plan.make(tmp_path / plan.path, lambda done=1: None, threads=1)
     assert not (tmp_path / "webdataset/location-000000.tar").exists()
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from harness import factories
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError

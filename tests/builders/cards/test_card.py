@@ -19,10 +19,10 @@ import yaml
 
 from harness import factories
 from sparkle._files import read_jsonl, write_jsonl
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.pictures import make_strip
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.webdataset import WebDatasetOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.cards.card import render_card, size_category
 from sparkle.builders.cards.facts import read_facts, terms_of
 from sparkle.builders.checks.release import check_release

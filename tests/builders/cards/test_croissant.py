@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.cards.card import render_card
 from sparkle.builders.cards.croissant import dump_croissant
 from sparkle.builders.checks.release import check_release

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkle.builders.checks.csv import NO_VALUES, Pairs, PairsJob, read_row
-from sparkle.builders.checks.lines import digest_text
-from sparkle.builders.release.formats import CSV_COLUMNS, csv_line, pair_row
+from sparkle.builders.checks.rows import SampleRows
+from sparkle.builders.checks.text import PairsJob, digest_text
+from sparkle.builders.release.formats import CSV_COLUMNS, NO_VALUES, csv_line, pair_row
+from sparkle.builders.release.read_text import pair_reader
 
 HEADER = csv_line(list(CSV_COLUMNS))
 prompts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12) | st.sampled_from(
@@ -25,10 +26,10 @@ def row(index: int, prompt: str) -> str:
     return csv_line(list(pair_row(f"Sparkle_location_{index:06d}", prompt).values()))
 
 
-def read(folder: Path, text: str | bytes) -> Pairs:
+def read(folder: Path, text: str | bytes) -> SampleRows:
     path = folder / "pairs.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return PairsJob(path, path.name, "location")()
+    return PairsJob(path, "location")()
 
 
 @given(st.lists(prompts, max_size=5))
@@ -38,11 +39,12 @@ def test_what_we_write_is_read_as_it_is(tmp_path_factory: pytest.TempPathFactory
     pairs = read(folder, HEADER + "".join(row(3 * index, text) for index, text in enumerate(texts)))
     assert all(finding.pointer == "/prompt" for finding in pairs.findings)
     assert len(pairs.findings) == sum(text in NO_VALUES for text in texts)
-    assert pairs.prompts.tolist() == [digest_text(text) for text in texts]
-    found = [read_row(folder / "pairs.csv", offset)["prompt"] for offset in pairs.offsets.tolist()]
-    assert found == texts
+    assert pairs.columns["prompt"].tolist() == [digest_text(text) for text in texts]
+    with (folder / "pairs.csv").open("rb") as file:
+        read_row = pair_reader(file)
+        assert [read_row(offset)["prompt"] for offset in pairs.columns["offset"].tolist()] == texts
     lines = [text.count("\n") for text in texts]
-    assert pairs.lines.tolist() == [2 + index + sum(lines[:index]) for index in range(len(texts))]
+    assert pairs.columns["line"].tolist() == [2 + index + sum(lines[:index]) for index in range(len(texts))]
 
 
 @given(st.lists(prompts, min_size=1, max_size=4), st.data())
@@ -60,7 +62,7 @@ def test_what_is_not_as_we_write_it_is_found(
         fields = list(csv.reader(io.StringIO(body, newline=""), strict=True))
         assert "".join(map(csv_line, fields)) == body
         assert all(found == list(pair_row(found[3], found[0]).values()) for found in fields)
-        assert pairs.prompts.tolist() == [digest_text(found[0]) for found in fields]
+        assert pairs.columns["prompt"].tolist() == [digest_text(found[0]) for found in fields]
 
 
 @pytest.mark.parametrize("text", sorted(NO_VALUES))
@@ -85,11 +87,15 @@ def test_memory_does_not_depend_on_what_the_file_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "readable"),
-    [("prompt,src_video,task\n", False), ("prompt,src_video,tgt_video,id\n", True), ("", False)],
+    ("text", "whole"),
+    [
+        ("prompt,src_video,task\n", False),
+        ("prompt,src_video,tgt_video,id\n" + row(0, "p"), True),
+        ("", False),
+    ],
     ids=["a column less", "another name", "nothing at all"],
 )
-def test_another_header_is_found_once(tmp_path: Path, text: str, readable: bool) -> None:
+def test_another_header_is_found_once(tmp_path: Path, text: str, whole: bool) -> None:
     pairs = read(tmp_path, text + "a,b,c\n" * 2 if text.count(",") == 2 else text)
     assert {finding.line for finding in pairs.findings} == {1}
-    assert pairs.readable is readable
+    assert pairs.whole is whole

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkle.builders.checks.lines import UNKNOWN, Lines, LinesJob, digest_text, join
-from sparkle.schemas import layout
+from sparkle.builders.checks.rows import UNKNOWN, SampleRows, join
+from sparkle.builders.checks.text import LinesJob, digest_text
 from sparkle.schemas.rules import Thresholds
-
-FILE = layout.record_file("location", "edit_score")
 
 
 def line(index: int, overall: object = 9.0, prompt: str = "p") -> str:
@@ -24,11 +22,11 @@ def line(index: int, overall: object = 9.0, prompt: str = "p") -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def read(path: Path, *cuts: int, limits: tuple[Thresholds, ...] = (Thresholds(),)) -> Lines:
+def read(path: Path, *cuts: int, limits: tuple[Thresholds, ...] = (Thresholds(),)) -> SampleRows:
     ends = [*sorted(cuts), path.stat().st_size]
     return join(
         [
-            LinesJob(path, FILE, "image_score", "location", limits, start, end)()
+            LinesJob(path, "location", "edit_score", limits, start=start, end=end)()
             for start, end in zip([0, *ends], ends, strict=False)
         ]
     )
@@ -49,11 +47,11 @@ def test_a_file_can_be_cut_anywhere(
     whole, parts = read(path), read(path, *(cut % (path.stat().st_size + 1) for cut in cuts))
     assert whole.findings == parts.findings
     assert whole.count == parts.count
-    for name in ("keys", "numbers", "offsets", "scores"):
-        assert np.array_equal(getattr(whole, name), getattr(parts, name), equal_nan=name == "scores")
-    assert all(np.array_equal(whole.digests[name], parts.digests[name]) for name in whole.digests)
+    assert np.array_equal(whole.keys, parts.keys)
+    for name in ("line", "score", "prompt", "reasons", "usable"):
+        assert np.array_equal(whole.columns[name], parts.columns[name], equal_nan=name == "score")
     data = path.read_bytes()
-    for number, offset in zip(whole.numbers.tolist(), whole.offsets.tolist(), strict=True):
+    for number, offset in zip(whole.columns["line"], whole.columns["offset"], strict=True):
         assert data[offset:].split(b"\n")[0].decode() == lines[number - 1]
 
 
@@ -62,9 +60,9 @@ def test_a_line_with_findings_is_there_but_says_nothing(tmp_path: Path) -> None:
     path.write_text(line(3) + "\n" + line(6, 11.0) + "\n", "utf-8")
     found = read(path)
     assert [(finding.line, finding.pointer) for finding in found.findings] == [(2, "/editscore/overall")]
-    assert found.digests["prompt"].tolist() == [digest_text("p"), UNKNOWN]
-    assert found.scores[0] == 9.0
-    assert np.isnan(found.scores[1])
+    assert found.columns["prompt"].tolist() == [digest_text("p"), UNKNOWN]
+    assert found.columns["score"][0] == 9.0
+    assert np.isnan(found.columns["score"][1])
 
 
 @pytest.mark.parametrize(
@@ -91,10 +89,9 @@ def test_an_index_that_no_table_holds_is_a_finding(tmp_path: Path) -> None:
     value = {"id": "Sparkle_location_000003", "prompt": "p", "frame_indices": [1, 26, 51, 2**31]}
     path = tmp_path / "some.jsonl"
     path.write_text(json.dumps({**value, "editscore": scores}))
-    name = layout.record_file("location", "video_score")
-    found = LinesJob(path, name, "video_score", "location", (Thresholds(),), 0, path.stat().st_size)()
+    found = LinesJob(path, "location", "video_score", (Thresholds(),))()
     assert [(finding.line, finding.problem) for finding in found.findings] == [(1, "a number out of range")]
-    assert found.digests["frames"].tolist() == [UNKNOWN]
+    assert found.columns["frames"].tolist() == [UNKNOWN]
 
 
 @pytest.mark.parametrize("text", ["", "\n"])

@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from sparkle.builders.checks.census import keys_of
 from sparkle.builders.checks.media import SAMPLED, MediaJob, media_jobs
-from sparkle.builders.checks.members import Members
 from sparkle.builders.checks.release import CheckOptions, check_release
-from sparkle.builders.checks.survey import Survey
+from sparkle.builders.checks.rows import make_rows
+from sparkle.builders.checks.theme import Theme
 from sparkle.media.encode import Encoding, VideoWriter
 from sparkle.media.images import write_png
 from sparkle.media.mask import save_mask
@@ -123,13 +122,11 @@ def test_an_empty_mask_and_one_of_another_shape_are_found(sample: Path) -> None:
 
 @pytest.mark.parametrize(("media", "count"), [("none", 0), ("sample", SAMPLED), ("all", 50)])
 def test_a_sample_is_spread_over_the_theme(media: str, count: int) -> None:
-    keys = keys_of(3 * np.arange(50))
-    numbers = np.zeros(50, np.int64)
-    members = Members(
-        ("a.tar",), numbers, keys, numbers, numbers, np.zeros((50, 32), np.uint8), np.zeros((50, 4)), []
-    )
-    survey = Survey(Path(), "location", frozenset(), members={layout.SOURCE_VIDEO.name: members})
-    jobs = media_jobs(survey, media)
+    dtype = [("offset", np.int64), ("size", np.int64)]
+    found = [(3 * number, 512, 9) for number in range(50)]
+    rows = make_rows("location", "a.tar", found, dtype, kind=layout.SOURCE_VIDEO)
+    theme = Theme(Path(), "location", frozenset(), rows={layout.SOURCE_VIDEO.name: rows})
+    jobs = media_jobs(theme, media)
     assert len(jobs) == count
     assert {job.artifacts[0].id for job in jobs[:1] + jobs[-1:]} <= {ID, "Sparkle_location_000147"}
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sparkle.builders.checks.census import compare
 from sparkle.builders.checks.release import check_release
-from sparkle.builders.checks.survey import Survey
-from sparkle.builders.checks.tars import take_tars, tar_jobs
+from sparkle.builders.checks.rows import compare_ids
+from sparkle.builders.checks.tars import tar_jobs
+from sparkle.builders.checks.theme import Theme
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, list_files
 from sparkle.builders.release.tar import list_tar, write_tar
 from sparkle.schemas import layout
@@ -348,12 +348,12 @@ def test_parts_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for part in range(102):
         name = layout.SOURCE_VIDEO.member(f"Sparkle_location_{part:06d}")
         write_tar(tmp_path / layout.SOURCE_VIDEO.shard("location", part), [(name, b"1")], lambda done=1: None)
-    survey = Survey(tmp_path, "location", frozenset(list_files(tmp_path)))
-    jobs = tar_jobs(survey, contents=True)
-    take_tars(survey, jobs, (job() for job in jobs))
-    slot = next(slot for slot in survey.slots if slot.file == "location_source_video_part00.tar")
-    assert list(compare("location", [slot], slot.keys, set())) == []
-    assert len(slot.keys) == 102
+    theme = Theme(tmp_path, "location", frozenset(list_files(tmp_path)))
+    jobs = list(tar_jobs(theme, contents=True))
+    theme.take(jobs, (job() for job in jobs))
+    rows = theme.rows[layout.SOURCE_VIDEO.name]
+    assert list(compare_ids(rows.keys, rows)) == []
+    assert len(rows.keys) == 102
 
 
 # --- files and the manifest -------------------------------------------------------------------

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sparkle.builders.checks.members import TarJob
 from sparkle.builders.checks.release import CheckOptions, check_release
+from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, list_files
 from sparkle.builders.release.tar import header
 from sparkle.schemas import layout
@@ -49,7 +50,7 @@ def foreign(name: str, kind: bytes, target: str = "", **fields: object) -> bytes
 
 
 def read(path: Path) -> list[Finding]:
-    return TarJob(path, path.name, "location", KIND.name, contents=True)().findings
+    return TarJob(FolderPlace(path.parent), path.name, "location", KIND.name)().findings
 
 
 @pytest.fixture
@@ -73,24 +74,30 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], tuple[str, str]]] = {
     "absolute": (lambda png: pack([("/etc/up.png", png)]), ("/etc/up.png", "leaves its folder")),
     "another folder": (
         lambda png: pack([(FIRST.replace("location/", ""), png)]),
-        ("edited_frame0/Sparkle_location_000000.png", "not the name of this member"),
+        ("edited_frame0/Sparkle_location_000000.png", "not a member of this tar"),
     ),
-    "no id": (lambda png: pack([("location/edited_frame0/cat.png", png)]), ("cat.png", "not an id of theme")),
+    "no id": (
+        lambda png: pack([("location/edited_frame0/cat.png", png)]),
+        ("cat.png", "not a member of this tar"),
+    ),
     "another theme": (
         lambda png: pack([(FIRST.replace("location", "time"), png)]),
-        ("Sparkle_time_000000.png", "not an id of theme location"),
+        ("Sparkle_time_000000.png", "not a member of this tar"),
     ),
-    "link": (lambda png: foreign(FIRST, tarfile.SYMTYPE, "/etc/passwd") + pack([]), (FIRST, "no plain file")),
-    "hard link": (lambda png: foreign(FIRST, tarfile.LNKTYPE, SECOND) + pack([]), (FIRST, "no plain file")),
-    "device": (lambda png: foreign(FIRST, tarfile.CHRTYPE) + pack([]), (FIRST, "no plain file")),
-    "folder": (lambda png: foreign("location", tarfile.DIRTYPE) + pack([]), ("location", "no plain file")),
-    "pipe": (lambda png: foreign(FIRST, tarfile.FIFOTYPE) + pack([]), (FIRST, "no plain file")),
-    "sparse": (lambda png: foreign(FIRST, tarfile.GNUTYPE_SPARSE) + pack([]), (FIRST, "no plain file")),
+    "link": (
+        lambda png: foreign(FIRST, tarfile.SYMTYPE, "/etc/passwd") + pack([]),
+        (FIRST, "a symbolic link"),
+    ),
+    "hard link": (lambda png: foreign(FIRST, tarfile.LNKTYPE, SECOND) + pack([]), (FIRST, "a hard link")),
+    "device": (lambda png: foreign(FIRST, tarfile.CHRTYPE) + pack([]), (FIRST, "a member is a device")),
+    "folder": (lambda png: foreign("location", tarfile.DIRTYPE) + pack([]), ("location", "a folder")),
+    "pipe": (lambda png: foreign(FIRST, tarfile.FIFOTYPE) + pack([]), (FIRST, "a pipe")),
+    "sparse": (lambda png: foreign(FIRST, tarfile.GNUTYPE_SPARSE) + pack([]), (FIRST, "a sparse file")),
     "long name": (
         lambda png: (
             foreign("x", tarfile.GNUTYPE_LONGNAME, size=9) + b"location\0".ljust(BLOCK, b"\0") + pack([])
         ),
-        ("x", "no plain file"),
+        ("x", "not as this version writes"),
     ),
     "owner": (
         lambda png: (
@@ -102,11 +109,11 @@ BAD: dict[str, tuple[Callable[[bytes], bytes], tuple[str, str]]] = {
     ),
     "huge": (lambda png: foreign(FIRST, tarfile.REGTYPE, size=8**11 - 1) + pack([]), (FIRST, "ends inside")),
     "cut in data": (lambda png: pack([(FIRST, png)])[: BLOCK + 10], (FIRST, "ends inside")),
-    "cut in header": (lambda png: pack([(FIRST, png)])[:100], ("byte 0", "not a tar header")),
-    "cut before the end": (lambda png: pack([(FIRST, png)], b""), ("byte", "without its two zero blocks")),
+    "cut in header": (lambda png: pack([(FIRST, png)])[:100], ("byte 0", "ends inside a header")),
+    "cut before the end": (lambda png: pack([(FIRST, png)], b""), ("", "two zero blocks and nothing else")),
     "one zero block": (lambda png: pack([], bytes(BLOCK)), ("", "two zero blocks and nothing else")),
     "goes on": (lambda png: pack([], bytes(3 * BLOCK)), ("", "two zero blocks and nothing else")),
-    "empty": (lambda png: b"", ("byte 0", "without its two zero blocks")),
+    "empty": (lambda png: b"", ("", "two zero blocks and nothing else")),
     "no tar": (lambda png: b"PK".ljust(2048, b"x"), ("byte 0", "not a tar header")),
     "padding": (
         lambda png: pack([(FIRST, png[:-1])])[: -2 * BLOCK - 1] + b"\1" + bytes(2 * BLOCK),
@@ -131,11 +138,12 @@ def test_reading_goes_on_behind_what_is_bad(tmp_path: Path, image: bytes) -> Non
     path.write_bytes(
         foreign("location/x", tarfile.SYMTYPE, "y") + foreign("z", tarfile.BLKTYPE) + pack([(SECOND, image)])
     )
-    members = TarJob(path, path.name, "location", KIND.name, contents=True)()
+    members = TarJob(FolderPlace(tmp_path), path.name, "location", KIND.name)()
     assert [finding.pointer for finding in members.findings] == ["location/x", "z"]
     assert len(members.keys) == 1
-    assert members.offsets.tolist() == [3 * BLOCK]
-    assert members.shapes[0].tolist() == [1, 64, 48, 0]
+    assert members.columns["offset"].tolist() == [3 * BLOCK]
+    assert [members.columns[name].item() for name in ("frames", "width", "height")] == [1, 64, 48]
+    assert np.isnan(members.columns["fps"]).all()
 
 
 def rewrite(edit: Callable[[Members], object]) -> Callable[[Path], None]:
@@ -200,14 +208,14 @@ def test_any_tar_that_we_write_is_read_as_it_is(
     members = [(KIND.member(f"Sparkle_location_{3 * index:06d}"), found) for index, found in enumerate(datas)]
     path = tmp_path_factory.mktemp("tar") / "some.tar"
     path.write_bytes(pack(members))
-    found = TarJob(path, path.name, "location", KIND.name, contents=False)()
+    found = TarJob(FolderPlace(path.parent), path.name, "location", KIND.name, contents=False)()
     assert found.findings == []
     whole = path.read_bytes()
-    ends = zip(found.offsets.tolist(), found.sizes.tolist(), strict=True)
+    ends = zip(found.columns["offset"].tolist(), found.columns["size"].tolist(), strict=True)
     assert [whole[start : start + size] for start, size in ends] == datas
     at = data.draw(st.integers(0, len(whole) - 1))
     path.write_bytes(whole[:at])
-    assert TarJob(path, path.name, "location", KIND.name, contents=False)().findings
+    assert TarJob(FolderPlace(path.parent), path.name, "location", KIND.name, contents=False)().findings
 
 
 def mask_of(shape: tuple[int, ...], bits: int) -> bytes:
@@ -221,8 +229,8 @@ def mask_of(shape: tuple[int, ...], bits: int) -> bytes:
     [
         ((10**4, 10**4, 10**4), 10, "impossible shape"),
         ((9, 48, 64), 10, "do not fit each other"),
-        ((9, 24, 64), 9 * 24 * 64 // 8, "another height than the source video has"),
-        ((5, 48, 64), 5 * 48 * 64 // 8, "another number of frames than the source video has"),
+        ((9, 24, 64), 9 * 24 * 64 // 8, "does not fit its source video"),
+        ((5, 48, 64), 5 * 48 * 64 // 8, "does not fit its source video"),
     ],
     ids=["10^12 bits", "too few bits", "another height", "other frames"],
 )

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkle.builders.building import text
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.replay import replay
 from sparkle.builders.building.run import read_run
-from sparkle.builders.building.text import write_text
-from sparkle.builders.building.writer import build_release
+from sparkle.builders.building.text import text_of
+from sparkle.builders.building.writer import write_text
 from sparkle.builders.release import tables
 from sparkle.builders.release.formats import csv_line, dump_records
 from sparkle.schemas import layout
@@ -133,11 +134,11 @@ def test_several_processes_write_the_same_bytes(
     contents: Callable[[Path], dict[str, bytes]],
 ) -> None:
     samples = [sample for sample in replay(read_run(shared_run)).samples if sample.theme == "location"]
-    alone = write_text(tmp_path / "alone", "location", samples)
+    alone = write_text(tmp_path / "alone", text_of("location", samples))
     monkeypatch.setattr(text, "MANY", 1)
     monkeypatch.setattr(tables, "RECORDS_GROUP", 2)  # as for 1,500 samples
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
-    together = write_text(tmp_path / "together", "location", samples)
+    together = write_text(tmp_path / "together", text_of("location", samples))
     assert together[:-1] == alone[:-1]
     found = contents(tmp_path / "together")
     assert {path: found[path] for path in found if "records" not in path} == {

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from harness import ROOT
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.webdataset import WebDatasetOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.reading.pairs import open_pairs
 
 pytest.importorskip("torch")

@@ -17,8 +17,8 @@ import pytest
 
 import sparkle
 from harness import factories
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.builders.upstream.indexing import index_upstream
 from sparkle.schemas.errors import ArtifactError, ConfigError, ReleaseError

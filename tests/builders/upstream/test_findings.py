@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import upstream_folder
+from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.manifest import read_manifest
 from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.schemas import layout
@@ -64,7 +65,7 @@ def _other_frames(folder: Path, media: Path) -> tuple[str, str]:
     upstream_folder.add_to_tar(
         folder / tar, layout.EDITED_VIDEO.member(THIRD), (folder.parent / "x.mp4").read_bytes(), replace=True
     )
-    return tar, "not the frames and size of the source video"
+    return tar, "does not fit its source video"
 
 
 def _other_size(folder: Path, media: Path) -> tuple[str, str]:
@@ -73,7 +74,14 @@ def _other_size(folder: Path, media: Path) -> tuple[str, str]:
     upstream_folder.add_to_tar(
         folder / tar, layout.EDITED_VIDEO.member(THIRD), (folder.parent / "x.mp4").read_bytes(), replace=True
     )
-    return tar, "not the frames and size of the source video"
+    return tar, "does not fit its source video"
+
+
+def _background_of_other_size(folder: Path, media: Path) -> tuple[str, str]:
+    upstream_folder.write_mp4(folder.parent / "x.mp4", frames=9, width=32)
+    tar, member = layout.BACKGROUND_VIDEO.shard("location", 1), layout.BACKGROUND_VIDEO.member(THIRD)
+    upstream_folder.add_to_tar(folder / tar, member, (folder.parent / "x.mp4").read_bytes(), replace=True)
+    return tar, "does not fit its source video"
 
 
 def _short_background(folder: Path, media: Path) -> tuple[str, str]:
@@ -81,7 +89,7 @@ def _short_background(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.BACKGROUND_VIDEO.shard("location", 1)
     member = layout.BACKGROUND_VIDEO.member(THIRD)
     upstream_folder.add_to_tar(folder / tar, member, (folder.parent / "x.mp4").read_bytes(), replace=True)
-    return tar, "shorter than the source video"
+    return tar, "does not fit its source video"
 
 
 def _not_a_video(folder: Path, media: Path) -> tuple[str, str]:
@@ -100,7 +108,7 @@ def _mask_of_other_shape(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO_MASK.shard("location", 1)
     data = _mask((8, 48, 64), 8 * 48 * 64 // 8)
     upstream_folder.add_to_tar(folder / tar, layout.SOURCE_VIDEO_MASK.member(THIRD), data, replace=True)
-    return tar, "not the frames and size of the source video"
+    return tar, "does not fit its source video"
 
 
 def _mask_of_impossible_shape(folder: Path, media: Path) -> tuple[str, str]:
@@ -131,7 +139,7 @@ def _link(folder: Path, media: Path) -> tuple[str, str]:
 def _way_out(folder: Path, media: Path) -> tuple[str, str]:
     tar = layout.SOURCE_VIDEO.shard("location", 1)
     upstream_folder.add_to_tar(folder / tar, "../location/source_video/Sparkle_location_000098.mp4", b"x")
-    return tar, "not a member of this tar, and is left out"
+    return tar, "the member's name leaves its folder, and is left out"
 
 
 def _other_theme(folder: Path, media: Path) -> tuple[str, str]:
@@ -175,15 +183,28 @@ def _id_twice(folder: Path, media: Path) -> tuple[str, str]:
     row = f'"a, b",{layout.SOURCE_VIDEO.path(FIRST)},{layout.EDITED_VIDEO.path(FIRST)},{FIRST}\n'
     return _append(
         folder, layout.prompts_csv("location"), row.encode()
-    ), "the id stands twice; its first row counts"
+    ), "the id stands twice; the first counts"
 
 
 def _no_id(folder: Path, media: Path) -> tuple[str, str]:
-    return _append(folder, layout.prompts_csv("location"), b"a,b,c,Sparkle_1\n"), "not a sample id"
+    return _append(
+        folder, layout.prompts_csv("location"), b"a,b,c,Sparkle_1\n"
+    ), "not an id of theme location"
 
 
 def _short_row(folder: Path, media: Path) -> tuple[str, str]:
-    return _append(folder, layout.prompts_csv("location"), b"a,b\n"), "the row is too short"
+    return _append(folder, layout.prompts_csv("location"), b"a,b\n"), "another number of fields"
+
+
+def _quote_that_stays_open(folder: Path, media: Path) -> tuple[str, str]:
+    return _append(folder, layout.prompts_csv("location"), b'"a,b\n'), "not csv: unexpected end of data"
+
+
+def _row_that_is_no_text(folder: Path, media: Path) -> tuple[str, str]:
+    row = upstream_folder.row_of(upstream_folder.STRANGER) | {"prompt": "caf\udce9"}
+    line = ",".join(row[name] for name in CSV_COLUMNS) + "\n"
+    data = line.encode(errors="surrogateescape")
+    return _append(folder, layout.prompts_csv("location"), data), "not UTF-8: invalid continuation byte"
 
 
 def _other_path(folder: Path, media: Path) -> tuple[str, str]:
@@ -221,7 +242,7 @@ def _line_of_nobody(folder: Path, media: Path) -> tuple[str, str]:
 def _line_twice(folder: Path, media: Path) -> tuple[str, str]:
     file = layout.record_file("location", "video_score")
     line = (folder / file).read_bytes().splitlines()[0]
-    return _append(folder, file, line + b"\n"), "the id stands twice; its first line counts"
+    return _append(folder, file, line + b"\n"), "the id stands twice; the first counts"
 
 
 def _bad_line(folder: Path, media: Path) -> tuple[str, str]:
@@ -235,10 +256,12 @@ def _no_lines(folder: Path, media: Path) -> tuple[str, str]:
 
 
 ONE_FINDING = [
-    _member_without_row, _row_without_member, _other_frames, _other_size, _short_background, _not_a_video,
+    _member_without_row, _row_without_member, _other_frames, _other_size, _background_of_other_size,
+    _short_background, _not_a_video,
     _mask_of_other_shape, _mask_of_impossible_shape, _member_twice, _link, _way_out, _other_theme,
     _loose_differs, _link_out,
-    _kind_missing, _strange_file, _id_twice, _no_id, _short_row, _other_path, _bad_label,
+    _kind_missing, _strange_file, _id_twice, _no_id, _short_row,
+    _quote_that_stays_open, _row_that_is_no_text, _other_path, _bad_label,
     _other_round1, _other_prompt, _line_of_nobody, _line_twice, _bad_line, _no_lines,
 ]  # fmt: skip
 
@@ -263,6 +286,14 @@ def test_a_line_without_its_fields_is_listed_and_its_columns_are_null(folder: Pa
     assert summary.findings[1].wanted == FIRST
     row, other, *_ = upstream_folder.rows_of(summary.out, "location")
     assert (row["edited_frame0_score"], other["edited_frame0_score"]) == (None, 8.62887857991077)
+
+
+def test_columns_of_other_names_are_not_guessed(folder: Path, tmp_path: Path) -> None:
+    table = folder / layout.prompts_csv("location")
+    table.write_text(table.read_text().replace("src_video", "source"))
+    summary = import_upstream(folder, tmp_path / "release")
+    assert summary.samples == {"openve3m": 2}
+    assert summary.problems == {"no row of the table can be used": 1, "not the columns": 1}
 
 
 def test_a_label_that_disagrees_is_in_the_records_as_upstream_has_it(folder: Path, tmp_path: Path) -> None:

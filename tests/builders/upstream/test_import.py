@@ -19,10 +19,10 @@ from click.testing import CliRunner
 
 from harness import SHARED_RECORDS, upstream_folder
 from sparkle._progress import Advance
+from sparkle.builders.release.formats import jsonl_path
 from sparkle.builders.release.manifest import read_manifest
 from sparkle.builders.release.tables import RECORDS_SCHEMA, pairs_schema
 from sparkle.builders.upstream.import_ import ImportSummary, import_upstream
-from sparkle.builders.upstream.text import METADATA, line_file
 from sparkle.commands.import_ import import_upstream as command
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
@@ -251,10 +251,10 @@ def test_upstreams_example_records_are_read(tmp_path: Path) -> None:
     upstream_folder.write_csv(
         folder, "location", [{**row, "tgt_video": layout.EDITED_VIDEO.path(FIRST), "task": FIRST}]
     )
-    names = {METADATA: "location_train_metadata.jsonl"} | layout.RECORD_FILES
+    names = {"compose": "location_train_metadata.jsonl"} | layout.RECORD_FILES
     for step, name in names.items():
         if (EXAMPLES / name).is_file():
-            file = line_file("location", step)
+            file = jsonl_path("location", step)
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes((EXAMPLES / name).read_bytes())
     summary = import_upstream(folder, tmp_path / "release")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from harness import factories, reviewer
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.hub.preview.make import make_page
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from sparkle.builders.building.run import read_run
 from sparkle.builders.release.manifest import read_manifest
 from sparkle.commands.build import build
 
@@ -23,7 +24,12 @@ def test_saved_verdicts_are_what_build_leaves_out(visit, built_page, built_run, 
     see.page.locator(".card").nth(4).get_by_role("button", name="drop").click()
     see.page.locator(".card").nth(4).get_by_role("button", name="drop").click()  # taken back
     file = see.save(tmp_path)
-    assert [json.loads(line) for line in file.read_text().splitlines()] == [
+    seen = read_run(built_run)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {line.pop("release") for line in lines} == {"release"}
+    for line in lines:
+        assert line.pop("source") == seen.candidates[line["id"]].source
+    assert lines == [
         {"id": "Sparkle_location_000000", "verdict": "drop"},
         {"id": "Sparkle_location_000003", "verdict": "keep"},
         {"id": "Sparkle_location_000006", "verdict": "drop", "note": "the hand flickers"},
@@ -78,6 +84,17 @@ def test_a_file_of_verdicts_is_loaded_and_what_it_says_of_others_is_kept(visit, 
         {"id": "Sparkle_season_000003", "verdict": "drop"},
         {"id": "Sparkle_time_000007", "verdict": "drop"},
     ]
+
+
+def test_verdicts_on_another_runs_clip_are_refused(visit, built_page, tmp_path):
+    line = {"id": "Sparkle_location_000003", "verdict": "drop", "source": "0" * 64}
+    (tmp_path / "others.jsonl").write_text(json.dumps(line) + "\n")
+    see = visit(built_page)
+    see.page.locator("#file").set_input_files(tmp_path / "others.jsonl")
+    message = see.page.locator(".toast--bad")
+    message.wait_for()
+    assert "Sparkle_location_000003 is another clip here" in message.inner_text()
+    assert see.page.evaluate("SPARKLE.verdicts.counts().all") == 0
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import factories, staging_server
+from sparkle.builders.building.from_runs import BuildMode, build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.selection import Selection
-from sparkle.builders.building.writer import BuildMode, build_release
 from sparkle.schemas import layout
 
 # Tars of two or three members; two samples of a theme stand loose.

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import factories
+from sparkle.builders.building.from_runs import BuildMode, build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.webdataset import WebDatasetOptions
-from sparkle.builders.building.writer import BuildMode, build_release
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
 from sparkle.builders.release.removed import Removed
@@ -311,15 +311,16 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from sparkle.builders.release import staging
-from sparkle.builders.takedown import write
+from sparkle.builders.building import writer
+from sparkle.builders.takedown import cuts, theme
 from sparkle.hub.takedown import folder
 
 MOMENTS = {
-    "half a tar": (write, "check_tar"),
-    "no text yet": (write, "cut_csv"),
-    "half the tables": (write, "write_rows"),
-    "no manifest yet": (write, "dump_manifest"),
-    "no links yet": (folder, "_link_rest"),
+    "half a tar": (cuts, "check_tar"),
+    "no text yet": (theme, "cut_csv"),
+    "half the tables": (writer, "write_pairs"),
+    "no manifest yet": (writer, "dump_manifest"),
+    "no links yet": (writer, "link_or_copy"),
     "before the swap": (staging, "_swap"),
     "inside the swap": (Path, "rename"),
     "the old one not deleted": (Path, "rename"),

@@ -300,7 +300,7 @@ def test_what_is_no_release_is_refused(repository: Repository) -> None:
 _AT = """
 import os, signal, sys
 from huggingface_hub import HfApi
-from sparkle.builders.takedown import write
+from sparkle.builders.takedown import theme
 from sparkle.hub.targets.hub import HubTarget
 from sparkle.hub.takedown import repository
 
@@ -314,7 +314,7 @@ def publish():
     )
 
 owner, name, after, act = {
-    "half of the files": (write, "cut_csv", False, kill),
+    "half of the files": (theme, "cut_csv", False, kill),
     "everything sent": (repository, "send_files", True, kill),
     "after the commit": (HfApi, "create_commit", True, kill),
     "somebody else publishes": (repository, "send_files", False, publish),

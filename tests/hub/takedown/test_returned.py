@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sparkle.builders.building.from_runs import BuildMode, ReleaseSummary, build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.hub.publish.publishing import PublishOptions, publish_release
 from sparkle.hub.publish.spool import publish_spooled
@@ -58,7 +60,11 @@ def test_a_spooled_publish_goes_on_from_what_stands_there(
 ) -> None:
     options = ReleaseOptions(max_shard_size=6000, preview=2)
     before = files(place)
-    publish_spooled([taken_run], tmp_path / "spooled", FolderTarget(place), options, tars=1)
+
+    def build(**mode: Any) -> ReleaseSummary:
+        return build_release([taken_run], tmp_path / "spooled", options, mode=BuildMode(**mode))
+
+    publish_spooled(build, tmp_path / "spooled", FolderTarget(place), tars=1)
     assert files(place) == before  # the same tars, under the same numbers, and without what was taken down
 
 

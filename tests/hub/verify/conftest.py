@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import factories
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.release.manifest import describe_file, dump_manifest, list_files
 from sparkle.schemas import layout
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness import factories
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.webdataset import WebDatasetOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.hub.verify.levels import verify_release
 from sparkle.hub.verify.report import CONSUMERS, PROVED, LevelReport, VerifyOptions
 from sparkle.schemas import layout

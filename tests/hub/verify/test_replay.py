@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from drawn_clips.synthetic import draw_clip
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.generation.config import load_config
 from sparkle.generation.run.driver import generate

@@ -21,8 +21,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness import factories, trainers
+from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.building.writer import build_release
 from sparkle.builders.training.export import EXPORT, ExportChoice, export_pairs
 from sparkle.builders.training.videos import HARD_LINKED, KEPT, LINKED, WRITTEN
 from sparkle.builders.upstream.import_ import import_upstream

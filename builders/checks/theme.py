@@ -1,0 +1,84 @@
+"""What a check, or an import, knows of one theme: filled in by the readers, then compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from sparkle.builders.checks.rows import SampleRows, join
+from sparkle.schemas.layout import KINDS
+from sparkle.schemas.rules import Thresholds
+from sparkle.schemas.validate import Finding
+
+# Places beside the steps' files of JSON lines and the kinds' tars, which have the names of step and kind.
+PAIRS, TABLE, RECORDS = "the csv", "the table of pairs", "the table of records"
+
+
+class ReadJob(Protocol):
+    """Reads a place, or a part of it, in a worker."""
+
+    @property
+    def place(self) -> str:
+        """The name of the place."""
+
+    def __call__(self) -> SampleRows:
+        """Read it."""
+
+
+@dataclass
+class Theme:
+    """A theme's files, and what was found in them.
+
+    Attributes:
+        folder: The release, or a folder in upstream's layout.
+        name: The theme.
+        files: Every path that counts.
+        limits: Thresholds of the release's runs; empty where the release does not say.
+        fps: Frames per second that a video may have; empty where the release does not say.
+        imported: Whether tars are upstream's own, as in a release that was imported.
+        lenient: Whether habits of other tools are passed over.
+        rows: What was read, by the name of the place.
+        shards: The numbers of tars and loose files in the table's columns.
+        findings: What is wrong, in the order in which it was found.
+    """
+
+    folder: Path
+    name: str
+    files: frozenset[str]
+    limits: tuple[Thresholds, ...] = ()
+    fps: frozenset[float] = frozenset()
+    imported: bool = False
+    lenient: bool = False
+    rows: dict[str, SampleRows] = field(default_factory=dict)
+    shards: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def artifacts(self) -> list[SampleRows]:
+        """The kinds of which there are artifacts."""
+        return [self.rows[kind.name] for kind in KINDS if kind.name in self.rows]
+
+    def note(
+        self, file: str, line: int, pointer: str, problem: str, *, got: object = None, wanted: object = None
+    ) -> None:
+        """Add a finding."""
+        shown = (None if value is None else str(value) for value in (got, wanted))
+        self.findings.append(Finding(file, line, pointer, problem, *shown))
+
+    def has(self, file: str) -> bool:
+        """Return whether a file is there; a finding when it is not."""
+        if file in self.files and (self.folder / file).is_file():
+            return True
+        self.note(file, 0, "", "the file is missing")
+        return False
+
+    def take(self, jobs: Sequence[ReadJob], answers: Iterable[SampleRows]) -> None:
+        """Take what was read."""
+        parts: dict[str, list[SampleRows]] = {}
+        for job, rows in zip(jobs, answers, strict=True):
+            parts.setdefault(job.place, []).append(rows)
+        for place, found in parts.items():
+            self.rows[place] = join(found)
+            self.findings += self.rows[place].findings
