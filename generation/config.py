@@ -1,7 +1,7 @@
 """A run's configuration: TOML in, frozen Structs out, closed at every level.
 
-- `load_config` reads a file (or the packaged `classical`); an unknown table or key, a wrong type or
-  an unknown backend is a `ConfigError` that names it.
+- `resolve_config` puts the layers of a configuration together (see `sparkle.generation.layers`); an unknown
+  table or key, a wrong type or an unknown capability is a `ConfigError` that names file, line and key.
 - `plain` of a configuration is what goes to `run.toml`, to fingerprints and to the provenance.
 - Only `thresholds` may change without anything being made again: a verdict is taken from what was
   measured (see `sparkle.schemas.rules`).
@@ -9,13 +9,26 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib import resources
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
+from sparkle.generation.layers import (
+    BASE,
+    DROP,
+    Key,
+    Layer,
+    did_you_mean,
+    file_layers,
+    has_key,
+    merge,
+    moved,
+    parse_table,
+    settings_layer,
+)
 from sparkle.media.encode import Encoding
 from sparkle.media.normalise import SourceSpec
 from sparkle.schemas.errors import ConfigError, RecordError
@@ -23,6 +36,9 @@ from sparkle.schemas.load import load
 from sparkle.schemas.rules import Thresholds
 
 DEFAULT_CONFIG = "classical"
+
+_FILE_NAME = "the file's name"
+_MISSING = "a table [backends.<capability>] with a name is needed for each capability"
 
 CAPABILITIES: tuple[str, ...] = (
     "flow",
@@ -107,39 +123,103 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True):
         return self.backends[capability]
 
 
-def load_config(path: Path | None) -> RunConfig:
-    """Read a configuration file; None is the packaged classical one."""
-    if path is None:
-        resource = resources.files("sparkle.configs").joinpath(f"{DEFAULT_CONFIG}.toml")
-        return parse_config(resource.read_text("utf-8"), where=f"configs/{DEFAULT_CONFIG}.toml")
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("the configuration cannot be read", got=error, where=path) from None
-    return parse_config(text, where=str(path))
+@dataclass(frozen=True)
+class Resolved:
+    """A configuration, and where its values come from.
+
+    Args:
+        config: The configuration.
+        layers: What it is put together from, the later over the earlier.
+        origins: By key the label of the layer that a value is from; a key that is not here has its default.
+    """
+
+    config: RunConfig
+    layers: tuple[Layer, ...]
+    origins: dict[Key, str]
+
+    def place(self, key: Key) -> str:
+        """Return file and line, or the setting, of what is said about a key."""
+        return _place(self.layers, key)
+
+
+def load_config(chosen: str | Path | None, settings: Sequence[str] = ()) -> RunConfig:
+    """Return a configuration; see `resolve_config`."""
+    return resolve_config(chosen, settings).config
+
+
+def resolve_config(chosen: str | Path | None, settings: Sequence[str] = ()) -> Resolved:
+    """Put a configuration together: a file, the files that it is based on, and settings.
+
+    Args:
+        chosen: A name of the package or a path of a file; None is `classical`.
+        settings: What differs, of the form KEY=VALUE.
+
+    Raises:
+        ConfigError: something cannot be read, a key is unknown or missing, or a value is wrong.
+    """
+    *bases, file = file_layers(DEFAULT_CONFIG if chosen is None else chosen)
+    if bases:  # whose names are their own
+        bases.append(Layer(_FILE_NAME, file.where, {"name": Path(file.where).stem}))
+    return _resolve([*bases, file, *([settings_layer(settings)] if settings else [])])
 
 
 def parse_config(text: str, *, where: str) -> RunConfig:
-    """Return a configuration from TOML text; raises ConfigError that names the table and key."""
+    """Return a configuration from the text of a complete file.
+
+    Raises:
+        ConfigError: as `resolve_config`.
+    """
+    return _resolve([Layer(where, where, parse_table(text, where), text)]).config
+
+
+def _resolve(layers: Sequence[Layer]) -> Resolved:
+    table, origins = merge(layers)
     try:
-        table = tomllib.loads(text)
+        for part in structs.fields(RunConfig):
+            if part.name in table and isinstance(part.type, type) and issubclass(part.type, Struct):
+                _check_table(part.type, part.name, table[part.name])
         config = load(RunConfig, table)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError("not TOML", got=error, where=where) from None
+        _check_capabilities(config)
     except (RecordError, ConfigError) as error:
-        place = f"{where} {(error.where or '').strip('/').replace('/', '.')}".rstrip()
-        raise ConfigError(error.problem, got=error.got, wanted=error.wanted, where=place) from None
-    _check_backends(config, where)
-    return config
+        raise _located(error, layers) from None
+    return Resolved(config, tuple(layers), origins)
 
 
-def _check_backends(config: RunConfig, where: str) -> None:
+def _check_table(kind: type[Struct], name: str, table: Any) -> None:
+    """Raise an error with the table's name, which one about several of its keys has not by itself."""
+    try:
+        load(kind, table, where=f"/{name}")
+    except ConfigError as error:
+        raise moved(error, f"/{name}") from None
+
+
+def _check_capabilities(config: RunConfig) -> None:
+    for capability in config.backends:
+        if capability not in CAPABILITIES:
+            where = f"/backends/{capability}"
+            raise ConfigError("unknown key", got=capability, wanted=", ".join(CAPABILITIES), where=where)
     missing = [name for name in CAPABILITIES if "name" not in config.backends.get(name, {})]
-    unknown = [name for name in config.backends if name not in CAPABILITIES]
-    if missing or unknown:
+    if missing:
         raise ConfigError(
-            "a table [backends.<capability>] with a name is needed for each capability and no other",
-            got=f"missing {missing}, unknown {unknown}",
-            wanted=", ".join(CAPABILITIES),
-            where=where,
+            _MISSING, got=f"missing {', '.join(missing)}", wanted=", ".join(CAPABILITIES), where="/"
         )
+
+
+def _located(error: RecordError | ConfigError, layers: Sequence[Layer]) -> ConfigError:
+    """Return the error with file and line in place of a pointer, and what to do where that is known."""
+    key = tuple(part.replace("~1", "/").replace("~0", "~") for part in (error.where or "").split("/") if part)
+    wanted, fix = "table" if error.wanted == "object" else error.wanted, None  # in TOML's words
+    if error.problem == "unknown key":
+        known = [*(wanted or "").split(", "), *((BASE, DROP) if len(key) == 1 else ())]
+        wanted, fix = ", ".join(known), did_you_mean(key[-1], known)
+    elif error.problem in (_MISSING, "missing key") and len(layers) == 1:
+        fix = f'a file that says only what differs begins with a line such as `{BASE} = "{DEFAULT_CONFIG}"`'
+    return ConfigError(error.problem, got=error.got, wanted=wanted, where=_place(layers, key), fix=fix)
+
+
+def _place(layers: Sequence[Layer], key: Key) -> str:
+    file = next(layer for layer in reversed(layers) if layer.text is not None)
+    if not key:
+        return file.where
+    said = next((layer for layer in reversed(layers) if has_key(layer.table, key)), file)
+    return said.place(key)

@@ -24,6 +24,17 @@ class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
     Sources: `edited_frame0`, `foreground_removed`, `edited_video` from the paper (arXiv 2605.06535)
     and the upstream card; the camera's from a study on 20 real clips and 320 synthetic movers; the
     others keep out what cannot be a pair (an empty mask, a frozen background, a lost foreground).
+
+    Attributes:
+        camera_short: Most that the picture moves between neighbouring frames.
+        camera_long: Most that it moves per frame between frames far apart.
+        edited_frame0: Least score of the edited first frame.
+        foreground_removed: Least score of the first frame without its foreground.
+        edited_video: Least score of the edited video, the mean of its frames.
+        mask_coverage_min: Least share of the picture that the foreground covers.
+        mask_coverage_max: Most of it.
+        background_motion: Least motion of a background that should live.
+        foreground_psnr: Least fidelity of the foreground, in dB.
     """
 
     camera_short: float = 0.70

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 
 from harness import ROOT
@@ -44,7 +45,7 @@ ORDER = {
 # The modules that stand beside sub-packages. Those of `generation` come before them, those of the staging hub
 # (which put everything together) after.
 LOOSE = {
-    "generation": {"config", "taxonomy", "backend", "needs", "weights", "bait"},
+    "generation": {"config", "layers", "taxonomy", "backend", "needs", "weights", "bait"},
     "builders": set(),
     "hub": set(),
     "hub.staging": {"app", "faults", "server"},
@@ -65,6 +66,15 @@ HEAVY = (
     "jinja2",
     "yaml",
 )
+
+
+def verbs(group: click.Group) -> Iterator[click.Command]:
+    """Every verb of a command, those of a verb that is a group itself behind it."""
+    for name in group.list_commands(None):
+        verb = group.get_command(None, name)
+        yield verb
+        if isinstance(verb, click.Group):
+            yield from verbs(verb)
 
 
 @cache
@@ -270,14 +280,12 @@ def test_every_option_of_a_command_is_used():
 def test_every_option_of_a_command_has_a_help_text(command):
     from sparkle import commands
 
-    group = getattr(commands, command)
-    for name in group.list_commands(None):
-        verb = group.get_command(None, name)
-        assert "Example: sparkle" in verb.help, name
+    for verb in verbs(getattr(commands, command)):
+        assert "Example: sparkle" in verb.help, verb.name
         for option in verb.params:
             if option.param_type_name == "option" and option.name != "help":
-                assert option.help, f"{name} {option.name}"
-                assert option.help[0].isupper(), f"{name} {option.name}"
+                assert option.help, f"{verb.name} {option.name}"
+                assert option.help[0].isupper(), f"{verb.name} {option.name}"
 
 
 @pytest.mark.parametrize("command", ["main", "hub"])
@@ -287,7 +295,12 @@ def test_help_imports_nothing_heavy(command):
         f"from sparkle.commands import {command} as command\n"
         "from click.testing import CliRunner\n"
         "runner = CliRunner()\n"
-        "words = [[name, '--help'] for name in command.list_commands(None)]\n"
+        "def lines(group, *before):\n"
+        "    for name in group.list_commands(None):\n"
+        "        yield [*before, name, '--help']\n"
+        "        verb = group.get_command(None, name)\n"
+        "        yield from lines(verb, *before, name) if hasattr(verb, 'list_commands') else ()\n"
+        "words = list(lines(command))\n"
         "for line in [['--help'], ['--version'], *words]:\n"
         "    result = runner.invoke(command, line)\n"
         "    assert result.exit_code == 0, (line, result.output)\n"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import sparkle
 from harness import ROOT
+from sparkle.commands import main
 
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 EXAMPLES = [f"examples/{file.name}" for file in (ROOT / "examples").glob("*.py")]
@@ -70,6 +73,35 @@ def test_only_public_names_are_used(page: str) -> None:
 def test_python_in_a_page_is_python(page: str) -> None:
     for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL):
         ast.parse(block)
+
+
+def fragments() -> Iterator[tuple[str, str]]:
+    """Every block of TOML that is a configuration, with its page; that of cards.md describes a model."""
+    for page in FOR_USERS:
+        for block in re.findall(r"```toml\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL):
+            if page != "docs/cards.md":
+                yield page, block
+
+
+def test_the_pages_have_configurations() -> None:
+    assert {page for page, _ in fragments()} == {
+        "docs/configuration.md",
+        "docs/models.md",
+        "docs/pipeline.md",
+    }
+
+
+@pytest.mark.parametrize(("page", "block"), list(fragments()))
+def test_toml_in_a_page_is_a_configuration(page: str, block: str, tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text(block, "utf-8")
+    shown = CliRunner().invoke(main, ["config", "show", "--config", str(tmp_path / "my.toml")])
+    assert shown.exit_code == 0, shown.output
+
+
+def test_the_page_about_configurations_is_what_the_classes_say() -> None:
+    made = CliRunner().invoke(main, ["config", "reference"]).output
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    assert page == made, "run: sparkle config reference > docs/configuration.md"
 
 
 def test_the_start_page_leads_to_every_page() -> None:

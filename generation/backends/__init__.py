@@ -14,7 +14,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from sparkle.generation.backend import Pinnable
-from sparkle.generation.config import CAPABILITIES, RunConfig
+from sparkle.generation.config import CAPABILITIES, Resolved, RunConfig
+from sparkle.generation.layers import did_you_mean, moved
 from sparkle.schemas.errors import ConfigError, RecordError
 from sparkle.schemas.load import load
 
@@ -39,27 +40,64 @@ _MODULES: dict[str, dict[str, str]] = {
 }
 
 
+def backend_names(capability: str) -> tuple[str, ...]:
+    """Return the names that a configuration may give a capability's backend."""
+    return tuple(_MODULES[capability])
+
+
+def backend_class(capability: str, name: str) -> Any:
+    """Return the class of a backend, a dataclass whose fields are its options."""
+    return importlib.import_module(f"{__name__}.{_MODULES[capability][name]}").Backend
+
+
 def make_backend(config: RunConfig, capability: str) -> Any:
     """Return the backend that a configuration names, with its options; nothing is loaded yet.
 
     Raises:
         ConfigError: no such backend, or an option that it does not have.
     """
-    table = dict(config.backend_table(capability))
-    name = table.pop("name")
-    where = f"[backends.{capability}]"
-    modules = _MODULES[capability]
-    if name not in modules:
-        raise ConfigError("no such backend", got=name, wanted=", ".join(modules), where=where)
-    module = importlib.import_module(f"{__name__}.{modules[name]}")
     try:
-        return load(module.Backend, table)
-    except RecordError as error:
-        wanted = ", ".join(field.name for field in dataclasses.fields(module.Backend)) or "no options"
-        got = error.got or f"no {error.wanted}"  # a missing key is named by what was wanted
-        raise ConfigError(error.problem, got=got, wanted=wanted, where=f"{where} {error.where}") from None
+        return _make(capability, config.backend_table(capability))
     except ConfigError as error:
-        raise ConfigError(error.problem, got=error.got, wanted=error.wanted, where=where) from None
+        raise moved(error, f"[backends.{capability}] {error.where or ''}".rstrip()) from None
+
+
+def check_backends(resolved: Resolved) -> None:
+    """Make every backend of a configuration; nothing is loaded.
+
+    Raises:
+        ConfigError: no such backend, or an option that it does not have, with file and line.
+    """
+    for capability, table in resolved.config.backends.items():
+        try:
+            _make(capability, table)
+        except ConfigError as error:
+            option = tuple(part for part in (error.where or "").split("/") if part)
+            raise moved(error, resolved.place(("backends", capability, *option))) from None
+
+
+def _make(capability: str, table: dict[str, Any]) -> Any:
+    """Return a backend; raises ConfigError with the pointer to what is wrong in its table, if to one."""
+    options = dict(table)
+    name, names = options.pop("name"), backend_names(capability)
+    if name not in names:
+        fix = did_you_mean(str(name), names)
+        raise ConfigError("no such backend", got=name, wanted=", ".join(names), where="/name", fix=fix)
+    kind = backend_class(capability, name)
+    try:
+        return load(kind, options)
+    except RecordError as error:
+        known = [field.name for field in dataclasses.fields(kind)]
+        wanted, fix = ", ".join(known) or "no options", None
+        if error.problem == "unknown key":
+            others = f"these are the options of {name}; backends.{capability}.name says which backend it is"
+            fix = did_you_mean(str(error.got), known) or others
+        elif error.problem != "missing key":
+            wanted = error.wanted or wanted
+        got = error.got or f"no {error.wanted}"  # a missing key is named by what was wanted
+        raise ConfigError(error.problem, got=got, wanted=wanted, where=error.where, fix=fix) from None
+    except ConfigError as error:  # about several options, or a value among them
+        raise moved(error, None) from None
 
 
 def pin_models(config: RunConfig) -> RunConfig:

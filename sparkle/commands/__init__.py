@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ HUB = ("publish", "verify", "preview", "diff", "pull", "takedown", "serve")
 
 # Verbs in the order of help, by heading.
 _SECTIONS = {
-    "Make a dataset": ("models", "plan", "generate", "build", "validate", "show", "stats", "card"),
+    "Make a dataset": ("config", "models", "plan", "generate", "build", "validate", "show", "stats", "card"),
     "Read one": ("import", "index", "export"),
     "Share one": HUB,
 }
@@ -31,11 +32,15 @@ class VerbGroup(click.Group):
 
     Args:
         sections: Verbs in the order of help, by heading.
+        homes: Module and name of verbs that have not a module of their own name.
     """
 
-    def __init__(self, *, sections: dict[str, tuple[str, ...]], **rest: Any) -> None:
+    def __init__(
+        self, *, sections: dict[str, tuple[str, ...]], homes: Mapping[str, str] = _HOMES, **rest: Any
+    ) -> None:
         super().__init__(context_settings={"help_option_names": ["-h", "--help"]}, **rest)
         self._sections = sections
+        self._homes = homes
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs in the order of help."""
@@ -45,7 +50,7 @@ class VerbGroup(click.Group):
         """Import a verb."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        module, _, name = _HOMES.get(cmd_name, f"{cmd_name}:{cmd_name}").partition(":")
+        module, _, name = self._homes.get(cmd_name, f"{cmd_name}:{cmd_name}").partition(":")
         command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), name)
         return command
 
@@ -55,7 +60,7 @@ class VerbGroup(click.Group):
         """Find the verb that a command line begins with; a usage error names the one that may be meant."""
         verb = args[0]
         if not verb.startswith("-") and verb not in self.list_commands(ctx):
-            ctx.fail(f"no such command: {verb}. {_meant(verb, self.name or '', self.list_commands(ctx))}")
+            ctx.fail(f"no such command: {verb}. {_meant(verb, ctx.command_path, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -9,7 +9,14 @@ import click
 
 from sparkle._processes import cpus
 from sparkle.commands.console import Terminal, Verb, first_lines
-from sparkle.commands.options import PATH, config_option, out_option, output_options, workers_option
+from sparkle.commands.options import (
+    PATH,
+    config_options,
+    out_option,
+    output_options,
+    read_config,
+    workers_option,
+)
 from sparkle.schemas.errors import command
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 
@@ -40,7 +47,7 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     show_default=True,
     help="Edit each source in this theme, unless its line names one. Repeatable.",
 )
-@config_option
+@config_options
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Process only the first N sources.")
 @workers_option
 @click.option(
@@ -56,7 +63,8 @@ def generate(
     sources: Path,
     out: Path,
     themes: tuple[str, ...],
-    config: Path | None,
+    config: str | None,
+    settings: tuple[str, ...],
     limit: int | None,
     workers: int | None,
     shard: tuple[int, int],
@@ -67,12 +75,13 @@ def generate(
     Kill it at any moment; the same command resumes. A finished run does nothing.
 
     Example: sparkle generate --sources clips --out runs/demo --theme location --theme season
+
+    Example: sparkle generate --sources clips --out runs/paper --config paper-fast --set encoding.crf=18
     """
-    from sparkle.generation.config import load_config
     from sparkle.generation.run.driver import generate as run_generate
     from sparkle.generation.run.sources import list_sources
 
-    resolved = load_config(config)
+    resolved = read_config(config, settings).config
     listed = list_sources(sources, themes, limit, out=out)
     summary = run_generate(
         listed,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,6 +13,9 @@ from sparkle.commands.console import Terminal
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KIND_BY_NAME
+
+if TYPE_CHECKING:
+    from sparkle.generation.config import Resolved
 
 # Names of `sparkle.builders.training.trainers.TRAINERS`, which is not imported for `--help`.
 TRAINERS = ("kiwi", "diffsynth", "musubi")
@@ -132,13 +135,37 @@ workers_option = click.option(
     metavar="N",
     help="Number of worker processes.  [default: one per CPU]",
 )
-config_option = click.option("--config", type=PATH, help="A TOML file.  [default: the CPU backend]")
+config_options = options(
+    click.option(
+        "--config",
+        metavar="NAME|FILE",
+        help="A configuration of the package, as `sparkle config list` names them, or a TOML file.  "
+        "[default: classical, the CPU backend]",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="What differs from it, such as encoding.crf=23: as if its file said so. Repeatable.",
+    ),
+)
 bench_option = click.option(
     "--bench", type=FOLDER, help="Check that this bench shares no source video with the release."
 )
 report_option = click.option(
     "--report", type=NEW_FILE, help="Write every finding to this file, as JSON lines."
 )
+
+
+def read_config(chosen: str | None, settings: Sequence[str]) -> Resolved:
+    """Return the configuration of `config_options`, with every backend's options checked."""
+    from sparkle.generation.backends import check_backends
+    from sparkle.generation.config import resolve_config
+
+    resolved = resolve_config(chosen, settings)
+    check_backends(resolved)
+    return resolved
 
 
 def limit_options(least: str, most: str) -> Callable[[_Command], _Command]:

@@ -11,7 +11,7 @@ import click
 
 from sparkle._progress import size_text
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import PATH, config_option, output_options
+from sparkle.commands.options import PATH, config_options, output_options, read_config
 
 if TYPE_CHECKING:
     from sparkle.generation.needs import Estimate, ModelNeed
@@ -19,19 +19,18 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb)
-@config_option
+@config_options
 @output_options
-def models(config: Path | None, terminal: Terminal) -> None:
+def models(config: str | None, settings: tuple[str, ...], terminal: Terminal) -> None:
     """List the models that a configuration needs: revision, size, licence, memory.
 
     Works offline: loads no model and sends no request.
 
-    Example: sparkle models --config sparkle/configs/paper-fast.toml
+    Example: sparkle models --config paper-fast
     """
-    from sparkle.generation.config import load_config
     from sparkle.generation.run.plan import backend_needs, fetched_bytes
 
-    resolved = load_config(config)
+    resolved = read_config(config, settings).config
     needs = backend_needs(resolved)
     found, rows = [], []
     for capability, wanted in needs.items():
@@ -63,25 +62,26 @@ def models(config: Path | None, terminal: Terminal) -> None:
 @click.option(
     "--sources", required=True, type=click.IntRange(min=1), metavar="N", help="Number of candidates."
 )
-@config_option
+@config_options
 @click.option(
     "--trial",
     type=PATH,
     help="Take funnel and bytes per sample from this finished run of a few of the sources.",
 )
 @output_options
-def plan(sources: int, config: Path | None, trial: Path | None, terminal: Terminal) -> None:
+def plan(
+    sources: int, config: str | None, settings: tuple[str, ...], trial: Path | None, terminal: Terminal
+) -> None:
     """Estimate hours, memory, disk and what will be kept, before anything is paid for.
 
     Works offline: loads no model and sends no request.
 
-    Example: sparkle plan --sources 940000 --config sparkle/configs/paper-fast.toml
+    Example: sparkle plan --sources 940000 --config paper-fast
     """
-    from sparkle.generation.config import load_config
     from sparkle.generation.run.plan import PUBLISHED_RATES, make_plan, trial_rates
 
     rates = PUBLISHED_RATES if trial is None else trial_rates(trial)
-    found = make_plan(load_config(config), sources, rates)
+    found = make_plan(read_config(config, settings).config, sources, rates)
     columns = ["step", "backend", "in", "kept", "hours", "of", "VRAM"]
     title = f"Plan for {sources:,} candidates with {found.configuration}"
     terminal.table(title, columns, [_row(step) for step in found.steps])

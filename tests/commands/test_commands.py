@@ -18,7 +18,10 @@ def test_the_verbs_of_the_hub_command_are_verbs_of_sparkle():
         assert commands.hub.get_command(None, verb) is commands.main.get_command(None, verb)
 
 
-@pytest.mark.parametrize("command", [commands.main, commands.hub], ids=lambda command: command.name)
+CONFIG = commands.main.get_command(None, "config")
+
+
+@pytest.mark.parametrize("command", [commands.main, commands.hub, CONFIG], ids=lambda command: command.name)
 def test_help_lists_every_verb_with_its_whole_first_sentence(command):
     told = " ".join(run(command, "--help").output.split())
     for verb in command.list_commands(None):
@@ -32,6 +35,8 @@ def test_help_lists_every_verb_with_its_whole_first_sentence(command):
         (commands.main, "buld", "Did you mean `sparkle build`?"),
         (commands.main, "publsh", "Did you mean `sparkle publish`?"),
         (commands.hub, "verfy", "Did you mean `sparkle-hub verify`?"),
+        (CONFIG, "shw", "Did you mean `config show`?"),
+        (CONFIG, "plan", "Did you mean `sparkle plan`?"),
         (commands.hub, "build", "Did you mean `sparkle build`?"),
         (commands.main, "zzzz", "`sparkle --help` lists them."),
     ],
@@ -40,3 +45,9 @@ def test_an_unknown_verb_is_told_with_the_one_that_may_be_meant(command, verb, m
     result = run(command, verb)
     assert result.exit_code == 2
     assert f"no such command: {verb}. {meant}" in result.output
+
+
+def test_a_verb_of_a_group_is_told_with_the_words_before_it():
+    result = run(commands.main, "config", "lst")
+    assert result.exit_code == 2
+    assert "Did you mean `sparkle config list`?" in result.output

@@ -274,7 +274,7 @@ def test_an_unknown_backend_or_option_is_named(clips, tmp_path):
     result = generate(clips["first"].path.parent, tmp_path / "run", "--config", config)
     assert result.returncode == 2
     assert "no such backend" in result.stderr
-    assert "[backends.flow]" in result.stderr
+    assert "my.toml:3 backends.flow.name" in result.stderr
     assert "classical" in result.stderr
 
 
