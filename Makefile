@@ -2,12 +2,15 @@
 # Each sets itself up in .venv on a fresh machine, without root.
 
 PYTHON ?= python3
+OLDEST := 3.11
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 OUT ?= build/demo
 CLIPS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-READY := $(VENV)/.ready
+# Of this interpreter: with another one, everything is installed afresh.
+READY := $(VENV)/.ready-$(VERSION)
 # Asks for torchvision, which nothing here needs: installed without what it asks for.
 EDITSCORE := editscore==0.2 json-repair regex
 # Beside it, for tests: other versions of what reads a release. `make test` makes the first; torchcodec needs
@@ -17,18 +20,23 @@ PEERS := .venv-datasets36/.ready
 .PHONY: demo test test-quick lint clean
 
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))) and \
+	"Python $(OLDEST) or newer is needed, and $(PYTHON) is $(VERSION): name another one, as in make PYTHON=python3.12")'
+	@echo "Installing the package and its tools into $(VENV) (Python $(VERSION)): some minutes, once."
+	@[ -e $@ ] || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) -e ".[dev,vlm,serve]"
-	touch $@
+	@touch $@
 
 # What only tests need: torch (its CPU build, see constraints.txt), for the models on tiny weights and the loader.
-$(VENV)/.ready-tests: $(READY)
+$(READY)-tests: $(READY)
+	@echo "Installing torch and what only tests need into $(VENV): some minutes, once."
 	$(PIP) -e ".[dev,vlm,serve,gpu,train]" torchdata
 	$(PIP) --no-deps $(EDITSCORE)
-	touch $@
+	@touch $@
 
 .venv-%/.ready: tests/peers/%.txt
-	$(PYTHON) -m venv $(@D)
+	@echo "Installing other versions of what reads a release into $(@D): a minute, once."
+	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
@@ -37,7 +45,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py --out "$(OUT)" $(if $(CLIPS),--clips "$(CLIPS)")
 
 # Everything that needs no GPU.
-test: $(VENV)/.ready-tests $(PEERS) lint
+test: $(READY)-tests $(PEERS) lint
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu"
 
 test-quick: $(READY) lint

@@ -28,8 +28,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
-import orjson
 import pyarrow.parquet as pq
 import tomli_w
 
@@ -209,12 +209,12 @@ def write_run(folder: Path, rows: int) -> None:
         {"step": step.name, "in": rows, "kept": rows, "rejected": empty, "failed": empty} for step in STEPS
     ]
     document = {"candidates": rows, "kept": rows, "steps": funnel}
-    (folder / layout.FUNNEL).write_bytes(orjson.dumps(document))
+    (folder / layout.FUNNEL).write_bytes(msgspec.json.encode(document))
 
 
 def _dump(path: Path, values: Iterator[dict[str, Any]]) -> None:
     with path.open("wb") as file:
-        file.writelines(orjson.dumps(value) + b"\n" for value in values)
+        file.writelines(msgspec.json.encode(value) + b"\n" for value in values)
 
 
 def _outcomes(step: StepInfo, ids: list[str], rng: np.random.Generator) -> Iterator[dict[str, Any]]:

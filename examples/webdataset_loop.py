@@ -48,7 +48,7 @@ def main() -> None:
 
 def decode(sample: dict[str, Any]) -> dict[str, Any]:
     """Decode a sample's bytes as tensors: uint8 (T, H, W, 3), the mask bool (T, H, W), aligned."""
-    streams = {kind: sample[extension] for extension, kind in STREAMS.items()}
+    streams = {kind: sample[extension] for extension, kind in STREAMS.items() if extension in sample}
     item = CLIP.decode(streams, sample["__key__"])
     return {"id": sample["__key__"], **{kind: torch.from_numpy(item[kind]) for kind in streams}}
 

@@ -176,10 +176,6 @@ def card_note(model: str, note: str) -> str:
     return note or KNOWN_MODELS.get(model, _UNKNOWN).note
 
 
-INSTALL_GPU = "pip install 'sparkle-dataset[gpu]'"
-INSTALL_VLM = "pip install 'sparkle-dataset[vlm]'"
-
-
 def package_versions(names: Iterable[str], *, fix: str) -> dict[str, str]:
     """Return the installed versions of packages by name, without importing any.
 

@@ -9,7 +9,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
+
+
+def command(*words: object) -> str:
+    """Return a command line that can be pasted into a shell, whatever is in its words."""
+    return shlex.join(map(str, words))
 
 
 class SparkleError(Exception):

@@ -42,6 +42,20 @@ def video_score(score: r.VideoScore) -> float:
     return sum(frame.O_score for frame in score.editscore) / len(score.editscore)
 
 
+# What the steps' rules ask of numbers, for whoever shows them: step -> number -> thresholds, least and most.
+ASKED: dict[str, dict[str, tuple[str | None, str | None]]] = {
+    "flow": {"short": (None, "camera_short"), "long": (None, "camera_long")},
+    "edit_score": {"overall": ("edited_frame0", None)},
+    "remove_score": {"overall": ("foreground_removed", None)},
+    "track": {"coverage": ("mask_coverage_min", "mask_coverage_max")},
+    "video_score": {"overall": ("edited_video", None)},
+    "measure": {
+        "background_motion": ("background_motion", None),
+        "foreground_psnr": ("foreground_psnr", None),
+    },
+}
+
+
 def judge(step: str, record: Record, thresholds: Thresholds) -> str | None:
     """None when a step's record passes, else the reason of the rejection.
 

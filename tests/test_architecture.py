@@ -226,6 +226,46 @@ def test_only_commands_print():
     assert wrong == []
 
 
+def test_a_class_name_exists_once():
+    """Each model's class is called Backend, in a module of its own."""
+    homes: dict[str, list[str]] = {}
+    for module, file in modules().items():
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in homes.items() if len(found) > 1 and name != "Backend"} == {}
+
+
+def test_every_field_of_options_is_read_outside_its_class():
+    fields: set[str] = set()
+    read: set[str] = set()
+    for file in modules().values():
+        tree = ast.parse(file.read_text("utf-8"))
+        inside: set[ast.AST] = set()
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Options"):
+                inside |= {*ast.walk(node)}
+                fields |= {line.target.id for line in node.body if isinstance(line, ast.AnnAssign)}
+        read |= {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and node not in inside
+        }
+    assert len(fields) > 10
+    assert fields - read == set()
+
+
+def test_every_option_of_a_command_is_used():
+    for file in (ROOT / "sparkle" / "commands").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef) and any(
+                "option" in ast.dump(d) for d in node.decorator_list
+            ):
+                loaded = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+                given = {argument.arg for argument in [*node.args.args, *node.args.kwonlyargs]}
+                assert given <= loaded, f"{file.name}: {node.name} does not use {given - loaded}"
+
+
 @pytest.mark.parametrize("command", ["main", "hub"])
 def test_every_option_of_a_command_has_a_help_text(command):
     from sparkle import commands

@@ -22,7 +22,7 @@ import msgspec
 
 from sparkle._files import read_records
 from sparkle._processes import collector_off, cpus, pool_of
-from sparkle.builders.release.sample import SCORES, Words
+from sparkle.builders.release.sample import SCORES, SampleText
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import plain
@@ -157,7 +157,7 @@ def judge_steps(run: Path, candidates: int, thresholds: Thresholds) -> list[Verd
     return [found[name] for name in STEP_NAMES]
 
 
-def read_again(found: Iterable[Words], step: str, kind: type[r.R]) -> Iterator[r.R]:
+def read_again(found: Iterable[SampleText], step: str, kind: type[r.R]) -> Iterator[r.R]:
     """The records of one of the `STREAMED` steps, one a sample, in their order.
 
     Raises:

@@ -80,6 +80,7 @@ class Replay:
         funnel: One row a step, in order.
         pending: Samples that pass as far as they were taken but lack the outcome of a later step, as
             happens when thresholds were loosened after the run.
+        lost: Id -> step, rejected or failed, and why; of every sample that ended on the way.
         measured: Every score and measure of the samples that came to its step, kept or not, by name.
     """
 
@@ -88,6 +89,7 @@ class Replay:
     samples: tuple[Sample, ...]
     funnel: tuple[StepCount, ...]
     pending: int
+    lost: Mapping[str, tuple[str, str, str]]
     measured: Mapping[str, Sequence[float]]
 
 
@@ -127,6 +129,7 @@ def replay(run: Run, limits: Mapping[str, float] | None = None) -> Replay:
     alive = {sample_id: _Trail() for sample_id in run.candidates}
     measured: dict[str, array[float]] = {}
     funnel, pending = [], 0
+    lost: dict[str, tuple[str, str, str]] = {}
     for step, verdicts in zip(
         STEP_NAMES, judge_steps(run.folder, len(run.candidates), thresholds), strict=True
     ):
@@ -140,8 +143,10 @@ def replay(run: Run, limits: Mapping[str, float] | None = None) -> Replay:
         for sample_id, index in last.items():
             if index in verdicts.failed:
                 count.failed[verdicts.failed[index]] += 1
+                lost[sample_id] = (step, r.FAILED, verdicts.failed[index])
             elif index in verdicts.rejected:
                 count.rejected[verdicts.rejected[index].partition(":")[0]] += 1
+                lost[sample_id] = (step, r.REJECTED, verdicts.rejected[index])
             else:
                 trail = going_on[sample_id] = alive[sample_id]
                 trail.add(step, verdicts, index)
@@ -149,7 +154,7 @@ def replay(run: Run, limits: Mapping[str, float] | None = None) -> Replay:
         count.reached, count.kept = len(last), len(alive)
         funnel.append(count)
     samples = tuple(_sample(run, sample_id, alive[sample_id]) for sample_id in sorted(alive))
-    return Replay(run, thresholds, samples, tuple(funnel), pending, measured)
+    return Replay(run, thresholds, samples, tuple(funnel), pending, lost, measured)
 
 
 def _last_lines(run: Run, step: str, verdicts: Verdicts, alive: Mapping[str, Any]) -> dict[str, int]:

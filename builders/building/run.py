@@ -21,7 +21,7 @@ from sparkle._files import read_records
 from sparkle._run_folder import Reclaimed
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import canonical_json, plain
-from sparkle.schemas.errors import RecordError, RunError
+from sparkle.schemas.errors import RecordError, RunError, command
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.load import load
 from sparkle.schemas.records import Candidate, SourceRecord
@@ -74,7 +74,7 @@ def read_run(folder: Path) -> Run:
         RunError: the folder is not a run, the run is not finished, or its configuration cannot be used.
         RecordError: a line of the candidates or sources is bad; the error names file and line.
     """
-    document = _read_config(folder / layout.RUN_CONFIG)
+    document = read_config(folder / layout.RUN_CONFIG)
     _check_finished(folder)
     where = folder / layout.RUN_CONFIG
     try:
@@ -99,7 +99,8 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a run's run.toml; raises RunError where it is none that this version reads."""
     if not path.is_file():
         raise RunError(
             "not a run folder",
@@ -129,7 +130,7 @@ def _check_finished(folder: Path) -> None:
             "the run is not finished",
             got=f"no {layout.FUNNEL}",
             where=folder,
-            fix=f"`sparkle generate ... --out {folder}` finishes it",
+            fix=f"`sparkle generate ... {command('--out', folder)}` finishes it",
         )
     try:
         funnel = json.loads(path.read_bytes())

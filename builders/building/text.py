@@ -18,7 +18,7 @@ from sparkle.builders.building.origin import Piece
 from sparkle.builders.building.outcomes import MANY, read_again
 from sparkle.builders.release import tables
 from sparkle.builders.release.formats import CSV_COLUMNS, csv_line, jsonl_files, pair_row
-from sparkle.builders.release.sample import STREAMED, Sample, Words
+from sparkle.builders.release.sample import STREAMED, Sample, SampleText
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 
@@ -55,7 +55,7 @@ class _Batch:
     """Some samples of a theme, to be put into words wherever there is a processor."""
 
     theme: str
-    found: tuple[Words, ...]
+    found: tuple[SampleText, ...]
 
     @collector_off()
     def __call__(self) -> _Told:
@@ -72,7 +72,7 @@ def _tell(theme: str, samples: Sequence[Sample]) -> Iterator[_Told]:
     """What each batch says, a row group of the table of records each, in order."""
     size = tables.RECORDS_GROUP
     batches = [
-        _Batch(theme, tuple(sample.words for sample in samples[start : start + size]))
+        _Batch(theme, tuple(sample.text for sample in samples[start : start + size]))
         for start in range(0, len(samples), size)
     ]
     workers = cpus() if len(samples) >= MANY else 1

@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sparkle._extras import install
 from sparkle.builders.cards.stats import Distribution, Stats
 from sparkle.builders.release.sample import SCORES
 from sparkle.schemas.errors import ConfigError
@@ -66,7 +67,7 @@ def draw_plots(stats: Stats) -> dict[str, bytes]:
         raise ConfigError(
             "plots need a package that is not installed",
             wanted="matplotlib",
-            fix="pip install 'sparkle-dataset[plots]'",
+            fix=install("plots"),
         ) from None
     scores = [found for found in stats.numbers if found.name in SCORES.values()]
     measures = [found for found in stats.numbers if found.name not in SCORES.values()]
@@ -109,6 +110,7 @@ def _funnel(stats: Stats) -> Figure:
         text = f"{row['kept']:,}" + (f"  (-{lost:,})" if lost else "")
         axes.text(row["in"] + most * 0.008, place, text, va="center", fontsize=8)
     axes.set_xlim(0, most * 1.16)
+    axes.locator_params("x", integer=True)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("samples")
     axes.set_title("Samples by step and stage")
@@ -134,7 +136,7 @@ def _distributions(found: Sequence[Distribution]) -> Figure:
         axes.set_xlabel(_caption(numbers), fontsize=8)
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.locator_params("y", integer=True, nbins=5)
-        axes.locator_params("x", nbins=6)
+        axes.locator_params("x", nbins=4)
         axes.grid(axis="y")
         axes.tick_params(length=0, labelsize=8)
     return figure
@@ -147,7 +149,10 @@ def _near(threshold: float, edges: Sequence[float]) -> bool:
 
 
 def _caption(numbers: Distribution) -> str:
-    limit = "" if numbers.threshold is None else f", threshold {numbers.threshold:g}"
+    limit = ""
+    if numbers.threshold is not None:
+        hidden = "" if _near(numbers.threshold, numbers.edges) else " (off the scale)"
+        limit = f", threshold {numbers.threshold:g}{hidden}"
     return f"n {numbers.count:,}, median {numbers.median:.3g}{limit}"
 
 
@@ -170,9 +175,10 @@ def _scenes(stats: Stats) -> Figure:
     for place, (_, _, pairs, scenes) in zip(places, bars, strict=True):
         plural = "s" if scenes > 1 else ""
         axes.text(
-            pairs + most * 0.008, place, f"{pairs:,} of {scenes} scene{plural}", va="center", fontsize=8
+            pairs + most * 0.008, place, f"{pairs:,} in {scenes} scene{plural}", va="center", fontsize=8
         )
     axes.set_xlim(0, most * 1.2)
+    axes.locator_params("x", integer=True)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("pairs")
     axes.set_title("Pairs by subtheme")

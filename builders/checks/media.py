@@ -216,5 +216,5 @@ def _decode(path: Path, watch: Callable[[_Small], None]) -> _Clip:
             small = frame.reformat(*_SMALL, format="yuv444p", interpolation="AREA").to_ndarray()
             watch(small.astype(np.float32))
             frames += 1
-        rate = video.stream.average_rate or video.stream.guessed_rate
-    return _Clip(frames, width, height, float(rate or 0))
+        rate = video.rate
+    return _Clip(frames, width, height, float(rate))

@@ -17,7 +17,7 @@ from sparkle.builders.reading.index import HERE, read_index
 from sparkle.builders.reading.place import Place, find, open_place
 from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.schemas import layout
-from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.errors import ReleaseError, command
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import What
 
@@ -68,8 +68,8 @@ def open_catalog(where: str | Path) -> Catalog:
     place = open_place(where)
     if (manifest := find(place, layout.MANIFEST)) is not None:
         listed = read_manifest(manifest.parent)
-        verb = "sparkle validate" if place.folder is not None else "sparkle-hub verify"
-        remedy = f"`{verb} {place.name}` says what is wrong with it"
+        verb = ("sparkle", "validate") if place.folder is not None else ("sparkle-hub", "verify")
+        remedy = f"`{command(*verb, place.name)}` says what is wrong with it"
         whole = place.expecting(listed, remedy)
         return Catalog(place.name, whole, whole, _pairs(listed), remedy)
     if (index := find(place, layout.INDEX)) is not None:
@@ -78,8 +78,8 @@ def open_catalog(where: str | Path) -> Catalog:
         "neither a release nor an index of one",
         got=f"no {layout.MANIFEST} and no {layout.INDEX}",
         where=place.name,
-        fix=f"`sparkle index {place.name} --out INDEX` reads what is in upstream's layout once; "
-        "then open INDEX",
+        fix=f"`{command('sparkle', 'index', place.name)} --out INDEX` reads what is in upstream's layout "
+        "once; then open INDEX",
     )
 
 
@@ -103,8 +103,8 @@ def _open_index(place: Place, file: Path) -> Catalog:
                 fix="move it back, or index it again where it is",
             )
     own = place.name.partition("@")[0]
-    again = f"--out {place.name}" if place.folder is not None else f"--out INDEX --push {own}"
-    remedy = f"`sparkle index {name} {again}` reads it again"
+    again = ("--out", place.name) if place.folder is not None else ("--out", "INDEX", "--push", own)
+    remedy = f"`{command('sparkle', 'index', name, *again)}` reads it again"
     if index.folder == HERE:
         remedy = "`sparkle-hub pull` into this folder again brings what is missing or wrong"
     return Catalog(

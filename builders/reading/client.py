@@ -22,7 +22,9 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -60,6 +62,8 @@ _SAID_WAIT = 5.0  # seconds of a wait that a person wonders about
 _STATUS = re.compile(r"\b([45]\d\d)\b")
 _CONNECTION = re.compile(r"connect|timed? ?out|reset|broken pipe|sending request|incomplete message", re.I)
 
+_REQUEST = re.compile(r"\(Request ID: [^)]*\)")
+_ADVICE = "For more information check:"  # a page on what a status means
 _QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
 _USER = re.compile(r"(https?://)[^/\s@]+@")
 _TOKEN = re.compile(r"\bhf_[A-Za-z0-9_]{3,}|(?i:bearer)\s+\S+")
@@ -114,8 +118,10 @@ class Patience:
 
         Raises:
             SparkleError: the Hub refuses, or fails for too long.
+            ConfigError: the Hub's address is none.
             OSError: something of this machine failed, such as a full disk.
         """
+        _require_address()
         started, failures = time.monotonic(), 0
         while True:
             try:
@@ -132,7 +138,9 @@ class Patience:
             if not is_busy(failure) or time.monotonic() - started + pause > self._longest(failure):
                 raise explain(failure, self._where) from None
             if pause >= _SAID_WAIT:
-                self._say(f"waiting {pause:.0f} s for the Hub: {scrub(failure).splitlines()[0]}")
+                left = self._longest(failure) - (time.monotonic() - started)
+                bound = f"giving up in {left / 60:.0f} min"
+                self._say(f"waiting {pause:.0f} s for {host()} ({bound}): {words_of(failure)}")
             time.sleep(pause)
 
     def _longest(self, failure: BaseException) -> float:
@@ -145,6 +153,27 @@ class Patience:
 def _seconds_asked(error: BaseException) -> float | None:
     answers = (found for found in chain(error) if isinstance(found, HfHubHTTPError))
     return next((seconds_asked(found.response.headers) for found in answers), None)
+
+
+def host() -> str:
+    """Return the address of the Hub that is asked."""
+    return scrub(constants.ENDPOINT)
+
+
+def _require_address() -> None:
+    """Raise ConfigError for an address that no request can be sent to; it is no outage that ends."""
+    try:
+        address = urlsplit(constants.ENDPOINT)
+        good = address.scheme in ("http", "https") and bool(address.hostname) and (address.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigError(
+            "HF_ENDPOINT is not the address of a Hub",
+            got=host() or "nothing",
+            wanted="http://HOST:PORT or https://HOST",
+            fix="set HF_ENDPOINT, or unset it for https://huggingface.co",
+        )
 
 
 # --- what an error says ----------------------------------------------------------------------------
@@ -241,7 +270,7 @@ _STATUSES = {
 
 def explain(error: BaseException, where: str) -> SparkleError:
     """Return what to tell a person about an error of the client; `where` is a repository, or a file of it."""
-    got = scrub(error).splitlines()[0] if str(error) else type(error).__name__
+    got = words_of(error)
     # The client says LocalEntryNotFoundError when it could not ask: that is no word about the file.
     said = [found for found in chain(error) if not isinstance(found, LocalEntryNotFoundError)]
     for kind, made, problem, telling, fix in _KINDS:
@@ -252,13 +281,24 @@ def explain(error: BaseException, where: str) -> SparkleError:
         problem, fix = _STATUSES[status]
         return ReleaseError(problem, got=got, where=where, fix=fix)
     if is_busy(error):
+        asked = host()
+        silent = status is None
         return UnreachableError(
-            "the Hub cannot be reached, or does not answer as it should",
+            f"{asked} cannot be reached" if silent else f"{asked} does not answer as it should",
             got=got,
             where=where,
-            fix="try again later: what was done is not done twice",
+            fix="check the network and HF_ENDPOINT, or try again later: what was done is not done twice"
+            if silent
+            else "try again later: what was done is not done twice",
         )
     return HubRefusal("the Hub refuses", got=got, where=where)
+
+
+def words_of(error: BaseException) -> str:
+    """Return what an error says, in one line: the Hub's own words where there are some, else the client's."""
+    own = next((found.server_message for found in chain(error) if isinstance(found, HfHubHTTPError)), None)
+    lines = (_REQUEST.sub("", line).strip() for line in scrub(own or error).splitlines())
+    return " ".join(line for line in lines if line and not line.startswith(_ADVICE)) or type(error).__name__
 
 
 def scrub(text: object) -> str:

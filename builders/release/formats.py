@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from sparkle.builders.release.sample import Words
+from sparkle.builders.release.sample import SampleText
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import dump_line, plain
@@ -49,9 +49,9 @@ class JsonlFile:
 
     path: str
     schema: str
-    make: Callable[[Words, Told], dict[str, Any]]
+    make: Callable[[SampleText, Told], dict[str, Any]]
 
-    def line(self, words: Words, told: Told) -> bytes:
+    def line(self, words: SampleText, told: Told) -> bytes:
         """A sample's line, keys in upstream's order.
 
         Raises:
@@ -103,38 +103,38 @@ def csv_line(fields: list[str]) -> str:
     return text.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _metadata(words: Words, _: Told) -> dict[str, Any]:
+def _metadata(words: SampleText, _: Told) -> dict[str, Any]:
     return {"id": words.id, "prompt": words.prompt, "metadata": words.metadata}
 
 
-def _edit_score(words: Words, told: Told) -> dict[str, Any]:
+def _edit_score(words: SampleText, told: Told) -> dict[str, Any]:
     return {"id": words.id, "prompt": words.prompt, "editscore": told["edit_score"]}
 
 
-def _remove_score(words: Words, told: Told) -> dict[str, Any]:
+def _remove_score(words: SampleText, told: Told) -> dict[str, Any]:
     return {"id": words.id, "prompt": words.prompt, "editscore": told["remove_score"]}
 
 
-def _video_score(words: Words, told: Told) -> dict[str, Any]:
+def _video_score(words: SampleText, told: Told) -> dict[str, Any]:
     score: r.VideoScore = told["video_score"]
     start = {"id": words.id, "prompt": words.prompt}
     return {**start, "frame_indices": score.frame_indices, "editscore": score.editscore}
 
 
-def _grounding(words: Words, told: Told) -> dict[str, Any]:
+def _grounding(words: SampleText, told: Told) -> dict[str, Any]:
     found: r.Ground1Record = told["ground1"]
     kind = edit_type(words.theme, grounding=True)
     start = {"id": words.id, "prompt": words.prompt, "edit_type": kind}
     return {**start, "round1_labels": found.round1_labels, "round1_objects": found.round1_objects}
 
 
-def _grounding_frames(words: Words, told: Told) -> dict[str, Any]:
+def _grounding_frames(words: SampleText, told: Told) -> dict[str, Any]:
     found: r.Ground2Record = told["ground2"]
     return {**_grounding(words, told), "frame_objects": found.frame_objects}
 
 
 # Step whose record a file holds -> (schema, how a line is made); paths are `layout.RECORD_FILES`.
-_RECORD_LINES: dict[str, tuple[str, Callable[[Words, Told], dict[str, Any]]]] = {
+_RECORD_LINES: dict[str, tuple[str, Callable[[SampleText, Told], dict[str, Any]]]] = {
     "edit_score": ("image_score", _edit_score),
     "remove_score": ("image_score", _remove_score),
     "ground1": ("grounding_r1", _grounding),

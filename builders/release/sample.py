@@ -25,7 +25,7 @@ STREAMED = ("edit_score", "ground1", "remove_score", "ground2", "video_score")
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class SampleText:
     """What a sample's text is made of: small enough to be sent to another process.
 
     Attributes:
@@ -86,10 +86,10 @@ class Sample:
         return self.compose.prompt
 
     @property
-    def words(self) -> Words:
+    def text(self) -> SampleText:
         """What its text is made of."""
         metadata = self.compose.metadata
-        return Words(self.id, self.theme, self.prompt, metadata, self.folder, self.offsets)
+        return SampleText(self.id, self.theme, self.prompt, metadata, self.folder, self.offsets)
 
     @property
     def subtheme(self) -> str | None:

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from sparkle._files import atomic_path
 from sparkle._processes import collector_off
 from sparkle.builders.release.formats import CSV_COLUMNS, Told, pair_row
-from sparkle.builders.release.sample import SCORES, Sample, Words
+from sparkle.builders.release.sample import SCORES, Sample, SampleText
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
@@ -201,7 +201,7 @@ def pairs_table(samples: Sequence[Sample], artifacts: Artifacts) -> pa.Table:
     return pa.Table.from_pydict(columns, rows_schema())
 
 
-def records_table(found: Sequence[Words], told: Sequence[Told]) -> pa.Table:
+def records_table(found: Sequence[SampleText], told: Sequence[Told]) -> pa.Table:
     """Rows of `records/<theme>.parquet`.
 
     Arrow reads them as JSON: eight times faster than from Python's objects.
@@ -215,7 +215,7 @@ def records_table(found: Sequence[Words], told: Sequence[Told]) -> pa.Table:
     )
 
 
-def _records_row(words: Words, told: Told) -> dict[str, Any]:
+def _records_row(words: SampleText, told: Told) -> dict[str, Any]:
     metadata, edit, removal = words.metadata, told["edit_score"], told["remove_score"]
     return {
         "task": words.id,

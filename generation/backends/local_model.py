@@ -21,10 +21,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
+from sparkle._extras import install
 from sparkle.generation.backend import Identity, operational, require_choice
 from sparkle.generation.needs import (
     ESTIMATED,
-    INSTALL_GPU,
     Estimate,
     ModelNeed,
     Requirements,
@@ -87,7 +87,7 @@ class LocalModel(ABC):
 
     def packages(self) -> dict[str, str]:
         """Return the versions of what the model runs on; raises ConfigError where one is missing."""
-        return package_versions(self.required_packages, fix=INSTALL_GPU)
+        return package_versions(self.required_packages, fix=install("gpu"))
 
     def setup(self) -> None:
         """Load the model.
@@ -174,7 +174,7 @@ class PretrainedModel(LocalModel):
     def packages(self) -> dict[str, str]:
         """Return the versions of what the model, and a LoRA where there is one, runs on."""
         adapters = ("peft",) if LORA_REVISION in self.weights else ()
-        return {**super().packages(), **package_versions(adapters, fix=INSTALL_GPU)}
+        return {**super().packages(), **package_versions(adapters, fix=install("gpu"))}
 
 
 LORA_REVISION = "lora_revision"

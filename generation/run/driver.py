@@ -28,7 +28,13 @@ from sparkle.generation.config import RunConfig
 from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import run_packages, sample_fingerprint, step_identity
 from sparkle.generation.run.folder import HeldArtifacts, RunFolder, open_run, taken_out
-from sparkle.generation.run.sources import ListedSource, inspect_source, licences, new_candidates
+from sparkle.generation.run.sources import (
+    ListedSource,
+    inspect_source,
+    licences,
+    new_candidates,
+    refuse_unreadable,
+)
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import (
     AnyStep,
@@ -154,13 +160,20 @@ class Driver:
         self.progress = progress
         self.hashes = hashes
         self.places: dict[str, Path] = {}
+        self.unreadable: dict[Path, str] = {}
         self.held = HeldArtifacts(run.reclaimed, hashes)
         self.processed = 0
         self.judged_again = 0
 
     def ingest(self, listed: list[ListedSource], shard: tuple[int, int]) -> None:
         """Write down the configuration, and the sources and candidates that are new."""
-        hashed = [(self.hashes.sha256(item.path), item) for item in listed]
+        hashed = []
+        for item in listed:
+            try:
+                hashed.append((self.hashes.sha256(item.path), item))
+            except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+                self.unreadable[item.path] = getattr(error, "strerror", None) or str(error)
+        refuse_unreadable(self.unreadable, hashed, shard)
         for sha256, item in hashed:
             self.places.setdefault(sha256, item.path)
         candidates = new_candidates(self.run.candidates, hashed, shard)
@@ -195,7 +208,9 @@ class Driver:
         return RunSummary(funnel, self.processed, self.judged_again, tuple(self._failures()))
 
     def _failures(self) -> Iterator[str]:
-        """Yield each failed sample with its file and what was wrong."""
+        """Yield each source that cannot be read and each failed sample, with its file and what was wrong."""
+        for path, problem in self.unreadable.items():
+            yield f"{path}: {problem}"
         for candidate in self.run.candidates:
             for step in STEP_NAMES:
                 outcome = self.run.outcomes[step][candidate.id]

@@ -4,7 +4,8 @@
   bad line starts nothing: the error names the line.
 - A source is known by its content. The same content, theme and prompt is one candidate, however often
   it is listed; a run that is started again with more sources appends new candidates.
-- An unreadable source is a candidate too, so that its outcome says why it failed.
+- A source that is no video is a candidate too, so that its outcome says why it failed. One that is missing or
+  must not be read has no content to be known by: it is named, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def list_sources(
     """Return what a folder or a JSONL list names; every source once per theme, unless it names its own.
 
     Args:
-        sources: The folder or the list.
+        sources: The folder, the list, or a single video.
         themes: For sources that name none.
         limit: Take this many sources at most.
         out: The run folder; a folder of sources must not hold it, or its own videos would be sources.
@@ -64,12 +65,13 @@ def list_sources(
         named = [_Named(path) for path in _video_files(sources)]
     elif sources.is_file() and sources.suffix == ".jsonl":
         named = list(_read_list(sources))
+    elif sources.is_file() and sources.suffix.lower() in VIDEO_SUFFIXES:
+        named = [_Named(sources)]
     else:
         raise SourceListError(
             "no such source list",
             got=sources,
-            wanted="a folder of videos or a .jsonl file",
-            fix="see --sources",
+            wanted=f"a folder of videos, a .jsonl file, or a video ({', '.join(VIDEO_SUFFIXES)})",
         )
     if not named:
         endings = ", ".join(VIDEO_SUFFIXES)
@@ -118,10 +120,9 @@ def _read_list(path: Path) -> Iterator[_Named]:
         for number, value in read_jsonl(path):
             where = f"{path}:{number}"
             check("source_list", value, where=where)
-            file = path.parent / value["path"]
-            if not _is_file(file):
-                raise RecordError("no such file", got=str(file), where=where)
-            yield _Named(file, value.get("theme"), value.get("prompt"), value.get("licence"))
+            yield _Named(
+                path.parent / value["path"], value.get("theme"), value.get("prompt"), value.get("licence")
+            )
     except RecordError as error:
         raise SourceListError(
             f"the source list has a bad line: {error.problem}",
@@ -130,13 +131,6 @@ def _read_list(path: Path) -> Iterator[_Named]:
             where=error.where,
             fix="mend the line; nothing was started",
         ) from None
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file can have
-        return False
 
 
 def inspect_source(path: Path, sha256: str, licence: str | None = None) -> SourceRecord:
@@ -150,6 +144,26 @@ def inspect_source(path: Path, sha256: str, licence: str | None = None) -> Sourc
     except MediaError as error:
         return SourceRecord(*known, licence=licence, problem=str(error))
     return SourceRecord(*known, info.width, info.height, info.frames, info.fps, seen, licence)
+
+
+def refuse_unreadable(
+    unreadable: Mapping[Path, str], hashed: Sequence[tuple[str, ListedSource]], shard: tuple[int, int]
+) -> None:
+    """Raise SourceListError where what cannot be read leaves nothing to do, or would change others' ids."""
+    if not unreadable or (hashed and shard[1] == 1):
+        return
+    path, problem = next(iter(unreadable.items()))
+    more = f", and {len(unreadable) - 1:,} more" if len(unreadable) > 1 else ""
+    raise SourceListError(
+        "a source of a sharded run cannot be read, and ids follow from all of them"
+        if hashed
+        else "no source can be read",
+        got=f"{problem}{more}",
+        where=path,
+        fix="make it readable, or take it off every shard's list"
+        if hashed
+        else "check paths and permissions",
+    )
 
 
 def licences(

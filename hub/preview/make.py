@@ -26,7 +26,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sparkle._files import remove_leftovers, write_atomic
+from sparkle._files import TEMPORARY_MARK, exclusive, remove_leftovers, write_atomic
 from sparkle._processes import cpus
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.source import Source, open_source
@@ -45,6 +45,7 @@ from sparkle.schemas.version import __version__
 
 _MOST_WORKERS = 8  # a sample takes up to 300 MB while it is drawn: masks and frames of 720p
 _MARK_DIGITS = 12
+_SECONDS = 4.0  # of one CPU, for a 720p clip of 81 frames
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def make_page(
     limit: int | None = None,
     workers: int | None = None,
     progress: Progress = silent,
+    say: Callable[[str], None] = lambda text: None,
 ) -> PageSummary:
     """Make the page of a release.
 
@@ -85,7 +87,8 @@ def make_page(
         ids: The samples to choose from; None is all.
         limit: How many samples of each theme; None is all.
         workers: How many samples are drawn at a time; None is one a processor.
-        progress: Told how the work goes on.
+        progress: Reports progress.
+        say: Receives how many samples there are to draw and how long that takes, before it begins.
 
     Raises:
         ReleaseError: the release cannot be read, has no such theme or id, or `out` holds something else.
@@ -95,13 +98,18 @@ def make_page(
     rows = Rows(where, themes, ids, limit)
     _refuse_inside(where, out)
     refuse_foreign(out)
-    write_page(out)
-    remove_leftovers(out)
-    drawer = _Drawer(rows, open_source(rows.catalog), out)
-    drawn = _each(drawer.draw, len(rows), workers, progress)
-    media = [name for sample in drawn for name in sample.files]
-    data = write_data(out, rows, [sample.shown for sample in drawn])
-    remove_others(out, [*media, *data])
+    out.mkdir(parents=True, exist_ok=True)
+    busy = ReleaseError("another process is making this page", where=out, fix="wait for it to end")
+    with exclusive(out, busy):
+        remove_leftovers(out)
+        write_page(out)
+        drawer = _Drawer(rows, open_source(rows.catalog), out)
+        threads = workers or min(_MOST_WORKERS, cpus())
+        say(_estimate(drawer.missing(), len(rows), threads))
+        drawn = _each(drawer.draw, len(rows), threads, progress)
+        media = [name for sample in drawn for name in sample.files]
+        data = write_data(out, rows, [sample.shown for sample in drawn])
+        remove_others(out, [*media, *data])
     return PageSummary(
         out=out,
         samples=len(rows),
@@ -134,9 +142,7 @@ class _Drawer:
 
     def draw(self, row: int) -> _Drawn:
         """A sample's media, made where they are not there."""
-        sample_id = self._rows.ids[row]
-        artifacts = self._rows.artifacts(row, (*TRACKS, *STILLS))
-        stem = f"{MEDIA}/{theme_of(sample_id)}/{sample_id}-{_mark(artifacts)}"
+        artifacts, stem = self._rows.artifacts(row, (*TRACKS, *STILLS)), self._stem(row)
         clip = self._found(stem)
         if clip is not None:
             return _Drawn(Shown(clip, stem), _files(stem, clip), fresh=False)
@@ -144,6 +150,15 @@ class _Drawer:
         if whole:  # what could not be read now may be there next time
             write_atomic(self._out / f"{stem}.json", dump_line(clip))
         return _Drawn(Shown(clip, stem), _files(stem, clip), fresh=True)
+
+    def missing(self) -> int:
+        """How many samples are not there yet, as far as can be seen without reading."""
+        return sum(not (self._out / f"{self._stem(row)}.json").exists() for row in range(len(self._rows)))
+
+    def _stem(self, row: int) -> str:
+        sample_id = self._rows.ids[row]
+        artifacts = self._rows.artifacts(row, (*TRACKS, *STILLS))
+        return f"{MEDIA}/{theme_of(sample_id)}/{sample_id}-{_mark(artifacts)}"
 
     def _found(self, stem: str) -> PreviewClip | None:
         """What was made of a sample before; None where a file of it is missing."""
@@ -206,9 +221,17 @@ def _files(stem: str, clip: PreviewClip) -> tuple[str, ...]:
     return tuple(f"{stem}{name}" for name in names)
 
 
-def _each(draw: Callable[[int], _Drawn], count: int, workers: int | None, progress: Progress) -> list[_Drawn]:
+def _estimate(missing: int, count: int, threads: int) -> str:
+    """What there is to do, and how long it takes at `_SECONDS` per sample and CPU."""
+    minutes = missing * _SECONDS / min(threads, cpus()) / 60
+    long = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
+    return (
+        f"{missing:,} of {count:,} samples to draw: about {long} for 720p clips" if missing else "all drawn"
+    )
+
+
+def _each(draw: Callable[[int], _Drawn], count: int, threads: int, progress: Progress) -> list[_Drawn]:
     """Draw every sample, several at a time: decoding and encoding let go of Python's lock."""
-    threads = workers or min(_MOST_WORKERS, cpus())
     found = []
     with progress("drawing samples", count) as advance, ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(draw, row) for row in range(count)]
@@ -244,11 +267,11 @@ class Shown:
 
 def refuse_foreign(out: Path) -> None:
     """Raise ReleaseError when a folder holds something else than a page that was made here before."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name} if out.exists() else set()
+    names = {name for name in names if not name.startswith(TEMPORARY_MARK)}
+    if not names:
         return
-    others = (
-        sorted({path.name for path in out.iterdir()} - {INDEX, ASSETS, DATA, MEDIA}) if out.is_dir() else []
-    )
+    others = sorted(names - {INDEX, ASSETS, DATA, MEDIA})
     index = out / INDEX
     if others or not index.is_file() or _MARK not in index.read_bytes():
         raise ReleaseError(
@@ -261,8 +284,12 @@ def refuse_foreign(out: Path) -> None:
 
 
 def write_page(out: Path) -> None:
-    """Write the page itself: what it shows comes with `write_data`."""
-    for file in sorted(resources.files(_PACKAGE).joinpath("page").iterdir(), key=lambda file: file.name):
+    """Write the page itself: what it shows comes with `write_data`.
+
+    The index, by which a folder is known as a page, is the first: a page that was killed goes on.
+    """
+    files = resources.files(_PACKAGE).joinpath("page").iterdir()
+    for file in sorted(files, key=lambda file: (file.name != INDEX, file.name)):
         target = out / INDEX if file.name == INDEX else out / ASSETS / file.name
         write_atomic(target, file.read_bytes())
 

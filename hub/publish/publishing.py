@@ -26,7 +26,7 @@ from sparkle.builders.release.tables import read_columns
 from sparkle.hub.publish.plan import PublishPlan, list_release, make_plan, note_files, sending_order
 from sparkle.hub.targets.target import Change, Parcel, Standing, Target
 from sparkle.schemas import layout
-from sparkle.schemas.errors import RecordError, ReleaseError
+from sparkle.schemas.errors import RecordError, ReleaseError, command
 from sparkle.schemas.validate import parse_strict
 
 _ALONE = 16 << 20  # bytes from which a file is sent by itself, and noted by itself
@@ -59,6 +59,7 @@ class PublishReport:
         sent: Bytes that were sent by this run.
         commits: How many commits it made.
         tag: The tag that names the result.
+        address: Where people find it: a page or a folder.
     """
 
     plan: PublishPlan
@@ -66,6 +67,7 @@ class PublishReport:
     sent: int
     commits: int
     tag: str | None
+    address: str
 
 
 def publish_release(
@@ -91,6 +93,8 @@ def publish_release(
         UnsafePathError: a path of the manifest leaves the release.
     """
     options = options or PublishOptions()
+    if options.tag is not None:
+        target.check_tag(options.tag)
     parcels = note_files(folder, list_release(folder))
     if options.check:
         _refuse_broken(folder, progress)
@@ -112,7 +116,7 @@ def publish_listed(
     refuse_returned(parcels, standing, target, say)
     say(str(plan))
     if options.dry_run:
-        return PublishReport(plan, None, 0, 0, options.tag)
+        return PublishReport(plan, None, 0, 0, options.tag, target.address)
     head, sent = standing.head or "", 0
     if plan.batches:
         target.check_card(_card(parcels[layout.CARD], target))
@@ -125,7 +129,7 @@ def publish_listed(
     if options.tag is not None and standing.tags.get(options.tag) != head:
         target.tag(options.tag, head)
     target.finish()
-    return PublishReport(plan, head, sent, len(plan.batches), options.tag)
+    return PublishReport(plan, head, sent, len(plan.batches), options.tag, target.address)
 
 
 def _refuse_broken(folder: Path, progress: Progress) -> None:
@@ -141,7 +145,7 @@ def _refuse_broken(folder: Path, progress: Progress) -> None:
             "the release is not whole",
             got=f"{found[0]}{more}",
             where=folder,
-            fix=f"`sparkle validate {folder}` shows everything; build it again",
+            fix=f"`{command('sparkle', 'validate', folder)}` shows everything; build it again",
         )
 
 

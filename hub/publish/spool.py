@@ -99,6 +99,8 @@ def publish_spooled(
         ConfigError, ReleaseError: as `publish_release` raises them; or `folder` contains a whole release.
     """
     _refuse_whole(folder)
+    if tag is not None:
+        target.check_tag(tag)
     with target.session():
         standing = target.look()
         refuse_other(standing, target.name)

@@ -4,15 +4,11 @@ How it works
 - Pairs are chosen from the tables, a plan says what is missing (`plan`), and what is missing is read in the
   order in which it lies in its tars and written beside its place, checked, and renamed: a file is there whole
   and right, or not at all.
-- At last the tables of the folder are written (`tables`): they list exactly what is there.
+- Then the folder's tables are written: csv files for trainers, Parquet and an index for our readers. They
+  list what this pull brought and what pulls before it did; of a sample that was pulled again, both's streams.
+- The folder is an index of itself, so `open_pairs`, the loaders, `sparkle export` and another pull read it as
+  they read a release. The index is its mark, too: it is there, without tables, before the first file is.
 - A rerun, after a kill or with another choice, brings what is missing and nothing else.
-
-The tables of a folder that was pulled into: csv files for trainers, Parquet and an index for our readers.
-
-- They list exactly what the folder has: what this pull brought, and what pulls before it did. A row of an
-  earlier pull stays; of a sample that was pulled again the streams of both are there.
-- A folder that was pulled into is an index of itself, so `open_pairs`, the loaders, `sparkle export` and
-  another pull read it as they read a release.
 """
 
 from __future__ import annotations
@@ -129,6 +125,7 @@ def pull_pairs(plan: PullPlan, choice: PullChoice, out: Path, progress: Progress
     busy = ReleaseError("another process pulls into this folder", where=out, fix="wait for it")
     with exclusive(out, busy), progress("pulling (MB)", plan.missing_bytes // _MEGABYTE) as advance:
         remove_leftovers(out)
+        _mark(out)
         done = 0
         for artifact, data in zip(plan.missing, source.read_many(plan.missing, gap=plan.gap), strict=True):
             path = safe_join(out, artifact.path)
@@ -190,6 +187,12 @@ def refuse_foreign(out: Path) -> None:
         )
 
 
+def _mark(out: Path) -> None:
+    """Say that a folder is a pull's before there is anything in it, so that a killed one goes on."""
+    if not (out / layout.INDEX).exists():
+        write_atomic(out / layout.INDEX, dump_index(IndexDocument((), (), folder=HERE)))
+
+
 def write_tables(out: Path, plan: PullPlan, columns: Sequence[str]) -> list[str]:
     """Write the tables of what is there; returns the csv files.
 
@@ -216,12 +219,10 @@ def write_tables(out: Path, plan: PullPlan, columns: Sequence[str]) -> list[str]
 
 
 def _rows_before(out: Path) -> dict[str, _Row]:
-    """The rows of pulls before, by id."""
-    if not (out / layout.INDEX).is_file():
-        return {}
+    """The rows of pulls before, by id; also of one that was killed before the index listed its tables."""
     names = [name for name in pairs_schema().names if name != "preview"]
-    tables = [entry.path for entry in read_index(out / layout.INDEX).tables]
-    found = (row for path in tables for row in read_columns(out / path, names).to_pylist())
+    tables = (out / layout.data_parquet(theme, 0, 1) for theme in THEMES)
+    found = (row for path in tables if path.exists() for row in read_columns(path, names).to_pylist())
     return {row["task"]: row for row in found}
 
 

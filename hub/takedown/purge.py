@@ -30,7 +30,7 @@ from sparkle.builders.reading.client import CONFLICT, HttpError, status_of
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.hub.takedown.history import History, Trace
 from sparkle.schemas import layout
-from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.errors import ReleaseError, command
 
 _TITLE = "Forget what was before"
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
@@ -94,11 +94,12 @@ def plan_purge(history: History, branch: str, progress: Progress = silent) -> Pu
     heads = {ref.name: ref.target_commit for ref in refs if ref.ref.startswith(_HEADS)}
     for name, commit in heads.items():
         if history.held(commit):
+            first = command("sparkle-hub", "takedown", f"{history.repo}@{name}")
             raise ReleaseError(
                 "a branch still shows what was taken down, so its history cannot be purged",
                 got=name,
                 where=history.repo,
-                fix=f"`sparkle-hub takedown {history.repo}@{name}` with the same samples first",
+                fix=f"`{first}` with the same samples first",
             )
     tags = {ref.name: ref.target_commit for ref in refs if ref.ref.startswith(_TAGS)}
     manifests = {_manifest_of(history, commit): name for name, commit in reversed(heads.items())}

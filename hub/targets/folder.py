@@ -24,6 +24,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from sparkle._files import BLOCK_BYTES, atomic_path, exclusive, link_or_copy, safe_join, stamp
+from sparkle.builders.reading.repository import require_reference
 from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.builders.release.staging import (
     building_folder,
@@ -64,6 +65,11 @@ class FolderTarget:
 
     @property
     def name(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    @property
+    def address(self) -> str:
         """The folder."""
         return str(self.folder)
 
@@ -177,6 +183,10 @@ class FolderTarget:
                 where=self.folder,
                 fix="see what was published there, then run the same command again",
             )
+
+    def check_tag(self, name: str) -> None:
+        """Raise ConfigError for a name that no folder beside it can have."""
+        self._beside(require_reference("--tag", name))
 
     def tag(self, name: str, head: str) -> None:
         """Give the state a folder of its own; one that has it already is fine."""

@@ -47,12 +47,13 @@ from sparkle.builders.reading.client import (
     HttpError,
     HubRefusal,
     Patience,
+    host,
     quiet_clients,
     status_of,
 )
 from sparkle.builders.reading.hub import list_tree
 from sparkle.builders.reading.index import read_index
-from sparkle.builders.reading.repository import Repository
+from sparkle.builders.reading.repository import Repository, require_reference
 from sparkle.hub.targets.journal import SentJournal
 from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, another_publisher
 from sparkle.schemas import layout
@@ -101,11 +102,12 @@ class HubTarget:
         os.environ.setdefault(*_NOTE_BLOCKS)
         quiet_clients()
         self.repo = repository.name
-        self.branch = revision or _MAIN
+        self.branch = _MAIN if revision is None else require_reference("--revision", revision)
         self.private = private
         self.limits = limits or Limits()
         self._checkpoint = checkpoint
         self._api = HfApi()
+        self._say = say
         self._patience = Patience(self.name, say, WRITING)
         self._additions: dict[str, CommitOperationAdd] = {}
         self.key = fingerprint([host_of(self._api.endpoint), self.repo.lower()])[:32]
@@ -116,6 +118,12 @@ class HubTarget:
     def name(self) -> str:
         """`owner/name`, with `@branch` where it is not the main one."""
         return self.repo if self.branch == _MAIN else f"{self.repo}@{self.branch}"
+
+    @property
+    def address(self) -> str:
+        """The repository's page."""
+        branch = "" if self.branch == _MAIN else f"/tree/{self.branch}"
+        return f"{host()}/datasets/{self.repo}{branch}"
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -133,7 +141,9 @@ class HubTarget:
             ReleaseError: the Hub cannot be asked, `revision` is a tag or a commit, or the repository is
                 public and should be private.
         """
-        return self._patience.run(self._look)
+        # What does not answer at all at the very start is a wrong address or no network: no outage that ends.
+        first = Patience(self.name, self._say, WRITING._replace(silent=0.0))
+        return first.run(self._look)
 
     def _look(self) -> Standing:
         refuse_reader(self._api, self.name)
@@ -276,6 +286,10 @@ class HubTarget:
             where=self.name,
             fix="see what was published there; the same command goes on from it, and sends nothing twice",
         )
+
+    def check_tag(self, name: str) -> None:
+        """Raise ConfigError for a name that no tag can have."""
+        require_reference("--tag", name)
 
     def tag(self, name: str, head: str) -> None:
         """Tag a commit; a tag of this name that names another one is refused."""

@@ -137,6 +137,11 @@ class Target(Protocol):
         ...
 
     @property
+    def address(self) -> str:
+        """Where people find what is published: a page or a folder."""
+        ...
+
+    @property
     def limits(self) -> Limits | None:
         """What it takes; None where only the disk counts."""
         ...
@@ -175,6 +180,10 @@ class Target(Protocol):
         Raises:
             ReleaseError: something else was published there meanwhile, or the place refuses.
         """
+        ...
+
+    def check_tag(self, name: str) -> None:
+        """Raise ConfigError for a name that no tag of this place can have."""
         ...
 
     def tag(self, name: str, head: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,12 @@ from sparkle.commands.options import (
     Size,
     Streams,
     ids_from_option,
-    json_option,
     limit_options,
     out_option,
+    output_options,
     theme_option,
 )
+from sparkle.schemas.errors import command
 
 if TYPE_CHECKING:
     from sparkle.builders.building.from_runs import ReleaseSummary
@@ -112,7 +114,7 @@ _MAX_PREVIEW = 1000
 @click.option("--revision", help="With --spool-to: the branch, or the revision of a folder.")
 @click.option("--tag", help="With --spool-to: tag the result, for example v1.0.")
 @click.option("--private", is_flag=True, help="With --spool-to: make the repository private.")
-@json_option
+@output_options
 def build(
     runs: tuple[Path, ...],
     out: Path,
@@ -209,9 +211,9 @@ def build(
     terminal.counts("samples", ["theme", "pairs"], summary.samples)
     text, answer = f"{summary.out}: {summary.files} files, {summary.bytes:,} bytes", _to_json(summary)
     if published is None:
-        first = next(iter(summary.samples))
-        text += f"\nnext: sparkle validate {summary.out}"
-        text += f'\n      datasets.load_dataset("{summary.out}", "{first}", split="train")'
+        folder, first = json.dumps(str(summary.out), ensure_ascii=False), next(iter(summary.samples))
+        text += f"\nnext: {command('sparkle', 'validate', summary.out)}"
+        text += f'\n      datasets.load_dataset({folder}, "{first}", split="train")'
     else:
         text += f"\n{publishing.summary(published)}"
         answer["published"] = publishing.to_json(published)

@@ -5,9 +5,9 @@
 - `progress` draws a bar on a terminal and prints a plain line every few seconds elsewhere.
 - Exit codes: 0 when all is well, 1 when there are findings, 2 when the command could not run, 130 when it
   was interrupted.
+- `-q` leaves results and errors, `-v` adds the traceback of an error, `--no-progress` draws no bars.
 - The system's refusals are the user's to resolve only where they are about the disk, permissions or a path
-  that the command line names. Any other failure is a bug and is called one; SPARKLE_DEBUG=1 shows the
-  traceback of either.
+  that the command line names. Any other failure is a bug and is called one.
 """
 
 from __future__ import annotations
@@ -78,14 +78,31 @@ class Verb(click.Command):
 
 
 class Terminal:
-    """One sink for a command's output."""
+    """One sink for a command's output.
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    Args:
+        as_json: Whether the result is one JSON object, and nothing else is printed but errors.
+        quiet: Whether only results and errors are printed.
+        verbose: Whether the traceback of an error is printed, too; SPARKLE_DEBUG=1 says the same.
+        no_progress: Whether progress is not shown.
+    """
+
+    def __init__(
+        self,
+        *,
+        as_json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        no_progress: bool = False,
+    ) -> None:
         self.as_json = as_json
+        self._silent = as_json or quiet
+        self._verbose = verbose or bool(os.environ.get("SPARKLE_DEBUG"))
+        self._no_progress = self._silent or no_progress
 
     def say(self, text: str) -> None:
-        """Print a line for people on standard error; nothing in JSON mode."""
-        if not self.as_json:
+        """Print a line for people on standard error; nothing in JSON mode or when it is to be quiet."""
+        if not self._silent:
             print(text, file=sys.stderr, flush=True)
 
     def result(self, text: str, value: Any) -> None:
@@ -93,8 +110,8 @@ class Terminal:
         print(json.dumps(value, ensure_ascii=False) if self.as_json else text, flush=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table for people, unless it is empty; nothing in JSON mode."""
-        if self.as_json or not rows:
+        """Print a table for people, unless it is empty; nothing in JSON mode or when it is to be quiet."""
+        if self._silent or not rows:
             return
         from rich.console import Console
         from rich.table import Table
@@ -119,7 +136,7 @@ class Terminal:
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Advance]:
         """Show the progress of `total` units of work."""
-        if self.as_json or total == 0:
+        if self._no_progress or total == 0:
             yield lambda done=1: None
         elif sys.stderr.isatty():
             with _bar(title, total) as advance:
@@ -151,7 +168,7 @@ class Terminal:
             self._fail(_refusal(error, paths) or _bug(error), error)
 
     def _fail(self, told: SparkleError, cause: Exception) -> None:
-        if os.environ.get("SPARKLE_DEBUG"):
+        if self._verbose:
             traceback.print_exception(cause)
         if self.as_json:
             print(json.dumps({"error": told.parts()}, ensure_ascii=False), flush=True)
@@ -204,7 +221,7 @@ def _bug(error: Exception) -> SparkleError:
         "this is a bug in sparkle",
         got=f"{type(error).__name__}: {error}",
         where=f"{at.filename}:{at.lineno}",
-        fix="please report it, with the traceback that SPARKLE_DEBUG=1 shows",
+        fix="please report it, with the traceback that -v shows",
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import json_option
+from sparkle.commands.options import output_options
 
 if TYPE_CHECKING:
     from sparkle.hub.diff.release import ReleaseDiff
@@ -23,7 +23,7 @@ _SHOWN_IDS = 3  # examples in a line; --json has them all
 @click.command(cls=Verb)
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@json_option
+@output_options
 @click.option("--changelog", "as_changelog", is_flag=True, help="Print a section for a CHANGELOG.md.")
 def diff(before: str, after: str, terminal: Terminal, as_changelog: bool) -> None:
     """Show how release B differs from release A.

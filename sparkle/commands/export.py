@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
-from sparkle.commands.options import TRAINERS, filter_options, json_option, out_option, theme_option
+from sparkle.commands.options import TRAINERS, filter_options, out_option, output_options, theme_option
 
 _SHOWN = 20  # pairs that are left out and named; export.json has all
 
@@ -26,7 +26,7 @@ _SHOWN = 20  # pairs that are left out and named; export.json has all
 )
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Write at most N rows.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the mix.")
-@json_option
+@output_options
 def export(
     where: str,
     trainer: str,

@@ -9,7 +9,8 @@ import click
 
 from sparkle._processes import cpus
 from sparkle.commands.console import Terminal, Verb, first_lines
-from sparkle.commands.options import PATH, config_option, json_option, out_option, workers_option
+from sparkle.commands.options import PATH, config_option, out_option, output_options, workers_option
+from sparkle.schemas.errors import command
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 
 _SHOWN_FAILURES = 20  # a run of 100,000 sources may have thousands
@@ -27,7 +28,7 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     "--sources",
     required=True,
     type=PATH,
-    help='A folder of videos, or JSON lines of {"path", "theme"?, "prompt"?, "licence"?}.',
+    help='A video, a folder of videos, or JSON lines of {"path", "theme"?, "prompt"?, "licence"?}.',
 )
 @out_option("The run folder.")
 @click.option(
@@ -50,7 +51,7 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     metavar="I/N",
     help="Process only share I of N.",
 )
-@json_option
+@output_options
 def generate(
     sources: Path,
     out: Path,
@@ -89,9 +90,10 @@ def generate(
     counts = ((summary.processed, "outcomes made"), (summary.judged_again, "judged again"))
     done = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing to do"
     kept = summary.funnel["kept"]
+    ahead = ("build", out, "--out", "RELEASE") if kept else ("stats", out)
     terminal.result(
         f"{out}: {done}; {kept} of {summary.funnel['candidates']} candidates kept\n"
-        f"next: sparkle build {out} --out RELEASE",
+        f"next: {command('sparkle', *ahead)}",
         {
             "run": str(out),
             "processed": summary.processed,

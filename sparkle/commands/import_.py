@@ -8,15 +8,16 @@ from pathlib import Path
 import click
 
 from sparkle.commands.console import FINDINGS, Terminal, Verb
-from sparkle.commands.options import PATH, json_option, out_option, report_option
+from sparkle.commands.options import PATH, out_option, output_options, report_option
 from sparkle.schemas import layout
+from sparkle.schemas.errors import command
 
 
 @click.command("import", cls=Verb, resumes=True)
 @click.argument("folder", metavar="FOLDER", type=PATH)
 @out_option("The release's folder; a release that is there is replaced.")
 @report_option
-@json_option
+@output_options
 def import_upstream(folder: Path, out: Path, report: Path | None, terminal: Terminal) -> None:
     """Make a release of a folder in upstream's layout.
 
@@ -43,7 +44,7 @@ def import_upstream(folder: Path, out: Path, report: Path | None, terminal: Term
         terminal.say(f"all of them: {summary.out / layout.IMPORT_REPORT}")
     terminal.result(
         f"{summary.out}: {summary.files} files, {summary.bytes:,} bytes; {len(summary.findings)} findings\n"
-        f"next: sparkle validate {summary.out}",
+        f"next: {command('sparkle', 'validate', summary.out)}",
         {
             "out": str(summary.out),
             "files": summary.files,

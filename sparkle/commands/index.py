@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import json_option, out_option
+from sparkle.commands.options import out_option, output_options
 
 
 @click.command("index", cls=Verb, resumes=True)
 @click.argument("where", metavar="REPO|FOLDER")
 @out_option("The index's folder.")
 @click.option("--push", metavar="REPO", help="Also upload the index to this dataset repository.")
-@json_option
+@output_options
 def index(where: str, out: Path, push: str | None, terminal: Terminal) -> None:
     """Index upstream's tars where they are.
 

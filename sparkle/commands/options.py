@@ -96,12 +96,31 @@ def options(*group: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
     return add
 
 
-json_option = click.option(
-    "--json",
-    "terminal",
-    is_flag=True,
-    callback=lambda ctx, param, value: Terminal(as_json=value),
-    help="Print one JSON object instead of text.",
+def _note(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    ctx.meta[f"{__name__}.{param.name}"] = value
+
+
+def _terminal(ctx: click.Context, param: click.Parameter, value: bool) -> Terminal:
+    words = ("quiet", "verbose", "no_progress")
+    return Terminal(as_json=value, **{word: ctx.meta[f"{__name__}.{word}"] for word in words})
+
+
+def _flag(*names: str, text: str) -> Callable[[Any], Any]:
+    return click.option(*names, is_flag=True, is_eager=True, expose_value=False, callback=_note, help=text)
+
+
+# How a command prints: its parameter `terminal`. Those before `--json` are eager, so that it finds them.
+output_options = options(
+    _flag("-q", "--quiet", text="Print the result and errors only."),
+    _flag("-v", "--verbose", text="Also print the traceback of an error."),
+    _flag("--no-progress", text="Draw no progress bars."),
+    click.option(
+        "--json",
+        "terminal",
+        is_flag=True,
+        callback=_terminal,
+        help="Print one JSON object instead of text.",
+    ),
 )
 theme_option = click.option(
     "--theme", "themes", multiple=True, type=click.Choice(THEMES), help="Only this theme. Repeatable."

@@ -11,7 +11,7 @@ import click
 
 from sparkle._progress import size_text
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import PATH, config_option, json_option
+from sparkle.commands.options import PATH, config_option, output_options
 
 if TYPE_CHECKING:
     from sparkle.generation.needs import Estimate, ModelNeed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Verb)
 @config_option
-@json_option
+@output_options
 def models(config: Path | None, terminal: Terminal) -> None:
     """List the models that a configuration needs: revision, size, licence, memory.
 
@@ -69,7 +69,7 @@ def models(config: Path | None, terminal: Terminal) -> None:
     type=PATH,
     help="Take funnel and bytes per sample from this finished run of a few of the sources.",
 )
-@json_option
+@output_options
 def plan(sources: int, config: Path | None, trial: Path | None, terminal: Terminal) -> None:
     """Estimate hours, memory, disk and what will be kept, before anything is paid for.
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
-from sparkle.commands.options import ids_from_option, json_option, out_option, theme_option, workers_option
+from sparkle.commands.options import ids_from_option, out_option, output_options, theme_option, workers_option
 
+_LIMIT = 200  # samples of a theme that a person looks at in an hour
 _SHOWN_PROBLEMS = 20  # lines; the page and --json have all
 
 
@@ -21,16 +22,18 @@ _SHOWN_PROBLEMS = 20  # lines; the page and --json have all
     "--limit",
     type=click.IntRange(1),
     metavar="N",
-    help="Show N samples of each theme, drawn by the hash of their ids.  [default: all]",
+    help=f"Show N samples of each theme, drawn by the hash of their ids.  [default: {_LIMIT}]",
 )
+@click.option("--all", "whole", is_flag=True, help="Show every sample.")
 @workers_option
-@json_option
+@output_options
 def preview(
     release: str,
     out: Path,
     themes: tuple[str, ...],
     ids_from: Path | None,
     limit: int | None,
+    whole: bool,
     workers: int | None,
     terminal: Terminal,
 ) -> None:
@@ -40,11 +43,15 @@ def preview(
     folder of plain files: open its index.html, or put it on any static host. Verdicts are saved to a file for
     `sparkle build --exclude`.
 
-    A rerun makes only what is missing. The exit code is 1 when an artifact cannot be shown as it should; the
+    Without --limit, --all or --ids-from it shows the first samples of each theme. Drawing takes some seconds per
+    sample: how long all of them will take is printed first. A rerun makes only what is missing. The exit code is 1 when an artifact cannot be shown as it should; the
     page says so beside it.
 
     Example: sparkle-hub preview releases/demo --out review --limit 100
     """
+    if whole and limit is not None:
+        raise click.UsageError("--limit shows some samples and --all shows every one: give one of them")
+
     from sparkle.builders.building.selection import read_ids
     from sparkle.hub.preview.make import make_page
 
@@ -53,9 +60,10 @@ def preview(
         out,
         themes=themes,
         ids=None if ids_from is None else tuple(read_ids(ids_from)),
-        limit=limit,
+        limit=None if whole or ids_from is not None else limit or _LIMIT,
         workers=workers,
         progress=terminal.progress,
+        say=terminal.say,
     )
     problems = [
         f"problem: {sample_id}: {text}" for sample_id, all_ in found.problems.items() for text in all_

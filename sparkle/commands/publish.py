@@ -9,7 +9,8 @@ import click
 
 from sparkle._progress import size_text
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import PATH, Size, json_option
+from sparkle.commands.options import PATH, Size, output_options
+from sparkle.schemas.errors import command
 
 if TYPE_CHECKING:
     from sparkle.hub.publish.publishing import PublishReport
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     type=Size(),
     help="Send large files in steps of this size, such as 8MB, so that a kill costs no more: for bad lines.",
 )
-@json_option
+@output_options
 def publish(
     release: Path,
     repo: str,
@@ -84,9 +85,12 @@ def summary(report: PublishReport) -> str:
     if not plan.batches:
         return f"{plan.where}: up to date at {report.head[:12]}{tag}"
     files = len(plan.puts) + len(plan.same)
+    on_hub = report.address != plan.where
+    published = f"{plan.where.partition('@')[0]}@{report.tag}" if report.tag and on_hub else plan.where
     return (
         f"{plan.where}: published at {report.head[:12]}{tag} ({files} files; {size_text(report.sent)} sent)\n"
-        f"next: sparkle-hub verify {plan.where}"
+        + on_hub * f"{report.address}\n"
+        + f"next: {command('sparkle-hub', 'verify', published)}"
     )
 
 
@@ -95,6 +99,7 @@ def to_json(report: PublishReport) -> dict[str, Any]:
     plan = report.plan
     return {
         "where": plan.where,
+        "address": report.address,
         "head": report.head,
         "tag": report.tag,
         "dry_run": report.head is None,

@@ -14,10 +14,11 @@ from sparkle.commands.options import (
     Size,
     Streams,
     filter_options,
-    json_option,
     out_option,
+    output_options,
     theme_option,
 )
+from sparkle.schemas.errors import command
 from sparkle.schemas.layout import KIND_BY_NAME
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     type=click.Choice(TRAINERS),
     help="Also make a trainer's folder beside it, such as OUT-kiwi.",
 )
-@json_option
+@output_options
 def pull(
     repo: str,
     out: Path,
@@ -141,7 +142,8 @@ def _summary(pulled: Pulled, exported: ExportSummary | None) -> str:
         f"{pulled.requests:,} requests"
     )
     if exported is None:
-        return f"{text}\nnext: sparkle export {pulled.out} --to kiwi --out {pulled.out}-kiwi"
+        ahead = command("sparkle", "export", pulled.out, "--to", "kiwi", "--out", f"{pulled.out}-kiwi")
+        return f"{text}\nnext: {ahead}"
     return f"{text}\nexported: {exported.out}, {sum(exported.pairs.values()):,} pairs"
 
 

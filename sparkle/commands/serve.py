@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from sparkle._extras import install
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import PATH, json_option
+from sparkle.commands.options import PATH, output_options
 from sparkle.schemas.errors import ConfigError
 
 
@@ -32,7 +33,7 @@ from sparkle.schemas.errors import ConfigError
 @click.option("--reset-tokens", is_flag=True, help="Revoke every token and print new ones.")
 @click.option("--collect", is_flag=True, help="Instead of serving, delete what nothing refers to.")
 @click.option("--allow-faults", is_flag=True, help="Let holders of the write token make requests fail.")
-@json_option
+@output_options
 def serve(
     root: Path,
     port: int,
@@ -61,7 +62,7 @@ def serve(
         from sparkle.hub.staging.store.tokens import reset_tokens as make_tokens
     except ImportError as error:
         raise ConfigError(
-            "the staging hub needs further libraries", got=error, fix="pip install 'sparkle-dataset[serve]'"
+            "the staging hub needs further libraries", got=error, fix=install("serve")
         ) from None
 
     address = check_address(host, port)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import PATH, json_option
+from sparkle.commands.options import PATH, output_options
 
 if TYPE_CHECKING:
     from sparkle.builders.cards.stats import Stats
@@ -23,19 +24,24 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Also draw funnel, scores, measures and scenes into this folder, as PNG.",
 )
-@json_option
-def stats(folder: Path, plots: Path | None, terminal: Terminal) -> None:
+@click.option("--rejected", is_flag=True, help="Also list what a run did not keep, with step and reason.")
+@output_options
+def stats(folder: Path, plots: Path | None, rejected: bool, terminal: Terminal) -> None:
     """Show a run or a release in numbers.
 
     Funnel, distribution of every score and measure, subthemes and scenes, bytes. The scores of a run include
     those of samples that were not kept: thresholds are chosen by them.
 
     Example: sparkle stats runs/demo --plots plots
+
+    Example: sparkle stats runs/demo --rejected
     """
     from sparkle._files import write_atomic
+    from sparkle.builders.building.history import read_lost
     from sparkle.builders.building.stats import stats_of_folder
 
     found = stats_of_folder(folder)
+    lost = read_lost(folder) if rejected else []
     drawn: list[str] = []
     if plots is not None:
         from sparkle.builders.cards.plots import draw_plots
@@ -44,9 +50,16 @@ def stats(folder: Path, plots: Path | None, terminal: Terminal) -> None:
             write_atomic(plots / name, data)
             drawn.append(str(plots / name))
     _show(terminal, found)
+    rows = [[one.id, Path(one.source).name, one.step, f"{one.status}: {one.why}"] for one in lost]
+    terminal.table("not kept", ["id", "source", "step", "why"], rows)
     pairs = sum(found.pairs.values())
     text = f"{folder}: {pairs:,} pairs, {found.frames:,} frames, {sum(found.sizes.values()):,} bytes"
-    terminal.result("\n".join([text, *drawn]), found.to_json() | {"plots": drawn})
+    terminal.result(
+        "\n".join([text, *drawn]),
+        found.to_json()
+        | {"plots": drawn}
+        | ({"not_kept": [asdict(one) for one in lost]} if rejected else {}),
+    )
 
 
 def _show(terminal: Terminal, found: Stats) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import json_option
+from sparkle.commands.options import output_options
 from sparkle.schemas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _SHOWN_IDS = 5  # of the pairs that share a source; --json has all
 )
 @click.option("--yes", is_flag=True, help="Purge without asking.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
-@json_option
+@output_options
 def takedown(
     release: str,
     sources: tuple[str, ...],

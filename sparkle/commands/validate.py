@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
-from sparkle.commands.options import PATH, bench_option, json_option, report_option, workers_option
+from sparkle.commands.options import PATH, bench_option, output_options, report_option, workers_option
 
 _SHOWN_FINDINGS = 50  # a screen or two; the report has all
 
@@ -28,7 +28,7 @@ _SHOWN_FINDINGS = 50  # a screen or two; the report has all
 )
 @bench_option
 @workers_option
-@json_option
+@output_options
 def validate(
     release: Path,
     report: Path | None,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from sparkle.commands.console import FINDINGS, Terminal, Verb
-from sparkle.commands.options import bench_option, json_option, report_option, workers_option
+from sparkle.commands.options import bench_option, output_options, report_option, workers_option
 from sparkle.hub.verify.report import LEVELS, text
 
 
@@ -33,7 +33,7 @@ from sparkle.hub.verify.report import LEVELS, text
 @click.option("--from", "origin", metavar="REPO[@REV]|FOLDER", help="Where the release came from.")
 @report_option
 @workers_option
-@json_option
+@output_options
 def verify(
     release: str,
     levels: tuple[str, ...],

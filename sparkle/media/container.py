@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 from av.container import InputContainer
@@ -43,6 +43,9 @@ _DEMUXERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,h264,hev
 # stray bytes after the last one are common in good files.
 _BOXES_THAT_MATTER = frozenset({b"moov", b"moof", b"mdat"})
 
+# A title that is not UTF-8 is no reason to refuse a video: PyAV 18 must be told so, 19 has no such argument.
+_TITLES: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
 IN_MEMORY = "a video in memory"
 """What errors call bytes; whoever has them knows where they are from."""
 
@@ -64,7 +67,17 @@ class OpenVideo:
     @property
     def time_base(self) -> Fraction:
         """Seconds that one unit of a timestamp stands for."""
-        return self.stream.time_base or Fraction(1, av.time_base)
+        return _fraction(self.stream.time_base) or Fraction(1, av.time_base)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second, on average or else as guessed; 0 where the container does not say."""
+        return _fraction(self.stream.average_rate) or _fraction(self.stream.guessed_rate)
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel by its height; 1 where the container does not say."""
+        return _fraction(self.stream.sample_aspect_ratio) or Fraction(1)
 
     @property
     def length(self) -> int:
@@ -127,6 +140,11 @@ class OpenVideo:
         return count
 
 
+def _fraction(value: Fraction | None) -> Fraction:
+    """What PyAV says, as a `Fraction`: 18 has None for what is not known, 19 a class whose 0/0 is false."""
+    return Fraction(value.numerator, value.denominator) if value else Fraction(0)
+
+
 @contextmanager
 def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]:
     """Open a video for decoding.
@@ -148,7 +166,7 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
     options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
     with (
         _media_errors(where),
-        av.open(file, "r", options=options, metadata_errors="replace") as container,
+        av.open(file, "r", options=options, **_TITLES) as container,
     ):
         if "mov" in container.format.name.split(","):
             with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as boxes:

@@ -119,7 +119,7 @@ def normalise(source: Path, target: Path, spec: SourceSpec, encoding: Encoding) 
         size = _clip_size(video, first, spec)
         source_size = upright_size(first)
         source_frames = video.stream.frames
-        source_fps = float(video.stream.average_rate or video.stream.guessed_rate or 0)
+        source_fps = float(video.rate)
         copied = _looks_conforming(video, first, size, spec) and _keeps_time(
             chain((first,), decoding), source_frames, Fraction(1, spec.fps), video.time_base
         )
@@ -137,7 +137,7 @@ def normalise(source: Path, target: Path, spec: SourceSpec, encoding: Encoding) 
 def _clip_size(video: OpenVideo, first: VideoFrame, spec: SourceSpec) -> tuple[int, int]:
     """Even width and height of the clip: square pixels, the longer side at most `spec.max_side`."""
     width, height = map(Fraction, upright_size(first))
-    pixel_aspect = video.stream.sample_aspect_ratio or Fraction(1)
+    pixel_aspect = video.pixel_aspect
     if upright_size(first) != (first.width, first.height):
         pixel_aspect = 1 / pixel_aspect
     if pixel_aspect > 1:
@@ -222,8 +222,7 @@ def _duration(last: VideoFrame, video: OpenVideo) -> Fraction:
     """Return seconds that the last frame stays on screen: as it says itself, else the average."""
     if last.duration:
         return last.duration * video.time_base
-    rate = video.stream.average_rate or video.stream.guessed_rate
-    return 1 / rate if rate else Fraction(0)
+    return 1 / video.rate if video.rate else Fraction(0)
 
 
 def _fit(image: Pixels, size: tuple[int, int]) -> Pixels:

@@ -63,13 +63,12 @@ def probe(path: Path) -> VideoInfo:
         decoding = video.frames()
         first = next(decoding)
         count = 1 + sum(1 for _ in islice(decoding, DECODED_FRAMES - 1))
-        stream = video.stream
-        rate = stream.average_rate or stream.guessed_rate
+        rate = video.rate
         width, height = upright_size(first)
     if count == DECODED_FRAMES:
         with open_video(path) as video:
             count = video.packet_count()
-    return VideoInfo(width, height, count, float(rate or 0))
+    return VideoInfo(width, height, count, float(rate))
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def look(path: Path) -> Look:
     """
     with open_video(path) as video:
         width, height = upright_size(next(video.frames()))
-        rate = video.stream.average_rate or video.stream.guessed_rate
+        rate = video.rate
     return Look(width, height, max(1, round(rate or _UPSTREAM_FPS)))
 
 

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sparkle._extras import install
 from sparkle.media import Mask, Pixels
 from sparkle.media.container import OpenVideo
 from sparkle.media.decode import MAX_CLIP_BYTES, draw_part, upright_size
@@ -260,9 +261,7 @@ def resize_as_pil(image: Pixels, size: tuple[int, int]) -> Pixels:
     try:
         import torch
     except ImportError as error:
-        raise ConfigError(
-            "torch is not installed", wanted="torch", fix="pip install 'sparkle-dataset[train]'"
-        ) from error
+        raise ConfigError("torch is not installed", wanted="torch", fix=install("train")) from error
     planes = torch.from_numpy(image).permute(2, 0, 1)[None]
     resized = torch.nn.functional.interpolate(
         planes, size=(size[1], size[0]), mode="bilinear", antialias=True, align_corners=False

@@ -20,7 +20,7 @@ from harness import factories
 from sparkle.builders.building import build
 from sparkle.commands import hub, main
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import json_option, out_option
+from sparkle.commands.options import out_option, output_options
 from sparkle.schemas.errors import ConfigError
 
 
@@ -36,7 +36,7 @@ def ending(body: Callable[[Path], Any], *words: str, resumes: bool = False) -> R
 
     @click.command(cls=Verb, resumes=resumes)
     @out_option("The folder.")
-    @json_option
+    @output_options
     def verb(out: Path, terminal: Terminal) -> None:
         body(out)
 
@@ -63,10 +63,36 @@ def test_json_has_the_same_parts() -> None:
 
 def test_a_traceback_is_shown_to_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Traceback" not in ending(refuse).stderr
+    assert "in refuse" in ending(refuse, "--out", "out", "-v").stderr
     monkeypatch.setenv("SPARKLE_DEBUG", "1")
     done = ending(refuse)
     assert "in refuse" in done.stderr
     assert done.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "step: 1 of 1\na note\n"),
+        (["--no-progress"], "a note\n"),
+        (["-q"], ""),
+        (["--json"], ""),
+    ],
+)
+def test_notes_and_progress_can_be_left_out(words: list[str], told: str) -> None:
+    @click.command(cls=Verb)
+    @output_options
+    def verb(terminal: Terminal) -> None:
+        with terminal.progress("step", 1) as advance:
+            advance()
+        terminal.say("a note")
+        terminal.table("table", ["column"], [["cell"]])
+        terminal.result("done", {})
+
+    done = CliRunner().invoke(verb, words)
+    assert done.stderr == told
+    assert done.stdout.endswith("{}\n" if "--json" in words else "done\n")
+    assert ("cell" in done.stdout) == (words in ([], ["--no-progress"]))
 
 
 @pytest.mark.parametrize("below", ["", "a", "a/b"])

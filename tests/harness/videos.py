@@ -57,9 +57,12 @@ def write_video(
     colour: dict[str, Any] | None = None,
     pixel_aspect: Fraction | None = None,
     audio: bool = False,
+    title: str | None = None,
 ) -> Path:
     """Writes frames, by default without loss; `times` are timestamps in milliseconds."""
     with av.open(str(path), "w", options=container or {}) as file:
+        if title is not None:
+            file.metadata["title"] = title
         stream = file.add_stream(codec, rate=rate, options={"qp": "0"} if options is None else options)
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pix_fmt
         if times is not None:

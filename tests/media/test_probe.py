@@ -33,6 +33,14 @@ def test_other_codecs_are_read(tmp_path):
     assert (info.frames, round(info.fps, 2)) == (6, 29.97)
 
 
+def test_a_title_in_another_encoding_is_no_reason_to_refuse_a_video(tmp_path):
+    written = videos.write_video(tmp_path / "clip.mkv", videos.quadrants(64, 48, 5), title="Cafe")
+    content = written.read_bytes()
+    assert content.count(b"Cafe") == 1
+    written.write_bytes(content.replace(b"Cafe", "Café".encode("latin-1")))
+    assert probe(written).frames == 5
+
+
 def test_sound_beside_a_video_is_left_alone(tmp_path):
     path = videos.write_video(tmp_path / "sound.mp4", videos.quadrants(64, 48, 5), audio=True)
     assert probe(path).frames == 5

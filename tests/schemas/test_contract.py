@@ -13,7 +13,7 @@ from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.errors import MediaError, RecordError, SparkleError
 from sparkle.schemas.ids import THEMES, edit_type, format_id, parse_id
 from sparkle.schemas.load import load
-from sparkle.schemas.rules import Thresholds, judge, video_score
+from sparkle.schemas.rules import ASKED, Thresholds, judge, video_score
 from sparkle.schemas.seeds import derive_seed
 from sparkle.schemas.stages import STEP_NAMES, STEPS
 from sparkle.schemas.validate import check_jsonl, findings_of, load_schema
@@ -236,6 +236,33 @@ def test_the_verdict_follows_the_threshold_and_the_recorded_score():
 )
 def test_each_rule_rejects_what_it_is_for(step, record, reason):
     assert (judge(step, record, Thresholds()) or "").partition(":")[0] == reason
+
+
+# Of each number that is asked for: a record of its step with that number.
+MEASURED = {
+    ("flow", "short"): lambda value: r.FlowRecord(value, 0.0),
+    ("flow", "long"): lambda value: r.FlowRecord(0.0, value),
+    ("edit_score", "overall"): lambda value: r.ImageScore(9.0, 9.0, 9.0, value, "", ""),
+    ("remove_score", "overall"): lambda value: r.ImageScore(9.0, 9.0, 9.0, value, "", ""),
+    ("track", "coverage"): lambda value: r.TrackRecord((0,), (), value, 0),
+    ("video_score", "overall"): lambda value: r.VideoScore((0,), (frame_score(value),)),
+    ("measure", "background_motion"): lambda value: r.MeasureRecord(value, 30.0, 0.0, 1.0, 1.0),
+    ("measure", "foreground_psnr"): lambda value: r.MeasureRecord(9.0, value, 0.0, 1.0, 1.0),
+}
+
+
+def test_what_rules_ask_for_is_what_they_judge_by():
+    """At a limit a number passes, beyond it does not, and every threshold is asked for somewhere."""
+    limits, used = Thresholds(background_motion=0.5, foreground_psnr=20.0), set()
+    for step, numbers in ASKED.items():
+        for number, bounds in numbers.items():
+            for name, sign in zip(bounds, (-1, 1), strict=True):
+                if name is not None:
+                    used.add(name)
+                    at = getattr(limits, name)
+                    assert judge(step, MEASURED[step, number](at), limits) is None
+                    assert judge(step, MEASURED[step, number](at + sign * 0.001), limits) is not None
+    assert used == {*Thresholds.__struct_fields__}
 
 
 def test_a_rule_refuses_another_steps_record():

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from sparkle._cache import CacheDatabase
+from sparkle._extras import install
 from sparkle.generation.backend import Identity, operational, require_range
 from sparkle.generation.backends.vlm.asking import AskingVlm
 from sparkle.generation.backends.vlm.endpoint import Endpoint, SchemaRefusedError
@@ -28,7 +29,6 @@ from sparkle.generation.backends.vlm.questions import AskedModel, Question, Repl
 from sparkle.generation.backends.vlm.reading import Repair, answer_error
 from sparkle.generation.needs import (
     ESTIMATED,
-    INSTALL_VLM,
     Requirements,
     card_note,
     needed,
@@ -110,7 +110,7 @@ class EndpointModel(AskedModel):
         Raises:
             ConfigError: the package is missing, there is no address or no key, or the address holds a secret.
         """
-        package_versions(("openai",), fix=INSTALL_VLM)
+        package_versions(("openai",), fix=install("vlm"))
         self._cache = CacheDatabase("answers.sqlite", _ANSWERS)
         self._endpoint = Endpoint.connect(
             self._address(), self._key(), timeout=self.timeout, retries=self.retries, backoff=self.backoff

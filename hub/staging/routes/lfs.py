@@ -29,7 +29,7 @@ from sparkle.hub.staging.routes.web import (
 )
 from sparkle.hub.staging.store.blobs import read_blocks
 from sparkle.hub.staging.store.refusal import Refusal, bad_request, check_hash, unprocessable
-from sparkle.hub.staging.store.repos import Repository
+from sparkle.hub.staging.store.repos import Repo
 
 PART = 64 * 1024 * 1024
 MAX_FILE = 200 * 10**9  # the Hub's limit of one file
@@ -68,7 +68,7 @@ def batch(request: Request, body: dict[str, Any]) -> Response:
 
 
 def _upload(
-    request: Request, repository: Repository, sha256: bytes, size: int, *, in_parts: bool
+    request: Request, repository: Repo, sha256: bytes, size: int, *, in_parts: bool
 ) -> dict[str, Any]:
     """Say where to send a content, and how."""
     signer, name = hub_of(request).signer, sha256.hex()

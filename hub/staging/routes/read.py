@@ -33,7 +33,7 @@ from sparkle.hub.staging.store.cards import card_metadata
 from sparkle.hub.staging.store.refusal import Refusal, bad_request, no_entry
 from sparkle.hub.staging.store.repos import (
     Commit,
-    Repository,
+    Repo,
     history,
     large_files,
     last_touched,
@@ -134,7 +134,7 @@ def lfs_files(request: Request) -> Response:
 
 def _entries(
     connection: sqlite3.Connection,
-    repository: Repository,
+    repository: Repo,
     commit: Commit,
     found: list[tuple[str, Entry]],
     *,
@@ -160,7 +160,7 @@ def _read_cursor(text: str | None) -> tuple[str, ...]:
 
 def repository_json(
     connection: sqlite3.Connection,
-    repository: Repository,
+    repository: Repo,
     commit: Commit,
     *,
     siblings: bool = False,

@@ -34,7 +34,7 @@ from starlette.responses import JSONResponse, Response
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
 from sparkle.hub.staging.store.refusal import Refusal, bad_request, no_repository, number, too_large
-from sparkle.hub.staging.store.repos import Commit, Repository, find_repository, resolve
+from sparkle.hub.staging.store.repos import Commit, Repo, find_repository, resolve
 from sparkle.hub.staging.store.tokens import Role, Signer, find_role
 
 _MAX_JSON = 16 * 1024 * 1024  # bytes of a JSON or form body
@@ -74,7 +74,7 @@ def base_url(request: Request) -> str:
     return f"{request.url.scheme}://{request.url.netloc}"
 
 
-def repository_url(request: Request, repository: Repository) -> str:
+def repository_url(request: Request, repository: Repo) -> str:
     """Return a repository's address outside the API, where models have no prefix."""
     prefix = "" if repository.kind == "model" else f"{repository.kind}s/"
     return f"{base_url(request)}/{prefix}{repository.name}"
@@ -108,7 +108,7 @@ def check_signature(request: Request, *what: object) -> None:
         raise Refusal(403, "Forbidden", "This URL is not signed for this, or has run out: ask for another")
 
 
-def repository_of(request: Request, *, write: bool = False, content: bool = False) -> Repository:
+def repository_of(request: Request, *, write: bool = False, content: bool = False) -> Repo:
     """Return the repository in a request's path, which the asking person may read.
 
     Args:
@@ -126,7 +126,7 @@ def repository_of(request: Request, *, write: bool = False, content: bool = Fals
 
 def named_repository(
     request: Request, kind: str, name: str, *, write: bool = False, content: bool = False
-) -> Repository:
+) -> Repo:
     """Find a repository as `repository_of` does, by kind and name."""
     role = role_of(request)
     repository = find_repository(hub_of(request).database.read(), kind, name)
@@ -145,7 +145,7 @@ def named_repository(
 
 def commit_of(
     request: Request, *, write: bool = False, content: bool = False
-) -> tuple[sqlite3.Connection, Repository, Commit]:
+) -> tuple[sqlite3.Connection, Repo, Commit]:
     """Return where to read, the repository of a request's path, and the commit that the path names."""
     repository = repository_of(request, write=write, content=content)
     connection = hub_of(request).database.read()

@@ -142,14 +142,14 @@ def _refuse_pull_request(request: Request) -> None:
         )
 
 
-def _new_ref(connection: sqlite3.Connection, repository: repos.Repository, ref: str, start: str) -> None:
+def _new_ref(connection: sqlite3.Connection, repository: repos.Repo, ref: str, start: str) -> None:
     commit_id = repos.resolve(connection, repository, start).id
     if ref in repos.refs_of(connection, repository):
         raise Refusal(409, "Conflict", f"Reference {ref} already exists")
     repos.set_ref(connection, repository.id, ref, commit_id)
 
 
-def _delete_ref(request: Request, repository: repos.Repository, ref: str) -> Response:
+def _delete_ref(request: Request, repository: repos.Repo, ref: str) -> Response:
     with hub_of(request).database.write() as connection:
         if ref not in repos.refs_of(connection, repository):
             raise no_revision(ref)

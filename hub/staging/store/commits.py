@@ -34,7 +34,7 @@ from sparkle.hub.staging.store.refusal import (
 )
 from sparkle.hub.staging.store.repos import (
     Commit,
-    Repository,
+    Repo,
     add_commit,
     load_commit,
     refs_of,
@@ -59,9 +59,7 @@ class CommitLine(msgspec.Struct):
 _decode = msgspec.json.Decoder(CommitLine).decode
 
 
-def make_commit(
-    database: Database, blobs: BlobStore, repository: Repository, branch: str, body: Path
-) -> Commit:
+def make_commit(database: Database, blobs: BlobStore, repository: Repo, branch: str, body: Path) -> Commit:
     """Make the commit that a client sent; when this returns it is durable. Raises Refusal."""
     lines = _read(body)
     title, message, parent = _header(next(lines, None))
@@ -116,7 +114,7 @@ def _header(line: CommitLine | None) -> tuple[str, str, str | None]:
 def _apply(
     connection: sqlite3.Connection,
     blobs: BlobStore,
-    repository: Repository,
+    repository: Repo,
     editor: TreeEditor,
     line: CommitLine,
 ) -> None:

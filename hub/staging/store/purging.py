@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
-from sparkle.hub.staging.store.repos import Repository, add_commit, history, refs_of, set_ref
+from sparkle.hub.staging.store.repos import Repo, add_commit, history, refs_of, set_ref
 from sparkle.hub.staging.store.trees import Reached, TreeEditor, load_tree
 from sparkle.hub.staging.store.xet import forget_spans
 
@@ -22,7 +22,7 @@ from sparkle.hub.staging.store.xet import forget_spans
 def purge(
     database: Database,
     blobs: BlobStore,
-    repository: Repository,
+    repository: Repo,
     gone: Collection[bytes],
     *,
     rewrite: bool,
@@ -52,7 +52,7 @@ def delete_doomed(database: Database, blobs: BlobStore) -> None:
 def _purge(
     connection: sqlite3.Connection,
     blobs: BlobStore,
-    repository: Repository,
+    repository: Repo,
     gone: Collection[bytes],
     *,
     rewrite: bool,
@@ -71,7 +71,7 @@ def _purge(
     return [*map(blobs.blob, unused), *forget_spans(connection, blobs, unused)]
 
 
-def _rewrite(connection: sqlite3.Connection, repository: Repository, gone: set[bytes]) -> None:
+def _rewrite(connection: sqlite3.Connection, repository: Repo, gone: set[bytes]) -> None:
     """Give every reference a history without some contents, and forget the old one."""
     made: dict[str, str] = {}  # commit before -> after
     known: dict[bytes, list[str]] = {}

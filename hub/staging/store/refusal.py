@@ -12,15 +12,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sparkle.builders.reading.repository import is_reference
+
 KINDS = ("model", "dataset")
 MAIN = "refs/heads/main"
 
 # https://huggingface.co/docs/hub/repositories-naming: letters, digits, `-`, `_` and `.`, 96 characters.
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,96}")
-# `git help check-ref-format`, and no commit id: a branch of that name would hide the commit.
-_BAD_REFERENCE = re.compile(
-    r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/.-]|/\.|[/.]$|\.lock(/|$)|^@$|^[0-9a-f]{40}$"
-)
+_COMMIT = re.compile(r"[0-9a-f]{40}")  # a branch of that name would hide the commit
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _MAX_PATH, _MAX_PART = 1024, 255  # bytes: what file systems take, so that every repository can be downloaded
@@ -119,7 +118,7 @@ def check_repository(name: object) -> str:
 
 def check_reference(name: object, folder: str) -> str:
     """Return the full reference of a branch (`refs/heads/`) or tag (`refs/tags/`) to be; raises Refusal."""
-    if not isinstance(name, str) or not name or _BAD_REFERENCE.search(name) or len(name) > _MAX_PART:
+    if not isinstance(name, str) or not is_reference(name) or _COMMIT.fullmatch(name):
         raise bad_request(f"Invalid reference name: {name!r}")
     if name.startswith("refs/"):
         if not name.startswith(folder):

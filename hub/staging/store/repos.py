@@ -26,7 +26,7 @@ _SHORT_COMMIT = 7  # the fewest digits by which a commit may be named
 
 
 @dataclass(frozen=True)
-class Repository:
+class Repo:
     """A repository.
 
     Attributes:
@@ -77,18 +77,18 @@ class LargeFile:
     ref: str | None
 
 
-def find_repository(connection: sqlite3.Connection, kind: str, name: str) -> Repository | None:
+def find_repository(connection: sqlite3.Connection, kind: str, name: str) -> Repo | None:
     """Return the repository that has this name now."""
     row = connection.execute("SELECT * FROM repos WHERE kind=? AND key=?", (kind, name.lower())).fetchone()
     return None if row is None else _repository(row)
 
 
-def list_repositories(connection: sqlite3.Connection) -> list[Repository]:
+def list_repositories(connection: sqlite3.Connection) -> list[Repo]:
     """Return every repository, sorted by kind and name."""
     return [_repository(row) for row in connection.execute("SELECT * FROM repos ORDER BY kind, key")]
 
 
-def create_repository(connection: sqlite3.Connection, kind: str, name: str, *, private: bool) -> Repository:
+def create_repository(connection: sqlite3.Connection, kind: str, name: str, *, private: bool) -> Repo:
     """Make a repository with its first commit; the name must be free."""
     cursor = connection.execute(
         "INSERT INTO repos(kind, key, name, private, created) VALUES(?,?,?,?,?)",
@@ -104,7 +104,7 @@ def create_repository(connection: sqlite3.Connection, kind: str, name: str, *, p
     return _repository(row)
 
 
-def delete_repository(connection: sqlite3.Connection, repository: Repository) -> None:
+def delete_repository(connection: sqlite3.Connection, repository: Repo) -> None:
     """Forget a repository; what only it held is garbage then."""
     for table in ("refs", "commits", "purged"):
         connection.execute(f"DELETE FROM {table} WHERE repo=?", (repository.id,))  # noqa: S608
@@ -112,13 +112,13 @@ def delete_repository(connection: sqlite3.Connection, repository: Repository) ->
 
 
 def change_settings(
-    connection: sqlite3.Connection, repository: Repository, *, private: bool, gated: str | None
+    connection: sqlite3.Connection, repository: Repo, *, private: bool, gated: str | None
 ) -> None:
     """Set who may read a repository."""
     connection.execute("UPDATE repos SET private=?, gated=? WHERE id=?", (int(private), gated, repository.id))
 
 
-def refs_of(connection: sqlite3.Connection, repository: Repository) -> dict[str, str]:
+def refs_of(connection: sqlite3.Connection, repository: Repo) -> dict[str, str]:
     """Return full references -> commit ids, sorted."""
     rows = connection.execute(
         "SELECT ref, commit_id FROM refs WHERE repo=? ORDER BY ref", (repository.id,)
@@ -131,12 +131,12 @@ def set_ref(connection: sqlite3.Connection, repository_id: int, ref: str, commit
     connection.execute("INSERT OR REPLACE INTO refs VALUES(?,?,?)", (repository_id, ref, commit_id))
 
 
-def delete_ref(connection: sqlite3.Connection, repository: Repository, ref: str) -> None:
+def delete_ref(connection: sqlite3.Connection, repository: Repo, ref: str) -> None:
     """Forget a reference."""
     connection.execute("DELETE FROM refs WHERE repo=? AND ref=?", (repository.id, ref))
 
 
-def resolve(connection: sqlite3.Connection, repository: Repository, revision: str) -> Commit:
+def resolve(connection: sqlite3.Connection, repository: Repo, revision: str) -> Commit:
     """Return the commit that a branch, a tag, a full reference or a commit id names; raises Refusal."""
     refs = refs_of(connection, repository)
     for ref in (revision, f"refs/heads/{revision}", f"refs/tags/{revision}"):
@@ -152,7 +152,7 @@ def resolve(connection: sqlite3.Connection, repository: Repository, revision: st
     raise no_revision(revision)
 
 
-def load_commit(connection: sqlite3.Connection, repository: Repository, commit_id: str) -> Commit:
+def load_commit(connection: sqlite3.Connection, repository: Repo, commit_id: str) -> Commit:
     """Return a commit by its id; raises Refusal."""
     row = connection.execute(
         "SELECT * FROM commits WHERE repo=? AND id=?", (repository.id, commit_id)
@@ -162,7 +162,7 @@ def load_commit(connection: sqlite3.Connection, repository: Repository, commit_i
     return _commit(row)
 
 
-def history(connection: sqlite3.Connection, repository: Repository, commit_id: str) -> Iterator[Commit]:
+def history(connection: sqlite3.Connection, repository: Repo, commit_id: str) -> Iterator[Commit]:
     """Yield a commit, its parent, and so on."""
     following: str | None = commit_id
     while following is not None:
@@ -220,7 +220,7 @@ def load_text(connection: sqlite3.Connection, commit: Commit, path: str) -> str:
 
 
 def last_touched(
-    connection: sqlite3.Connection, repository: Repository, head: Commit, paths: Collection[str]
+    connection: sqlite3.Connection, repository: Repo, head: Commit, paths: Collection[str]
 ) -> dict[str, Commit]:
     """Return the newest commit that changed each path; all of them must be there in `head`."""
     found: dict[str, Commit] = {}
@@ -236,7 +236,7 @@ def last_touched(
     return found
 
 
-def squash(connection: sqlite3.Connection, repository: Repository, branch: str, message: str) -> Commit:
+def squash(connection: sqlite3.Connection, repository: Repo, branch: str, message: str) -> Commit:
     """Replace a branch's history by one commit with the same files."""
     ref = check_reference(branch, "refs/heads/")
     head_id = refs_of(connection, repository).get(ref)
@@ -249,7 +249,7 @@ def squash(connection: sqlite3.Connection, repository: Repository, branch: str, 
     return commit
 
 
-def large_files(connection: sqlite3.Connection, repository: Repository) -> list[LargeFile]:
+def large_files(connection: sqlite3.Connection, repository: Repo) -> list[LargeFile]:
     """List every large file of a repository by hash: also those that a squash left without a reference."""
     found: dict[bytes, LargeFile] = {}
     seen: set[str] = set()
@@ -275,8 +275,8 @@ def large_files(connection: sqlite3.Connection, repository: Repository) -> list[
     return [found[sha256] for sha256 in sorted(found)]
 
 
-def _repository(row: sqlite3.Row) -> Repository:
-    return Repository(
+def _repository(row: sqlite3.Row) -> Repo:
+    return Repo(
         id=row["id"],
         kind=row["kind"],
         name=row["name"],

@@ -65,7 +65,7 @@ def test_records_are_those_that_the_run_holds(shared_run: Path, step: str) -> No
     samples = replayed(shared_run).samples[::-2]  # any samples, in any order
     lines = map(json.loads, (shared_run / layout.outcomes(step)).read_text().splitlines())
     recorded = {line["id"]: line["record"] for line in lines}
-    found = read_again([sample.words for sample in samples], step, STEP_RECORDS[step])
+    found = read_again([sample.text for sample in samples], step, STEP_RECORDS[step])
     assert [json.loads(dump_line(record)) for record in found] == [recorded[sample.id] for sample in samples]
 
 
@@ -74,7 +74,7 @@ def test_a_run_that_changes_while_it_is_read_is_refused(run: Path) -> None:
     path = run / layout.outcomes("ground2")
     path.write_text("\n".join(path.read_text().splitlines()[1:]) + "\n")
     with pytest.raises(RecordError) as caught:
-        list(read_again([sample.words for sample in samples], "ground2", STEP_RECORDS["ground2"]))
+        list(read_again([sample.text for sample in samples], "ground2", STEP_RECORDS["ground2"]))
     assert str(path) in str(caught.value.where)
 
 

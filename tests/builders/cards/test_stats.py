@@ -178,7 +178,7 @@ def test_without_matplotlib_the_extra_is_named(shared_run: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ConfigError) as caught:
         draw_plots(stats_of_folder(shared_run))
-    assert caught.value.fix == "pip install 'sparkle-dataset[plots]'"
+    assert caught.value.fix == "pip install 'matplotlib>=3.9'"
 
 
 def test_a_card_shows_its_plots_and_the_manifest_lists_them(shared_run: Path, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from huggingface_hub import errors
+from huggingface_hub.utils import hf_raise_for_status
 
 from sparkle.builders.reading import client
 from sparkle.builders.reading.client import (
@@ -88,7 +90,8 @@ def test_the_hub_says_how_long(waited: list[float], headers: dict[str, str]) -> 
     said: list[str] = []
     assert Patience("me/x", said.append).run(failing(refused(429, **headers))) == "done"
     assert waited == [7]
-    assert said == ["waiting 7 s for the Hub: 429 for url https://cdn.example.org/blob?... token (token)"]
+    told = "429 for url https://cdn.example.org/blob?... token (token)"
+    assert said == [f"waiting 7 s for {client.host()} (giving up in 5 min): {told}"]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +116,29 @@ def test_a_hub_that_cannot_be_reached_is_waited_for_when_writing_only(
         with pytest.raises(UnreachableError, match="cannot be reached"):
             patience.run(failing(gone))
     assert len(waited) == waits
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:8080", "", "https://", "ftp://hub", "http://hub:x", "http://[hub"]
+)
+def test_an_address_that_is_none_is_no_outage(
+    waited: list[float], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setattr(client.constants, "ENDPOINT", address)
+    with pytest.raises(ConfigError, match="HF_ENDPOINT is not the address of a Hub"):
+        Patience("me/x", bound=WRITING).run(lambda: pytest.fail("a request was sent"))
+    assert waited == []
+
+
+def test_the_hubs_own_words_are_told() -> None:
+    http = importlib.import_module(client.HttpError.__module__.partition(".")[0])
+    said = {"error": "Invalid reference name: 'v 1'"}
+    request, headers = http.Request("POST", "http://127.0.0.1:1/"), {"X-Request-Id": "65b8"}
+    answer = http.Response(400, json=said, headers=headers, request=request)
+    with pytest.raises(errors.HfHubHTTPError) as caught:
+        hf_raise_for_status(answer, endpoint_name="tag")
+    told = client.explain(caught.value, "me/x")
+    assert (told.problem, told.got) == ("the Hub refuses", "Invalid reference name: 'v 1'")
 
 
 def test_what_was_done_although_the_answer_was_lost_is_not_done_again(waited: list[float]) -> None:

@@ -50,3 +50,10 @@ def test_webdataset_loop_reads_paired_shards(shared_run, tmp_path):
     )
     assert shapes in text
     assert text.endswith("read 9 pairs\n")
+    videos = WebDatasetOptions(("source_video", "edited_video"), shard_size=24_000)
+    release = build_release(
+        [shared_run], tmp_path / "videos", ReleaseOptions(preview=0, webdataset=videos)
+    ).out
+    text = run("webdataset_loop.py", release, "--workers", 1)
+    assert "source_video_mask" not in text
+    assert text.endswith("read 9 pairs\n")

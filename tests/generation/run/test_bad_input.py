@@ -104,14 +104,12 @@ def test_the_rest_goes_on(mess):
     [
         ("{", "not JSON"),
         ('{"path": "first.mp4", "colour": "red"}', "colour"),
-        ('{"path": "gone.mp4"}', "no such file"),
         ('{"path": "first.mp4", "theme": "nowhere"}', "nowhere"),
         ('{"path": "first.mp4", "prompt": ""}', "prompt"),
         ("", "blank"),
         ('{"path": "first.mp4", "path": "second.mp4"}', "twice"),
         ('{"path": "first.mp4", "prompt": "  "}', "prompt"),
         ('{"path": "first.mp4", "prompt": "\\ud800 alone"}', "surrogate"),
-        ('{"path": "' + "x" * 300 + '.mp4"}', "no such file"),
     ],
 )
 def test_a_bad_line_is_named_and_nothing_starts(clips, tmp_path, line, named):
@@ -123,6 +121,45 @@ def test_a_bad_line_is_named_and_nothing_starts(clips, tmp_path, line, named):
     assert f"{listing}:2" in result.stderr
     assert named in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["gone.mp4", "x" * 300 + ".mp4", "nul\\u0000.mp4", "folder.mp4"])
+def test_a_source_that_cannot_be_read_is_named_and_the_rest_goes_on(tmp_path, name):
+    (tmp_path / "text.mp4").write_text("no video: it ends at the first step")
+    (tmp_path / "folder.mp4").mkdir()
+    listing = tmp_path / "sources.jsonl"
+    listing.write_text(f'{{"path": "{name}"}}\n{{"path": "text.mp4"}}\n')
+    result = generate(listing, tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout)
+    first, second = said["failures"]
+    assert first.startswith(str(tmp_path / name[:3]))
+    assert "text.mp4" in second
+    assert said["funnel"]["candidates"] == 1
+
+
+def test_a_sharded_run_wants_every_source(clips, tmp_path):
+    shutil.copy(clips["first"].path, tmp_path / "first.mp4")
+    listing = tmp_path / "sources.jsonl"
+    listing.write_text('{"path": "gone.mp4"}\n{"path": "first.mp4"}\n')
+    result = generate(listing, tmp_path / "run", "--shard", "0/2")
+    assert result.returncode == 2
+    assert "gone.mp4" in result.stderr
+    assert "off every shard's list" in result.stderr
+
+
+def test_nothing_that_can_be_read_is_said(tmp_path):
+    listing = tmp_path / "sources.jsonl"
+    listing.write_text('{"path": "gone.mp4"}\n{"path": "lost.mp4"}\n')
+    result = generate(listing, tmp_path / "run")
+    assert result.returncode == 2
+    assert "no source can be read" in result.stderr
+    assert "and 1 more" in result.stderr
+
+
+def test_a_single_video_is_a_source(clips):
+    path = clips["first"].path
+    assert [item.path for item in list_sources(path, ["time"], None)] == [path]
 
 
 def test_a_list_carries_themes_and_prompts(clips, tmp_path):

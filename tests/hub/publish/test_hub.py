@@ -66,6 +66,22 @@ def test_a_plan_sends_nothing(publisher: Any, releases: tuple[Path, Path]) -> No
     assert not publisher.api.repo_exists("owner/planned", repo_type="dataset")
 
 
+@pytest.mark.parametrize("option", ["--tag", "--revision"])
+@pytest.mark.parametrize("name", ["v 1", "", "a..b", "x.lock", "-v1"])
+def test_a_name_that_git_does_not_take_is_refused_before_anything_is_sent(
+    publisher: Any, releases: tuple[Path, Path], option: str, name: str
+) -> None:
+    publisher.hub.reset_counters()
+    told = publisher.refused(releases[0], "owner/named", f"{option}={name}")
+    assert told["problem"] == f"{option} is not a name that a branch or a tag may have"
+    assert publisher.hub.counters()["requests"] == {}
+
+
+def test_what_was_published_is_named_as_it_is_verified(publisher: Any, releases: tuple[Path, Path]) -> None:
+    said = publisher.run(releases[0], "owner/named", "--tag", "v1.0")
+    assert said["address"] == f"{publisher.hub.url}/datasets/owner/named"
+
+
 def test_a_branch_is_made_and_leaves_the_main_one_alone(
     publisher: Any, releases: tuple[Path, Path], hashes: Any
 ) -> None:

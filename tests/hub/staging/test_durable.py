@@ -224,7 +224,7 @@ def test_a_missing_library_and_a_newer_folder_are_said(tmp_path):
 
     missing = serve("import sys; sys.modules['starlette'] = None")
     assert missing.returncode == 2
-    assert "sparkle-dataset[serve]" in json.loads(missing.stdout)["error"]["fix"]
+    assert "starlette" in json.loads(missing.stdout)["error"]["fix"]
     with staging_server.staging(tmp_path / "root"):
         pass
     with closing(sqlite3.connect(tmp_path / "root" / "hub.db")) as database:
