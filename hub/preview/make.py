@@ -225,9 +225,8 @@ def _estimate(missing: int, count: int, threads: int) -> str:
     """What there is to do, and how long it takes at `_SECONDS` per sample and CPU."""
     minutes = missing * _SECONDS / min(threads, cpus()) / 60
     long = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
-    return (
-        f"{missing:,} of {count:,} samples to draw: about {long} for 720p clips" if missing else "all drawn"
-    )
+    time = f": about {long} for 720p clips" if missing else ""
+    return f"{missing:,} of {count:,} samples to draw{time}"
 
 
 def _each(draw: Callable[[int], _Drawn], count: int, threads: int, progress: Progress) -> list[_Drawn]:

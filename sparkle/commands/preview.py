@@ -43,9 +43,10 @@ def preview(
     folder of plain files: open its index.html, or put it on any static host. Verdicts are saved to a file for
     `sparkle build --exclude`.
 
-    Without --limit, --all or --ids-from it shows the first samples of each theme. Drawing takes some seconds per
-    sample: how long all of them will take is printed first. A rerun makes only what is missing. The exit code is 1 when an artifact cannot be shown as it should; the
-    page says so beside it.
+    Without --limit, --all or --ids-from it shows the first samples of each theme. Drawing takes some seconds
+    per sample: how long all of them take is printed first. A rerun makes only what is missing.
+
+    The exit code is 1 when an artifact cannot be shown as it should; the page says so beside it.
 
     Example: sparkle-hub preview releases/demo --out review --limit 100
     """

@@ -170,6 +170,14 @@ def test_themes_and_ids_choose(built_release, tmp_path):
     assert len(list((tmp_path / "page/media").rglob("*.webp"))) == 2  # a poster and the stills
 
 
+def test_what_there_is_to_draw_is_said_first(built_release, tmp_path):
+    said = []
+    for limit in (1, 2, 2):
+        make_page(str(built_release), tmp_path / "page", limit=limit, say=said.append)
+    drawn = "samples to draw: about 1 min for 720p clips"
+    assert said == [f"3 of 3 {drawn}", f"3 of 6 {drawn}", "0 of 6 samples to draw"]
+
+
 # --- bad input --------------------------------------------------------------------------------
 
 
