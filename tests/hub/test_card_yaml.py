@@ -7,14 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from harness import factories, staging_server
+from harness import factories
 from sparkle._files import read_jsonl, write_jsonl
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.webdataset import WebDatasetOptions
@@ -53,12 +52,6 @@ api.create_repo(repo, repo_type="dataset")
 api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder)
 print(repo)
 """
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
