@@ -53,11 +53,6 @@ def half_file(real: Function) -> Function:
     return commit
 
 
-def half_tar(real: Function) -> Function:
-    half = half_file(real)
-    return lambda temporary, target: (half if target.suffix == ".tar" else real)(temporary, target)
-
-
 def half_download(real: Function) -> Function:
     def temporary_beside(path: Path) -> None:
         real(path).write_bytes(b"half of it")
@@ -66,15 +61,26 @@ def half_download(real: Function) -> Function:
     return temporary_beside
 
 
-# The name that is replaced where it is looked up, and what is called instead at the moment.
-MOMENTS: dict[str, tuple[str, Callable[[Function], Function]]] = {
+def to(suffix: str) -> Callable[..., bool]:
+    """Count the commits of such files only."""
+    return lambda temporary, target: bool(target.suffix == suffix)
+
+
+def of_the_run(path: Path, **_: Any) -> bool:
+    """Count files of the run, which is the first argument; temporary ones come and go all the time."""
+    return path.is_relative_to(sys.argv[4])
+
+
+# Which name is replaced where it is looked up, what is called instead at the moment, and which calls count.
+MOMENTS: dict[str, tuple[Any, ...]] = {
     # generate
     "inside a step": ("sparkle.generation.steps.tracking.Track.measure", after),
     "half an artifact": ("sparkle.generation.steps.base.commit", half_file),
     "an artifact in place, no outcome": ("sparkle.generation.steps.base.commit", after),
     "half a line of outcomes": ("sparkle.generation.run.folder.append_lines", half_line),
     # build
-    "half a tar": ("sparkle._files.commit", half_tar),
+    "half a tar": ("sparkle._files.commit", half_file, to(".tar")),
+    "half a file of text": ("sparkle._files.commit", half_file, to(".csv")),
     "a tar in place, not listed": ("sparkle.builders.building.pack.write_tar", after),
     "half a line of the journal": ("sparkle.builders.building.pack.append_lines", half_line),
     "a tar listed": ("sparkle.builders.building.pack.Journal.add", after),
@@ -84,7 +90,7 @@ MOMENTS: dict[str, tuple[str, Callable[[Function], Function]]] = {
     "a tar named by the run, not listed": ("sparkle._run_folder.Reclaimed._link", after),
     "half a line of what is held": ("sparkle._run_folder.append_lines", half_line),
     "what is held listed, nothing deleted": ("sparkle._run_folder.append_lines", after),
-    "some files deleted": ("pathlib.Path.unlink", after),
+    "some files deleted": ("pathlib.Path.unlink", after, of_the_run),
     "a file taken out of a tar": ("sparkle._run_folder.Reclaimed.restore", after),
     "lines forgotten, tars not": ("sparkle._run_folder.write_jsonl", after),
     # index, pull
@@ -100,23 +106,23 @@ def kill(moment: str, count: int, *words: object, env: Mapping[str, str] | None 
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def _arm(moment: str, count: int, words: list[str]) -> None:
-    place, instead = MOMENTS[moment]
+def _arm(moment: str, count: int) -> None:
+    place, instead, *counts = MOMENTS[moment]
     owner, _, name = place.rpartition(".")
     target = pkgutil.resolve_name(owner)
     real, calls = getattr(target, name), 0
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
-        # Only files of the run, which is the first argument: temporary ones come and go all the time.
-        calls += moment != "some files deleted" or args[0].is_relative_to(words[1])
-        return (instead(real) if calls == count else real)(*args, **kwargs)
+        counted = all(check(*args, **kwargs) for check in counts)
+        calls += counted
+        return (instead(real) if counted and calls == count else real)(*args, **kwargs)
 
     static = isinstance(inspect.getattr_static(target, name), staticmethod)
     setattr(target, name, staticmethod(wrapped) if static else wrapped)
 
 
 if __name__ == "__main__":
-    _arm(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    _arm(sys.argv[1], int(sys.argv[2]))
     command = hub if sys.argv[3] in hub.list_commands(click.Context(hub)) else main
     command(sys.argv[3:])
