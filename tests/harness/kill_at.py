@@ -93,8 +93,9 @@ MOMENTS: dict[str, tuple[Any, ...]] = {
     "some files deleted": ("pathlib.Path.unlink", after, of_the_run),
     "a file taken out of a tar": ("sparkle._run_folder.Reclaimed.restore", after),
     "lines forgotten, tars not": ("sparkle._run_folder.write_jsonl", after),
-    # index, pull
+    # index, preview, pull
     "before a unit is read": ("sparkle.builders.upstream.index.Index._read", before),
+    "a sample drawn": ("sparkle._files.commit", after, to(".json")),
     "half a download": ("sparkle.hub.pull.pulling.temporary_beside", half_download),
 }
 
