@@ -26,6 +26,8 @@ from sparkle.hub.staging.store.cards import check_card_yaml
 from sparkle.schemas import layout
 from sparkle.schemas.layout import SOURCE_VIDEO
 
+pytestmark = pytest.mark.slow
+
 MODEL = """
 name = "Background swapper"
 license = "cc-by-4.0"

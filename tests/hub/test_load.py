@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 UPLOAD = """
 import sys
 from huggingface_hub import HfApi

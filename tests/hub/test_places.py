@@ -60,6 +60,7 @@ def test_a_repository_is_compared_like_the_folder_it_holds(
     assert all(path.endswith((".parquet", "manifest.json")) for path in read)
 
 
+@pytest.mark.slow
 def test_a_rerun_downloads_nothing_again(hub: Any, home: Path) -> None:
     sparkle_hub(hub.url, home, "diff", "me/sparkle", "me/sparkle")
     hub.asked.clear()

@@ -25,6 +25,8 @@ from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError, ReleaseError, RunError
 from sparkle.schemas.layout import KINDS, SOURCE_VIDEO
 
+pytestmark = pytest.mark.slow
+
 RECLAIM = BuildMode(reclaim=True)
 Contents = Callable[[Path], dict[str, bytes]]
 

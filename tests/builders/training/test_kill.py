@@ -13,6 +13,8 @@ import pytest
 from sparkle.builders.training.dataset import PairDataset
 from sparkle.builders.training.item import Clip
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 
 TRAIN = Path(__file__).with_name("train_until_killed.py")

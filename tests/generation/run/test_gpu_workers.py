@@ -49,6 +49,7 @@ def work(executor: LocalExecutor, workers: int, *, on_gpu: bool) -> set[tuple[in
         return set(executor.map([WhereAmI(Path(came), workers)] * 60, on_gpu=on_gpu))
 
 
+@pytest.mark.slow
 def test_every_gpu_has_one_worker_that_sees_it_alone(monkeypatch):
     monkeypatch.setenv(VISIBLE, "GPU-a,GPU-b")
     with LocalExecutor(4) as executor:
@@ -62,6 +63,7 @@ def test_every_gpu_has_one_worker_that_sees_it_alone(monkeypatch):
             os.kill(pid, 0)
 
 
+@pytest.mark.slow
 def test_no_more_workers_than_are_asked_for(monkeypatch):
     monkeypatch.setenv(VISIBLE, "0,1,2,3")
     with LocalExecutor(2) as executor:
@@ -83,6 +85,7 @@ def test_one_worker_works_in_this_process(monkeypatch):
         assert work(executor, 1, on_gpu=True) == {(os.getpid(), "0,1")}
 
 
+@pytest.mark.slow
 def test_steps_on_processors_have_all_the_workers(monkeypatch):
     monkeypatch.setenv(VISIBLE, "GPU-a")
     with LocalExecutor(2) as executor:

@@ -24,6 +24,8 @@ from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.stages import STEP_NAMES, STEPS
 from sparkle.schemas.validate import check
 
+pytestmark = pytest.mark.slow
+
 CLASSICAL = ROOT / "sparkle" / "configs" / "classical.toml"
 
 

@@ -16,6 +16,8 @@ import pytest
 from sparkle.builders.reading.client import scrub
 from sparkle.schemas import layout
 
+pytestmark = pytest.mark.slow
+
 _ROUGHLY = """
 import sys
 from pathlib import Path

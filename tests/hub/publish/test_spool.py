@@ -62,6 +62,7 @@ def test_the_result_is_the_release_and_few_tars_are_on_the_disk(
     assert (work / "release" / layout.MANIFEST).read_bytes() == (built / layout.MANIFEST).read_bytes()
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_kills_and_sends_nothing_twice(
     publisher: Any, run: Path, built: Path, tmp_path: Path, hashes: Any
 ) -> None:

@@ -165,6 +165,7 @@ def test_a_pull_can_end_in_a_trainers_folder(releases: tuple[Path, Path], tmp_pa
     assert len(tables) >= 1
 
 
+@pytest.mark.slow
 def test_a_hub_counts_few_requests_and_hardly_more_bytes_than_are_chosen(
     random_access: ModuleType, tmp_path: Path
 ) -> None:

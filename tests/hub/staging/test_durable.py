@@ -16,6 +16,8 @@ import pytest
 
 from harness import staging_server
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 
 

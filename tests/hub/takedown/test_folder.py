@@ -95,6 +95,7 @@ def test_a_build_of_the_same_run_leaves_them_out_and_changes_nothing(
     assert files(rebuild(release)) == files(release)
 
 
+@pytest.mark.slow
 def test_plots_and_strips_are_drawn_again(
     built: Path, rebuild: Build, taken_run: Path, tmp_path: Path, files: Files
 ) -> None:

@@ -94,6 +94,7 @@ def test_an_index_made_twice_is_the_same_bytes(
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_a_kill_costs_the_tars_that_were_under_way(hub: Any, tmp_path: Path) -> None:
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
     words = ["index", REPO, "--out", str(tmp_path / "index")]
@@ -245,6 +246,7 @@ def test_a_hub_that_goes_away_is_said_and_what_was_read_is_kept(hub: Any, tmp_pa
     assert not [asked for asked in hub.gets() if asked.path.endswith(first)]
 
 
+@pytest.mark.slow
 def test_an_index_that_was_pushed_is_opened_by_its_name(folder: Path, tmp_path: Path) -> None:
     upload = (
         "import sys; from huggingface_hub import HfApi; api = HfApi(); "
