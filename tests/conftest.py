@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck
+
+# How long an example takes says more about the machine than about the code; examples may share a folder.
+hypothesis.settings.register_profile(
+    "sparkle",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("sparkle")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -91,9 +91,15 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    """The syntax tree of a file, flat."""
+    return tuple(ast.walk(ast.parse(file.read_text("utf-8"))))
+
+
 def imported_names(file: Path) -> Iterator[str]:
     """Absolute names that a file imports, also inside functions."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -213,8 +219,7 @@ def test_paths_of_a_release_are_spelt_out_in_the_layout_alone():
     for module, file in modules().items():
         if module == "sparkle.schemas.layout" or module.startswith(STAGING):
             continue
-        tree = ast.parse(file.read_text("utf-8"))
-        constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+        constants = (node.value for node in nodes(file) if isinstance(node, ast.Constant))
         texts = [value for value in constants if isinstance(value, str)]
         wrong += [f"{module}: {text!r}" for text in texts if text.startswith(folders)]
     assert wrong == []
@@ -226,9 +231,7 @@ def test_only_commands_print():
     for module, file in modules().items():
         if module.startswith(("sparkle.commands", "sparkle.hub.verify.readers.")):
             continue
-        calls = (
-            node.func for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)
-        )
+        calls = (node.func for node in nodes(file) if isinstance(node, ast.Call))
         if any(isinstance(called, ast.Name) and called.id == "print" for called in calls):
             wrong.append(f"{module} prints")
         libraries = {name.split(".")[0] for name in imported_names(file)} & {"rich", "click"}

@@ -15,6 +15,8 @@ import pytest
 from drawn_clips.synthetic import draw_clip
 from sparkle.schemas.canonical import sha256_file
 
+pytestmark = pytest.mark.slow
+
 LOAD = """
 import json, sys
 from datasets import load_dataset

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sparkle.generation.bait import VoteError, majority_vote, packed_majority
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.integers(1, 40),
     shape=st.tuples(st.integers(1, 4), st.integers(1, 13), st.integers(1, 17)),
@@ -33,7 +33,7 @@ def test_a_vote_without_passes_or_with_unlike_ones_is_an_error():
         majority_vote([np.ones((2, 3, 5), bool), np.ones((2, 3, 4), bool)])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(count=st.integers(1, 12), width=st.integers(1, 70), seed=st.integers(0, 2**32))
 def test_packed_passes_vote_as_the_passes_do(count, width, seed):
     passes = np.random.default_rng(seed).random((count, 3, 5, width)) < 0.5

@@ -101,6 +101,7 @@ class LocalEndpoint:
         faults: Replies to give first, in order: status, headers and body.
         answer: What it says otherwise, by the request's body.
         delay: Seconds that an answer takes.
+        together: The first answers wait until so many requests are under way.
         peak: The most requests that were under way at once.
     """
 
@@ -110,9 +111,10 @@ class LocalEndpoint:
         self.faults: deque[tuple[int, dict, bytes]] = deque()
         self.answer = good_answer
         self.delay = 0.0
+        self.together = 1
         self.peak = 0
         self._under_way = 0
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
@@ -125,15 +127,22 @@ class LocalEndpoint:
         self.server.shutdown()
         self.server.server_close()
 
+    def wait_for_requests(self, count: int) -> None:
+        """Wait until so many have come: a client that gave up may be ahead of them."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.requests) >= count, timeout=60)
+
     def reply(self, path: str, headers: dict[str, str], body: dict) -> tuple[int, dict, bytes]:
-        with self._lock:
+        with self._changed:
             self.requests.append(body)
             self.headers.append(headers)
             self._under_way += 1
             self.peak = max(self.peak, self._under_way)
             scripted = self.faults.popleft() if self.faults else None
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self.peak >= self.together, timeout=60)
         time.sleep(self.delay)
-        with self._lock:
+        with self._changed:
             self._under_way -= 1
         if path != "/v1/chat/completions":
             return fault(404, f"no such path: {path}")

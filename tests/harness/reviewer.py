@@ -103,7 +103,7 @@ class Reviewer:
 
     def until(self, expression: str) -> None:
         """Wait until an expression is true; playwright's own way is refused by the page's policy."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while not self.page.evaluate(expression):
             assert time.monotonic() < end, expression
             self.page.wait_for_timeout(20)

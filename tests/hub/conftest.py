@@ -1,14 +1,15 @@
-"""Releases that the tests of the hub share; whoever changes one works on a copy."""
+"""Releases and a staging hub that the tests of the hub share; whoever changes a release works on a copy."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness import factories
+from harness import factories, staging_server
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 
@@ -39,6 +40,13 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         run = factories.write_run(folder / "runs" / name, specs)
         built.append(build_release([run], folder / name, OPTIONS).out)
     return built[0], built[1]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[staging_server.Staging]:
+    """A staging hub that the tests of a module share; each uses a repository of its own."""
+    with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
+        yield running
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from harness import factories, staging_server
+from harness import factories
 from sparkle._files import read_jsonl, write_jsonl
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
@@ -26,6 +25,8 @@ from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.hub.staging.store.cards import check_card_yaml
 from sparkle.schemas import layout
 from sparkle.schemas.layout import SOURCE_VIDEO
+
+pytestmark = pytest.mark.slow
 
 MODEL = """
 name = "Background swapper"
@@ -53,12 +54,6 @@ api.create_repo(repo, repo_type="dataset")
 api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder)
 print(repo)
 """
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import staging_server
+pytestmark = pytest.mark.slow
 
 UPLOAD = """
 import sys
@@ -38,12 +37,6 @@ import sys
 from sparkle.commands import main
 main(["export", sys.argv[1], "--to", "kiwi", "--out", sys.argv[2], "--theme", "location"])
 """
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

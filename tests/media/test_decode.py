@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import videos
@@ -98,7 +98,7 @@ def test_a_slanting_orientation_is_refused(tmp_path):
         decode(path)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(
     width=st.integers(1, 40).map(lambda half: 2 * half),
     height=st.integers(1, 40).map(lambda half: 2 * half),

@@ -7,6 +7,8 @@ from drawn_clips.synthetic import draw_clip
 from sparkle.media.decode import decode
 from sparkle.media.encode import Encoding, LineArt, encode
 
+pytestmark = pytest.mark.slow
+
 
 def sparse_lines(count: int) -> list[np.ndarray]:
     """Frames of thin moving lines on black, as edges are: the hardest case for x264's lookahead."""

@@ -6,7 +6,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkle.media.images import encode_webp, read_png, write_png
@@ -21,7 +21,7 @@ def with_size(data: bytes, width: int, height: int) -> bytes:
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(width=st.integers(1, 40), height=st.integers(1, 40), seed=st.integers(0, 999))
 def test_any_image_survives_exactly(tmp_path, width, height, seed):
     image = np.random.Generator(np.random.PCG64(seed)).integers(0, 256, (height, width, 3), np.uint8)

@@ -90,7 +90,7 @@ def test_psnr_of_the_subject_ignores_the_background():
     assert foreground_psnr(source, edited, FULL) < 12
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 100))
 def test_psnr_is_that_of_its_definition(error):
     source = np.full((3, 60, 80, 3), 100, np.uint8)

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import videos
@@ -106,7 +106,7 @@ def test_frames_are_chosen_by_time(tmp_path, rate):
     assert made.frames in {whole_groups(min(n, 81)) for n in (whole, whole + 1)}
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10)
 @given(steps=st.lists(st.integers(1, 250), min_size=7, max_size=16), start=st.sampled_from([0, 40, 1000]))
 def test_variable_frame_rate_shows_what_is_on_screen(tmp_path, steps, start):
     times = [start + sum(steps[:k]) for k in range(len(steps))]

@@ -44,6 +44,7 @@ def test_an_error_puts_them_back():
     assert cv2.getNumThreads() == before
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_process_starts_outside_of_every_block():
     """Threads of the parent are in and out of blocks all the time: a child has none that would leave them."""
@@ -55,7 +56,7 @@ def test_a_forked_process_starts_outside_of_every_block():
                 pass
 
     def child():
-        signal.alarm(20)  # a lock that nobody lets go of ends it
+        signal.alarm(240)  # a lock that nobody lets go of ends it
         with own_thread_only():
             inside = cv2.getNumThreads()
         return 0 if (inside, cv2.getNumThreads()) == (1, before) else 1

@@ -144,7 +144,7 @@ def damaged(line: bytes, random: Random) -> bytes:
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 @given(st.integers(0, 2**32))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_compiled_validator_refuses_what_the_naming_one_names(schema: str, seed: int) -> None:
     random = Random(seed)  # noqa: S311 - nothing secret
     published = load_schema(schema)
@@ -161,7 +161,7 @@ def test_the_compiled_validator_refuses_what_the_naming_one_names(schema: str, s
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 @given(st.integers(0, 2**32))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_read_at_once_is_what_the_strict_reader_reads(schema: str, seed: int) -> None:
     random = Random(seed)  # noqa: S311 - nothing secret
     for _ in range(LINES):
@@ -183,7 +183,7 @@ def test_what_is_read_at_once_is_what_the_strict_reader_reads(schema: str, seed:
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 @given(st.integers(0, 2**32))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_a_key_that_stands_twice_is_always_found(schema: str, seed: int) -> None:
     random = Random(seed)  # noqa: S311 - nothing secret
     record = good_record(schema, random)

@@ -6,7 +6,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkle.schemas.errors import RecordError
@@ -60,7 +60,6 @@ def test_a_pair_of_surrogates_is_a_character() -> None:
 
 
 @given(st.lists(st.binary(max_size=5)), st.integers(0, 40))
-@settings(deadline=None)
 def test_lines_are_those_of_the_file(parts: list[bytes], end: int) -> None:
     data = b"\n".join(parts)
     found = list(bounded_lines(io.BytesIO(data), end))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -60,7 +60,6 @@ samples_and_size = st.lists(
 ).flatmap(lambda rows: st.tuples(st.just(rows), st.integers(1, len(rows))))
 
 
-@settings(deadline=None)
 @given(drawn=samples_and_size)
 def test_a_core_set_is_balanced_best_first_and_grows(
     any_sample: Sample, drawn: tuple[list[tuple[Group, float]], int]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkle._files import read_records
@@ -55,7 +55,6 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(data=st.data(), step=st.sampled_from(STEP_NAMES))
-@settings(deadline=None)
 def test_a_changed_line_is_read_as_it_stands_or_refused_by_file_and_line(
     lines: dict[str, list[bytes]], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, step: str
 ) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from harness import kill_at
 from sparkle.builders.building.from_runs import BuildMode, build_release
 from sparkle.builders.building.pack import Journal, ShardPlan, pack
 from sparkle.builders.building.provenance import ReleaseOptions
@@ -29,7 +28,6 @@ from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS, SOURCE_VIDEO
 from sparkle.schemas.records import ArtifactRef
 
-HERE = Path(__file__).parent
 Contents = Callable[[Path], dict[str, bytes]]
 Data = dict[str, bytes]
 
@@ -295,17 +293,8 @@ def test_previous_and_repack_exclude_each_other(release: Path, run: Path) -> Non
 # --- kills ------------------------------------------------------------------------------------
 
 
-def build_and_die(moment: str, count: int, run: Path, out: Path, *words: str) -> None:
-    command = [sys.executable, str(HERE / "kill_at.py"), moment, str(count), str(run), "--out", str(out)]
-    settings = {**os.environ, "SPARKLE_TEST_RUN": str(run)}
-    done = subprocess.run(
-        [*command, "--max-shard-size", "6000", "--preview", "2", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=settings,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+def build_and_die(moment: str, count: int, run: Path, out: Path) -> None:
+    kill_at.kill(moment, count, "build", run, "--out", out, "--max-shard-size", 6000, "--preview", 2)
 
 
 @pytest.mark.parametrize(

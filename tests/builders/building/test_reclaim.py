@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import json
 import os
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import factories
+from harness import factories, kill_at
 from sparkle.builders.building.from_runs import BuildMode, build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.replay import replay
@@ -26,7 +25,8 @@ from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError, ReleaseError, RunError
 from sparkle.schemas.layout import KINDS, SOURCE_VIDEO
 
-HERE = Path(__file__).parent
+pytestmark = pytest.mark.slow
+
 RECLAIM = BuildMode(reclaim=True)
 Contents = Callable[[Path], dict[str, bytes]]
 
@@ -126,12 +126,8 @@ def test_two_runs_share_tars(tmp_path: Path, out: Path, contents: Contents) -> N
 
 
 def kill(moment: str, count: int, run: Path, out: Path, *words: str) -> None:
-    spec = importlib.util.spec_from_file_location("sparkle_test_pack", HERE / "test_pack.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.build_and_die(moment, count, run, out, "--reclaim", *words)
+    options = ["--max-shard-size", 6000, "--preview", 2, "--reclaim"]
+    kill_at.kill(moment, count, "build", run, "--out", out, *options, *words)
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,13 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from harness import factories
+from harness import factories, kill_at
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.schemas import layout
@@ -231,18 +228,19 @@ def test_two_builds_of_one_release_do_not_mix(build: Callable[[], Path], tmp_pat
 # --- kills ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("at", ["location_source_video_part00.tar", "prompts"])
+@pytest.mark.parametrize(("moment", "words"), [("half a tar", ["--repack"]), ("half a file of text", [])])
 def test_a_kill_leaves_the_old_release_and_a_rerun_gives_the_same_bytes(
-    build: Callable[[], Path], release: Path, run: Path, tmp_path: Path, contents: Contents, at: str
+    build: Callable[[], Path],
+    release: Path,
+    run: Path,
+    tmp_path: Path,
+    contents: Contents,
+    moment: str,
+    words: list[str],
 ) -> None:
     before = contents(release)
-    words = [str(run), "--out", str(release), "--max-shard-size", "6000", "--preview", "2"]
-    command = [sys.executable, "-c", "from sparkle.commands.build import build; build()", *words]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and not (tmp_path / ".release.building" / at).exists():
-            time.sleep(0.0005)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    options = ["--out", release, "--max-shard-size", 6000, "--preview", 2]
+    kill_at.kill(moment, 1, "build", run, *options, *words)
     assert set(hidden(tmp_path)) <= {".release.building", ".release.packed.jsonl"}
     assert contents(release) == before
     assert contents(build()) == before

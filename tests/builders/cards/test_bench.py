@@ -67,6 +67,7 @@ def test_it_counts_what_is_there(bench: Path) -> None:
     assert re.search(r"^\| `season` \| .* \| 1 \| 1 \| 1 \| 0 \| 9 \| 64x48 \|$", card, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_every_line_of_its_code_runs_on_a_folder(bench: Path, tmp_path: Path) -> None:
     (bench / layout.CARD).write_text(render_bench_card(bench))
     python = re.findall(r"^```python\n(.*?)^```", (bench / layout.CARD).read_text(), re.DOTALL | re.MULTILINE)

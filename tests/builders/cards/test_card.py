@@ -187,6 +187,7 @@ def code_of(card: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", card, re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_every_line_of_code_runs_on_a_folder(shared_run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "release"
     options = ReleaseOptions(max_shard_size=6000, preview=2, webdataset=WebDatasetOptions())
@@ -232,6 +233,7 @@ print(json.dumps([*counts, len(video), len(pixels), *masks.shape]))
 # --- its pictures -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_strip_of_the_best_loose_pair_moves_in_the_card(
     shared_run: Path, tmp_path: Path, contents: Callable[[Path], dict[str, bytes]]
 ) -> None:

@@ -149,6 +149,7 @@ def test_what_cannot_be_read_is_exit_code_2(tmp_path: Path) -> None:
     assert "not a run folder" in done.stderr
 
 
+@pytest.mark.slow
 def test_plots_are_pictures_of_the_same_bytes_in_any_process(shared_run: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "sparkle", "stats", str(shared_run), "--plots", str(tmp_path / "plots")]
     subprocess.run(words, check=True, capture_output=True)
@@ -181,6 +182,7 @@ def test_without_matplotlib_the_extra_is_named(shared_run: Path, monkeypatch: py
     assert caught.value.fix == "pip install 'matplotlib>=3.9'"
 
 
+@pytest.mark.slow
 def test_a_card_shows_its_plots_and_the_manifest_lists_them(shared_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "release"
     done = CliRunner().invoke(build, [str(shared_run), "--out", str(out), "--preview", "0", "--plots"])

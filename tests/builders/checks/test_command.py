@@ -83,6 +83,7 @@ def test_what_is_no_release_is_exit_code_2(tmp_path: Path) -> None:
     assert "not a release" in done.stderr
 
 
+@pytest.mark.slow
 def test_findings_do_not_depend_on_the_number_of_processes(release: Path) -> None:
     clutter(release, 2)
     for name in ("prompts/location_train.csv", "intermediate_data/location/foreground_grounding_r2.jsonl"):

@@ -33,7 +33,7 @@ def read(folder: Path, text: str | bytes) -> SampleRows:
 
 
 @given(st.lists(prompts, max_size=5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_we_write_is_read_as_it_is(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     folder = tmp_path_factory.mktemp("csv")
     pairs = read(folder, HEADER + "".join(row(3 * index, text) for index, text in enumerate(texts)))
@@ -48,7 +48,7 @@ def test_what_we_write_is_read_as_it_is(tmp_path_factory: pytest.TempPathFactory
 
 
 @given(st.lists(prompts, min_size=1, max_size=4), st.data())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_what_is_not_as_we_write_it_is_found(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], data: st.DataObject
 ) -> None:

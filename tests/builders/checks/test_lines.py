@@ -38,7 +38,7 @@ rows = st.sampled_from(
 
 
 @given(st.lists(rows, max_size=6), st.lists(st.integers(0, 1000), max_size=4), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_file_can_be_cut_anywhere(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], cuts: list[int], end: bool
 ) -> None:

@@ -43,7 +43,7 @@ def test_an_image_and_a_mask_say_what_they_hold(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_damage_is_an_error_or_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, whole_release: Path, data: st.DataObject
 ) -> None:

@@ -201,7 +201,7 @@ def test_one_bit_anywhere_is_found(whole_release: Path, tmp_path: Path) -> None:
 
 
 @given(st.lists(st.binary(max_size=1100), max_size=4), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_tar_that_we_write_is_read_as_it_is(
     tmp_path_factory: pytest.TempPathFactory, datas: list[bytes], data: st.DataObject
 ) -> None:

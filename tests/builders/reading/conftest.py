@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import range_hub
+from harness import loopback
 from sparkle import _patience
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 
@@ -24,7 +24,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A Hub without repositories, which the client takes for the only one."""
-    with range_hub.only_hub(tmp_path, monkeypatch) as server:
+    with loopback.only_hub(tmp_path, monkeypatch) as server:
         yield server
 
 

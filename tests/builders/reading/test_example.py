@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from harness import ROOT
+
+pytestmark = pytest.mark.slow
 
 _EXAMPLE = ROOT / "examples" / "pick_by_score.py"
 

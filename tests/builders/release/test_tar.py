@@ -56,7 +56,7 @@ def pack(folder: Path, files: Sequence[bytes], name: str = "a.tar") -> Shard:
     return write_tar(folder / name, listed(folder, files), silent)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.integers(0, 3000), min_size=1, max_size=12),
     st.integers(1, 9000),

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkle.builders.reading.pairs import open_pairs
@@ -58,7 +58,7 @@ def streams(shared_release, tmp_path_factory):
     crop=st.sampled_from(["random", "center"]),
     seed=st.integers(0, 10),
 )
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40)
 def test_every_stream_has_the_same_window_box_and_mirror_image(
     shared_release, streams, cycle, frames, window, crop, seed
 ):

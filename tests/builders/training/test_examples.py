@@ -15,6 +15,8 @@ from sparkle.builders.reading.pairs import open_pairs
 
 pytest.importorskip("torch")
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = ROOT / "examples"
 
 

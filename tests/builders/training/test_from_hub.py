@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from harness import range_hub
+from harness import loopback
 from sparkle.builders.training.dataset import PairDataset
 from sparkle.builders.training.item import Clip
 
@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 def test_a_hub_is_streamed_as_a_folder_is(shared_release, tmp_path, monkeypatch):
     monkeypatch.setenv("SPARKLE_CACHE", str(tmp_path / "cache"))
-    with range_hub.only_hub(tmp_path, monkeypatch) as server:
+    with loopback.only_hub(tmp_path, monkeypatch) as server:
         shutil.copytree(shared_release, server.root / "me" / "sparkle")
         remote = PairDataset("me/sparkle", clip=Clip(frames=5), seed=2)
         server.asked.clear()

@@ -176,6 +176,7 @@ def test_shards_are_small_and_as_many_as_nodes_divide(tmp_path: Path) -> None:
         assert len(rows) == count if count < 64 else len(rows) % 64 == 0
 
 
+@pytest.mark.slow
 def test_processes_copy_the_same_rows(shared_release: Path, cache: Path) -> None:
     code = f"""
 import datasets, sparkle

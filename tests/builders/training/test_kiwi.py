@@ -92,6 +92,7 @@ def dataset(folder, metadata="train.csv", keys="src_video,tgt_video", repeat=1, 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("max_pixels", "height", "width", "num_frames"),
     [(921_600, None, None, 81), (40_000, None, None, 9), (921_600, 160, 224, 5), (921_600, 480, 832, 1)],

@@ -128,6 +128,7 @@ def test_streams_are_told_the_epoch(pairs, persistent):
     assert sorted(seen[0]) == sorted(seen[1])
 
 
+@pytest.mark.slow
 def test_spawned_workers_give_the_same(pairs):
     sampler = pairs.sampler(batch_size=2)
     loader = torch.utils.data.DataLoader(

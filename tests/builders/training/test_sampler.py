@@ -63,6 +63,7 @@ def test_ranks_together_see_the_whole_order(order, world):
     assert flat(steps) == list(zip(epoch.rows.tolist(), epoch.cycles.tolist(), strict=True))
 
 
+@pytest.mark.slow
 @given(orders(), st.integers(1, 4), st.integers(1, 4), st.data())
 @settings(max_examples=200)
 def test_other_ranks_go_on_exactly(order, world, other, data):

@@ -1,13 +1,14 @@
-"""Trains a tiny model: `train_until_killed.py RELEASE FOLDER WORKERS EPOCHS`; started again, it goes on.
+"""Trains a tiny model: `train_until_killed.py RELEASE FOLDER WORKERS EPOCHS STEPS`; it goes on where it was.
 
 Each step is noted in log.jsonl; then the weights and the sampler's state are put in place together, by one
-rename.
+rename. After STEPS of its own it kills itself and its workers between the two; 0 is never.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -19,12 +20,8 @@ from sparkle.builders.training.tensors import collate
 
 
 def main() -> None:
-    release, folder, workers, epochs = (
-        Path(sys.argv[1]),
-        Path(sys.argv[2]),
-        int(sys.argv[3]),
-        int(sys.argv[4]),
-    )
+    release, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    workers, epochs, left = map(int, sys.argv[3:])
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 3)
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
@@ -51,6 +48,9 @@ def main() -> None:
             torch.save({"step": step, "state": state, "model": model.state_dict()}, folder / "checkpoint.new")
             with (folder / "log.jsonl").open("a") as log:
                 log.write(json.dumps({"step": step, "ids": batch["id"]}) + "\n")
+            left -= 1
+            if left == 0:
+                os.killpg(0, signal.SIGKILL)
             os.replace(folder / "checkpoint.new", checkpoint)
     torch.save(model.state_dict(), folder / "weights.pt")
     (folder / "state.json").write_text(json.dumps(state))

@@ -140,6 +140,7 @@ def test_edit_keeps_the_subject_and_replaces_the_rest(backends, clips, frame0):
     assert difference(edited[inside], source[inside]) < 0.6 * difference(edited[outside], source[outside])
 
 
+@pytest.mark.slow
 def test_edit_follows_prompt_and_seed(backends, clips, frame0):
     made = {
         (prompt, seed): backends["image_editor"].edit(frame0, prompt, seed, clip=clips["first"].path).image
@@ -166,6 +167,7 @@ def test_remove_takes_out_what_is_boxed_and_nothing_else(backends, clips, frame0
 # --- image_scorer -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_edit_scores_above_no_edit(backends, clips, frame0, tmp_path):
     edited = tmp_path / "edited.png"
     write_png(edited, backends["image_editor"].edit(frame0, BEACH, 7, clip=clips["first"].path).image)

@@ -135,7 +135,7 @@ def test_what_cannot_be_composited_is_an_error() -> None:
         composite_frame(flat((0, 0, 0)), np.zeros((8, 8), np.float32), flat((0, 0, 0)), NEUTRAL)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31), st.integers(9, 70), st.integers(9, 70))
 def test_any_images_composite(seed: int, height: int, width: int) -> None:
     rng = np.random.Generator(np.random.PCG64([seed]))

@@ -16,6 +16,8 @@ from sparkle.media.mask import load_mask
 pytest.importorskip("editscore", reason="needs: pip install --no-deps editscore==0.2")
 pytest.importorskip("json_repair", reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
 
+pytestmark = pytest.mark.slow
+
 OTHERS = ("flow", "vlm", "image_editor", "image_to_video", "control_to_video")
 ANSWER = json.dumps({"reasoning": "It fits.", "score": [24, 22]})
 SAMPLE = "Sparkle_location_000000"

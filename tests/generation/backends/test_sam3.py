@@ -16,6 +16,8 @@ from sparkle.media.decode import decode
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import ConfigError, SampleError
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
 
 OTHERS = ("flow", "vlm", "image_editor", "image_scorer", "image_to_video", "control_to_video")

@@ -322,7 +322,7 @@ def test_what_cannot_be_compared_is_an_error() -> None:
         score_frame(ScoredFrame(SOURCES[0], GOOD[0], MASKS[0], GOOD[1][:-2], MASKS[1]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 2**31),
     st.integers(1, 48),

@@ -32,6 +32,8 @@ from sparkle.schemas import records as r
 from sparkle.schemas.load import load
 from sparkle.schemas.stages import STEP_NAMES
 
+pytestmark = pytest.mark.slow
+
 EXTRAS = {
     "openai": "needs the extra vlm: pip install 'sparkle-dataset[vlm]'",
     **dict.fromkeys(

@@ -283,6 +283,7 @@ def test_usage_errors_exit_with_2(tmp_path):
     assert generate(tmp_path, tmp_path / "run", "--theme", "nowhere").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_source_that_is_gone_fails_by_its_name_and_one_that_moved_does_not(clips, tmp_path):
     folder, run = tmp_path / "sources", tmp_path / "run"
     folder.mkdir()

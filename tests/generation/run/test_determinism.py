@@ -20,6 +20,8 @@ from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.records import Candidate
 from sparkle.schemas.stages import STEP_NAMES, STEPS
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = "Sparkle_location_000000"
 CLASSICAL = resources.files("sparkle.configs").joinpath("classical.toml").read_text("utf-8")
 NO_LIMITS = "edited_frame0 = 0.0\nforeground_removed = 0.0\nedited_video = 0.0\n"

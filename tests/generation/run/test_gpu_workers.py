@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,12 +22,18 @@ CONFIGS = ROOT / "sparkle" / "configs"
 
 @dataclass(frozen=True)
 class WhereAmI:
-    """A job that takes long enough for every worker to get one."""
+    """A job that waits until so many workers have got one."""
 
-    number: int
+    came: Path
+    workers: int
 
     def __call__(self) -> tuple[int, str | None]:
-        time.sleep(0.05)
+        (self.came / str(os.getpid())).touch()
+        end = time.monotonic() + 120
+        while len(list(self.came.iterdir())) < self.workers:
+            assert time.monotonic() < end, "the other workers never came"
+            time.sleep(0.01)
+        time.sleep(0.02)  # one worker too many would come now
         return os.getpid(), os.environ.get(VISIBLE)
 
 
@@ -35,34 +43,38 @@ class Die:
         os._exit(9)
 
 
-def work(executor: LocalExecutor, count: int, *, on_gpu: bool) -> set[tuple[int, str | None]]:
-    return set(executor.map([WhereAmI(number) for number in range(count)], on_gpu=on_gpu))
+def work(executor: LocalExecutor, workers: int, *, on_gpu: bool) -> set[tuple[int, str | None]]:
+    """Where jobs are done that so many workers must share."""
+    with TemporaryDirectory() as came:
+        return set(executor.map([WhereAmI(Path(came), workers)] * 60, on_gpu=on_gpu))
 
 
+@pytest.mark.slow
 def test_every_gpu_has_one_worker_that_sees_it_alone(monkeypatch):
     monkeypatch.setenv(VISIBLE, "GPU-a,GPU-b")
     with LocalExecutor(4) as executor:
-        first = work(executor, 60, on_gpu=True)
+        first = work(executor, 2, on_gpu=True)
         assert sorted(gpu for _, gpu in first) == ["GPU-a", "GPU-b"]
         assert len({pid for pid, _ in first}) == 2
-        second = work(executor, 60, on_gpu=True)
+        second = work(executor, 2, on_gpu=True)
     assert not {pid for pid, _ in first} & {pid for pid, _ in second}  # they ended with their step
     for pid, _ in first | second:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 
 
+@pytest.mark.slow
 def test_no_more_workers_than_are_asked_for(monkeypatch):
     monkeypatch.setenv(VISIBLE, "0,1,2,3")
     with LocalExecutor(2) as executor:
-        assert {gpu for _, gpu in work(executor, 40, on_gpu=True)} <= {"0", "1"}
+        assert {gpu for _, gpu in work(executor, 2, on_gpu=True)} == {"0", "1"}
 
 
 @pytest.mark.parametrize("visible", ["GPU-a", ""])
 def test_one_gpu_has_one_worker_that_sees_what_the_driver_sees(monkeypatch, visible):
     monkeypatch.setenv(VISIBLE, visible)
     with LocalExecutor(3) as executor:
-        ((pid, seen),) = work(executor, 12, on_gpu=True)
+        ((pid, seen),) = work(executor, 1, on_gpu=True)
     assert seen == visible
     assert pid != os.getpid()
 
@@ -70,15 +82,16 @@ def test_one_gpu_has_one_worker_that_sees_what_the_driver_sees(monkeypatch, visi
 def test_one_worker_works_in_this_process(monkeypatch):
     monkeypatch.setenv(VISIBLE, "0,1")
     with LocalExecutor(1) as executor:
-        assert work(executor, 3, on_gpu=True) == {(os.getpid(), "0,1")}
+        assert work(executor, 1, on_gpu=True) == {(os.getpid(), "0,1")}
 
 
+@pytest.mark.slow
 def test_steps_on_processors_have_all_the_workers(monkeypatch):
     monkeypatch.setenv(VISIBLE, "GPU-a")
     with LocalExecutor(2) as executor:
-        assert len(work(executor, 80, on_gpu=False)) == 2
-        assert len(work(executor, 4, on_gpu=True)) == 1
-        assert len(work(executor, 80, on_gpu=False)) == 2
+        assert len(work(executor, 2, on_gpu=False)) == 2
+        assert len(work(executor, 1, on_gpu=True)) == 1
+        assert len(work(executor, 2, on_gpu=False)) == 2
 
 
 def test_a_worker_that_dies_is_an_error_and_leaves_nobody_behind(monkeypatch):

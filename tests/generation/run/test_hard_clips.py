@@ -19,6 +19,8 @@ from sparkle.media.probe import probe
 from sparkle.schemas import layout
 from sparkle.schemas.stages import STEP_NAMES
 
+pytestmark = pytest.mark.slow
+
 CLASSICAL = resources.files("sparkle.configs").joinpath("classical.toml").read_text("utf-8")
 WIDTH, HEIGHT, FRAMES = 224, 128, 17
 MINUTES = 10

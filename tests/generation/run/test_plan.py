@@ -114,6 +114,7 @@ def trial(clips, tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_a_trial_gives_its_own_funnel_and_bytes(trial):
     rates = trial_rates(trial)
     funnel = json.loads((trial / "funnel.json").read_text())
@@ -125,12 +126,14 @@ def test_a_trial_gives_its_own_funnel_and_bytes(trial):
     assert "trial run of 3 candidates" in plan.funnel
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_trial(trial):
     result = run("plan", "--sources", 300, "--trial", trial, "--json")
     assert result.exit_code == 0, result.output
     assert "trial run" in json.loads(result.stdout)["funnel"]
 
 
+@pytest.mark.slow
 def test_steps_that_no_sample_of_a_trial_reached_keep_upstreams_share(trial, tmp_path):
     funnel = json.loads((trial / "funnel.json").read_text())
     place = STEP_NAMES.index("edit_score")

@@ -19,6 +19,8 @@ from sparkle.media.mask import load_mask
 from sparkle.schemas import layout
 from sparkle.schemas.stages import STEP_NAMES
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = "Sparkle_location_000000"
 BEHIND = STEP_NAMES[STEP_NAMES.index("synthesize") + 1 :]
 CLASSICAL = resources.files("sparkle.configs").joinpath("classical.toml").read_text("utf-8")

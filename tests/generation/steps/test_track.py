@@ -135,6 +135,7 @@ def test_the_ablation_has_a_fingerprint_of_its_own_and_is_written_down():
     assert plain(first)["track"] == {"passes": "first"}
 
 
+@pytest.mark.slow
 def test_the_ablation_works_from_the_command_line(clips, tmp_path):
     (tmp_path / "first.toml").write_text(FIRST)
     words = [

@@ -119,6 +119,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     ) -> Any:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | settings)
         contexts.append(context)
+        context.set_default_timeout(120_000)  # ms: only ends a hang
         context.add_init_script(script)
         page = context.new_page()
         here = folder.resolve().as_uri() + "/"

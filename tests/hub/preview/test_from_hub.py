@@ -8,6 +8,8 @@ import pytest
 
 from harness import staging_server
 
+pytestmark = pytest.mark.slow
+
 HUB = [sys.executable, "-c", "from sparkle.commands import hub; hub()"]
 UPLOAD = """
 import sys

@@ -8,6 +8,7 @@ from harness import reviewer
 FRAMES = 49  # of the coded clips
 
 
+@pytest.mark.slow
 def test_source_and_edited_are_at_the_same_frame_while_playing(visit, coded_page):
     see = visit(coded_page)
     see.open_first()
@@ -50,6 +51,7 @@ def test_the_timeline_moves_both(visit, coded_page):
     assert see.numbers() == (30, 30)
 
 
+@pytest.mark.slow
 def test_a_browser_that_tells_no_frames_is_in_step_as_well(visit, coded_page):
     see = visit(coded_page, script="delete HTMLVideoElement.prototype.requestVideoFrameCallback")
     see.open_first()

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from huggingface_hub import HfApi
 
-from harness import staging_server
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, parse_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
@@ -104,13 +103,6 @@ class Publisher:
         assert all(tree.get(entry.path) == entry.sha256 for entry in listed)
         assert layout.CARD in tree
         return True
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A hub that the tests of a module share; each uses a repository of its own."""
-    with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
-        yield running
 
 
 @pytest.fixture

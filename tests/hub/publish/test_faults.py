@@ -16,6 +16,8 @@ import pytest
 from sparkle.builders.reading.client import scrub
 from sparkle.schemas import layout
 
+pytestmark = pytest.mark.slow
+
 _ROUGHLY = """
 import sys
 from pathlib import Path
@@ -35,7 +37,7 @@ except SparkleError as error:
 def _held(publisher: Any, process: subprocess.Popen[str]) -> Iterator[None]:
     """Stop a publisher when it has planned and asks how to send, and let it go on after the block."""
     before = publisher.hub.counters()["faults"].get("delay", 0)
-    publisher.hub.faults({"action": "delay", "wait": 1, "match": "POST .*/preupload/", "next": 1})
+    publisher.hub.faults({"action": "delay", "wait": 3, "match": "POST .*/preupload/", "next": 1})
     while publisher.hub.counters()["faults"].get("delay", 0) == before:
         assert process.poll() is None
         time.sleep(0.02)

@@ -158,6 +158,7 @@ def test_a_link_in_the_release_is_refused(before: Path, tmp_path: Path) -> None:
         publish_release(before, FolderTarget(tmp_path / "demo"), PublishOptions(check=False))
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_the_old_release_or_the_new_one(
     rough_release: Any, tmp_path: Path, hashes: Any
 ) -> None:

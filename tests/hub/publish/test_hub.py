@@ -12,6 +12,8 @@ import pytest
 from sparkle.builders.release.manifest import dump_manifest, read_manifest
 from sparkle.schemas import layout
 
+pytestmark = pytest.mark.slow
+
 _LOAD = """
 import json, sys, datasets
 rows = datasets.load_dataset(sys.argv[1], "location", split="train", revision=sys.argv[2])

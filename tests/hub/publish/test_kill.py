@@ -12,6 +12,8 @@ import pytest
 
 from sparkle.schemas import layout
 
+pytestmark = pytest.mark.slow
+
 # Prints a line when planning is over: kills before that have nothing to interrupt.
 _PUBLISH = """
 import sys

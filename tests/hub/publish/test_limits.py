@@ -17,6 +17,8 @@ from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
 
+pytestmark = pytest.mark.slow
+
 _JUST_PUBLISH = """
 import sys
 from pathlib import Path

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import ROOT, range_hub
+from harness import ROOT, loopback
 from sparkle import _patience
 
 
@@ -25,7 +25,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def hub(releases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A Hub that has the newer release as me/sparkle."""
-    with range_hub.only_hub(tmp_path, monkeypatch) as server:
+    with loopback.only_hub(tmp_path, monkeypatch) as server:
         shutil.copytree(releases[1], server.root / "me" / "sparkle")
         yield server
 

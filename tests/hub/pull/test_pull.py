@@ -6,9 +6,6 @@ import csv
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from harness import staging_server
+from harness import kill_at, staging_server
 from sparkle.builders.reading.pairs import open_pairs
 from sparkle.builders.reading.source import open_source
 from sparkle.builders.upstream.indexing import index_upstream
@@ -135,12 +132,10 @@ def test_a_dry_run_says_what_a_pull_then_does(hub: Any, tmp_path: Path) -> None:
 
 def test_a_kill_in_a_write_costs_one_file(hub: Any, tmp_path: Path) -> None:
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
-    words = [sys.executable, str(Path(__file__).parent / "kill_at.py")]
-    choice = [REPO, "--theme", "location", "--out", str(tmp_path / "out"), "--json"]
-    killed = subprocess.run([*words, "4", *choice], env=environment, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    choice = [REPO, "--theme", "location", "--out", str(tmp_path / "out")]
+    kill_at.kill("half a download", 5, "pull", *choice, env=environment)
     assert len([path for path in files_of(tmp_path / "out") if ".tmp-" not in path]) == 4
-    done = run(*choice[:-1])
+    done = run(*choice)
     assert done["files"] == len(files_of(tmp_path / "out")) - 4
     assert not any(".tmp-" in path for path in files_of(tmp_path / "out"))
     run(REPO, "--theme", "location", "--out", tmp_path / "whole")
@@ -170,6 +165,7 @@ def test_a_pull_can_end_in_a_trainers_folder(releases: tuple[Path, Path], tmp_pa
     assert len(tables) >= 1
 
 
+@pytest.mark.slow
 def test_a_hub_counts_few_requests_and_hardly_more_bytes_than_are_chosen(
     random_access: ModuleType, tmp_path: Path
 ) -> None:

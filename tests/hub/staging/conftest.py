@@ -78,7 +78,7 @@ class Client:
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[staging_server.Staging]:
-    """A hub that the tests share; each uses repositories of its own."""
+    """One hub for the whole folder, because its clients take seconds to start; each test has repositories."""
     with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
         yield running
 

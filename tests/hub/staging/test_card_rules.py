@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkle.hub.staging.store.cards import card_metadata, check_card_yaml
@@ -150,7 +150,6 @@ FIELDS = [
 ]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     value=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4),
     kind=st.sampled_from(["dataset", "model"]),

@@ -6,8 +6,12 @@ import json
 import subprocess
 from dataclasses import asdict
 
+import pytest
+
 from harness import staging_server
 from sparkle.hub.staging.store.root import collect, open_root
+
+pytestmark = pytest.mark.slow
 
 CLIENT = """
 kind = {"repo_type": "dataset"}

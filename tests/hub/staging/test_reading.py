@@ -234,6 +234,7 @@ answer.append(fs.exists("datasets/read/data/written.txt"))
     assert hub.counters()["bytes_out_by_kind"]["blob"] < 20_000
 
 
+@pytest.mark.slow
 def test_datasets_load_and_stream(hub, client):
     answer = client(
         """

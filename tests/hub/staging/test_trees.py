@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkle.hub.staging.store.database import Database
@@ -47,7 +47,6 @@ def apply(model: dict[str, bytes], action: str, path: str, content: bytes) -> bo
     return True
 
 
-@settings(deadline=None)
 @given(actions=ACTIONS)
 def test_an_edited_tree_is_the_dictionary_that_it_stands_for(database, actions):
     model: dict[str, bytes] = {}

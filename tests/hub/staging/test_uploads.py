@@ -51,6 +51,7 @@ def xorbs(hub) -> set[Path]:
     return {path for path in (hub.root / "xorbs").rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_folder_arrives_whole_and_is_sent_once(hub, client, tmp_path, xet):
     # More than one xorb, and more than one part.
     wanted = write_folder(tmp_path / "folder", seed=xet, large=70 * MIB)

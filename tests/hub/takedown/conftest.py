@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from harness import factories, staging_server
+from harness import factories
 from sparkle.builders.building.from_runs import BuildMode, build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.selection import Selection
@@ -81,10 +80,3 @@ def shared_source(built: Path) -> str:
     """The source of the samples of `SHARED`."""
     rows = pq.read_table(built / "data" / "season", columns=["task", "source_sha256"]).to_pylist()
     return str(next(row["source_sha256"] for row in rows if row["task"] == SHARED[2]))
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A staging hub that the tests of a module share; each uses a repository of its own."""
-    with staging_server.staging(tmp_path_factory.mktemp("staging") / "root") as running:
-        yield running

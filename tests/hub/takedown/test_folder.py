@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import factories
@@ -75,7 +75,7 @@ def test_the_rest_is_what_a_build_without_them_gives(
     assert without_pages(files(release)) == without_pages(wanted)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5)
 @given(ids=st.sets(st.sampled_from(LOCATION + SEASON), min_size=1, max_size=9))
 def test_any_samples(built: Path, rebuild: Build, files: Files, tmp_path: Path, ids: set[str]) -> None:
     for name in ("release", "rebuilt"):
@@ -95,6 +95,7 @@ def test_a_build_of_the_same_run_leaves_them_out_and_changes_nothing(
     assert files(rebuild(release)) == files(release)
 
 
+@pytest.mark.slow
 def test_plots_and_strips_are_drawn_again(
     built: Path, rebuild: Build, taken_run: Path, tmp_path: Path, files: Files
 ) -> None:

@@ -24,6 +24,8 @@ from sparkle.builders.release.manifest import hash_by_git
 from sparkle.hub.takedown.folder import take_down
 from sparkle.schemas.canonical import sha256_bytes
 
+pytestmark = pytest.mark.slow
+
 IDS = ("Sparkle_location_000000", "Sparkle_season_000003")
 MAIN = "from sparkle.commands import hub; hub()"
 

@@ -16,6 +16,8 @@ from sparkle.hub.verify.levels import verify_release
 from sparkle.hub.verify.report import CONSUMERS, PROVED, LevelReport, VerifyOptions
 from sparkle.schemas import layout
 
+pytestmark = pytest.mark.slow
+
 FIRST = "Sparkle_location_000000"
 
 

@@ -16,6 +16,8 @@ from harness import staging_server
 from sparkle.builders.release.tar import list_tar
 from sparkle.schemas import layout
 
+pytestmark = pytest.mark.slow
+
 REPO = "me/sparkle"
 TAR = "location_edited_video_part00.tar"
 COMMAND = "import sys; from sparkle.commands import hub; hub(sys.argv[1:])"

@@ -33,6 +33,8 @@ from sparkle.hub.verify.report import (
 from sparkle.hub.verify.verified import Verified, choose_samples
 from sparkle.schemas import layout
 
+pytestmark = pytest.mark.slow
+
 COMPOSED, GIVEN = "Sparkle_location_000000", "Sparkle_season_000000"
 PROMPT = "Change the season to winter: snow falls on the ground behind the subject."
 

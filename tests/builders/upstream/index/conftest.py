@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import range_hub, upstream_folder
+from harness import loopback, upstream_folder
 from sparkle import _patience
 
 
@@ -30,6 +30,6 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def hub(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A Hub that has the folder as me/upstream."""
-    with range_hub.only_hub(tmp_path, monkeypatch) as server:
+    with loopback.only_hub(tmp_path, monkeypatch) as server:
         shutil.copytree(folder, server.root / "me" / "upstream")
         yield server

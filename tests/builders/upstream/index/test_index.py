@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections import Counter
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from harness import staging_server, upstream_folder
+from harness import kill_at, staging_server, upstream_folder
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
 from sparkle.builders.upstream.import_ import import_upstream
@@ -95,16 +94,15 @@ def test_an_index_made_twice_is_the_same_bytes(
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_a_kill_costs_the_tars_that_were_under_way(hub: Any, tmp_path: Path) -> None:
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
-    words = [sys.executable, str(Path(__file__).parent / "kill_at.py")]
-    out = str(tmp_path / "index")
-    killed = subprocess.run([*words, "9", REPO, "--out", out], env=environment, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    words = ["index", REPO, "--out", str(tmp_path / "index")]
+    kill_at.kill("before a unit is read", 10, *words, env=environment)
     assert not (tmp_path / "index").exists()
     first = {asked.path for asked in hub.gets() if asked.path.startswith("/signed") and ".tar" in asked.path}
     hub.asked.clear()
-    subprocess.run([*words, "99", REPO, "--out", out, "--json"], env=environment, check=True, stdout=-3)
+    subprocess.run([sys.executable, "-m", "sparkle", *words], env=environment, check=True, stdout=-3)
     second = {asked.path for asked in hub.gets() if asked.path.startswith("/signed") and ".tar" in asked.path}
     assert len(first & second) <= 4  # the streams that were open
     assert len(first | second) == len(list((hub.root / REPO).rglob("*.tar")))
@@ -248,6 +246,7 @@ def test_a_hub_that_goes_away_is_said_and_what_was_read_is_kept(hub: Any, tmp_pa
     assert not [asked for asked in hub.gets() if asked.path.endswith(first)]
 
 
+@pytest.mark.slow
 def test_an_index_that_was_pushed_is_opened_by_its_name(folder: Path, tmp_path: Path) -> None:
     upload = (
         "import sys; from huggingface_hub import HfApi; api = HfApi(); "

@@ -15,6 +15,8 @@ from sparkle.media.decode import decode
 from sparkle.media.images import read_png
 from sparkle.schemas import layout
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = "Sparkle_location_000000"
 
 

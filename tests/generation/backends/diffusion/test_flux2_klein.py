@@ -12,6 +12,8 @@ from sparkle.media.images import read_png, write_png
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import ConfigError, SampleError
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
 
 DOG = r.GroundedObject((100, 100, 500, 900), "brown dog")

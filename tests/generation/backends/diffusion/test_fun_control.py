@@ -12,6 +12,8 @@ from sparkle.media.decode import decode
 from sparkle.media.images import read_png
 from sparkle.schemas.errors import ConfigError, MediaError
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
 
 ROLES = {

@@ -9,6 +9,8 @@ from sparkle.generation.backends.vlm.questions import animation_prompt
 from sparkle.media.images import read_png
 from sparkle.schemas.errors import ConfigError, SampleError
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
 
 LORA = {"lora_high": "high.safetensors", "lora_low": "low.safetensors"}

@@ -9,6 +9,8 @@ from sparkle.media.decode import decode
 from sparkle.media.images import read_png
 from sparkle.schemas.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
 
 

@@ -207,11 +207,11 @@ def test_waits_grow_and_follow_retry_after(endpoint, make_vlm, do, talk):
     endpoint.faults.append(talk.fault(429, retry_after="0.6"))
     start = time.monotonic()
     do(make_vlm(backoff=0.0), "camera")
-    assert 0.6 <= time.monotonic() - start < 3
+    assert time.monotonic() - start >= 0.6
     endpoint.faults.extend([talk.fault(500)] * 3)
     start = time.monotonic()
     do(make_vlm(backoff=0.1), "ground1")
-    assert 0.1 + 0.2 + 0.4 <= time.monotonic() - start < 3
+    assert time.monotonic() - start >= 0.1 + 0.2 + 0.4
 
 
 def test_a_retry_after_that_is_a_past_date_or_nonsense_does_not_hurt(endpoint, make_vlm, do, talk):
@@ -222,12 +222,13 @@ def test_a_retry_after_that_is_a_past_date_or_nonsense_does_not_hurt(endpoint, m
 
 
 def test_a_timeout_is_asked_again_then_fails_the_sample(endpoint, make_vlm, do):
-    endpoint.delay = 0.5
+    endpoint.delay = 60.0
     with pytest.raises(ServiceError, match="in time"):
         do(make_vlm(timeout=0.1, retries=1), "camera")
-    assert len(endpoint.requests) == 2
+    endpoint.wait_for_requests(2)
     endpoint.delay = 0.0
-    assert do(make_vlm(timeout=5), "camera").fixed
+    assert do(make_vlm(timeout=60), "camera").fixed
+    assert len(endpoint.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -345,7 +346,7 @@ def test_a_frame_that_was_answered_is_not_asked_again(endpoint, make_vlm, do, ta
 
 @pytest.mark.parametrize(("concurrency", "peak"), [(1, 1), (2, 2), (16, len(ANCHORS))])
 def test_frames_are_asked_at_once_within_the_bound(endpoint, make_vlm, do, concurrency, peak):
-    endpoint.delay = 0.15
+    endpoint.delay, endpoint.together = 0.15, peak
     do(make_vlm(concurrency=concurrency), "ground2")
     assert endpoint.peak == peak
 

@@ -20,6 +20,8 @@ from sparkle.generation.taxonomy import load_taxonomy
 from sparkle.media.decode import decode
 from sparkle.schemas import layout
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-a-key-that-nobody-may-see"
 FIRST = "Sparkle_location_000000"
 COMMIT = "c0ffee" * 6 + "1234"

@@ -16,6 +16,8 @@ from sparkle.generation.steps import make_step
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import AnswerError, ConfigError, SampleError
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
 
 ANCHORS = (0, 8, 16)

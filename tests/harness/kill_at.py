@@ -1,0 +1,129 @@
+"""Run a command in a process of its own that ends by SIGKILL at a chosen moment: `kill(moment, count, ...)`.
+
+The moments are reached by wrapping the real functions, which do their work until then; `MOMENTS` lists them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import pkgutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sparkle.commands import hub, main
+from sparkle.schemas.canonical import dump_line
+
+Function = Callable[..., Any]
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(real: Function) -> Function:
+    return lambda *args, **kwargs: (die(), real(*args, **kwargs))
+
+
+def after(real: Function) -> Function:
+    return lambda *args, **kwargs: (real(*args, **kwargs), die())
+
+
+def half_line(real: Function) -> Function:
+    def append(path: Path, records: Any) -> None:
+        line = dump_line(next(iter(records)))
+        with path.open("ab") as file:
+            file.write(line[: len(line) // 2])
+        die()
+
+    return append
+
+
+def half_file(real: Function) -> Function:
+    def commit(temporary: Path, target: Path) -> None:
+        os.truncate(temporary, temporary.stat().st_size // 2)
+        die()
+
+    return commit
+
+
+def half_download(real: Function) -> Function:
+    def temporary_beside(path: Path) -> None:
+        real(path).write_bytes(b"half of it")
+        die()
+
+    return temporary_beside
+
+
+def to(suffix: str) -> Callable[..., bool]:
+    """Count the commits of such files only."""
+    return lambda temporary, target: bool(target.suffix == suffix)
+
+
+def of_the_run(path: Path, **_: Any) -> bool:
+    """Count files of the run, which is the first argument; temporary ones come and go all the time."""
+    return path.is_relative_to(sys.argv[4])
+
+
+# Which name is replaced where it is looked up, what is called instead at the moment, and which calls count.
+MOMENTS: dict[str, tuple[Any, ...]] = {
+    # generate
+    "inside a step": ("sparkle.generation.steps.tracking.Track.measure", after),
+    "half an artifact": ("sparkle.generation.steps.base.commit", half_file),
+    "an artifact in place, no outcome": ("sparkle.generation.steps.base.commit", after),
+    "half a line of outcomes": ("sparkle.generation.run.folder.append_lines", half_line),
+    # build
+    "half a tar": ("sparkle._files.commit", half_file, to(".tar")),
+    "half a file of text": ("sparkle._files.commit", half_file, to(".csv")),
+    "a tar in place, not listed": ("sparkle.builders.building.pack.write_tar", after),
+    "half a line of the journal": ("sparkle.builders.building.pack.append_lines", half_line),
+    "a tar listed": ("sparkle.builders.building.pack.Journal.add", after),
+    "before the swap": ("sparkle.builders.release.staging._swap", before),
+    "after the swap": ("sparkle.builders.release.staging._swap", after),
+    # build --reclaim
+    "a tar named by the run, not listed": ("sparkle._run_folder.Reclaimed._link", after),
+    "half a line of what is held": ("sparkle._run_folder.append_lines", half_line),
+    "what is held listed, nothing deleted": ("sparkle._run_folder.append_lines", after),
+    "some files deleted": ("pathlib.Path.unlink", after, of_the_run),
+    "a file taken out of a tar": ("sparkle._run_folder.Reclaimed.restore", after),
+    "lines forgotten, tars not": ("sparkle._run_folder.write_jsonl", after),
+    # index, preview, pull
+    "before a unit is read": ("sparkle.builders.upstream.index.Index._read", before),
+    "a sample drawn": ("sparkle._files.commit", after, to(".json")),
+    "half a download": ("sparkle.hub.pull.pulling.temporary_beside", half_download),
+}
+
+
+def kill(moment: str, count: int, *words: object, env: Mapping[str, str] | None = None) -> None:
+    """Run `sparkle WORDS` (`sparkle-hub` for a verb of it) and see it die the `count`-th time at a moment."""
+    command = [sys.executable, "-P", __file__, moment, str(count), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def _arm(moment: str, count: int) -> None:
+    place, instead, *counts = MOMENTS[moment]
+    owner, _, name = place.rpartition(".")
+    target = pkgutil.resolve_name(owner)
+    real, calls = getattr(target, name), 0
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        counted = all(check(*args, **kwargs) for check in counts)
+        calls += counted
+        return (instead(real) if counted and calls == count else real)(*args, **kwargs)
+
+    static = isinstance(inspect.getattr_static(target, name), staticmethod)
+    setattr(target, name, staticmethod(wrapped) if static else wrapped)
+
+
+if __name__ == "__main__":
+    _arm(sys.argv[1], int(sys.argv[2]))
+    command = hub if sys.argv[3] in hub.list_commands(click.Context(hub)) else main
+    command(sys.argv[3:])
