@@ -297,6 +297,7 @@ def build_and_die(moment: str, count: int, run: Path, out: Path) -> None:
     kill_at.kill(moment, count, "build", run, "--out", out, "--max-shard-size", 6000, "--preview", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "count"),
     [

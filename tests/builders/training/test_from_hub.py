@@ -10,6 +10,8 @@ from harness import loopback
 from sparkle.builders.training.dataset import PairDataset
 from sparkle.builders.training.item import Clip
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 
 

@@ -14,7 +14,10 @@ from sparkle.schemas.errors import ConfigError
 torch = pytest.importorskip("torch")
 stateful = pytest.importorskip("torchdata.stateful_dataloader")
 
-pytestmark = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")  # torchdata 0.11 with torch 2.13
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:'set_vital' is deprecated"),  # torchdata 0.11 with torch 2.13
+]
 
 WORKERS = [0, 1, 2]
 SHUFFLES = ["rows", "blocks"]
@@ -128,7 +131,6 @@ def test_streams_are_told_the_epoch(pairs, persistent):
     assert sorted(seen[0]) == sorted(seen[1])
 
 
-@pytest.mark.slow
 def test_spawned_workers_give_the_same(pairs):
     sampler = pairs.sampler(batch_size=2)
     loader = torch.utils.data.DataLoader(

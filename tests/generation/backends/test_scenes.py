@@ -314,6 +314,7 @@ for prompt in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_another_process_with_other_threads() -> None:
     prompts = ["a lake below mountain peaks, oil painting", "a neon street in the rain", "a library study"]
     threads = cv2.getNumThreads()

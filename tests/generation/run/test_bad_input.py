@@ -81,6 +81,7 @@ def mess(clips, tmp_path_factory):
     return json.loads(result.stdout), {names[line["id"]]: line for line in lines}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["empty.mp4", "text.mp4", "truncated.mp4", "audio.mp4"])
 def test_an_unreadable_file_fails_by_its_name(mess, name):
     outcome = mess[1][name]
@@ -88,11 +89,13 @@ def test_an_unreadable_file_fails_by_its_name(mess, name):
     assert name in json.dumps(outcome["error"])
 
 
+@pytest.mark.slow
 def test_a_single_frame_is_too_short(mess):
     assert mess[1]["one frame.mp4"]["status"] == "rejected"
     assert mess[1]["one frame.mp4"]["reason"].startswith("too short: 1 frames")
 
 
+@pytest.mark.slow
 def test_the_rest_goes_on(mess):
     assert mess[1][NAMES]["status"] == "kept"
     assert mess[0]["funnel"]["kept"] == 1

@@ -344,6 +344,7 @@ folder.take_down(Path(sys.argv[3]), sys.argv[4:], [])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "count"),
     [

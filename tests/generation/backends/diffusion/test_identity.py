@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 
@@ -13,7 +14,8 @@ from sparkle.generation.steps import make_step
 from sparkle.schemas.errors import ConfigError
 
 for package in ("torch", "diffusers", "peft", "ftfy"):
-    pytest.importorskip(package, reason="needs the extra gpu: pip install 'sparkle-dataset[gpu]'")
+    if importlib.util.find_spec(package) is None:  # an import takes seconds, in every run
+        pytest.skip("needs the extra gpu: pip install 'sparkle-dataset[gpu]'", allow_module_level=True)
 
 COMMIT, OTHER = "c0ffee" * 6 + "1234", "beef" * 10
 REPOSITORIES = {
