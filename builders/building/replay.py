@@ -196,8 +196,8 @@ def kept_samples(
                 "two runs gave the same ids",
                 got=f"{', '.join(shared[:3])}{' ...' if len(shared) > 3 else ''} ({len(shared)} in all)",
                 wanted="runs that number their samples apart",
-                fix="add the clips of one to the other by `sparkle generate` with the other's --out, or generate "
-                "it again with `--id-offset`, above the highest number of the other",
+                fix="generate one of them again with `--id-offset`, above the other's highest number, or "
+                "generate its clips into the other's folder",
                 where=f"{owner[shared[0]].folder} and {found.run.folder}",
             )
         owner.update(dict.fromkeys(found.run.candidates, found.run))

@@ -194,8 +194,8 @@ def new_candidates(
 ) -> list[Candidate]:
     """Return candidates for what is listed as (content sha256, item) and not known yet.
 
-    New ids follow the highest known one of their theme, and begin at `id_offset` where there is none: runs that
-    are to be built into one release are numbered apart by it.
+    New ids follow the highest known one of their theme, and begin at `id_offset` where there is none: by it,
+    runs that are to be built into one release are numbered apart.
 
     A shard of several cannot see the others' candidates, so there ids follow from the whole list, before the
     shard takes every `count`-th item from `index` on: the shards of one list never share an id.
