@@ -17,7 +17,10 @@ EDITSCORE := editscore==0.2 json-repair regex
 # FFmpeg's libraries, and torch weighs a gigabyte, so that one is made by `make .venv-torchcodec/.ready`.
 PEERS := .venv-datasets36/.ready
 
-.PHONY: demo test test-quick lint clean
+# Another interpreter, with the newest of everything that the package needs. `make test-newest`
+NEWEST ?= python3.13
+
+.PHONY: demo test test-quick test-newest lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))) and \
@@ -50,6 +53,15 @@ test: $(READY)-tests $(PEERS) lint
 
 test-quick: $(READY) lint
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu and not slow"
+
+.venv-newest/.ready: pyproject.toml
+	@echo "Installing the newest of everything into .venv-newest ($(NEWEST)): some minutes, once."
+	$(NEWEST) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev,vlm,serve]"
+	@touch $@
+
+test-newest: .venv-newest/.ready
+	.venv-newest/bin/python -m pytest -n auto --dist loadfile -m "not gpu and not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

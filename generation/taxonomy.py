@@ -139,7 +139,8 @@ def match_prompt(theme: str, prompt: str) -> TaxonomyScene | None:
     """
     worth, words = _word_worth(), _content_words(prompt)
     overlaps = {
-        scene: sum(worth[scene].get(word, 0.0) for word in words) for scene in load_taxonomy().scenes(theme)
+        scene: math.fsum(worth[scene].get(word, 0.0) for word in words)
+        for scene in load_taxonomy().scenes(theme)
     }
     best = max(overlaps, key=overlaps.__getitem__, default=None)
     return best if best is not None and overlaps[best] > MIN_OVERLAP else None

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -49,8 +50,11 @@ class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def video_score(score: r.VideoScore) -> float:
-    """The score of an edited video: the mean `O_score` of its frames (upstream card)."""
-    return sum(frame.O_score for frame in score.editscore) / len(score.editscore)
+    """The score of an edited video: the mean `O_score` of its frames (upstream card), 0 to 10.
+
+    The sum is rounded once: what Python's `sum` gives for floats differs between 3.11 and 3.12.
+    """
+    return math.fsum(frame.O_score for frame in score.editscore) / len(score.editscore)
 
 
 # What the steps' rules ask of numbers, for whoever shows them: step -> number -> thresholds, least and most.

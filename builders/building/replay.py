@@ -195,7 +195,9 @@ def kept_samples(
             raise RunError(
                 "two runs gave the same ids",
                 got=f"{', '.join(shared[:3])}{' ...' if len(shared) > 3 else ''} ({len(shared)} in all)",
-                wanted="ids of one run, or of runs that number their samples apart",
+                wanted="runs that number their samples apart",
+                fix="generate one of them again with `--id-offset`, above the other's highest number, or "
+                "generate its clips into the other's folder",
                 where=f"{owner[shared[0]].folder} and {found.run.folder}",
             )
         owner.update(dict.fromkeys(found.run.candidates, found.run))

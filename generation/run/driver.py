@@ -165,7 +165,7 @@ class Driver:
         self.processed = 0
         self.judged_again = 0
 
-    def ingest(self, listed: list[ListedSource], shard: tuple[int, int]) -> None:
+    def ingest(self, listed: list[ListedSource], shard: tuple[int, int], id_offset: int) -> None:
         """Write down the configuration, and the sources and candidates that are new."""
         hashed = []
         for item in listed:
@@ -176,7 +176,7 @@ class Driver:
         refuse_unreadable(self.unreadable, hashed, shard)
         for sha256, item in hashed:
             self.places.setdefault(sha256, item.path)
-        candidates = new_candidates(self.run.candidates, hashed, shard)
+        candidates = new_candidates(self.run.candidates, hashed, shard, id_offset)
         unknown = dict.fromkeys(candidate.source for candidate in candidates)  # in the list's order
         licence = licences(self.run.sources, hashed)
         jobs = [
@@ -318,6 +318,7 @@ def generate(
     *,
     workers: int,
     shard: tuple[int, int],
+    id_offset: int = 0,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda text: None,
 ) -> RunSummary:
@@ -340,5 +341,5 @@ def generate(
                 "made; what a step reads of them is taken out while it works"
             )
         driver = Driver(run, config, executor, hashes, progress)
-        driver.ingest(listed, shard)
+        driver.ingest(listed, shard, id_offset)
         return driver.work()

@@ -11,14 +11,13 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle._files import read_jsonl
 from sparkle.schemas.errors import MediaError, RecordError, SourceListError
-from sparkle.schemas.ids import TAXONOMY_THEMES, format_id, parse_id
+from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES, format_id, parse_id
 from sparkle.schemas.records import Candidate, SourceRecord
 from sparkle.schemas.validate import check
 
@@ -188,9 +187,15 @@ def licences(
 
 
 def new_candidates(
-    known: Sequence[Candidate], listed: Sequence[tuple[str, ListedSource]], shard: tuple[int, int]
+    known: Sequence[Candidate],
+    listed: Sequence[tuple[str, ListedSource]],
+    shard: tuple[int, int],
+    id_offset: int = 0,
 ) -> list[Candidate]:
     """Return candidates for what is listed as (content sha256, item) and not known yet.
+
+    New ids follow the highest known one of their theme, and begin at `id_offset` where there is none: by it,
+    runs that are to be built into one release are numbered apart.
 
     A shard of several cannot see the others' candidates, so there ids follow from the whole list, before the
     shard takes every `count`-th item from `index` on: the shards of one list never share an id.
@@ -200,22 +205,25 @@ def new_candidates(
     """
     index, count = shard
     if count == 1:
-        return _number(known, listed)
-    share = [candidate for position, candidate in enumerate(_number((), listed)) if position % count == index]
+        return _number(known, listed, id_offset)
+    numbered = enumerate(_number((), listed, id_offset))
+    share = [candidate for position, candidate in numbered if position % count == index]
     before = {candidate.id: candidate for candidate in known}
     expected = {candidate.id: candidate for candidate in share}
     if any(expected.get(sample_id) != candidate for sample_id, candidate in before.items()):
         raise SourceListError(
             "the sources of a sharded run have changed since it was started",
-            wanted="the same list for every shard and every rerun",
+            wanted="the same list and --id-offset for every shard and every rerun",
             fix="start new shards in new folders, or restore the list",
         )
     return [candidate for candidate in share if candidate.id not in before]
 
 
-def _number(known: Sequence[Candidate], listed: Sequence[tuple[str, ListedSource]]) -> list[Candidate]:
+def _number(
+    known: Sequence[Candidate], listed: Sequence[tuple[str, ListedSource]], id_offset: int
+) -> list[Candidate]:
     seen = {(candidate.source, candidate.theme, candidate.prompt) for candidate in known}
-    following: Counter[str] = Counter()
+    following = dict.fromkeys(THEMES, id_offset)
     for candidate in known:
         theme, number = parse_id(candidate.id)
         following[theme] = max(following[theme], number + 1)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
@@ -75,7 +76,7 @@ class Edges(Step[None]):
         encoding = edge_encoding(self.config.encoding.preset)
         with work.write(VIDEO_CANNY) as path:
             encode(frames(), path, fps=self.config.source.fps, encoding=encoding)
-        density = round(sum(densities) / count, 6)
+        density = round(math.fsum(densities) / count, 6)
         return r.EdgesRecord(density, thresholds.foreground, thresholds.background)
 
     def _views(self, work: Work, count: int) -> tuple[list[Pixels], list[Pixels] | None]:

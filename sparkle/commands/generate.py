@@ -20,6 +20,7 @@ from sparkle.commands.options import (
 from sparkle.schemas.errors import command
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 
+_MOST_OFFSET = 900_000_000  # ids have at most nine digits
 _SHOWN_FAILURES = 20  # a run of 100,000 sources may have thousands
 
 
@@ -58,6 +59,14 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     metavar="I/N",
     help="Process only share I of N.",
 )
+@click.option(
+    "--id-offset",
+    type=click.IntRange(0, _MOST_OFFSET),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Number new samples of each theme from N on, for a run that is built together with others.",
+)
 @output_options
 def generate(
     sources: Path,
@@ -68,6 +77,7 @@ def generate(
     limit: int | None,
     workers: int | None,
     shard: tuple[int, int],
+    id_offset: int,
     terminal: Terminal,
 ) -> None:
     """Make source/edited pairs with every intermediate: clips in, a run folder out.
@@ -89,6 +99,7 @@ def generate(
         resolved,
         workers=workers or cpus(),
         shard=shard,
+        id_offset=id_offset,
         progress=terminal.progress,
         say=terminal.say,
     )

@@ -1,4 +1,6 @@
+import itertools
 import json
+import math
 import pickle
 
 import jsonschema
@@ -209,6 +211,12 @@ def test_every_artifact_is_made_by_one_step_and_paths_are_upstreams():
 
 def frame_score(overall: float) -> r.FrameScore:
     return load(r.FrameScore, {**FRAME_SCORE, "O_score": overall})
+
+
+@pytest.mark.parametrize("order", sorted(itertools.permutations((9.8, 9.8, 9.775, 8.3)))[::6])
+def test_a_score_depends_on_no_order_of_addition_and_so_on_no_version_of_python(order):
+    score = r.VideoScore((1, 2, 3, 4), tuple(map(frame_score, order)))
+    assert video_score(score) == math.fsum(order) / 4
 
 
 def test_the_verdict_follows_the_threshold_and_the_recorded_score():

@@ -15,6 +15,7 @@ good edits rank above the same edits degraded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -258,7 +259,7 @@ def _grade_of(grades: Grades, found: dict[str, float]) -> float:
         return next(iter(values.values()))
     weights = {name: weight for name, (_, _, weight) in grades.items()}
     total = sum(weights[name] * np.log(max(value, LEAST_GRADE)) for name, value in values.items())
-    return float(np.exp(total / sum(weights.values())))
+    return float(np.exp(total / math.fsum(weights.values())))
 
 
 def _overall(consistency: float, quality: float) -> float:

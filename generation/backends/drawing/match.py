@@ -128,7 +128,7 @@ class Words:
 
     def total(self, weights: Mapping[str, float]) -> float:
         """The sum of the weights of the terms that occur, each once."""
-        return sum(weight for term, weight in weights.items() if self.has(term))
+        return math.fsum(weight for term, weight in weights.items() if self.has(term))
 
     def best(self, table: Mapping[str, Mapping[str, float]], fallback: str) -> str:
         """The entry with the largest total; the first of equals; the fallback when all totals are zero."""

@@ -210,6 +210,25 @@ def test_shards_refuse_a_list_that_changed(tmp_path):
         new_candidates(first, listed("z", "a", "b", "c"), (0, 2))
 
 
+@pytest.mark.parametrize("shard", [(0, 1), (1, 2)])
+def test_runs_can_be_numbered_apart(tmp_path, shard):
+    listed = [
+        (name * 64, ListedSource(tmp_path, theme, "x")) for name in "ab" for theme in ("location", "time")
+    ]
+    first = new_candidates([], listed, shard, 1000)
+    assert {int(candidate.id[-6:]) for candidate in first} == {1000, 1001}
+    again = new_candidates(first, listed, shard, 1000)
+    assert again == []
+    if shard == (0, 1):  # more clips go on from where the run is, with or without an offset
+        more = [*listed, ("c" * 64, ListedSource(tmp_path, "time", "x"))]
+        for offset in (0, 1000):
+            assert [c.id for c in new_candidates(first, more, shard, offset)] == ["Sparkle_time_001002"]
+    else:
+        with pytest.raises(SourceListError, match="changed since") as caught:
+            new_candidates(first, listed, shard)
+        assert "--id-offset" in (caught.value.wanted or "")
+
+
 def test_a_source_has_one_licence(tmp_path):
     def listed(*names):
         return [("a" * 64, ListedSource(tmp_path / "x.mp4", "location", None, name)) for name in names]
