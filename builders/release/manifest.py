@@ -42,6 +42,9 @@ class FileEntry(Record, frozen=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FileEntry) and self._content == other._content
 
+    def __ne__(self, other: object) -> bool:  # else a Struct compares by identity
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self._content)
 

@@ -21,11 +21,13 @@ from pathlib import Path
 
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.release import CheckOptions, check_release
+from sparkle.builders.release.manifest import parse_manifest
 from sparkle.builders.release.removed import Removed
 from sparkle.builders.release.tables import read_columns
 from sparkle.hub.publish.plan import PublishPlan, list_release, make_plan, note_files, sending_order
 from sparkle.hub.targets.target import Change, Parcel, Standing, Target
 from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError, ReleaseError, command
 from sparkle.schemas.validate import parse_strict
 
@@ -114,6 +116,8 @@ def publish_listed(
     plan = make_plan(parcels, standing, target)
     _refuse_tag(options.tag, standing, plan)
     refuse_returned(parcels, standing, target, say)
+    if layout.CARD in {entry.path for entry in plan.replaced}:
+        _refuse_edited(standing, target)
     say(str(plan))
     if options.dry_run:
         return PublishReport(plan, None, 0, 0, options.tag, target.address)
@@ -139,6 +143,14 @@ def _refuse_broken(folder: Path, progress: Progress) -> None:
     """
     options = CheckOptions(contents=False, workers=None)
     found = check_release(folder, progress, options).findings
+    if [finding.file for finding in found] == [layout.CARD]:
+        renew = command("sparkle", "card", folder, "--update")
+        raise ReleaseError(
+            "the card was edited, and the release does not know it",
+            got=found[0].problem,
+            where=folder / layout.CARD,
+            fix=f"`{renew}` takes an edit in that room into the release, and says where any other belongs",
+        )
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise ReleaseError(
@@ -157,6 +169,21 @@ def _refuse_tag(tag: str | None, standing: Standing, plan: PublishPlan) -> None:
             got=f"{tag} = {named}",
             where=plan.where,
             fix="choose another --tag",
+        )
+
+
+def _refuse_edited(standing: Standing, target: Target) -> None:
+    """Raise ReleaseError when somebody edited the card in the place: a publish would replace it."""
+    if standing.manifest is None:
+        return
+    listed = {entry.path: entry for entry in parse_manifest(standing.manifest, target.name)}
+    card = target.read(layout.CARD)
+    if layout.CARD in listed and sha256_bytes(card) != listed[layout.CARD].sha256:
+        raise ReleaseError(
+            "the card was edited where the release is published, and that edit would be lost",
+            where=f"{target.name} {layout.CARD}",
+            fix="take the edit over into release.toml or the room of the card here (docs/cards.md), delete "
+            "the card there, and publish again",
         )
 
 

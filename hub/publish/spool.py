@@ -121,7 +121,7 @@ def _published(target: Target, standing: Standing) -> Iterator[Path | None]:
         return
     with tempfile.TemporaryDirectory() as name:
         for path in standing.files:
-            pages = (layout.MANIFEST, layout.PROVENANCE, layout.CHANGELOG)
+            pages = (layout.MANIFEST, layout.PROVENANCE, layout.CHANGELOG, layout.CARD)
             if path in pages or layout.parse(path).what is layout.What.PAIRS:
                 write_atomic(safe_join(Path(name), path), target.read(path))
         yield Path(name)
