@@ -76,7 +76,7 @@ def test_python_in_a_page_is_python(page: str) -> None:
 
 
 def fragments() -> Iterator[tuple[str, str]]:
-    """Every block of TOML that is a configuration, with its page; that of cards.md describes a model."""
+    """Every block of TOML that is a configuration, with its page; those of cards.md are none."""
     for page in FOR_USERS:
         for block in re.findall(r"```toml\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL):
             if page != "docs/cards.md":

@@ -174,7 +174,9 @@ def _refuse_tag(tag: str | None, standing: Standing, plan: PublishPlan) -> None:
 
 def _refuse_edited(standing: Standing, target: Target) -> None:
     """Raise ReleaseError when somebody edited the card in the place: a publish would replace it."""
-    if standing.manifest is None:
+    if (
+        standing.manifest is None or standing.files[layout.CARD].size < 0
+    ):  # a folder where somebody deleted it
         return
     listed = {entry.path: entry for entry in parse_manifest(standing.manifest, target.name)}
     card = target.read(layout.CARD)

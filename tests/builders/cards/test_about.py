@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tomllib
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import yaml
 from click.testing import CliRunner
 
 import sparkle
+from harness import ROOT
 from sparkle.builders.building.renewal import renew_pages
 from sparkle.builders.release.about import read_about
 from sparkle.builders.upstream.import_ import import_upstream
@@ -22,6 +24,7 @@ from sparkle.commands.card import card as card_command
 from sparkle.hub.staging.store.cards import check_card_yaml
 from sparkle.hub.takedown.folder import take_down
 from sparkle.schemas import layout
+from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import ConfigError, ReleaseError
 
 SMALL = {"max_shard_size": 6000, "preview": 1}
@@ -202,6 +205,13 @@ def test_what_cannot_be_meant_is_refused(
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read_about(tmp_path / "none.toml")
+
+
+def test_the_example_in_the_documentation_can_be_read(tmp_path: Path) -> None:
+    example, _ = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/cards.md").read_text(), re.DOTALL)
+    (tmp_path / "release.toml").write_text(example)
+    said = read_about(tmp_path / "release.toml")
+    assert plain(said).keys() | {"license_name", "license_link"} == set(said.__struct_fields__)
 
 
 # --- the room in the card ----------------------------------------------------------------------------

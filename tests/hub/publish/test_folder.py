@@ -15,6 +15,7 @@ import datasets
 import pytest
 from click.testing import CliRunner
 
+from sparkle.builders.building.renewal import renew_pages
 from sparkle.builders.reading.place import open_place
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
 from sparkle.commands.publish import publish
@@ -233,3 +234,37 @@ def test_what_a_name_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         open_target("./new", private=True)
     with pytest.raises(ConfigError, match="not the name of a repository"):
         open_target("demo")
+
+
+@pytest.mark.slow
+def test_an_edited_card_is_not_published_before_the_release_knows_it(
+    releases: tuple[Path, Path], tmp_path: Path
+) -> None:
+    release, place = tmp_path / "release", tmp_path / "demo"
+    shutil.copytree(releases[0], release)
+    card = release / layout.CARD
+    begin = next(line for line in card.read_text().splitlines() if line.startswith("<!-- your words begin"))
+    card.write_text(card.read_text().replace(begin, f"{begin}\nAsk us."))
+    with pytest.raises(ReleaseError, match="card was edited") as caught:
+        publish_release(release, FolderTarget(place))
+    assert f"sparkle card {release} --update" in str(caught.value.fix)
+    renew_pages(release)
+    publish_release(release, FolderTarget(place))
+    assert "\nAsk us.\n" in (place / layout.CARD).read_text()
+
+
+@pytest.mark.slow
+def test_a_card_that_was_edited_in_its_place_is_not_replaced(
+    releases: tuple[Path, Path], tmp_path: Path
+) -> None:
+    place = tmp_path / "demo"
+    publish_release(releases[0], FolderTarget(place))
+    edited = (place / layout.CARD).read_bytes() + b"An edit.\n"
+    (place / layout.CARD).unlink()
+    (place / layout.CARD).write_bytes(edited)
+    with pytest.raises(ReleaseError, match="edited where the release is published"):
+        publish_release(releases[1], FolderTarget(place))
+    assert (place / layout.CARD).read_bytes() == edited
+    (place / layout.CARD).unlink()  # taken over, as the error says
+    publish_release(releases[1], FolderTarget(place))
+    assert (place / layout.CARD).read_bytes() == (releases[1] / layout.CARD).read_bytes()
