@@ -28,7 +28,7 @@ def furnish(card: str, words: str) -> str:
     """A rendered card with words in its room."""
     words = words.strip("\n")
     inside = f"\n{words}\n\n" if words else ""
-    before, after = card.split(PLACE)
+    before, _, after = card.partition(PLACE)
     return f"{before}{_BEGIN}\n{inside}<!-- your words end {_mark(before, after)} -->{after}"
 
 
@@ -53,7 +53,7 @@ def words_of(data: bytes, entry: FileEntry | None, where: object) -> str:
         raise ReleaseError(
             "the card was edited outside the room for your words, and that edit would be lost",
             got=None if room else "a card without such a room",
-            wanted=f"edits between the lines `{_BEGIN[:20]} ... -->` and `<!-- your words end ... -->` only",
+            wanted="edits between the lines `<!-- your words begin` and `<!-- your words end` only",
             where=where,
             fix="title, licence, authors and so on belong in release.toml (docs/cards.md), other words in "
             "the room; keep a copy of the card and delete it to have it written afresh",

@@ -128,10 +128,10 @@ def read_about(file: Path) -> About:
             error.problem,
             got=error.got,
             wanted=error.wanted,
-            where=f"{file}: {error.where}",
+            where=f"{file}: {(error.where or '').strip('/').replace('/', '.')}",
             fix=did_you_mean(error.got or "", known),
         ) from None
-    _check_texts(table, str(file))
+    _check_texts(table, f"{file}: ")
     _check_license(about, file)
     _check_forms(about, file)
     return about
@@ -145,31 +145,32 @@ def license_address(license_id: str | None) -> str | None:
     return f"https://creativecommons.org/licenses/{match[1]}/{match[2]}/" if match else None
 
 
-def _check_texts(value: Any, where: str) -> None:
-    """Refuse text that says nothing; of what has several lines, only a block of Markdown may."""
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-        if isinstance(item, dict | list):
-            _check_texts(item, f"{where}: {key}" if isinstance(key, str) else where)
-        elif not item.strip():
-            raise ConfigError(
-                "the text is empty", wanted="some text, or no such key", where=f"{where}: {key}"
-            )
-        elif key not in _BLOCKS and len(item.strip().splitlines()) > 1:
-            raise ConfigError(
-                "the text has several lines", got=repr(item), wanted="one line", where=f"{where}: {key}"
-            )
+def _check_texts(table: Mapping[str, Any], where: str) -> None:
+    """Refuse text that says nothing; several lines have room where Markdown has."""
+    for key, value in table.items():
+        place = f"{where}{key}"
+        if isinstance(value, dict):
+            _check_texts(value, f"{place}.")
+            continue
+        for text in value if isinstance(value, list) else [value]:
+            if not text.strip():
+                raise ConfigError("the text is empty", wanted="some text, or no such key", where=place)
+            if key not in _BLOCKS and len(text.strip().splitlines()) > 1:
+                raise ConfigError(
+                    "the text has several lines", got=repr(text), wanted="one line", where=place
+                )
 
 
 def _check_license(about: About, file: Path) -> None:
-    where = f"{file}: license"
+    where, given = f"{file}: license", (about.license or "").lower().replace(" ", "-")
     if about.license is not None and about.license not in _LICENSES:
         raise ConfigError(
             "the Hub knows no such licence",
             got=about.license,
             wanted=f"an id of {_LICENSES_PAGE}, such as cc-by-4.0",
             where=where,
-            fix=did_you_mean(about.license.lower().replace(" ", "-"), _LICENSES)
-            or 'license = "other", and license_name and license_link for one that is not listed',
+            fix=did_you_mean(given, [known for known in _LICENSES if known.startswith(given)] or _LICENSES)
+            or 'license = "other", with license_name and license_link, for one that is not listed',
         )
     if (about.license == _OTHER) != (about.license_name is not None):
         raise ConfigError(
@@ -193,8 +194,8 @@ def _check_forms(about: About, file: Path) -> None:
                 "not a code of a language", got=code, wanted="ISO 639, such as en", where=f"{file}: language"
             )
     addresses = {"paper": about.paper, "license_link": about.license_link}
-    addresses |= {f"links: {name}": link for name, link in about.links.items()}
-    addresses |= {f"sources: {theme}: link": terms.link for theme, terms in about.sources.items()}
+    addresses |= {f"links.{name}": link for name, link in about.links.items()}
+    addresses |= {f"sources.{theme}.link": terms.link for theme, terms in about.sources.items()}
     for key, address in addresses.items():
         if address is not None and not _ADDRESS.fullmatch(address):
             wanted = "an address that begins with https://"
@@ -205,6 +206,6 @@ def _check_forms(about: About, file: Path) -> None:
                 "no such theme",
                 got=theme,
                 wanted=", ".join(THEMES),
-                where=f"{file}: sources",
+                where=f"{file}: sources.{theme}",
                 fix=did_you_mean(theme, THEMES),
             )

@@ -25,7 +25,7 @@ from sparkle.builders.building.previous import next_numbers
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.cards.plots import PLOTS
 from sparkle.builders.cards.room import words_of
-from sparkle.builders.reading.place import Place, fetch_listed, read_entries
+from sparkle.builders.reading.place import Place, fetch_listed, find, read_entries
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.removed import add_section, read_provenance
 from sparkle.builders.takedown.cuts import names_sample, read_report
@@ -110,9 +110,8 @@ class ReleaseOrigin:
         ]
         self.ids = tuple(sample_id for theme in self._losing for sample_id in theme.gone)
         self._gone = frozenset(self.ids)
-        card = place.fetch(layout.CARD) if layout.CARD in self.before else None
-        where = f"{place.name} {layout.CARD}"
-        self.words = words_of(card.read_bytes(), self.before[layout.CARD], where) if card else ""
+        card, where = find(place, layout.CARD), f"{place.name} {layout.CARD}"
+        self.words = words_of(card.read_bytes(), self.before.get(layout.CARD), where) if card else ""
 
     @cached_property
     def kept(self) -> dict[str, FileEntry]:

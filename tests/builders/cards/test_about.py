@@ -160,11 +160,12 @@ def test_a_takedown_keeps_it(release: Path) -> None:
 @pytest.mark.parametrize(
     ("toml", "problem", "where", "fix"),
     [
-        ('licence = "mit"', "unknown key", ": /licence", "did you mean license?"),
-        ("colour = 3", "unknown key", ": /colour", None),
-        ("authors = 3", "wrong type", ": /authors", None),
-        ('authors = "Ada"', "wrong type", ": /authors", None),
+        ('licence = "mit"', "unknown key", ": licence", "did you mean license?"),
+        ("colour = 3", "unknown key", ": colour", None),
+        ("authors = 3", "wrong type", ": authors", None),
+        ('authors = "Ada"', "wrong type", ": authors", None),
         ('license = "CC BY 4.0"', "the Hub knows no such licence", ": license", "did you mean cc-by-4.0?"),
+        ('license = "cc-by"', "the Hub knows no such licence", ": license", "did you mean cc-by-4.0?"),
         ('license = "mine"', "the Hub knows no such licence", ": license", 'license = "other"'),
         ('license = "other"', "license_name belongs", ": license", None),
         ('license = "mit"\nlicense_name = "x"', "license_name belongs", ": license", None),
@@ -175,17 +176,18 @@ def test_a_takedown_keeps_it(release: Path) -> None:
             None,
         ),
         ('title = " "', "the text is empty", ": title", None),
+        ('[links]\nx = ""', "the text is empty", ": links.x", None),
         ('title = "a\\nb"', "several lines", ": title", None),
         ('authors = ["a\\nb"]', "several lines", ": authors", None),
         ('language = ["english"]', "not a code of a language", ": language", None),
         ('paper = "arxiv"', "not an address", ": paper", None),
-        ('[links]\nx = "y"', "not an address", ": links: x", None),
+        ('[links]\nx = "y"', "not an address", ": links.x", None),
         ('[sources.winter]\nlicense = "x"', "no such theme", ": sources", None),
         ('[sources.locations]\nlicense = "x"', "no such theme", ": sources", "did you mean location?"),
         (
             '[sources.location]\nlicence = "x"',
             "unknown key",
-            "/sources/location/licence",
+            ": sources.location.licence",
             "did you mean license?",
         ),
         ("title =", "the file is not TOML", "release.toml", None),
@@ -269,6 +271,9 @@ def test_an_edit_elsewhere_is_not_deleted(
         assert layout.CARD in str(caught.value.where)
         assert contents(release) == before
     card.unlink()  # which says that the edit may go
+    take_down(release, ["Sparkle_location_000003"], [])
+    assert findings(release) == []
+    card.unlink()
     sparkle.build(shared_run, release, **SMALL)
     assert findings(release) == []
 
