@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle._progress import Progress, silent
+from sparkle.builders.cards.room import words_of
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.release.manifest import parse_manifest
 from sparkle.builders.release.removed import Removed
@@ -117,7 +118,7 @@ def publish_listed(
     _refuse_tag(options.tag, standing, plan)
     refuse_returned(parcels, standing, target, say)
     if layout.CARD in {entry.path for entry in plan.replaced}:
-        _refuse_edited(standing, target)
+        _refuse_edited(parcels[layout.CARD], standing, target)
     say(str(plan))
     if options.dry_run:
         return PublishReport(plan, None, 0, 0, options.tag, target.address)
@@ -172,20 +173,24 @@ def _refuse_tag(tag: str | None, standing: Standing, plan: PublishPlan) -> None:
         )
 
 
-def _refuse_edited(standing: Standing, target: Target) -> None:
-    """Raise ReleaseError when somebody edited the card in the place: a publish would replace it."""
+def _refuse_edited(own: Parcel, standing: Standing, target: Target) -> None:
+    """Raise ReleaseError when somebody edited the card in the place, and the edit is not in ours."""
     if (
         standing.manifest is None or standing.files[layout.CARD].size < 0
     ):  # a folder where somebody deleted it
         return
-    listed = {entry.path: entry for entry in parse_manifest(standing.manifest, target.name)}
-    card = target.read(layout.CARD)
-    if layout.CARD in listed and sha256_bytes(card) != listed[layout.CARD].sha256:
+    listed = {entry.path: entry for entry in parse_manifest(standing.manifest, target.name)}.get(layout.CARD)
+    card, where = target.read(layout.CARD), f"{target.name} {layout.CARD}"
+    if listed is None or sha256_bytes(card) == listed.sha256:
+        return
+    words = words_of(card, listed, where)
+    if words != words_of(own.read(), own.entry, own.entry.path):
         raise ReleaseError(
             "the card was edited where the release is published, and that edit would be lost",
-            where=f"{target.name} {layout.CARD}",
-            fix="take the edit over into release.toml or the room of the card here (docs/cards.md), delete "
-            "the card there, and publish again",
+            got=words or "nothing is in its room any more",
+            where=where,
+            fix="write the same between the lines `your words begin` and `your words end` of the card here, "
+            "run `sparkle card RELEASE --update`, and publish again",
         )
 
 
