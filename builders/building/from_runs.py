@@ -37,7 +37,7 @@ from sparkle.builders.building.run import read_run
 from sparkle.builders.building.text import text_of
 from sparkle.builders.building.webdataset import plan_paired
 from sparkle.builders.building.writer import write_release
-from sparkle.builders.cards.room import read_words
+from sparkle.builders.cards.room import is_edited, read_words
 from sparkle.builders.release.artifact import read_blocks
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.sample import Sample
@@ -177,7 +177,8 @@ def _previous(out: Path, mode: BuildMode) -> PreviousRelease:
         return PreviousRelease()
     previous = read_previous(mode.previous or out, repack=mode.repack)
     if mode.previous is not None and (out / layout.MANIFEST).exists():
-        return replace(previous, words=read_words(out) or previous.words)
+        own = read_words(out)
+        return replace(previous, words=own if is_edited(out) else previous.words or own)
     return previous
 
 

@@ -72,6 +72,13 @@ def read_words(folder: Path) -> str:
     return words_of(card.read_bytes(), entries.get(layout.CARD), card) if card.is_file() else ""
 
 
+def is_edited(folder: Path) -> bool:
+    """Whether the card of a release in a folder is another one than its manifest lists."""
+    card = folder / layout.CARD
+    listed = {entry.path: entry.sha256 for entry in read_manifest(folder)}.get(layout.CARD)
+    return card.is_file() and sha256_bytes(card.read_bytes()) != listed
+
+
 def is_edited_inside(data: bytes) -> bool:
     """Whether everything outside the room of a card is as it was rendered."""
     card = data.decode("utf-8", "replace").replace("\r\n", "\n")

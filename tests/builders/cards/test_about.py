@@ -245,6 +245,8 @@ def test_words_of_the_release_at_out_stay_also_with_another_previous_one(
     write_into(out / layout.CARD, "Of this one.\n")
     sparkle.build(shared_run, out, previous=release, **SMALL)
     assert "\nOf this one.\n" in (out / layout.CARD).read_text()
+    sparkle.build(shared_run, out, previous=release, **SMALL)  # an edit that was taken over is none any more
+    assert "\nOf this one.\n" not in (out / layout.CARD).read_text()
 
 
 @pytest.mark.parametrize("has_room", [True, False])
