@@ -21,7 +21,6 @@ from sparkle.generation.layers import (
     DROP,
     Key,
     Layer,
-    did_you_mean,
     file_layers,
     has_key,
     merge,
@@ -31,7 +30,7 @@ from sparkle.generation.layers import (
 )
 from sparkle.media.encode import Encoding
 from sparkle.media.normalise import SourceSpec
-from sparkle.schemas.errors import ConfigError, RecordError
+from sparkle.schemas.errors import ConfigError, RecordError, did_you_mean
 from sparkle.schemas.load import load
 from sparkle.schemas.rules import Thresholds
 

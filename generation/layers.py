@@ -10,7 +10,6 @@ How it works
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -19,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sparkle.schemas.errors import ConfigError, SparkleError, command
+from sparkle.schemas.errors import ConfigError, SparkleError, command, did_you_mean
 
 Key = tuple[str, ...]
 """A key of a table in tables: ("backends", "vlm", "name")."""
@@ -166,12 +165,6 @@ def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[Key, str]]:
 def moved(error: SparkleError, where: str | None) -> ConfigError:
     """Return an error about a configuration with another place."""
     return ConfigError(error.problem, got=error.got, wanted=error.wanted, where=where, fix=error.fix)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """Return what to do about a word that is not known: the nearest one that is, if one is near."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]}?" if close else None
 
 
 # --- files -----------------------------------------------------------------------------------------

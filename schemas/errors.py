@@ -9,13 +9,21 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 
 def command(*words: object) -> str:
     """Return a command line that can be pasted into a shell, whatever is in its words."""
     return shlex.join(map(str, words))
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """Return what to do about a word that is not known: the nearest one that is, if one is near."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]}?" if close else None
 
 
 class SparkleError(Exception):

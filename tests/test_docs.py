@@ -9,16 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 import sparkle
 from harness import ROOT
 from sparkle.commands import main
 
-PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+ABOUT_US = ["CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
+PAGES = ["README.md", *ABOUT_US, *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 EXAMPLES = [f"examples/{file.name}" for file in (ROOT / "examples").glob("*.py")]
-# CONTRIBUTING is about the code itself; everything else is for users.
-FOR_USERS = [page for page in PAGES if page != "CONTRIBUTING.md"]
+FOR_USERS = [page for page in PAGES if page not in ABOUT_US]
 
 FOLDERS = ("schemas", "generation", "builders", "hub")  # README has what they are imported as
 
@@ -76,7 +77,7 @@ def test_python_in_a_page_is_python(page: str) -> None:
 
 
 def fragments() -> Iterator[tuple[str, str]]:
-    """Every block of TOML that is a configuration, with its page; that of cards.md describes a model."""
+    """Every block of TOML that is a configuration, with its page; those of cards.md are none."""
     for page in FOR_USERS:
         for block in re.findall(r"```toml\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL):
             if page != "docs/cards.md":
@@ -113,3 +114,23 @@ def test_the_start_page_leads_to_every_page() -> None:
 @pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md"])
 def test_plain_words(page: str) -> None:
     assert [match[0] for match in _WORDS.finditer((ROOT / page).read_text("utf-8"))] == []
+
+
+def test_the_public_workflow_runs_what_the_makefile_has() -> None:
+    workflow = (ROOT / ".github/workflows/test.yml").read_text("utf-8")
+    jobs = yaml.safe_load(workflow)["jobs"]
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (oldest,) = re.findall(r"^OLDEST := (.*)$", makefile, re.MULTILINE)
+    assert jobs["all"]["steps"][1]["with"]["python-version"] == oldest
+    targets = re.findall(r"run: make (\S+)", workflow)
+    assert targets == ["test", "test-quick"]
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    assert set(re.findall(r"uses: (\w+)/", workflow)) == {"actions"}
+
+
+def test_the_citation_is_of_the_paper_that_the_cards_cite() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    (paper,) = citation["references"]
+    bibtex = (ROOT / "builders/cards/templates/card_citation.md").read_text("utf-8")
+    for text in (paper["title"], paper["url"], *(name["family-names"] for name in paper["authors"])):
+        assert text in bibtex

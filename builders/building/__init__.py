@@ -29,6 +29,7 @@ def build(
     ids: Collection[str] | None = None,
     exclude: Collection[str] = (),
     core: int | None = None,
+    about: str | Path | None = None,
     webdataset: bool | Sequence[str] = False,
     webdataset_shard_size: int | str | None = None,
     workers: int | None = None,
@@ -61,6 +62,8 @@ def build(
         ids: Samples to take; None for all. Of a mapping, the values say where an id was named, for errors.
         exclude: Samples to leave out, likewise.
         core: Number of samples of a core set: the best, taken in turn from every theme, subtheme and scene.
+        about: File with the publisher's words: title, licence, authors and so on (`docs/cards.md`); None for
+            those of the previous release.
         webdataset: Also write paired shards: True, or the names of their streams.
         webdataset_shard_size: Most bytes of a paired shard; None is 1 GB.
         workers: Number of tars that are written at a time; None is one per CPU.
@@ -69,16 +72,17 @@ def build(
         say: Receives the plan and notes, as text.
 
     Raises:
-        ConfigError: an option is invalid.
+        ConfigError: an option or `about` is invalid.
         RunError: a folder is not a finished run, or two runs have the same ids.
         RecordError: a line of a run is invalid, or no run has an id that was named.
         ReleaseError: no sample is kept, an artifact differs from its record, `out` contains other files, or
-            the disk is too small.
+            the disk is too small; or the card that would be replaced was edited outside its room.
     """
     from sparkle.builders.building.from_runs import BuildMode, build_release
     from sparkle.builders.building.provenance import ReleaseOptions
     from sparkle.builders.building.selection import make_selection
     from sparkle.builders.building.webdataset import make_options
+    from sparkle.builders.release.about import read_about
     from sparkle.builders.release.assign import parse_size
 
     streams = webdataset if isinstance(webdataset, Sequence) else None
@@ -96,6 +100,7 @@ def build(
         ),
         webdataset=make_options(streams, paired_size) if webdataset else None,
         plots=plots or None,
+        about=None if about is None else read_about(Path(about)),
     )
     mode = BuildMode(
         previous=None if previous is None else Path(previous),

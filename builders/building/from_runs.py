@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -37,6 +37,7 @@ from sparkle.builders.building.run import read_run
 from sparkle.builders.building.text import text_of
 from sparkle.builders.building.webdataset import plan_paired
 from sparkle.builders.building.writer import write_release
+from sparkle.builders.cards.room import is_edited, read_words
 from sparkle.builders.release.artifact import read_blocks
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.sample import Sample
@@ -174,7 +175,11 @@ def build_release(
 def _previous(out: Path, mode: BuildMode) -> PreviousRelease:
     if mode.previous is None and not (out / layout.MANIFEST).exists():
         return PreviousRelease()
-    return read_previous(mode.previous or out, repack=mode.repack)
+    previous = read_previous(mode.previous or out, repack=mode.repack)
+    if mode.previous is not None and (out / layout.MANIFEST).exists():
+        own = read_words(out)
+        return replace(previous, words=own if is_edited(out) else previous.words or own)
+    return previous
 
 
 def _reclaimer(origin: RunOrigin, folder: Path) -> Reclaimer:
@@ -215,6 +220,7 @@ class RunOrigin:
 
     Attributes:
         samples: The samples of each theme.
+        words: What the publisher wrote into the card of the previous release.
     """
 
     kept: Mapping[str, FileEntry] = {}
@@ -226,7 +232,8 @@ class RunOrigin:
         options: ReleaseOptions,
         previous: PreviousRelease,
     ) -> None:
-        self.replays, self.options, self.before = replays, options, previous.entries
+        self.replays, self.options = replays, options
+        self.before, self.words = previous.entries, previous.words
         groups = {theme: list(found) for theme, found in groupby(samples, key=lambda sample: sample.theme)}
         self.samples = {theme: groups[theme] for theme in THEMES if theme in groups}
         self._previous = previous
@@ -264,7 +271,14 @@ class RunOrigin:
 
     def pages(self) -> Iterator[tuple[str, bytes]]:
         """Yield the provenance, and the changelog that is handed down."""
-        document = provenance(self.replays, self.options, self._next_parts, self._previous.removed)
+        previous, about = self._previous, self.options.about
+        document = provenance(
+            self.replays,
+            self.options,
+            self._next_parts,
+            previous.removed,
+            previous.about if about is None else about,
+        )
         yield layout.PROVENANCE, dump_document(document)
         if self._previous.changelog is not None:
             yield layout.CHANGELOG, self._previous.changelog

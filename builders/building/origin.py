@@ -76,6 +76,11 @@ class Origin(Protocol):
         """The files that stay as they are, by path."""
         ...
 
+    @property
+    def words(self) -> str:
+        """What goes into the publisher's room of the card."""
+        ...
+
     def fetch(self, path: str) -> Path:
         """Return where a file that stays is on this machine."""
         ...

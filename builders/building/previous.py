@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sparkle.builders.cards.room import read_words
+from sparkle.builders.release.about import About
 from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.builders.release.removed import Removed, read_provenance
 from sparkle.builders.release.sample import Sample
@@ -37,6 +39,8 @@ class PreviousRelease:
         next_numbers: See `NextNumbers`.
         removed: What was removed from it.
         changelog: Its CHANGELOG.md; None where it has none.
+        about: What its publisher said of it.
+        words: What was written into the room of its card.
     """
 
     folder: Path | None = None
@@ -45,6 +49,8 @@ class PreviousRelease:
     next_numbers: NextNumbers = field(default_factory=dict)
     removed: Removed = field(default_factory=Removed)
     changelog: bytes | None = None
+    about: About = field(default_factory=About)
+    words: str = ""
 
     def keep_out(self, samples: Sequence[Sample], say: Callable[[str], None]) -> list[Sample]:
         """Return the samples that were not removed.
@@ -78,7 +84,8 @@ def read_previous(folder: Path, *, repack: bool = False) -> PreviousRelease:
         repack: Whether nothing is asked of its parts.
 
     Raises:
-        ReleaseError: it is no release, or its manifest, provenance or tables cannot be read.
+        ReleaseError: it is no release, its manifest, provenance or tables cannot be read, or its card was
+            edited outside the publisher's room.
     """
     entries = {entry.path: entry for entry in read_manifest(folder)}
     try:
@@ -105,6 +112,8 @@ def read_previous(folder: Path, *, repack: bool = False) -> PreviousRelease:
         next_numbers=numbers,
         removed=provenance.removed,
         changelog=changelog.read_bytes() if changelog.is_file() else None,
+        about=provenance.about,
+        words=read_words(folder),
     )
 
 

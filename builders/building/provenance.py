@@ -16,6 +16,7 @@ from typing import Any
 from sparkle.builders.building.replay import Replay
 from sparkle.builders.building.selection import Selection
 from sparkle.builders.building.webdataset import WebDatasetOptions
+from sparkle.builders.release.about import About
 from sparkle.builders.release.removed import Removed
 from sparkle.media.encode import encoder_versions
 from sparkle.schemas import layout
@@ -41,6 +42,7 @@ class ReleaseOptions:
         selection: What is taken of the kept samples; None for everything.
         webdataset: What paired shards hold; None for none.
         plots: True for a card with plots and strips; None for one without.
+        about: What the publisher says of the release; None for what was said of the previous one.
     """
 
     max_shard_size: int = 5_000_000_000
@@ -48,9 +50,10 @@ class ReleaseOptions:
     selection: Selection | None = None
     webdataset: WebDatasetOptions | None = None
     plots: bool | None = None
+    about: About | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The options as the `provenance` schema has them; what was not asked for is left out."""
+        """What the `provenance` schema has as options; what was not asked for is left out."""
         values = {
             "max_shard_size": self.max_shard_size,
             "preview": self.preview,
@@ -73,6 +76,7 @@ def provenance(
     options: ReleaseOptions,
     next_parts: Mapping[str, Mapping[str, int]],
     removed: Removed | None = None,
+    about: About | None = None,
 ) -> dict[str, Any]:
     """The document; raises RecordError when it does not follow its schema.
 
@@ -81,6 +85,7 @@ def provenance(
         options: What the build was told.
         next_parts: The first number that no tar ever had, by theme and kind.
         removed: What was removed from the previous release.
+        about: What the publisher says of the release.
     """
     writers = (*_WRITERS, _PLOTTER) if options.plots else _WRITERS
     packages = {name: version(name) for name in writers} | encoder_versions()
@@ -89,7 +94,7 @@ def provenance(
         "packages": dict(sorted(packages.items())),
         "runs": [_run(found) for found in ordered(replays)],
     }
-    document = (removed or Removed()).record(document)
+    document = (about or About()).record((removed or Removed()).record(document))
     check("provenance", document, where=layout.PROVENANCE)
     return document
 

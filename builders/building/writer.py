@@ -149,7 +149,7 @@ class _Writer:
         if self.origin.options.plots:
             for name, data in draw_plots(read_stats(self.folder)).items():
                 self._put(layout.plot(name), data)
-        card = render_card(self.folder)
+        card = render_card(self.folder, self.origin.words)
         self._put(layout.CARD, card.encode())
         self._put(layout.CROISSANT, dump_croissant(self.folder, self.entries.values(), card))
         self._put(layout.MANIFEST, dump_manifest(self.entries.values()))

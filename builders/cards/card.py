@@ -4,6 +4,8 @@ How it works
 - Everything in the card that could be wrong (counts, scores, licences, models, thresholds, funnel) is read
   from the release's tables and provenance (`card_facts`); the prose around it stands in the template,
   `dataset_card.md` or, for an import, `upstream_card.md`. What both have is in `card_*.md`.
+- What its publisher says of it (release.toml) is in the provenance; what was written into the card by hand
+  stays in its room (`room`). Where nobody gave a licence the card says so, and names none.
 - So a card can be rendered again at any time, after a takedown for example: same files, same card.
 - Every line of code in a card is run by a test, against a folder and against a Hub.
 """
@@ -18,15 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import yaml
 
-from sparkle.builders.cards.facts import PERCENTILES, Facts, ThemeFacts, read_facts
+from sparkle.builders.cards.facts import PERCENTILES, Facts, ThemeFacts, read_facts, terms_of
 from sparkle.builders.cards.plots import PLOTS
+from sparkle.builders.cards.room import PLACE, furnish
+from sparkle.builders.release.about import About, SourceTerms, license_address
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.removed import Removed, read_provenance
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.funnel import merge_funnels
-from sparkle.schemas.ids import TAXONOMY_THEMES
+from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 from sparkle.schemas.layout import KIND_BY_NAME, KINDS
 
 _TEMPLATE, _IMPORTED_TEMPLATE = "dataset_card.md", "upstream_card.md"
@@ -35,8 +40,8 @@ _TEMPLATE, _IMPORTED_TEMPLATE = "dataset_card.md", "upstream_card.md"
 _CLASSICAL = "classical"
 _SCORER = "image_scorer"
 
-# The licence of what we make, by the Hub's name; and what the Hub is told when a source's terms reach it.
-_OURS = {"id": "cc-by-4.0", "name": None}
+# What the Hub is told where nobody licensed the release: that; or that the terms of some sources reach it.
+_UNKNOWN = {"id": "unknown", "name": None}
 _SOURCES_RULE = {"id": "other", "name": "terms-of-the-sources"}
 _LICENCE = re.compile(r"^license:\s*([A-Za-z0-9.+-]+)\s*$", re.MULTILINE)
 
@@ -49,21 +54,25 @@ THEME_TEXTS = {
 }
 
 
-def render_card(folder: Path) -> str:
+def render_card(folder: Path, words: str = "") -> str:
     """The card of the release in a folder, whose other files are written.
+
+    Args:
+        folder: The release.
+        words: What goes into the publisher's room (see `room`).
 
     Raises:
         ReleaseError: its tables or its provenance cannot be read.
     """
     provenance = read_provenance(folder / layout.PROVENANCE)
-    document, facts = provenance.document, read_facts(folder)
+    document, facts, about = provenance.document, read_facts(folder), provenance.about
     try:
-        context = _imported(folder, document) if provenance.imported else _built(folder, document, facts)
+        own = _imported(folder, document) if provenance.imported else _built(folder, document, facts)
     except (LookupError, TypeError) as error:
         where = folder / layout.PROVENANCE
         raise ReleaseError("the release's provenance cannot be read", got=error, where=where) from None
     template = _IMPORTED_TEMPLATE if provenance.imported else _TEMPLATE
-    return render(template, _common(document, facts) | context)
+    return furnish(render(template, _common(document, facts) | own | _said(about, own)), words)
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
@@ -79,6 +88,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     filters: dict[str, Callable[..., str]] = {
         "cell": _cell,
         "grouped": "{:,}".format,
+        "yaml": _yaml,
         "decimals": "{:.2f}".format,
         "number": lambda value: "not recorded" if value is None else f"{value:,}",
         "span": _span,
@@ -139,7 +149,7 @@ def _built(folder: Path, document: Mapping[str, Any], facts: Facts) -> dict[str,
     strips = {theme.name: layout.strip(theme.name) for theme in facts.themes}
     return {
         "pretty_name": "Sparkle-style background replacement pairs",
-        "licence": _SOURCES_RULE if any(licence.terms for licence in licences) else _OURS,
+        "reached": any(licence.terms for licence in licences),
         "unknown": sum(licence.pairs for licence in licences if licence.name is None),
         "shared_sources": facts.shared,
         "options": options,
@@ -165,12 +175,49 @@ def _imported(folder: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     problems = document["imported"]["findings"]
     return {
         "pretty_name": "Sparkle-style background replacement pairs (imported)",
+        "reached": False,
         "licence": {"id": _licence_of_file(upstream) if upstream.is_file() else None, "name": None},
         "upstream_card": layout.UPSTREAM_CARD if upstream.is_file() else None,
         "report": layout.IMPORT_REPORT,
         "findings": sum(problems.values()),
         "problems": problems,
     }
+
+
+def _said(about: About, own: Mapping[str, Any]) -> dict[str, Any]:
+    """What the publisher says, over what the release says by itself."""
+    reached = own["reached"] or any(terms_of(terms.license) for terms in about.sources.values())
+    licence = own.get("licence", _SOURCES_RULE if reached else _UNKNOWN)
+    if about.license is not None:
+        address = about.license_link or license_address(about.license)
+        text = about.license_name or about.license
+        licence = {"id": about.license, "name": about.license_name}
+        licence["text"] = f"[{text}]({address})" if address else text
+    pages = {"paper": about.paper, **about.links} if about.paper else about.links
+    line = [
+        *([f"By {', '.join(about.authors)}"] if about.authors else []),
+        *(f"[{name}]({address})" for name, address in pages.items()),
+        *([f"contact: {about.contact}"] if about.contact else []),
+    ]
+    return {
+        "about": about,
+        "pretty_name": about.title or own["pretty_name"],
+        "byline": " · ".join(line),
+        "place": PLACE,
+        "reached": reached,
+        "licence": licence,
+        "told": [_sources_line(theme, about.sources[theme]) for theme in THEMES if theme in about.sources],
+    }
+
+
+def _sources_line(theme: str, terms: SourceTerms) -> str:
+    asked = ", ".join(terms_of(terms.license))
+    told = [
+        *([f"licence {terms.license}{f' (asks: {asked})' if asked else ''}."] if terms.license else []),
+        *([" ".join(terms.origin.split())] if terms.origin else []),
+        *([f"[Terms]({terms.link})"] if terms.link else []),
+    ]
+    return f"`{theme}`: {' '.join(told)}"
 
 
 def _licence_of_file(card: Path) -> str | None:
@@ -230,6 +277,11 @@ def _template(name: str) -> str:
 def _cell(value: object) -> str:
     """Text that stays inside one cell of a Markdown table."""
     return " ".join(str(value).replace("|", "\\|").split())
+
+
+def _yaml(text: str) -> str:
+    """Text as YAML has it on one line, in quotes where it needs them."""
+    return yaml.safe_dump(text, allow_unicode=True, width=math.inf).removesuffix("...\n").strip()
 
 
 def _span(value: tuple[int, int] | None) -> str:

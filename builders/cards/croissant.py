@@ -19,14 +19,24 @@ from typing import Any
 import pyarrow as pa
 
 from sparkle.builders.cards.card import licence_of
+from sparkle.builders.release.about import About, license_address
 from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.tables import open_table
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.ids import THEMES
-from sparkle.schemas.layout import KINDS, Kind, What, data_folder, parse, tables_of
+from sparkle.schemas.layout import KINDS, PROVENANCE, Kind, What, data_folder, parse, tables_of
 
 _CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
-_LICENCES = {"cc-by-4.0": "https://creativecommons.org/licenses/by/4.0/"}  # by the Hub's names
+_NAME = "sparkle-pairs"
+_DESCRIPTION = (
+    "Pairs of videos for instruction-guided video background replacement, with every intermediate of the "
+    "pipeline that made them, in the layout of the public Sparkle release."
+)
+_UNLICENSED = (
+    "unknown",
+    "other",
+)  # the Hub's names for a licence that is not known, and for one that has another name
 _TYPES = {
     pa.string(): "sc:Text",
     pa.int32(): "sc:Integer",
@@ -80,13 +90,14 @@ def dump_croissant(folder: Path, entries: Iterable[FileEntry], card: str) -> byt
     """The bytes of croissant.json.
 
     Args:
-        folder: The release, whose tables are written.
+        folder: The release, whose tables and provenance are written.
         entries: Its files.
         card: Its card, whose licence it has.
 
     Raises:
-        ReleaseError: a table cannot be read.
+        ReleaseError: a table or the provenance cannot be read.
     """
+    about = read_provenance(folder / PROVENANCE).about
     files = {entry.path: entry for entry in sorted(entries, key=lambda entry: entry.path)}
     tables = {theme: paths for theme in THEMES if (paths := tables_of(theme, files))}
     located = {path: parse(path) for path in files}
@@ -106,11 +117,15 @@ def dump_croissant(folder: Path, entries: Iterable[FileEntry], card: str) -> byt
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": _CONFORMS_TO,
-        "name": "sparkle-pairs",
-        "description": "Pairs of videos for instruction-guided video background replacement, with every "
-        "intermediate of the pipeline that made them, in the layout of the public Sparkle release.",
-        **_licence(card),
-        "citeAs": _citation(),
+        "name": about.title or _NAME,
+        "description": about.description or _DESCRIPTION,
+        **_licence(about, card),
+        **(
+            {"creator": [{"@type": "sc:Person", "name": name} for name in about.authors]}
+            if about.authors
+            else {}
+        ),
+        "citeAs": about.citation or _citation(),
         "keywords": ["video editing", "background replacement", "instruction-guided editing"],
         "distribution": [*_distribution(files, tables, tars)],
         "recordSet": [_record_set(folder, theme, paths) for theme, paths in tables.items()],
@@ -118,10 +133,12 @@ def dump_croissant(folder: Path, entries: Iterable[FileEntry], card: str) -> byt
     return dump_document(document)
 
 
-def _licence(card: str) -> dict[str, str]:
-    """The licence as a page on the web; nothing where it has none, such as the terms of the sources."""
-    name = licence_of(card)
-    return {"license": _LICENCES[name]} if name in _LICENCES else {}
+def _licence(about: About, card: str) -> dict[str, str]:
+    """The licence as a page on the web, else its name; nothing where nobody gave one."""
+    found = licence_of(card)
+    name = about.license_name or (None if found in _UNLICENSED else found)
+    licence = about.license_link or license_address(name) or name
+    return {"license": licence} if licence else {}
 
 
 def _distribution(

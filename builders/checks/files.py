@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sparkle._files import safe_join
+from sparkle.builders.cards.room import is_edited_inside
 from sparkle.builders.release.manifest import FileEntry, list_files
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import sha256_file
+from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import RecordError, UnsafePathError
 from sparkle.schemas.validate import MAX_LINE_BYTES, Finding, findings_of, parse_strict
 
@@ -74,10 +75,26 @@ def _check_place(folder: Path, entry: FileEntry) -> Iterator[Finding]:
         found = "a link" if path.is_symlink() else "nothing" if not path.exists() else "no plain file"
         yield Finding(entry.path, 0, "", "the manifest lists this file", got=found, wanted="a file")
         return
+    if entry.path == layout.CARD:
+        yield from _check_card(path.read_bytes(), entry)
+        return
     size = path.stat().st_size
     if size != entry.size:
         problem = "another size than in the manifest"
         yield Finding(entry.path, 0, "", problem, got=str(size), wanted=str(entry.size))
+
+
+def _check_card(card: bytes, entry: FileEntry) -> Iterator[Finding]:
+    """A card that somebody edited, and what becomes of the edit."""
+    if sha256_bytes(card) == entry.sha256:
+        return
+    if is_edited_inside(card):
+        problem = "the card was edited in the room for your words, and the manifest does not know it"
+        wanted = "`sparkle card RELEASE --update`, which takes the edit into the release"
+    else:
+        problem = "the card was edited outside the room for your words"
+        wanted = "title, licence, authors and so on in release.toml, other words in the room (docs/cards.md)"
+    yield Finding(entry.path, 0, "", problem, wanted=wanted)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sparkle.builders.release.about import About, about_in
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import THEMES, theme_of
@@ -111,6 +112,11 @@ class Provenance:
     def removed(self) -> Removed:
         """What was taken down of it."""
         return Removed.of(self.document)
+
+    @property
+    def about(self) -> About:
+        """What its publisher says of it."""
+        return about_in(self.document)
 
     @property
     def preview(self) -> int:

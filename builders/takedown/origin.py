@@ -24,7 +24,8 @@ from sparkle.builders.building.pack import ShardPlan
 from sparkle.builders.building.previous import next_numbers
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.cards.plots import PLOTS
-from sparkle.builders.reading.place import Place, fetch_listed, read_entries
+from sparkle.builders.cards.room import words_of
+from sparkle.builders.reading.place import Place, fetch_listed, find, read_entries
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.removed import add_section, read_provenance
 from sparkle.builders.takedown.cuts import names_sample, read_report
@@ -85,11 +86,12 @@ class ReleaseOrigin:
         sources: The sources that were asked for, sorted.
         done: Ids and sources that were asked for and were removed before.
         shared: Ids that stay though they have the source of one that leaves.
+        words: What the publisher wrote into the card.
 
     Raises:
         RecordError: an id cannot be one.
         ReleaseError: it is no release, has no such id or source and never had, nothing would be left of it,
-            or a table or tar is not as it should be.
+            a table or tar is not as it should be, or the card was edited outside the publisher's room.
     """
 
     def __init__(self, place: Place, ids: Sequence[str], sources: Sequence[str]) -> None:
@@ -108,6 +110,8 @@ class ReleaseOrigin:
         ]
         self.ids = tuple(sample_id for theme in self._losing for sample_id in theme.gone)
         self._gone = frozenset(self.ids)
+        card, where = find(place, layout.CARD), f"{place.name} {layout.CARD}"
+        self.words = words_of(card.read_bytes(), self.before.get(layout.CARD), where) if card else ""
 
     @cached_property
     def kept(self) -> dict[str, FileEntry]:

@@ -20,7 +20,10 @@ from pathlib import Path
 from sparkle._progress import Progress, silent
 from sparkle.builders.building.pack import Journal
 from sparkle.builders.building.writer import write_release
+from sparkle.builders.cards.room import read_words
 from sparkle.builders.reading.folder import FolderPlace
+from sparkle.builders.release.about import About
+from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.staging import refuse_foreign, remove_others, staged
 from sparkle.builders.upstream.files import list_upstream
 from sparkle.builders.upstream.index import Index
@@ -80,7 +83,7 @@ def import_upstream(folder: Path, out: Path, progress: Progress = silent) -> Imp
         remove_others(target, ())
         index = Index(files, cache, FolderPlace(folder))
         index.read_all(progress)
-        origin = UpstreamOrigin(files, index, folder, progress)
+        origin = UpstreamOrigin(files, index, folder, progress, *_said_before(out))
         written = write_release(origin, target, Journal(None, target), progress)
     shutil.rmtree(cache, ignore_errors=True)
     return ImportSummary(
@@ -90,6 +93,13 @@ def import_upstream(folder: Path, out: Path, progress: Progress = silent) -> Imp
         samples=origin.samples,
         findings=tuple(origin.findings),
     )
+
+
+def _said_before(out: Path) -> tuple[About, str]:
+    """What the publisher says of the release that is replaced, and wrote into its card."""
+    if not (out / layout.MANIFEST).exists():
+        return About(), ""
+    return read_provenance(out / layout.PROVENANCE).about, read_words(out)
 
 
 def _refuse(folder: Path, out: Path) -> None:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from sparkle._progress import Progress
 from sparkle.builders.building.pack import ShardPlan
 from sparkle.builders.building.provenance import ReleaseOptions, document_head
+from sparkle.builders.release.about import About
 from sparkle.builders.release.manifest import FileEntry, describe_file
 from sparkle.builders.upstream.files import UpstreamFiles, UpstreamTar
 from sparkle.builders.upstream.index import Index
@@ -37,6 +38,8 @@ class UpstreamOrigin:
         index: Its artifacts, which were read before.
         name: What to call it in messages.
         progress: Reports progress.
+        about: What its publisher said of the release that is replaced.
+        words: What the publisher wrote into its card.
 
     Attributes:
         samples: How many samples each theme has; complete once the themes were asked for.
@@ -46,7 +49,17 @@ class UpstreamOrigin:
     options = ReleaseOptions(preview=0)
     before: Mapping[str, FileEntry] = {}
 
-    def __init__(self, files: UpstreamFiles, index: Index, name: object, progress: Progress) -> None:
+    def __init__(
+        self,
+        files: UpstreamFiles,
+        index: Index,
+        name: object,
+        progress: Progress,
+        about: About | None = None,
+        words: str = "",
+    ) -> None:
+        self.words = words
+        self._about = about or About()
         self.samples: dict[str, int] = {}
         self.findings: list[Finding] = []
         self._files, self._index, self._name, self._progress = files, index, name, progress
@@ -118,6 +131,7 @@ class UpstreamOrigin:
             },
             "runs": [],
         }
+        document = self._about.record(document)
         check("provenance", document, where=layout.PROVENANCE)
         yield layout.PROVENANCE, dump_document(document)
 

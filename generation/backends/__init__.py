@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from sparkle.generation.backend import Pinnable
 from sparkle.generation.config import CAPABILITIES, Resolved, RunConfig
-from sparkle.generation.layers import did_you_mean, moved
-from sparkle.schemas.errors import ConfigError, RecordError
+from sparkle.generation.layers import moved
+from sparkle.schemas.errors import ConfigError, RecordError, did_you_mean
 from sparkle.schemas.load import load
 
 # Capability -> name in the configuration -> module below this package.

@@ -20,12 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle._progress import Progress, silent
+from sparkle.builders.cards.room import words_of
 from sparkle.builders.checks.release import CheckOptions, check_release
+from sparkle.builders.release.manifest import parse_manifest
 from sparkle.builders.release.removed import Removed
 from sparkle.builders.release.tables import read_columns
 from sparkle.hub.publish.plan import PublishPlan, list_release, make_plan, note_files, sending_order
 from sparkle.hub.targets.target import Change, Parcel, Standing, Target
 from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError, ReleaseError, command
 from sparkle.schemas.validate import parse_strict
 
@@ -114,6 +117,8 @@ def publish_listed(
     plan = make_plan(parcels, standing, target)
     _refuse_tag(options.tag, standing, plan)
     refuse_returned(parcels, standing, target, say)
+    if layout.CARD in {entry.path for entry in plan.replaced}:
+        _refuse_edited(parcels[layout.CARD], standing, target)
     say(str(plan))
     if options.dry_run:
         return PublishReport(plan, None, 0, 0, options.tag, target.address)
@@ -139,6 +144,14 @@ def _refuse_broken(folder: Path, progress: Progress) -> None:
     """
     options = CheckOptions(contents=False, workers=None)
     found = check_release(folder, progress, options).findings
+    if [finding.file for finding in found] == [layout.CARD]:
+        renew = command("sparkle", "card", folder, "--update")
+        raise ReleaseError(
+            "the card was edited, and the release does not know it",
+            got=found[0].problem,
+            where=folder / layout.CARD,
+            fix=f"`{renew}` takes an edit in that room into the release, and says where any other belongs",
+        )
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise ReleaseError(
@@ -157,6 +170,27 @@ def _refuse_tag(tag: str | None, standing: Standing, plan: PublishPlan) -> None:
             got=f"{tag} = {named}",
             where=plan.where,
             fix="choose another --tag",
+        )
+
+
+def _refuse_edited(own: Parcel, standing: Standing, target: Target) -> None:
+    """Raise ReleaseError when somebody edited the card in the place, and the edit is not in ours."""
+    if (
+        standing.manifest is None or standing.files[layout.CARD].size < 0
+    ):  # a folder where somebody deleted it
+        return
+    listed = {entry.path: entry for entry in parse_manifest(standing.manifest, target.name)}.get(layout.CARD)
+    card, where = target.read(layout.CARD), f"{target.name} {layout.CARD}"
+    if listed is None or sha256_bytes(card) == listed.sha256:
+        return
+    words = words_of(card, listed, where)
+    if words != words_of(own.read(), own.entry, own.entry.path):
+        raise ReleaseError(
+            "the card was edited where the release is published, and that edit would be lost",
+            got=words or "nothing is in its room any more",
+            where=where,
+            fix="write the same between the lines `your words begin` and `your words end` of the card here, "
+            "run `sparkle card RELEASE --update`, and publish again",
         )
 
 

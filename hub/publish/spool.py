@@ -27,7 +27,8 @@ from sparkle._files import safe_join, write_atomic
 from sparkle._progress import Progress, silent
 from sparkle.builders.building.from_runs import ReleaseSummary
 from sparkle.builders.building.pack import Spool
-from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.cards.room import words_of
+from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.builders.release.tar import Shard
 from sparkle.hub.publish.plan import is_shard, list_release, note_files, refuse_other
 from sparkle.hub.publish.publishing import PublishOptions, PublishReport, publish_listed
@@ -121,10 +122,19 @@ def _published(target: Target, standing: Standing) -> Iterator[Path | None]:
         return
     with tempfile.TemporaryDirectory() as name:
         for path in standing.files:
-            pages = (layout.MANIFEST, layout.PROVENANCE, layout.CHANGELOG)
+            pages = (layout.MANIFEST, layout.PROVENANCE, layout.CHANGELOG, layout.CARD)
             if path in pages or layout.parse(path).what is layout.What.PAIRS:
                 write_atomic(safe_join(Path(name), path), target.read(path))
+        _refuse_edited(Path(name), target.name)
         yield Path(name)
+
+
+def _refuse_edited(pages: Path, where: str) -> None:
+    """Raise ReleaseError when the card at a target was edited where the edit would be lost."""
+    card = pages / layout.CARD
+    if card.is_file():
+        listed = {entry.path: entry for entry in read_manifest(pages)}
+        words_of(card.read_bytes(), listed.get(layout.CARD), f"{where} {layout.CARD}")
 
 
 def _refuse_whole(folder: Path) -> None:

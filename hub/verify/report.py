@@ -249,8 +249,8 @@ def _level_line(level: LevelReport) -> str:
 _ADVICE: dict[str, str] = {
     "integrity": (
         "integrity: these bytes are not those that were released. On purpose (a paragraph in the card)? Then "
-        "build or publish again, so that the manifest lists them. Otherwise `sparkle-hub verify FOLDER "
-        "--repair --from REPO` fetches what is broken."
+        "`sparkle card RELEASE --update` takes it into the release, which is published again. Otherwise "
+        "`sparkle verify FOLDER --repair --from REPO` fetches what is broken."
     ),
     "consistency": "consistency: the release contradicts itself; `sparkle build` on its run makes it anew.",
     "reshard": "reshard: a tar is not what this version writes of its members; build it again.",

@@ -85,6 +85,12 @@ _MAX_PREVIEW = 1000
     help="Only the N best, taken in turn from every theme, subtheme and scene.",
 )
 @click.option(
+    "--about",
+    type=FILE,
+    help="Your own words: title, licence, authors and so on (docs/cards.md).  "
+    "[default: those of the previous release]",
+)
+@click.option(
     "--webdataset",
     "paired_shards",
     is_flag=True,
@@ -130,6 +136,7 @@ def build(
     ids_from: Path | None,
     exclude: Path | None,
     core: int | None,
+    about: Path | None,
     paired_shards: bool,
     streams: tuple[str, ...] | None,
     shard_size: int | None,
@@ -187,6 +194,7 @@ def build(
         ids=None if ids_from is None else read_ids(ids_from),
         exclude=() if exclude is None else read_dropped(exclude),
         core=core,
+        about=about,
         webdataset=paired_shards and (streams or True),
         webdataset_shard_size=shard_size,
         progress=terminal.progress,

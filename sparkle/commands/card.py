@@ -7,32 +7,53 @@ from pathlib import Path
 import click
 
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import NEW_FILE
+from sparkle.commands.options import FILE, NEW_FILE
 
 
 @click.command(cls=Verb)
 @click.argument("what", metavar="RELEASE|BENCH|MODEL.toml", type=click.Path(path_type=Path, exists=True))
 @click.option("--out", type=NEW_FILE, help="Write the card to this file instead of printing it.")
-def card(what: Path, out: Path | None) -> None:
+@click.option("--update", is_flag=True, help="Write the card into the release itself, with its manifest.")
+@click.option(
+    "--about", type=FILE, help="With --update: your own words (docs/cards.md) instead of the recorded."
+)
+def card(what: Path, out: Path | None, update: bool, about: Path | None) -> None:
     """Render the card (README.md) of a release, of a bench, or of a model that was trained on a release.
 
     `sparkle build` and `sparkle import` write the card of a release; this command renders it again from the
-    tables as they are now. A bench is a folder as Sparkle-Bench is published. A model is described by a TOML
-    file: name, license, base_model, dataset, revision and how it was trained (docs/cards.md).
+    tables as they are now. With --update, the release gets that card, and what you wrote between the lines
+    `your words begin` and `your words end` of the old one stays. A bench is a folder as Sparkle-Bench is
+    published. A model is described by a TOML file: name, license, base_model, dataset, revision and how it
+    was trained (docs/cards.md).
+
+    Example: sparkle card releases/demo --update --about release.toml
 
     Example: sparkle card bench/ --out bench/README.md
 
     Example: sparkle card model.toml --out README.md
     """
     from sparkle._files import write_atomic
+    from sparkle.builders.building.renewal import renew_pages
     from sparkle.builders.cards.bench import is_bench, render_bench_card
     from sparkle.builders.cards.card import render_card
     from sparkle.builders.cards.model import render_model_card
+    from sparkle.builders.cards.room import read_words
+    from sparkle.builders.release.about import read_about
+    from sparkle.schemas import layout
 
+    if about is not None and not update:
+        raise click.UsageError("--about needs --update")
+    if update:
+        if out is not None:
+            raise click.UsageError("--update writes the card into the release: leave --out out")
+        written = renew_pages(what, None if about is None else read_about(about))
+        changed = [path for path in written.changed if path != layout.MANIFEST]
+        print(f"{what}: {', '.join(changed) or 'nothing'} changed")
+        return
     if what.is_file():
         text = render_model_card(what)
     else:
-        text = render_bench_card(what) if is_bench(what) else render_card(what)
+        text = render_bench_card(what) if is_bench(what) else render_card(what, read_words(what))
     if out is None:
         print(text, end="")
     else:

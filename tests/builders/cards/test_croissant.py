@@ -108,8 +108,13 @@ def test_every_kind_is_a_set_of_files_in_its_tars(mlcroissant: Any, shared_relea
 def test_its_licence_is_the_cards(shared_release: Path) -> None:
     entries, card = read_manifest(shared_release), render_card(shared_release)
     for text, licence in (
-        (card, "https://creativecommons.org/licenses/by/4.0/"),
-        (card.replace("license: cc-by-4.0", "license: other"), None),
+        (card, None),
+        (card.replace("license: unknown", "license: other"), None),
+        (
+            card.replace("license: unknown", "license: cc-by-nc-4.0"),
+            "https://creativecommons.org/licenses/by-nc/4.0/",
+        ),
+        (card.replace("license: unknown", "license: odbl"), "odbl"),
     ):
         document = json.loads(dump_croissant(shared_release, entries, text))
         assert document.get("license") == licence

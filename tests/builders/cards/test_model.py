@@ -128,7 +128,7 @@ def test_errors_are_the_projects_own(tmp_path: Path) -> None:
 
 def test_the_example_in_the_documentation_has_a_card(shared_release: Path, tmp_path: Path) -> None:
     text = (ROOT / "docs/cards.md").read_text()
-    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    _, example = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "release").symlink_to(shared_release)
     (tmp_path / "models").mkdir()
     (tmp_path / "models/model.toml").write_text(example)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import datasets
 import pytest
 from click.testing import CliRunner
 
+from sparkle.builders.building.renewal import renew_pages
 from sparkle.builders.reading.place import open_place
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
 from sparkle.commands.publish import publish
@@ -233,3 +235,63 @@ def test_what_a_name_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         open_target("./new", private=True)
     with pytest.raises(ConfigError, match="not the name of a repository"):
         open_target("demo")
+
+
+def edit_card(release: Path, after: str) -> str:
+    """Write a line into a card, behind the one that begins so; returns the card as it was."""
+    card = release / layout.CARD
+    before = card.read_text()
+    card.unlink()  # other names of the file keep its content
+    card.write_text(re.sub(f"^{after}.*$", r"\g<0>\nAsk us.", before, flags=re.MULTILINE))
+    return before
+
+
+ROOM, ELSEWHERE = "<!-- your words begin", "## Contents"
+
+
+@pytest.mark.slow
+def test_an_edited_card_is_not_published_before_the_release_knows_it(
+    releases: tuple[Path, Path], tmp_path: Path
+) -> None:
+    release, place = tmp_path / "release", tmp_path / "demo"
+    shutil.copytree(releases[0], release)
+    edit_card(release, ROOM)
+    with pytest.raises(ReleaseError, match="card was edited") as caught:
+        publish_release(release, FolderTarget(place))
+    assert f"sparkle card {release} --update" in str(caught.value.fix)
+    renew_pages(release)
+    publish_release(release, FolderTarget(place))
+    assert "\nAsk us.\n" in (place / layout.CARD).read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("after", "problem"),
+    [(ROOM, "edited where the release is published"), (ELSEWHERE, "edited outside the room")],
+)
+def test_a_card_that_was_edited_in_its_place_is_not_replaced(
+    releases: tuple[Path, Path], tmp_path: Path, after: str, problem: str
+) -> None:
+    place = tmp_path / "demo"
+    publish_release(releases[0], FolderTarget(place))
+    edit_card(place, after)
+    edited = (place / layout.CARD).read_text()
+    with pytest.raises(ReleaseError, match=problem) as caught:
+        publish_release(releases[1], FolderTarget(place))
+    assert str(place) in str(caught.value.where)
+    assert (place / layout.CARD).read_text() == edited
+    (place / layout.CARD).unlink()  # which says that the edit may go
+    publish_release(releases[1], FolderTarget(place))
+    assert (place / layout.CARD).read_bytes() == (releases[1] / layout.CARD).read_bytes()
+
+
+@pytest.mark.slow
+def test_an_edit_that_is_in_both_cards_is_no_obstacle(releases: tuple[Path, Path], tmp_path: Path) -> None:
+    release, place = tmp_path / "release", tmp_path / "demo"
+    publish_release(releases[0], FolderTarget(place))
+    edit_card(place, ROOM)
+    shutil.copytree(releases[1], release)
+    edit_card(release, ROOM)
+    renew_pages(release)
+    publish_release(release, FolderTarget(place))
+    assert (place / layout.CARD).read_bytes() == (release / layout.CARD).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from dataclasses import replace
@@ -148,3 +149,24 @@ def test_a_build_has_its_other_options(run: Path, tmp_path: Path, hashes: Any, m
 )
 def test_options_that_do_not_go_together(words: list[str]) -> None:
     assert CliRunner().invoke(build, [".", "--out", "release", *words]).exit_code == 2
+
+
+@pytest.mark.slow
+def test_words_that_were_written_into_the_published_card_stay(run: Path, tmp_path: Path) -> None:
+    def build(**mode: Any) -> ReleaseSummary:
+        return build_release([run], tmp_path / "work", OPTIONS, mode=BuildMode(**mode))
+
+    place = tmp_path / "place"
+    card = place / layout.CARD
+    publish_spooled(build, tmp_path / "work", FolderTarget(place), 1)
+    card.write_text(
+        re.sub("^<!-- your words begin.*$", r"\g<0>\nAsk us.", card.read_text(), flags=re.MULTILINE)
+    )
+    publish_spooled(build, tmp_path / "work", FolderTarget(place), 1)
+    assert "\nAsk us.\n" in card.read_text()
+    edited = card.read_text().replace("## Contents", "## What is in it")
+    card.write_text(edited)
+    with pytest.raises(ReleaseError, match="edited outside the room") as caught:
+        publish_spooled(build, tmp_path / "work", FolderTarget(place), 1)
+    assert str(caught.value.where) == f"{place} {layout.CARD}"
+    assert card.read_text() == edited
