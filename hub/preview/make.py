@@ -1,4 +1,4 @@
-"""Makes the page of a release, or brings it up to date.
+"""Makes the page of a release or a run, or brings it up to date.
 
 How it works
 - The media of a sample carry in their names a fingerprint of what they were made from (the artifacts' hashes,
@@ -29,11 +29,12 @@ from msgspec.structs import replace
 from sparkle._files import TEMPORARY_MARK, exclusive, remove_leftovers, write_atomic
 from sparkle._processes import cpus
 from sparkle._progress import Progress, silent
-from sparkle.builders.reading.source import Source, open_source
 from sparkle.builders.release.manifest import list_files
 from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, MediaPaths, PreviewClip, make_clip
-from sparkle.hub.preview.rows import Rows
+from sparkle.hub.preview.rows import ReleaseRows
+from sparkle.hub.preview.run_rows import RunRows
 from sparkle.media.encode import encoder_versions
+from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_line, fingerprint, plain
 from sparkle.schemas.errors import ArtifactError, RecordError, ReleaseError
@@ -42,6 +43,8 @@ from sparkle.schemas.layout import Kind
 from sparkle.schemas.load import load
 from sparkle.schemas.validate import parse_strict
 from sparkle.schemas.version import __version__
+
+Rows = ReleaseRows | RunRows
 
 _MOST_WORKERS = 8  # a sample takes up to 300 MB while it is drawn: masks and frames of 720p
 _MARK_DIGITS = 12
@@ -78,10 +81,11 @@ def make_page(
     progress: Progress = silent,
     say: Callable[[str], None] = lambda text: None,
 ) -> PageSummary:
-    """Make the page of a release.
+    """Make the page of a release or a run.
 
     Args:
-        where: A release's folder, an index's folder, or `owner/name[@revision]` of either on a Hub.
+        where: A folder with a run, a release or an index, or `owner/name[@revision]` of the last two on a
+            Hub.
         out: Where the page goes: an empty or new folder, or a page that is brought up to date.
         themes: The themes; none given is all.
         ids: The samples to choose from; None is all.
@@ -92,10 +96,12 @@ def make_page(
 
     Raises:
         ReleaseError: the release cannot be read, has no such theme or id, or `out` holds something else.
+        RunError, RecordError: the run cannot be read.
         UnreachableError: a Hub does not answer.
     """
     out = out.resolve()
-    rows = Rows(where, themes, ids, limit)
+    opened = RunRows if (Path(where) / layout.RUN_CONFIG).is_file() else ReleaseRows
+    rows = opened(where, themes, ids, limit)
     _refuse_inside(where, out)
     refuse_foreign(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -103,16 +109,16 @@ def make_page(
     with exclusive(out, busy):
         remove_leftovers(out)
         write_page(out)
-        drawer = _Drawer(rows, open_source(rows.catalog), out)
+        drawer = _Drawer(rows, out)
         threads = workers or min(_MOST_WORKERS, cpus())
-        say(_estimate(drawer.missing(), len(rows), threads))
-        drawn = _each(drawer.draw, len(rows), threads, progress)
+        say(_estimate(drawer.missing(), len(rows.ids), threads))
+        drawn = _each(drawer.draw, len(rows.ids), threads, progress)
         media = [name for sample in drawn for name in sample.files]
         data = write_data(out, rows, [sample.shown for sample in drawn])
         remove_others(out, [*media, *data])
     return PageSummary(
         out=out,
-        samples=len(rows),
+        samples=len(rows.ids),
         made=sum(sample.fresh for sample in drawn),
         bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
         problems={
@@ -135,9 +141,8 @@ class _Drawn:
 class _Drawer:
     """Draws samples, or finds that they are there."""
 
-    def __init__(self, rows: Rows, source: Source, out: Path) -> None:
+    def __init__(self, rows: Rows, out: Path) -> None:
         self._rows = rows
-        self._source = source
         self._out = out
 
     def draw(self, row: int) -> _Drawn:
@@ -153,7 +158,7 @@ class _Drawer:
 
     def missing(self) -> int:
         """How many samples are not there yet, as far as can be seen without reading."""
-        return sum(not (self._out / f"{self._stem(row)}.json").exists() for row in range(len(self._rows)))
+        return sum(not (self._out / f"{self._stem(row)}.json").exists() for row in range(len(self._rows.ids)))
 
     def _stem(self, row: int) -> str:
         sample_id = self._rows.ids[row]
@@ -176,7 +181,7 @@ class _Drawer:
             for kind, artifact in artifacts.items():
                 path = Path(folder) / f"{kind.name}{kind.suffix}"
                 try:
-                    path.write_bytes(self._source.read(artifact))
+                    path.write_bytes(self._rows.read(artifact))
                 except ArtifactError as error:
                     problems.append(f"{kind.name}: {error.problem}")
                 else:
@@ -189,7 +194,7 @@ class _Drawer:
 def _refuse_inside(where: str, out: Path) -> None:
     if Path(where).is_dir() and out.is_relative_to(Path(where).resolve()):
         raise ReleaseError(
-            "a preview cannot stand inside its release, which would no longer be what its manifest lists",
+            "a preview cannot lie inside what it shows: a release would no longer be what its manifest lists",
             got=out,
             where=where,
             fix="choose another --out",
@@ -302,15 +307,15 @@ def write_data(out: Path, rows: Rows, shown: Sequence[Shown]) -> list[str]:
         shown: What was made of each.
     """
     paths = []
-    for number, start in enumerate(range(0, len(rows), CHUNK)):
-        details = rows.details(range(start, min(start + CHUNK, len(rows))))
+    for number, start in enumerate(range(0, len(rows.ids), CHUNK)):
+        details = rows.details(range(start, min(start + CHUNK, len(rows.ids))))
         paths.append(f"{DATA}/details-{number:04d}.js")
         write_atomic(out / paths[-1], _script("details", details))
     document = {
-        "name": _name(rows.catalog.name),
+        "name": _name(rows.name),
         "version": __version__,
         "chunk": CHUNK,
-        "thresholds": rows.thresholds,
+        "limits": rows.limits,
         "samples": [_sample(rows, row, found) for row, found in enumerate(shown)],
     }
     write_atomic(out / SAMPLES, _script("samples", document))
@@ -326,7 +331,7 @@ def remove_others(out: Path, paths: Sequence[str]) -> None:
 
 
 def _name(place: str) -> str:
-    """What the page calls its release: `owner/name[@revision]`, or a folder's own name."""
+    """What the page calls what it shows: `owner/name[@revision]`, or a folder's own name."""
     return Path(place).resolve().name if Path(place).is_dir() else place
 
 

@@ -75,7 +75,7 @@ def test_what_is_compared_can_be_chosen_and_stays_in_step(visit, coded_page):
     see = visit(coded_page)
     see.open_first()
     see.seek(21)
-    see.keyboard.press("3")  # the background on the right
+    see.keyboard.press("Shift+3")  # the background on the right
     assert see.numbers() == (21, 21)
     right = see.shot()[-40, -60]
     assert right[1] > right[0] + 60  # its green
