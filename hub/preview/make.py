@@ -30,7 +30,7 @@ from sparkle._files import TEMPORARY_MARK, exclusive, remove_leftovers, write_at
 from sparkle._processes import cpus
 from sparkle._progress import Progress, silent
 from sparkle.builders.release.manifest import list_files
-from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, MediaPaths, PreviewClip, make_clip
+from sparkle.hub.preview.clip import SHEET_SIDE, STILLS, TRACKS, VERSION, MediaPaths, PreviewClip, make_clip
 from sparkle.hub.preview.rows import ReleaseRows
 from sparkle.hub.preview.run_rows import RunRows
 from sparkle.media.encode import encoder_versions
@@ -48,7 +48,7 @@ Rows = ReleaseRows | RunRows
 
 _MOST_WORKERS = 8  # a sample takes up to 300 MB while it is drawn: masks and frames of 720p
 _MARK_DIGITS = 12
-_SECONDS = 4.0  # of one CPU, for a 720p clip of 81 frames
+_SECONDS = 4.0  # of one CPU, for a 720p clip of 81 frames at `SHEET_SIDE`
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def make_page(
     themes: Sequence[str] = (),
     ids: Collection[str] | None = None,
     limit: int | None = None,
+    side: int = SHEET_SIDE,
     workers: int | None = None,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda text: None,
@@ -90,6 +91,7 @@ def make_page(
         themes: The themes; none given is all.
         ids: The samples to choose from; None is all.
         limit: How many samples of each theme; None is all.
+        side: Pixels of the shorter side of a picture.
         workers: How many samples are drawn at a time; None is one a processor.
         progress: Reports progress.
         say: Receives how many samples there are to draw and how long that takes, before it begins.
@@ -109,9 +111,9 @@ def make_page(
     with exclusive(out, busy):
         remove_leftovers(out)
         write_page(out)
-        drawer = _Drawer(rows, out)
+        drawer = _Drawer(rows, out, side)
         threads = workers or min(_MOST_WORKERS, cpus())
-        say(_estimate(drawer.missing(), len(rows.ids), threads))
+        say(_estimate(drawer.missing(), len(rows.ids), threads, _SECONDS * side / SHEET_SIDE))
         drawn = _each(drawer.draw, len(rows.ids), threads, progress)
         media = [name for sample in drawn for name in sample.files]
         data = write_data(out, rows, [sample.shown for sample in drawn])
@@ -141,8 +143,9 @@ class _Drawn:
 class _Drawer:
     """Draws samples, or finds that they are there."""
 
-    def __init__(self, rows: Rows, out: Path) -> None:
+    def __init__(self, rows: Rows, out: Path, side: int) -> None:
         self._rows = rows
+        self._side = side
         self._out = out
 
     def draw(self, row: int) -> _Drawn:
@@ -163,7 +166,7 @@ class _Drawer:
     def _stem(self, row: int) -> str:
         sample_id = self._rows.ids[row]
         artifacts = self._rows.artifacts(row, (*TRACKS, *STILLS))
-        return f"{MEDIA}/{theme_of(sample_id)}/{sample_id}-{_mark(artifacts)}"
+        return f"{MEDIA}/{theme_of(sample_id)}/{sample_id}-{_mark(artifacts, self._side)}"
 
     def _found(self, stem: str) -> PreviewClip | None:
         """What was made of a sample before; None where a file of it is missing."""
@@ -187,7 +190,7 @@ class _Drawer:
                 else:
                     files[kind] = path
             (self._out / stem).parent.mkdir(parents=True, exist_ok=True)
-            clip = make_clip(files, _places(self._out / stem))
+            clip = make_clip(files, _places(self._out / stem), self._side)
         return replace(clip, problems=(*problems, *clip.problems)), not problems
 
 
@@ -201,7 +204,7 @@ def _refuse_inside(where: str, out: Path) -> None:
         )
 
 
-def _mark(artifacts: dict[Kind, Artifact]) -> str:
+def _mark(artifacts: dict[Kind, Artifact], side: int) -> str:
     """A fingerprint of what a sample's media are made from."""
     made_from = {
         kind.name: [artifact.file, artifact.offset, artifact.size]
@@ -209,7 +212,7 @@ def _mark(artifacts: dict[Kind, Artifact]) -> str:
         else artifact.sha256.hex()
         for kind, artifact in artifacts.items()
     }
-    return fingerprint([VERSION, encoder_versions(), made_from])[:_MARK_DIGITS]
+    return fingerprint([VERSION, encoder_versions(), side, made_from])[:_MARK_DIGITS]
 
 
 def _places(stem: Path) -> MediaPaths:
@@ -226,9 +229,9 @@ def _files(stem: str, clip: PreviewClip) -> tuple[str, ...]:
     return tuple(f"{stem}{name}" for name in names)
 
 
-def _estimate(missing: int, count: int, threads: int) -> str:
-    """What there is to do, and how long it takes at `_SECONDS` per sample and CPU."""
-    minutes = missing * _SECONDS / min(threads, cpus()) / 60
+def _estimate(missing: int, count: int, threads: int, seconds: float) -> str:
+    """What there is to do, and how long it takes at so many seconds per sample and CPU."""
+    minutes = missing * seconds / min(threads, cpus()) / 60
     long = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
     time = f": about {long} for 720p clips" if missing else ""
     return f"{missing:,} of {count:,} samples to draw{time}"

@@ -1,4 +1,4 @@
-"""`sparkle-hub preview`: a page on which a person reviews a release or a run."""
+"""`sparkle preview`: a page on which a person reviews a release or a run."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ _SHOWN_PROBLEMS = 20  # lines; the page and --json have all
     metavar="N",
     help=f"Show N samples of each theme, drawn by the hash of their ids.  [default: {_LIMIT}]",
 )
+@click.option(
+    "--rows",
+    type=click.IntRange(180, 1080),
+    default=360,
+    show_default=True,
+    help="Rows of the pictures; 720 shows hair and halos, and takes twice the time and space.",
+)
 @click.option("--all", "whole", is_flag=True, help="Show every sample.")
 @workers_option
 @output_options
@@ -33,6 +40,7 @@ def preview(
     themes: tuple[str, ...],
     ids_from: Path | None,
     limit: int | None,
+    rows: int,
     whole: bool,
     workers: int | None,
     terminal: Terminal,
@@ -50,7 +58,7 @@ def preview(
 
     The exit code is 1 when an artifact cannot be shown as it should; the page says so beside it.
 
-    Example: sparkle-hub preview releases/demo --out review --limit 100
+    Example: sparkle preview releases/demo --out review --limit 100
     """
     if whole and limit is not None:
         raise click.UsageError("--limit shows some samples and --all shows every one: give one of them")
@@ -64,6 +72,7 @@ def preview(
         themes=themes,
         ids=None if ids_from is None else tuple(read_ids(ids_from)),
         limit=None if whole or ids_from is not None else limit or _LIMIT,
+        side=rows,
         workers=workers,
         progress=terminal.progress,
         say=terminal.say,

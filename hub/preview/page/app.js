@@ -18,6 +18,7 @@
     return `#${id}${query ? `?${query}` : ''}`;
   };
 
+  let openAbout;
   let following = false; // the link says what is shown, not the other way round
 
   function follow() {
@@ -38,7 +39,7 @@
     const shown = grid.shown().length;
     const all = data.samples.length;
     const counts = verdicts.counts();
-    $('count').textContent = `${all.toLocaleString('en')} pair${all === 1 ? '' : 's'}`;
+    $('count').textContent = `${all.toLocaleString('en')} sample${all === 1 ? '' : 's'}`;
     $('shown').textContent = shown === all ? `All ${all.toLocaleString('en')}` : `${shown.toLocaleString('en')} of ${all.toLocaleString('en')}`;
     $('empty').hidden = shown > 0;
     $('undo').hidden = !verdicts.canUndo();
@@ -96,6 +97,8 @@
     if (sample && detail.isOpen()) detail.open(sample);
   }
 
+  SPARKLE.undo = undo;
+
   function buildHead() {
     $('name').textContent = data.name;
     document.title = `${data.name} · Sparkle preview`;
@@ -110,7 +113,7 @@
     $('theme').onclick = () => { nextTheme(); showTheme(); };
     $('undo').onclick = undo;
     $('drop-all').onclick = dropAll;
-    $('help').onclick = () => $('about').showModal();
+    $('help').onclick = () => openAbout();
     $('clear').onclick = filters.reset;
     const sort = $('sort');
     sort.append(...filters.sorts().map(([value, name]) => h('option', { value }, name)));
@@ -137,8 +140,8 @@
   function buildAbout() {
     const dialog = $('about');
     const limits = data.metrics.filter(({ key }) => key in data.limits);
-    const name = h('input', { type: 'text', maxLength: 80, value: verdicts.reviewer() || '', oninput: () => verdicts.reviewer(name.value) });
-    $('help').addEventListener('click', () => { name.value = verdicts.reviewer() || ''; });
+    const name = h('input', { type: 'text', maxLength: 80, oninput: () => verdicts.reviewer(name.value) });
+    openAbout = () => { name.value = verdicts.reviewer() || ''; dialog.showModal(); };
     dialog.append(
       h('header', null, h('h2', { id: 'about-title' }, 'Keys'), SPARKLE.iconButton('close', 'Close', 'Esc', { onclick: () => dialog.close() })),
       h('dl', { class: 'keys' }, KEYS.map(([keys, text]) => h('div', null, h('dt', null, keys.split(' ').map((one) => h('kbd', null, one))), h('dd', null, text)))),
@@ -146,7 +149,7 @@
       limits.length ? h('h3', null, 'A sample is kept when') : '',
       limits.length ? h('dl', { class: 'pairs' }, limits.map((metric) => h('div', { title: SPARKLE.explain(metric) }, h('dt', null, metric.name), h('dd', null, SPARKLE.asked(metric))))) : '',
       h('p', null, 'The colour of a score goes from red, at its threshold or below, to green, at 10. Source and edited are tiles of one video, so they are always at the same frame; frames are counted from 1. Verdicts stay in this browser until you save them; the file is what sparkle build --exclude takes.'),
-      h('p', { class: 'dim' }, `Made by sparkle-hub preview ${data.version}.`));
+      h('p', { class: 'dim' }, `Made by sparkle preview ${data.version}.`));
     dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
   }
 
@@ -181,7 +184,7 @@
   }
 
   function pageKey(event) {
-    if (event.key === '?') $('about').showModal();
+    if (event.key === '?') openAbout();
     else if (event.key === 'z') undo();
     else if (event.key === 't') { nextTheme(); showTheme(); toast($('theme').title); }
     else if (event.key === '/' && !detail.isOpen()) $('search').focus();
@@ -191,7 +194,7 @@
 
   function start() {
     if (!data.samples.length) {
-      $('count').textContent = 'This page is not finished: run the same sparkle-hub preview command again.';
+      $('count').textContent = 'This page is not finished: run the same sparkle preview command again.';
       return;
     }
     grid.build();

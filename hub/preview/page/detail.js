@@ -42,10 +42,11 @@
 
   function head() {
     const copy = iconButton('copy', 'Copy a link to this sample', null, { onclick: copyLink });
+    parts.undo = iconButton('undo', 'Take back the last decision', 'z', { onclick: () => SPARKLE.undo() });
     return h('header', { class: 'detail__head' },
       iconButton('close', 'Back to all samples', 'Esc', { onclick: leave }),
       h('div', { class: 'detail__title' }, parts.id, copy, parts.theme, parts.scene),
-      h('div', { class: 'detail__moves' }, parts.place,
+      h('div', { class: 'detail__moves' }, parts.place, parts.undo,
         iconButton('left', 'Previous sample', '←', { onclick: () => move(-1) }),
         iconButton('right', 'Next sample', '→', { onclick: () => move(1) })));
   }
@@ -209,6 +210,7 @@
     const differ = verdicts.differ(current.id);
     parts.differ.hidden = !differ;
     parts.differ.textContent = differ ? `Reviewers differ: ${differ.map(({ reviewer, verdict }) => `${reviewer || 'you'} ${verdict}`).join(', ')}. Keep or drop settles it.` : '';
+    parts.undo.disabled = !verdicts.canUndo();
     dialog.dataset.verdict = found?.verdict || '';
     if (document.activeElement !== parts.note) parts.note.value = found?.note || '';
     grow();

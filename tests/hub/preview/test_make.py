@@ -63,6 +63,19 @@ def test_the_sheet_has_every_stream_of_a_sample_at_the_same_frame(coded_page):
     assert "edited_video_score" not in second
 
 
+def test_pictures_have_the_rows_that_were_asked_for_and_never_more_than_the_clip(coded_release, tmp_path):
+    arguments = ["preview", str(coded_release), "--out", str(tmp_path / "page"), "--limit", "1"]
+    shapes = []
+    for rows in ("180", "720"):
+        result = CliRunner().invoke(hub, [*arguments, "--rows", rows])
+        assert result.exit_code == 0, result.output
+        assert "1 made now" in result.output
+        (first,) = samples_of(tmp_path / "page")
+        assert decode(tmp_path / "page" / f"{first['media']}.mp4").shape[1] == 2 * first["clip"]["height"]
+        shapes.append((first["clip"]["width"], first["clip"]["height"]))
+    assert shapes == [(300, 180), (reviewer.WIDTH, reviewer.HEIGHT)]
+
+
 def test_the_card_is_source_and_edited_side_by_side(coded_page):
     card = decode(coded_page / f"{samples_of(coded_page)[0]['media']}.card.mp4")
     half = card.shape[2] // 2
