@@ -6,7 +6,7 @@ counts. `read_lost` replays the rules of a finished run, as a build does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def read_history(run: Path, name: str) -> list[SampleHistory]:
             where=run,
             fix=f"`{command('sparkle', 'stats', run, '--rejected')}` lists what was not kept",
         )
-    outcomes = _outcomes(run, {found.id for found in chosen})
+    outcomes = read_outcomes(run, {found.id for found in chosen})
     reclaimed = Reclaimed(run)
     histories = []
     for found in sorted(chosen, key=lambda candidate: candidate.id):
@@ -148,8 +148,8 @@ def _means(name: str, candidate: r.Candidate, source: r.SourceRecord) -> bool:
     return hashed or name in (candidate.id, path.name, source.path) or Path(name).absolute() == path
 
 
-def _outcomes(run: Path, ids: set[str]) -> dict[tuple[str, str], r.AnyOutcome]:
-    """The last outcome of each step and sample."""
+def read_outcomes(run: Path, ids: Collection[str]) -> dict[tuple[str, str], r.AnyOutcome]:
+    """Return the last outcome of each step and sample, also of an unfinished run."""
     found = {}
     for info in STEPS:
         path = run / layout.outcomes(info.name)

@@ -37,7 +37,7 @@ VERSION = 1  # of what is drawn and how it is encoded: another one makes everyth
 
 # Pixels of a clip's shorter side: 360 shows a face's edge on half a screen, 160 fills a card at two
 # pixels a point.
-_SHEET_SIDE = 360
+SHEET_SIDE = 360
 _CARD_SIDE = 160
 _COLUMNS = 2  # tiles in a row: a pair stands side by side, and five tiles of 16:9 stay below 1080 rows
 
@@ -103,12 +103,13 @@ class MediaPaths:
     stills: Path
 
 
-def make_clip(files: Mapping[Kind, Path], places: MediaPaths) -> PreviewClip:
+def make_clip(files: Mapping[Kind, Path], places: MediaPaths, side: int = SHEET_SIDE) -> PreviewClip:
     """Make the media of a sample.
 
     Args:
         files: Its artifacts that are there.
         places: Where the media go; each is there whole or not at all.
+        side: Pixels of the shorter side of a tile, at most as many as the clip has.
 
     Returns:
         What was made. What is wrong with an artifact is said in it and does not stop the others: only of
@@ -118,7 +119,7 @@ def make_clip(files: Mapping[Kind, Path], places: MediaPaths) -> PreviewClip:
     shape = _shape(files, problems)
     if shape is None:
         return PreviewClip(0, 0, 0, 0, (), (), tuple(problems))
-    size = fit(shape.width, shape.height, _SHEET_SIDE)
+    size = fit(shape.width, shape.height, side)
     panes = [Pane(kind, files[kind], shape, size) for kind in TRACKS if kind in files]
     frames, poster = _write_videos(panes, shape, size, places)
     stills = dict(_stills(files, shape, size, problems))

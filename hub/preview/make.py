@@ -1,4 +1,4 @@
-"""Makes the page of a release, or brings it up to date.
+"""Makes the page of a release or a run, or brings it up to date.
 
 How it works
 - The media of a sample carry in their names a fingerprint of what they were made from (the artifacts' hashes,
@@ -29,11 +29,12 @@ from msgspec.structs import replace
 from sparkle._files import TEMPORARY_MARK, exclusive, remove_leftovers, write_atomic
 from sparkle._processes import cpus
 from sparkle._progress import Progress, silent
-from sparkle.builders.reading.source import Source, open_source
 from sparkle.builders.release.manifest import list_files
-from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, MediaPaths, PreviewClip, make_clip
-from sparkle.hub.preview.rows import Rows
+from sparkle.hub.preview.clip import SHEET_SIDE, STILLS, TRACKS, VERSION, MediaPaths, PreviewClip, make_clip
+from sparkle.hub.preview.rows import ReleaseRows
+from sparkle.hub.preview.run_rows import RunRows
 from sparkle.media.encode import encoder_versions
+from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_line, fingerprint, plain
 from sparkle.schemas.errors import ArtifactError, RecordError, ReleaseError
@@ -43,9 +44,11 @@ from sparkle.schemas.load import load
 from sparkle.schemas.validate import parse_strict
 from sparkle.schemas.version import __version__
 
+Rows = ReleaseRows | RunRows
+
 _MOST_WORKERS = 8  # a sample takes up to 300 MB while it is drawn: masks and frames of 720p
 _MARK_DIGITS = 12
-_SECONDS = 4.0  # of one CPU, for a 720p clip of 81 frames
+_SECONDS = 4.0  # of one CPU, for a 720p clip of 81 frames at `SHEET_SIDE`
 
 
 @dataclass(frozen=True)
@@ -74,28 +77,33 @@ def make_page(
     themes: Sequence[str] = (),
     ids: Collection[str] | None = None,
     limit: int | None = None,
+    side: int = SHEET_SIDE,
     workers: int | None = None,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda text: None,
 ) -> PageSummary:
-    """Make the page of a release.
+    """Make the page of a release or a run.
 
     Args:
-        where: A release's folder, an index's folder, or `owner/name[@revision]` of either on a Hub.
+        where: A folder with a run, a release or an index, or `owner/name[@revision]` of the last two on a
+            Hub.
         out: Where the page goes: an empty or new folder, or a page that is brought up to date.
         themes: The themes; none given is all.
         ids: The samples to choose from; None is all.
         limit: How many samples of each theme; None is all.
+        side: Pixels of the shorter side of a picture.
         workers: How many samples are drawn at a time; None is one a processor.
         progress: Reports progress.
         say: Receives how many samples there are to draw and how long that takes, before it begins.
 
     Raises:
         ReleaseError: the release cannot be read, has no such theme or id, or `out` holds something else.
+        RunError, RecordError: the run cannot be read.
         UnreachableError: a Hub does not answer.
     """
     out = out.resolve()
-    rows = Rows(where, themes, ids, limit)
+    opened = RunRows if (Path(where) / layout.RUN_CONFIG).is_file() else ReleaseRows
+    rows = opened(where, themes, ids, limit)
     _refuse_inside(where, out)
     refuse_foreign(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -103,16 +111,16 @@ def make_page(
     with exclusive(out, busy):
         remove_leftovers(out)
         write_page(out)
-        drawer = _Drawer(rows, open_source(rows.catalog), out)
+        drawer = _Drawer(rows, out, side)
         threads = workers or min(_MOST_WORKERS, cpus())
-        say(_estimate(drawer.missing(), len(rows), threads))
-        drawn = _each(drawer.draw, len(rows), threads, progress)
+        say(_estimate(drawer.missing(), len(rows.ids), threads, _SECONDS * side / SHEET_SIDE))
+        drawn = _each(drawer.draw, len(rows.ids), threads, progress)
         media = [name for sample in drawn for name in sample.files]
         data = write_data(out, rows, [sample.shown for sample in drawn])
         remove_others(out, [*media, *data])
     return PageSummary(
         out=out,
-        samples=len(rows),
+        samples=len(rows.ids),
         made=sum(sample.fresh for sample in drawn),
         bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
         problems={
@@ -135,9 +143,9 @@ class _Drawn:
 class _Drawer:
     """Draws samples, or finds that they are there."""
 
-    def __init__(self, rows: Rows, source: Source, out: Path) -> None:
+    def __init__(self, rows: Rows, out: Path, side: int) -> None:
         self._rows = rows
-        self._source = source
+        self._side = side
         self._out = out
 
     def draw(self, row: int) -> _Drawn:
@@ -153,12 +161,12 @@ class _Drawer:
 
     def missing(self) -> int:
         """How many samples are not there yet, as far as can be seen without reading."""
-        return sum(not (self._out / f"{self._stem(row)}.json").exists() for row in range(len(self._rows)))
+        return sum(not (self._out / f"{self._stem(row)}.json").exists() for row in range(len(self._rows.ids)))
 
     def _stem(self, row: int) -> str:
         sample_id = self._rows.ids[row]
         artifacts = self._rows.artifacts(row, (*TRACKS, *STILLS))
-        return f"{MEDIA}/{theme_of(sample_id)}/{sample_id}-{_mark(artifacts)}"
+        return f"{MEDIA}/{theme_of(sample_id)}/{sample_id}-{_mark(artifacts, self._side)}"
 
     def _found(self, stem: str) -> PreviewClip | None:
         """What was made of a sample before; None where a file of it is missing."""
@@ -176,27 +184,27 @@ class _Drawer:
             for kind, artifact in artifacts.items():
                 path = Path(folder) / f"{kind.name}{kind.suffix}"
                 try:
-                    path.write_bytes(self._source.read(artifact))
+                    path.write_bytes(self._rows.read(artifact))
                 except ArtifactError as error:
                     problems.append(f"{kind.name}: {error.problem}")
                 else:
                     files[kind] = path
             (self._out / stem).parent.mkdir(parents=True, exist_ok=True)
-            clip = make_clip(files, _places(self._out / stem))
+            clip = make_clip(files, _places(self._out / stem), self._side)
         return replace(clip, problems=(*problems, *clip.problems)), not problems
 
 
 def _refuse_inside(where: str, out: Path) -> None:
     if Path(where).is_dir() and out.is_relative_to(Path(where).resolve()):
         raise ReleaseError(
-            "a preview cannot stand inside its release, which would no longer be what its manifest lists",
+            "a preview cannot lie inside what it shows: a release would no longer be what its manifest lists",
             got=out,
             where=where,
             fix="choose another --out",
         )
 
 
-def _mark(artifacts: dict[Kind, Artifact]) -> str:
+def _mark(artifacts: dict[Kind, Artifact], side: int) -> str:
     """A fingerprint of what a sample's media are made from."""
     made_from = {
         kind.name: [artifact.file, artifact.offset, artifact.size]
@@ -204,7 +212,7 @@ def _mark(artifacts: dict[Kind, Artifact]) -> str:
         else artifact.sha256.hex()
         for kind, artifact in artifacts.items()
     }
-    return fingerprint([VERSION, encoder_versions(), made_from])[:_MARK_DIGITS]
+    return fingerprint([VERSION, encoder_versions(), side, made_from])[:_MARK_DIGITS]
 
 
 def _places(stem: Path) -> MediaPaths:
@@ -221,9 +229,9 @@ def _files(stem: str, clip: PreviewClip) -> tuple[str, ...]:
     return tuple(f"{stem}{name}" for name in names)
 
 
-def _estimate(missing: int, count: int, threads: int) -> str:
-    """What there is to do, and how long it takes at `_SECONDS` per sample and CPU."""
-    minutes = missing * _SECONDS / min(threads, cpus()) / 60
+def _estimate(missing: int, count: int, threads: int, seconds: float) -> str:
+    """What there is to do, and how long it takes at so many seconds per sample and CPU."""
+    minutes = missing * seconds / min(threads, cpus()) / 60
     long = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
     time = f": about {long} for 720p clips" if missing else ""
     return f"{missing:,} of {count:,} samples to draw{time}"
@@ -302,15 +310,15 @@ def write_data(out: Path, rows: Rows, shown: Sequence[Shown]) -> list[str]:
         shown: What was made of each.
     """
     paths = []
-    for number, start in enumerate(range(0, len(rows), CHUNK)):
-        details = rows.details(range(start, min(start + CHUNK, len(rows))))
+    for number, start in enumerate(range(0, len(rows.ids), CHUNK)):
+        details = rows.details(range(start, min(start + CHUNK, len(rows.ids))))
         paths.append(f"{DATA}/details-{number:04d}.js")
         write_atomic(out / paths[-1], _script("details", details))
     document = {
-        "name": _name(rows.catalog.name),
+        "name": _name(rows.name),
         "version": __version__,
         "chunk": CHUNK,
-        "thresholds": rows.thresholds,
+        "limits": rows.limits,
         "samples": [_sample(rows, row, found) for row, found in enumerate(shown)],
     }
     write_atomic(out / SAMPLES, _script("samples", document))
@@ -326,7 +334,7 @@ def remove_others(out: Path, paths: Sequence[str]) -> None:
 
 
 def _name(place: str) -> str:
-    """What the page calls its release: `owner/name[@revision]`, or a folder's own name."""
+    """What the page calls what it shows: `owner/name[@revision]`, or a folder's own name."""
     return Path(place).resolve().name if Path(place).is_dir() else place
 
 

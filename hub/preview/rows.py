@@ -1,8 +1,9 @@
-"""Which samples a page shows, and what the tables of their release say of them.
+"""Which samples of a release a page shows, and what its tables say of them.
 
 - With a limit, samples are drawn by the hash of their ids: a fair picture of a theme, the same on every
   machine, and a larger limit keeps what a smaller one showed.
 - Boxes and reasonings are read a chunk at a time: those of a full release are gigabytes.
+- `drawn`, `told` and `limits_of` are what `run_rows` has in common with it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import numpy as np
 from sparkle.builders.reading.catalog import open_catalog
 from sparkle.builders.reading.pairs import open_pairs
 from sparkle.builders.reading.place import find
+from sparkle.builders.reading.source import open_source
 from sparkle.builders.release.removed import read_provenance
+from sparkle.builders.release.sample import SCORES
 from sparkle.builders.release.tables import MEASURE_COLUMNS, SCORE_COLUMNS
 from sparkle.hub.diff.theme import Table
 from sparkle.schemas import layout
@@ -26,8 +29,18 @@ from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.layout import Kind
+from sparkle.schemas.rules import ASKED
 
 Fields = dict[str, Any]
+Limits = Mapping[str, tuple[float | None, float | None]]  # column -> the least and the most that is kept
+
+# Step -> number of its record -> what the page calls it: the columns of a release, and three of a run.
+NUMBERS: Mapping[str, Mapping[str, str]] = {
+    "flow": {"short": "camera_short", "long": "camera_long"},
+    "track": {"coverage": "mask_coverage"},
+    "measure": {name: name for name in MEASURE_COLUMNS},
+    **{step: {"overall": f"{name}_score"} for step, name in SCORES.items()},
+}
 
 _NUMBERS = (*SCORE_COLUMNS, *MEASURE_COLUMNS)
 _FACTS = ("prompt", "subtheme", "scene", "licence", "source_sha256", *_NUMBERS)
@@ -43,8 +56,13 @@ _RECORD = (
 )
 
 
-class Rows:
-    """The samples of a page, by theme and id.
+class ReleaseRows:
+    """The samples of a release that a page shows, by theme and id.
+
+    Attributes:
+        name: What to call the release.
+        ids: The ids of the samples.
+        read: Gives the bytes of an artifact; raises as `Source.read` does.
 
     Args:
         where: A release's folder, an index's folder, or `owner/name[@revision]` of either on a Hub.
@@ -63,16 +81,15 @@ class Rows:
         ids: Collection[str] | None = None,
         limit: int | None = None,
     ) -> None:
-        self.catalog = open_catalog(where)
-        chosen = open_pairs(self.catalog, themes or None, kinds=(), ids=ids)
-        self._pairs = chosen.take(_drawn(chosen.ids, limit))
+        self._catalog = open_catalog(where)
+        self.name = self._catalog.name
+        chosen = open_pairs(self._catalog, themes or None, kinds=(), ids=ids)
+        self._pairs = chosen.take(drawn(chosen.ids, limit))
         self.ids: Sequence[str] = list(self._pairs.ids)
+        self.read = open_source(self._catalog).read
         self._records: dict[str, Table | None] = {}
         if not self.ids:
-            raise ReleaseError("there is no sample to show", where=self.catalog.name)
-
-    def __len__(self) -> int:
-        return len(self.ids)
+            raise ReleaseError("there is no sample to show", where=self.name)
 
     def artifacts(self, row: int, kinds: Sequence[Kind]) -> dict[Kind, Artifact]:
         """Where the artifacts of a sample are; kinds that it does not have are left out."""
@@ -91,14 +108,12 @@ class Rows:
         return found
 
     @cached_property
-    def thresholds(self) -> Mapping[str, float]:
-        """Column of a score -> the least that a sample needed; empty where nothing is recorded."""
-        file = find(self.catalog.tables, layout.PROVENANCE)
+    def limits(self) -> Limits:
+        """What a sample needed; empty where nothing is recorded."""
+        file = find(self._catalog.tables, layout.PROVENANCE)
         if file is None:
             return {}
-        limits = [run["config"]["thresholds"] for run in read_provenance(file).document["runs"]]
-        names = {column: column.removesuffix("_score") for column in SCORE_COLUMNS}
-        return {column: min(limit[name] for limit in limits) for column, name in names.items() if limits}
+        return limits_of([run["config"]["thresholds"] for run in read_provenance(file).document["runs"]])
 
     @cached_property
     def _facts(self) -> Mapping[str, list[Any]]:
@@ -113,8 +128,8 @@ class Rows:
     def _theme_details(self, theme: str, ids: Sequence[str]) -> dict[str, Fields]:
         if theme not in self._records:
             path = layout.records_parquet(theme)
-            file = find(self.catalog.tables, path)
-            name = f"{self.catalog.name} {path}"
+            file = find(self._catalog.tables, path)
+            name = f"{self.name} {path}"
             self._records[theme] = None if file is None else Table([file], name)
         table = self._records[theme]
         if table is None:
@@ -125,10 +140,10 @@ class Rows:
         if not rows:
             return {}
         taken = table.take(np.array(rows, np.int64), _RECORD).to_pylist()
-        return {record.pop("task"): _told(record) for record in taken}
+        return {record.pop("task"): told(record) for record in taken}
 
 
-def _drawn(ids: Sequence[str], limit: int | None) -> list[int]:
+def drawn(ids: Sequence[str], limit: int | None) -> list[int]:
     """The rows of some samples of each theme, in the order of rows."""
     named = list(enumerate(ids))
     if limit is None:
@@ -140,10 +155,22 @@ def _drawn(ids: Sequence[str], limit: int | None) -> list[int]:
     return found
 
 
-def _told(record: Mapping[str, Any]) -> Fields:
+def limits_of(runs: Sequence[Mapping[str, float]]) -> Limits:
+    """What a sample of several runs needed, by their loosest thresholds; a least of 0 asks nothing."""
+    found = {}
+    for step, numbers in ASKED.items():
+        for number, (least, most) in numbers.items():
+            low = min((run[least] for run in runs if least in run), default=None) if least else None
+            high = max((run[most] for run in runs if most in run), default=None) if most else None
+            if low or high:
+                found[NUMBERS[step][number]] = (low or None, high)
+    return found
+
+
+def told(record: Mapping[str, Any]) -> Fields:
     """A record as the page reads it: boxes as numbers and labels, reasonings by what they are about."""
     frames = zip(record["frame_indices"] or (), record["frame_scores"] or (), strict=False)
-    told = {
+    found = {
         "original_scene": record["original_scene"],
         "round1": _boxes(record["round1_objects"]),
         "round2": [_boxes(objects) for objects in record["frame_objects"] or ()],
@@ -154,7 +181,7 @@ def _told(record: Mapping[str, Any]) -> Fields:
         },
         "frames": [{"frame": index, **scores} for index, scores in frames],
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in found.items() if value}
 
 
 def _boxes(objects: Sequence[Mapping[str, Any]] | None) -> list[Fields]:

@@ -1,4 +1,4 @@
-"""`sparkle-hub preview`: a page on which a person reviews a release."""
+"""`sparkle preview`: a page on which a person reviews a release or a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN_PROBLEMS = 20  # lines; the page and --json have all
 
 
 @click.command(cls=Verb, resumes=True)
-@click.argument("release", metavar="RELEASE")
+@click.argument("where", metavar="WHERE")
 @out_option("The page's folder; a page that is there is updated.")
 @theme_option
 @ids_from_option
@@ -24,23 +24,33 @@ _SHOWN_PROBLEMS = 20  # lines; the page and --json have all
     metavar="N",
     help=f"Show N samples of each theme, drawn by the hash of their ids.  [default: {_LIMIT}]",
 )
+@click.option(
+    "--rows",
+    type=click.IntRange(180, 1080),
+    default=360,
+    show_default=True,
+    help="Rows of the pictures; 720 shows hair and halos, and takes twice the time and space.",
+)
 @click.option("--all", "whole", is_flag=True, help="Show every sample.")
 @workers_option
 @output_options
 def preview(
-    release: str,
+    where: str,
     out: Path,
     themes: tuple[str, ...],
     ids_from: Path | None,
     limit: int | None,
+    rows: int,
     whole: bool,
     workers: int | None,
     terminal: Terminal,
 ) -> None:
-    """Make a page for reviewing RELEASE: pairs in step, masks, boxes, scores, verdicts.
+    """Make a page for reviewing WHERE: pairs in step, masks, boxes, scores, verdicts.
 
-    RELEASE is a folder, an index, or a dataset on the Hub as owner/name or owner/name@revision. The page is a
-    folder of plain files: open its index.html, or put it on any static host. Verdicts are saved to a file for
+    WHERE is a release's folder, an index, a dataset on the Hub as owner/name or owner/name@revision, or a
+    run's folder, also of an unfinished run. Of a run, rejected and failed samples are shown as far as they
+    came, with the step and the reason, so that thresholds can be chosen by looking. The page is a folder of
+    plain files: open its index.html, or put it on any static host. Verdicts are saved to a file for
     `sparkle build --exclude`.
 
     Without --limit, --all or --ids-from it shows the first samples of each theme. Drawing takes some seconds
@@ -48,7 +58,7 @@ def preview(
 
     The exit code is 1 when an artifact cannot be shown as it should; the page says so beside it.
 
-    Example: sparkle-hub preview releases/demo --out review --limit 100
+    Example: sparkle preview releases/demo --out review --limit 100
     """
     if whole and limit is not None:
         raise click.UsageError("--limit shows some samples and --all shows every one: give one of them")
@@ -57,11 +67,12 @@ def preview(
     from sparkle.hub.preview.make import make_page
 
     found = make_page(
-        release,
+        where,
         out,
         themes=themes,
         ids=None if ids_from is None else tuple(read_ids(ids_from)),
         limit=None if whole or ids_from is not None else limit or _LIMIT,
+        side=rows,
         workers=workers,
         progress=terminal.progress,
         say=terminal.say,

@@ -89,7 +89,7 @@ class Reviewer:
 
     def chip(self, name: str) -> Any:
         """A filter that is pressed."""
-        return self.page.locator(".chip", has_text=name)
+        return self.page.locator("#filters .chip", has_text=name)
 
     def open_first(self) -> None:
         """Open the first sample of the grid."""
@@ -141,9 +141,13 @@ class Reviewer:
         return read_code(picture[:, : middle - gap]), read_code(picture[:, middle + gap :])
 
     def save(self, folder: Path) -> Path:
-        """Save the verdicts; gives the file."""
+        """Save the verdicts, as Ann where the page asks for a name; gives the file."""
+        asks = self.page.evaluate("SPARKLE.verdicts.reviewer() === null")
         with self.page.expect_download() as download:
             self.page.locator("#save").click()
+            if asks:
+                self.page.locator("#ask input").fill("Ann")
+                self.page.locator("#ask").get_by_role("button", name="Save verdicts").click()
         target = folder / "verdicts.jsonl"
         download.value.save_as(target)
         return target

@@ -2,13 +2,14 @@
 'use strict';
 
 {
-  const { $, h, data, filters, verdicts, grid, detail, theme, nextTheme, toast } = SPARKLE;
+  const { $, h, data, filters, verdicts, grid, detail, theme, nextTheme, toast, ask } = SPARKLE;
 
   const KEYS = [
-    ['← →', 'previous and next sample (arrows move in the grid as well)'], ['Enter', 'open a sample'], ['Esc', 'back to all samples'],
-    ['space', 'play and pause'], [', .', 'one frame back and on'], ['s w x', 'side by side, wipe, difference'], ['[ ]', 'move the wipe'],
-    ['m', 'mask'], ['b', 'boxes: round 2, round 1, none'], ['1 … 8', 'what is shown on the right; with Alt on the left'],
-    ['k d u', 'keep, drop, undecided'], ['n', 'write a note; Esc leaves it'], ['/', 'search'], ['t', 'light, dark, as the system'], ['?', 'this list'],
+    ['← →', 'previous and next sample (arrows move in the grid as well); on a phone, swipe'], ['Enter', 'open a sample'], ['Esc', 'back to all samples'],
+    ['k d u', 'keep, drop, undecided'], ['1 … 5', verdicts.TAGS.join(', ')], ['z', 'take back the last decision'], ['n', 'write a note; Esc leaves it'],
+    ['f', 'pictures as large as they can be'], ['s v w x', 'side by side, stacked, wipe, difference'], ['+ − 0', 'zoom in, out, whole picture; also the wheel, and drag to move'],
+    ['space', 'play and pause'], [', .', 'one frame back and on'], ['[ ]', 'move the wipe'], ['m', 'mask'], ['b', 'boxes: round 2, round 1, none'],
+    ['Shift 1 … 8', 'what is shown on the right; with Alt on the left'], ['/', 'search'], ['t', 'light, dark, as the system'], ['?', 'this list'],
   ];
 
   /** The hash of a sample under the present filters; of the grid without an id. */
@@ -17,6 +18,7 @@
     return `#${id}${query ? `?${query}` : ''}`;
   };
 
+  let openAbout;
   let following = false; // the link says what is shown, not the other way round
 
   function follow() {
@@ -37,9 +39,12 @@
     const shown = grid.shown().length;
     const all = data.samples.length;
     const counts = verdicts.counts();
-    $('count').textContent = `${all.toLocaleString('en')} pair${all === 1 ? '' : 's'}`;
+    $('count').textContent = `${all.toLocaleString('en')} sample${all === 1 ? '' : 's'}`;
     $('shown').textContent = shown === all ? `All ${all.toLocaleString('en')}` : `${shown.toLocaleString('en')} of ${all.toLocaleString('en')}`;
     $('empty').hidden = shown > 0;
+    $('undo').hidden = !verdicts.canUndo();
+    $('drop-all').hidden = !filters.active() || shown === 0;
+    $('drop-all').textContent = `Drop all ${shown.toLocaleString('en')} shown`;
     for (const verdict of ['keep', 'drop', 'note']) {
       $(`reviewed-${verdict}`).style.width = `${(100 * counts[verdict]) / Math.max(1, all)}%`;
     }
@@ -51,21 +56,48 @@
     button.setAttribute('aria-label', `Save ${counts.all} verdict${counts.all === 1 ? '' : 's'}${counts.unsaved ? ', not saved yet' : ''}`);
   }
 
-  function save() {
+  async function save() {
+    if (verdicts.reviewer() === null) {
+      const text = 'It goes into the lines of the file, so that those of several reviewers can be told apart. You are asked once; the dialog of keys has it later.';
+      const name = await ask({ title: 'Your name', text, yes: 'Save verdicts', input: '' });
+      if (name === null) return;
+      verdicts.reviewer(name);
+    }
     const name = verdicts.save();
     const { drop, elsewhere } = verdicts.counts();
     const more = elsewhere ? `, ${elsewhere} of samples that are not on this page` : '';
     toast(`Saved ${name}: ${drop} dropped${more}. Next:`, 'plain', h('code', null, `sparkle build RUN --out RELEASE --exclude ${name}`));
   }
 
-  async function load(file) {
+  async function load(files) {
     try {
-      const { count, differ } = verdicts.load(await file.text());
-      toast(`${count} verdict${count === 1 ? '' : 's'} loaded, ${differ} new or changed`);
+      const texts = await Promise.all(files.map(async (file) => ({ name: file.name, text: await file.text() })));
+      const { count, changed, differ } = verdicts.load(texts);
+      const some = differ.slice(0, 3).join(', ') + (differ.length > 3 ? `, and ${differ.length - 3} more` : '');
+      toast(`${count} verdict${count === 1 ? '' : 's'} loaded, ${changed} new or changed.${differ.length ? ` Reviewers differ on ${some}: the last file counts until you decide.` : ''}`, 'plain', differ.length ? h('span') : null);
     } catch (error) {
-      toast(`Nothing was loaded from ${file.name}: ${error.message}`, 'bad');
+      toast(`Nothing was loaded: ${error.message}`, 'bad');
     }
   }
+
+  async function dropAll() {
+    const ids = grid.shown().map(({ id }) => id);
+    const kept = ids.filter((id) => verdicts.of(id)?.verdict === 'keep').length;
+    const text = `The filters show ${ids.length.toLocaleString('en')} of ${data.samples.length.toLocaleString('en')}, and all of them will be dropped${kept ? `, also the ${kept} with the verdict keep` : ''}. Undo (z) takes it back.`;
+    if (await ask({ title: `Drop ${ids.length.toLocaleString('en')} sample${ids.length === 1 ? '' : 's'}?`, text, yes: 'Drop' })) {
+      verdicts.dropAll(ids);
+      toast(`${ids.length.toLocaleString('en')} dropped`);
+    }
+  }
+
+  function undo() {
+    const ids = verdicts.undo();
+    toast(ids === null ? 'There is nothing to take back' : `Taken back: ${ids.length === 1 ? ids[0] : `${ids.length} verdicts`}`);
+    const sample = ids?.length === 1 && data.byId.get(ids[0]);
+    if (sample && detail.isOpen()) detail.open(sample);
+  }
+
+  SPARKLE.undo = undo;
 
   function buildHead() {
     $('name').textContent = data.name;
@@ -75,11 +107,13 @@
     $('save').onclick = save;
     $('load').onclick = () => $('file').click();
     $('file').onchange = (event) => {
-      if (event.target.files[0]) load(event.target.files[0]);
+      if (event.target.files.length) load([...event.target.files]);
       event.target.value = '';
     };
     $('theme').onclick = () => { nextTheme(); showTheme(); };
-    $('help').onclick = () => $('about').showModal();
+    $('undo').onclick = undo;
+    $('drop-all').onclick = dropAll;
+    $('help').onclick = () => openAbout();
     $('clear').onclick = filters.reset;
     const sort = $('sort');
     sort.append(...filters.sorts().map(([value, name]) => h('option', { value }, name)));
@@ -105,20 +139,24 @@
 
   function buildAbout() {
     const dialog = $('about');
-    const limits = data.metrics.filter(({ key }) => key in data.thresholds);
+    const limits = data.metrics.filter(({ key }) => key in data.limits);
+    const name = h('input', { type: 'text', maxLength: 80, oninput: () => verdicts.reviewer(name.value) });
+    openAbout = () => { name.value = verdicts.reviewer() || ''; dialog.showModal(); };
     dialog.append(
       h('header', null, h('h2', { id: 'about-title' }, 'Keys'), SPARKLE.iconButton('close', 'Close', 'Esc', { onclick: () => dialog.close() })),
       h('dl', { class: 'keys' }, KEYS.map(([keys, text]) => h('div', null, h('dt', null, keys.split(' ').map((one) => h('kbd', null, one))), h('dd', null, text)))),
-      h('p', null, `${data.name}: ${data.samples.length.toLocaleString('en')} pairs. `,
-        limits.length ? `A sample needed ${limits.map(({ key, name }) => `${name.toLowerCase()} ${data.thresholds[key]}`).join(', ')} or more. ` : '',
-        'Source and edited are tiles of one video, so they are always at the same frame. Verdicts stay in this browser until you save them; the file is what sparkle build --exclude takes.'),
-      h('p', { class: 'dim' }, `Made by sparkle-hub preview ${data.version}.`));
+      h('label', { class: 'about__name' }, 'Your name in saved verdicts', name),
+      limits.length ? h('h3', null, 'A sample is kept when') : '',
+      limits.length ? h('dl', { class: 'pairs' }, limits.map((metric) => h('div', { title: SPARKLE.explain(metric) }, h('dt', null, metric.name), h('dd', null, SPARKLE.asked(metric))))) : '',
+      h('p', null, 'The colour of a score goes from red, at its threshold or below, to green, at 10. Source and edited are tiles of one video, so they are always at the same frame; frames are counted from 1. Verdicts stay in this browser until you save them; the file is what sparkle build --exclude takes.'),
+      h('p', { class: 'dim' }, `Made by sparkle preview ${data.version}.`));
     dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); };
   }
 
   // --- keys: those of the sample that is open, of the grid, of the page
   function onKey(event) {
     const typing = event.target.closest('input:not([type=range], [type=checkbox]), textarea');
+    if ($('ask').open) return;
     if (event.key === 'Escape' && typing) {
       event.preventDefault();
       if (typing.id === 'search' && typing.value) filters.set({ query: '' });
@@ -146,7 +184,8 @@
   }
 
   function pageKey(event) {
-    if (event.key === '?') $('about').showModal();
+    if (event.key === '?') openAbout();
+    else if (event.key === 'z') undo();
     else if (event.key === 't') { nextTheme(); showTheme(); toast($('theme').title); }
     else if (event.key === '/' && !detail.isOpen()) $('search').focus();
     else return false;
@@ -155,7 +194,7 @@
 
   function start() {
     if (!data.samples.length) {
-      $('count').textContent = 'This page is not finished: run the same sparkle-hub preview command again.';
+      $('count').textContent = 'This page is not finished: run the same sparkle preview command again.';
       return;
     }
     grid.build();

@@ -78,12 +78,32 @@ const SPARKLE = {};
     lastToast = shown;
     // Above a dialog that is open, which makes the rest of the page inert.
     const dialog = document.querySelector('dialog[open]');
-    (dialog || document.body).append($('toasts'));
+    (document.fullscreenElement || dialog || document.body).append($('toasts'));
     $('toasts').append(shown);
     setTimeout(() => shown.remove(), kind === 'bad' || extra ? 12000 : 3500);
   }
 
+  /** Ask in a dialog: true or what was typed; null when it was left. `input` is what a line to type in begins with. */
+  function ask({ title, text, yes, input = null }) {
+    const dialog = $('ask');
+    return new Promise((resolve) => {
+      let answer = null;
+      const line = input === null ? null : h('input', { type: 'text', value: input, maxLength: 80, 'aria-label': title });
+      const done = () => { answer = line ? line.value : true; dialog.close(); };
+      if (line) line.onkeydown = (event) => { if (event.key === 'Enter') done(); };
+      dialog.replaceChildren(h('h2', { id: 'ask-title' }, title), h('p', null, text), ...(line ? [line] : []), h('div', { class: 'ask__buttons' },
+        h('button', { type: 'button', class: 'button', onclick: () => dialog.close() }, 'Cancel'),
+        h('button', { type: 'button', class: 'button button--main', onclick: done }, yes)));
+      dialog.addEventListener('close', () => resolve(answer), { once: true });
+      dialog.showModal();
+      line?.focus();
+    });
+  }
+
+  /** The digit of a key on any layout: where it needs Shift, too. */
+  const digitOf = (event) => /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
+
   const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
-  Object.assign(SPARKLE, { $, h, icon, iconButton, storage, setting, theme, nextTheme, toast, calm });
+  Object.assign(SPARKLE, { $, h, icon, iconButton, storage, setting, theme, nextTheme, toast, ask, digitOf, calm });
 }

@@ -2,9 +2,9 @@
 'use strict';
 
 {
-  const { $, h, icon, iconButton, data, verdicts, facts, setting, calm } = SPARKLE;
+  const { $, h, icon, iconButton, data, verdicts, facts, setting, digitOf, calm } = SPARKLE;
 
-  const MODES = { side: 'Side by side', wipe: 'Wipe', difference: 'Difference' };
+  const MODES = { side: 'Side by side', stack: 'Stacked', wipe: 'Wipe', difference: 'Difference' };
   const BOXES = { off: 'No boxes', round2: 'Boxes, round 2', round1: 'Boxes, round 1' };
   const THUMB = 132; // px across
   const SPEEDS = [0.25, 0.5, 1, 2];
@@ -23,16 +23,18 @@
       theme: h('span'), scene: h('span', { class: 'detail__scene' }), place: h('span', { class: 'detail__place' }),
       stage: h('div', { class: 'stage', tabIndex: -1, autofocus: true }), gone: h('p', { class: 'stage__gone', hidden: true }, 'There is no video to show.'),
       time: h('input', { type: 'range', min: 0, step: 1, class: 'time', 'aria-label': 'Frame' }),
-      marks: h('div', { class: 'marks', 'aria-hidden': 'true' }), clock: h('output', { class: 'clock', title: 'Frame, counted from 0' }),
+      marks: h('div', { class: 'marks', 'aria-hidden': 'true' }), clock: h('output', { class: 'clock', title: 'Frame, counted from 1' }),
       play: iconButton('play', 'Play', 'space'),
       thumbs: h('div', { class: 'thumbs', role: 'group', 'aria-label': 'What is shown on the right' }),
-      prompt: h('p', { class: 'prompt' }), said: h('div', { class: 'said' }),
+      ended: h('div'), promptTitle: h('h3', { class: 'first' }, 'Prompt'), prompt: h('p', { class: 'prompt' }), said: h('div', { class: 'said' }),
     };
-    stage = SPARKLE.makeStage(parts.stage, showTime);
+    stage = SPARKLE.makeStage(parts.stage, showTime, (by) => move(by));
     stage.mode = mode.get();
-    dialog.append(head(), h('div', { class: 'detail__body' },
-      h('div', { class: 'detail__stage' }, parts.stage, parts.gone, transport(), tools(), parts.thumbs),
-      h('aside', { class: 'detail__facts', 'aria-label': 'About this sample' }, verdictPart(), h('h3', { class: 'first' }, 'Prompt'), parts.prompt, parts.said)));
+    parts.body = h('div', { class: 'detail__body' },
+      h('div', { class: 'detail__stage' }, parts.stage, parts.gone, h('div', { class: 'controls' }, transport(), tools()), parts.thumbs),
+      h('aside', { class: 'detail__facts', 'aria-label': 'About this sample' }, verdictPart(), parts.ended, parts.promptTitle, parts.prompt, parts.said));
+    dialog.append(head(), parts.body);
+    document.addEventListener('fullscreenchange', () => { if (!document.fullscreenElement) setLarge(false); });
     dialog.addEventListener('close', closed);
     dialog.addEventListener('cancel', (event) => { event.preventDefault(); leave(); });
     verdicts.onChange((id) => { if (current && (id === null || id === current.id)) showVerdict(); });
@@ -40,10 +42,11 @@
 
   function head() {
     const copy = iconButton('copy', 'Copy a link to this sample', null, { onclick: copyLink });
+    parts.undo = iconButton('undo', 'Take back the last decision', 'z', { onclick: () => SPARKLE.undo() });
     return h('header', { class: 'detail__head' },
       iconButton('close', 'Back to all samples', 'Esc', { onclick: leave }),
       h('div', { class: 'detail__title' }, parts.id, copy, parts.theme, parts.scene),
-      h('div', { class: 'detail__moves' }, parts.place,
+      h('div', { class: 'detail__moves' }, parts.place, parts.undo,
         iconButton('left', 'Previous sample', '←', { onclick: () => move(-1) }),
         iconButton('right', 'Next sample', '→', { onclick: () => move(1) })));
   }
@@ -56,12 +59,13 @@
     parts.time.oninput = () => stage.seek(Number(parts.time.value));
     parts.speed = h('select', { 'aria-label': 'Speed', onchange: (event) => stage.setSpeed(Number(event.target.value)) },
       SPEEDS.map((speed) => h('option', { value: speed, selected: speed === 1 }, `${speed}×`)));
+    parts.large = iconButton('large', 'Pictures as large as they can be', 'f', { onclick: () => setLarge(!large()) });
     return h('div', { class: 'transport' },
       parts.play,
       iconButton('back', 'One frame back', ',', { onclick: () => stage.step(-1) }),
       iconButton('forth', 'One frame on', '.', { onclick: () => stage.step(1) }),
       h('div', { class: 'timeline' }, parts.time, parts.marks),
-      parts.clock, parts.speed);
+      parts.clock, parts.speed, parts.large);
   }
 
   function tools() {
@@ -81,7 +85,11 @@
     }, icon(verdict), h('span', null, verdict === 'keep' ? 'Keep' : 'Drop'), h('kbd', { 'aria-hidden': 'true' }, verdict[0])));
     parts.note = h('textarea', { rows: 1, placeholder: 'Note (n)', 'aria-label': 'Note', maxLength: 2000, oninput: () => { verdicts.annotate(current.id, parts.note.value); grow(); } });
     parts.advance = h('input', { type: 'checkbox', checked: advance.get() === 'on', onchange: (event) => advance.set(event.target.checked ? 'on' : 'off') });
-    return h('div', { class: 'decide' }, h('div', { class: 'decide__buttons' }, parts.verdicts), parts.note,
+    parts.tags = verdicts.TAGS.map((tag, index) => h('button', { type: 'button', class: 'chip', title: `${tag} (${index + 1})`, data: { tag }, onclick: () => verdicts.tag(current.id, tag) },
+      h('span', null, tag), h('kbd', { 'aria-hidden': 'true' }, String(index + 1))));
+    parts.differ = h('p', { class: 'differ', hidden: true });
+    return h('div', { class: 'decide' }, h('div', { class: 'decide__buttons' }, parts.verdicts), parts.differ,
+      h('div', { class: 'decide__tags', role: 'group', 'aria-label': 'What is wrong' }, parts.tags), parts.note,
       h('label', { class: 'check' }, parts.advance, ' Next sample after a verdict'));
   }
 
@@ -106,7 +114,9 @@
     parts.scene.textContent = [sample.subtheme, sample.scene].filter(Boolean).join(' · ');
     const [shown, at] = [SPARKLE.grid.shown(), SPARKLE.grid.indexOf(sample)];
     parts.place.textContent = at < 0 ? 'not among the filtered' : `${at + 1} of ${shown.length}`;
-    parts.prompt.textContent = sample.prompt;
+    parts.prompt.textContent = sample.prompt || '';
+    parts.promptTitle.hidden = !sample.prompt;
+    parts.ended.replaceChildren(...facts.ended(sample));
     parts.gone.hidden = Boolean(sample.media);
     dialog.classList.toggle('has-no-video', !sample.media);
     if (sample.clip) parts.time.max = sample.clip.frames - 1;
@@ -128,7 +138,7 @@
       stage.draw();
       const seek = (frame) => { stage.video()?.pause(); stage.seek(frame); };
       parts.said.replaceChildren(...facts.problems(sample), ...facts.numbers(sample), ...facts.judges(details, sample, seek), ...facts.labels(details), ...facts.origin(sample, details));
-      parts.boxes.disabled = !details.round1 && !details.round2;
+      showViews();
       if (sample.clip) showMarks(sample.clip, details);
     }, (error) => SPARKLE.toast(error.message, 'bad'));
   }
@@ -150,8 +160,8 @@
     if (!media) return;
     const paused = media.video.paused;
     parts.time.value = frame;
-    parts.time.setAttribute('aria-valuetext', `Frame ${frame}, the last is ${media.clip.frames - 1}`);
-    parts.clock.textContent = `${frame} / ${media.clip.frames - 1}`; // counted from 0, as records do
+    parts.time.setAttribute('aria-valuetext', `Frame ${frame + 1} of ${media.clip.frames}`);
+    parts.clock.textContent = `${frame + 1} / ${media.clip.frames}`;
     const wanted = paused ? 'play' : 'pause';
     if (parts.play.dataset.icon !== wanted) {
       parts.play.dataset.icon = wanted;
@@ -167,7 +177,7 @@
     const { clip } = current;
     stage.thumbs = there().map(({ kind, name, key }) => {
       const canvas = h('canvas', { width: 2 * THUMB, height: Math.round((2 * THUMB * clip.height) / clip.width), 'aria-hidden': 'true' });
-      const button = h('button', { type: 'button', class: 'thumb', title: `${name} (${key}; with Alt on the left)`, onclick: (event) => pick(event.altKey ? 'left' : 'right', kind) }, canvas, h('span', null, name));
+      const button = h('button', { type: 'button', class: 'thumb', title: `${name} (Shift ${key}; Alt ${key} on the left)`, onclick: (event) => pick(event.altKey ? 'left' : 'right', kind) }, canvas, h('span', null, name));
       return { kind, button, context: canvas.getContext('2d') };
     });
     parts.thumbs.replaceChildren(...stage.thumbs.map(({ button }) => button));
@@ -186,14 +196,21 @@
       button.classList.toggle('is-left', kind === left);
     }
     const masked = stage.has('source_video_mask');
-    parts.mask.disabled = !masked;
-    parts.mask.setAttribute('aria-pressed', String(stage.mask && masked));
+    const drawn = stage.mode !== 'difference'; // which shows neither mask nor boxes
+    parts.mask.disabled = !masked || !drawn;
+    parts.mask.setAttribute('aria-pressed', String(stage.mask && masked && drawn));
+    parts.boxes.disabled = !drawn || (!stage.details.round1 && !stage.details.round2);
     parts.boxes.value = stage.boxes;
   }
 
   function showVerdict() {
     const found = verdicts.of(current.id);
     for (const button of parts.verdicts) button.setAttribute('aria-pressed', String(found?.verdict === button.dataset.verdict));
+    for (const button of parts.tags) button.setAttribute('aria-pressed', String(Boolean(found?.tags?.includes(button.dataset.tag))));
+    const differ = verdicts.differ(current.id);
+    parts.differ.hidden = !differ;
+    parts.differ.textContent = differ ? `Reviewers differ: ${differ.map(({ reviewer, verdict }) => `${reviewer || 'you'} ${verdict}`).join(', ')}. Keep or drop settles it.` : '';
+    parts.undo.disabled = !verdicts.canUndo();
     dialog.dataset.verdict = found?.verdict || '';
     if (document.activeElement !== parts.note) parts.note.value = found?.note || '';
     grow();
@@ -208,8 +225,19 @@
   function pick(side, kind) {
     if (!stage.has(kind)) return;
     stage[side] = kind;
-    stage.draw();
+    stage.resize();
     showViews();
+  }
+
+  const large = () => dialog.classList.contains('is-large');
+
+  /** Give the pictures the whole screen, or take it back. */
+  function setLarge(on) {
+    dialog.classList.toggle('is-large', on);
+    parts.large.setAttribute('aria-pressed', String(on));
+    if (on) parts.body.requestFullscreen?.().catch(() => {}); // a browser may refuse: then it is the window
+    else if (document.fullscreenElement) document.exitFullscreen();
+    stage.resize();
   }
 
   function setMode(value) { stage.mode = value; mode.set(value); stage.resize(); showViews(); }
@@ -238,6 +266,10 @@
   }
 
   function leave() {
+    if (large()) {
+      setLarge(false);
+      return;
+    }
     dialog.close();
     if (history.state?.inside) history.back();
     else history.replaceState(null, '', SPARKLE.linkTo(''));
@@ -247,6 +279,7 @@
     const sample = current;
     current = null;
     stage.close();
+    setLarge(false);
     document.title = `${data.name} · Sparkle preview`;
     document.body.append($('toasts'));
     SPARKLE.grid.replay();
@@ -255,12 +288,14 @@
   }
 
   const cycle = (values, value) => values[(values.indexOf(value) + 1) % values.length];
+  const zoom = (by) => stage.zoomTo(stage.zoom.scale * by);
   const KEYS = {
     ArrowRight: () => move(1), ArrowLeft: () => move(-1), j: () => move(1),
     ' ': () => stage.toggle(), ',': () => stage.step(-1), '.': () => stage.step(1),
     Home: () => stage.seek(0), End: () => stage.seek(Infinity),
     k: () => decide('keep'), d: () => decide('drop'), u: () => decide(null), n: () => parts.note.focus(),
-    s: () => setMode('side'), w: () => setMode('wipe'), x: () => setMode('difference'),
+    f: () => setLarge(!large()), '+': () => zoom(1.5), '=': () => zoom(1.5), '-': () => zoom(1 / 1.5), 0: () => stage.zoomTo(1),
+    s: () => setMode('side'), v: () => setMode('stack'), w: () => setMode('wipe'), x: () => setMode('difference'),
     m: () => stage.has('source_video_mask') && setMask(!stage.mask),
     b: () => setBoxes(cycle(Object.keys(BOXES), stage.boxes)),
     '[': () => stage.setWipe(stage.wipe() - 5), ']': () => stage.setWipe(stage.wipe() + 5),
@@ -268,8 +303,11 @@
 
   /** Whether a key meant something here. */
   function key(event) {
-    const view = data.views.find((one) => `Digit${one.key}` === event.code || one.key === event.key); // Alt makes other signs
+    const digit = digitOf(event);
+    const view = (event.altKey || event.shiftKey) && data.views.find((one) => one.key === digit);
+    const tag = !event.altKey && !event.shiftKey && verdicts.TAGS[digit - 1];
     if (view) pick(event.altKey ? 'left' : 'right', view.kind);
+    else if (tag) verdicts.tag(current.id, tag);
     else if (KEYS[event.key]) KEYS[event.key]();
     else return false;
     return true;

@@ -5,13 +5,17 @@
   const { $, h, data, filters, verdicts } = SPARKLE;
   const BINS = 28;
 
+  const ofRun = () => data.samples.some((sample) => sample.ended);
   let parts;
 
   function build() {
     parts = {
       themes: h('div', { class: 'chips', role: 'group', 'aria-label': 'Themes' }),
       subtheme: h('select', { id: 'subtheme', onchange: (event) => filters.set({ subtheme: event.target.value }) }),
+      status: h('div', { class: 'chips', role: 'group', 'aria-label': 'What the run made of them' }),
+      reason: h('select', { id: 'reason', onchange: (event) => filters.set({ reason: event.target.value }) }),
       verdict: h('div', { class: 'chips', role: 'group', 'aria-label': 'Verdicts' }),
+      tags: h('div', { class: 'chips', role: 'group', 'aria-label': 'Tags' }),
       metric: h('select', { id: 'metric', onchange: (event) => filters.set({ metric: event.target.value, low: null, high: null }) },
         data.metrics.map(({ key, name }) => h('option', { value: key }, name))),
       range: h('div', { class: 'range' }),
@@ -26,9 +30,10 @@
       h('div', { class: 'filters__head only-narrow' }, h('h2', null, 'Filters'), SPARKLE.iconButton('close', 'Close the filters', null, { onclick: () => toggle(false) })),
       section('Theme', parts.themes),
     );
+    if (ofRun()) panel.append(section('In the run', parts.status), section('Not kept because', parts.reason, 'reason'));
     if (data.samples.some((sample) => sample.subtheme)) panel.append(section('Subtheme', parts.subtheme, 'subtheme'));
     if (data.metrics.length) panel.append(section('Score or measure', [parts.metric, parts.range], 'metric'));
-    panel.append(section('Verdict', parts.verdict));
+    panel.append(section('Verdict', parts.verdict), section('Tag', parts.tags));
     if (withProblems) panel.append(section('Problems', parts.problems));
     panel.append(parts.clear);
     $('filters-open').onclick = () => toggle(!panel.classList.contains('is-open'));
@@ -63,24 +68,30 @@
         subtheme: '',
       }),
     })));
-    chips(parts.verdict, Object.entries(filters.VERDICTS).map(([verdict, name]) => ({
+    chips(parts.status, Object.entries(SPARKLE.STATUSES).filter(([status]) => data.samples.some((sample) => sample.status === status)).map(([status, name]) => ({
+      name,
+      on: state.status === status,
+      count: count('status', (sample) => sample.status === status),
+      press: () => filters.set({ status: state.status === status ? '' : status, reason: '' }),
+    })));
+    chips(parts.tags, verdicts.TAGS.map((tag) => ({
+      name: tag,
+      on: state.tag === tag,
+      count: count('tag', (sample) => filters.tagged(sample, tag)),
+      press: () => filters.set({ tag: state.tag === tag ? '' : tag }),
+    })));
+    const kinds = Object.entries(filters.VERDICTS).filter(([verdict]) => verdict !== 'differ' || verdicts.anyDiffer() || state.verdict === 'differ');
+    chips(parts.verdict, kinds.map(([verdict, name]) => ({
       name,
       on: state.verdict === verdict,
-      count: countVerdict(verdict),
+      count: count('verdict', (sample) => filters.decided(sample, verdict)),
       press: () => filters.set({ verdict: state.verdict === verdict ? '' : verdict }),
     })));
     showSubthemes(state);
+    showReasons(state);
     if (data.metrics.length) showRange(state);
     parts.problem.checked = state.problems;
     parts.clear.hidden = !filters.active();
-  }
-
-  function countVerdict(verdict) {
-    return count('verdict', ({ id }) => {
-      const found = verdicts.of(id);
-      if (verdict === 'open') return !found || found.verdict === 'note';
-      return verdict === 'note' ? Boolean(found?.note) : found?.verdict === verdict;
-    });
   }
 
   /** Pressed buttons that keep their place and focus when numbers change. */
@@ -88,6 +99,7 @@
     while (place.children.length < wanted.length) {
       place.append(h('button', { type: 'button', class: 'chip' }, h('span'), h('span', { class: 'chip__count' })));
     }
+    while (place.children.length > wanted.length) place.lastChild.remove();
     wanted.forEach((chip, index) => {
       const button = place.children[index];
       button.setAttribute('aria-pressed', String(chip.on));
@@ -110,6 +122,13 @@
       .map((subtheme) => h('option', { value: subtheme }, `${subtheme.slice(theme.length + 1)} (${counts.get(subtheme)})`))));
     parts.subtheme.replaceChildren(h('option', { value: '' }, 'All'), ...groups.filter((group) => group.children.length));
     parts.subtheme.value = state.subtheme;
+  }
+
+  function showReasons(state) {
+    const counts = new Map(data.samples.filter(({ reason }) => reason).map(({ reason }) => [reason, 0]));
+    for (const sample of data.samples) if (sample.reason && filters.fits(sample, 'reason')) counts.set(sample.reason, counts.get(sample.reason) + 1);
+    parts.reason.replaceChildren(h('option', { value: '' }, 'All'), ...[...counts].map(([reason, number]) => h('option', { value: reason }, `${reason} (${number})`)));
+    parts.reason.value = state.reason;
   }
 
   // --- a histogram with two handles
@@ -152,14 +171,24 @@
     parts.lowText = h('output');
     parts.highText = h('output');
     parts.unknown = h('span', { class: 'dim' });
-    const limit = data.thresholds[metric.key];
-    const mark = limit >= least && limit <= most ? h('b', { class: 'range__limit', title: `Threshold ${limit}` }) : null;
-    if (mark) mark.style.left = `${((limit - least) / Math.max(most - least, step)) * 100}%`;
+    const marks = (data.limits[metric.key] || []).filter((limit) => limit !== null && limit >= least && limit <= most).map((limit) => {
+      const mark = h('b', { class: 'range__limit', title: `Threshold ${limit}` });
+      mark.style.left = `${((limit - least) / Math.max(most - least, step)) * 100}%`;
+      return mark;
+    });
     parts.range.replaceChildren(
-      h('div', { class: 'range__plot' }, parts.bars, mark),
+      h('div', { class: 'range__plot', title: SPARKLE.explain(metric) }, parts.bars, marks),
       h('div', { class: 'range__handles' }, parts.low, parts.high),
       h('div', { class: 'range__text' }, parts.lowText, parts.unknown, parts.highText),
+      h('p', { class: 'range__about' }, SPARKLE.explain(metric), SPARKLE.asked(metric) ? ` Kept: ${SPARKLE.asked(metric)}.` : ''),
+      metric.score ? legend(metric) : '',
     );
+  }
+
+  /** What the colour of a score says. */
+  function legend(metric) {
+    const least = SPARKLE.leastOf(metric);
+    return h('p', { class: 'legend' }, h('span', null, `${least} or less`), h('i', { 'aria-hidden': 'true' }), h('span', null, '10'));
   }
 
   SPARKLE.filterPanel = { build, show, toggle };

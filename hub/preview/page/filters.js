@@ -3,9 +3,9 @@
 
 {
   const { data, verdicts } = SPARKLE;
-  const VERDICTS = { open: 'Not decided', keep: 'Keep', drop: 'Drop', note: 'With a note' };
+  const VERDICTS = { open: 'Not decided', keep: 'Keep', drop: 'Drop', note: 'With a note', differ: 'Reviewers differ' };
 
-  const initial = () => ({ query: '', themes: [], subtheme: '', metric: data.metrics[0]?.key || '', low: null, high: null, verdict: '', problems: false, sort: 'id' });
+  const initial = () => ({ query: '', themes: [], subtheme: '', status: '', reason: '', tag: '', metric: data.metrics[0]?.key || '', low: null, high: null, verdict: '', problems: false, sort: 'id' });
   let state = initial();
   let words = []; // of the query
   let ready = false;
@@ -19,9 +19,12 @@
 
   /** Whether a sample fits; `without` names a filter that does not count, for the numbers beside its choices. */
   function fits(sample, without) {
-    const { themes, subtheme, verdict } = state;
+    const { themes, subtheme, verdict, status, reason, tag } = state;
     if (without !== 'themes' && themes.length && !themes.includes(sample.theme)) return false;
     if (without !== 'subtheme' && subtheme && subthemeOf(sample) !== subtheme) return false;
+    if (without !== 'status' && status && sample.status !== status) return false;
+    if (without !== 'reason' && reason && sample.reason !== reason) return false;
+    if (without !== 'tag' && tag && !tagged(sample, tag)) return false;
     if (without !== 'range' && !inRange(sample)) return false;
     if (without !== 'problems' && state.problems && !sample.problems) return false;
     if (without !== 'verdict' && verdict && !decided(sample, verdict)) return false;
@@ -37,9 +40,11 @@
   function decided(sample, wanted) {
     const found = verdicts.of(sample.id);
     if (wanted === 'open') return !found || found.verdict === 'note';
+    if (wanted === 'differ') return Boolean(verdicts.differ(sample.id));
     return wanted === 'note' ? Boolean(found?.note) : found?.verdict === wanted;
   }
 
+  const tagged = (sample, tag) => Boolean(verdicts.of(sample.id)?.tags?.includes(tag));
   const subthemeOf = (sample) => (sample.subtheme ? `${sample.theme}/${sample.subtheme}` : '');
 
   /** The samples that fit, in the chosen order. */
@@ -69,6 +74,7 @@
     if (state.query) query.set('q', state.query);
     if (state.themes.length) query.set('theme', state.themes.join(','));
     if (state.subtheme) query.set('subtheme', state.subtheme);
+    for (const name of ['status', 'reason', 'tag']) if (state[name]) query.set(name, state[name]);
     if (state.low !== null || state.high !== null) query.set('range', `${state.metric}:${state.low ?? ''}:${state.high ?? ''}`);
     if (state.verdict) query.set('verdict', state.verdict);
     if (state.problems) query.set('problems', '1');
@@ -84,6 +90,9 @@
     next.query = query.get('q') || '';
     next.themes = (query.get('theme') || '').split(',').filter((theme) => data.themes.includes(theme));
     next.subtheme = data.samples.some((sample) => subthemeOf(sample) === query.get('subtheme')) ? query.get('subtheme') || '' : '';
+    next.status = Object.hasOwn(SPARKLE.STATUSES, query.get('status') || '') ? query.get('status') : '';
+    next.reason = data.samples.some(({ reason }) => reason === query.get('reason')) ? query.get('reason') : '';
+    next.tag = verdicts.TAGS.includes(query.get('tag')) ? query.get('tag') : '';
     const [metric, low, high] = (query.get('range') || '').split(':');
     if (data.metrics.some(({ key }) => key === metric)) {
       next.metric = metric;
@@ -101,7 +110,7 @@
   SPARKLE.filters = {
     VERDICTS,
     state: () => state,
-    set, fits, chosen, sorts, active, toQuery, fromQuery, subthemeOf,
+    set, fits, decided, tagged, chosen, sorts, active, toQuery, fromQuery, subthemeOf,
     reset: () => set({ ...initial(), sort: state.sort }),
     onChange: (listener) => listeners.push(listener),
   };

@@ -5,7 +5,7 @@
   const { $, h, icon, data, verdicts, filters, setting, calm } = SPARKLE;
   const LEAST_WIDTH = 350; // px of a card
   const GAP = 16;
-  const TEXT_HEIGHT = 104; // px below the pictures, as in browse.css
+  const TEXT_HEIGHT = 116; // px below the pictures, as in browse.css
   const AHEAD = 1; // screens that are kept ready above and below
   const SETTLE = 150; // ms a card must stay on the screen before it plays: none does while one scrolls by
 
@@ -63,7 +63,7 @@
         : h('p', { class: 'card__gone' }, icon('warn'), sample.problems?.[0] || 'There is no video'));
     const score = data.metrics[0];
     const value = score && sample[score.key];
-    const chip = value === undefined ? null : h('span', { class: 'score', title: score.name }, value.toFixed(2));
+    const chip = value === undefined ? null : h('span', { class: 'score', title: `${score.name}. ${SPARKLE.explain(score)} Red is the threshold ${SPARKLE.leastOf(score)} or less, green is 10.` }, value.toFixed(2));
     if (chip) chip.style.setProperty('--good', SPARKLE.goodness(score, value));
     const link = h('a', { class: 'card__link', href: SPARKLE.linkTo(sample.id), tabIndex: index === active ? 0 : -1 },
       media,
@@ -73,8 +73,9 @@
           h('span', { class: 'card__scene' }, [sample.subtheme, sample.scene].filter(Boolean).join(' · ')),
           sample.problems ? h('span', { class: 'card__warn', title: sample.problems.join('\n') }, icon('warn'), h('span', { class: 'sr' }, 'has a problem')) : null,
           chip),
-        h('p', { class: 'card__prompt' }, sample.prompt),
-        h('p', { class: 'card__id' }, sample.id)));
+        sample.ended ? h('p', { class: `card__ended is-${sample.status}${sample.prompt ? '' : ' card__ended--long'}`, title: sample.ended.why }, h('strong', null, `${SPARKLE.STATUSES[sample.status]} at ${sample.ended.step}. `), sample.ended.why) : null,
+        h('p', { class: sample.ended ? 'card__prompt card__prompt--short' : 'card__prompt' }, sample.prompt),
+        h('p', { class: 'card__id' }, sample.id.replace('Sparkle_', ''), h('span', { class: 'card__tags' }))));
     const buttons = h('div', { class: 'card__verdicts' }, ['keep', 'drop'].map((verdict) => h('button', {
       type: 'button', class: `button button--icon verdict--${verdict}`, 'aria-label': `${verdict} ${sample.id}`, title: verdict, tabIndex: -1,
       onclick: () => verdicts.decide(sample.id, verdict),
@@ -95,6 +96,8 @@
   function showVerdict(card) {
     const found = verdicts.of(card.dataset.id);
     card.dataset.verdict = found?.verdict || '';
+    const differ = verdicts.differ(card.dataset.id);
+    card.querySelector('.card__tags').textContent = [...(found?.tags || []), ...(differ ? ['reviewers differ'] : [])].join(', ');
     card.querySelector('.card__link').setAttribute('aria-description', found ? `verdict: ${found.verdict}` : '');
     for (const button of card.querySelectorAll('.card__verdicts button')) {
       button.setAttribute('aria-pressed', String(found?.verdict === button.title));
@@ -190,7 +193,9 @@
     const verdict = { k: 'keep', d: 'drop' }[event.key];
     const sample = shown[active];
     if (!here || !sample) return false;
+    const tag = !event.shiftKey && !event.altKey && verdicts.TAGS[SPARKLE.digitOf(event) - 1];
     if (verdict) verdicts.decide(sample.id, verdict);
+    else if (tag) verdicts.tag(sample.id, tag);
     else if (event.key === 'u') verdicts.decide(sample.id, null);
     else if (event.key === 'n') SPARKLE.detail.open(sample, { note: true });
     else return false;

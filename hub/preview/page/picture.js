@@ -101,13 +101,13 @@
     context.fillText(name, left + 8, y + 11.5);
   }
 
-  /** Where panes go in a space: one, or two beside each other, or below where that shows much more. */
-  function layOut(width, height, ratio, two, gap) {
+  /** Where panes go in a space: two stacked, two side by side (stacked where that shows much more), else one. */
+  function layOut(width, height, ratio, mode, gap) {
     const one = Math.min(width, height * ratio);
-    if (!two) return { size: [one, one / ratio], panes: [[0, 0, one, one / ratio]] };
+    if (mode !== 'side' && mode !== 'stack') return { size: [one, one / ratio], panes: [[0, 0, one, one / ratio]] };
     const beside = Math.min((width - gap) / 2, height * ratio);
     const below = Math.min(width, ((height - gap) / 2) * ratio);
-    const side = below < 1.35 * beside;
+    const side = mode === 'side' && below < 1.35 * beside;
     const across = side ? beside : below;
     const down = across / ratio;
     return side
@@ -115,13 +115,13 @@
       : { size: [across, 2 * down + gap], panes: [[0, 0, across, down], [0, down + gap, across, down]] };
   }
 
-  /** Amplifies what two pictures differ by. */
-  function drawDifference(context, media, views, box) {
+  /** Amplifies what two pictures differ by; `shown` is the part of the canvas that is seen of them. */
+  function drawDifference(context, media, views, box, shown) {
     drawView(context, media, views[0], box);
     context.globalCompositeOperation = 'difference';
     drawView(context, media, views[1], box);
     context.globalCompositeOperation = 'lighter';
-    for (let doubled = 0; doubled < 2; doubled += 1) context.drawImage(context.canvas, ...box);
+    for (let doubled = 0; doubled < 2; doubled += 1) context.drawImage(context.canvas, ...shown);
     context.globalCompositeOperation = 'source-over';
   }
 

@@ -9,11 +9,16 @@
   const UNTOLD = 150; // ms after a seek: a frame that was on the screen already is not told again
   const nameOf = (kind) => data.views.find((view) => view.kind === kind).name;
 
+  const MOST_ZOOM = 16;
+  const SWIPE = 60; // px
+  const NEAR = 30; // px from the wipe's handle
+
   /**
    * @param {HTMLElement} place where the stage goes
    * @param {() => void} onFrame called when another frame is shown, or playing begins or ends
+   * @param {(by: number) => void} onSwipe called when a finger wipes over the whole picture
    */
-  function makeStage(place, onFrame) {
+  function makeStage(place, onFrame, onSwipe) {
     const canvas = h('canvas', { class: 'stage__canvas', role: 'img' });
     const handle = h('div', { class: 'stage__handle', 'aria-hidden': 'true' });
     const wipe = h('input', { type: 'range', class: 'stage__wipe', min: 0, max: 100, step: 0.5, value: 50, 'aria-label': 'Wipe: how much of the left picture is shown' });
@@ -23,7 +28,7 @@
 
     const stage = {
       mode: 'side', left: 'source_video', right: 'edited_video', mask: false, boxes: 'off', speed: 1,
-      details: {}, frame: 0, media: null, thumbs: [], video: () => stage.media?.video,
+      details: {}, zoom: { scale: 1, x: 0.5, y: 0.5 }, frame: 0, media: null, thumbs: [], video: () => stage.media?.video,
     };
     const ready = new Map(); // sample id -> media: the one that is shown and the one that comes next
     let aim = null; // the frame that was asked for and is not shown yet
@@ -95,6 +100,7 @@
       const media = sample.media ? load(sample) : null;
       stage.media?.video.pause();
       [stage.media, stage.details, stage.frame, aim] = [media, {}, 0, null];
+      zoomTo(1);
       if (next?.media) load(next);
       for (const other of [...ready.values()]) if (other !== media && other.sample !== next) release(other);
       if (!media) return;
@@ -138,14 +144,15 @@
 
     // --- pictures
     const has = (kind) => Boolean(stage.media) && (stage.media.clip.tracks.includes(kind) || stage.media.clip.stills.includes(kind));
-    const views = () => [stage.left, stage.right].map((kind, index) => (has(kind) ? kind : ['source_video', 'edited_video'][index]));
+    const INSTEAD = [['source_video'], ['edited_video', 'edited_frame0', 'edited_background_video']]; // of what a sample lacks
+    const views = () => [stage.left, stage.right].map((kind, index) => [kind, ...INSTEAD[index]].find(has) || INSTEAD[index][0]);
 
     function resize() {
       const { media } = stage;
       if (!media) return;
       const room = place.getBoundingClientRect();
-      const limit = Math.max(160, Number.parseFloat(getComputedStyle(place).maxHeight) || innerHeight * 0.6);
-      const found = picture.layOut(room.width, limit, media.clip.width / media.clip.height, stage.mode === 'side', GAP);
+      const limit = Math.max(160, Number.parseFloat(getComputedStyle(place).maxHeight) || room.height);
+      const found = picture.layOut(room.width, limit, media.clip.width / media.clip.height, views().every(has) ? stage.mode : 'alone', GAP);
       const scale = Math.min(devicePixelRatio || 1, 2);
       panes = found.panes;
       [canvas.width, canvas.height] = found.size.map((length) => Math.max(1, Math.round(length * scale)));
@@ -162,34 +169,50 @@
       return { boxes: round2[anchor], exact: stage.frame === anchor * SPARKLE.ANCHOR_EVERY };
     }
 
-    function drawPane(context, view, box) {
+    /** Where the whole picture lies when a pane shows a part of it. */
+    function zoomed([left, top, width, height]) {
+      const { scale, x, y } = stage.zoom;
+      return [left + width * (0.5 - x * scale), top + height * (0.5 - y * scale), width * scale, height * scale];
+    }
+
+    function drawPane(context, view, pane) {
+      const box = zoomed(pane);
+      context.save();
+      context.beginPath();
+      context.rect(...pane);
+      context.clip();
       picture.drawView(context, stage.media, view, box);
       if (stage.mask && view !== 'source_video_mask') picture.drawMask(context, stage.media, box);
       const { boxes, exact } = boxesNow();
       picture.drawBoxes(context, boxes, (stage.details.round1 || []).map(({ label }) => label), exact, box);
+      context.restore();
     }
 
     function draw() {
       if (!stage.media || !panes.length) return;
       const context = canvas.getContext('2d');
       const [left, right] = views();
+      const both = [left, right].every(has);
       const [first, second] = panes;
       context.imageSmoothingQuality = 'high';
       context.clearRect(0, 0, canvas.width, canvas.height);
-      if (stage.mode === 'side') {
+      if (second) {
         drawPane(context, left, first);
         drawPane(context, right, second);
         picture.drawName(context, nameOf(left), first[0] + 8, first[1] + 8);
         picture.drawName(context, nameOf(right), second[0] + 8, second[1] + 8);
-      } else if (stage.mode === 'difference') {
-        picture.drawDifference(context, stage.media, [left, right], first);
+      } else if (stage.mode === 'difference' && both) {
+        picture.drawDifference(context, stage.media, [left, right], zoomed(first), first);
         picture.drawName(context, `${nameOf(left)} − ${nameOf(right)}, ×4`, 8, 8);
+      } else if (!both) {
+        drawPane(context, has(left) ? left : right, first);
+        picture.drawName(context, `${nameOf(has(left) ? left : right)}; nothing else was made`, 8, 8);
       } else {
         drawWipe(context, left, right, first);
       }
-      handle.hidden = wipe.hidden = stage.mode !== 'wipe';
+      handle.hidden = wipe.hidden = stage.mode !== 'wipe' || !both;
       for (const { kind, context: thumb } of stage.thumbs) picture.drawView(thumb, stage.media, kind, [0, 0, thumb.canvas.width, thumb.canvas.height]);
-      canvas.setAttribute('aria-label', `${nameOf(left)} and ${nameOf(right)}${stage.media.video.paused ? `, frame ${stage.frame}` : ''}`);
+      canvas.setAttribute('aria-label', `${nameOf(left)} and ${nameOf(right)}${stage.media.video.paused ? `, frame ${stage.frame + 1}` : ''}`);
     }
 
     function drawWipe(context, left, right, box) {
@@ -206,11 +229,85 @@
       handle.style.left = `${at}px`;
     }
 
+    // --- zoom: the same part of every picture
+    /** Zoom; the point of the picture that is seen at (u, v) of a pane, each 0 to 1, stays there. */
+    function zoomTo(scale, u = 0.5, v = 0.5) {
+      const before = stage.zoom;
+      const next = Math.max(1, Math.min(MOST_ZOOM, scale));
+      moveTo(next, before.x + (u - 0.5) * (1 / before.scale - 1 / next), before.y + (v - 0.5) * (1 / before.scale - 1 / next));
+    }
+
+    function moveTo(scale, x, y) {
+      const half = 0.5 / scale;
+      const inside = (value) => Math.max(half, Math.min(1 - half, value));
+      stage.zoom = { scale, x: inside(x), y: inside(y) };
+      frame.classList.toggle('is-zoomed', scale > 1);
+      draw();
+    }
+
+    /** Where an event is in its pane, 0 to 1. */
+    function within(event) {
+      const { left, top } = canvas.getBoundingClientRect();
+      const [x, y] = [event.clientX - left, event.clientY - top];
+      const pane = panes.find((one) => x >= one[0] && x < one[0] + one[2] && y >= one[1] && y < one[1] + one[3]) || panes[0];
+      return [(x - pane[0]) / pane[2], (y - pane[1]) / pane[3]];
+    }
+
+    // --- pointers: drag to move or to wipe, two fingers to zoom, one to go to another sample
+    const fingers = new Map(); // pointer -> its last event
+    let drag = null;
+
+    function down(event) {
+      if (event.button > 0 || !panes.length) return;
+      frame.setPointerCapture(event.pointerId);
+      fingers.set(event.pointerId, event);
+      const at = canvas.getBoundingClientRect().left + (stage.wipe() / 100) * panes[0][2];
+      const wipes = stage.mode === 'wipe' && (stage.zoom.scale === 1 || Math.abs(event.clientX - at) < NEAR);
+      drag = { start: event, kind: fingers.size > 1 ? 'pinch' : wipes ? 'wipe' : stage.zoom.scale > 1 ? 'pan' : 'swipe' };
+      if (drag.kind === 'wipe') wipeTo(event);
+    }
+
+    function wipeTo(event) {
+      stage.setWipe(within(event)[0] * 100);
+    }
+
+    function move(event) {
+      const last = fingers.get(event.pointerId);
+      if (!last || !drag) return;
+      const other = [...fingers.entries()].find(([id]) => id !== event.pointerId)?.[1];
+      fingers.set(event.pointerId, event);
+      if (drag.kind === 'wipe') wipeTo(event);
+      else if (drag.kind === 'pinch' && other) {
+        const far = (one) => Math.max(1, Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY));
+        zoomTo((stage.zoom.scale * far(event)) / far(last), ...within(other));
+      } else if (drag.kind === 'pan') {
+        const { scale, x, y } = stage.zoom;
+        moveTo(scale, x - (event.clientX - last.clientX) / panes[0][2] / scale, y - (event.clientY - last.clientY) / panes[0][3] / scale);
+      }
+    }
+
+    function up(event) {
+      if (!fingers.delete(event.pointerId) || !drag) return;
+      const [across, along] = [event.clientX - drag.start.clientX, event.clientY - drag.start.clientY];
+      const swiped = drag.kind === 'swipe' && event.type === 'pointerup' && event.pointerType === 'touch';
+      if (!fingers.size) drag = null;
+      if (swiped && Math.abs(across) > SWIPE && Math.abs(across) > 2 * Math.abs(along)) onSwipe(across < 0 ? 1 : -1);
+    }
+
+    frame.onpointerdown = down;
+    frame.onpointermove = move;
+    frame.onpointerup = frame.onpointercancel = up;
+    const scrolls = matchMedia('(max-width: 1080px)'); // there a wheel is for the page
+    frame.addEventListener('wheel', (event) => {
+      if (scrolls.matches && !event.ctrlKey) return;
+      event.preventDefault();
+      zoomTo(stage.zoom.scale * Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), ...within(event));
+    }, { passive: false });
     wipe.oninput = draw;
     new ResizeObserver(resize).observe(place);
 
     return Object.assign(stage, {
-      open, close, seek, step, toggle, setSpeed, draw, resize, has, views,
+      open, close, seek, step, toggle, setSpeed, zoomTo, draw, resize, has, views,
       setWipe(percent) { wipe.value = percent; draw(); },
       wipe: () => Number(wipe.value),
     });

@@ -215,6 +215,14 @@ def test_an_unknown_id_is_named_by_file_and_line(varied: Path, tmp_path: Path, o
     assert not (tmp_path / "out").exists()
 
 
+def test_what_else_a_verdict_says_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.jsonl"
+    said = {"tags": ["halo"], "note": "see the hand", "release": "demo", "reviewer": "Ann", "later": [1]}
+    lines = [{"id": KEPT[0], "verdict": "drop"}, {"id": KEPT[1], "verdict": "note"}]
+    path.write_text("".join(json.dumps(line | said) + "\n" for line in lines))
+    assert list(read_dropped(path)) == [KEPT[0]]
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

@@ -13,7 +13,7 @@ def test_prompt_scores_and_reasonings_are_there(visit, built_page):
     assert "9.75" in facts
     assert "It looks clean." in see.page.locator(".detail__facts").text_content()
     assert "A grey wall." in facts
-    see.page.get_by_role("button", name="Frame 3").click()
+    see.page.get_by_role("button", name="Frame 4").click()
     see.at_frame(3)
 
 

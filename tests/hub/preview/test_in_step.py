@@ -75,7 +75,7 @@ def test_what_is_compared_can_be_chosen_and_stays_in_step(visit, coded_page):
     see = visit(coded_page)
     see.open_first()
     see.seek(21)
-    see.keyboard.press("3")  # the background on the right
+    see.keyboard.press("Shift+3")  # the background on the right
     assert see.numbers() == (21, 21)
     right = see.shot()[-40, -60]
     assert right[1] > right[0] + 60  # its green
@@ -83,6 +83,79 @@ def test_what_is_compared_can_be_chosen_and_stays_in_step(visit, coded_page):
     left = see.shot()[-40, 60]
     assert left[2] > left[0] + 60  # the edited video's blue
     assert see.page.get_by_label("Left picture", exact=True).input_value() == "edited_video"
+
+
+def test_stacked_pictures_fill_the_room_and_are_in_step(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    see.seek(11)
+    side = see.page.locator(".stage__canvas").bounding_box()
+    see.keyboard.press("v")
+    see.until("document.querySelector('.stage__canvas').clientHeight > 400")
+    picture = see.shot()
+    middle, gap = picture.shape[0] // 2, 4
+    assert (reviewer.read_code(picture[: middle - gap]), reviewer.read_code(picture[middle + gap :])) == (
+        11,
+        11,
+    )
+    see.keyboard.press("f")
+    see.until("document.querySelector('.stage__canvas').clientHeight > 560")  # of 800
+    assert see.page.locator("button.verdict").first.is_visible()
+    see.keyboard.press("s")
+    see.until(f"document.querySelector('.stage__canvas').clientWidth > {1.4 * side['width']}")
+    assert see.numbers() == (11, 11)
+    see.keyboard.press("f")
+    see.until(f"document.querySelector('.stage__canvas').clientWidth === {round(side['width'])}")
+
+
+def test_both_sides_are_zoomed_and_moved_alike(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    see.seek(1)
+    box = see.page.locator(".stage__canvas").bounding_box()
+    # The lower right corner of the source, at which the wheel zooms, has no bars.
+    see.page.mouse.move(box["x"] + 0.49 * box["width"], box["y"] + 0.97 * box["height"])
+    see.page.mouse.wheel(0, -600)
+    see.until("SPARKLE.detail.stage().zoom.scale > 3")
+    picture = see.shot()
+    width = picture.shape[1] // 2
+    for half, colour in (
+        (picture[40:-8, 8 : width - 12], reviewer.SOURCE_COLOUR),
+        (picture[40:-8, width + 12 : -8], reviewer.EDITED_COLOUR),
+    ):
+        assert np.abs(half.astype(int) - colour).max() < 30
+    see.page.mouse.down()
+    see.page.mouse.move(box["x"] + 2 * box["width"], box["y"] + 3 * box["height"], steps=4)
+    see.page.mouse.up()
+    assert see.stage("zoom")["x"] < 0.2  # at the upper left corner, where the bars are
+    assert see.stage("zoom")["y"] < 0.3
+    left, right = (see.shot()[:, part] for part in (slice(0, width - 4), slice(-width + 4, None)))
+    bars = [(half.min(axis=2) > 200).mean() for half in (left, right)]
+    assert bars[0] == pytest.approx(bars[1], abs=0.02)
+    assert bars[0] > 0.1
+    see.keyboard.press("0")
+    assert see.numbers() == (1, 1)
+    see.keyboard.press("+")
+    assert see.stage("zoom")["scale"] == 1.5
+    see.keyboard.press("ArrowRight")
+    assert see.stage("zoom")["scale"] == 1
+
+
+def test_a_zoomed_wipe_and_difference_show_the_same_part(visit, coded_page):
+    see = visit(coded_page)
+    see.open_first()
+    see.seek(1)
+    see.keyboard.press("w")
+    see.stage("zoomTo(4, 0.95, 0.95)")
+    picture = see.shot().astype(int)
+    for part, colour in (
+        (picture[40:-8, 8 : picture.shape[1] // 2 - 40], reviewer.SOURCE_COLOUR),
+        (picture[40:-8, picture.shape[1] // 2 + 40 : -8], reviewer.EDITED_COLOUR),
+    ):
+        assert np.abs(part - colour).max() < 30
+    see.keyboard.press("x")
+    assert see.shot()[40:-8, 8:-8].min(axis=(0, 1)).max() > 200  # four times what red and blue differ by
+    assert see.page.locator(".tools").get_by_role("button", name="Mask").is_disabled()
 
 
 def test_the_wipe_uncovers_the_edited_video(visit, coded_page):

@@ -13,7 +13,7 @@ from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.commands import hub
 from sparkle.hub.preview.make import make_page
-from sparkle.hub.preview.rows import Rows
+from sparkle.hub.preview.rows import ReleaseRows
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
 from sparkle.schemas.errors import ReleaseError
@@ -61,6 +61,19 @@ def test_the_sheet_has_every_stream_of_a_sample_at_the_same_frame(coded_page):
         assert (np.abs(tiles[3].mean(axis=2) - 255 * mask) < 60).mean() > 0.99
     assert second["clip"]["tracks"] == ["source_video", "edited_video"]
     assert "edited_video_score" not in second
+
+
+def test_pictures_have_the_rows_that_were_asked_for_and_never_more_than_the_clip(coded_release, tmp_path):
+    arguments = ["preview", str(coded_release), "--out", str(tmp_path / "page"), "--limit", "1"]
+    shapes = []
+    for rows in ("180", "720"):
+        result = CliRunner().invoke(hub, [*arguments, "--rows", rows])
+        assert result.exit_code == 0, result.output
+        assert "1 made now" in result.output
+        (first,) = samples_of(tmp_path / "page")
+        assert decode(tmp_path / "page" / f"{first['media']}.mp4").shape[1] == 2 * first["clip"]["height"]
+        shapes.append((first["clip"]["width"], first["clip"]["height"]))
+    assert shapes == [(300, 180), (reviewer.WIDTH, reviewer.HEIGHT)]
 
 
 def test_the_card_is_source_and_edited_side_by_side(coded_page):
@@ -136,10 +149,10 @@ def test_a_release_that_changed_has_only_its_changes_drawn(built_run, built_rele
 
 
 def test_a_limit_draws_the_same_samples_everywhere_and_a_larger_one_keeps_them(built_release):
-    chosen = [set(Rows(str(built_release), limit=limit).ids) for limit in (1, 2, 3, 100)]
+    chosen = [set(ReleaseRows(str(built_release), limit=limit).ids) for limit in (1, 2, 3, 100)]
     assert [len(ids) for ids in chosen] == [3, 6, 8, 11]
     assert chosen[0] < chosen[1] < chosen[2] < chosen[3]
-    assert chosen[1] == set(Rows(str(built_release), limit=2).ids)
+    assert chosen[1] == set(ReleaseRows(str(built_release), limit=2).ids)
 
 
 def test_themes_and_ids_choose(built_release, tmp_path):
@@ -169,7 +182,7 @@ def test_what_there_is_to_draw_is_said_first(built_release, tmp_path):
 
 def test_a_damaged_artifact_is_shown_as_damaged_and_drawn_when_it_is_mended(built_release, tmp_path):
     release = shutil.copytree(built_release, tmp_path / "release")
-    artifact = Rows(str(release)).artifacts(3, [EDITED_VIDEO])[EDITED_VIDEO]
+    artifact = ReleaseRows(str(release)).artifacts(3, [EDITED_VIDEO])[EDITED_VIDEO]
     whole = (release / artifact.file).read_bytes()
     broken = bytearray(whole)
     broken[artifact.offset + artifact.size // 2] ^= 1
@@ -241,7 +254,7 @@ def test_a_folder_with_something_else_is_left_alone(built_release, tmp_path, nam
 
 def test_a_page_inside_its_release_is_refused(built_release):
     before = contents(built_release)
-    with pytest.raises(ReleaseError, match="inside its release"):
+    with pytest.raises(ReleaseError, match="inside what it shows"):
         make_page(str(built_release), built_release / "preview")
     assert contents(built_release) == before
 

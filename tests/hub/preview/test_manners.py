@@ -78,6 +78,74 @@ def test_a_phone_shows_everything_within_its_width(visit, built_page):
     assert all(box["height"] >= 40 and box["y"] + box["height"] <= 740 for box in boxes)
 
 
+SWIPE = """([by]) => {
+    const frame = document.querySelector('.stage__frame');
+    const { left, top, width, height } = frame.getBoundingClientRect();
+    const send = (type, x) => frame.dispatchEvent(new PointerEvent(type, {
+        pointerId: 7, pointerType: 'touch', bubbles: true, clientX: x, clientY: top + height / 2,
+    }));
+    frame.setPointerCapture = () => {}; // of a finger that there is not
+    send('pointerdown', left + width / 2);
+    send('pointermove', left + width / 2 + by);
+    send('pointerup', left + width / 2 + by);
+}"""
+
+
+def test_a_swipe_goes_to_the_next_and_the_previous_sample(visit, built_page):
+    see = visit(built_page, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    see.page.locator(".card__link").first.tap()
+    see.wait_for_video()
+    name = see.page.locator("#detail-id")
+    for by, wanted in (
+        (-120, "Sparkle_location_000003"),
+        (-20, "Sparkle_location_000003"),
+        (120, see.ids()[0]),
+    ):
+        see.page.evaluate(SWIPE, [by])
+        assert name.inner_text() == wanted
+    see.wait_for_video()
+    see.stage("zoomTo(2)")
+    see.page.evaluate(SWIPE, [-120])  # moves the picture
+    assert name.inner_text() == see.ids()[0]
+    assert see.stage("zoom")["x"] > 0.5
+
+
+@pytest.mark.parametrize("touch", [True, False])
+def test_no_button_of_a_card_covers_its_pictures(visit, built_page, touch):
+    see = visit(built_page, viewport={"width": 390, "height": 844}, has_touch=touch, is_mobile=touch)
+    card = see.page.locator(".card").first
+    card.hover()
+    media = card.locator(".card__media").bounding_box()
+    for button in card.get_by_role("button").all():
+        assert button.is_visible()
+        assert button.bounding_box()["y"] >= media["y"] + media["height"]
+
+
+def test_numbers_say_their_unit_their_direction_and_what_was_asked(visit, built_page):
+    see = visit(built_page, "#Sparkle_location_000003")
+    see.page.wait_for_selector(".judged")
+    facts = see.page.locator(".detail__facts")
+    titles = {
+        row.locator("dt").inner_text(): row.get_attribute("title")
+        for row in facts.locator(".bars > div, .pairs > div[title]").all()
+    }
+    assert titles["Flicker"].endswith("(gray levels, 0 to 255; lower is better).")
+    assert titles["Edited video"].endswith("(0 to 10; higher is better). Kept: at least 8.")
+    assert see.page.locator(".clock").inner_text().endswith("/ 9")
+    see.stage("video().pause()")
+    see.stage("seek(8)")
+    see.at_frame(8)
+    assert see.page.locator(".clock").inner_text() == "9 / 9"
+    see.keyboard.press("?")
+    about = see.page.locator("#about").inner_text()
+    assert "Subject removed" in about
+    assert "at least 8.5" in about
+    see.keyboard.press("Escape")
+    see.leave()
+    legend = see.page.locator(".legend")
+    assert legend.inner_text().split() == ["8", "or", "less", "10"]
+
+
 def test_nothing_moves_for_who_wants_no_motion(visit, coded_page):
     see = visit(coded_page, reduced_motion="reduce")
     see.page.wait_for_timeout(600)
