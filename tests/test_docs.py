@@ -16,7 +16,7 @@ from harness import ROOT, api_page
 from sparkle.commands import main
 
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
-EXAMPLES = [f"examples/{file.name}" for file in (ROOT / "examples").glob("*.py")]
+EXAMPLES = [f"examples/{file.name}" for file in (ROOT / "examples").iterdir() if file.suffix]
 # CONTRIBUTING is about the code itself; everything else is for users.
 FOR_USERS = [page for page in PAGES if page != "CONTRIBUTING.md"]
 
