@@ -67,7 +67,7 @@ def main() -> None:
     run(environment, "sparkle", "validate", release)
     _draw_sheets(folder, release, out / "sheets")
     _load(release)
-    run(environment, "sparkle-hub", "preview", release, "--out", out / "preview")
+    run(environment, "sparkle", "preview", release, "--out", out / "preview")
     rehearse(release, out)
 
 
@@ -113,8 +113,9 @@ def _draw_sheets(run: Path, release: Path, folder: Path) -> None:
             kinds = (SOURCE_VIDEO, EDITED_VIDEO, SOURCE_VIDEO_MASK, VIDEO_CANNY)
             parts = [run / kind.path(sample["id"]) for kind in kinds]
             sheet = contact_sheet(*parts, title=sample["id"], prompt=sample["prompt"])
-            cv2.imwrite(str(folder / f"{sample['id']}.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    print(f"\nContact sheets (source, edited, mask, edges): {folder}/*.png")
+            path = folder / f"{sample['id']}.webp"
+            cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, 80])
+    print(f"\nContact sheets (source, edited, mask, edges): {folder}/*.webp")
 
 
 def _load(release: Path) -> None:

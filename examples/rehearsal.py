@@ -2,7 +2,7 @@
 
     python examples/rehearsal.py build/demo/release --out build/demo
 
-- It starts `sparkle-hub serve` on a free port, with its data in OUT/hub, and stops it at the end.
+- It starts `sparkle serve` on a free port, with its data in OUT/hub, and stops it at the end.
 - It prints and runs the commands that you would type for the Hub itself; only `HF_ENDPOINT` and `HF_TOKEN`
   make the difference.
 - Run it again, and it continues: what the hub has is not sent again.
@@ -45,11 +45,11 @@ def main() -> None:
 def rehearse(release: Path, out: Path) -> None:
     """Publish a release to a hub of this machine, load it from there, verify it there."""
     with _hub(out / "hub", out / "hub_home") as environment:
-        run(environment, "sparkle-hub", "publish", release, REPO, "--tag", TAG)
+        run(environment, "sparkle", "publish", release, REPO, "--tag", TAG)
         themes = sorted(path.name for path in (release / "data").iterdir())
         code = LOAD.format(repo=REPO, theme="location" if "location" in themes else themes[0])
         run(environment, "python", "-c", code)
-        run(environment, "sparkle-hub", "verify", f"{REPO}@{TAG}", "--sample", "1")
+        run(environment, "sparkle", "verify", f"{REPO}@{TAG}", "--sample", "1")
 
 
 @contextmanager
@@ -58,8 +58,8 @@ def _hub(root: Path, home: Path) -> Iterator[dict[str, str]]:
     # The client remembers what a hub has by its address, and this one has another port each time.
     shutil.rmtree(home, ignore_errors=True)
     words = ["serve", "--root", str(root), "--port", "0", "--reset-tokens", "--json"]
-    print(f"\n$ sparkle-hub {' '.join(words)} &", flush=True)
-    with subprocess.Popen([_command("sparkle-hub"), *words], stdout=subprocess.PIPE, text=True) as server:
+    print(f"\n$ sparkle {' '.join(words)} &", flush=True)
+    with subprocess.Popen([_command("sparkle"), *words], stdout=subprocess.PIPE, text=True) as server:
         try:
             line = server.stdout.readline() if server.stdout else ""
             if not line:

@@ -13,8 +13,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import weakref
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -39,6 +43,68 @@ def cache_folder() -> Path:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "sparkle"
+
+
+# Everything that is in the folder, by name.
+PARTS = {
+    "hashes.sqlite": "sha256 of files: without it, a finished run is hashed again",
+    "answers.sqlite": "answers of models behind an endpoint: without it, they are asked again",
+    "tables": "columns of releases' tables: without it, they are read again",
+    "artifacts": "videos and images read from a Hub: without it, they are downloaded again",
+    "publish": "what a publish has sent: without it, one that was ended begins anew",
+    "takedown": "tars of a takedown under way: without it, one that was ended begins anew",
+}
+
+
+@dataclass(frozen=True)
+class CachePart:
+    """A part of the cache folder.
+
+    Attributes:
+        name: One of `PARTS`.
+        files: Number of its files.
+        bytes: Their sizes together.
+    """
+
+    name: str
+    files: int
+    bytes: int
+
+
+def list_cache() -> list[CachePart]:
+    """Return the parts that there are; files in the folder that are not ours are in none."""
+    found = []
+    for name in PARTS:
+        sizes = [size for path in _paths(name) for size in _sizes(path)]
+        if sizes:
+            found.append(CachePart(name, len(sizes), sum(sizes)))
+    return found
+
+
+def delete_cache(names: Collection[str]) -> None:
+    """Delete parts of the cache folder."""
+    for name in names:
+        for path in _paths(name):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _paths(name: str) -> list[Path]:
+    """A part's folder, or its database with the files that SQLite puts beside it."""
+    return [path for path in cache_folder().glob(f"{name}*") if path.name in (name, *_beside(name))]
+
+
+def _sizes(path: Path) -> Iterator[int]:
+    for file in (path, *path.rglob("*")):
+        with suppress(FileNotFoundError):  # another command has just deleted it
+            if file.is_file():
+                yield file.stat().st_size
+
+
+def _beside(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}-{suffix}" for suffix in ("journal", "wal", "shm"))
 
 
 class CacheDatabase:

@@ -13,18 +13,19 @@ import yaml
 from click.testing import CliRunner
 
 import sparkle
-from harness import ROOT
+from harness import ROOT, api_page
 from sparkle.commands import main
 
 ABOUT_US = ["CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
 PAGES = ["README.md", *ABOUT_US, *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
-EXAMPLES = [f"examples/{file.name}" for file in (ROOT / "examples").glob("*.py")]
+EXAMPLES = [f"examples/{file.name}" for file in (ROOT / "examples").iterdir() if file.suffix]
 FOR_USERS = [page for page in PAGES if page not in ABOUT_US]
 
-FOLDERS = ("schemas", "generation", "builders", "hub")  # README has what they are imported as
+FOLDERS = ("schemas", "generation", "builders", "hub")
 
 _LINK = re.compile(r"\]\((?!https?://)(?P<path>[^)#]*)(#(?P<anchor>[^)]*))?\)")
 _PATH = re.compile(rf"(?<![\w./~-])((?:{'|'.join(FOLDERS)}|sparkle|tests|benchmarks|examples|docs)/[\w./-]+)")
+_VARIABLE = re.compile(r"\b(?:SPARKLE|HF|OPENAI|CUDA|XDG)_[A-Z_]+[A-Z]\b")
 _WORDS = re.compile(
     r"else than|\ba processor\b|a line a |a tar a |that cannot be\b(?! \w)|Told how|stands in|taken down of"
 )
@@ -63,8 +64,7 @@ def test_every_path_of_the_checkout_exists(page: str) -> None:
 @pytest.mark.parametrize("page", [*FOR_USERS, *EXAMPLES])
 def test_only_public_names_are_used(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
-    allowed = {*sparkle.__all__, *(("media", *FOLDERS) if page == "README.md" else ())}
-    assert {*re.findall(r"\bsparkle\.([A-Za-z_]\w*)", text)} <= allowed
+    assert {*re.findall(r"\bsparkle\.([A-Za-z_]\w*)", text)} <= {*sparkle.__all__}
     assert re.findall(rf"(?:from|import) sparkle\.(?:{'|'.join(FOLDERS)})", text) == []
     for names in re.findall(r"from sparkle import ([\w, ]+)", text):
         assert set(names.split(", ")) <= set(sparkle.__all__), names
@@ -105,6 +105,11 @@ def test_the_page_about_configurations_is_what_the_classes_say() -> None:
     assert page == made, "run: sparkle config reference > docs/configuration.md"
 
 
+def test_the_page_about_public_names_is_what_docstrings_say() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    assert page == api_page.as_markdown(), f"run: {api_page.REGENERATE}"
+
+
 def test_the_start_page_leads_to_every_page() -> None:
     start = (ROOT / "docs" / "README.md").read_text("utf-8")
     linked = {match["path"] for match in _LINK.finditer(start)}
@@ -134,3 +139,21 @@ def test_the_citation_is_of_the_paper_that_the_cards_cite() -> None:
     bibtex = (ROOT / "builders/cards/templates/card_citation.md").read_text("utf-8")
     for text in (paper["title"], paper["url"], *(name["family-names"] for name in paper["authors"])):
         assert text in bibtex
+
+
+def test_every_environment_variable_is_on_its_page() -> None:
+    page = (ROOT / "docs" / "environment.md").read_text("utf-8")
+    listed = subprocess.run(
+        ["git", "ls-files", "sparkle/*.py", *(f"{folder}/*.py" for folder in FOLDERS)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    named = {
+        name
+        for file in listed.stdout.splitlines()
+        for name in _VARIABLE.findall((ROOT / file).read_text("utf-8"))
+    }
+    assert {"SPARKLE_CACHE", "HF_ENDPOINT", "OPENAI_BASE_URL"} <= named
+    assert {name for name in named if f"`{name}`" not in page} == set()

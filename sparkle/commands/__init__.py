@@ -22,6 +22,7 @@ _SECTIONS = {
     "Make a dataset": ("config", "models", "plan", "generate", "build", "validate", "show", "stats", "card"),
     "Read one": ("import", "index", "export"),
     "Share one": HUB,
+    "This machine": ("cache",),
 }
 # Where a verb is that has not a module of its own name.
 _HOMES = {"import": "import_:import_upstream", "models": "plan:models"}

@@ -11,7 +11,7 @@ import click
 
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import output_options
-from sparkle.schemas.errors import ConfigError
+from sparkle.schemas.errors import ConfigError, command
 
 if TYPE_CHECKING:
     from sparkle.builders.takedown.origin import ReleaseOrigin
@@ -112,7 +112,8 @@ def _in_folder(terminal: Terminal, folder: Path, request: TakedownRequest) -> No
     answer["shown_by"] = [str(tag) for tag in tags]
     if edited is not None:
         answer |= {"changed": edited.changed, "deleted": edited.deleted}
-    terminal.result(_verdict(removal, str(folder), dry_run=request.dry_run), answer)
+    check = command("sparkle", "validate", folder)
+    terminal.result(_verdict(removal, str(folder), check, dry_run=request.dry_run), answer)
 
 
 def _in_repository(terminal: Terminal, release: str, request: TakedownRequest) -> None:
@@ -135,7 +136,8 @@ def _in_repository(terminal: Terminal, release: str, request: TakedownRequest) -
     if done.edited is not None:
         answer |= {"changed": done.edited.changed, "deleted": done.edited.deleted}
     answer |= _history(terminal, named.name, named.revision or "main", request, done.removal)
-    terminal.result(_verdict(done.removal, release, dry_run=request.dry_run), answer)
+    check = command("sparkle", "verify", release)
+    terminal.result(_verdict(done.removal, release, check, dry_run=request.dry_run), answer)
 
 
 def _history(
@@ -183,14 +185,14 @@ def _confirm(repo: str) -> None:
         raise ConfigError("the purge was not confirmed: pairs were removed, the history was not purged")
 
 
-def _verdict(removal: ReleaseOrigin, name: str, *, dry_run: bool) -> str:
+def _verdict(removal: ReleaseOrigin, name: str, check: str, *, dry_run: bool) -> str:
     if not removal.ids:
         return f"{name}: nothing to remove; all of it was removed before"
     if dry_run:
         return f"{name}: nothing was changed (--dry-run)"
     return (
         f"{name}: {len(removal.ids):,} pairs removed\n"
-        f"next: sparkle validate {name}\n"
+        f"next: {check}\n"
         "      the runs that made them still contain them; builds that replace this release leave them out"
     )
 

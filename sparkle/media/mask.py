@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any
 
 import numpy as np
@@ -50,6 +51,10 @@ _UNFIT = "the mask's shape and bits do not fit each other"
 
 _HEADER_BYTES = 512  # more than numpy writes for a one-dimensional array
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+# numpy parses headers with `ast`, which fails now and then where two threads do it (Python 3.11: "AST
+# constructor recursion depth mismatch").
+_PARSING = Lock()
 
 
 def save_mask(path: Path, masks: Mask) -> None:
@@ -156,7 +161,8 @@ def _read_header(
     version = np.lib.format.read_magic(start)
     if version not in _HEADER_READERS:
         raise MediaError("the mask has an unknown npy version", got=version, where=f"{where}: {name}")
-    shape, _, dtype = _HEADER_READERS[version](start)
+    with _PARSING:
+        shape, _, dtype = _HEADER_READERS[version](start)
     if dtype.str not in types or shape != (length,):
         raise MediaError(
             problem,

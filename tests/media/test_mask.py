@@ -1,8 +1,11 @@
 """Masks: any shape survives, upstream's readers read ours, and nothing hostile is opened."""
 
+import gc
 import io
+import sys
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -162,3 +165,35 @@ def test_bad_bytes_are_refused_with_a_word_on_where():
         with pytest.raises(MediaError) as caught:
             load_mask(data)
         assert caught.value.where == "a mask in memory"
+
+
+class _Cycle:
+    """Garbage whose end runs Python code: there, threads take turns."""
+
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        sum(range(5))
+
+
+def test_threads_read_masks_at_once(tmp_path):
+    """numpy's parser of headers fails now and then, on Python 3.11, where another thread comes in between."""
+    save_mask(tmp_path / "mask.npz", np.eye(8, dtype=bool)[None])
+    data = (tmp_path / "mask.npz").read_bytes()
+
+    def read(depth):
+        if depth:
+            return read(depth - 1)
+        _Cycle()
+        return load_mask(data).sum()
+
+    thresholds, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(50)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(16) as pool:
+            assert set(pool.map(read, [index % 7 for index in range(5000)])) == {8}
+    finally:
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(interval)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from sparkle.commands import hub
+from sparkle.commands import hub, main
 
 ID = "Sparkle_location_000003"
 Files = Callable[[Path], dict[str, bytes]]
@@ -26,6 +27,14 @@ def test_it_says_what_it_does_and_what_else_has_the_source(release: Path) -> Non
     assert "1 pairs removed" in done.stdout
     assert "to take down: 1 pairs (1 of location)" in done.stderr
     assert "2 other pairs have the same sources and stay" in done.stderr
+
+
+def test_what_is_to_be_done_next_works_when_it_is_pasted(release: Path) -> None:
+    folder = release.rename(release.with_name("my release"))
+    (told,) = [line for line in run(folder, "--id", ID).stdout.splitlines() if line.startswith("next: ")]
+    name, *words = shlex.split(told.removeprefix("next: "))
+    done = CliRunner().invoke(main, words)
+    assert (name, done.exit_code) == ("sparkle", 0), done.output
 
 
 def test_the_answer_for_machines_has_every_id(release: Path, shared_source: str) -> None:

@@ -248,7 +248,12 @@ def test_other_branches_and_tags_at_a_purge(own: Repository) -> None:
     assert "got: next" in done.stderr
     assert f"sparkle-hub takedown {own.repo}@next" in done.stderr
     assert len(own.commits()) > 1
-    assert own.run("takedown", f"{own.repo}@next", *options(IDS)).returncode == 0
+    done = own.run("takedown", f"{own.repo}@next", *options(IDS))
+    assert done.returncode == 0
+    # What is to be done next works when it is pasted.
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("next: sparkle ")]
+    checked = own.run(*told.split()[2:], "--level", "integrity")
+    assert checked.returncode == 0, checked.stderr
     # A tag of the release as it is now is set again on the new commit.
     own.api.create_tag(own.repo, tag="v2", repo_type="dataset")
     answer = own.take_down("--purge-history", "--yes")
