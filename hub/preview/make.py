@@ -28,7 +28,7 @@ from msgspec.structs import replace
 
 from sparkle._files import TEMPORARY_MARK, exclusive, remove_leftovers, write_atomic
 from sparkle._processes import cpus
-from sparkle._progress import Progress, silent
+from sparkle._progress import Progress, silent, time_text
 from sparkle.builders.reading.source import Source, open_source
 from sparkle.builders.release.manifest import list_files
 from sparkle.hub.preview.clip import STILLS, TRACKS, VERSION, MediaPaths, PreviewClip, make_clip
@@ -223,8 +223,7 @@ def _files(stem: str, clip: PreviewClip) -> tuple[str, ...]:
 
 def _estimate(missing: int, count: int, threads: int) -> str:
     """What there is to do, and how long it takes at `_SECONDS` per sample and CPU."""
-    minutes = missing * _SECONDS / min(threads, cpus()) / 60
-    long = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
+    long = time_text(missing * _SECONDS / min(threads, cpus()))
     time = f": about {long} for 720p clips" if missing else ""
     return f"{missing:,} of {count:,} samples to draw{time}"
 

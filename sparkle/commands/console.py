@@ -2,7 +2,7 @@
 
 - Results go to standard output, everything else to standard error: text for people, or with `--json` one
   object for machines.
-- `progress` draws a bar on a terminal and prints a plain line every few seconds elsewhere.
+- `progress` is shown as `sparkle.commands.progress` says.
 - Exit codes: 0 when all is well, 1 when there are findings, 2 when the command could not run, 130 when it
   was interrupted.
 - `-q` leaves results and errors, `-v` adds the traceback of an error, `--no-progress` draws no bars.
@@ -16,7 +16,6 @@ import errno
 import json
 import os
 import sys
-import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,11 +25,10 @@ from typing import Any
 import click
 
 from sparkle._progress import Advance
+from sparkle.commands.progress import Watch
 from sparkle.schemas.errors import SparkleError
 
 FINDINGS, COULD_NOT_RUN, INTERRUPTED = 1, 2, 130
-
-_PLAIN_LINE_EVERY = 5.0  # seconds between progress lines when not on a terminal
 
 _MAKE_ROOM = "make room or choose another place, then run the same command again"
 _ALLOW = "check the permissions, or choose another path"
@@ -99,6 +97,7 @@ class Terminal:
         self._silent = as_json or quiet
         self._verbose = verbose or bool(os.environ.get("SPARKLE_DEBUG"))
         self._no_progress = self._silent or no_progress
+        self._watch = Watch(bars=sys.stderr.isatty())
 
     def say(self, text: str) -> None:
         """Print a line for people on standard error; nothing in JSON mode or when it is to be quiet."""
@@ -137,12 +136,9 @@ class Terminal:
     def progress(self, title: str, total: int) -> Iterator[Advance]:
         """Show the progress of `total` units of work."""
         if self._no_progress or total == 0:
-            yield lambda done=1: None
-        elif sys.stderr.isatty():
-            with _bar(title, total) as advance:
-                yield advance
+            yield lambda done=1, dropped=0: None
         else:
-            with _lines(title, total) as advance:
+            with self._watch.block(title, total) as advance:
                 yield advance
 
     @contextmanager
@@ -223,28 +219,3 @@ def _bug(error: Exception) -> SparkleError:
         where=f"{at.filename}:{at.lineno}",
         fix="please report it, with the traceback that -v shows",
     )
-
-
-@contextmanager
-def _bar(title: str, total: int) -> Iterator[Advance]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bars:
-        task = bars.add_task(title, total=total)
-        yield lambda done=1: bars.advance(task, done)
-
-
-@contextmanager
-def _lines(title: str, total: int) -> Iterator[Advance]:
-    finished, last = 0, time.monotonic()
-
-    def advance(done: int = 1) -> None:
-        nonlocal finished, last
-        finished += done
-        if time.monotonic() - last >= _PLAIN_LINE_EVERY and finished < total:
-            last = time.monotonic()
-            print(f"{title}: {finished} of {total}", file=sys.stderr, flush=True)
-
-    yield advance
-    print(f"{title}: {finished} of {total}", file=sys.stderr, flush=True)
