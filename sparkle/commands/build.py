@@ -36,7 +36,7 @@ _SPOOL_TARS = 2  # one is written while the other is sent
 _MAX_PREVIEW = 1000
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="finished tars are kept beside {out}")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
 @out_option("The release's folder; a release that is there is replaced.")
 @click.option(

@@ -26,7 +26,7 @@ import click
 
 from sparkle._progress import Advance
 from sparkle.commands.progress import Watch
-from sparkle.schemas.errors import SparkleError
+from sparkle.schemas.errors import SparkleError, command
 
 FINDINGS, COULD_NOT_RUN, INTERRUPTED = 1, 2, 130
 
@@ -61,18 +61,33 @@ class Verb(click.Command):
     """A command of ours: its failures are told by their parts, and its exit codes are those above.
 
     Args:
-        resumes: Whether the same command goes on where an interrupted one ended.
+        resumes: Where the same command goes on after an interrupt: what is kept, with the names of parameters
+            in braces.
+        changes: Whether an interrupt may leave part of what it writes, though it does not resume.
     """
 
-    def __init__(self, *args: Any, resumes: bool = False, **rest: Any) -> None:
+    def __init__(self, *args: Any, resumes: str = "", changes: bool = False, **rest: Any) -> None:
         super().__init__(*args, **rest)
-        self._resumes = resumes
+        self.kept = resumes or (None if changes else "nothing was changed")
+        self._resumes = bool(resumes)
+        self._words: tuple[str, ...] = ()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse a command line, and keep it as it was given."""
+        self._words = tuple(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         terminal: Terminal = ctx.params.get("terminal") or Terminal()
-        with terminal.guard(_named_paths(ctx), resumes=self._resumes):
+        with terminal.guard(_named_paths(ctx), self._interrupted(ctx)):
             return super().invoke(ctx)
+
+    def _interrupted(self, ctx: click.Context) -> str:
+        """Return what is said when it is interrupted."""
+        kept = "" if self.kept is None else f"; {self.kept.format(**ctx.params)}"
+        again = command(*ctx.command_path.split(), *self._words)
+        return f"interrupted{kept}" + self._resumes * f"\ngo on with: {again}"
 
 
 class Terminal:
@@ -142,19 +157,19 @@ class Terminal:
                 yield advance
 
     @contextmanager
-    def guard(self, paths: Sequence[Path] = (), *, resumes: bool = False) -> Iterator[None]:
+    def guard(self, paths: Sequence[Path], interrupted: str) -> Iterator[None]:
         """End the process with a message and an exit code where the block fails.
 
         Args:
             paths: Paths that the user named.
-            resumes: Whether the same command goes on after an interrupt.
+            interrupted: What is said after an interrupt.
         """
         try:
             yield
         except SparkleError as error:
             self._fail(error, error)
         except KeyboardInterrupt:
-            print("interrupted" + resumes * "; the same command goes on from here", file=sys.stderr)
+            print(interrupted, file=sys.stderr)
             raise SystemExit(INTERRUPTED) from None
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise

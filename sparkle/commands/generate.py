@@ -30,7 +30,7 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     raise click.BadParameter("wanted I/N with I from 0 to N-1, such as 0/4")
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="the steps that each sample has finished are kept in {out}")
 @click.option(
     "--sources",
     required=True,

@@ -13,7 +13,7 @@ _LIMIT = 200  # samples of a theme that a person looks at in an hour
 _SHOWN_PROBLEMS = 20  # lines; the page and --json have all
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="samples that were drawn are kept in {out}")
 @click.argument("release", metavar="RELEASE")
 @out_option("The page's folder; a page that is there is updated.")
 @theme_option

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sparkle.hub.pull.pulling import PullChoice, Pulled
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="finished files are kept in {out}")
 @click.argument("repo", metavar="REPO|INDEX|RELEASE")
 @out_option("The folder that pairs are pulled into.")
 @theme_option

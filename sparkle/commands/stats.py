@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sparkle.builders.cards.stats import Stats
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, changes=True)
 @click.argument("folder", metavar="RUN|RELEASE", type=PATH)
 @click.option(
     "--plots",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SHOWN_IDS = 5  # of the pairs that share a source; --json has all
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="what was finished of {release} is kept")
 @click.argument("release", metavar="REPO[@BRANCH]|FOLDER")
 @click.option(
     "--source",
