@@ -6,8 +6,8 @@
 - Exit codes: 0 when all is well, 1 when there are findings, 2 when the command could not run, 130 when it
   was interrupted.
 - `-q` leaves results and errors, `-v` adds the traceback of an error, `--no-progress` draws no bars.
-- The system's refusals are the user's to resolve only where they are about the disk, permissions or a path
-  that the command line names. Any other failure is a bug and is called one.
+- What the system refuses may be the user's to resolve (`refusals`). Any other failure is a bug and is called
+  one.
 """
 
 from __future__ import annotations
@@ -26,35 +26,10 @@ import click
 
 from sparkle._progress import Advance
 from sparkle.commands.progress import Watch
+from sparkle.commands.refusals import named_paths, refusal
 from sparkle.schemas.errors import SparkleError, command
 
 FINDINGS, COULD_NOT_RUN, INTERRUPTED = 1, 2, 130
-
-_MAKE_ROOM = "make room or choose another place, then run the same command again"
-_ALLOW = "check the permissions, or choose another path"
-# What the system may refuse wherever a file is, and what to do about it.
-_REFUSALS = {
-    errno.ENOSPC: _MAKE_ROOM,
-    errno.EDQUOT: _MAKE_ROOM,
-    errno.EFBIG: "choose a file system that takes larger files",
-    errno.EROFS: "choose a place that can be written to",
-    errno.EACCES: _ALLOW,
-    errno.EPERM: _ALLOW,
-    errno.EIO: "check the disk",
-    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
-}
-# What it may refuse of a path that the command line names, or of a folder above it.
-_NAMED = {
-    errno.ENOENT: "check the path",
-    errno.EEXIST: "a file is in the way: choose another path",
-    errno.EISDIR: "a folder is in the way: choose another path",
-}
-# What it may refuse of anything in such a path or beside it: we have no names of our own that lead to these.
-_NEARBY = {
-    errno.ENOTDIR: "a file is in the way: choose another path",
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ELOOP: "a symbolic link leads to itself: choose another path",
-}
 
 
 class Verb(click.Command):
@@ -80,7 +55,7 @@ class Verb(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         terminal: Terminal = ctx.params.get("terminal") or Terminal()
-        with terminal.guard(_named_paths(ctx), self._interrupted(ctx)):
+        with terminal.guard(named_paths(ctx), self._interrupted(ctx)):
             return super().invoke(ctx)
 
     def _interrupted(self, ctx: click.Context) -> str:
@@ -157,11 +132,11 @@ class Terminal:
                 yield advance
 
     @contextmanager
-    def guard(self, paths: Sequence[Path], interrupted: str) -> Iterator[None]:
+    def guard(self, paths: Mapping[str, Path], interrupted: str) -> Iterator[None]:
         """End the process with a message and an exit code where the block fails.
 
         Args:
-            paths: Paths that the user named.
+            paths: Paths that the user named, by option or argument.
             interrupted: What is said after an interrupt.
         """
         try:
@@ -176,7 +151,7 @@ class Terminal:
         except Exception as error:  # Python would end with 1, which says that there are findings
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # whoever read our output has left: click ends the process without a word
-            self._fail(_refusal(error, paths) or _bug(error), error)
+            self._fail(refusal(error, paths) or _bug(error), error)
 
     def _fail(self, told: SparkleError, cause: Exception) -> None:
         if self._verbose:
@@ -197,33 +172,6 @@ def first_lines(lines: Sequence[str], most: int, where: str) -> list[str]:
     """
     more = len(lines) - most
     return [*lines[:most], *([f"... and {more:,} more; {where}"] if more > 0 else [])]
-
-
-def _named_paths(ctx: click.Context) -> list[Path]:
-    """Return the paths that a command line names: arguments, and values of options that are paths."""
-    found: list[Path] = []
-    for parameter in ctx.command.params:
-        value = ctx.params.get(parameter.name or "")
-        values = value if isinstance(value, tuple) else (value,)
-        if isinstance(parameter, click.Argument):
-            values = tuple(Path(each) for each in values if each)
-        found += [each.absolute() for each in values if isinstance(each, Path)]
-    return found
-
-
-def _refusal(error: Exception, paths: Sequence[Path]) -> SparkleError | None:
-    """Return what to tell where the system refused something that is the user's to resolve; else None."""
-    if not isinstance(error, OSError):
-        return None
-    file = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else None
-    fix = _REFUSALS.get(error.errno or 0)
-    if file is not None and any(file in (path, *path.parents) for path in paths):
-        fix = fix or _NAMED.get(error.errno or 0)
-    if file is not None and any(file.is_relative_to(path.parent) for path in paths):
-        fix = fix or _NEARBY.get(error.errno or 0)
-    if fix is None:
-        return None
-    return SparkleError(f"the system refused: {error.strerror}", where=file, fix=fix)
 
 
 def _bug(error: Exception) -> SparkleError:

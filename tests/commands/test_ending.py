@@ -180,7 +180,7 @@ def test_a_report_that_cannot_be_written_is_said(release: Path) -> None:
     done = CliRunner().invoke(main, ["validate", str(release), "--report", f"{release}/README.md/x.jsonl"])
     assert done.exit_code == 2
     assert "the system refused" in done.stderr
-    assert "fix: a file is in the way: choose another path" in done.stderr
+    assert "fix: a file is in the way: choose another --report" in done.stderr
 
 
 @pytest.mark.parametrize(
