@@ -1,4 +1,4 @@
-"""How long work reports its progress, without knowing who listens; how sizes and times are written.
+"""How long work reports its progress, without knowing who listens; how numbers are written for people.
 
 - Long work knows `Progress` alone: a title and a number of units open a block, in which `advance` is called.
 - A title may end with its unit, such as `pulling (MB)`. The unit `(%)` says that the number of units means
@@ -22,7 +22,7 @@ class Advance(Protocol):
         ...
 
 
-_UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"))  # decimal, as storage is sold
+_UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))  # decimal, as storage is sold
 _TIMES = ((2 * 86400, 86400, "days"), (90 * 60, 3600, "h"), (90, 60, "min"), (0, 1, "s"))
 
 # (title, units of work) -> a block in which `advance(done)` is called.
@@ -33,6 +33,11 @@ Progress = Callable[[str, int], AbstractContextManager[Advance]]
 def silent(title: str, total: int) -> Iterator[Advance]:
     """Tell nobody."""
     yield lambda done=1, dropped=0: None
+
+
+def count_text(count: int, noun: str) -> str:
+    """Return a number of things for people, such as `1 pair` and `2,000 pairs`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def size_text(size: int) -> str:

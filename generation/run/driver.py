@@ -21,7 +21,7 @@ from typing import Any
 from msgspec import structs
 
 from sparkle._cache import HashCache
-from sparkle._progress import Progress, silent
+from sparkle._progress import Progress, count_text, silent
 from sparkle.generation.backends import list_models, pin_models
 from sparkle.generation.backends.local_model import free_device_memory
 from sparkle.generation.config import RunConfig
@@ -348,8 +348,8 @@ def generate(
     ):
         if len(run.reclaimed):
             say(
-                f"note: {len(run.reclaimed)} artifacts of this run lie in tars of a release and count as "
-                "made; what a step reads of them is taken out while it works"
+                f"note: in tars of a release: {count_text(len(run.reclaimed), 'artifact')} of this run, "
+                "which count as made; what a step reads of them is taken out while it works"
             )
         driver = Driver(run, config, executor, hashes, progress)
         driver.ingest(listed, shard)

@@ -102,18 +102,28 @@ class Terminal:
         """Print a table for people, unless it is empty; nothing in JSON mode or when it is to be quiet."""
         if self._silent or not rows:
             return
+        from rich.cells import cell_len
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
+        # A log has no width: wide enough that nothing is cut.
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        words = [
+            [cell_len(word) for cell in cells for word in cell.split()]
+            for cells in zip(columns, *rows, strict=True)
+        ]
+        if sum(max(lengths, default=0) + 3 for lengths in words) >= console.width:  # words would break
+            told = [_record(columns, row) for row in rows]
+            console.print(Text("\n\n".join([title, *told])), soft_wrap=True)
+            return
         table = Table(title=title, title_justify="left")
         for index, column in enumerate(columns):
             numbers = all(row[index].replace(",", "").isdecimal() for row in rows)
             table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(Text, row))  # cells are words, never markup
-        # A log has no width: wide enough that nothing is cut.
-        Console(width=None if sys.stdout.isatty() else 120).print(table)
+        console.print(table)
 
     def counts(
         self, title: str, columns: Sequence[str], first: Mapping[str, int], *others: Mapping[str, int]
@@ -172,6 +182,12 @@ def first_lines(lines: Sequence[str], most: int, where: str) -> list[str]:
     """
     more = len(lines) - most
     return [*lines[:most], *([f"... and {more:,} more; {where}"] if more > 0 else [])]
+
+
+def _record(columns: Sequence[str], row: Sequence[str]) -> str:
+    """Return a row of a table that is too wide, one cell per line."""
+    width = max(map(len, columns))
+    return "\n".join(f"{column:<{width}}  {cell}" for column, cell in zip(columns, row, strict=True))
 
 
 def _bug(error: Exception) -> SparkleError:

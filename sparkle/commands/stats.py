@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkle._progress import count_text
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import PATH, output_options
 
@@ -53,7 +54,9 @@ def stats(folder: Path, plots: Path | None, rejected: bool, terminal: Terminal) 
     rows = [[one.id, Path(one.source).name, one.step, f"{one.status}: {one.why}"] for one in lost]
     terminal.table("not kept", ["id", "source", "step", "why"], rows)
     pairs = sum(found.pairs.values())
-    text = f"{folder}: {pairs:,} pairs, {found.frames:,} frames, {sum(found.sizes.values()):,} bytes"
+    text = (
+        f"{folder}: {count_text(pairs, 'pair')}, {found.frames:,} frames, {sum(found.sizes.values()):,} bytes"
+    )
     terminal.result(
         "\n".join([text, *drawn]),
         found.to_json()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkle._progress import count_text
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import output_options
 from sparkle.schemas.errors import ConfigError
@@ -189,7 +190,7 @@ def _verdict(removal: ReleaseOrigin, name: str, *, dry_run: bool) -> str:
     if dry_run:
         return f"{name}: nothing was changed (--dry-run)"
     return (
-        f"{name}: {len(removal.ids):,} pairs removed\n"
+        f"{name}: {count_text(len(removal.ids), 'pair')} removed\n"
         f"next: sparkle validate {name}\n"
         "      the runs that made them still contain them; builds that replace this release leave them out"
     )
@@ -204,11 +205,11 @@ def _say_plan(terminal: Terminal, removal: ReleaseOrigin, *, remote: bool = Fals
         if remote:
             terminal.say(f"bytes: {cost.read:,} to download, at most {cost.write:,} to upload")
     if removal.done:
-        terminal.say(f"note: {len(removal.done):,} of these were removed before")
+        terminal.say(f"note: removed before: {count_text(len(removal.done), 'pair')}")
     if removal.shared:
         shown = ", ".join(removal.shared[:_SHOWN_IDS]) + (" ..." if len(removal.shared) > _SHOWN_IDS else "")
         terminal.say(
-            f"note: {len(removal.shared):,} other pairs have the same sources and stay ({shown}); "
+            f"note: {count_text(len(removal.shared), 'other pair')} of the same sources will stay ({shown}); "
             "--source removes them as well"
         )
 

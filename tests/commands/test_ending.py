@@ -96,6 +96,14 @@ def test_notes_and_progress_can_be_left_out(words: list[str], told: str) -> None
     assert ("cell" in done.stdout) == (words in ([], ["--no-progress"]))
 
 
+def test_a_table_that_is_too_wide_breaks_no_word(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "a-name-that-is-longer-than-half-of-what-a-log-is-taken-for-" + "x" * 40
+    Terminal().table("Models", ["model", "licence"], [[long, "MIT"], ["small", long]])
+    assert capsys.readouterr().out == (
+        f"Models\n\nmodel    {long}\nlicence  MIT\n\nmodel    small\nlicence  {long}\n"
+    )
+
+
 @pytest.mark.parametrize("below", ["", "a", "a/b"])
 def test_a_path_that_the_user_named_is_the_users(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("not a folder")
@@ -215,6 +223,22 @@ def test_an_interrupt_before_a_verb_begins_is_130(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(main, "get_command", interrupted)
     done = CliRunner().invoke(main, ["stats", "run"])
     assert (done.exit_code, done.stderr) == (130, "interrupted; nothing was changed\n")
+
+
+def test_a_theme_that_a_run_has_not_is_told_with_those_it_has(release: Path, tmp_path: Path) -> None:
+    words = [str(release.parent / "run"), "--out", str(tmp_path / "out"), "--theme", "style"]
+    done = CliRunner().invoke(main, ["build", *words])
+    assert done.exit_code == 2
+    assert "got: 2 candidates, 2 of which pass: 2 of other themes" in done.stderr
+    assert "wanted: samples of style; there are some of location" in done.stderr
+
+
+def test_a_limit_of_a_few_bytes_is_pointed_out(release: Path, tmp_path: Path) -> None:
+    words = [str(release.parent / "run"), "--out", str(tmp_path / "out")]
+    for size, told in (("1", True), ("5GiB", False)):
+        done = CliRunner().invoke(main, ["build", *words, "--max-shard-size", size])
+        assert done.exit_code == 0, done.output
+        assert ("note: --max-shard-size of 1 byte" in done.stderr) == told
 
 
 def test_a_reader_that_leaves_is_nobodys_bug(release: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkle._progress import size_text, time_text
+from sparkle._progress import count_text, size_text, time_text
 from sparkle.commands.console import Terminal
 from sparkle.commands.progress import told
 
@@ -39,6 +39,11 @@ def test_times_are_as_exact_as_estimates_are(seconds: float, text: str) -> None:
 
 def test_sizes_are_decimal() -> None:
     assert size_text(1_500_000_000) == "1.5 GB"
+    assert size_text(3_950) == "4.0 kB"
+
+
+def test_one_is_not_many() -> None:
+    assert [count_text(count, "pair") for count in (0, 1, 2000)] == ["0 pairs", "1 pair", "2,000 pairs"]
 
 
 def test_a_part_is_shown_with_its_whole(capsys: pytest.CaptureFixture[str]) -> None:

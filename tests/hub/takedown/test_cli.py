@@ -23,9 +23,9 @@ def run(*words: object) -> Result:
 def test_it_says_what_it_does_and_what_else_has_the_source(release: Path) -> None:
     done = run(release, "--id", ID)
     assert done.exit_code == 0
-    assert "1 pairs removed" in done.stdout
-    assert "to take down: 1 pairs (1 of location)" in done.stderr
-    assert "2 other pairs have the same sources and stay" in done.stderr
+    assert "1 pair removed" in done.stdout
+    assert "to take down: 1 pair (1 of location)" in done.stderr
+    assert "2 other pairs of the same sources will stay" in done.stderr
 
 
 def test_the_answer_for_machines_has_every_id(release: Path, shared_source: str) -> None:
