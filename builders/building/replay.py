@@ -303,7 +303,7 @@ def core_set(samples: Sequence[Sample], size: int) -> list[Sample]:
     """
     if len(samples) < size:
         raise ReleaseError(
-            "there are fewer samples than the core set is to have",
+            f"a core set of {size:,} was asked for, but only {len(samples):,} can be chosen",
             got=len(samples),
             wanted=size,
             fix=f"--core {len(samples)} or less, or looser thresholds",

@@ -189,7 +189,7 @@ class _Drawer:
 def _refuse_inside(where: str, out: Path) -> None:
     if Path(where).is_dir() and out.is_relative_to(Path(where).resolve()):
         raise ReleaseError(
-            "a preview cannot stand inside its release, which would no longer be what its manifest lists",
+            "--out must not be inside the release, which would no longer be what its manifest lists",
             got=out,
             where=where,
             fix="choose another --out",
@@ -273,7 +273,7 @@ def refuse_foreign(out: Path) -> None:
     index = out / INDEX
     if others or not index.is_file() or _MARK not in index.read_bytes():
         raise ReleaseError(
-            "--out holds something else than a preview",
+            "--out already contains files that do not belong to a preview",
             got=", ".join(others[:3]) or None,
             wanted="a new or empty folder, or a preview to bring up to date",
             where=out,

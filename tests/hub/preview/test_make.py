@@ -243,7 +243,7 @@ def test_a_video_that_breaks_off_and_one_that_is_shorter_are_said(tmp_path):
 @pytest.mark.parametrize("name", ["notes.txt", "index.html"])
 def test_a_folder_with_something_else_is_left_alone(built_release, tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ReleaseError, match="holds something else"):
+    with pytest.raises(ReleaseError, match="do not belong to a preview"):
         make_page(str(built_release), tmp_path)
     assert contents(tmp_path) == {name: b"mine"}
 
