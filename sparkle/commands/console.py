@@ -15,7 +15,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -55,7 +57,7 @@ class Verb(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         terminal: Terminal = ctx.params.get("terminal") or Terminal()
-        with terminal.guard(named_paths(ctx), self._interrupted(ctx)):
+        with terminal.guard(named_paths(ctx), self._interrupted(ctx)), _terminated_as_interrupted():
             return super().invoke(ctx)
 
     def _interrupted(self, ctx: click.Context) -> str:
@@ -182,6 +184,19 @@ def first_lines(lines: Sequence[str], most: int, where: str) -> list[str]:
     """
     more = len(lines) - most
     return [*lines[:most], *([f"... and {more:,} more; {where}"] if more > 0 else [])]
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM, by which schedulers and containers end a process, end the block as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _record(columns: Sequence[str], row: Sequence[str]) -> str:

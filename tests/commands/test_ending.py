@@ -148,9 +148,12 @@ def test_a_crash_is_not_taken_for_findings() -> None:
         ),
     ],
 )
-def test_an_interrupt_is_130_and_says_what_is_kept_and_how_to_go_on(resumes: str, told: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_130_and_says_what_is_kept_and_how_to_go_on(
+    resumes: str, told: str, number: signal.Signals
+) -> None:
     words = ("--out", "my out")
-    done = ending(lambda out: signal.raise_signal(signal.SIGINT), *words, resumes=resumes)
+    done = ending(lambda out: signal.raise_signal(number), *words, resumes=resumes)
     assert done.exit_code == 130
     assert done.stderr == told
 
