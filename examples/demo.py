@@ -129,4 +129,7 @@ def _load(release: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # sparkle has said what it keeps
+        raise SystemExit("the demo was interrupted: the same command goes on") from None

@@ -34,7 +34,7 @@ class SparkleError(Exception):
         ...     sparkle.open_pairs("releases/demo", ["winter"])
         ... except sparkle.SparkleError as error:
         ...     print(error.problem, "-", error.got)
-        it has no such theme - winter
+        no such theme - winter
 
     Args:
         problem: One sentence: what is wrong.

@@ -17,6 +17,7 @@ TAXONOMY_THEMES: tuple[str, ...] = THEMES[:4]  # openve3m has free prompts and n
 
 ID_PATTERN = r"^Sparkle_(location|season|time|style|openve3m)_[0-9]{6,9}$"
 _ID = re.compile(ID_PATTERN)
+_SHOWN = 80  # characters of what is no id: it may be a line of any file
 
 
 def format_id(theme: str, index: int) -> str:
@@ -33,7 +34,9 @@ def parse_id(sample_id: str) -> tuple[str, int]:
     match = _ID.fullmatch(sample_id)
     index = int(sample_id.rpartition("_")[2]) if match else -1
     if match is None or format_id(match[1], index) != sample_id:
-        raise RecordError("not a sample id", got=repr(sample_id), wanted="Sparkle_<theme>_<six digits>")
+        raise RecordError(
+            "not a sample id", got=repr(sample_id[:_SHOWN]), wanted="Sparkle_<theme>_<six digits>"
+        )
     return match[1], index
 
 

@@ -73,6 +73,7 @@ def _not_finite(
 Misfit = tuple[str, str, str | None, str | None]  # pointer, problem, got, wanted
 
 # Keyword of JSON Schema -> what is wrong with what does not follow it, and what it wants.
+_BLANK = r"\S"  # the pattern of text that has anything in it
 _WORDS = {
     "type": ("wrong type", "{}"),
     "enum": ("not an allowed value", "{}"),
@@ -147,6 +148,7 @@ def _named(error: Any, place: Sequence[str | int]) -> Misfit:
         wanted = " or ".join(dict.fromkeys(str(want) for *_, want in told))
     else:
         problem, form = _WORDS.get(keyword, (problem, "{}"))
+        problem, wanted = ("blank", "some text") if wanted == _BLANK else (problem, wanted)
         some = wanted if isinstance(wanted, list) else [wanted]
         wanted = form.format(", ".join(one if isinstance(one, str) else json.dumps(one) for one in some))
     return to_pointer(path), cut(problem, LONGEST), cut(got, SHOWN), cut(wanted, LONGEST)

@@ -102,7 +102,7 @@ def _misfits(name: str, value: Any) -> Iterator[Misfit]:
         part: Any = reduce(getitem, error.instance_path, value)
         told = misfits({keyword: rule[keyword], "properties": known}, part, error.instance_path)
         yield (
-            told[0] if told else (to_pointer(error.instance_path), cut(error.message, LONGEST), None, keyword)
+            told[0] if told else (to_pointer(error.instance_path), cut(error.message, LONGEST), None, None)
         )
 
 

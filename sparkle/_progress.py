@@ -1,6 +1,10 @@
-"""How long work reports its progress, without knowing who listens; how sizes are written for people.
+"""How long work reports its progress, without knowing who listens; how numbers are written for people.
 
-`Terminal.progress` of `sparkle.commands.console` is a `Progress`; `silent` is for callers that do not care.
+- Long work knows `Progress` alone: a title and a number of units open a block, in which `advance` is called.
+- A title may end with its unit, such as `pulling (MB)`. The unit `(%)` says that the number of units means
+  nothing to people, and its share does.
+- A block may be opened inside another, which is then the whole of which it is a part.
+- `Terminal.progress` of `sparkle.commands.console` is a `Progress`; `silent` is for callers that do not care.
 """
 
 from __future__ import annotations
@@ -13,12 +17,13 @@ from typing import Protocol
 class Advance(Protocol):
     """Called by long work when some of it is done."""
 
-    def __call__(self, done: int = 1) -> None:
-        """Report that `done` more units are finished."""
+    def __call__(self, done: int = 1, dropped: int = 0) -> None:
+        """Report that `done` more units are finished, and `dropped` others need not be done after all."""
         ...
 
 
-_UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"))  # decimal, as storage is sold
+_UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))  # decimal, as storage is sold
+_TIMES = ((2 * 86400, 86400, "days"), (90 * 60, 3600, "h"), (90, 60, "min"), (0, 1, "s"))
 
 # (title, units of work) -> a block in which `advance(done)` is called.
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
@@ -27,10 +32,24 @@ Progress = Callable[[str, int], AbstractContextManager[Advance]]
 @contextmanager
 def silent(title: str, total: int) -> Iterator[Advance]:
     """Tell nobody."""
-    yield lambda done=1: None
+    yield lambda done=1, dropped=0: None
+
+
+def count_text(count: int, noun: str) -> str:
+    """Return a number of things for people, such as `1 pair` and `2,000 pairs`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def size_text(size: int) -> str:
     """Return a number of bytes for people, such as `1.5 GB`."""
     unit, name = next((pair for pair in _UNITS if size >= pair[0]), _UNITS[-1])
     return f"{size / unit:,.1f} {name}"
+
+
+def time_text(seconds: float) -> str:
+    """Return a duration for people, such as `4 min`: to about a tenth, as estimates are no better."""
+    _, unit, name = next(row for row in _TIMES if seconds >= row[0])
+    count = seconds / unit
+    return (
+        f"{count:,.1f} {name}" if count < 10 and name in ("h", "days") else f"{max(1, round(count)):,} {name}"
+    )

@@ -83,7 +83,7 @@ class ShardPlan:
     def make(self, target: Path, advance: Advance, *, threads: int) -> Shard:
         """Link the old tar where it is right, else write the tar."""
         if self.old is not None:
-            shard = check_tar(self.old, self.sources(), lambda done=1: advance(0))
+            shard = check_tar(self.old, self.sources(), lambda done=1, dropped=0: advance(0))
             target.unlink(missing_ok=True)
             if shard is not None and try_link(self.old, target):
                 fsync_folder(target.parent)
@@ -187,7 +187,7 @@ def pack(
     failures: list[BaseException] = []
     lock = threading.Lock()
 
-    def step(done: int = 1) -> None:
+    def step(done: int = 1, dropped: int = 0) -> None:
         if stop.is_set():
             raise ReleaseError("packing was stopped by another error")
         with lock:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sparkle._progress import count_text
 from sparkle.builders.cards.room import read_words
 from sparkle.builders.release.about import About
 from sparkle.builders.release.manifest import FileEntry, read_manifest
@@ -66,7 +67,7 @@ class PreviousRelease:
         ]
         if len(left) < len(samples):
             count = len(samples) - len(left)
-            say(f"note: {count:,} samples were taken down from the previous release and stay out")
+            say(f"note: taken down from the previous release, and left out: {count_text(count, 'sample')}")
         if samples and not left:
             raise ReleaseError(
                 "every sample was taken down from the previous release, so there is nothing to release",

@@ -35,14 +35,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from sparkle._processes import collector_off
+from sparkle._progress import count_text
 from sparkle.builders.building.outcomes import Verdicts, judge_steps
 from sparkle.builders.building.run import Run
 from sparkle.builders.building.selection import Selection
 from sparkle.builders.release.sample import SCORES, STREAMED, Sample
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
-from sparkle.schemas.errors import RecordError, ReleaseError, RunError
-from sparkle.schemas.ids import THEMES
+from sparkle.schemas.errors import RecordError, ReleaseError, RunError, command
+from sparkle.schemas.ids import THEMES, theme_of
 from sparkle.schemas.layout import KINDS, Kind
 from sparkle.schemas.rules import Thresholds
 from sparkle.schemas.stages import STEP_NAMES
@@ -202,6 +203,7 @@ def kept_samples(
             )
         owner.update(dict.fromkeys(found.run.candidates, found.run))
     samples = sorted((sample for found in replays for sample in found.samples), key=lambda sample: sample.id)
+    passing, told = samples, ""
     passed = len(samples)
     if selection is not None:
         selection.check_known({name: run.candidates[name].source for name, run in owner.items()})
@@ -212,15 +214,24 @@ def kept_samples(
             left_out["not in the core set"] = max(0, len(samples) - selection.core)
             samples = core_set(samples, selection.core)
         told = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()) if count)
-        say(f"left out of {passed:,} samples that pass: {told or 'none'}")
+        say(f"left out of {count_text(passed, 'sample')} that pass: {told or 'none'}")
     if not samples:
         raise ReleaseError(
             "no sample is kept, so there is nothing to release",
-            got=f"{len(owner)} candidates, {passed} of which pass",
+            got=f"{count_text(len(owner), 'candidate')}, {passed:,} of which pass{told and f': {told}'}",
+            wanted=_themes_there(selection, passing),
             where=", ".join(str(found.run.folder / layout.FUNNEL) for found in replays),
-            fix="the funnel says which step they fell to and why; `sparkle stats RUN` shows it",
+            fix=f"`{command('sparkle', 'stats', replays[0].run.folder)}` shows where samples were dropped",
         )
     return samples
+
+
+def _themes_there(selection: Selection | None, samples: Sequence[Sample]) -> str | None:
+    """Say which themes there are, where none of those that were chosen is."""
+    there = sorted({theme_of(sample.id) for sample in samples}, key=THEMES.index)
+    if selection is None or not selection.themes or set(there) & set(selection.themes):
+        return None
+    return f"samples of {', '.join(selection.themes)}; there are some of {', '.join(there) or 'no theme'}"
 
 
 def check_artifacts(samples: Sequence[Sample]) -> None:
@@ -294,7 +305,7 @@ def core_set(samples: Sequence[Sample], size: int) -> list[Sample]:
     """
     if len(samples) < size:
         raise ReleaseError(
-            "there are fewer samples than the core set is to have",
+            f"a core set of {size:,} was asked for, but only {len(samples):,} can be chosen",
             got=len(samples),
             wanted=size,
             fix=f"--core {len(samples)} or less, or looser thresholds",

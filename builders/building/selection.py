@@ -141,6 +141,7 @@ def make_selection(
         RecordError: an id is invalid.
     """
     limits = {**_checked(min_scores or {}, LOWER), **_checked(max_scores or {}, UPPER)}
+    themes = (themes,) if isinstance(themes, str) else themes
     unknown = sorted(set(themes) - set(THEMES))
     if unknown:
         raise ConfigError("unknown theme", got=", ".join(unknown), wanted=f"some of {', '.join(THEMES)}")

@@ -10,6 +10,7 @@ from sparkle.builders.cards.stats import COLUMNS, Stats, read_stats, summarise
 from sparkle.builders.release.tables import facts
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import plain
+from sparkle.schemas.errors import RunError
 from sparkle.schemas.layout import KINDS
 
 
@@ -23,6 +24,13 @@ def stats_of_folder(folder: Path) -> Stats:
     """
     if (folder / layout.MANIFEST).is_file():
         return read_stats(folder)
+    if not (folder / layout.RUN_CONFIG).is_file():
+        raise RunError(
+            "neither a run folder nor a release",
+            got=folder,
+            wanted=f"a folder with {layout.RUN_CONFIG} or {layout.MANIFEST}",
+            fix="check the path",
+        )
     found = replay(read_run(folder))
     rows = [{"task": sample.id, **facts(sample)} for sample in found.samples]
     columns = {name: [row[name] for row in rows] for name in COLUMNS if not name.endswith("_size")}

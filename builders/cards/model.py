@@ -97,7 +97,7 @@ def _release_facts(folder: Path, model: ModelFacts) -> dict[str, Any]:
     pairs = {theme.name: theme.pairs for theme in read_facts(folder).themes}
     for theme in model.themes:
         if theme not in pairs:
-            raise ReleaseError("it has no such theme", got=theme, wanted=", ".join(pairs), where=folder)
+            raise ReleaseError("no such theme", got=theme, wanted=f"one of {', '.join(pairs)}", where=folder)
     manifest = folder / layout.MANIFEST
     if not manifest.is_file():
         raise ReleaseError("not a release", got=folder, wanted=f"a folder with {layout.MANIFEST}")

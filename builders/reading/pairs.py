@@ -54,7 +54,7 @@ _SHOWN = 3  # ids that a message names
 
 def open_pairs(
     where: str | Path | Catalog,
-    themes: Sequence[str] | None = None,
+    themes: str | Sequence[str] | None = None,
     *,
     kinds: Sequence[Kind] = (SOURCE_VIDEO, EDITED_VIDEO),
     min_scores: Mapping[str, float] | None = None,
@@ -73,7 +73,7 @@ def open_pairs(
 
     Args:
         where: A release's folder, an index's folder, or `owner/name[@revision]` of either on a Hub.
-        themes: The themes; None for all.
+        themes: A theme or several; None for all.
         kinds: What every chosen sample must have.
         min_scores: Least scores (`edited_frame0`, `foreground_removed`, `edited_video`), measures, `frames`,
             `width` or `height`, by name. A sample without that value is not chosen.
@@ -261,12 +261,13 @@ def _values(pairs: Pairs, name: str) -> npt.NDArray[np.float64]:
     return np.asarray(numbers(column.cast(pa.float64()), np.nan), np.float64)
 
 
-def _known_themes(catalog: Catalog, themes: Sequence[str] | None) -> tuple[str, ...]:
-    for theme in themes or ():
+def _known_themes(catalog: Catalog, themes: str | Sequence[str] | None) -> tuple[str, ...]:
+    chosen = (themes,) if isinstance(themes, str) else themes  # which is a sequence, too: of letters
+    for theme in chosen or ():
         if theme not in catalog.themes:
-            wanted = ", ".join(catalog.themes) or "no theme at all"
-            raise ReleaseError("it has no such theme", got=theme, wanted=wanted, where=catalog.name)
-    return tuple(theme for theme in catalog.themes if themes is None or theme in themes)
+            there = f"one of {', '.join(catalog.themes)}" if catalog.themes else "nothing: it has no theme"
+            raise ReleaseError("no such theme", got=theme, wanted=there, where=catalog.name)
+    return tuple(theme for theme in catalog.themes if chosen is None or theme in chosen)
 
 
 def _among(pairs: Pairs, ids: Collection[str]) -> npt.NDArray[np.bool_]:

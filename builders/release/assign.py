@@ -15,14 +15,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from sparkle.schemas.errors import ConfigError
 
 BLOCK = 512  # bytes; everything in a tar is a multiple of it (POSIX ustar)
 END_BYTES = 2 * BLOCK  # two zero blocks end a tar (POSIX ustar)
 
-# Decimal, as storage is sold and as the Hub counts.
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+# Decimal, as storage is sold and as the Hub counts, unless the unit says that it is not.
+_UNITS = {"": 1, "B": 1} | {f"{unit}B": 1000**power for power, unit in enumerate("KMGT", 1)}
+_UNITS |= {f"{unit}IB": 1024**power for power, unit in enumerate("KMGT", 1)}
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,14 @@ def _fill(sizes: Sequence[tuple[str, int]], cap: int) -> list[list[str]]:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of "5GB", "500MB", "10kB" or a plain number of bytes; units are powers of 1000.
+    """Return the bytes of "5GB", "1.5GB" and "5e9" (powers of 1000), "5GiB" (of 1024) or a plain number.
 
     Raises:
-        ConfigError: it is not a size above zero.
+        ConfigError: it is not a whole number of bytes above zero.
     """
-    match = re.fullmatch(r"([0-9]+)\s*([A-Za-z]*)", text.strip())
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?(?:e[0-9]{1,2})?)\s*([a-z]*)", text.strip(), re.IGNORECASE)
     unit = match and _UNITS.get(match[2].upper())
-    if not match or not unit or int(match[1]) == 0:
-        raise ConfigError("not a size", got=repr(text), wanted="such as 5GB, 500MB, 10kB or 1000000")
-    return int(match[1]) * unit
+    size = Fraction(match[1]) * unit if match and unit else Fraction(0)
+    if size <= 0 or size.denominator != 1:
+        raise ConfigError("not a size", got=repr(text), wanted="such as 5GB, 500MB, 5GiB or 1000000")
+    return int(size)

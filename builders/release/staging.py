@@ -115,12 +115,12 @@ def _swap(staging: Path, target: Path, aside: Path) -> None:
 
 
 def refuse_overlap(runs: Sequence[Path], out: Path) -> None:
-    """Raise ReleaseError when a run and a release would stand in one another."""
+    """Raise ReleaseError when a run and a release are inside one another."""
     for run in runs:
         folder = run.resolve()
         if out.is_relative_to(folder) or folder.is_relative_to(out):
             raise ReleaseError(
-                "a run and a release cannot stand in one another",
+                "--out must not be inside the run folder, nor contain it",
                 got=out,
                 wanted="a folder outside the run",
                 where=folder,
@@ -133,7 +133,7 @@ def refuse_foreign(out: Path) -> None:
     if not out.exists():
         return
     if not out.is_dir():
-        raise ReleaseError("--out is not a folder", got=out, fix="choose another --out")
+        raise ReleaseError("not a folder", where=out, fix="choose another folder")
     found = list_files(out)
     if not found and not any(out.iterdir()):
         return
@@ -141,17 +141,17 @@ def refuse_foreign(out: Path) -> None:
         listed = {entry.path for entry in read_manifest(out)} | {layout.MANIFEST}
     except ReleaseError as error:
         raise ReleaseError(
-            "--out holds something else than a release",
-            got=error.got or error.problem,
+            "the folder contains files that do not belong to a release",
+            got=error.problem,
             wanted="a new or empty folder, or a release to replace",
             where=out,
-            fix="choose another --out",
+            fix="choose another folder",
         ) from None
     others = [path for path in found if path not in listed]
     if others:
         raise ReleaseError(
-            "--out holds files that its release does not list, and a build would delete them",
+            "the folder contains files that its release does not list, and they would be deleted",
             got=", ".join(others[:3]),
             where=out,
-            fix="move them away, or choose another --out",
+            fix="move them away, or choose another folder",
         )

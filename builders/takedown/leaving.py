@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sparkle._progress import count_text
 from sparkle.builders.reading.place import Place, fetch_listed
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.removed import Removed, id_mark, source_mark
@@ -74,7 +75,7 @@ def find_leaving(
     if rows and all(pc.all(leaving).as_py() for leaving in gone.values()):
         raise ReleaseError(
             "nothing would be left of the release",
-            got=f"{sum(map(len, gone.values())):,} pairs, which are all that it has",
+            got=f"{count_text(sum(map(len, gone.values())), 'pair')}: all that it has",
             fix="delete the release as a whole",
         )
     return Leaving(rows, gone, tuple(wanted_sources), done, tuple(_shared(rows, gone)))

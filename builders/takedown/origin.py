@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from sparkle._progress import count_text
 from sparkle.builders.building.pack import ShardPlan
 from sparkle.builders.building.previous import next_numbers
 from sparkle.builders.building.provenance import ReleaseOptions
@@ -66,7 +67,7 @@ class TakedownCost:
         """Return it for people."""
         pairs = ", ".join(f"{count:,} of {theme}" for theme, count in self.samples.items())
         return [
-            f"to take down: {sum(self.samples.values()):,} pairs ({pairs})",
+            f"to take down: {count_text(sum(self.samples.values()), 'pair')} ({pairs})",
             f"tars: {self.rewritten:,} to write again, {self.deleted:,} to delete; the others stay",
             f"tables and text: {self.text:,} files to write again",
             f"loose files: {self.loose:,} to delete, {self.moving:,} to add of samples that move up",

@@ -53,7 +53,7 @@ class PairDataset:
     Args:
         where: A release's or an index's folder, `owner/name[@revision]` on a Hub, or `Pairs`; or several,
             each by a name that a mix can weigh.
-        themes: The themes; None for all.
+        themes: A theme or several; None for all.
         clip: Which frames, how large, which part of the picture.
         streams: Names of kinds of artifact; the first one leads.
         tensors: "THWC" or "CTHW".
@@ -74,7 +74,7 @@ class PairDataset:
     def __init__(
         self,
         where: Where | Mapping[str, Where],
-        themes: Sequence[str] | None = None,
+        themes: str | Sequence[str] | None = None,
         *,
         clip: Clip | None = None,
         streams: Sequence[str] = (SOURCE_VIDEO.name, EDITED_VIDEO.name),

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from sparkle._files import remove_leftovers, write_atomic
-from sparkle._progress import Progress, silent
+from sparkle._progress import Progress, count_text, silent
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
 from sparkle.builders.release.manifest import list_files
@@ -185,7 +185,7 @@ def _make_room(pairs: Pairs, rows: Sequence[int], out: Path, say: Callable[[str]
     needed = bytes_to_write(pairs, rows, out)
     out.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(out).free
-    say(f"{len(rows):,} pairs; {needed:,} bytes of videos to write, the others are linked or already there")
+    say(f"{count_text(len(rows), 'pair')}; {needed:,} bytes of videos to write, others are linked or there")
     if needed > free:
         raise ReleaseError(
             "the export does not fit on this disk",

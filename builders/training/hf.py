@@ -113,8 +113,7 @@ def load(
         ArtifactError: an artifact is not the one in the tables.
     """
     kinds = named_kinds(streams)
-    themes = [theme] if isinstance(theme, str) else theme
-    pairs = open_pairs(where, themes, kinds=kinds, min_scores=min_scores, max_scores=max_scores, limit=limit)
+    pairs = open_pairs(where, theme, kinds=kinds, min_scores=min_scores, max_scores=max_scores, limit=limit)
     chosen = {"min": dict(min_scores or {})} | ({"max": dict(max_scores)} if max_scores else {})
     if not len(pairs):
         asked = f"pairs within {chosen}" if min_scores or max_scores else "pairs with all streams"

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from sparkle._extras import install
 from sparkle.schemas.errors import ConfigError
 
 Tensors = Literal["THWC", "CTHW"]
@@ -29,9 +30,7 @@ def import_torch() -> ModuleType:
     try:
         import torch
     except ImportError as error:
-        raise ConfigError(
-            "torch is not installed", wanted="torch", fix="pip install 'sparkle-dataset[train]'"
-        ) from error
+        raise ConfigError("torch is not installed", wanted="torch", fix=install("train")) from error
     return torch  # type: ignore[no-any-return]  # untyped
 
 

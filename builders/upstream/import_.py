@@ -111,7 +111,7 @@ def _refuse(folder: Path, out: Path) -> None:
         )
     if out.is_relative_to(folder) or folder.is_relative_to(out):
         raise ReleaseError(
-            "the release and the folder that is imported cannot stand in one another",
+            "--out must not be inside the folder that is imported, nor contain it",
             got=out,
             wanted="a folder outside",
             where=folder,

@@ -118,7 +118,7 @@ def refuse_other(out: Path) -> None:
     others = [path for path in found if path not in known]
     if others:
         raise ReleaseError(
-            "--out holds something else than an index",
+            "--out already contains files that do not belong to an index",
             got=", ".join(others[:3]),
             wanted="a new or empty folder, or an index to replace",
             where=out,
@@ -138,7 +138,7 @@ def _open(where: str | Path, out: Path) -> tuple[Place, IndexDocument]:
     folder = place.folder.resolve()
     if out.is_relative_to(folder) or folder.is_relative_to(out):
         raise ReleaseError(
-            "the index and the folder cannot stand in one another",
+            "--out must not be inside the folder that is indexed, nor contain it",
             got=out,
             where=folder,
             fix="choose another --out",

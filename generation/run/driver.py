@@ -21,10 +21,11 @@ from typing import Any
 from msgspec import structs
 
 from sparkle._cache import HashCache
-from sparkle._progress import Progress, silent
+from sparkle._progress import Progress, count_text, silent
 from sparkle.generation.backends import list_models, pin_models
 from sparkle.generation.backends.local_model import free_device_memory
 from sparkle.generation.config import RunConfig
+from sparkle.generation.run.ahead import WholeRun
 from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import run_packages, sample_fingerprint, step_identity
 from sparkle.generation.run.folder import HeldArtifacts, RunFolder, open_run, taken_out
@@ -200,8 +201,9 @@ class Driver:
         """Take every candidate through the steps."""
         ordered = sorted(self.run.candidates, key=lambda candidate: candidate.id)
         samples = [SampleState(candidate, self._source(candidate)) for candidate in ordered]
-        for name in STEP_NAMES:
-            samples = self._run_step(make_step(name, self.config), samples)
+        with WholeRun(self.config, self.executor.workers, self.progress) as whole:
+            for name in STEP_NAMES:
+                samples = self._run_step(make_step(name, self.config), samples, whole)
         funnel = make_funnel(len(self.run.candidates), self.run.outcomes)
         if not self.run.finished:
             self.run.finish(funnel)
@@ -225,7 +227,7 @@ class Driver:
         place = self.places.get(candidate.source)
         return source if place is None else structs.replace(source, path=str(place))
 
-    def _run_step(self, step: AnyStep, samples: list[SampleState]) -> list[SampleState]:
+    def _run_step(self, step: AnyStep, samples: list[SampleState], whole: WholeRun) -> list[SampleState]:
         """Bring a step's outcomes up to date; returns the samples that are still in."""
         identity = step_identity(step)
         pending: defaultdict[str, list[SampleState]] = defaultdict(list)
@@ -236,10 +238,18 @@ class Driver:
                     replace(sample, records=dict(sample.records))
                 )
         if pending:
-            self._process(step, identity, list(pending.values()))
+            ids = [sample.id for sample in samples]
+            whole.begin(step.name, sum(map(len, pending.values())), ids, self.run.outcomes)
+            self._process(step, identity, list(pending.values()), whole)
         return list(self._still_in(step, samples))
 
-    def _process(self, step: AnyStep, identity: dict[str, Any], groups: list[list[SampleState]]) -> None:
+    def _process(
+        self,
+        step: AnyStep,
+        identity: dict[str, Any],
+        groups: list[list[SampleState]],
+        whole: WholeRun,
+    ) -> None:
         self.run.start_work()
         by_id = {group[0].id: group for group in groups}
         jobs = (
@@ -254,11 +264,13 @@ class Driver:
             for group in groups
         )
         out = []
-        with self.progress(step.name, len(groups)) as advance:
+        title = f"step {STEP_NAMES.index(step.name) + 1} of {len(STEP_NAMES)}: {step.name}"
+        with self.progress(title, len(groups)) as advance:
             for outcome in self.executor.map(jobs, on_gpu=step.on_gpu):
                 for sample in by_id[outcome.id]:
                     self.run.append_outcome(step.name, structs.replace(outcome, id=sample.id))
                     self.processed += 1
+                    whole.did(step.name)
                     if outcome.status != r.KEPT:
                         out.append(sample.id)
                 for kind in STEP_BY_NAME[step.name].makes:
@@ -337,8 +349,8 @@ def generate(
     ):
         if len(run.reclaimed):
             say(
-                f"note: {len(run.reclaimed)} artifacts of this run lie in tars of a release and count as "
-                "made; what a step reads of them is taken out while it works"
+                f"note: in tars of a release: {count_text(len(run.reclaimed), 'artifact')} of this run, "
+                "which count as made; what a step reads of them is taken out while it works"
             )
         driver = Driver(run, config, executor, hashes, progress)
         driver.ingest(listed, shard, id_offset)

@@ -167,7 +167,7 @@ def _refuse_foreign(root: Path, shard: tuple[int, int]) -> None:
         others = sorted(entry.name for entry in root.iterdir() if ".tmp-" not in entry.name)
         if others:
             raise RunError(
-                "the folder holds something else",
+                "the folder contains files that do not belong to a run",
                 got=", ".join(others[:5]),
                 wanted="an empty folder or a run",
                 where=root,

@@ -182,6 +182,19 @@ def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RA
     )
 
 
+def step_seconds(config: RunConfig) -> dict[str, float]:
+    """Return the seconds per sample that each step is expected to take; 0 where nothing is known.
+
+    Raises:
+        ConfigError: no such backend or option.
+    """
+    found = {}
+    for name in STEP_NAMES:
+        span = _seconds(name, _requirements(make_step(name, config).backend))
+        found[name] = 0.0 if span is None else (span.low + span.high) / 2
+    return found
+
+
 def trial_rates(run: Path) -> FunnelRates:
     """Return the funnel and the bytes a sample of a finished trial run.
 
@@ -244,14 +257,16 @@ def _requirements(backend: object) -> Requirements | None:
 def _plan_step(
     name: str, backend: str | None, wanted: Requirements | None, reached: float, kept: float
 ) -> StepPlan:
-    if wanted is None:
-        seconds: Estimate | None = Estimate(CPU_SECONDS[name], CPU_SECONDS[name])
-        on, vram = CPU, 0
-    else:
-        seconds = wanted.seconds.get(name)
-        on, vram = device_of(wanted), wanted.vram_bytes
+    on, vram = (CPU, 0) if wanted is None else (device_of(wanted), wanted.vram_bytes)
+    seconds = _seconds(name, wanted)
     hours = None if seconds is None else seconds.times(reached / _HOUR)
     return StepPlan(name, round(reached), round(kept), on, vram, backend, hours)
+
+
+def _seconds(name: str, wanted: Requirements | None) -> Estimate | None:
+    if wanted is None:
+        return Estimate(CPU_SECONDS[name], CPU_SECONDS[name])
+    return wanted.seconds.get(name)
 
 
 def device_of(wanted: Requirements) -> str:

@@ -28,7 +28,7 @@ from msgspec.structs import replace
 
 from sparkle._files import TEMPORARY_MARK, exclusive, remove_leftovers, write_atomic
 from sparkle._processes import cpus
-from sparkle._progress import Progress, silent
+from sparkle._progress import Progress, silent, time_text
 from sparkle.builders.release.manifest import list_files
 from sparkle.hub.preview.clip import SHEET_SIDE, STILLS, TRACKS, VERSION, MediaPaths, PreviewClip, make_clip
 from sparkle.hub.preview.rows import ReleaseRows
@@ -231,8 +231,7 @@ def _files(stem: str, clip: PreviewClip) -> tuple[str, ...]:
 
 def _estimate(missing: int, count: int, threads: int, seconds: float) -> str:
     """What there is to do, and how long it takes at so many seconds per sample and CPU."""
-    minutes = missing * seconds / min(threads, cpus()) / 60
-    long = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
+    long = time_text(missing * seconds / min(threads, cpus()))
     time = f": about {long} for 720p clips" if missing else ""
     return f"{missing:,} of {count:,} samples to draw{time}"
 
@@ -282,7 +281,7 @@ def refuse_foreign(out: Path) -> None:
     index = out / INDEX
     if others or not index.is_file() or _MARK not in index.read_bytes():
         raise ReleaseError(
-            "--out holds something else than a preview",
+            "--out already contains files that do not belong to a preview",
             got=", ".join(others[:3]) or None,
             wanted="a new or empty folder, or a preview to bring up to date",
             where=out,

@@ -202,7 +202,7 @@ def send_files(parcels: Sequence[Parcel], target: Target, progress: Progress) ->
     """Send what was not sent before; returns the bytes of it."""
     todo = [parcel for parcel in parcels if not target.sent(parcel)]
     size = sum(parcel.entry.size for parcel in todo)
-    with progress("sending MB", _units(size)) as advance:
+    with progress("sending (MB)", _units(size)) as advance:
         done = 0
         for group in _groups(todo):
             _refuse_changed(group)

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sparkle._files import safe_join
-from sparkle._progress import Advance
+from sparkle._progress import Advance, count_text
 from sparkle.builders.reading.pairs import Pairs
 from sparkle.builders.reading.source import plan_spans
 from sparkle.schemas.artifact import Artifact
@@ -163,8 +163,8 @@ def refuse_too_much(plan: PullPlan, out: Path, max_disk: int | None) -> None:
         fits = plan.fitting(max_disk)
         raise ReleaseError(
             "what was chosen is more than --max-disk",
-            got=f"{plan.bytes:,} bytes of {len(plan.pairs):,} pairs",
-            wanted=f"at most {max_disk:,} bytes: {fits:,} pairs fit",
+            got=f"{plan.bytes:,} bytes of {count_text(len(plan.pairs), 'pair')}",
+            wanted=f"at most {max_disk:,} bytes: {count_text(fits, 'pair')}",
             where=out,
             fix=f"--limit {fits}, fewer --streams, or more --max-disk" if fits else "a larger --max-disk",
         )

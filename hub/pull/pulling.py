@@ -179,7 +179,7 @@ def refuse_foreign(out: Path) -> None:
         return
     if others or (out / layout.INDEX).exists():
         raise ReleaseError(
-            "--out holds a release, an index or a download that is not of a pull",
+            "--out already contains a release, an index or a download that no pull made",
             got=", ".join(others) or layout.INDEX,
             wanted="a new or empty folder, or one that was pulled into",
             where=out,

@@ -44,6 +44,7 @@ from sparkle.hub.verify.verified import (
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
+from sparkle.schemas.errors import command
 from sparkle.schemas.ids import theme_of
 from sparkle.schemas.layout import KIND_BY_NAME, KINDS
 
@@ -121,7 +122,8 @@ def verify_consumers(
             for name, (needs, read) in _READERS.items():
                 missing = [package for package in needs if find_spec(package) is None]
                 if missing:
-                    report.notes.append(f"{name} was not tried: {', '.join(missing)} is not installed")
+                    how = command("pip", "install", *missing)
+                    report.notes.append(f"{name} was not tried: it needs `{how}`")
                 else:
                     read(readers)
                     done.append(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +64,14 @@ class VerbGroup(click.Group):
         if not verb.startswith("-") and verb not in self.list_commands(ctx):
             ctx.fail(f"no such command: {verb}. {_meant(verb, ctx.command_path, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; one that is interrupted before it begins ends as it does later."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("interrupted; nothing was changed", file=sys.stderr)
+            raise SystemExit(130) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs below their headings, with the first sentence of each in full."""

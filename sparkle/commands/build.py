@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkle._progress import count_text
 from sparkle.commands import publish as publishing
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import (
@@ -29,6 +30,7 @@ from sparkle.schemas.errors import command
 if TYPE_CHECKING:
     from sparkle.builders.building.from_runs import ReleaseSummary
 
+_SMALL_SHARD = 10**6  # bytes: less than a video, and less than anybody means
 _SPOOL_TARS = 2  # one is written while the other is sent
 
 # The Hub shows at most 10,000 files in a folder and takes 100,000 in a repository: 1,000 samples of eight
@@ -36,7 +38,7 @@ _SPOOL_TARS = 2  # one is written while the other is sent
 _MAX_PREVIEW = 1000
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="finished tars are kept beside {out}")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
 @out_option("The release's folder; a release that is there is replaced.")
 @click.option(
@@ -179,6 +181,9 @@ def build(
     from sparkle.builders.building import build as build_release
     from sparkle.builders.building.selection import read_dropped, read_ids
 
+    if max_shard_size < _SMALL_SHARD:
+        size = f"--max-shard-size of {count_text(max_shard_size, 'byte')}"
+        terminal.say(f"note: {size}: a video that is larger gets a tar of its own; 5GB is usual")
     make = partial(
         build_release,
         runs,
@@ -213,8 +218,8 @@ def build(
         )
     if summary.pending:
         terminal.say(
-            f"note: {summary.pending} samples pass every step that they reached; `sparkle generate` on the "
-            "run finishes them"
+            f"note: not finished, and left out: {count_text(summary.pending, 'sample')}; "
+            "`sparkle generate` on the run finishes what is begun"
         )
     terminal.counts("samples", ["theme", "pairs"], summary.samples)
     text, answer = f"{summary.out}: {summary.files} files, {summary.bytes:,} bytes", _to_json(summary)

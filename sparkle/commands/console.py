@@ -2,12 +2,12 @@
 
 - Results go to standard output, everything else to standard error: text for people, or with `--json` one
   object for machines.
-- `progress` draws a bar on a terminal and prints a plain line every few seconds elsewhere.
+- `progress` is shown as `sparkle.commands.progress` says.
 - Exit codes: 0 when all is well, 1 when there are findings, 2 when the command could not run, 130 when it
   was interrupted.
 - `-q` leaves results and errors, `-v` adds the traceback of an error, `--no-progress` draws no bars.
-- The system's refusals are the user's to resolve only where they are about the disk, permissions or a path
-  that the command line names. Any other failure is a bug and is called one.
+- What the system refuses may be the user's to resolve (`refusals`). Any other failure is a bug and is called
+  one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import sys
-import time
+import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,55 +27,44 @@ from typing import Any
 import click
 
 from sparkle._progress import Advance
-from sparkle.schemas.errors import SparkleError
+from sparkle.commands.progress import Watch
+from sparkle.commands.refusals import named_paths, refusal
+from sparkle.schemas.errors import SparkleError, command
 
 FINDINGS, COULD_NOT_RUN, INTERRUPTED = 1, 2, 130
-
-_PLAIN_LINE_EVERY = 5.0  # seconds between progress lines when not on a terminal
-
-_MAKE_ROOM = "make room or choose another place, then run the same command again"
-_ALLOW = "check the permissions, or choose another path"
-# What the system may refuse wherever a file is, and what to do about it.
-_REFUSALS = {
-    errno.ENOSPC: _MAKE_ROOM,
-    errno.EDQUOT: _MAKE_ROOM,
-    errno.EFBIG: "choose a file system that takes larger files",
-    errno.EROFS: "choose a place that can be written to",
-    errno.EACCES: _ALLOW,
-    errno.EPERM: _ALLOW,
-    errno.EIO: "check the disk",
-    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
-}
-# What it may refuse of a path that the command line names, or of a folder above it.
-_NAMED = {
-    errno.ENOENT: "check the path",
-    errno.EEXIST: "a file is in the way: choose another path",
-    errno.EISDIR: "a folder is in the way: choose another path",
-}
-# What it may refuse of anything in such a path or beside it: we have no names of our own that lead to these.
-_NEARBY = {
-    errno.ENOTDIR: "a file is in the way: choose another path",
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ELOOP: "a symbolic link leads to itself: choose another path",
-}
 
 
 class Verb(click.Command):
     """A command of ours: its failures are told by their parts, and its exit codes are those above.
 
     Args:
-        resumes: Whether the same command goes on where an interrupted one ended.
+        resumes: Where the same command goes on after an interrupt: what is kept, with the names of parameters
+            in braces.
+        changes: Whether an interrupt may leave part of what it writes, though it does not resume.
     """
 
-    def __init__(self, *args: Any, resumes: bool = False, **rest: Any) -> None:
+    def __init__(self, *args: Any, resumes: str = "", changes: bool = False, **rest: Any) -> None:
         super().__init__(*args, **rest)
-        self._resumes = resumes
+        self.kept = resumes or (None if changes else "nothing was changed")
+        self._resumes = bool(resumes)
+        self._words: tuple[str, ...] = ()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse a command line, and keep it as it was given."""
+        self._words = tuple(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         terminal: Terminal = ctx.params.get("terminal") or Terminal()
-        with terminal.guard(_named_paths(ctx), resumes=self._resumes):
+        with terminal.guard(named_paths(ctx), self._interrupted(ctx)), _terminated_as_interrupted():
             return super().invoke(ctx)
+
+    def _interrupted(self, ctx: click.Context) -> str:
+        """Return what is said when it is interrupted."""
+        kept = "" if self.kept is None else f"; {self.kept.format(**ctx.params)}"
+        again = command(*ctx.command_path.split(), *self._words)
+        return f"interrupted{kept}" + self._resumes * f"\ngo on with: {again}"
 
 
 class Terminal:
@@ -99,6 +89,7 @@ class Terminal:
         self._silent = as_json or quiet
         self._verbose = verbose or bool(os.environ.get("SPARKLE_DEBUG"))
         self._no_progress = self._silent or no_progress
+        self._watch = Watch(bars=sys.stderr.isatty())
 
     def say(self, text: str) -> None:
         """Print a line for people on standard error; nothing in JSON mode or when it is to be quiet."""
@@ -113,18 +104,28 @@ class Terminal:
         """Print a table for people, unless it is empty; nothing in JSON mode or when it is to be quiet."""
         if self._silent or not rows:
             return
+        from rich.cells import cell_len
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
+        # A log has no width: wide enough that nothing is cut.
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        words = [
+            [cell_len(word) for cell in cells for word in cell.split()]
+            for cells in zip(columns, *rows, strict=True)
+        ]
+        if sum(max(lengths, default=0) + 3 for lengths in words) >= console.width:  # words would break
+            told = [_record(columns, row) for row in rows]
+            console.print(Text("\n\n".join([title, *told])), soft_wrap=True)
+            return
         table = Table(title=title, title_justify="left")
         for index, column in enumerate(columns):
             numbers = all(row[index].replace(",", "").isdecimal() for row in rows)
             table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(Text, row))  # cells are words, never markup
-        # A log has no width: wide enough that nothing is cut.
-        Console(width=None if sys.stdout.isatty() else 120).print(table)
+        console.print(table)
 
     def counts(
         self, title: str, columns: Sequence[str], first: Mapping[str, int], *others: Mapping[str, int]
@@ -137,35 +138,32 @@ class Terminal:
     def progress(self, title: str, total: int) -> Iterator[Advance]:
         """Show the progress of `total` units of work."""
         if self._no_progress or total == 0:
-            yield lambda done=1: None
-        elif sys.stderr.isatty():
-            with _bar(title, total) as advance:
-                yield advance
+            yield lambda done=1, dropped=0: None
         else:
-            with _lines(title, total) as advance:
+            with self._watch.block(title, total) as advance:
                 yield advance
 
     @contextmanager
-    def guard(self, paths: Sequence[Path] = (), *, resumes: bool = False) -> Iterator[None]:
+    def guard(self, paths: Mapping[str, Path], interrupted: str) -> Iterator[None]:
         """End the process with a message and an exit code where the block fails.
 
         Args:
-            paths: Paths that the user named.
-            resumes: Whether the same command goes on after an interrupt.
+            paths: Paths that the user named, by option or argument.
+            interrupted: What is said after an interrupt.
         """
         try:
             yield
         except SparkleError as error:
             self._fail(error, error)
         except KeyboardInterrupt:
-            print("interrupted" + resumes * "; the same command goes on from here", file=sys.stderr)
+            print(interrupted, file=sys.stderr)
             raise SystemExit(INTERRUPTED) from None
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:  # Python would end with 1, which says that there are findings
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # whoever read our output has left: click ends the process without a word
-            self._fail(_refusal(error, paths) or _bug(error), error)
+            self._fail(refusal(error, paths) or _bug(error), error)
 
     def _fail(self, told: SparkleError, cause: Exception) -> None:
         if self._verbose:
@@ -188,31 +186,23 @@ def first_lines(lines: Sequence[str], most: int, where: str) -> list[str]:
     return [*lines[:most], *([f"... and {more:,} more; {where}"] if more > 0 else [])]
 
 
-def _named_paths(ctx: click.Context) -> list[Path]:
-    """Return the paths that a command line names: arguments, and values of options that are paths."""
-    found: list[Path] = []
-    for parameter in ctx.command.params:
-        value = ctx.params.get(parameter.name or "")
-        values = value if isinstance(value, tuple) else (value,)
-        if isinstance(parameter, click.Argument):
-            values = tuple(Path(each) for each in values if each)
-        found += [each.absolute() for each in values if isinstance(each, Path)]
-    return found
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM, by which schedulers and containers end a process, end the block as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-def _refusal(error: Exception, paths: Sequence[Path]) -> SparkleError | None:
-    """Return what to tell where the system refused something that is the user's to resolve; else None."""
-    if not isinstance(error, OSError):
-        return None
-    file = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes) else None
-    fix = _REFUSALS.get(error.errno or 0)
-    if file is not None and any(file in (path, *path.parents) for path in paths):
-        fix = fix or _NAMED.get(error.errno or 0)
-    if file is not None and any(file.is_relative_to(path.parent) for path in paths):
-        fix = fix or _NEARBY.get(error.errno or 0)
-    if fix is None:
-        return None
-    return SparkleError(f"the system refused: {error.strerror}", where=file, fix=fix)
+def _record(columns: Sequence[str], row: Sequence[str]) -> str:
+    """Return a row of a table that is too wide, one cell per line."""
+    width = max(map(len, columns))
+    return "\n".join(f"{column:<{width}}  {cell}" for column, cell in zip(columns, row, strict=True))
 
 
 def _bug(error: Exception) -> SparkleError:
@@ -223,28 +213,3 @@ def _bug(error: Exception) -> SparkleError:
         where=f"{at.filename}:{at.lineno}",
         fix="please report it, with the traceback that -v shows",
     )
-
-
-@contextmanager
-def _bar(title: str, total: int) -> Iterator[Advance]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bars:
-        task = bars.add_task(title, total=total)
-        yield lambda done=1: bars.advance(task, done)
-
-
-@contextmanager
-def _lines(title: str, total: int) -> Iterator[Advance]:
-    finished, last = 0, time.monotonic()
-
-    def advance(done: int = 1) -> None:
-        nonlocal finished, last
-        finished += done
-        if time.monotonic() - last >= _PLAIN_LINE_EVERY and finished < total:
-            last = time.monotonic()
-            print(f"{title}: {finished} of {total}", file=sys.stderr, flush=True)
-
-    yield advance
-    print(f"{title}: {finished} of {total}", file=sys.stderr, flush=True)

@@ -13,7 +13,7 @@ from sparkle.commands.options import TRAINERS, filter_options, out_option, outpu
 _SHOWN = 20  # pairs that are left out and named; export.json has all
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="finished files are kept in {out}")
 @click.argument("where", metavar="RELEASE|INDEX")
 @click.option("--to", "trainer", required=True, type=click.Choice(TRAINERS), help="The trainer to write for.")
 @out_option("The trainer's folder.")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sparkle._processes import cpus
+from sparkle._progress import count_text
 from sparkle.commands.console import Terminal, Verb, first_lines
 from sparkle.commands.options import (
     PATH,
@@ -31,7 +32,7 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     raise click.BadParameter("wanted I/N with I from 0 to N-1, such as 0/4")
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="the steps that each sample has finished are kept in {out}")
 @click.option(
     "--sources",
     required=True,
@@ -107,12 +108,13 @@ def generate(
     failures = [f"failed: {failure}" for failure in summary.failures]
     for line in first_lines(failures, _SHOWN_FAILURES, f"each is in {out}/outcomes"):
         terminal.say(line)
-    counts = ((summary.processed, "outcomes made"), (summary.judged_again, "judged again"))
-    done = ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing to do"
+    counts = ((summary.processed, "made"), (summary.judged_again, "judged again"))
+    told = [f"{count_text(count, 'outcome')} {what}" for count, what in counts if count]
+    done = ", ".join(told) or "nothing to do"
     kept = summary.funnel["kept"]
     ahead = ("build", out, "--out", "RELEASE") if kept else ("stats", out)
     terminal.result(
-        f"{out}: {done}; {kept} of {summary.funnel['candidates']} candidates kept\n"
+        f"{out}: {done}; {kept} of {count_text(summary.funnel['candidates'], 'candidate')} kept\n"
         f"next: {command('sparkle', *ahead)}",
         {
             "run": str(out),
@@ -133,5 +135,5 @@ def _print_funnel(funnel: dict[str, Any], terminal: Terminal) -> None:
         rows.append(
             [step["step"], str(step["in"]), str(rejected), str(failed), str(step["kept"]), "; ".join(why)]
         )
-    title = f"Funnel: {funnel['candidates']} candidates, {funnel['kept']} kept"
+    title = f"Funnel: {count_text(funnel['candidates'], 'candidate')}, {funnel['kept']} kept"
     terminal.table(title, ["step", "in", "rejected", "failed", "kept", "why"], rows)

@@ -13,7 +13,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.errors import command
 
 
-@click.command("import", cls=Verb, resumes=True)
+@click.command("import", cls=Verb, resumes="tars that were read are kept beside {out}")
 @click.argument("folder", metavar="FOLDER", type=PATH)
 @out_option("The release's folder; a release that is there is replaced.")
 @report_option

@@ -10,7 +10,7 @@ from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import out_option, output_options
 
 
-@click.command("index", cls=Verb, resumes=True)
+@click.command("index", cls=Verb, resumes="tars that were read are kept beside {out}")
 @click.argument("where", metavar="REPO|FOLDER")
 @out_option("The index's folder.")
 @click.option("--push", metavar="REPO", help="Also upload the index to this dataset repository.")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sparkle._progress import count_text
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
 from sparkle.commands.options import ids_from_option, out_option, output_options, theme_option, workers_option
 
@@ -13,7 +14,7 @@ _LIMIT = 200  # samples of a theme that a person looks at in an hour
 _SHOWN_PROBLEMS = 20  # lines; the page and --json have all
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="samples that were drawn are kept in {out}")
 @click.argument("where", metavar="WHERE")
 @out_option("The page's folder; a page that is there is updated.")
 @theme_option
@@ -83,7 +84,7 @@ def preview(
     for line in first_lines(problems, _SHOWN_PROBLEMS, "the page's filter shows them"):
         terminal.say(line)
     terminal.result(
-        f"{found.out}: {found.samples:,} pairs, {found.bytes / 1e6:,.1f} MB "
+        f"{found.out}: {count_text(found.samples, 'pair')}, {found.bytes / 1e6:,.1f} MB "
         f"({found.bytes / 1e3 / found.samples:,.0f} KB per pair); {found.made:,} made now, "
         f"{found.samples - found.made:,} already there\n"
         f"open: {(found.out / 'index.html').as_uri()}",

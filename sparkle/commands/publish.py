@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sparkle.hub.publish.publishing import PublishReport
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="what was sent to {repo} is kept, and becomes visible with the rest")
 @click.argument("release", metavar="RELEASE", type=PATH)
 @click.argument("repo", metavar="REPO")
 @click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkle._progress import count_text, size_text
 from sparkle.commands.console import FINDINGS, Terminal, Verb
 from sparkle.commands.options import (
     TRAINERS,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from sparkle.hub.pull.pulling import PullChoice, Pulled
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="finished files are kept in {out}")
 @click.argument("repo", metavar="REPO|INDEX|RELEASE")
 @out_option("The folder that pairs are pulled into.")
 @theme_option
@@ -114,13 +115,15 @@ def _print_plan(plan: PullPlan, choice: PullChoice, terminal: Terminal) -> None:
     ]
     terminal.table("chosen", ["stream", "files", "bytes", "already there", "bytes to pull"], rows)
     if choice.limit is not None and len(plan.pairs) < choice.limit:
-        terminal.say(f"{len(plan.pairs):,} pairs pass; {choice.limit:,} were asked for")
+        terminal.say(
+            f"--limit {choice.limit:,}, but {count_text(len(plan.pairs), 'pair')} in all that can be chosen"
+        )
 
 
 def _planned(plan: PullPlan, out: Path) -> str:
     return (
-        f"{len(plan.pairs):,} pairs; {plan.missing_bytes:,} bytes to pull with {plan.requests:,} requests, "
-        f"{plan.bytes:,} bytes in {out} in the end"
+        f"{count_text(len(plan.pairs), 'pair')}: {size_text(plan.missing_bytes)} to download in "
+        f"{count_text(plan.requests, 'request')}; {out} will hold {size_text(plan.bytes)}"
     )
 
 
@@ -138,13 +141,13 @@ def _plan_json(plan: PullPlan, out: Path) -> dict[str, Any]:
 
 def _summary(pulled: Pulled, exported: ExportSummary | None) -> str:
     text = (
-        f"{pulled.out}: {pulled.pairs:,} pairs; {pulled.files:,} files, {pulled.bytes:,} bytes pulled, "
-        f"{pulled.requests:,} requests"
+        f"{pulled.out}: {count_text(pulled.pairs, 'pair')}; {count_text(pulled.files, 'file')}, "
+        f"{pulled.bytes:,} bytes pulled in {count_text(pulled.requests, 'request')}"
     )
     if exported is None:
         ahead = command("sparkle", "export", pulled.out, "--to", "kiwi", "--out", f"{pulled.out}-kiwi")
         return f"{text}\nnext: {ahead}"
-    return f"{text}\nexported: {exported.out}, {sum(exported.pairs.values()):,} pairs"
+    return f"{text}\nexported: {exported.out}, {count_text(sum(exported.pairs.values()), 'pair')}"
 
 
 def _to_json(plan: PullPlan, pulled: Pulled, exported: ExportSummary | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sparkle.commands.options import PATH, output_options
 from sparkle.schemas.errors import ConfigError
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, changes=True)
 @click.option("--root", type=PATH, required=True, help="The hub's folder; it is made if need be.")
 @click.option(
     "--port",

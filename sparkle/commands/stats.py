@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkle._progress import count_text
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import PATH, output_options
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from sparkle.builders.cards.stats import Stats
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, changes=True)
 @click.argument("folder", metavar="RUN|RELEASE", type=PATH)
 @click.option(
     "--plots",
@@ -53,7 +54,9 @@ def stats(folder: Path, plots: Path | None, rejected: bool, terminal: Terminal) 
     rows = [[one.id, Path(one.source).name, one.step, f"{one.status}: {one.why}"] for one in lost]
     terminal.table("not kept", ["id", "source", "step", "why"], rows)
     pairs = sum(found.pairs.values())
-    text = f"{folder}: {pairs:,} pairs, {found.frames:,} frames, {sum(found.sizes.values()):,} bytes"
+    text = (
+        f"{folder}: {count_text(pairs, 'pair')}, {found.frames:,} frames, {sum(found.sizes.values()):,} bytes"
+    )
     terminal.result(
         "\n".join([text, *drawn]),
         found.to_json()

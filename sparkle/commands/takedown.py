@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkle._progress import count_text
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import output_options
 from sparkle.schemas.errors import ConfigError, command
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _SHOWN_IDS = 5  # of the pairs that share a source; --json has all
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="what was finished of {release} is kept")
 @click.argument("release", metavar="REPO[@BRANCH]|FOLDER")
 @click.option(
     "--source",
@@ -191,7 +192,7 @@ def _verdict(removal: ReleaseOrigin, name: str, check: str, *, dry_run: bool) ->
     if dry_run:
         return f"{name}: nothing was changed (--dry-run)"
     return (
-        f"{name}: {len(removal.ids):,} pairs removed\n"
+        f"{name}: {count_text(len(removal.ids), 'pair')} removed\n"
         f"next: {check}\n"
         "      the runs that made them still contain them; builds that replace this release leave them out"
     )
@@ -206,11 +207,11 @@ def _say_plan(terminal: Terminal, removal: ReleaseOrigin, *, remote: bool = Fals
         if remote:
             terminal.say(f"bytes: {cost.read:,} to download, at most {cost.write:,} to upload")
     if removal.done:
-        terminal.say(f"note: {len(removal.done):,} of these were removed before")
+        terminal.say(f"note: removed before: {count_text(len(removal.done), 'pair')}")
     if removal.shared:
         shown = ", ".join(removal.shared[:_SHOWN_IDS]) + (" ..." if len(removal.shared) > _SHOWN_IDS else "")
         terminal.say(
-            f"note: {len(removal.shared):,} other pairs have the same sources and stay ({shown}); "
+            f"note: {count_text(len(removal.shared), 'other pair')} of the same sources will stay ({shown}); "
             "--source removes them as well"
         )
 

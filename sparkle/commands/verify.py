@@ -11,7 +11,7 @@ from sparkle.commands.options import bench_option, output_options, report_option
 from sparkle.hub.verify.report import LEVELS, text
 
 
-@click.command(cls=Verb, resumes=True)
+@click.command(cls=Verb, resumes="nothing was changed but what --repair had mended")
 @click.argument("release", metavar="RELEASE|REPO[@REV]")
 @click.option(
     "--level",

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import signal
+import string
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,7 +32,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(run, folder / "release").out
 
 
-def ending(body: Callable[[Path], Any], *words: str, resumes: bool = False) -> Result:
+def ending(body: Callable[[Path], Any], *words: str, resumes: str = "") -> Result:
     """Run a verb with a body of the test's own."""
 
     @click.command(cls=Verb, resumes=resumes)
@@ -95,6 +96,14 @@ def test_notes_and_progress_can_be_left_out(words: list[str], told: str) -> None
     assert ("cell" in done.stdout) == (words in ([], ["--no-progress"]))
 
 
+def test_a_table_that_is_too_wide_breaks_no_word(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "a-name-that-is-longer-than-half-of-what-a-log-is-taken-for-" + "x" * 40
+    Terminal().table("Models", ["model", "licence"], [[long, "MIT"], ["small", long]])
+    assert capsys.readouterr().out == (
+        f"Models\n\nmodel    {long}\nlicence  MIT\n\nmodel    small\nlicence  {long}\n"
+    )
+
+
 @pytest.mark.parametrize("below", ["", "a", "a/b"])
 def test_a_path_that_the_user_named_is_the_users(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("not a folder")
@@ -129,11 +138,34 @@ def test_a_crash_is_not_taken_for_findings() -> None:
     assert f"where: {__file__}:" in done.stderr
 
 
-@pytest.mark.parametrize("resumes", [True, False])
-def test_an_interrupt_is_130_and_says_whether_the_same_command_goes_on(resumes: bool) -> None:
-    done = ending(lambda out: signal.raise_signal(signal.SIGINT), resumes=resumes)
+@pytest.mark.parametrize(
+    ("resumes", "told"),
+    [
+        ("", "interrupted; nothing was changed\n"),
+        (
+            "files are kept in {out}",
+            "interrupted; files are kept in my out\ngo on with: verb --out 'my out'\n",
+        ),
+    ],
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_is_130_and_says_what_is_kept_and_how_to_go_on(
+    resumes: str, told: str, number: signal.Signals
+) -> None:
+    words = ("--out", "my out")
+    done = ending(lambda out: signal.raise_signal(number), *words, resumes=resumes)
     assert done.exit_code == 130
-    assert done.stderr == f"interrupted{'; the same command goes on from here' if resumes else ''}\n"
+    assert done.stderr == told
+
+
+def test_what_is_kept_is_named_by_parameters_of_the_command() -> None:
+    context = click.Context(main)
+    verbs = {name: main.get_command(context, name) for name in main.list_commands(context)}
+    kept = {name: verb for name, verb in verbs.items() if isinstance(verb, Verb) and "{" in (verb.kept or "")}
+    assert {"generate", "build", "import", "index", "export", "pull", "preview", "publish"} <= kept.keys()
+    for verb in kept.values():
+        named = {field for _, field, _, _ in string.Formatter().parse(verb.kept) if field}
+        assert named <= {parameter.name for parameter in verb.params}
 
 
 # --- real commands ---
@@ -159,7 +191,7 @@ def test_a_report_that_cannot_be_written_is_said(release: Path) -> None:
     done = CliRunner().invoke(main, ["validate", str(release), "--report", f"{release}/README.md/x.jsonl"])
     assert done.exit_code == 2
     assert "the system refused" in done.stderr
-    assert "fix: a file is in the way: choose another path" in done.stderr
+    assert "fix: a file is in the way: choose another --report" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -185,6 +217,31 @@ def test_a_place_that_cannot_be_is_the_users_in_every_command(
     assert done.exit_code == 2
     assert "error: the system refused: " in done.stderr
     assert "choose " in done.stderr
+
+
+def test_an_interrupt_before_a_verb_begins_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(ctx: click.Context, name: str) -> click.Command:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "get_command", interrupted)
+    done = CliRunner().invoke(main, ["stats", "run"])
+    assert (done.exit_code, done.stderr) == (130, "interrupted; nothing was changed\n")
+
+
+def test_a_theme_that_a_run_has_not_is_told_with_those_it_has(release: Path, tmp_path: Path) -> None:
+    words = [str(release.parent / "run"), "--out", str(tmp_path / "out"), "--theme", "style"]
+    done = CliRunner().invoke(main, ["build", *words])
+    assert done.exit_code == 2
+    assert "got: 2 candidates, 2 of which pass: 2 of other themes" in done.stderr
+    assert "wanted: samples of style; there are some of location" in done.stderr
+
+
+def test_a_limit_of_a_few_bytes_is_pointed_out(release: Path, tmp_path: Path) -> None:
+    words = [str(release.parent / "run"), "--out", str(tmp_path / "out")]
+    for size, told in (("1", True), ("5GiB", False)):
+        done = CliRunner().invoke(main, ["build", *words, "--max-shard-size", size])
+        assert done.exit_code == 0, done.output
+        assert ("note: --max-shard-size of 1 byte" in done.stderr) == told
 
 
 def test_a_reader_that_leaves_is_nobodys_bug(release: Path) -> None:

@@ -1,17 +1,19 @@
 """Run a command in a process of its own that ends by SIGKILL at a chosen moment: `kill(moment, count, ...)`.
 
-The moments are reached by wrapping the real functions, which do their work until then; `MOMENTS` lists them.
+`sweep(moment, ...)` does so at the first such moment, at the second, and so on. The moments are reached by
+wrapping the real functions, which do their work until then; `MOMENTS` lists them.
 """
 
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import pkgutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,15 +98,34 @@ MOMENTS: dict[str, tuple[Any, ...]] = {
     # index, preview, pull
     "before a unit is read": ("sparkle.builders.upstream.index.Index._read", before),
     "a sample drawn": ("sparkle._files.commit", after, to(".json")),
+    "before a rename": ("os.replace", before),
     "half a download": ("sparkle.hub.pull.pulling.temporary_beside", half_download),
 }
 
 
 def kill(moment: str, count: int, *words: object, env: Mapping[str, str] | None = None) -> None:
     """Run `sparkle WORDS` (`sparkle-hub` for a verb of it) and see it die the `count`-th time at a moment."""
-    command = [sys.executable, "-P", __file__, moment, str(count), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    done = _run(moment, count, words, env)
     assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def sweep(moment: str, folder: Path, *words: object) -> Iterator[Path]:
+    """Kill a command at every such moment; yield the `--out` of each that died, until one ends by itself."""
+    for count in itertools.count(1):
+        out = folder / f"killed-{count}"
+        done = _run(moment, count, (*words, "--out", out), None)
+        if done.returncode == 0:
+            assert count > 1, f"there is nothing {moment}"
+            return
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        yield out
+
+
+def _run(
+    moment: str, count: int, words: Sequence[object], env: Mapping[str, str] | None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", __file__, moment, str(count), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
 
 
 def _arm(moment: str, count: int) -> None:

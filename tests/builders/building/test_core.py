@@ -110,6 +110,6 @@ def test_free_prompts_are_one_scene(any_sample: Sample) -> None:
 
 def test_more_than_there_are_is_refused(any_sample: Sample) -> None:
     samples = make(any_sample, [GROUPS[0]], [9.0])
-    with pytest.raises(ReleaseError, match="fewer samples") as caught:
+    with pytest.raises(ReleaseError, match="a core set of") as caught:
         core_set(samples, 2)
     assert (caught.value.got, caught.value.wanted) == ("1", "2")

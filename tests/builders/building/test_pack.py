@@ -357,7 +357,7 @@ def test_the_plan_comes_first(run: Path, release: Path, options: ReleaseOptions)
     count = len(tars(release))
     assert said == [str(summary.space)]
     assert re.match(
-        rf"plan: {count} tars to write, 0 to use again; needs .* MB of .* GB that are free", said[0]
+        rf"plan: {count} tars to write, 0 to use again; needs .* [kM]B of .* GB that are free", said[0]
     )
     assert summary.space.needed >= sum(map(len, tars(release).values()))
     again = build_release([run], release, options).space

@@ -263,8 +263,8 @@ def test_a_reclaimed_run_is_not_made_again_and_can_be_worked_on(tmp_path: Path) 
     measured = (run / layout.outcomes("measure")).read_bytes()
     (run / layout.outcomes("measure")).unlink()
     again = sparkle(*generate)
-    assert "8 artifacts of this run lie in tars of a release and count as made" in again.stderr
-    assert "1 outcomes made" in again.stdout
+    assert "in tars of a release: 8 artifacts of this run" in again.stderr
+    assert "1 outcome made" in again.stdout
     assert (run / layout.outcomes("measure")).read_bytes() == measured
     assert own_files(run) == set()
     # What a tar no longer holds as it was is made again.

@@ -146,7 +146,7 @@ def test_the_command_shows_tables_or_json(request: pytest.FixtureRequest, folder
 def test_what_cannot_be_read_is_exit_code_2(tmp_path: Path) -> None:
     done = CliRunner().invoke(stats_command, [str(tmp_path)])
     assert done.exit_code == 2
-    assert "not a run folder" in done.stderr
+    assert "neither a run folder nor a release" in done.stderr
 
 
 @pytest.mark.slow

@@ -63,6 +63,10 @@ def test_pairs_are_chosen_by_theme_score_id_and_number(shared_release: Path) -> 
     assert list(open_pairs(shared_release, ["location"], min_scores={"edited_video": 9}).ids) == good
     assert list(open_pairs(shared_release, ids=good[1:3], limit=1).ids) == good[1:2]
     assert open_pairs(shared_release, ["openve3m"]).themes == ("openve3m",)
+    assert open_pairs(shared_release, "openve3m").themes == ("openve3m",)  # a word is one theme
+    with pytest.raises(ReleaseError, match="no such theme") as caught:
+        open_pairs(shared_release, "winter")
+    assert (caught.value.got, caught.value.wanted) == ("winter", "one of location, openve3m")
     assert len(open_pairs(shared_release, min_scores={"edited_frame0": 10.1})) == 0
 
 

@@ -118,13 +118,23 @@ def test_offsets_follow_from_sizes(sizes: list[int]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("5GB", 5_000_000_000), ("500MB", 500_000_000), ("10kB", 10_000), ("12 B", 12), ("7", 7)],
+    [
+        ("5GB", 5_000_000_000),
+        ("500MB", 500_000_000),
+        ("10kB", 10_000),
+        ("12 B", 12),
+        ("7", 7),
+        ("1.5GB", 1_500_000_000),
+        ("5e9", 5_000_000_000),
+        ("5GiB", 5 * 2**30),
+        ("0.5 KiB", 512),
+    ],
 )
-def test_sizes_are_decimal(text: str, size: int) -> None:
+def test_sizes_are_decimal_unless_they_say_otherwise(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "GB", "5XB", "-1", "0", "0GB", "1.5GB", "5 GB more", "1e9"])
+@pytest.mark.parametrize("text", ["", "GB", "5XB", "-1", "0", "0GB", "1.5B", "5 GB more", "1e", "1e999"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="not a size"):
         parse_size(text)

@@ -143,7 +143,7 @@ def test_what_cannot_be_imported_is_said(
         "nowhere": (tmp_path / "none", tmp_path / "out", "no such folder"),
         "empty": (tmp_path / "empty", tmp_path / "out", "not a folder in upstream's layout"),
         "release": (imported.out, tmp_path / "out", "the folder is a release already"),
-        "inside": (pristine, pristine / "out", "cannot stand in one another"),
+        "inside": (pristine, pristine / "out", "must not be inside"),
     }[what]
     with pytest.raises(ReleaseError, match=problem):
         import_upstream(folder, out)

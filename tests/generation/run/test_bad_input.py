@@ -187,7 +187,7 @@ def test_a_folder_that_holds_something_else_is_refused(clips, tmp_path):
     (other / "thesis.tex").write_text("years of work")
     result = generate(clips["first"].path.parent, other)
     assert result.returncode == 2
-    assert "holds something else" in result.stderr
+    assert "do not belong to a run" in result.stderr
     assert "thesis.tex" in result.stderr
     assert [path.name for path in other.iterdir()] == ["thesis.tex"]
 

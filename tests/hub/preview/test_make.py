@@ -129,6 +129,15 @@ def test_a_page_that_was_killed_goes_on(built_release, built_page, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_kill_before_any_rename_spoils_nothing(built_release, tmp_path):
+    words = ("preview", built_release, "--theme", "season", "--limit", 1)
+    whole = make_page(str(built_release), tmp_path / "whole", themes=["season"], limit=1).out
+    for out in kill_at.sweep("before a rename", tmp_path, *words):
+        make_page(str(built_release), out, themes=["season"], limit=1)
+        assert contents(out) == contents(whole)
+
+
+@pytest.mark.slow
 def test_a_release_that_changed_has_only_its_changes_drawn(built_run, built_release, built_page, tmp_path):
     out = shutil.copytree(built_page, tmp_path / "page")
     samples = [
@@ -172,8 +181,8 @@ def test_themes_and_ids_choose(built_release, tmp_path):
 def test_what_there_is_to_draw_is_said_first(built_release, tmp_path):
     said = []
     for limit in (1, 2, 2):
-        make_page(str(built_release), tmp_path / "page", limit=limit, say=said.append)
-    drawn = "samples to draw: about 1 min for 720p clips"
+        make_page(str(built_release), tmp_path / "page", limit=limit, workers=1, say=said.append)
+    drawn = "samples to draw: about 12 s for 720p clips"
     assert said == [f"3 of 3 {drawn}", f"3 of 6 {drawn}", "0 of 6 samples to draw"]
 
 
@@ -247,7 +256,7 @@ def test_a_video_that_breaks_off_and_one_that_is_shorter_are_said(tmp_path):
 @pytest.mark.parametrize("name", ["notes.txt", "index.html"])
 def test_a_folder_with_something_else_is_left_alone(built_release, tmp_path, name):
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ReleaseError, match="holds something else"):
+    with pytest.raises(ReleaseError, match="do not belong to a preview"):
         make_page(str(built_release), tmp_path)
     assert contents(tmp_path) == {name: b"mine"}
 

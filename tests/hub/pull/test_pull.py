@@ -39,6 +39,10 @@ def rows_of(release: Path, theme: str) -> list[dict[str, Any]]:
     return [row for file in files for row in pq.read_table(file).drop(["preview"]).to_pylist()]
 
 
+def tree(out: Path) -> list[Path]:
+    return [path for path in out.rglob("*") if path.is_file()]
+
+
 def files_of(out: Path) -> set[str]:
     found = (path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
     return {path for path in found if path.endswith((".mp4", ".png", ".npz"))}
@@ -140,6 +144,16 @@ def test_a_kill_in_a_write_costs_one_file(hub: Any, tmp_path: Path) -> None:
     assert not any(".tmp-" in path for path in files_of(tmp_path / "out"))
     run(REPO, "--theme", "location", "--out", tmp_path / "whole")
     assert (tmp_path / "whole" / layout.INDEX).read_bytes() == (tmp_path / "out" / layout.INDEX).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_kill_before_any_rename_spoils_nothing(releases: tuple[Path, Path], tmp_path: Path) -> None:
+    choice = (releases[1], "--theme", "season", "--limit", 1)
+    run(*choice, "--out", tmp_path / "whole")
+    wanted = {path.relative_to(tmp_path / "whole"): path.read_bytes() for path in tree(tmp_path / "whole")}
+    for out in kill_at.sweep("before a rename", tmp_path, "pull", *choice):
+        run(*choice, "--out", out)
+        assert {path.relative_to(out): path.read_bytes() for path in tree(out)} == wanted
 
 
 def test_upstreams_own_tars_are_pulled_through_an_index(

@@ -24,9 +24,9 @@ def run(*words: object) -> Result:
 def test_it_says_what_it_does_and_what_else_has_the_source(release: Path) -> None:
     done = run(release, "--id", ID)
     assert done.exit_code == 0
-    assert "1 pairs removed" in done.stdout
-    assert "to take down: 1 pairs (1 of location)" in done.stderr
-    assert "2 other pairs have the same sources and stay" in done.stderr
+    assert "1 pair removed" in done.stdout
+    assert "to take down: 1 pair (1 of location)" in done.stderr
+    assert "2 other pairs of the same sources will stay" in done.stderr
 
 
 def test_what_is_to_be_done_next_works_when_it_is_pasted(release: Path) -> None:

@@ -225,7 +225,7 @@ def test_a_folder_with_something_else_is_not_replaced(folder: Path, tmp_path: Pa
     with pytest.raises(ReleaseError, match="something else than an index"):
         index_upstream(folder, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
-    with pytest.raises(ReleaseError, match="stand in one another"):
+    with pytest.raises(ReleaseError, match="must not be inside"):
         index_upstream(folder, folder / "index")
 
 

@@ -1,0 +1,128 @@
+"""How long work is shown: bars on a terminal, a plain line every few seconds elsewhere.
+
+- A line says how much is done, how fast, and how long the rest takes at that rate: an estimate, from what
+  this command did so far. Before anything is known it says nothing.
+- A block that is opened inside another is shown with it: a step, and the whole run.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparkle._progress import Advance, time_text
+
+_PLAIN_LINE_EVERY = 5.0  # seconds between lines when not on a terminal
+_KNOWN_AFTER = 2.0  # seconds of work before its rate is told: the first unit often loads something
+
+
+def told(unit: str, done: int, total: int, seconds: float) -> str:
+    """Return what is said of a block of work.
+
+    Args:
+        unit: Of its title: none for a count, `MB`, or `%` for a share.
+        done: Units that are finished.
+        total: All of them.
+        seconds: How long the finished ones took.
+    """
+    counted = (
+        f"{100 * done / max(1, total):.0f} %" if unit == "%" else f"{done:,} of {total:,} {unit}".rstrip()
+    )
+    if not done or seconds < _KNOWN_AFTER:
+        return counted
+    if done >= total:
+        return f"{counted} in {time_text(seconds)}"
+    left = f"about {time_text(seconds * (total - done) / done)} left"
+    return f"{counted}, {left}" if unit == "%" else f"{counted}, {_rate(done / seconds, unit)}, {left}"
+
+
+def _rate(rate: float, unit: str) -> str:
+    """Units per second, or per minute where that is easier to read."""
+    unit = f" {unit}" if unit else ""
+    return f"{rate:,.1f}{unit}/s" if rate >= 1 or unit else f"{60 * rate:,.1f}/min"
+
+
+@dataclass
+class _Block:
+    """A block of work, and where it is now."""
+
+    name: str
+    unit: str
+    total: int
+    done: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def told(self) -> str:
+        return told(self.unit, self.done, self.total, time.monotonic() - self.began)
+
+
+class Watch:
+    """The blocks of one command.
+
+    Args:
+        bars: Whether bars are drawn; else lines are printed.
+    """
+
+    def __init__(self, *, bars: bool) -> None:
+        self._bars = bars
+        self._open: list[_Block] = []
+        self._drawn: Any = None  # rich's Progress while a block is open
+        self._last = time.monotonic()
+
+    @contextmanager
+    def block(self, title: str, total: int) -> Iterator[Advance]:
+        """Show the progress of `total` units of work."""
+        name, _, unit = title.removesuffix(")").partition(" (")
+        block = _Block(name, unit, total)
+        self._open.append(block)
+        try:
+            with self._bar(block) if self._bars else self._lines(block) as advance:
+                yield advance
+        finally:
+            self._open.remove(block)
+
+    @contextmanager
+    def _lines(self, block: _Block) -> Iterator[Advance]:
+        def advance(done: int = 1, dropped: int = 0) -> None:
+            block.done, block.total = block.done + done, block.total - dropped
+            due = time.monotonic() - self._last >= _PLAIN_LINE_EVERY and block.done < block.total
+            if due and block is self._open[-1]:
+                self._print()
+
+        yield advance
+        self._print()
+
+    def _print(self) -> None:
+        """Print where the innermost block is, and those around it."""
+        self._last = time.monotonic()
+        line = "; ".join(f"{block.name}: {block.told}" for block in reversed(self._open))
+        print(line, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def _bar(self, block: _Block) -> Iterator[Advance]:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        outermost = self._drawn is None
+        if outermost:
+            name, figures = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[told]}")
+            self._drawn = Progress(name, BarColumn(), figures, console=Console(stderr=True))
+            self._drawn.start()
+        bars = self._drawn
+        task = bars.add_task(block.name, total=block.total, told=block.told)
+
+        def advance(done: int = 1, dropped: int = 0) -> None:
+            block.done, block.total = block.done + done, block.total - dropped
+            bars.update(task, completed=block.done, total=block.total, told=block.told)
+
+        try:
+            yield advance
+        finally:
+            if outermost:
+                bars.stop()
+                self._drawn = None

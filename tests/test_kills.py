@@ -1,0 +1,32 @@
+"""The benchmark that kills commands at many moments, with few of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import ROOT
+
+
+@pytest.mark.slow
+def test_a_command_that_was_killed_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-P",
+        ROOT / "benchmarks" / "kills.py",
+        "--quick",
+        "--json",
+        "--work",
+        tmp_path,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert (found["kills"], found["spoilt"], found["where"]) == (10, 0, [])
+    assert {name: row["kills"] for name, row in found["commands"].items()} == dict.fromkeys(
+        ("pull", "preview", "import", "export", "index"), 2
+    )
