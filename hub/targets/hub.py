@@ -61,6 +61,7 @@ from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ConfigError, ReleaseError
 
 _MAIN = "main"
+_FIRST_ANSWER = 30.0  # seconds: connections that break now and then are tried again
 _IN_MEMORY = 16 << 20  # bytes: files up to this are read once, compared and sent from memory
 
 # By default hf_xet notes which blocks have arrived every 20 s. Noted at once, a kill costs those under way.
@@ -141,8 +142,8 @@ class HubTarget:
             ReleaseError: the Hub cannot be asked, `revision` is a tag or a commit, or the repository is
                 public and should be private.
         """
-        # What does not answer at all at the very start is a wrong address or no network: no outage that ends.
-        first = Patience(self.name, self._say, WRITING._replace(silent=0.0))
+        # Who does not answer at all at the very start is at a wrong address: no outage that one waits out.
+        first = Patience(self.name, self._say, WRITING._replace(silent=_FIRST_ANSWER))
         return first.run(self._look)
 
     def _look(self) -> Standing:

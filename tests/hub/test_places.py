@@ -95,7 +95,7 @@ def test_a_repository_that_is_no_release_is_said(hub: Any, home: Path) -> None:
 def test_a_hub_that_is_not_there_is_said(tmp_path: Path) -> None:
     done = sparkle_hub("http://127.0.0.1:9", tmp_path, "diff", "releases/next", "releases/next")
     assert done.returncode == 2
-    assert "no such folder, and the Hub" in done.stderr
+    assert "no such folder, and http://127.0.0.1:9 cannot be reached" in done.stderr
     assert "Traceback" not in done.stderr
 
 
