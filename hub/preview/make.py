@@ -189,7 +189,7 @@ class _Drawer:
 def _refuse_inside(where: str, out: Path) -> None:
     if Path(where).is_dir() and out.is_relative_to(Path(where).resolve()):
         raise ReleaseError(
-            "--out must not be inside the release, which would no longer be what its manifest lists",
+            "a preview cannot lie inside what it shows: a release would no longer be what its manifest lists",
             got=out,
             where=where,
             fix="choose another --out",

@@ -250,7 +250,7 @@ def test_a_folder_with_something_else_is_left_alone(built_release, tmp_path, nam
 
 def test_a_page_inside_its_release_is_refused(built_release):
     before = contents(built_release)
-    with pytest.raises(ReleaseError, match="must not be inside"):
+    with pytest.raises(ReleaseError, match="inside what it shows"):
         make_page(str(built_release), built_release / "preview")
     assert contents(built_release) == before
 
