@@ -42,7 +42,7 @@ def test_build_as_json_is_one_object(shared_run: Path, tmp_path: Path) -> None:
     ("words", "problem"),
     [
         (["{tmp}/none", "--out", "{tmp}/out"], "not a run folder"),
-        (["{run}", "--out", "{run}/out"], "in one another"),
+        (["{run}", "--out", "{run}/out"], "must not be inside"),
     ],
 )
 def test_what_cannot_be_built_is_exit_code_2(

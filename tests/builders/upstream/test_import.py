@@ -153,7 +153,7 @@ def test_what_cannot_be_imported_is_said(
 def test_a_folder_with_other_files_is_not_replaced(pristine: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
-    with pytest.raises(ReleaseError, match="something else than a release"):
+    with pytest.raises(ReleaseError, match="do not belong to a release"):
         import_upstream(pristine, tmp_path / "out")
     assert (tmp_path / "out" / "thesis.txt").read_text() == "mine"
 

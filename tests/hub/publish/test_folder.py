@@ -107,7 +107,7 @@ def test_another_folder_is_left_alone(releases: tuple[Path, Path], tmp_path: Pat
     place = tmp_path / "demo"
     (place / holds).parent.mkdir(parents=True)
     (place / holds).write_bytes(b"{}")
-    with pytest.raises(ReleaseError, match="something else"):
+    with pytest.raises(ReleaseError, match="do not belong"):
         publish_release(releases[0], FolderTarget(place))
     assert (place / holds).read_bytes() == b"{}"
 

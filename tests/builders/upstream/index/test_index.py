@@ -222,7 +222,7 @@ def test_a_release_is_not_indexed(shared_release: Path, tmp_path: Path) -> None:
 def test_a_folder_with_something_else_is_not_replaced(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ReleaseError, match="something else than an index"):
+    with pytest.raises(ReleaseError, match="do not belong to an index"):
         index_upstream(folder, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
     with pytest.raises(ReleaseError, match="must not be inside"):
