@@ -299,5 +299,5 @@ def test_a_folder_with_something_else_is_not_written_into(
     release = Path(shutil.copytree(releases[0], tmp_path / "release"))
     before = {path: path.read_bytes() for path in release.rglob("*") if path.is_file()}
     refused = run(releases[1], "--out", release, code=2)
-    assert "not of a pull" in refused["error"]["problem"]
+    assert "that no pull made" in refused["error"]["problem"]
     assert {path: path.read_bytes() for path in release.rglob("*") if path.is_file()} == before
