@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RUN = ("bash", "python")
-NO_CODE = ("text", "toml", "pycon")
+NO_CODE = ("text", "toml", "pycon", "html")
 
 _BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^\n]+) -->\n)?^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^ *```$",

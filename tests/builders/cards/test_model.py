@@ -129,9 +129,9 @@ def test_errors_are_the_projects_own(tmp_path: Path) -> None:
 def test_the_example_in_the_documentation_has_a_card(shared_release: Path, tmp_path: Path) -> None:
     text = (ROOT / "docs/cards.md").read_text()
     _, example = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    (tmp_path / "release").symlink_to(shared_release)
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models/model.toml").write_text(example)
-    card = render_model_card(tmp_path / "models/model.toml")
+    (tmp_path / "releases").mkdir()
+    (tmp_path / "releases/demo").symlink_to(shared_release)
+    (tmp_path / "model.toml").write_text(example)
+    card = render_model_card(tmp_path / "model.toml")
     assert "| batch size | 128 |" in card
     assert "| pairs of `location` | 6 |" in card

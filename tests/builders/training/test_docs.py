@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from harness import ROOT
-from sparkle import Clip, PairDataset
+from sparkle import Clip, PairDataset, open_pairs
 
 pytest.importorskip("torch")
 
@@ -19,10 +19,11 @@ BLOCKS = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
 def run(code, release, **names):
     """Run a block; small numbers stand in for those of a real training."""
     small = {
-        '"releases/sparkle"': repr(str(release)),
-        "frames=49": "frames=5",
-        "num_workers=8": "num_workers=1",
-        "        ...\n": "        seen(batch['id'])\n",
+        '"releases/demo", ["location"]': repr(str(release)),
+        "frames=17": "frames=5",
+        "num_workers=2": "num_workers=1",
+        "    print(": "    seen(batch['id']), print(",
+        "        state = stream": "        seen(batch['id'])\n        state = stream",
     }
     for there, here in small.items():
         code = code.replace(there, here)
@@ -32,9 +33,8 @@ def run(code, release, **names):
 
 def test_a_loop_trains_on_everything_and_resumes(shared_release):
     seen = []
-    names = run(BLOCKS[0], shared_release, train=lambda source, edited, prompt: seen.extend(prompt))
-    pairs = names["pairs"]
-    assert sorted(seen) == sorted(pairs.parts[0].prompt(row) for row in range(len(pairs)))
+    names = run(BLOCKS[0], shared_release, seen=seen.extend)
+    assert sorted(seen) == sorted(open_pairs(shared_release).ids)
     run(BLOCKS[1], shared_release, **names)
     assert names["state"]["epoch"] == 1
     assert len(list(names["loader"])) == len(names["sampler"])
@@ -45,7 +45,7 @@ def test_a_stream_goes_through_epochs(shared_release):
     pairs = PairDataset(shared_release, clip=Clip(frames=5))
     from torch.utils.data import DataLoader
 
-    names = run(BLOCKS[2], shared_release, pairs=pairs, DataLoader=DataLoader, epochs=2, seen=ids.extend)
+    names = run(BLOCKS[2], shared_release, pairs=pairs, DataLoader=DataLoader, seen=ids.extend)
     assert set(Counter(ids).values()) == {2}
     assert names["state"] == {"seed": 0, "rows": 9, "epoch": 2, "position": 0}
 
