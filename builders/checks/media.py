@@ -198,4 +198,5 @@ def _decode(path: Path, watch: Callable[[_Small], None]) -> Shape:
             small = frame.reformat(*_SMALL, format="yuv444p", interpolation="AREA").to_ndarray()
             watch(small.astype(np.float32))
             frames += 1
-    return Shape(frames, width, height, float(video.rate))
+        rate = float(video.rate)  # asked while it is open
+    return Shape(frames, width, height, rate)
