@@ -137,7 +137,11 @@ class CacheDatabase:
 
 def _connect(place: str, schema: str) -> sqlite3.Connection:
     database = sqlite3.connect(place, timeout=_BUSY, isolation_level=None, check_same_thread=False)
-    database.execute(schema)
+    try:
+        database.execute(schema)
+    except sqlite3.Error:
+        database.close()
+        raise
     return database
 
 

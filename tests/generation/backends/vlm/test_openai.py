@@ -376,7 +376,7 @@ def test_the_key_goes_to_the_endpoint_and_nowhere_else(
     assert KEY not in caplog.text
     for file in (tmp_path / "cache").rglob("*"):
         assert KEY.encode() not in file.read_bytes()
-    with sqlite3.connect(tmp_path / "cache" / "answers.sqlite") as database:
+    with closing(sqlite3.connect(tmp_path / "cache" / "answers.sqlite")) as database:
         assert database.execute("SELECT count(*) FROM answers").fetchone() == (1,)
 
 
