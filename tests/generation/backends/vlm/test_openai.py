@@ -6,6 +6,7 @@ import json
 import socket
 import sqlite3
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
