@@ -9,17 +9,20 @@ How it works
 - A path is never parsed as a URL or a pattern, playlists are no videos, and only the file protocol is
   allowed, so a hostile "video" cannot make the decoder read other files or the network.
 - Bytes in memory (a member of a tar, a range of a file on a Hub) are opened as a file is, without one.
+- A decoder's threads end with the block that opened it, whatever still refers to the `OpenVideo` (the
+  traceback of an error does): a forked process, such as a worker of a DataLoader, that came upon a decoder
+  of its parent's in a garbage collection would wait for ever for threads that it does not have.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import av
 from av.container import InputContainer
@@ -50,9 +53,9 @@ IN_MEMORY = "a video in memory"
 """What errors call bytes; whoever has them knows where they are from."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class OpenVideo:
-    """An open video file.
+    """An open video file; the container and its stream are gone when the block of `open_video` is left.
 
     Attributes:
         where: The file, or words for bytes in memory.
@@ -63,6 +66,7 @@ class OpenVideo:
     where: Path | str
     container: InputContainer
     stream: VideoStream
+    _decoding: list[Generator[VideoFrame, None, None]] = field(default_factory=list, repr=False)
 
     @property
     def time_base(self) -> Fraction:
@@ -103,8 +107,10 @@ class OpenVideo:
                 than `MAX_FRAMES`.
         """
         size: tuple[int, int] | None = None
+        decoding = cast("Generator[VideoFrame, None, None]", self.container.decode(self.stream))
+        self._decoding.append(decoding)
         with _media_errors(self.where):
-            for index, frame in enumerate(self.container.decode(self.stream)):
+            for index, frame in enumerate(decoding):
                 size = size or (frame.width, frame.height)
                 if (frame.width, frame.height) != size:
                     raise MediaError(
@@ -183,7 +189,13 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
         context.options = {"err_detect": "explode", "max_pixels": str(MAX_SIDE * MAX_SIDE)}
         context.thread_type = "FRAME"
         context.thread_count = threads
-        yield OpenVideo(where, container, stream)
+        video = OpenVideo(where, container, stream)
+        try:
+            yield video
+        finally:  # PyAV frees a decoder, and with it its threads, when nothing refers to it any more
+            for decoding in video._decoding:
+                decoding.close()
+            del video.container, video.stream, stream, context
 
 
 def _first_video_stream(container: InputContainer, where: Path | str) -> VideoStream:

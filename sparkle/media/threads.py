@@ -45,7 +45,9 @@ def own_thread_only() -> Iterator[None]:
 
 
 def _put_back() -> None:
-    cv2.setNumThreads(_before[0])
+    # 0 and 1 are the same to whoever draws. But 1 has OpenCV end the threads that it once started, and in a
+    # forked process, which does not have them, it waits for ever for that.
+    cv2.setNumThreads(_before[0] if _before[0] > 1 else 0)
     if _before[1]:
         sys.modules["torch"].set_num_threads(_before[1])
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
+import numpy as np
 import pytest
 
+from drawn_clips.synthetic import draw_clip
+from sparkle.media.container import open_video
 from sparkle.media.threads import own_thread_only
+from sparkle.schemas.errors import MediaError
 
 
 def test_threads_are_off_inside_and_back_outside():
@@ -56,6 +61,7 @@ def test_a_forked_process_starts_outside_of_every_block():
                 pass
 
     def child():
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(240)  # a lock that nobody lets go of ends it
         with own_thread_only():
             inside = cv2.getNumThreads()
@@ -79,3 +85,80 @@ def test_a_forked_process_starts_outside_of_every_block():
         for thread in threads:
             thread.join()
     assert statuses == [0] * 100
+
+
+def status_of_child(act):
+    """Run something in a forked process; returns its wait status: 0, or 14 for one that had to be ended."""
+    if (pid := os.fork()) == 0:
+        code = 2
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # who hangs in a library's code runs no handler
+            signal.alarm(60)
+            act()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(pid, 0)[1]
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_ends_no_threads_that_it_does_not_have():
+    """OpenCV was used with two threads and then without any, as inside of somebody else's block."""
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (15, 15), 3)
+        cv2.setNumThreads(0)
+
+        def block():
+            with own_thread_only():
+                pass
+
+        assert status_of_child(block) == 0
+    finally:
+        cv2.setNumThreads(before)
+
+
+def fails_between_frames(path):
+    with open_video(path, threads=4) as video:
+        decoding = video.frames()
+        next(decoding)
+        raise MediaError("no")
+
+
+def ends_between_frames(path):
+    with open_video(path, threads=4) as video:
+        decoding = video.frames()
+        next(decoding)
+    return video, decoding
+
+
+def does_not_decode(path):
+    with open_video(path, threads=4) as video:
+        stream, count = video, sum(1 for _ in video.frames())
+    return stream, count
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("use", [fails_between_frames, ends_between_frames, does_not_decode])
+def test_a_forked_process_meets_no_decoder_of_its_parent(tmp_path, use):
+    """What the parent left of it is in a cycle, as the traceback of an error is: the child collects it."""
+    path = tmp_path / "clip.mp4"
+    draw_clip(path, seed=1, width=160, height=96, frames=21)
+    if use is does_not_decode:
+        data = bytearray(path.read_bytes())
+        start = data.index(b"mdat") + 4
+        data[start + (len(data) - start) // 2 :] = bytes(len(data) - start - (len(data) - start) // 2)
+        path.write_bytes(data)
+    garbage = []
+    gc.disable()
+    try:
+        try:
+            garbage.append(use(path))
+        except MediaError as error:
+            garbage.append(error)
+        garbage.append(garbage)
+        del garbage
+        assert status_of_child(gc.collect) == 0
+    finally:
+        gc.enable()
