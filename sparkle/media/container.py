@@ -1,8 +1,12 @@
 """Opening a video file that someone else made, so that nothing but that file is read.
 
 How it works
-- `open_video` gives an `OpenVideo`: the container, its first real video stream (cover pictures are not
-  video) and `frames()`, which decodes in presentation order.
+- `open_video` gives an `OpenVideo`: the container, the video stream that ffmpeg would show (cover pictures
+  are not video) and `frames()`, which decodes what is shown, in presentation order. Everything that reads
+  videos counts and sees these frames: generate, import, validate, export and the loaders.
+- What an edit list hides is not shown. A video that begins between key frames, or whose first key frame is
+  followed by pictures that need the frames before it, is shown from the first picture that can be: what comes
+  before is passed over and counted. Whatever else does not decode is an error.
 - Every way in which a file can be bad becomes a `MediaError` that names it: missing, empty, not a video,
   cut short, undecodable, absurdly large, a frame size that changes on the way.
 - The decoder stops at the first error instead of painting over it: a concealed frame is a silent repair.
@@ -17,15 +21,19 @@ How it works
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Iterator
+import re
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain, islice
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -46,6 +54,22 @@ _DEMUXERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,h264,hev
 # stray bytes after the last one are common in good files.
 _BOXES_THAT_MATTER = frozenset({b"moov", b"moof", b"mdat"})
 
+# Containers without presentation times: what libav says of frames that are stored out of order is a guess.
+_UNTIMED = frozenset({"avi", "h264", "hevc", "mpegvideo"})
+
+# Codecs of pictures: a track of one beside a video is its cover, where the container does not count frames.
+_PICTURES = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp"})
+
+_DEFAULT_SCORE = 5_000_000  # pixels that ffmpeg takes the flag "default" of a track for
+
+_EARLIEST = -(2**63)  # libav's "no timestamp"
+
+_HEAD = 8  # packets that show whether pictures come before the first key frame: more than are ever reordered
+
+# What begins an H.264 picture that needs no other (an IDR slice), or the parameters before one (SPS), in a
+# stream with start codes. Without the parameters, libav takes any picture for a key frame.
+_H264_START = re.compile(rb"\x00\x00\x01[\x05\x25\x45\x65\x07\x27\x47\x67]")
+
 # A title that is not UTF-8 is no reason to refuse a video: PyAV 18 must be told so, 19 has no such argument.
 _TITLES: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
@@ -60,12 +84,15 @@ class OpenVideo:
     Attributes:
         where: The file, or words for bytes in memory.
         container: PyAV's container.
-        stream: Its first video stream.
+        stream: Its video stream.
+        passed_over: Pictures before the first one that is shown, once that was decoded: they need frames that
+            the file does not have.
     """
 
     where: Path | str
     container: InputContainer
     stream: VideoStream
+    passed_over: int = 0
     _decoding: list[Generator[VideoFrame, None, None]] = field(default_factory=list, repr=False)
 
     @property
@@ -83,31 +110,15 @@ class OpenVideo:
         """Width of a pixel by its height; 1 where the container does not say."""
         return _fraction(self.stream.sample_aspect_ratio) or Fraction(1)
 
-    @property
-    def length(self) -> int:
-        """How many frames the container says that there are; to be asked before anything is decoded.
-
-        Containers that do not say are read through once, without decoding.
-
-        Raises:
-            MediaError: As `packet_count`.
-        """
-        if self.stream.frames > 0:
-            return self.stream.frames
-        count = self.packet_count()
-        with _media_errors(self.where):
-            self.container.seek(0)
-        return count
-
     def frames(self) -> Iterator[VideoFrame]:
-        """Decode every frame in presentation order, as stored (not rotated).
+        """Decode every frame that is shown, in presentation order, as stored (not rotated).
 
         Raises:
             MediaError: A frame does not decode, or differs in size from the first, or there are none, or more
                 than `MAX_FRAMES`.
         """
         size: tuple[int, int] | None = None
-        decoding = cast("Generator[VideoFrame, None, None]", self.container.decode(self.stream))
+        decoding = self._decode()
         self._decoding.append(decoding)
         with _media_errors(self.where):
             for index, frame in enumerate(decoding):
@@ -129,8 +140,71 @@ class OpenVideo:
         if size is None:
             raise MediaError("the video has no frames", where=self.where)
 
+    def timed_frames(self) -> Iterator[tuple[Fraction | None, VideoFrame]]:
+        """Decode as `frames`; yield with each frame the second at which it is shown, None where nothing says.
+
+        Where the container has no presentation times, frames follow each other at its rate.
+        """
+        name, reordered = self.container.format.name, self.stream.codec_context.has_b_frames
+        rate = self.rate if name in _UNTIMED and (reordered or name != "avi") else None
+        for index, frame in enumerate(self.frames()):
+            if rate:
+                yield index / rate, frame
+            else:
+                yield None if frame.pts is None else frame.pts * self.time_base, frame
+
+    def _decode(self) -> Generator[VideoFrame, None, None]:
+        packets = filter(attrgetter("size"), self.container.demux(self.stream))
+        head: list[Packet[VideoStream]] = []
+        packet: Packet[VideoStream] | None = None
+        try:
+            head.extend(islice(packets, _HEAD))
+            if _begins_late(head):
+                yield from self._decode_late(chain(head, packets))
+                return
+            for packet in chain(head, packets, (None,)):
+                yield from self.stream.decode(packet)
+        finally:  # a traceback keeps what is in here, and packets keep the decoder
+            del packets, head, packet
+
+    def _decode_late(self, packets: Iterable[Packet[VideoStream]]) -> Generator[VideoFrame, None, None]:
+        """Decode a video that begins between key frames.
+
+        Until a frame is shown, pictures may fail that are shown before it. With one thread an error is that
+        of the packet that was given. A packet that failed may be shown all the same: what it says of frames
+        that are not there cannot be kept.
+        """
+        self.stream.codec_context.thread_count = 1
+        fed: list[int] = []
+        failed: list[int] = []
+        missing: set[int] = set()
+        first: int | None = None
+        packet: Packet[VideoStream] | None = None
+        try:
+            for packet in chain(packets, (None,)):
+                try:
+                    frames = self.stream.decode(packet)
+                except av.FFmpegError:
+                    if first is not None or (packet is not None and _is_start(packet)):
+                        raise
+                    failed += [] if packet is None else [_when(packet)]
+                    frames = []
+                if packet is not None and first is None and not packet.is_discard:
+                    fed.append(_when(packet))
+                for frame in frames:
+                    if first is None:
+                        first = _when(frame)
+                        self.passed_over = sum(when < first for when in fed)
+                        missing = {when for when in failed if when >= first}
+                    missing.discard(_when(frame))
+                    if missing and min(missing) < _when(frame):
+                        raise MediaError("a frame does not decode", got="one of the first", where=self.where)
+                    yield frame
+        finally:
+            del packets, packet
+
     def packet_count(self) -> int:
-        """Count the stream's packets from here on without decoding them.
+        """Count the stream's packets from here on that are shown, without decoding them.
 
         Raises:
             MediaError: The container cannot be read, or holds more than `MAX_FRAMES`.
@@ -138,7 +212,7 @@ class OpenVideo:
         count = 0
         with _media_errors(self.where):
             for packet in self.container.demux(self.stream):
-                count += packet.size > 0
+                count += packet.size > 0 and not packet.is_discard
                 if count > MAX_FRAMES:
                     raise MediaError(
                         "the video is too long", wanted=f"at most {MAX_FRAMES} frames", where=self.where
@@ -177,11 +251,11 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
         if "mov" in container.format.name.split(","):
             with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as boxes:
                 _require_whole_boxes(boxes, where)
-        stream = _first_video_stream(container, where)
+        stream = _shown_stream(container, where)
         context = stream.codec_context
         if not (0 < context.width <= MAX_SIDE and 0 < context.height <= MAX_SIDE):
             raise MediaError(
-                "the video has an impossible size",
+                "the video has no key frame, or an impossible size",
                 got=f"{context.width}x{context.height}",
                 wanted=f"sides from 1 to {MAX_SIDE} pixels",
                 where=where,
@@ -198,15 +272,47 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
             del video.container, video.stream, stream, context
 
 
-def _first_video_stream(container: InputContainer, where: Path | str) -> VideoStream:
-    for stream in container.streams.video:
-        if stream.disposition & Disposition.attached_pic:
-            continue
-        if not stream.codec_context:  # None, which PyAV's stubs leave out
-            raise MediaError("there is no decoder for the video's codec", where=where)
-        return stream
-    kinds = sorted({stream.type for stream in container.streams})
-    raise MediaError("the file has no video stream", got=", ".join(kinds) or "no stream at all", where=where)
+def _shown_stream(container: InputContainer, where: Path | str) -> VideoStream:
+    """The stream that ffmpeg shows: the largest, the default one before others, and no cover picture."""
+    videos = [
+        stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic
+    ]
+    if not videos:
+        kinds = sorted({stream.type for stream in container.streams})
+        got = ", ".join(kinds) or "no stream at all"
+        raise MediaError("the file has no video stream", got=got, where=where)
+    known = [stream for stream in videos if stream.codec_context]  # None, which PyAV's stubs leave out
+    if not known:
+        raise MediaError("there is no decoder for the video's codec", where=where)
+    return max(known, key=_shown_first)
+
+
+def _shown_first(stream: VideoStream) -> tuple[bool, int]:
+    context = stream.codec_context
+    picture = stream.frames == 1 or (stream.frames == 0 and context.name in _PICTURES)
+    preferred = _DEFAULT_SCORE if stream.disposition & Disposition.default else 0
+    return not picture, context.width * context.height + preferred
+
+
+def _begins_late(head: Sequence[Packet[VideoStream]]) -> bool:
+    """Return whether a video's first packets hold pictures that need what came before them."""
+    if not head or not _is_start(head[0]):
+        return bool(head)
+    first = head[0].pts
+    return first is not None and any(packet.pts is None or packet.pts < first for packet in head[1:])
+
+
+def _when(shown: Packet[VideoStream] | VideoFrame) -> int:
+    """When something is shown; before all others where it does not say, as pictures before the first."""
+    return _EARLIEST if shown.pts is None else shown.pts
+
+
+def _is_start(packet: Packet[VideoStream]) -> bool:
+    """Return whether a packet needs no other before it."""
+    if not packet.is_keyframe or packet.stream.codec_context.name != "h264":
+        return packet.is_keyframe
+    data = bytes(packet)
+    return b"\x00\x00\x01" not in data[:4] or _H264_START.search(data) is not None
 
 
 def _require_whole_boxes(file: BinaryIO, where: Path | str) -> None:

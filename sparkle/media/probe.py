@@ -1,28 +1,33 @@
-"""What a file holds: a video by decoding it, any artifact by its header alone.
+"""What a file holds: a video by decoding it, any artifact by its header where that tells.
 
 - `probe` decodes every frame of a clip, so a `VideoInfo` also says that the clip is whole. Of a long file
-  only the first `DECODED_FRAMES` are decoded; the rest is counted by its packets.
+  only the first `DECODED_FRAMES` are decoded; the rest is counted by the packets that are shown.
 - `look` decodes one frame only: enough to draw what is known to be a clip.
 - `perceptual_hash` is the difference hash (dHash: Krawetz, "Kind of Like That", 2013) of the first frame:
   9 x 8 grey pixels, one bit for each pair of horizontal neighbours. Near-duplicates differ in few bits; first
   frames are what upstream's editing starts from.
 - `read_shape` reads what an artifact's header says of its size, so that a tar of thousands is read in one
-  pass: the boxes of an mp4's first video track (ISO/IEC 14496-12), a PNG's IHDR chunk, upstream's `shape` in
-  an npz. Nothing is trusted: lengths are checked before anything is read or allocated.
+  pass: the boxes of an mp4's video track (ISO/IEC 14496-12), a PNG's IHDR chunk, upstream's `shape` in an
+  npz. Nothing is trusted: lengths are checked before anything is read or allocated.
+- An mp4's boxes count samples. Where those are not plainly the frames that are shown (an edit list hides
+  some, fragments follow, the picture is turned, there are several tracks), the video is decoded and counted.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from sparkle.media.container import open_video
+from sparkle.media.container import MAX_FRAMES, open_video
 from sparkle.media.decode import iter_frames, upright_size
 from sparkle.media.mask import mask_shape
 from sparkle.schemas.errors import MediaError
@@ -117,6 +122,24 @@ def perceptual_hash(path: Path) -> str:
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
+# What other files begin with that are met under the name of an mp4.
+_NOT_MP4 = {
+    "Matroska": rb"\x1a\x45\xdf\xa3",
+    "AVI": rb"RIFF....AVI ",
+    "an MPEG transport stream": rb"\x47.{187}\x47",
+    "an MPEG program stream": rb"\x00\x00\x01\xba",
+    "FLV": rb"FLV\x01",
+    "Ogg": rb"OggS",
+    "ASF (WMV)": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+    "a GIF image": rb"GIF8",
+    "a PNG image": re.escape(_PNG),
+    "a JPEG image": rb"\xff\xd8\xff",
+}
+_HEAD_BYTES = 4096  # the name of the document type is in a Matroska file's first few dozen
+
+# A matrix that shows pictures as they are stored (ISO/IEC 14496-12, 8.2.2): 16.16, the last column 2.30.
+_UPRIGHT = b"".join(value.to_bytes(4, "big") for value in (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30))
+
 
 class Shape(NamedTuple):
     """Size of an artifact; 0 where it has none of that, or does not say.
@@ -135,7 +158,7 @@ class Shape(NamedTuple):
 
 
 def read_shape(data: bytes, suffix: str) -> Shape:
-    """Return the size of an artifact.
+    """Return the size of an artifact; of a video as it is shown.
 
     Args:
         data: The whole file.
@@ -158,34 +181,125 @@ def _npz(data: bytes) -> Shape:
     return Shape(frames, width, height)
 
 
+def require_mp4(head: bytes) -> None:
+    """Raise MediaError where a file begins as one of another kind does."""
+    for kind, start in _NOT_MP4.items():
+        if re.match(start, head[:_HEAD_BYTES], re.DOTALL):
+            webm = kind == "Matroska" and b"webm" in head[:_HEAD_BYTES]
+            found = "WebM" if webm else kind
+            raise MediaError(
+                "not an mp4", got=f"it is {found}", fix="convert it with ffmpeg, or name it for what it is"
+            )
+
+
 def _mp4(data: bytes) -> Shape:
+    require_mp4(data)
     view = memoryview(data)
     boxes = list(_boxes(view))
     moov = next((body for kind, body in boxes if kind == b"moov"), None)
     if not boxes or boxes[0][0] != b"ftyp" or moov is None:
         raise MediaError("not an mp4 video", got=f"{len(data)} bytes, the first {data[:8]!r}")
-    for track in _all(moov, b"trak"):
-        handler = _first(track, b"mdia", b"hdlr")
-        if handler is not None and bytes(handler[8:12]) == b"vide":
-            return _track(track)
-    raise MediaError("the mp4 has no video track")
+    tracks = [track for track in _all(moov, b"trak") if _handler(track) == b"vide"]
+    if not tracks:
+        raise MediaError("the mp4 has no video track")
+    return _plain(moov, tracks) or _shown(data)
 
 
-def _track(track: memoryview) -> Shape:
+def _shown(data: bytes) -> Shape:
+    frames = width = height = 0
+    with open_video(data) as video:
+        for frame in video.frames():
+            width, height = upright_size(frame)
+            frames += 1
+        rate = float(video.rate)  # asked while it is open
+    return Shape(frames, width, height, rate)
+
+
+def _handler(track: memoryview) -> bytes:
+    handler = _first(track, b"mdia", b"hdlr")
+    return b"" if handler is None else bytes(handler[8:12])
+
+
+def _plain(moov: memoryview, tracks: list[memoryview]) -> Shape | None:
+    """What the boxes say of a video whose samples are the frames that are shown; None of any other."""
+    movie, header = _first(moov, b"mvhd"), _first(tracks[0], b"tkhd")
+    fragmented = _first(moov, b"mvex") is not None
+    if len(tracks) > 1 or fragmented or movie is None or header is None:
+        return None
+    upright = _matrix(movie, 36, 48) == _matrix(header, 40, 52) == _UPRIGHT
+    return _track(tracks[0], movie) if upright else None
+
+
+def _matrix(box: memoryview, *places: int) -> bytes:
+    """A box's matrix, at one place in its version 0 and at another in version 1."""
+    start = places[box[0] == 1] if len(box) else 0
+    return bytes(box[start : start + 36])
+
+
+def _track(track: memoryview, movie: memoryview) -> Shape | None:
     parts = {name: _first(track, b"mdia", b"minf", b"stbl", name) for name in (b"stsd", b"stts", b"stsz")}
     media = _first(track, b"mdia", b"mdhd")
     description, times, sizes = parts.values()
     if description is None or times is None or sizes is None or media is None or len(description) < 44:
         raise MediaError("the mp4's video track is not whole")
-    frames, entries = _number(sizes, 8, 4), _number(times, 4, 4)
-    if len(times) < 8 + 8 * entries:
-        raise MediaError("the mp4's video track is not whole")
-    runs = np.frombuffer(times[8 : 8 + 8 * entries], ">u4").reshape(entries, 2).astype(np.int64)
-    duration = int((runs[:, 0] * runs[:, 1]).sum())
-    scale = _number(media, 20, 4) if media[0] == 1 else _number(media, 12, 4)
+    frames = _number(sizes, 8, 4)
+    lasting = _runs(times, frames)
+    if lasting is None:
+        return None
+    duration, scale = int(lasting.sum()), _scale(media)
+    shown_at = np.cumsum(lasting) - lasting
+    if (delays := _first(track, b"mdia", b"minf", b"stbl", b"ctts")) is not None:
+        delayed = _runs(delays, frames)
+        if delayed is None:
+            return None
+        shown_at += delayed
+    if (
+        not _shows_all(track, shown_at, Fraction(scale, _scale(movie) or 1))
+        or _number(description, 4, 4) != 1
+    ):
+        return None
     # stsd: 8 bytes, then the first sample entry, whose width and height are at bytes 32 and 34 (12.1.3.2).
     width, height = _number(description, 40, 2), _number(description, 42, 2)
-    return Shape(frames, width, height, frames * scale / duration if duration else 0.0)
+    return Shape(frames, width, height, frames * scale / duration if duration > 0 else 0.0)
+
+
+def _scale(header: memoryview) -> int:
+    """Units per second of a mvhd or mdhd box."""
+    return _number(header, 20, 4) if len(header) and header[0] == 1 else _number(header, 12, 4)
+
+
+def _runs(box: memoryview, frames: int) -> npt.NDArray[np.int64] | None:
+    """The values of an stts or ctts box, one a sample; None where they are of another number of samples."""
+    entries = _number(box, 4, 4)
+    if len(box) < 8 + 8 * entries:
+        raise MediaError("the mp4's video track is not whole")
+    runs = np.frombuffer(box[8 : 8 + 8 * entries], ">u4").reshape(entries, 2)
+    if not 0 < frames <= MAX_FRAMES or int(runs[:, 0].sum(dtype=np.uint64)) != frames:
+        return None
+    values = runs[:, 1].astype(np.int64)
+    if box[0] == 1:  # signed
+        values = values.astype(np.int32).astype(np.int64)
+    return np.repeat(values, runs[:, 0].astype(np.int64))
+
+
+def _shows_all(track: memoryview, shown_at: npt.NDArray[np.int64], scale: Fraction) -> bool:
+    """Return whether the first sample needs no other and comes first, and no edit hides one.
+
+    Args:
+        track: The track.
+        shown_at: When its samples are shown, in units of the track.
+        scale: Such units per unit of the movie.
+    """
+    keys, edits = _first(track, b"mdia", b"minf", b"stbl", b"stss"), _first(track, b"edts", b"elst")
+    if (keys is not None and _number(keys, 8, 4) != 1) or shown_at[0] != shown_at.min():
+        return False
+    if edits is None:
+        return True
+    long = 8 if bytes(edits[:1]) == b"\1" else 4
+    lasts, start = _number(edits, 8, long), _number(edits, 8 + long, long)
+    if _number(edits, 4, 4) != 1 or _number(edits, 8 + 2 * long, 4) != 1 << 16 or start > shown_at[0]:
+        return False
+    return lasts == 0 or start + lasts * scale > int(shown_at.max())
 
 
 def _boxes(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
