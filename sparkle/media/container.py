@@ -85,6 +85,7 @@ class OpenVideo:
         where: The file, or words for bytes in memory.
         container: PyAV's container.
         stream: Its video stream.
+        fragmented: Whether it is an MP4 in fragments, whose header counts the frames of the first at most.
         passed_over: Pictures before the first one that is shown, once that was decoded: they need frames that
             the file does not have.
     """
@@ -92,6 +93,7 @@ class OpenVideo:
     where: Path | str
     container: InputContainer
     stream: VideoStream
+    fragmented: bool = False
     passed_over: int = 0
     _decoding: list[Generator[VideoFrame, None, None]] = field(default_factory=list, repr=False)
 
@@ -109,6 +111,16 @@ class OpenVideo:
     def pixel_aspect(self) -> Fraction:
         """Width of a pixel by its height; 1 where the container does not say."""
         return _fraction(self.stream.sample_aspect_ratio) or Fraction(1)
+
+    @property
+    def declared(self) -> int:
+        """How many frames the container says that there are, without those that an edit list hides.
+
+        0 where it does not say, or where that is often wrong: of fragments, and outside of MP4 and MOV.
+        """
+        if self.fragmented or "mov" not in self.container.format.name.split(","):
+            return 0
+        return sum(not entry.is_discard for entry in self.stream.index_entries)
 
     def frames(self) -> Iterator[VideoFrame]:
         """Decode every frame that is shown, in presentation order, as stored (not rotated).
@@ -248,9 +260,10 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
         _media_errors(where),
         av.open(file, "r", options=options, **_TITLES) as container,
     ):
+        fragmented = False
         if "mov" in container.format.name.split(","):
             with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as boxes:
-                _require_whole_boxes(boxes, where)
+                fragmented = b"moof" in _whole_boxes(boxes, where)
         stream = _shown_stream(container, where)
         context = stream.codec_context
         if not (0 < context.width <= MAX_SIDE and 0 < context.height <= MAX_SIDE):
@@ -263,7 +276,7 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
         context.options = {"err_detect": "explode", "max_pixels": str(MAX_SIDE * MAX_SIDE)}
         context.thread_type = "FRAME"
         context.thread_count = threads
-        video = OpenVideo(where, container, stream)
+        video = OpenVideo(where, container, stream, fragmented)
         try:
             yield video
         finally:  # PyAV frees a decoder, and with it its threads, when nothing refers to it any more
@@ -315,8 +328,9 @@ def _is_start(packet: Packet[VideoStream]) -> bool:
     return b"\x00\x00\x01" not in data[:4] or _H264_START.search(data) is not None
 
 
-def _require_whole_boxes(file: BinaryIO, where: Path | str) -> None:
-    """Refuse an MP4 or MOV with a box that ends beyond the file: the decoder would just stop early."""
+def _whole_boxes(file: BinaryIO, where: Path | str) -> set[bytes]:
+    """The kinds of an MP4's or MOV's boxes; one that ends beyond the file is refused: decoding would stop."""
+    kinds: set[bytes] = set()
     end = file.seek(0, io.SEEK_END)
     position = 0
     while position + 8 <= end:
@@ -333,8 +347,10 @@ def _require_whole_boxes(file: BinaryIO, where: Path | str) -> None:
                 where=where,
             )
         if size < 8:  # 0: "to the end of the file"; anything else is not a box
-            return
+            break
+        kinds.add(kind)
         position += size
+    return kinds
 
 
 @contextmanager

@@ -11,12 +11,13 @@
   npz. Nothing is trusted: lengths are checked before anything is read or allocated.
 - An mp4's boxes count samples. Where those are not plainly the frames that are shown (an edit list hides
   some, fragments follow, the picture is turned, there are several tracks), the video is decoded and counted.
+  So is a video of another container under an mp4's name: players and trainers show it. `require_mp4` says it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -68,11 +69,11 @@ def probe(path: Path) -> VideoInfo:
         decoding = video.frames()
         first = next(decoding)
         count = 1 + sum(1 for _ in islice(decoding, DECODED_FRAMES - 1))
-        rate = video.rate
+        rate, passed_over = video.rate, video.passed_over
         width, height = upright_size(first)
     if count == DECODED_FRAMES:
         with open_video(path) as video:
-            count = video.packet_count()
+            count = video.packet_count() - passed_over
     return VideoInfo(width, height, count, float(rate))
 
 
@@ -122,21 +123,23 @@ def perceptual_hash(path: Path) -> str:
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
-# What other files begin with that are met under the name of an mp4.
-_NOT_MP4 = {
+# What other videos, and pictures, begin with that are met under the name of an mp4.
+_OTHER_VIDEOS = {
+    "WebM": rb"\x1a\x45\xdf\xa3.{,64}webm",
     "Matroska": rb"\x1a\x45\xdf\xa3",
     "AVI": rb"RIFF....AVI ",
+    "a GIF": rb"GIF8",
     "an MPEG transport stream": rb"\x47.{187}\x47",
     "an MPEG program stream": rb"\x00\x00\x01\xba",
     "FLV": rb"FLV\x01",
     "Ogg": rb"OggS",
-    "ASF (WMV)": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
-    "a GIF image": rb"GIF8",
+    "ASF": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+}
+_PICTURES = {
     "a PNG image": re.escape(_PNG),
     "a JPEG image": rb"\xff\xd8\xff",
+    "a WebP image": rb"RIFF....WEBP",
 }
-_HEAD_BYTES = 4096  # the name of the document type is in a Matroska file's first few dozen
-
 # A matrix that shows pictures as they are stored (ISO/IEC 14496-12, 8.2.2): 16.16, the last column 2.30.
 _UPRIGHT = b"".join(value.to_bytes(4, "big") for value in (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30))
 
@@ -181,18 +184,20 @@ def _npz(data: bytes) -> Shape:
     return Shape(frames, width, height)
 
 
-def require_mp4(head: bytes) -> None:
-    """Raise MediaError where a file begins as one of another kind does."""
-    for kind, start in _NOT_MP4.items():
-        if re.match(start, head[:_HEAD_BYTES], re.DOTALL):
-            webm = kind == "Matroska" and b"webm" in head[:_HEAD_BYTES]
-            found = "WebM" if webm else kind
-            raise MediaError(
-                "not an mp4", got=f"it is {found}", fix="convert it with ffmpeg, or name it for what it is"
-            )
+def require_mp4(data: bytes) -> None:
+    """Raise MediaError where a file begins as one of another kind does, whatever its name is."""
+    for kinds in (_OTHER_VIDEOS, _PICTURES):
+        if (kind := _kind(data, kinds)) is not None:
+            raise MediaError("not an mp4", got=f"it is {kind}")
+
+
+def _kind(data: bytes, kinds: Mapping[str, bytes]) -> str | None:
+    return next((kind for kind, start in kinds.items() if re.match(start, data, re.DOTALL)), None)
 
 
 def _mp4(data: bytes) -> Shape:
+    if _kind(data, _OTHER_VIDEOS) is not None:
+        return _shown(data)
     require_mp4(data)
     view = memoryview(data)
     boxes = list(_boxes(view))
