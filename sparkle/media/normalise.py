@@ -135,7 +135,7 @@ def normalise(source: Path, target: Path, spec: SourceSpec, encoding: Encoding) 
     if not source_frames:
         with open_video(source) as video:
             source_frames = video.packet_count()
-    notes = [f"{passed_over} pictures before the first that can be shown are left out"] if passed_over else []
+    notes = [f"pictures before the first that can be shown, left out: {passed_over}"] if passed_over else []
     if copied:
         shutil.copyfile(source, target)
         frames = source_frames

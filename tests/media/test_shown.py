@@ -88,8 +88,8 @@ def test_what_is_passed_over_is_told(tmp_path: Path, name: str) -> None:
     made = normalise(path, tmp_path / "clip.mp4", SourceSpec(), EXACT)
     assert made.notes is not None
     (note,) = made.notes
-    count, words = note.split(" ", 1)
-    assert words == "pictures before the first that can be shown are left out"
+    words, count = note.split(": ")
+    assert words == "pictures before the first that can be shown, left out"
     assert 0 < int(count) < GROUP
     with open_video(path) as video:
         next(video.frames())
