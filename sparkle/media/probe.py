@@ -212,7 +212,7 @@ def _mp4(data: bytes) -> Shape:
 
 def _shown(data: bytes) -> Shape:
     frames = width = height = 0
-    with open_video(data) as video:
+    with open_video(data, threads=1) as video:
         for frame in video.frames():
             width, height = upright_size(frame)
             frames += 1
