@@ -43,6 +43,12 @@ _MATRIX_OF_TAG = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
+# The same for pictures of 16 bits: who does not say there has BT.2020's. RGB (0) needs none.
+_DEEP_MATRIX = {
+    **_MATRIX_OF_TAG,
+    **dict.fromkeys((0, 2), Colorspace.BT2020),
+    **dict.fromkeys((5, 6), Colorspace.ITU601),
+}
 
 _Level = TypeVar("_Level", np.uint8, np.uint16)
 
@@ -140,11 +146,18 @@ def to_deep_rgb(frame: VideoFrame) -> npt.NDArray[np.uint16]:
         uint16 (H, W, 3) RGB, of the frame's own primaries and transfer curve.
 
     Raises:
-        MediaError: The display matrix is not made of quarter turns and mirror images.
+        MediaError: The display matrix is not made of quarter turns and mirror images, or the colours have
+            another matrix than those of television.
     """
+    if frame.colorspace not in _DEEP_MATRIX:
+        raise MediaError(
+            "there is no conversion of the video's colours",
+            got=f"matrix {int(frame.colorspace)} of ITU-T H.273",
+            wanted="BT.2020's or another one of television",
+        )
     deep = frame.reformat(
         format="rgb48le",
-        src_colorspace=_MATRIX_OF_TAG.get(frame.colorspace, Colorspace.BT2020),
+        src_colorspace=_DEEP_MATRIX[frame.colorspace],
         src_color_range=frame.color_range or ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
     )

@@ -130,7 +130,7 @@ def wide_gamut(nits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 SIGNALS = {"HLG": (18, hlg), "PQ": (16, pq), "BT.2020": (14, wide_gamut)}
 
 
-def write_wide(path: Path, signal: str) -> Path:
+def write_wide(path: Path, signal: str, matrix: int = 9) -> Path:
     """Six stripes, white at 203 cd/m2 (BT.2408), in ten bits."""
     trc, encode = SIGNALS[signal]
     light = 203 * (COLOURS / 255) ** 2.4 @ FROM_BT709.T
@@ -140,7 +140,7 @@ def write_wide(path: Path, signal: str) -> Path:
         stream = file.add_stream("libx264", rate=16, options={"qp": "0"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p10le"
         told = stream.codec_context
-        told.color_trc, told.color_primaries, told.colorspace, told.color_range = trc, 9, 9, 1
+        told.color_trc, told.color_primaries, told.colorspace, told.color_range = trc, 9, matrix, 1
         for index in range(9):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb48le").reformat(
                 format="yuv420p10le",
@@ -173,6 +173,13 @@ def test_wide_colours_alone_become_those_of_bt709(tmp_path: Path) -> None:
     made, clip = normalised(write_wide(tmp_path / "clip.mp4", "BT.2020"))
     assert made.notes == ("BT.2020: mapped to BT.709",)
     assert np.abs(clip[4, 32, 8::16].astype(int) - COLOURS).max() <= 4
+
+
+def test_colours_that_cannot_be_converted_are_an_error(tmp_path: Path) -> None:
+    """Matrix 14 is that of BT.2100's ICtCp."""
+    with pytest.raises(MediaError, match="no conversion") as caught:
+        normalised(write_wide(tmp_path / "clip.mp4", "PQ", 14))
+    assert caught.value.got == "matrix 14 of ITU-T H.273"
 
 
 def test_the_tone_curve_is_whole_and_grows() -> None:
