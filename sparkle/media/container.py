@@ -4,9 +4,8 @@ How it works
 - `open_video` gives an `OpenVideo`: the container, the video stream that ffmpeg would show (cover pictures
   are not video) and `frames()`, which decodes what is shown, in presentation order. Everything that reads
   videos counts and sees these frames: generate, import, validate, export and the loaders.
-- What an edit list hides is not shown. A video that begins between key frames, or whose first key frame is
-  followed by pictures that need the frames before it, is shown from the first picture that can be: what comes
-  before is passed over and counted. Whatever else does not decode is an error.
+- What an edit list hides is not shown. Of a video that begins between key frames (`late`), what comes before
+  the first picture that can be shown is passed over and counted. Whatever else does not decode is an error.
 - Every way in which a file can be bad becomes a `MediaError` that names it: missing, empty, not a video,
   cut short, undecodable, absurdly large, a frame size that changes on the way.
 - The decoder stops at the first error instead of painting over it: a concealed frame is a silent repair.
@@ -21,8 +20,7 @@ How it works
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -38,6 +36,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from sparkle.media.late import HEAD, begins_late, decode_late
 from sparkle.schemas.errors import MediaError
 
 # Pixels. 8K UHD is 7680 wide; beyond it a header is wrong or hostile.
@@ -61,14 +60,6 @@ _UNTIMED = frozenset({"avi", "h264", "hevc", "mpegvideo"})
 _PICTURES = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp"})
 
 _DEFAULT_SCORE = 5_000_000  # pixels that ffmpeg takes the flag "default" of a track for
-
-_EARLIEST = -(2**63)  # libav's "no timestamp"
-
-_HEAD = 8  # packets that show whether pictures come before the first key frame: more than are ever reordered
-
-# What begins an H.264 picture that needs no other (an IDR slice), or the parameters before one (SPS), in a
-# stream with start codes. Without the parameters, libav takes any picture for a key frame.
-_H264_START = re.compile(rb"\x00\x00\x01[\x05\x25\x45\x65\x07\x27\x47\x67]")
 
 # A title that is not UTF-8 is no reason to refuse a video: PyAV 18 must be told so, 19 has no such argument.
 _TITLES: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -170,50 +161,17 @@ class OpenVideo:
         head: list[Packet[VideoStream]] = []
         packet: Packet[VideoStream] | None = None
         try:
-            head.extend(islice(packets, _HEAD))
-            if _begins_late(head):
-                yield from self._decode_late(chain(head, packets))
+            head.extend(islice(packets, HEAD))
+            if begins_late(head):
+                yield from decode_late(self.stream, chain(head, packets), self._pass_over, self.where)
                 return
             for packet in chain(head, packets, (None,)):
                 yield from self.stream.decode(packet)
         finally:  # a traceback keeps what is in here, and packets keep the decoder
             del packets, head, packet
 
-    def _decode_late(self, packets: Iterable[Packet[VideoStream]]) -> Generator[VideoFrame, None, None]:
-        """Decode a video that begins between key frames.
-
-        Until a frame is shown, pictures may fail that are shown before it. With one thread an error is that
-        of the packet that was given. A packet that failed may be shown all the same: what it says of frames
-        that are not there cannot be kept.
-        """
-        self.stream.codec_context.thread_count = 1
-        fed: list[int] = []
-        failed: list[int] = []
-        missing: set[int] = set()
-        first: int | None = None
-        packet: Packet[VideoStream] | None = None
-        try:
-            for packet in chain(packets, (None,)):
-                try:
-                    frames = self.stream.decode(packet)
-                except av.FFmpegError:
-                    if first is not None or (packet is not None and _is_start(packet)):
-                        raise
-                    failed += [] if packet is None else [_when(packet)]
-                    frames = []
-                if packet is not None and first is None and not packet.is_discard:
-                    fed.append(_when(packet))
-                for frame in frames:
-                    if first is None:
-                        first = _when(frame)
-                        self.passed_over = sum(when < first for when in fed)
-                        missing = {when for when in failed if when >= first}
-                    missing.discard(_when(frame))
-                    if missing and min(missing) < _when(frame):
-                        raise MediaError("a frame does not decode", got="one of the first", where=self.where)
-                    yield frame
-        finally:
-            del packets, packet
+    def _pass_over(self, count: int) -> None:
+        self.passed_over = count
 
     def packet_count(self) -> int:
         """Count the stream's packets from here on that are shown, without decoding them.
@@ -305,27 +263,6 @@ def _shown_first(stream: VideoStream) -> tuple[bool, int]:
     picture = stream.frames == 1 or (stream.frames == 0 and context.name in _PICTURES)
     preferred = _DEFAULT_SCORE if stream.disposition & Disposition.default else 0
     return not picture, context.width * context.height + preferred
-
-
-def _begins_late(head: Sequence[Packet[VideoStream]]) -> bool:
-    """Return whether a video's first packets hold pictures that need what came before them."""
-    if not head or not _is_start(head[0]):
-        return bool(head)
-    first = head[0].pts
-    return first is not None and any(packet.pts is None or packet.pts < first for packet in head[1:])
-
-
-def _when(shown: Packet[VideoStream] | VideoFrame) -> int:
-    """When something is shown; before all others where it does not say, as pictures before the first."""
-    return _EARLIEST if shown.pts is None else shown.pts
-
-
-def _is_start(packet: Packet[VideoStream]) -> bool:
-    """Return whether a packet needs no other before it."""
-    if not packet.is_keyframe or packet.stream.codec_context.name != "h264":
-        return packet.is_keyframe
-    data = bytes(packet)
-    return b"\x00\x00\x01" not in data[:4] or _H264_START.search(data) is not None
 
 
 def _whole_boxes(file: BinaryIO, where: Path | str) -> set[bytes]:

@@ -7,28 +7,26 @@
   9 x 8 grey pixels, one bit for each pair of horizontal neighbours. Near-duplicates differ in few bits; first
   frames are what upstream's editing starts from.
 - `read_shape` reads what an artifact's header says of its size, so that a tar of thousands is read in one
-  pass: the boxes of an mp4's video track (ISO/IEC 14496-12), a PNG's IHDR chunk, upstream's `shape` in an
-  npz. Nothing is trusted: lengths are checked before anything is read or allocated.
-- An mp4's boxes count samples. Where those are not plainly the frames that are shown (an edit list hides
-  some, fragments follow, the picture is turned, there are several tracks), the video is decoded and counted.
-  So is a video of another container under an mp4's name: players and trainers show it. `require_mp4` says it.
+  pass: an mp4's boxes, a PNG's IHDR chunk, upstream's `shape` in an npz. Nothing is trusted: lengths are
+  checked before anything is read or allocated.
+- Where an mp4's boxes do not tell what is shown, the video is decoded and counted. So is one of another
+  container under an mp4's name: players and trainers show it. `require_mp4` says that it is none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from sparkle.media.container import MAX_FRAMES, open_video
+from sparkle.media.boxes import told
+from sparkle.media.container import open_video
 from sparkle.media.decode import iter_frames, upright_size
 from sparkle.media.mask import mask_shape
 from sparkle.schemas.errors import MediaError
@@ -140,8 +138,6 @@ _PICTURES = {
     "a JPEG image": rb"\xff\xd8\xff",
     "a WebP image": rb"RIFF....WEBP",
 }
-# A matrix that shows pictures as they are stored (ISO/IEC 14496-12, 8.2.2): 16.16, the last column 2.30.
-_UPRIGHT = b"".join(value.to_bytes(4, "big") for value in (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30))
 
 
 class Shape(NamedTuple):
@@ -199,15 +195,8 @@ def _mp4(data: bytes) -> Shape:
     if _kind(data, _OTHER_VIDEOS) is not None:
         return _shown(data)
     require_mp4(data)
-    view = memoryview(data)
-    boxes = list(_boxes(view))
-    moov = next((body for kind, body in boxes if kind == b"moov"), None)
-    if not boxes or boxes[0][0] != b"ftyp" or moov is None:
-        raise MediaError("not an mp4 video", got=f"{len(data)} bytes, the first {data[:8]!r}")
-    tracks = [track for track in _all(moov, b"trak") if _handler(track) == b"vide"]
-    if not tracks:
-        raise MediaError("the mp4 has no video track")
-    return _plain(moov, tracks) or _shown(data)
+    plain = told(data)
+    return _shown(data) if plain is None else Shape(*plain)
 
 
 def _shown(data: bytes) -> Shape:
@@ -218,122 +207,3 @@ def _shown(data: bytes) -> Shape:
             frames += 1
         rate = float(video.rate)  # asked while it is open
     return Shape(frames, width, height, rate)
-
-
-def _handler(track: memoryview) -> bytes:
-    handler = _first(track, b"mdia", b"hdlr")
-    return b"" if handler is None else bytes(handler[8:12])
-
-
-def _plain(moov: memoryview, tracks: list[memoryview]) -> Shape | None:
-    """What the boxes say of a video whose samples are the frames that are shown; None of any other."""
-    movie, header = _first(moov, b"mvhd"), _first(tracks[0], b"tkhd")
-    fragmented = _first(moov, b"mvex") is not None
-    if len(tracks) > 1 or fragmented or movie is None or header is None:
-        return None
-    upright = _matrix(movie, 36, 48) == _matrix(header, 40, 52) == _UPRIGHT
-    return _track(tracks[0], movie) if upright else None
-
-
-def _matrix(box: memoryview, *places: int) -> bytes:
-    """A box's matrix, at one place in its version 0 and at another in version 1."""
-    start = places[box[0] == 1] if len(box) else 0
-    return bytes(box[start : start + 36])
-
-
-def _track(track: memoryview, movie: memoryview) -> Shape | None:
-    parts = {name: _first(track, b"mdia", b"minf", b"stbl", name) for name in (b"stsd", b"stts", b"stsz")}
-    media = _first(track, b"mdia", b"mdhd")
-    description, times, sizes = parts.values()
-    if description is None or times is None or sizes is None or media is None or len(description) < 44:
-        raise MediaError("the mp4's video track is not whole")
-    frames = _number(sizes, 8, 4)
-    lasting = _runs(times, frames)
-    if lasting is None:
-        return None
-    duration, scale = int(lasting.sum()), _scale(media)
-    shown_at = np.cumsum(lasting) - lasting
-    if (delays := _first(track, b"mdia", b"minf", b"stbl", b"ctts")) is not None:
-        delayed = _runs(delays, frames)
-        if delayed is None:
-            return None
-        shown_at += delayed
-    if (
-        not _shows_all(track, shown_at, Fraction(scale, _scale(movie) or 1))
-        or _number(description, 4, 4) != 1
-    ):
-        return None
-    # stsd: 8 bytes, then the first sample entry, whose width and height are at bytes 32 and 34 (12.1.3.2).
-    width, height = _number(description, 40, 2), _number(description, 42, 2)
-    return Shape(frames, width, height, frames * scale / duration if duration > 0 else 0.0)
-
-
-def _scale(header: memoryview) -> int:
-    """Units per second of a mvhd or mdhd box."""
-    return _number(header, 20, 4) if len(header) and header[0] == 1 else _number(header, 12, 4)
-
-
-def _runs(box: memoryview, frames: int) -> npt.NDArray[np.int64] | None:
-    """The values of an stts or ctts box, one a sample; None where they are of another number of samples."""
-    entries = _number(box, 4, 4)
-    if len(box) < 8 + 8 * entries:
-        raise MediaError("the mp4's video track is not whole")
-    runs = np.frombuffer(box[8 : 8 + 8 * entries], ">u4").reshape(entries, 2)
-    if not 0 < frames <= MAX_FRAMES or int(runs[:, 0].sum(dtype=np.uint64)) != frames:
-        return None
-    values = runs[:, 1].astype(np.int64)
-    if box[0] == 1:  # signed
-        values = values.astype(np.int32).astype(np.int64)
-    return np.repeat(values, runs[:, 0].astype(np.int64))
-
-
-def _shows_all(track: memoryview, shown_at: npt.NDArray[np.int64], scale: Fraction) -> bool:
-    """Return whether the first sample needs no other and comes first, and no edit hides one.
-
-    Args:
-        track: The track.
-        shown_at: When its samples are shown, in units of the track.
-        scale: Such units per unit of the movie.
-    """
-    keys, edits = _first(track, b"mdia", b"minf", b"stbl", b"stss"), _first(track, b"edts", b"elst")
-    if (keys is not None and _number(keys, 8, 4) != 1) or shown_at[0] != shown_at.min():
-        return False
-    if edits is None:
-        return True
-    long = 8 if bytes(edits[:1]) == b"\1" else 4
-    lasts, start = _number(edits, 8, long), _number(edits, 8 + long, long)
-    if _number(edits, 4, 4) != 1 or _number(edits, 8 + 2 * long, 4) != 1 << 16 or start > shown_at[0]:
-        return False
-    return lasts == 0 or start + lasts * scale > int(shown_at.max())
-
-
-def _boxes(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield (kind, body) of the boxes in a row."""
-    position = 0
-    while position + 8 <= len(view):
-        size, kind, head = _number(view, position, 4), bytes(view[position + 4 : position + 8]), 8
-        if size == 1:
-            size, head = _number(view, position + 8, 8), 16
-        elif size == 0:  # to the end of the file
-            size = len(view) - position
-        if size < head or position + size > len(view):
-            raise MediaError("the mp4 is cut short", got=f"a box of {size} bytes at byte {position}")
-        yield kind, view[position + head : position + size]
-        position += size
-
-
-def _all(view: memoryview, kind: bytes) -> list[memoryview]:
-    return [body for found, body in _boxes(view) if found == kind]
-
-
-def _first(view: memoryview, *path: bytes) -> memoryview | None:
-    for kind in path:
-        inside = _all(view, kind)
-        if not inside:
-            return None
-        view = inside[0]
-    return view
-
-
-def _number(view: memoryview, start: int, count: int) -> int:
-    return int.from_bytes(view[start : start + count], "big")
