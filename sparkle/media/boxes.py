@@ -89,7 +89,7 @@ def _hides_none(edits: memoryview, shown_at: _Times, scale: Fraction) -> bool:
     lasts, start = _number(edits, 8, long), _number(edits, 8 + long, long)
     if _number(edits, 4, 4) != 1 or _number(edits, 8 + 2 * long, 4) != 1 << 16 or start > shown_at[0]:
         return False
-    return lasts == 0 or start + lasts * scale > int(shown_at.max())
+    return start + lasts * scale > int(shown_at.max())
 
 
 def _runs(box: memoryview, frames: int) -> _Times | None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -70,6 +71,32 @@ def test_the_header_of_an_mp4_is_not_believed_where_it_may_be_wrong(tmp_path: Pa
     shape = read_shape(path.read_bytes(), ".mp4")
     assert shape[:3] == (len(shown), 64, 48)
     assert shape.fps == pytest.approx(16, abs=0.01)
+
+
+@pytest.mark.parametrize("reordered", [0, 3])
+@pytest.mark.parametrize("start", [0, 1, 2, 3, 9])
+@pytest.mark.parametrize("lasts", [0, 1, 20, 32, 33, 40])
+def test_an_edit_list_hides_what_it_hides_when_decoding(
+    tmp_path: Path, reordered: int, start: int, lasts: int
+) -> None:
+    """A file's own list is overwritten: it shows `lasts` frames from the `start`-th moment on."""
+    options = {"preset": "ultrafast", "bf": str(reordered)}
+    path = odd_videos.numbered(tmp_path / "clip.mp4", options=options)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"elst") + 4
+    assert int.from_bytes(data[place : place + 8], "big") == 1  # version 0, one edit
+    scale = data.index(b"mdhd") + 16
+    frame = int.from_bytes(data[scale : scale + 4], "big") // 16
+    data[place + 8 : place + 12] = (lasts * 1000 // 16).to_bytes(4, "big")  # the movie counts milliseconds
+    data[place + 12 : place + 16] = (start * frame).to_bytes(4, "big")
+    path.write_bytes(data)
+    with av.open(str(path)) as file:
+        shown = len(list(file.decode(video=0)))
+    if shown:
+        assert len(decode(path)) == read_shape(bytes(data), ".mp4").frames == shown
+    for count in (decode, lambda path: read_shape(path.read_bytes(), ".mp4")) if not shown else ():
+        with pytest.raises(MediaError, match="no frames"):
+            count(path)
 
 
 @pytest.mark.parametrize(("degrees", "size"), [(90, (48, 64)), (180, (64, 48)), (-90, (48, 64))])
