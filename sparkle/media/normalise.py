@@ -176,9 +176,11 @@ def _looks_conforming(video: OpenVideo, first: VideoFrame, size: tuple[int, int]
     """Return whether a file is a source clip by all that its headers and first frame say."""
     container, stream = video.container, video.stream
     is_mp4 = "mp4" in container.format.name.split(",") and container.metadata.get("major_brand") != "qt  "
-    frames_fit = spec.min_frames <= video.declared <= spec.max_frames and is_4k_plus_1(video.declared)
+    frames = stream.frames
+    frames_fit = spec.min_frames <= frames <= spec.max_frames and is_4k_plus_1(frames)
     return (
         is_mp4
+        and frames == video.declared
         and len(container.streams) == 1
         and stream.codec_context.name == "h264"
         and first.format.name == "yuv420p"

@@ -66,6 +66,15 @@ def test_a_source_is_read_at_its_rate(odd: odd_videos.Made, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", odd_videos.MP4)
+def test_only_a_plain_clip_is_copied(tmp_path: Path, name: str) -> None:
+    """One that hides frames or is in fragments is of our form when it is shown, but not in its bytes."""
+    path, shown = odd_videos.MP4[name](tmp_path)
+    assert len(shown) % 4 == 1
+    made = normalise(path, tmp_path / "clip.mp4", SourceSpec(), EXACT)
+    assert made.copied == (name == "with_reordered_frames")
+
+
+@pytest.mark.parametrize("name", odd_videos.MP4)
 def test_the_header_of_an_mp4_is_not_believed_where_it_may_be_wrong(tmp_path: Path, name: str) -> None:
     path, shown = odd_videos.MP4[name](tmp_path)
     shape = read_shape(path.read_bytes(), ".mp4")
