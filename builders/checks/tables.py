@@ -40,7 +40,7 @@ from sparkle.schemas.rules import judge
 from sparkle.schemas.validate import Finding
 
 BATCH_ROWS = 20_000  # some 20 MB as Python objects
-_NO_TEXT, _NO_NUMBER, _NO_SHARD = 1, -1.0, -1  # of a null: no digest, number or shard is like it
+_NO_TEXT, NO_NUMBER, _NO_SHARD = 1, -1.0, -1  # of a null: no digest, number or shard is like it
 
 # Column of a row of pairs -> the step whose lines have the score.
 SCORES = {
@@ -48,18 +48,21 @@ SCORES = {
     "foreground_removed_score": "remove_score",
     "edited_video_score": "video_score",
 }
+SIDES = ("frames", "width", "height")  # of the source video, in a row
+
 # Column of a row of pairs -> the place that says the same, and its column there.
 _SAME: dict[str, tuple[str, str]] = {
     "prompt": (PAIRS, "prompt"),
     "keyword": ("compose", "keyword"),
     **{column: (step, "score") for column, step in SCORES.items()},
-    **{side: (layout.SOURCE_VIDEO.name, side) for side in ("frames", "width", "height")},
+    **{side: (layout.SOURCE_VIDEO.name, side) for side in SIDES},
     **{f"{kind.name}_{name}": (kind.name, name) for kind in KINDS for name in ("shard", "offset", "size")},
 }
 _NUMBERS = [name for name, (_, there) in _SAME.items() if there not in ("prompt", "keyword", "shard")]
 # What is kept of the rows: where they are, and what they say of the artifacts.
 _KEPT: list[tuple[Any, ...]] = [
     ("row", np.int64),
+    *((side, np.float64) for side in SIDES),
     *((f"{kind.name}_shard", np.int64) for kind in KINDS),
     *((f"{kind.name}_sha256", np.uint8, 32) for kind in KINDS),
 ]
@@ -199,7 +202,7 @@ def _read_columns(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None
         [digest_text(_keyword(*pair)) for pair in zip(*words, strict=True)], np.uint64
     )
     for name in _NUMBERS:
-        numbers = batch.column(name).cast(pa.float64()).fill_null(_NO_NUMBER)
+        numbers = batch.column(name).cast(pa.float64()).fill_null(NO_NUMBER)
         columns[name] = numbers.to_numpy(zero_copy_only=False)
     for kind in KINDS:
         shards = batch.column(f"{kind.name}_shard").dictionary_encode()
