@@ -34,6 +34,7 @@ from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.foreign import recognise_file
 from sparkle.schemas.layout import KINDS
 
 PREVIEW_GROUP = 10  # rows; a page of the viewer stays near 1 MB at 110 KB a preview
@@ -267,6 +268,8 @@ def table_errors(where: object) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, KeyError) as error:
+        if isinstance(where, Path) and (foreign := recognise_file(where)):
+            raise ReleaseError(foreign.problem, where=where, fix=foreign.fix) from None
         raise ReleaseError("a table cannot be read", got=error, where=where) from None
 
 

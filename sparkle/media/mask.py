@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.media import Mask
+from sparkle.media.foreign import refuse_foreign
 from sparkle.schemas.errors import MediaError
 
 # Pixels of all masks of a clip: 81 frames of 4K UHD are 6.7e8.
@@ -121,6 +122,7 @@ def _members(source: str | Path | bytes, where: Path | str) -> Iterator[zipfile.
                 raise MediaError("not a mask file", got=got, wanted=wanted, where=where)
             yield archive
     except _UNREADABLE as error:
+        refuse_foreign(source, where)
         raise MediaError("the mask cannot be read", got=error, where=where) from error
 
 

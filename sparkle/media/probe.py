@@ -24,6 +24,7 @@ import numpy as np
 
 from sparkle.media.container import open_video
 from sparkle.media.decode import iter_frames, upright_size
+from sparkle.media.foreign import refuse_foreign
 from sparkle.media.mask import mask_shape
 from sparkle.schemas.errors import MediaError
 
@@ -144,7 +145,11 @@ def read_shape(data: bytes, suffix: str) -> Shape:
     Raises:
         MediaError: it is no such file, or says something impossible.
     """
-    return {".mp4": _mp4, ".png": _png, ".npz": _npz}[suffix](data)
+    try:
+        return {".mp4": _mp4, ".png": _png, ".npz": _npz}[suffix](data)
+    except MediaError:
+        refuse_foreign(data)
+        raise
 
 
 def _png(data: bytes) -> Shape:
