@@ -94,5 +94,5 @@ def _blobs(folder: Path) -> tuple[Path, ...]:
 
 
 def copy_command(folder: Path) -> str:
-    """The command that makes a folder of files, hard links where that can be, of one that has links."""
-    return command("cp", "-RL", folder, f"{folder}-copy")
+    """The command that makes a folder of files out of one that has links."""
+    return command("cp", "-RL", folder, f"{folder.resolve().name}-copy")
