@@ -118,27 +118,29 @@ def _video_files(folder: Path, say: Callable[[str], None]) -> list[Path]:
         shown = [name for name in folders if not is_junk(name)]
         folders[:] = [name for name in shown if not name.startswith(".")]
         others["hidden folders"] += len(shown) - len(folders)
-        others["links to folders, which are not followed"] += sum(
-            Path(root, name).is_symlink() for name in folders
-        )
+        others["links to folders"] += sum(Path(root, name).is_symlink() for name in folders)
         for path in (Path(root, name) for name in files if not is_junk(name)):
             if path.name.startswith("."):
                 others["hidden files"] += 1
             elif not path.is_file():
-                others["links to nothing" if path.is_symlink() else "that are no plain files"] += 1
+                others["links to nothing" if path.is_symlink() else "no plain files"] += 1
             elif _VIDEO_SUFFIX.fullmatch(path.suffix):
                 found.append(path)
             else:
                 others[path.suffix.lower() or "without a suffix"] += 1
-    if told := [f"{count:,} {what}" for what, count in others.most_common() if count]:
+    if told := [f"{what} ({count:,})" for what, count in sorted(others.items(), key=_most) if count]:
         more = len(told) - _SHOWN_SUFFIXES
         rest = f", and {more} other kinds" if more > 0 else ""
-        say(f"no sources in {folder}: {', '.join(told[:_SHOWN_SUFFIXES])}{rest}")
+        say(f"no sources in {folder}, and passed over: {', '.join(told[:_SHOWN_SUFFIXES])}{rest}")
     found.sort(key=lambda path: path.relative_to(folder).as_posix())
     for path in found:
         if os.fsencode(path).decode("utf-8", "replace") != str(path):
             raise SourceListError("a file's name is not UTF-8", got=repr(path), fix="rename it")
     return found
+
+
+def _most(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
 
 
 def _raise(error: OSError) -> None:
