@@ -34,9 +34,6 @@ from sparkle.schemas.validate import (
     parse_strict,
 )
 
-# By itself the csv module takes fields of 131,072 characters at most, in the whole process.
-csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
-
 _MARK = "the file starts with a byte order mark"
 
 
