@@ -5,8 +5,11 @@ Whoever cannot read a file asks here before saying that it is broken: the way ou
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
+
+from sparkle.schemas.errors import SparkleError
 
 HEAD_BYTES = 512  # of a file are enough
 
@@ -30,12 +33,12 @@ _ANSWER = Foreign(
     "a server's error message stands in place of the file",
     "look at it, then download the file again",
 )
+# No zip: a mask is one itself.
 _PACKED = (
     (b"\x1f\x8b", "gzip", "gunzip"),
     (b"BZh", "bzip2", "bunzip2"),
     (b"\xfd7zXZ\0", "xz", "unxz"),
     (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
-    (b"PK\x03\x04", "zip", "unzip"),
     (b"7z\xbc\xaf\x27\x1c", "7z", "7z x"),
     (b"Rar!\x1a\x07", "rar", "unrar x"),
 )
@@ -60,9 +63,22 @@ def recognise(head: bytes) -> Foreign | None:
     return None
 
 
-def recognise_file(path: Path) -> Foreign | None:
+def recognise_file(path: str | Path) -> Foreign | None:
     """Tell what a file is, as `recognise`; None where it is no plain file."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         return recognise(file.read(HEAD_BYTES))
+
+
+def refuse_foreign(source: str | Path | bytes, kind: type[SparkleError], where: object = None) -> None:
+    """Raise an error where something that is known stands in place of a file.
+
+    Args:
+        source: The file, or its bytes.
+        kind: The error.
+        where: What it names.
+    """
+    found = recognise(source[:HEAD_BYTES]) if isinstance(source, bytes) else recognise_file(source)
+    if found is not None:
+        raise kind(found.problem, where=where, fix=found.fix)

@@ -34,7 +34,7 @@ from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.foreign import recognise_file
+from sparkle.schemas.foreign import refuse_foreign
 from sparkle.schemas.layout import KINDS
 
 PREVIEW_GROUP = 10  # rows; a page of the viewer stays near 1 MB at 110 KB a preview
@@ -249,6 +249,8 @@ def open_table(source: Path | IO[bytes] | pa.NativeFile, where: object = None, *
 
     Reading it may fail as well: do that inside `table_errors`, or by `read_columns`.
     """
+    if isinstance(source, Path):
+        refuse_foreign(source, ReleaseError, where or source)
     with table_errors(source if where is None else where):
         return pq.ParquetFile(source, **options)
 
@@ -258,8 +260,9 @@ def read_columns(
 ) -> pa.Table:
     """Return columns of a Parquet file in the order given; raises ReleaseError, also where one is missing."""
     names = list(columns)
+    file = open_table(source, where, **options)
     with table_errors(source if where is None else where):
-        return pq.ParquetFile(source, **options).read(names).select(names)
+        return file.read(names).select(names)
 
 
 @contextmanager
@@ -268,8 +271,6 @@ def table_errors(where: object) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, KeyError) as error:
-        if isinstance(where, Path) and (foreign := recognise_file(where)):
-            raise ReleaseError(foreign.problem, where=where, fix=foreign.fix) from None
         raise ReleaseError("a table cannot be read", got=error, where=where) from None
 
 
