@@ -29,13 +29,13 @@ _JUNK = re.compile(
             r"(eh)?thumbs(_vista)?[.]db|desktop[.]ini|[$]RECYCLE[.]BIN|System Volume Information",
             # Linux desktops, file systems, and shares that are in use
             r"[.]directory|[.]Trash(-[0-9]+)?|lost[+]found|[.]nfs[0-9a-f]{8,}|[.]fuse_hidden.*|[.]~lock[.].*#",
-            # Synology, QNAP
-            r"@eaDir|@Recycle|@Recently-Snapshot|@tmp|#recycle|#snapshot|[.]@__thumb",
+            # Synology, QNAP, Dropbox
+            r"[.]dropbox([.](attr|cache))?|@eaDir|@Recycle|@Recently-Snapshot|@tmp|#recycle|#snapshot|[.]@__thumb",
         )
     ),
     re.IGNORECASE | re.DOTALL,
 )
-_CLIENTS_NOTES = ".cache/huggingface/"
+_CLIENTS_NOTES = (".cache/huggingface/", ".huggingface/")  # the latter by older versions
 _REPOSITORY = re.compile("(datasets|models|spaces|kernels)--.+")
 
 

@@ -43,6 +43,7 @@ def test_junk_is_listed_by_its_outermost_folder_and_is_no_file_of_a_folder(tmp_p
         ".Trashes/501/x.mp4",
         ".gitattributes",
         ".cache/huggingface/x",
+        ".huggingface/x",
         ".cache/y",
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
