@@ -74,13 +74,16 @@ def is_snapshot(folder: Path) -> bool:
 def leads_inside(path: Path, folder: Path) -> bool:
     """Whether what a path leads to lies in a folder, or is a blob of the snapshot that the folder is."""
     target = Path(os.path.realpath(path))  # which, unlike `resolve`, does not fail at a link to itself
-    return any(target.is_relative_to(home) for home in (Path(os.path.realpath(folder)), *_blobs(folder)))
+    return target.is_relative_to(os.path.realpath(folder)) or _is_blob(target, folder)
 
 
 def is_stray_link(path: Path, folder: Path) -> bool:
     """Whether a path is a link, and none from a snapshot to one of its blobs."""
-    target = Path(os.path.realpath(path))
-    return path.is_symlink() and not any(target.is_relative_to(home) for home in _blobs(folder))
+    return path.is_symlink() and not _is_blob(Path(os.path.realpath(path)), folder)
+
+
+def _is_blob(target: Path, folder: Path) -> bool:
+    return any(target.is_relative_to(blobs) for blobs in _blobs(folder))
 
 
 def _blobs(folder: Path) -> tuple[Path, ...]:
