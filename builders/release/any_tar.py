@@ -31,6 +31,7 @@ from sparkle.schemas.foreign import recognise
 
 _MAX_EXTENSION = 1 << 20  # bytes of a long name or a pax header; real ones have some hundred
 _MAX_DIGITS = 20  # of a number in a pax header
+_MOST_LINKS = 40  # that lead from one to the next, as in the kernel: a tar may have a chain of millions
 
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _LONG_NAME, _LONG_LINK = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
@@ -83,11 +84,13 @@ def follow(name: str, targets: Mapping[str, str], members: Container[str]) -> st
         targets: What each link leads to.
         members: The plain files.
     """
-    passed: set[str] = set()
-    while name not in members and name in targets and name not in passed:
-        passed.add(name)
+    for _ in range(_MOST_LINKS):
+        if name in members:
+            return name
+        if name not in targets:
+            break
         name = targets[name]
-    return name if name in members else None
+    return None
 
 
 class TarStream:

@@ -131,7 +131,7 @@ def _video_files(folder: Path, say: Callable[[str], None]) -> list[Path]:
     if told := [f"{what} ({count:,})" for what, count in sorted(others.items(), key=_most) if count]:
         more = len(told) - _SHOWN_SUFFIXES
         rest = f", and {more} other kinds" if more > 0 else ""
-        say(f"no sources in {folder}, and passed over: {', '.join(told[:_SHOWN_SUFFIXES])}{rest}")
+        say(f"passed over in {folder}, as no sources: {', '.join(told[:_SHOWN_SUFFIXES])}{rest}")
     found.sort(key=lambda path: path.relative_to(folder).as_posix())
     for path in found:
         if os.fsencode(path).decode("utf-8", "replace") != str(path):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkle.builders.release.any_tar import TarStream, plain_name
+from sparkle.builders.release.any_tar import TarStream, follow, plain_name
 from sparkle.schemas.errors import ReleaseError
 
 NAMES = st.text(
@@ -184,3 +184,10 @@ def test_links_say_where_they_lead(form: int) -> None:
         ("a hard link", f"{long}a/file"),
         ("a symbolic link", f"{long}a/file"),
     ]
+
+
+def test_a_chain_of_links_is_followed_so_far_and_a_circle_not_for_ever() -> None:
+    chain = {f"{index}": f"{index + 1}" for index in range(100)}
+    assert follow("90", chain, {"100"}) == "100"
+    assert follow("0", chain, {"100"}) is None
+    assert follow("a", {"a": "b", "b": "a"}, {"c"}) is None

@@ -221,7 +221,7 @@ def test_a_folder_gives_its_videos_and_says_what_else_it_holds(tmp_path):
     found = [item.path.relative_to(tmp_path).as_posix() for item in listed]
     assert found == sorted((*videos, "linked.mp4"))
     [line] = said
-    assert line.partition("passed over: ")[2].split(", ") == [
+    assert line.partition("no sources: ")[2].split(", ") == [
         ".txt (2)",
         "hidden files (1)",
         "hidden folders (1)",
