@@ -18,7 +18,7 @@ from sparkle.builders.release.manifest import FileEntry, list_files
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import RecordError, UnsafePathError
-from sparkle.schemas.foreign import recognise_file
+from sparkle.schemas.misplaced import recognise_file
 from sparkle.schemas.validate import MAX_LINE_BYTES, Finding, findings_of, parse_strict
 
 _ALWAYS = (layout.CARD, layout.PROVENANCE)
@@ -83,8 +83,8 @@ def _check_place(folder: Path, entry: FileEntry) -> Iterator[Finding]:
         yield from _check_card(path.read_bytes(), entry)
         return
     size = path.stat().st_size
-    if size != entry.size and (foreign := recognise_file(path)):
-        yield Finding(entry.path, 0, "", foreign.problem, got=str(size), wanted=foreign.fix)
+    if size != entry.size and (misplaced := recognise_file(path)):
+        yield Finding(entry.path, 0, "", misplaced.problem, got=str(size), wanted=misplaced.fix)
     elif size != entry.size:
         problem = "another size than in the manifest"
         yield Finding(entry.path, 0, "", problem, got=str(size), wanted=str(entry.size))

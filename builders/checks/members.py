@@ -28,9 +28,9 @@ from sparkle.builders.release.assign import END_BYTES
 from sparkle.media.probe import Shape, read_shape
 from sparkle.schemas import layout
 from sparkle.schemas.errors import MediaError
-from sparkle.schemas.foreign import recognise
 from sparkle.schemas.ids import index_reader
 from sparkle.schemas.layout import KIND_BY_NAME, Kind
+from sparkle.schemas.misplaced import recognise
 from sparkle.schemas.validate import Finding
 
 # Bytes of a member that is looked into. The clips are near 0.5 MB and masks at most 9.3 MB; 4K masks of 81
@@ -124,8 +124,8 @@ class Found:
                 )
             if self.ours or self.kind.suffix in _SHAPED_UPSTREAM:
                 shape = read_shape(b"".join(kept), self.kind.suffix)
-            elif kept and (foreign := recognise(kept[0])):
-                raise MediaError(foreign.problem, wanted=foreign.fix)
+            elif kept and (misplaced := recognise(kept[0])):
+                raise MediaError(misplaced.problem, wanted=misplaced.fix)
         except MediaError as error:
             problem = error
         known = (value or np.nan for value in shape)

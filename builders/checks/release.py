@@ -210,10 +210,8 @@ class _Check:
             if not rows.whole:
                 continue
             ours = np.setdiff1d(expected, lacking(theme, rows.kind))
-            if (
-                theme.imported and place in JSONL
-            ):  # a line may be missing; whether one was lost the hash tells
-                ours = np.intersect1d(expected, rows.keys)
+            if theme.imported and place in JSONL:
+                ours = np.intersect1d(expected, rows.keys)  # whether a line was lost the file's hash tells
             ordered, home = not theme.imported, home_of(theme, rows.kind)
             theme.findings += compare_ids(ours, rows, reported, ordered=ordered, home=home)
         return expected

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from sparkle._files import safe_join, stamp
 from sparkle.builders.release.manifest import FileEntry, list_files
 from sparkle.schemas.errors import MissingFileError, ReleaseError
-from sparkle.schemas.foreign import HEAD_BYTES, refuse_foreign
+from sparkle.schemas.misplaced import HEAD_BYTES, refuse_misplaced
 
 # Handles that stay open: the tars of two kinds of a full release are some thirty, those of all kinds some
 # 150, and a process may have 1,024 by default.
@@ -124,7 +124,7 @@ class FolderPlace:
         size, wanted = os.fstat(handle.descriptor).st_size, self._expected[path].size
         if size != wanted:
             del self._handles[path]
-            refuse_foreign(os.pread(handle.descriptor, HEAD_BYTES, 0), ReleaseError, f"{self.name} {path}")
+            refuse_misplaced(os.pread(handle.descriptor, HEAD_BYTES, 0), ReleaseError, f"{self.name} {path}")
             raise ReleaseError(
                 "a tar is not the one that the tables speak of: it is cut short, or was changed since",
                 got=f"{size} bytes",

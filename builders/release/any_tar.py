@@ -10,7 +10,7 @@ How it works
 - What is allowed in anybody's tar and is not as `tar.write_tar` writes it is counted on the way (`foreign`,
   `unpadded`, `end`), so that a check of our own tars is this reader too.
 - A tar that ends inside a member, or holds bytes that are no header, is an error that says where: what comes
-  after it is not read. A file that is no tar at all is named for what it is, where that is known (`foreign`).
+  after it is not read. A file that is no tar at all is named for what it is where that is known.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sparkle._files import BLOCK_BYTES
 from sparkle.builders.release.assign import BLOCK
 from sparkle.builders.release.tar import header
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.foreign import recognise
+from sparkle.schemas.misplaced import recognise
 
 _MAX_EXTENSION = 1 << 20  # bytes of a long name or a pax header; real ones have some hundred
 _MAX_DIGITS = 20  # of a number in a pax header
@@ -195,14 +195,14 @@ class TarStream:
             self._refuse_more()
             return None
         if len(head) < BLOCK:
-            self._refuse_foreign(head)
+            self._refuse_misplaced(head)
             raise TarError("the tar ends inside a header", where=f"byte {self.end}")
         return head
 
-    def _refuse_foreign(self, head: bytes) -> None:
+    def _refuse_misplaced(self, head: bytes) -> None:
         """Raise TarError where a tar's first bytes are those of something else that is known."""
-        if not self.end and (foreign := recognise(head)):
-            raise TarError(foreign.problem, wanted=foreign.fix)
+        if not self.end and (misplaced := recognise(head)):
+            raise TarError(misplaced.problem, wanted=misplaced.fix)
 
     def _refuse_more(self) -> None:
         """Behind the end there are zeros at most; a second tar behind the first is one that is overlooked."""
@@ -219,7 +219,7 @@ class TarStream:
         try:
             info = tarfile.TarInfo.frombuf(head, "utf-8", "backslashreplace")
         except (tarfile.HeaderError, ValueError) as error:
-            self._refuse_foreign(head)
+            self._refuse_misplaced(head)
             raise TarError("not a tar header", got=error, where=where) from None
         if info.size < 0:
             raise TarError("a member of a size below zero", got=info.size, where=where)

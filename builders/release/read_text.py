@@ -22,8 +22,8 @@ import msgspec
 from sparkle.builders.release.formats import CSV_COLUMNS, JSONL, NO_VALUES, csv_line
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
-from sparkle.schemas.foreign import HEAD_BYTES, recognise
 from sparkle.schemas.ids import edit_type, format_id, index_reader
+from sparkle.schemas.misplaced import HEAD_BYTES, recognise
 from sparkle.schemas.validate import (
     MAX_LINE_BYTES,
     Finding,
@@ -66,9 +66,9 @@ def read_pairs(file: BinaryIO, name: str, theme: str) -> Iterator[TextRow]:
 
     The file stands at its start.
     """
-    foreign = recognise(file.read(HEAD_BYTES))
-    if foreign is not None:
-        yield TextRow(None, 1, 1, 0, findings=[Finding(name, 1, "", foreign.problem, wanted=foreign.fix)])
+    misplaced = recognise(file.read(HEAD_BYTES))
+    if misplaced is not None:
+        yield TextRow(None, 1, 1, 0, findings=[Finding(name, 1, "", misplaced.problem, wanted=misplaced.fix)])
         return
     file.seek(0)
     lines, index_of, plain_row = _CsvLines(file), index_reader(theme), _plain_reader(theme)

@@ -20,9 +20,9 @@ from pathlib import Path
 from sparkle._folders import copy_command, is_junk, leads_inside
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.foreign import PACKED_SUFFIXES
 from sparkle.schemas.ids import THEMES, index_reader
 from sparkle.schemas.layout import KIND_BY_NAME, KINDS, Kind
+from sparkle.schemas.misplaced import PACKED_SUFFIXES
 
 _BELOW = f"(?:{layout.INTERMEDIATE}/)?"
 _THEME = f"(?P<theme>{'|'.join(THEMES)})"

@@ -27,7 +27,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.foreign import PACKED_SUFFIXES
+from sparkle.schemas.misplaced import PACKED_SUFFIXES
 from sparkle.schemas.validate import Finding, check
 
 

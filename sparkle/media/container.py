@@ -31,7 +31,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from sparkle.schemas.errors import MediaError
-from sparkle.schemas.foreign import refuse_foreign
+from sparkle.schemas.misplaced import refuse_misplaced
 
 # Pixels. 8K UHD is 7680 wide; beyond it a header is wrong or hostile.
 MAX_SIDE = 8192
@@ -172,7 +172,7 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
         raise MediaError("there is no such video", where=where)
     if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
         raise MediaError("the video is empty", got="0 bytes", where=where)
-    refuse_foreign(source, MediaError, where)
+    refuse_misplaced(source, MediaError, where)
     file = io.BytesIO(source) if isinstance(source, bytes) else f"file:{source}"
     options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
     with (

@@ -26,7 +26,7 @@ from sparkle.media.container import open_video
 from sparkle.media.decode import iter_frames, upright_size
 from sparkle.media.mask import mask_shape
 from sparkle.schemas.errors import MediaError
-from sparkle.schemas.foreign import refuse_foreign
+from sparkle.schemas.misplaced import refuse_misplaced
 
 # Frames. Clips of the dataset have at most 81; a minute of video at 16 fps is 960.
 DECODED_FRAMES = 1000
@@ -148,7 +148,7 @@ def read_shape(data: bytes, suffix: str) -> Shape:
     try:
         return {".mp4": _mp4, ".png": _png, ".npz": _npz}[suffix](data)
     except MediaError:
-        refuse_foreign(data, MediaError)
+        refuse_misplaced(data, MediaError)
         raise
 
 

@@ -14,7 +14,7 @@ from sparkle.media.mask import load_mask
 from sparkle.media.probe import probe, read_shape
 from sparkle.schemas.errors import MediaError
 
-FOREIGN = {
+MISPLACED = {
     "a Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
     "a page of HTML": b"\xef\xbb\xbf<!doctype html>\n<html><body>Sign in</body></html>",
     "a server's error message": b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
@@ -23,13 +23,13 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("read", [probe, decode, read_png, load_mask])
-@pytest.mark.parametrize("what", FOREIGN)
+@pytest.mark.parametrize("what", MISPLACED)
 def test_it_is_named_in_a_file_and_in_memory(
     tmp_path: Path, read: Callable[[Any], object], what: str
 ) -> None:
     path = tmp_path / "artifact"
-    path.write_bytes(FOREIGN[what])
-    for source in (path, FOREIGN[what]) if read in (read_png, load_mask) else (path,):
+    path.write_bytes(MISPLACED[what])
+    for source in (path, MISPLACED[what]) if read in (read_png, load_mask) else (path,):
         with pytest.raises(MediaError) as refused:
             read(source)
         assert refused.value.problem.startswith(what)
@@ -37,10 +37,10 @@ def test_it_is_named_in_a_file_and_in_memory(
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".png", ".npz"])
-@pytest.mark.parametrize("what", FOREIGN)
+@pytest.mark.parametrize("what", MISPLACED)
 def test_it_is_named_where_headers_alone_are_read(suffix: str, what: str) -> None:
     with pytest.raises(MediaError) as refused:
-        read_shape(FOREIGN[what], suffix)
+        read_shape(MISPLACED[what], suffix)
     assert refused.value.problem.startswith(what)
 
 

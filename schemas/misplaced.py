@@ -14,22 +14,22 @@ from sparkle.schemas.errors import SparkleError
 HEAD_BYTES = 512  # of a file are enough
 
 
-class Foreign(NamedTuple):
+class Misplaced(NamedTuple):
     """What a file is, and what to do about it."""
 
     problem: str
     fix: str
 
 
-_POINTER = Foreign(
+_POINTER = Misplaced(
     "a Git LFS pointer stands in place of the file",
     "`git lfs install && git lfs pull` in the clone, or download with `hf download`",
 )
-_PAGE = Foreign(
+_PAGE = Misplaced(
     "a page of HTML stands in place of the file",
     "download it again: a login page, a proxy or an error answered instead of the server",
 )
-_ANSWER = Foreign(
+_ANSWER = Misplaced(
     "a server's error message stands in place of the file",
     "look at it, then download the file again",
 )
@@ -48,7 +48,7 @@ _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body")
 _ANSWERS = (b"<?xml", b"<error>", b'{"error"', b'{"message"')
 
 
-def recognise(head: bytes) -> Foreign | None:
+def recognise(head: bytes) -> Misplaced | None:
     """Tell what a file is by its first bytes; None where it is nothing that is known here."""
     if head.startswith(_POINTERS):
         return _POINTER
@@ -59,11 +59,11 @@ def recognise(head: bytes) -> Foreign | None:
         return _PAGE if b"<html" in text else _ANSWER
     for magic, name, tool in _PACKED:
         if head.startswith(magic):
-            return Foreign(f"the file is packed with {name}", f"unpack it with `{tool}`")
+            return Misplaced(f"the file is packed with {name}", f"unpack it with `{tool}`")
     return None
 
 
-def recognise_file(path: str | Path) -> Foreign | None:
+def recognise_file(path: str | Path) -> Misplaced | None:
     """Tell what a file is, as `recognise`; None where it is no plain file."""
     if not os.path.isfile(path):
         return None
@@ -71,7 +71,7 @@ def recognise_file(path: str | Path) -> Foreign | None:
         return recognise(file.read(HEAD_BYTES))
 
 
-def refuse_foreign(source: str | Path | bytes, kind: type[SparkleError], where: object = None) -> None:
+def refuse_misplaced(source: str | Path | bytes, kind: type[SparkleError], where: object = None) -> None:
     """Raise an error where something that is known stands in place of a file.
 
     Args:
