@@ -27,6 +27,7 @@ _JUNK = re.compile(
             r"Network Trash Folder|Temporary Items",
             # Windows
             r"(eh)?thumbs(_vista)?[.]db|desktop[.]ini|[$]RECYCLE[.]BIN|System Volume Information",
+            r".*:Zone[.]Identifier",
             # Linux desktops, file systems, and shares that are in use
             r"[.]directory|[.]Trash(-[0-9]+)?|lost[+]found|[.]nfs[0-9a-f]{8,}|[.]fuse_hidden.*|[.]~lock[.].*#",
             # Synology, QNAP, Dropbox

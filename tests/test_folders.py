@@ -16,6 +16,7 @@ JUNK = """
 .TemporaryItems/x .AppleDouble/x __MACOSX/a/._b .apdisk .VolumeIcon.icns Thumbs.db THUMBS.DB ehthumbs.db
 desktop.ini Desktop.ini $RECYCLE.BIN/x .Trash-1000/files/a .directory .nfs000000000123abcd .fuse_hidden00001
 .~lock.table.csv# @eaDir/a.mp4/x location/@eaDir/x #recycle/a.mp4 .@__thumb/a.jpg lost+found
+a.mp4:Zone.Identifier .dropbox .dropbox.cache/x
 """
 OTHERS = """
 a.mp4 Thumbs.db.mp4 my.DS_Store _a.mp4 .hidden .nfs README.md eaDir/x Trashes/x desktop.ini.txt .gitignore
