@@ -131,6 +131,10 @@ class UnreachableError(ReleaseError):
     """
 
 
+class UnguardedScriptError(SparkleError):
+    """A script that worker processes cannot import, since it does its work in the open."""
+
+
 class RecordError(SparkleError):
     """A record that does not follow its schema."""
 

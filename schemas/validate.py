@@ -28,6 +28,7 @@ import msgspec
 
 from sparkle.schemas.errors import RecordError
 from sparkle.schemas.load import LONGEST, MOST, SHOWN, Misfit, cut, misfits, to_pointer
+from sparkle.schemas.misplaced import HEAD_BYTES, recognise
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,7 @@ def parse_strict(data: bytes) -> Any:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
+        _refuse_misplaced(data)
         raise RecordError("not UTF-8", got=f"{error.reason} at byte {error.start}") from None
     if not text.strip():
         raise RecordError("the line is blank")
@@ -229,6 +231,7 @@ def parse_strict(data: bytes) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:
+        _refuse_misplaced(data)
         raise RecordError("not JSON", got=f"{error.msg} at column {error.colno}") from None
     except RecursionError:
         raise RecordError("nested too deep") from None
@@ -240,6 +243,11 @@ def parse_strict(data: bytes) -> Any:
         except UnicodeEncodeError:
             raise RecordError("a lone surrogate, which is no character") from None
     return value
+
+
+def _refuse_misplaced(data: bytes) -> None:
+    if misplaced := recognise(data[:HEAD_BYTES]):
+        raise RecordError(misplaced.problem, wanted=misplaced.fix)
 
 
 def bounded_lines(file: BinaryIO, end: int | None = None) -> Iterator[tuple[int, bytes]]:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from sparkle._folders import copy_command, leads_inside
 from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.errors import RecordError, SparkleError, UnsafePathError
 from sparkle.schemas.load import load
@@ -164,7 +165,7 @@ def safe_join(folder: Path, relative: str) -> Path:
 
     Raises:
         UnsafePathError: the path is absolute, holds `..`, a backslash, a NUL or an empty part, or
-            passes through a symbolic link that leaves the folder.
+            passes through a symbolic link that leaves the folder (`leads_inside`).
     """
     parts = relative.split("/")
     unsafe = any(part in ("", ".", "..") for part in parts) or "\\" in relative or "\0" in relative
@@ -173,9 +174,13 @@ def safe_join(folder: Path, relative: str) -> Path:
             "a path from data leaves its folder", got=repr(relative), wanted="a plain relative path"
         )
     joined = folder.joinpath(*parts)
-    if not joined.resolve().is_relative_to(folder.resolve()):
+    if not leads_inside(joined, folder):
         raise UnsafePathError(
-            "a path from data leaves its folder by a link", got=repr(relative), where=folder
+            "a path from data leaves its folder by a link",
+            got=f"{relative!r}, which leads to {os.path.realpath(joined)}",
+            wanted="a file in the folder",
+            where=folder,
+            fix=f"if what the links lead to may be read: `{copy_command(folder)}`",
         )
     return joined
 

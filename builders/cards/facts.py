@@ -105,7 +105,7 @@ def read_facts(folder: Path) -> Facts:
     Raises:
         ReleaseError: there are no tables, or one cannot be read.
     """
-    found = [(theme, sorted((folder / layout.data_folder(theme)).glob("*.parquet"))) for theme in THEMES]
+    found = [(theme, sorted((folder / layout.data_folder(theme)).glob("[!.]*.parquet"))) for theme in THEMES]
     tables = {
         theme: pa.concat_tables([read_columns(file, _COLUMNS) for file in files])
         for theme, files in found

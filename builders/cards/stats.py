@@ -120,7 +120,7 @@ def read_stats(folder: Path) -> Stats:
 
 
 def _read_tables(folder: Path) -> Columns:
-    files = sorted((folder / layout.DATA).glob("*/*.parquet"))
+    files = sorted((folder / layout.DATA).glob("*/[!.]*.parquet"))
     if not files:
         raise ReleaseError("the release has no tables", where=folder / layout.DATA)
     columns: Columns = {name: [] for name in COLUMNS}

@@ -51,7 +51,7 @@ def bench_jobs(folder: Path) -> list[BenchJob]:
     found = [
         path.relative_to(folder).as_posix()
         for theme in THEMES
-        for path in sorted((folder / "source_videos" / theme).glob("*.mp4"))
+        for path in sorted((folder / "source_videos" / theme).glob("[!.]*.mp4"))
     ]
     if not found:
         raise ReleaseError("not a bench", got=folder, wanted="a folder with source_videos/<theme>/ID.mp4")

@@ -17,17 +17,21 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from sparkle._processes import Job, Pool, pool_of, useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.bench import bench_jobs, check_bench
 from sparkle.builders.checks.files import check_document, check_files, hash_jobs
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
 from sparkle.builders.checks.rows import Keys, compare_ids, expected_keys, id_of
-from sparkle.builders.checks.tables import check_table, compare_records, home_of, records_jobs
+from sparkle.builders.checks.tables import check_table, compare_records, home_of, lacking, records_jobs
 from sparkle.builders.checks.tars import check_contents, check_loose, compare_shapes, tar_jobs
 from sparkle.builders.checks.text import compare_text, text_jobs
-from sparkle.builders.checks.theme import ReadJob, Theme
+from sparkle.builders.checks.theme import TABLE, ReadJob, Theme
+from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.place import Place
+from sparkle.builders.release.formats import JSONL
 from sparkle.builders.release.manifest import FileEntry, list_files
 from sparkle.builders.release.removed import Provenance, Removed
 from sparkle.schemas import layout
@@ -96,7 +100,7 @@ def check_release(
             fix="`sparkle build RUN --out RELEASE` makes one",
         )
     options = options or CheckOptions()
-    size = sum((folder / name).lstat().st_size for name in list_files(folder))
+    size = sum(entry.size for entry in FolderPlace(folder).list().values())
     with pool_of(options.workers or useful_workers(size)) as pool:
         return _Check(folder, progress, options, pool).run()
 
@@ -177,7 +181,11 @@ class _Check:
             wanted = f"one of {', '.join(THEMES)}"
             self.findings.append(Finding(".", 0, "", "no theme has a file", wanted=wanted))
         fps = frozenset(rates or {_FPS})
-        return [Theme(self.folder, name, self.files, tuple(limits), fps, origin.imported) for name in themes]
+        imported = origin.imported
+        return [
+            Theme(self.folder, name, self.files, tuple(limits), fps, imported, lenient=imported)
+            for name in themes
+        ]
 
     def _tar_jobs(self, theme: Theme) -> Iterator[ReadJob]:
         return tar_jobs(theme, contents=self.options.contents, elsewhere=self.options.tars)
@@ -191,13 +199,21 @@ class _Check:
     def _compare_ids(self, theme: Theme) -> Keys:
         """Compare which samples are where; returns those of the theme."""
         places = [rows for rows in theme.rows.values() if rows.whole]
-        expected = expected_keys(places)
+        table = theme.rows.get(TABLE)
+        # Most places of a partial import may lack most samples: what it has is what its table says.
+        expected = expected_keys([table] if theme.imported and table is not None else places)
         for sample_id in (id_of(theme.name, key) for key in expected.tolist()) if self.removed.ids else ():
             if self.removed.has_id(sample_id):
                 theme.note(places[0].files[0], 0, "", "a sample that was taken down", got=sample_id)
         reported = {(finding.file, finding.line) for finding in theme.findings}
-        for rows in places:
-            theme.findings += compare_ids(expected, rows, reported, home=home_of(theme, rows.kind))
+        for place, rows in theme.rows.items():
+            if not rows.whole:
+                continue
+            ours = np.setdiff1d(expected, lacking(theme, rows.kind))
+            if theme.imported and place in JSONL:
+                ours = np.intersect1d(expected, rows.keys)  # whether a line was lost the file's hash tells
+            ordered, home = not theme.imported, home_of(theme, rows.kind)
+            theme.findings += compare_ids(ours, rows, reported, ordered=ordered, home=home)
         return expected
 
     def _decode(self, themes: Sequence[Theme]) -> None:

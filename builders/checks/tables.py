@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from msgspec import structs
 
-from sparkle.builders.checks.rows import SampleRows, id_of, join, make_rows, unlike
+from sparkle.builders.checks.rows import Keys, SampleRows, id_of, join, make_rows, unlike
 from sparkle.builders.checks.text import digest, digest_text, read_again
 from sparkle.builders.checks.theme import PAIRS, RECORDS, TABLE, Theme
 from sparkle.builders.release.tables import (
@@ -105,6 +105,14 @@ def check_table(theme: Theme, preview: int | None) -> None:
     }
     for shard in sorted(theme.shards.keys() - theme.files - missing):
         theme.note(shard, 0, "", "the tar is missing", wanted="rows name it")
+
+
+def lacking(theme: Theme, kind: Kind | None) -> Keys:
+    """Return the samples of an import that have no artifact of a kind, as its rows say."""
+    table = theme.rows.get(TABLE)
+    if kind is None or table is None or not theme.imported:
+        return np.empty(0, np.int64)
+    return np.asarray(table.keys[table.columns[f"{kind.name}_shard"] == _NO_SHARD], np.int64)
 
 
 def home_of(theme: Theme, kind: Kind | None) -> Callable[[int], str | None]:
@@ -210,10 +218,12 @@ def _read_columns(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None
         columns[f"{kind.name}_shard"] = numbers[shards.indices.fill_null(-1).to_numpy()]
         column = f"{kind.name}_sha256"
         hashes = batch.column(column).to_pylist()
+        nowhere = batch.column(f"{kind.name}_shard").is_null().to_pylist()
         for row, value in enumerate(hashes):
             if value is None or len(value) != 32:
-                file, line, pointer = rows.at(row)
-                theme.note(file, line, f"{pointer}/{column}", "not a sha256")
+                if not (value is None and nowhere[row] and theme.imported):
+                    file, line, pointer = rows.at(row)
+                    theme.note(file, line, f"{pointer}/{column}", "not a sha256")
                 hashes[row] = bytes(32)
         columns[column] = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), 32)
 

@@ -37,7 +37,8 @@ class Theme:
         files: Every path that counts.
         limits: Thresholds of the release's runs; empty where the release does not say.
         fps: Frames per second that a video may have; empty where the release does not say.
-        imported: Whether tars are upstream's own, as in a release that was imported.
+        imported: Whether it is of a release that was imported: tars are upstream's own, and its tables have
+            null where something is not there.
         lenient: Whether habits of other tools are passed over.
         rows: What was read, by the name of the place.
         shards: The numbers of tars and loose files in the table's columns.
@@ -68,10 +69,14 @@ class Theme:
         self.findings.append(Finding(file, line, pointer, problem, *shown))
 
     def has(self, file: str) -> bool:
-        """Return whether a file is there; a finding when it is not."""
+        """Return whether a file is there; a finding when it is not.
+
+        An import may lack any that its manifest does not list, which is compared elsewhere.
+        """
         if file in self.files and (self.folder / file).is_file():
             return True
-        self.note(file, 0, "", "the file is missing")
+        if not self.imported:
+            self.note(file, 0, "", "the file is missing")
         return False
 
     def take(self, jobs: Sequence[ReadJob], answers: Iterable[SampleRows]) -> None:

@@ -19,6 +19,7 @@ from sparkle.builders.reading.place import Place, read_exactly
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.tables import open_table, table_errors
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.misplaced import refuse_misplaced
 
 _CONNECTIONS = 8  # at once: as many as the Hub's own client uses for downloads
 _FOOTER_BYTES = 1 << 18  # a table of sixty columns and a few row groups has some 50 KB of it
@@ -50,6 +51,7 @@ def _read_file(path: Path, entry: FileEntry, columns: Sequence[str], optional: b
     with pa.memory_map(str(path)) as file:
         data = file.read_buffer()
         if (digest := hashlib.sha256(data).hexdigest()) != entry.sha256:
+            refuse_misplaced(path, ReleaseError, path)
             raise ReleaseError(
                 "a table is not the one that is listed",
                 got=f"sha256 {digest}",

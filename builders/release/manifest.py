@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from sparkle._folders import is_no_part
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document, plain, sha256_file
 from sparkle.schemas.errors import RecordError, ReleaseError
@@ -106,9 +107,12 @@ def parse_manifest(data: bytes, where: object) -> list[FileEntry]:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Every file and link below a folder, as sorted paths from it; links are not followed."""
+    """Every file and link below a folder that is a part of it, as sorted paths from it.
+
+    Links are not followed; junk and what is the Hub client's own are no part.
+    """
     found = []
     for root, folders, files in os.walk(folder):
         linked = [name for name in folders if os.path.islink(os.path.join(root, name))]
         found += [Path(root, name).relative_to(folder).as_posix() for name in (*files, *linked)]
-    return sorted(found)
+    return sorted(path for path in found if not is_no_part(path))

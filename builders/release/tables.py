@@ -35,6 +35,7 @@ from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
+from sparkle.schemas.misplaced import refuse_misplaced
 
 PREVIEW_GROUP = 10  # rows; a page of the viewer stays near 1 MB at 110 KB a preview
 ROW_GROUP = 10_000  # rows; some 5 MB a group without previews, so that `filters=` can skip most of a file
@@ -248,6 +249,8 @@ def open_table(source: Path | IO[bytes] | pa.NativeFile, where: object = None, *
 
     Reading it may fail as well: do that inside `table_errors`, or by `read_columns`.
     """
+    if isinstance(source, Path):
+        refuse_misplaced(source, ReleaseError, where or source)
     with table_errors(source if where is None else where):
         return pq.ParquetFile(source, **options)
 
@@ -257,8 +260,9 @@ def read_columns(
 ) -> pa.Table:
     """Return columns of a Parquet file in the order given; raises ReleaseError, also where one is missing."""
     names = list(columns)
+    file = open_table(source, where, **options)
     with table_errors(source if where is None else where):
-        return pq.ParquetFile(source, **options).read(names).select(names)
+        return file.read(names).select(names)
 
 
 @contextmanager

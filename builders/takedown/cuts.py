@@ -33,7 +33,7 @@ from sparkle._files import BLOCK_BYTES, atomic_path
 from sparkle._progress import Advance
 from sparkle.builders.building.pack import ShardPlan
 from sparkle.builders.reading.place import Place, fetch_listed
-from sparkle.builders.release.any_tar import TarStream
+from sparkle.builders.release.any_tar import TarStream, follow, plain_name
 from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.manifest import FileEntry
@@ -208,20 +208,40 @@ def cut_foreign(source: Path, ids: Set[str]) -> tuple[list[tuple[int, int]], dic
 
     Raises:
         TarError: the tar goes wrong on the way.
+        ReleaseError: what stays is a link to what leaves.
     """
     runs: list[tuple[int, int]] = []
     offsets: dict[str, int] = {}
+    places: dict[str, int | None] = {}  # where the data of plain files begins; None: it leaves
+    links: dict[str, str] = {}
     position = gone = 0
     with source.open("rb") as file:
         for member in TarStream(file, seek=True):
             end = member.offset + member_bytes(member.size) - BLOCK
-            if names_sample(member.name, ids):
-                gone += end - position
-            else:
+            stays = not names_sample(member.name, ids)
+            if stays:
                 runs.append((position, end))
-                if member.odd is None:
+            else:
+                gone += end - position
+            if member.odd is None:
+                places.setdefault(plain_name(member.name), member.offset - gone if stays else None)
+                if stays:
                     offsets.setdefault(_sample(member.name), member.offset - gone)
+            elif member.target is not None:
+                links.setdefault(plain_name(member.name), plain_name(member.target))
             position = end
+    for name in links:
+        target = follow(name, links, places)
+        if target is None or names_sample(name, ids):
+            continue
+        if (place := places[target]) is None:
+            raise ReleaseError(
+                "a member that stays is a link to one that leaves, which has its data",
+                got=f"{name} leads to {target}",
+                where=source,
+                fix="unpack the tar, pack it with `tar --hard-dereference --dereference`, and import again",
+            )
+        offsets.setdefault(_sample(name), place)
     return [*runs, (position, source.stat().st_size)], offsets
 
 

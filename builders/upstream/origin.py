@@ -27,6 +27,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.misplaced import PACKED_SUFFIXES
 from sparkle.schemas.validate import Finding, check
 
 
@@ -149,8 +150,17 @@ def _left_out(files: UpstreamFiles, index: Index) -> Iterator[Finding]:
             path = unit.path if isinstance(unit, UpstreamTar) else unit.folder
             wanted = layout.prompts_csv(unit.theme)
             yield Finding(path, 0, "", "its theme has no table of pairs", wanted=wanted)
-    for problem, paths in (
-        ("not a file of the layout, and left out", files.others),
-        ("a link to no file of the folder, and left out", files.links),
-    ):
-        yield from (Finding(path, 0, "", problem) for path in paths)
+    for path in files.others:
+        if path.endswith(PACKED_SUFFIXES):
+            yield Finding(
+                path,
+                0,
+                "",
+                "packed, and left out: only plain files and tars are read",
+                wanted="unpacked, in the same folder",
+            )
+        else:
+            yield Finding(path, 0, "", "not a file of the layout, and left out")
+    for path in files.links:
+        problem = "a link to no file of the folder, and left out"
+        yield Finding(path, 0, "", problem, wanted="a file: `cp -RL FOLDER COPY` makes a folder of files")

@@ -155,11 +155,15 @@ def _refuse_broken(folder: Path, progress: Progress) -> None:
         )
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        imported = (folder / layout.IMPORT_REPORT).is_file()
+        again = (
+            "mend what was imported, and import it again" if imported else "build it, or download it, again"
+        )
         raise ReleaseError(
             "the release is not whole",
             got=f"{found[0]}{more}",
             where=folder,
-            fix=f"`{command('sparkle', 'validate', folder)}` shows everything; build it again",
+            fix=f"`{command('sparkle', 'validate', folder)}` shows everything; {again} again",
         )
 
 

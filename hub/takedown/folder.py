@@ -101,7 +101,7 @@ def tags_with(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> list[
     wanted = (("task", set(ids)), ("source_sha256", {source.lower() for source in sources}))
     found = []
     for tag in sorted(folder.parent.glob(f"{glob.escape(folder.name)}@*")):
-        for table in sorted((tag / layout.DATA).glob("*/*.parquet")):
+        for table in sorted((tag / layout.DATA).glob("*/[!.]*.parquet")):
             rows = read_columns(table, [column for column, _ in wanted])
             if any(not values.isdisjoint(rows[column].to_pylist()) for column, values in wanted):
                 found.append(tag)

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from sparkle._files import BLOCK_BYTES, atomic_path, exclusive, link_or_copy, safe_join, stamp
 from sparkle.builders.reading.repository import require_reference
-from sparkle.builders.release.manifest import FileEntry, read_manifest
+from sparkle.builders.release.manifest import FileEntry, list_files, read_manifest
 from sparkle.builders.release.staging import (
     building_folder,
     journal_path,
@@ -104,7 +104,7 @@ class FolderTarget:
             for path in self._base.parent.glob(f"{prefix}*")
             if (path / layout.MANIFEST).is_file()
         }
-        if not self.folder.exists() or (self.folder.is_dir() and not any(self.folder.iterdir())):
+        if not self.folder.exists() or (self.folder.is_dir() and not list_files(self.folder)):
             return Standing(tags=tags)
         refuse_foreign(self.folder)
         manifest = self.read(layout.MANIFEST)
@@ -209,7 +209,7 @@ def _head(folder: Path) -> str:
 
 
 def _refuse_there(target: Path) -> None:
-    if target.exists() and any(target.iterdir()):
+    if target.exists() and list_files(target):
         raise ReleaseError("the tag is taken by another state, and tags stay", where=target)
 
 

@@ -17,7 +17,7 @@ from sparkle._progress import Progress
 from sparkle.builders.checks.files import HashJob, check_files
 from sparkle.builders.release.manifest import FileEntry, hash_by_git
 from sparkle.hub.verify.report import LevelReport, VerifyOptions
-from sparkle.hub.verify.verified import CLIENTS_OWN, Verified
+from sparkle.hub.verify.verified import Verified
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 
@@ -44,11 +44,7 @@ def verify_integrity(
 
 def check_folder(release: Verified, report: LevelReport, progress: Progress, workers: int) -> None:
     """Hash every file of a folder; what is not as the manifest lists it goes to the report."""
-    found = [
-        finding
-        for finding in check_files(release.folder, release.listed)
-        if not finding.file.startswith(CLIENTS_OWN)
-    ]
+    found = list(check_files(release.folder, release.listed))
     report.findings += found
     wrong = {finding.file for finding in found}
     jobs = _jobs(release, [entry for entry in release.listed if entry.path not in wrong])

@@ -21,6 +21,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from sparkle._files import safe_join
+from sparkle._folders import is_no_part
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.files import check_document
 from sparkle.builders.reading.place import Place, read_exactly
@@ -35,8 +36,6 @@ from sparkle.schemas.layout import KINDS, Kind
 from sparkle.schemas.load import load
 from sparkle.schemas.validate import Finding
 
-# What a Hub's client leaves in a folder that it downloaded to (`hf download --local-dir`).
-CLIENTS_OWN = (".gitattributes", ".cache/huggingface/")
 _MOST_BYTES = 1 << 30  # of an artifact; the largest masks, 4K and not compressed, have 84 MB
 _TEXT_OR_TABLE = (".csv", ".jsonl", ".json", ".md", ".parquet")
 
@@ -59,7 +58,7 @@ class Verified:
         self.downloaded = 0
         self._fetched: set[str] = set()
         self.files: Mapping[str, FileEntry] = {
-            path: file for path, file in place.list().items() if not path.startswith(CLIENTS_OWN)
+            path: file for path, file in place.list().items() if not is_no_part(path)
         }
         if layout.MANIFEST not in self.files:
             raise ReleaseError(

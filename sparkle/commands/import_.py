@@ -33,6 +33,7 @@ def import_upstream(folder: Path, out: Path, report: Path | None, terminal: Term
     from sparkle._files import write_jsonl
     from sparkle.builders.upstream import import_
 
+    terminal.name_junk(folder)
     summary = import_.import_upstream(folder, out, terminal.progress)
     if report is not None:
         write_jsonl(report, (asdict(finding) for finding in summary.findings))

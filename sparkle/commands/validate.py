@@ -49,6 +49,7 @@ def validate(
     from sparkle._files import write_jsonl
     from sparkle.builders.checks import validate as check
 
+    terminal.name_junk(release)
     found = check(release, quick=quick, media=media, bench=bench, workers=workers, progress=terminal.progress)
     if report is not None:
         write_jsonl(report, (asdict(finding) for finding in found.findings))

@@ -38,6 +38,7 @@ from av.video.stream import VideoStream
 
 from sparkle.media.late import HEAD, begins_late, decode_late
 from sparkle.schemas.errors import MediaError
+from sparkle.schemas.misplaced import refuse_misplaced
 
 # Pixels. 8K UHD is 7680 wide; beyond it a header is wrong or hostile.
 MAX_SIDE = 8192
@@ -47,7 +48,10 @@ MAX_FRAMES = 2 * 3600 * 60
 
 # libavformat's names of the containers that hold video and refer to nothing outside themselves. Left out on
 # purpose: hls, dash, concat, image sequences (they open other files) and tty (it "plays" any text file).
-_DEMUXERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,h264,hevc,ivf"
+_DEMUXERS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,h264,hevc,ivf,"
+    "dv,gxf,nut,rm,nsv,wtv,vvc,obu,av1,mjpeg,yuv4mpegpipe"
+)
 
 # ISO base media boxes that hold the index or the pictures. Only their length is checked: unknown boxes and
 # stray bytes after the last one are common in good files.
@@ -212,6 +216,7 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
         raise MediaError("there is no such video", where=where)
     if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
         raise MediaError("the video is empty", got="0 bytes", where=where)
+    refuse_misplaced(source, MediaError, where)
     file = io.BytesIO(source) if isinstance(source, bytes) else f"file:{source}"
     options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
     with (

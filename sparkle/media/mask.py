@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from sparkle.media import Mask
 from sparkle.schemas.errors import MediaError
+from sparkle.schemas.misplaced import refuse_misplaced
 
 # Pixels of all masks of a clip: 81 frames of 4K UHD are 6.7e8.
 MAX_MASK_PIXELS = 2**30
@@ -121,6 +122,7 @@ def _members(source: str | Path | bytes, where: Path | str) -> Iterator[zipfile.
                 raise MediaError("not a mask file", got=got, wanted=wanted, where=where)
             yield archive
     except _UNREADABLE as error:
+        refuse_misplaced(source, MediaError, where)
         raise MediaError("the mask cannot be read", got=error, where=where) from error
 
 
