@@ -178,11 +178,9 @@ def _look_at_image(path: Path) -> tuple[Shape, str | None]:
 
 
 def _look_at_mask(path: Path) -> tuple[Shape, str | None]:
-    from sparkle.media.mask import load_mask
+    from sparkle.media.mask import empty_frames
 
-    masks = load_mask(path)
-    frames, height, width = masks.shape
-    empty = int(np.count_nonzero(~masks.any(axis=(1, 2))))
+    (frames, height, width), empty = empty_frames(path)
     return Shape(frames, width, height), f"the mask is empty on {empty} frames" if empty else None
 
 

@@ -115,6 +115,7 @@ def perceptual_hash(path: Path) -> str:
 
 # --- headers ---------------------------------------------------------------------------------------
 
+_MOST_BOXES = 10_000  # of an mp4, side by side; a clip in a fragment per frame has some two hundred
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -159,8 +160,7 @@ def _npz(data: bytes) -> Shape:
 
 
 def _mp4(data: bytes) -> Shape:
-    view = memoryview(data)
-    boxes = list(_boxes(view))
+    boxes = list(_boxes(memoryview(data)))
     moov = next((body for kind, body in boxes if kind == b"moov"), None)
     if not boxes or boxes[0][0] != b"ftyp" or moov is None:
         raise MediaError("not an mp4 video", got=f"{len(data)} bytes, the first {data[:8]!r}")
@@ -190,8 +190,12 @@ def _track(track: memoryview) -> Shape:
 
 def _boxes(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield (kind, body) of the boxes in a row."""
-    position = 0
+    position = count = 0
     while position + 8 <= len(view):
+        count += 1
+        if count > _MOST_BOXES:
+            wanted = f"at most {_MOST_BOXES} side by side"
+            raise MediaError("the mp4 has too many boxes", got=f"more at byte {position}", wanted=wanted)
         size, kind, head = _number(view, position, 4), bytes(view[position + 4 : position + 8]), 8
         if size == 1:
             size, head = _number(view, position + 8, 8), 16
