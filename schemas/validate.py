@@ -16,7 +16,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, reduce
 from importlib import resources
 from itertools import islice
@@ -48,7 +48,17 @@ class Finding:
             for name, value in (("got", self.got), ("wanted", self.wanted))
             if value is not None
         ]
-        return " | ".join([f"{place} {self.pointer}".rstrip(), self.problem, *rest])
+        return _text(" | ".join([f"{place} {self.pointer}".rstrip(), self.problem, *rest]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Its parts as JSON values."""
+        values = asdict(self)
+        return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _text(text: str) -> str:
+    """A text that can be printed and written: bytes of a file's name that are not UTF-8 are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 # --- a value against a published schema ------------------------------------------------------------

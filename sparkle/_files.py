@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -24,7 +25,7 @@ import msgspec
 from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.errors import RecordError, SparkleError, UnsafePathError
 from sparkle.schemas.load import load
-from sparkle.schemas.validate import parse_strict
+from sparkle.schemas.validate import MAX_LINE_BYTES, parse_strict
 
 T = TypeVar("T")
 
@@ -80,6 +81,18 @@ def write_jsonl(target: Path, records: Iterable[Any]) -> None:
     """Write a whole file of JSON lines, or leave what was there."""
     with atomic_path(target) as temporary, temporary.open("wb") as file:
         file.writelines(dump_line(record) for record in records)
+
+
+def read_document(path: Path) -> bytes:
+    """The bytes of a JSON document of others; of one that is too long, enough for `parse_strict` to say so.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file: a fifo would be waited for.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no plain file", str(path))
+    with path.open("rb") as file:
+        return file.read(MAX_LINE_BYTES + 1)
 
 
 def remove_leftovers(folder: Path) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle._files import BLOCK_BYTES
+from sparkle.builders.checks.failures import caught
 from sparkle.builders.checks.members import SHAPE
 from sparkle.builders.checks.rows import id_of, make_rows
 from sparkle.builders.checks.tars import compare_shapes
@@ -58,12 +59,18 @@ class MediaJob:
     artifacts: tuple[Artifact, ...]
     fps: frozenset[float]
 
+    @property
+    def file(self) -> str:
+        """The file with the first of them."""
+        return self.artifacts[0].file
+
     def __call__(self) -> list[Finding]:
         """Decode them; returns what is wrong."""
         looker = _Looker(self)
         with tempfile.TemporaryDirectory() as folder:
             for artifact in self.artifacts:
-                looker.look(artifact, _extract(self.folder, artifact, Path(folder)))
+                with caught(looker.findings.append, artifact.file, artifact.member):
+                    looker.look(artifact, _extract(self.folder, artifact, Path(folder)))
         looker.compare()
         return looker.findings
 

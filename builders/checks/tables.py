@@ -311,9 +311,14 @@ class RecordsJob:
     first: int
     place: str = RECORDS
 
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return layout.records_parquet(self.theme)
+
     def __call__(self) -> SampleRows:
         """Read them."""
-        file, index_of, row = layout.records_parquet(self.theme), index_reader(self.theme), self.first
+        file, index_of, row = self.file, index_reader(self.theme), self.first
         found: list[tuple[int, ...]] = []
         findings: list[Finding] = []
         whole = False

@@ -56,9 +56,14 @@ class PairsJob:
     lenient: bool = False
     place: str = PAIRS
 
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return layout.prompts_csv(self.theme)
+
     def __call__(self) -> SampleRows:
         """Read it."""
-        name = layout.prompts_csv(self.theme)
+        name = self.file
         findings: list[Finding] = []
         rows: list[tuple[int, ...]] = []
         with self.path.open("rb", buffering=_READ_BYTES) as file:
@@ -100,9 +105,14 @@ class LinesJob:
     start: int = 0
     end: int | None = None
 
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return jsonl_path(self.theme, self.place)
+
     def __call__(self) -> SampleRows:
         """Read them; line numbers count from the first of the range."""
-        name, step, names = jsonl_path(self.theme, self.place), self.place, _DIGESTS[self.place]
+        name, step, names = self.file, self.place, _DIGESTS[self.place]
         findings: list[Finding] = []
         rows: list[tuple[Any, ...]] = []
         nothing = (UNKNOWN,) * len(names)

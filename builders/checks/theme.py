@@ -23,6 +23,10 @@ class ReadJob(Protocol):
     def place(self) -> str:
         """The name of the place."""
 
+    @property
+    def file(self) -> str:
+        """The file that it reads."""
+
     def __call__(self) -> SampleRows:
         """Read it."""
 
@@ -74,11 +78,17 @@ class Theme:
         self.note(file, 0, "", "the file is missing")
         return False
 
-    def take(self, jobs: Sequence[ReadJob], answers: Iterable[SampleRows]) -> None:
-        """Take what was read."""
+    def take(self, jobs: Sequence[ReadJob], answers: Iterable[SampleRows | Finding]) -> None:
+        """Take what was read; of a place that could not be read to its end, there is what could."""
         parts: dict[str, list[SampleRows]] = {}
-        for job, rows in zip(jobs, answers, strict=True):
-            parts.setdefault(job.place, []).append(rows)
+        broken: set[str] = set()
+        for job, answer in zip(jobs, answers, strict=True):
+            if isinstance(answer, Finding):
+                self.findings.append(answer)
+                broken.add(job.place)
+            else:
+                parts.setdefault(job.place, []).append(answer)
         for place, found in parts.items():
-            self.rows[place] = join(found)
-            self.findings += self.rows[place].findings
+            rows = self.rows[place] = join(found)
+            rows.whole = rows.whole and place not in broken
+            self.findings += rows.findings

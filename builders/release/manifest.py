@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from sparkle._files import read_document
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document, plain, sha256_file
 from sparkle.schemas.errors import RecordError, ReleaseError
@@ -89,9 +90,11 @@ def read_manifest(folder: Path) -> list[FileEntry]:
     """
     path = folder / layout.MANIFEST
     try:
-        data = path.read_bytes()
+        data = read_document(path)
     except FileNotFoundError:
         raise ReleaseError("not a release", got=folder, wanted=f"a folder with {layout.MANIFEST}") from None
+    except OSError as error:
+        raise ReleaseError("a manifest cannot be read", got=error.strerror, where=path) from None
     return parse_manifest(data, path)
 
 

@@ -249,7 +249,7 @@ def open_table(source: Path | IO[bytes] | pa.NativeFile, where: object = None, *
     Reading it may fail as well: do that inside `table_errors`, or by `read_columns`.
     """
     with table_errors(source if where is None else where):
-        return pq.ParquetFile(source, **options)
+        return pq.ParquetFile(_plain(source), **options)
 
 
 def read_columns(
@@ -258,7 +258,14 @@ def read_columns(
     """Return columns of a Parquet file in the order given; raises ReleaseError, also where one is missing."""
     names = list(columns)
     with table_errors(source if where is None else where):
-        return pq.ParquetFile(source, **options).read(names).select(names)
+        return pq.ParquetFile(_plain(source), **options).read(names).select(names)
+
+
+def _plain(source: Path | IO[bytes] | pa.NativeFile) -> Path | IO[bytes] | pa.NativeFile:
+    """The source; one that would be waited for, as a fifo is, raises OSError."""
+    if isinstance(source, Path) and source.exists() and not source.is_file():
+        raise OSError("no plain file")
+    return source
 
 
 @contextmanager
@@ -266,7 +273,7 @@ def table_errors(where: object) -> Iterator[None]:
     """Turn what Arrow raises about a table that is read inside the block into a ReleaseError."""
     try:
         yield
-    except (pa.ArrowException, OSError, KeyError) as error:
+    except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise ReleaseError("a table cannot be read", got=error, where=where) from None
 
 

@@ -48,6 +48,9 @@ class Verified:
         place: Where it is.
         scratch: An empty folder for what is fetched of a Hub.
 
+    Attributes:
+        odd: What is there and no plain file, as a fifo: whoever opened one would wait for it.
+
     Raises:
         ReleaseError: there is no manifest, or the place cannot be read.
     """
@@ -61,6 +64,7 @@ class Verified:
         self.files: Mapping[str, FileEntry] = {
             path: file for path, file in place.list().items() if not path.startswith(CLIENTS_OWN)
         }
+        self.odd = [path for path in self.files if self.local and _is_odd(self.folder / path)]
         if layout.MANIFEST not in self.files:
             raise ReleaseError(
                 "not a release",
@@ -145,6 +149,10 @@ class Verified:
 
     def _target(self, path: str) -> Path:
         return safe_join(self.folder, path)
+
+
+def _is_odd(path: Path) -> bool:
+    return path.exists() and not path.is_file()
 
 
 # --- what the tables say of artifacts --------------------------------------------------------------
