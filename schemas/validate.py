@@ -207,6 +207,9 @@ _SEMANTICS: dict[str, Callable[[dict[str, Any]], _Semantic]] = {
 
 MAX_LINE_BYTES = 8 << 20  # upstream's longest records (grounding round 2) are under 64 KB
 
+_LONG_BYTES = 1 << 20  # three bytes are an empty list, which takes 64 in memory
+_MOST_VALUES = 1 << 19  # of a long line; a manifest of 8 MiB has half as many
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -222,6 +225,8 @@ def parse_strict(data: bytes) -> Any:
             got=f"more than {MAX_LINE_BYTES} bytes",
             wanted=f"at most {MAX_LINE_BYTES}",
         )
+    if len(data) > _LONG_BYTES and sum(map(data.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise RecordError("the line has too many values", wanted=f"at most {_MOST_VALUES}")
     try:  # a line that is exactly as its value is written hides nothing: no key twice, no number rounded
         value = msgspec.json.decode(data)
         if msgspec.json.format(msgspec.json.encode(value), indent=0) == data.removesuffix(b"\n"):

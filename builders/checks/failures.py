@@ -3,13 +3,15 @@
 - What a file holds may bring out a fault of ours, or of a library, that no reader knows by name. Everything
   else is checked all the same, and the finding says what was raised and where.
 - What says nothing of the release is raised on: a full disk, too many open files, a Hub that does not answer.
+- Of a file in which thousands of things are wrong the first ones are told: a line of one byte is worth a
+  finding of two hundred.
 """
 
 from __future__ import annotations
 
 import errno
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from sparkle.schemas.load import LONGEST, cut
 from sparkle.schemas.validate import Finding
 
 _PACKAGE = Path(__file__).parents[2]
+MOST_FINDINGS = 10_000  # of a file, or of a range of one
 _NOT_OF_THE_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -54,6 +57,21 @@ class _Caught(Generic[Answer]):
 def run_caught(pool: Pool, jobs: Sequence[FileJob[Answer]]) -> Iterator[Answer | Finding]:
     """Run jobs; yields the answer of each in their order, or a finding where it broke off."""
     return pool([_Caught(job) for job in jobs])
+
+
+def too_many(file: str) -> Finding:
+    """Return what is said of a file in which `MOST_FINDINGS` things are wrong."""
+    problem = "more is wrong with this file than is told: the rest of it was not looked at"
+    return Finding(file, 0, "", problem, wanted=f"at most {MOST_FINDINGS} findings")
+
+
+def first_findings(findings: Iterable[Finding], file: str) -> Iterator[Finding]:
+    """Yield the first findings of a file, and one that says so where there are too many."""
+    for count, finding in enumerate(findings):
+        if count == MOST_FINDINGS:
+            yield too_many(file)
+            return
+        yield finding
 
 
 @contextmanager

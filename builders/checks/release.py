@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from sparkle._processes import Pool, pool_of, useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.bench import bench_jobs, check_bench
-from sparkle.builders.checks.failures import FileJob, caught, run_caught
+from sparkle.builders.checks.failures import FileJob, caught, first_findings, run_caught
 from sparkle.builders.checks.files import check_document, check_files, hash_jobs
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
 from sparkle.builders.checks.rows import Keys, compare_ids, expected_keys, id_of
@@ -206,7 +206,8 @@ class _Check:
                 theme.note(places[0].files[0], 0, "", "a sample that was taken down", got=sample_id)
         reported = {(finding.file, finding.line) for finding in theme.findings}
         for rows in places:
-            theme.findings += compare_ids(expected, rows, reported, home=home_of(theme, rows.kind))
+            found = compare_ids(expected, rows, reported, home=home_of(theme, rows.kind))
+            theme.findings += first_findings(found, rows.files[0])
         return expected
 
     def _decode(self, themes: Sequence[Theme]) -> None:

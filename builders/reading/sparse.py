@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from sparkle.builders.reading.place import Place, read_exactly
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.release.tables import open_table, table_errors
+from sparkle.builders.release.read_tables import TableFile, table_errors
 from sparkle.schemas.errors import ReleaseError
 
 _CONNECTIONS = 8  # at once: as many as the Hub's own client uses for downloads
@@ -70,7 +70,7 @@ def _read_ranges(place: Place, entry: FileEntry, columns: Sequence[str], optiona
     footer = int.from_bytes(file.last(_TAIL_BYTES)[:4], "little") + _TAIL_BYTES
     if _FOOTER_BYTES < footer <= entry.size:
         file.put(entry.size - footer, read((entry.size - footer, start)))
-    metadata = open_table(file).metadata
+    metadata = TableFile(file).metadata
     spans = [
         (first, min(last, start)) for first, last in _chunks(metadata, columns, optional) if first < start
     ]
@@ -82,10 +82,9 @@ def _read_ranges(place: Place, entry: FileEntry, columns: Sequence[str], optiona
 
 def _read(source: Any, columns: Sequence[str], optional: bool, **options: Any) -> pa.Table:
     shards = [name for name in columns if name.endswith("_shard")]
-    parquet = open_table(source, read_dictionary=shards, **options)
-    known = set(parquet.schema_arrow.names)
-    wanted = [name for name in columns if name in known or not optional]
-    return parquet.read(wanted).select(wanted)
+    parquet = TableFile(source, encoded=shards, **options)
+    known = set(parquet.schema.names)
+    return parquet.read([name for name in columns if name in known or not optional])
 
 
 def _chunks(metadata: Any, columns: Sequence[str], optional: bool) -> list[tuple[int, int]]:

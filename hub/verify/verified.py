@@ -25,8 +25,8 @@ from sparkle._progress import Progress, silent
 from sparkle.builders.checks.files import check_document
 from sparkle.builders.reading.place import Place, read_exactly
 from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.builders.release.removed import Provenance, read_provenance
-from sparkle.builders.release.tables import read_columns
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
