@@ -17,7 +17,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from importlib import resources
 from itertools import islice
 from operator import getitem
@@ -195,11 +195,33 @@ def _theme_in(value: dict[str, Any]) -> str:
     return theme
 
 
+def _whole_numbers(name: str, value: Any) -> _Semantic:
+    """Yield where a document has 1.0 for 1: an integer to JSON Schema, and to nobody who counts by it."""
+    schema = load_schema(name)
+
+    def look(rule: Any, value: Any, pointer: str) -> _Semantic:
+        rule = rule if isinstance(rule, dict) else {}
+        if "$ref" in rule:
+            rule = schema["$defs"][rule["$ref"].rpartition("/")[2]]
+        if isinstance(value, float) and "integer" in rule.get("type", ()) and "number" not in rule["type"]:
+            yield pointer, "a whole number with a fraction", str(value)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                inside = rule.get("properties", {}).get(key, rule.get("additionalProperties"))
+                yield from look(inside, item, pointer + to_pointer([key]))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from look(rule.get("items"), item, f"{pointer}/{index}")
+
+    yield from look(schema, value, "")
+
+
 _SEMANTICS: dict[str, Callable[[dict[str, Any]], _Semantic]] = {
     "training_metadata": _id_and_type,
     "grounding_r1": _grounding_r1,
     "grounding_r2": _grounding_r2,
     "video_score": _frame_indices,
+    **{name: partial(_whole_numbers, name) for name in ("manifest", "index", "provenance")},
 }
 
 
