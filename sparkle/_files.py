@@ -29,6 +29,8 @@ from sparkle.schemas.validate import MAX_LINE_BYTES, parse_strict
 
 T = TypeVar("T")
 
+_LONGEST_NAME, _LONGEST_PATH = 255, 2048  # bytes: no file system takes longer names
+
 TEMPORARY_MARK = ".tmp-"
 BLOCK_BYTES = 1 << 20  # of a read or a write; larger ones are not faster
 
@@ -176,14 +178,20 @@ def safe_join(folder: Path, relative: str) -> Path:
     """`folder / relative`, refused when a path that came from data would leave the folder.
 
     Raises:
-        UnsafePathError: the path is absolute, holds `..`, a backslash, a NUL or an empty part, or
-            passes through a symbolic link that leaves the folder.
+        UnsafePathError: the path is absolute, holds `..`, a backslash, a NUL or an empty part, is longer than
+            any file's, or passes through a symbolic link that leaves the folder.
     """
     parts = relative.split("/")
     unsafe = any(part in ("", ".", "..") for part in parts) or "\\" in relative or "\0" in relative
     if unsafe or PurePosixPath(relative).is_absolute():
         raise UnsafePathError(
             "a path from data leaves its folder", got=repr(relative), wanted="a plain relative path"
+        )
+    longest = max(len(os.fsencode(part)) for part in parts)
+    if longest > _LONGEST_NAME or len(os.fsencode(relative)) > _LONGEST_PATH:
+        wanted = f"at most {_LONGEST_NAME} bytes a part, {_LONGEST_PATH} in all"
+        raise UnsafePathError(
+            "a path from data is too long", got=repr(relative[:_LONGEST_NAME]), wanted=wanted
         )
     joined = folder.joinpath(*parts)
     if not joined.resolve().is_relative_to(folder.resolve()):

@@ -216,12 +216,7 @@ def _columns(paths: Sequence[Path]) -> dict[str, pa.DataType]:
     for path in paths:
         file = TableFile(path)
         found |= {field.name: field.type for field in file.schema if field.type in _TYPES}
-        for group in range(file.metadata.num_row_groups):
-            row_group = file.metadata.row_group(group)
-            for column in (row_group.column(index) for index in range(row_group.num_columns)):
-                counted = column.statistics is not None and column.statistics.has_null_count
-                if not counted or column.statistics.null_count:
-                    nulls.add(column.path_in_schema)
+        nulls |= {chunk.path for group in file.groups for chunk in group.chunks if chunk.nulls != 0}
     return {name: dtype for name, dtype in found.items() if name not in nulls}
 
 

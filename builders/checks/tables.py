@@ -100,7 +100,7 @@ def check_table(theme: Theme, preview: int | None) -> None:
         except Exception as error:
             theme.findings.append(failure(file, error, f"/rows/{first}"))
             parts[0].whole = False
-        before += parquet.metadata.num_rows
+        before += parquet.rows
     theme.rows[TABLE] = join(parts)
     missing = {
         kind.shard(theme.name, 0) for kind in KINDS if kind.name not in theme.rows and not theme.imported
@@ -129,7 +129,7 @@ def _open(theme: Theme, file: str, schema: pa.Schema) -> TableFile | None:
     except ReleaseError as error:
         theme.note(file, 0, "", error.problem, got=error.got)
         return None
-    rows, most = parquet.metadata.num_rows, theme.room(layout.prompts_csv(theme.name))
+    rows, most = parquet.rows, theme.room(layout.prompts_csv(theme.name))
     if most is not None and rows > most:
         theme.note(file, 0, "", "more rows than the csv has room for", got=rows, wanted=f"at most {most}")
         return None
@@ -344,11 +344,11 @@ def records_jobs(theme: Theme) -> Iterator[RecordsJob]:
     parquet = _open(theme, file, RECORDS_SCHEMA) if theme.has(file) else None
     if parquet is None:
         return
-    groups, first = range(parquet.metadata.num_row_groups), 0
+    groups, first = range(len(parquet.groups)), 0
     for start in range(0, max(1, len(groups)), _GROUPS):
         job = RecordsJob(theme.folder / file, theme.name, tuple(groups[start : start + _GROUPS]), first)
         yield job
-        first += sum(parquet.metadata.row_group(group).num_rows for group in job.groups)
+        first += sum(parquet.groups[group].rows for group in job.groups)
 
 
 def compare_records(theme: Theme) -> None:

@@ -1,7 +1,7 @@
 """Parquet tables of others, of which nothing is read that does not fit into memory.
 
-- A file says how many values and bytes a column of a row group has. More than anybody needs is refused before
-  it is read: 33 KB may stand for a gigabyte of text.
+- A file says how many values and bytes a column of a row group has, in its footer and before each page. More
+  than anybody needs is refused before it is unpacked: 33 KB may stand for a gigabyte of text.
 - A text that many rows repeat is stored once, so that a page of 100 KB may stand for terabytes. So texts are
   read as dictionaries, and put into the rows when their size is known.
 - Text that is not UTF-8 is found when it is read, not when somebody first looks at it.
@@ -10,21 +10,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sparkle.builders.release.footer import PLAIN_LENGTHS, REPEATING, Group, read_footer, read_pages
 from sparkle.schemas.errors import ReleaseError
 
 MOST_BYTES = 128 << 20  # of the columns of a row group that are read; ours have some 10 MB
 MOST_VALUES = 4 << 20  # of a column of a row group; ours have some 100,000, of boxes
-MOST_FOOTER = 4 << 20  # bytes; Arrow makes a hundred times as many of them. A theme of upstream's has 0.5 MB
 
 _ROWS = 1 << 17  # of a batch of a whole table; a row group of ours has 10,000
 
@@ -37,29 +36,32 @@ class TableFile:
     Args:
         source: The file.
         where: What errors call it; None is the source.
-        metadata: What it says of itself, where that was read before.
         encoded: Columns of text that are left as dictionaries.
 
     Attributes:
         schema: Its columns, texts as texts.
-        metadata: What it says of itself.
+        groups: What it says of its row groups.
 
     Raises:
         ReleaseError: it is no such file.
     """
 
-    def __init__(
-        self, source: Source, where: object = None, *, metadata: Any = None, encoded: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, source: Source, where: object = None, *, encoded: Sequence[str] = ()) -> None:
         self.where = source if where is None else where
         self._encoded = encoded
         with table_errors(self.where):
-            _require_plain(source)
-            opened = pq.ParquetFile(source, metadata=metadata)
+            self._source = _opened(source)
+            self.groups = read_footer(self._source)
+            self._texts = _texts(self.groups)
+            opened = pq.ParquetFile(self._source)
             self.schema: pa.Schema = opened.schema_arrow
-            self.metadata: Any = opened.metadata
-            texts = sorted(_texts(self.metadata))
-            self._file = pq.ParquetFile(source, metadata=self.metadata, read_dictionary=texts)
+            options = {"metadata": opened.metadata, "read_dictionary": sorted(self._texts)}
+            self._file = pq.ParquetFile(self._source, **options)
+
+    @property
+    def rows(self) -> int:
+        """How many rows it says that it has."""
+        return sum(group.rows for group in self.groups)
 
     def batches(
         self,
@@ -83,7 +85,7 @@ class TableFile:
         with table_errors(self.where):
             for name in columns or ():
                 self.schema.field(name.partition(".")[0])
-            for group in range(self.metadata.num_row_groups) if groups is None else groups:
+            for group in range(len(self.groups)) if groups is None else groups:
                 self._require_bounded(group, columns)
                 found = self._file.iter_batches(
                     rows, row_groups=[group], columns=columns, use_threads=threads
@@ -99,20 +101,27 @@ class TableFile:
             return pa.Table.from_batches(batches, schema).select(names)
 
     def _require_bounded(self, group: int, columns: Sequence[str] | None) -> None:
-        said, size, most = self.metadata.row_group(group), 0, 0
-        for column in (said.column(number) for number in range(said.num_columns)):
-            path = column.path_in_schema
-            if columns is None or any(path == name or path.startswith(f"{name}.") for name in columns):
-                size += max(0, column.total_uncompressed_size)
-                most = max(most, column.num_values)
+        size = 0
+        for chunk in self.groups[group].chunks:
+            path = chunk.path
+            if columns is not None and not any(
+                path == name or path.startswith(f"{name}.") for name in columns
+            ):
+                continue
+            pages = list(read_pages(self._source, chunk))
+            repeats = any(page.encoding in REPEATING for page in pages)
+            if chunk.text and repeats and path not in self._texts:
+                raise OSError(f"{path} has other encodings than it says")
+            values = max(chunk.values, sum(page.values for page in pages))
+            if values > MOST_VALUES:
+                raise ReleaseError(
+                    "a row group of a table is too large",
+                    got=f"{values} values of {path} in row group {group}",
+                    wanted=f"at most {MOST_VALUES}",
+                    where=self.where,
+                )
+            size += max(chunk.size, sum(page.size for page in pages))
         self._require_size(size, group)
-        if most > MOST_VALUES:
-            raise ReleaseError(
-                "a row group of a table is too large",
-                got=f"{most} values in a column of row group {group}",
-                wanted=f"at most {MOST_VALUES}",
-                where=self.where,
-            )
 
     def _require_size(self, size: int, group: int | None = None) -> None:
         if size > MOST_BYTES:
@@ -154,31 +163,20 @@ def table_errors(where: object) -> Iterator[None]:
         raise ReleaseError("a table cannot be read", got=error, where=where) from None
 
 
-def _require_plain(source: Source) -> None:
-    """Raise OSError where a source would be waited for, or says too much of itself."""
-    if isinstance(source, Path):
-        if source.exists() and not source.is_file():
-            raise OSError("no plain file")
-        with source.open("rb") as file:
-            return _require_plain(file)
-    size = source.seek(0, io.SEEK_END)
-    source.seek(max(0, size - 8))
-    footer = int.from_bytes(source.read(4), "little")
-    source.seek(0)
-    if MOST_FOOTER < footer < size:
-        raise OSError(f"it says {footer} bytes of itself, and {MOST_FOOTER} are enough")
+def _opened(source: Source) -> IO[bytes] | pa.NativeFile:
+    """The source as an open file; raises OSError where one would wait for it."""
+    if not isinstance(source, Path):
+        return source
+    if source.exists() and not source.is_file():
+        raise OSError("no plain file")
+    return pa.OSFile(str(source))
 
 
-def _texts(metadata: Any) -> set[str]:
+def _texts(groups: Iterable[Group]) -> set[str]:
     """The paths of the columns of text that can be read as dictionaries."""
-    found, other = set[str](), set[str]()
-    for group in range(metadata.num_row_groups):
-        said = metadata.row_group(group)
-        for column in (said.column(number) for number in range(said.num_columns)):
-            if column.physical_type == "BYTE_ARRAY":
-                packed = "DELTA_LENGTH_BYTE_ARRAY" in column.encodings  # in which no text stands for another
-                (other if packed else found).add(column.path_in_schema)
-    return found - other
+    chunks = [chunk for group in groups for chunk in group.chunks if chunk.text]
+    other = {chunk.path for chunk in chunks if PLAIN_LENGTHS in chunk.encodings}
+    return {chunk.path for chunk in chunks} - other
 
 
 def _text_bytes(array: pa.Array) -> int:

@@ -286,10 +286,8 @@ class Table:
             field.name: field.type for file in self._files[:1] for field in file.schema
         }
         self.ids = self.column(KEY) if files else pa.chunked_array([], pa.string())
-        self._groups = [
-            (file, group) for file in self._files for group in range(file.metadata.num_row_groups)
-        ]
-        sizes = [file.metadata.row_group(group).num_rows for file, group in self._groups]
+        self._groups = [(file, group) for file in self._files for group in range(len(file.groups))]
+        sizes = [file.groups[group].rows for file, group in self._groups]
         self.starts = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
         self._last: tuple[tuple[int, tuple[str, ...]], pa.Table] | None = None
         self._check_order()

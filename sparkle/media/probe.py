@@ -180,8 +180,8 @@ def _track(track: memoryview) -> Shape:
     frames, entries = _number(sizes, 8, 4), _number(times, 4, 4)
     if len(times) < 8 + 8 * entries:
         raise MediaError("the mp4's video track is not whole")
-    runs = np.frombuffer(times[8 : 8 + 8 * entries], ">u4").reshape(entries, 2).astype(np.int64)
-    duration = int((runs[:, 0] * runs[:, 1]).sum())
+    runs = np.frombuffer(times[8 : 8 + 8 * entries], ">u4").reshape(entries, 2).astype(np.float64)
+    duration = float((runs[:, 0] * runs[:, 1]).sum())  # what is right is exact, and nothing overflows
     scale = _number(media, 20, 4) if media[0] == 1 else _number(media, 12, 4)
     # stsd: 8 bytes, then the first sample entry, whose width and height are at bytes 32 and 34 (12.1.3.2).
     width, height = _number(description, 40, 2), _number(description, 42, 2)

@@ -152,6 +152,36 @@ def test_a_column_whose_name_is_not_utf_8_is_found(release: Path, file: str) -> 
     assert any(one.problem == "a table cannot be read" for one in findings_at(release, file))
 
 
+def test_a_footer_that_arrow_ends_the_process_for_is_found(release: Path) -> None:
+    """A column that has no nulls any more, and the sizes of one that has."""
+    data = (release / ROWS).read_bytes()
+    optional, required = b"\x25\x02\x18\x06prompt", b"\x25\x00\x18\x06prompt"
+    assert optional in data
+    (release / ROWS).write_bytes(data.replace(optional, required))
+    words = [sys.executable, "-m", "sparkle", "validate", str(release), "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert ROWS in {one["file"] for one in json.loads(done.stdout)["findings"]}
+
+
+def test_a_name_that_no_file_can_have_is_found(release: Path) -> None:
+    manifest = json.loads((release / "manifest.json").read_bytes())
+    manifest["files"].append({"path": "x" * 300, "size": 1, "sha256": "0" * 64})
+    (release / "manifest.json").write_text(json.dumps(manifest))
+    assert [one.problem for one in findings_at(release, "x" * 300)] == ["a path from data is too long"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "provenance.json"])
+def test_whole_numbers_of_documents_have_no_fraction(release: Path, name: str) -> None:
+    document = json.loads((release / name).read_bytes())
+    if name == "manifest.json":
+        document["files"][3]["size"] = float(document["files"][3]["size"])
+    else:
+        document["options"]["preview"] = 2.0
+    (release / name).write_text(json.dumps(document))
+    assert "a whole number with a fraction" in {one.problem for one in findings_at(release, name)}
+
+
 # --- more than there can be ------------------------------------------------------------------------
 
 

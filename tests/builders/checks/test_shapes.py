@@ -89,3 +89,11 @@ def test_a_million_boxes_are_too_many(tmp_path: Path, inside: bool) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20 << 20
+
+
+def test_a_duration_that_does_not_fit_into_64_bits_is_one(tmp_path: Path) -> None:
+    draw(tmp_path / "clip.mp4", 1, 32, 32, 16)
+    data = (tmp_path / "clip.mp4").read_bytes()
+    times = data.index(b"stts") + 12
+    shape = read_shape(data[:times] + b"\xff" * 8 + data[times + 8 :], ".mp4")
+    assert 0 < shape.fps < 1
