@@ -20,7 +20,13 @@ PEERS := .venv-datasets36/.ready
 # Another interpreter, with the newest of everything that the package needs. `make test-newest`
 NEWEST ?= python3.13
 
-.PHONY: demo test test-quick test-newest lint clean
+# `make fuzz` gives the readers of foreign bytes a million inputs; FUZZ=100000 so many, MINUTES=10 for so long,
+# ONLY="one bit" those whose names contain this. What escapes is written to build/fuzz.
+FUZZ ?=
+MINUTES ?=
+ONLY ?=
+
+.PHONY: demo test test-quick test-newest fuzz lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))) and \
@@ -62,6 +68,10 @@ test-quick: $(READY) lint
 
 test-newest: .venv-newest/.ready
 	.venv-newest/bin/python -m pytest -n auto --dist loadfile -m "not gpu and not slow"
+
+fuzz: $(READY)
+	PYTHONPATH=tests:. $(BIN)/python -m fuzz.campaign $(if $(FUZZ),--count $(FUZZ)) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only "$(ONLY)")
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ from typing import Any
 from sparkle._files import read_document, safe_join
 from sparkle.builders.cards.room import is_edited_inside
 from sparkle.builders.checks.failures import caught
-from sparkle.builders.release.manifest import FileEntry, list_files
+from sparkle.builders.release.manifest import FileEntry, hash_file_by_git, list_files
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import RecordError, UnsafePathError
@@ -116,11 +116,16 @@ class HashJob:
 
     def __call__(self) -> list[Finding]:
         """Read them."""
-        problem, findings = "another content than in the manifest", list[Finding]()
+        findings: list[Finding] = []
         for entry in self.entries:
             with caught(findings.append, entry.path):
-                if (found := sha256_file(self.folder / entry.path)) != entry.sha256:
-                    findings.append(Finding(entry.path, 0, "", problem, got=found, wanted=entry.sha256))
+                path, problem = self.folder / entry.path, "another content than in the manifest"
+                found, wanted = sha256_file(path), entry.sha256
+                if found == wanted and entry.git_sha1 is not None:
+                    found, wanted = hash_file_by_git(path), entry.git_sha1
+                    problem = "another git hash than in the manifest"
+                if found != wanted:
+                    findings.append(Finding(entry.path, 0, "", problem, found, wanted))
         return findings
 
 

@@ -190,7 +190,7 @@ def _read_columns(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None
         [digest_text(_keyword(*pair)) for pair in zip(*words, strict=True)], np.uint64
     )
     for name in _NUMBERS:
-        numbers = batch.column(name).cast(pa.float64()).fill_null(_NO_NUMBER)
+        numbers = batch.column(name).cast(pa.float64(), safe=False).fill_null(_NO_NUMBER)
         columns[name] = numbers.to_numpy(zero_copy_only=False)
     for kind in KINDS:
         shards = batch.column(f"{kind.name}_shard").dictionary_encode()

@@ -65,13 +65,20 @@ def describe_file(folder: Path, path: str, *, sha256: str | None = None) -> File
     file = folder / path
     size = file.stat().st_size
     small_text = path.endswith(_TEXT) and size <= _SMALL_BYTES
-    git_sha1 = hash_by_git(file.read_bytes()) if small_text else None
+    git_sha1 = hash_file_by_git(file) if small_text else None
     return FileEntry(path, size, sha256 or sha256_file(file), git_sha1)
 
 
 def hash_by_git(data: bytes) -> str:
     """The hash that git gives a content."""
     return hashlib.sha1(b"blob %d\0%b" % (len(data), data), usedforsecurity=False).hexdigest()
+
+
+def hash_file_by_git(path: Path) -> str:
+    """The hash that git gives the content of a file, which is read in blocks."""
+    head = b"blob %d\0" % path.stat().st_size
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.sha1(head, usedforsecurity=False)).hexdigest()
 
 
 def dump_manifest(entries: Iterable[FileEntry]) -> bytes:

@@ -16,7 +16,7 @@ from sparkle._processes import pool_of
 from sparkle._progress import Progress
 from sparkle.builders.checks.failures import run_caught
 from sparkle.builders.checks.files import HashJob, check_files
-from sparkle.builders.release.manifest import FileEntry, hash_by_git
+from sparkle.builders.release.manifest import FileEntry
 from sparkle.hub.verify.report import LevelReport, VerifyOptions
 from sparkle.hub.verify.verified import CLIENTS_OWN, Verified
 from sparkle.schemas import layout
@@ -58,12 +58,6 @@ def check_folder(release: Verified, report: LevelReport, progress: Progress, wor
         for answer in run_caught(pool, jobs):
             report.findings += [answer] if isinstance(answer, Finding) else answer
             advance()
-    for entry in release.listed:
-        if entry.git_sha1 is not None and entry.path not in wrong:
-            found_sha1 = hash_by_git((release.folder / entry.path).read_bytes())
-            if found_sha1 != entry.git_sha1:
-                problem = "another git hash than in the manifest"
-                report.note(entry.path, problem, got=found_sha1, wanted=entry.git_sha1)
 
 
 def _jobs(release: Verified, entries: Sequence[FileEntry]) -> list[HashJob]:

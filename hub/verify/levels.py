@@ -29,7 +29,7 @@ from sparkle.hub.verify.report import (
     timed,
 )
 from sparkle.hub.verify.verified import Verified
-from sparkle.schemas.errors import RecordError, ReleaseError, UnsafePathError
+from sparkle.schemas.errors import RecordError, ReleaseError
 
 _Level = Callable[[Verified, LevelReport, VerifyOptions, Progress, int], None]
 
@@ -75,7 +75,7 @@ def _run(
             if release.odd and level not in (INTEGRITY, CONSISTENCY):  # which name them and open none
                 raise ReleaseError("no plain file", where=release.odd[0])
             run(release, report, options, progress, workers)
-        except (ReleaseError, RecordError, UnsafePathError) as error:  # what it stumbled over is wrong
+        except (ReleaseError, RecordError) as error:  # what it stumbled over is wrong
             problem = f"the level cannot go on: {error.problem}"
             report.note(error.where or ".", problem, got=error.got, wanted=error.wanted)
         except NotProvedError:

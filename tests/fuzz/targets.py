@@ -399,6 +399,7 @@ def _release(files: Files, data: bytes, *, fitting: bool) -> None:
     folder = files.scratch / "release"
     if not folder.exists():
         shutil.copytree(files.release, folder)
+    (folder / name).unlink(missing_ok=True)
     (folder / name).write_bytes(data[1:])
     try:
         if fitting:

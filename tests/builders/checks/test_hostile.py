@@ -182,6 +182,14 @@ def test_whole_numbers_of_documents_have_no_fraction(release: Path, name: str) -
     assert "a whole number with a fraction" in {one.problem for one in findings_at(release, name)}
 
 
+@pytest.mark.parametrize("column", ["source_video_offset", "source_video_size"])
+def test_a_number_that_no_double_can_hold_is_compared(release: Path, column: str) -> None:
+    numbers = pq.read_table(release / ROWS)[column].to_pylist()
+    replaced(release / ROWS, column, pa.array([2**62 + 1, *numbers[1:]]))
+    found = [one for one in findings_at(release, ROWS) if one.problem.startswith("the row differs")]
+    assert [one.pointer for one in found] == [f"/rows/0/{column}"]
+
+
 # --- more than there can be ------------------------------------------------------------------------
 
 
