@@ -46,6 +46,8 @@ _DEMUXERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,h264,hev
 # stray bytes after the last one are common in good files.
 _BOXES_THAT_MATTER = frozenset({b"moov", b"moof", b"mdat"})
 
+_MOST_BOXES = 1_000_000  # two for each of `MAX_FRAMES`, and some
+
 # A title that is not UTF-8 is no reason to refuse a video: PyAV 18 must be told so, 19 has no such argument.
 _TITLES: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
@@ -212,8 +214,11 @@ def _first_video_stream(container: InputContainer, where: Path | str) -> VideoSt
 def _require_whole_boxes(file: BinaryIO, where: Path | str) -> None:
     """Refuse an MP4 or MOV with a box that ends beyond the file: the decoder would just stop early."""
     end = file.seek(0, io.SEEK_END)
-    position = 0
+    position = count = 0
     while position + 8 <= end:
+        count += 1
+        if count > _MOST_BOXES:
+            raise MediaError("the video has too many boxes", wanted=f"at most {_MOST_BOXES}", where=where)
         file.seek(position)
         header = file.read(16)
         size, kind = int.from_bytes(header[:4], "big"), header[4:8]
