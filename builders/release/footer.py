@@ -21,22 +21,22 @@ MOST_FOOTER = 4 << 20  # bytes; Arrow makes a hundred times as many of them. A t
 # Numbers of encodings: those in which few bytes stand for many, and one of text in which they do not.
 REPEATING = (2, 7, 8)  # PLAIN_DICTIONARY, DELTA_BYTE_ARRAY, RLE_DICTIONARY
 PLAIN_LENGTHS = 6  # DELTA_LENGTH_BYTE_ARRAY
+TEXT, FIXED_TEXT = 6, 7  # numbers of physical types: bytes of any length, and of one
 
 _MOST_PAGES = 10_000  # of a chunk; ours have two
 _PAGE_HEADERS = (4 << 10, 1 << 20)  # bytes that are read of one at first, and then
 _MAGIC = b"PAR1"
-_BYTE_ARRAY = 6  # physical type
 _DEEPEST = 32
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _INTEGERS = (4, 5, 6)
 
 
-class Chunk(NamedTuple):
+class ColumnChunk(NamedTuple):
     """A column of a row group.
 
     Attributes:
         path: Its name, with the fields in it behind points.
-        text: Whether it has text or bytes of any length.
+        kind: Number of its physical type.
         encodings: Numbers of its encodings.
         values: How many values it has.
         size: Bytes of its pages, unpacked.
@@ -46,7 +46,7 @@ class Chunk(NamedTuple):
     """
 
     path: str
-    text: bool
+    kind: int
     encodings: tuple[int, ...]
     values: int
     size: int
@@ -59,7 +59,7 @@ class Group(NamedTuple):
     """A row group: how many rows, and its columns."""
 
     rows: int
-    chunks: tuple[Chunk, ...]
+    chunks: tuple[ColumnChunk, ...]
 
 
 class Page(NamedTuple):
@@ -84,7 +84,7 @@ def read_footer(source: IO[bytes] | pa.NativeFile) -> list[Group]:
     return parse_footer(bytes(source.read(length)))
 
 
-def read_pages(source: IO[bytes] | pa.NativeFile, chunk: Chunk) -> Iterator[Page]:
+def read_pages(source: IO[bytes] | pa.NativeFile, chunk: ColumnChunk) -> Iterator[Page]:
     """Yield the pages of a column of a row group of an open file; raises OSError where one cannot be read."""
     at, count = chunk.start, 0
     while at < chunk.end:
@@ -100,7 +100,7 @@ def _read_page(source: IO[bytes] | pa.NativeFile, at: int, end: int) -> tuple[Pa
     """Return the page at a byte, and how many bytes it has."""
     for most in _PAGE_HEADERS:
         source.seek(at)
-        reader = _Reader(bytes(source.read(min(most, end - at))))
+        reader = _Compact(bytes(source.read(min(most, end - at))))
         try:
             said = reader.struct()
             told = said.get(5) or said.get(7) or said[8]  # of a page of data, a dictionary, or the newer data
@@ -120,31 +120,22 @@ def _read_page(source: IO[bytes] | pa.NativeFile, at: int, end: int) -> tuple[Pa
 def parse_footer(data: bytes) -> list[Group]:
     """Return the row groups that a footer describes; raises OSError where it is none."""
     try:
-        said = _Reader(data).struct()
+        said = _Compact(data).struct()
         return [Group(int(group[3]), tuple(map(_chunk, group[1]))) for group in said[4]]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise OSError(f"a footer that cannot be read: {error!r}") from None
 
 
-def _chunk(column: dict[int, Any]) -> Chunk:
+def _chunk(column: dict[int, Any]) -> ColumnChunk:
     told = column[3]
     starts = [int(told[field]) for field in (9, 11) if told.get(field)]
     start, encodings = min(starts, default=0), tuple(map(int, told[2]))
     path = ".".join(part.decode() for part in told[3])
-    nulls = told.get(12, {}).get(3)
-    return Chunk(
-        path,
-        told[1] == _BYTE_ARRAY,
-        encodings,
-        int(told[5]),
-        int(told[6]),
-        start,
-        start + int(told[7]),
-        nulls,
-    )
+    values, size, packed, nulls = int(told[5]), int(told[6]), int(told[7]), told.get(12, {}).get(3)
+    return ColumnChunk(path, int(told[1]), encodings, values, size, start, start + packed, nulls)
 
 
-class _Reader:
+class _Compact:
     """Reads values one after another; whatever does not fit raises ValueError or IndexError."""
 
     def __init__(self, data: bytes) -> None:

@@ -19,11 +19,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sparkle.builders.release.footer import PLAIN_LENGTHS, REPEATING, Group, read_footer, read_pages
+from sparkle.builders.release.footer import (
+    FIXED_TEXT,
+    PLAIN_LENGTHS,
+    REPEATING,
+    TEXT,
+    Group,
+    read_footer,
+    read_pages,
+)
 from sparkle.schemas.errors import ReleaseError
 
 MOST_BYTES = 128 << 20  # of the columns of a row group that are read; ours have some 10 MB
-MOST_VALUES = 4 << 20  # of a column of a row group; ours have some 100,000, of boxes
+MOST_VALUES = 4 << 20  # of a column of a row group; ours have some 100,000, of boxes. And rows of a file
+_MOST_PAGES = 200_000  # of a file, each of which is looked at; ours have some 10,000
 
 _ROWS = 1 << 17  # of a batch of a whole table; a row group of ours has 10,000
 
@@ -52,6 +61,9 @@ class TableFile:
         with table_errors(self.where):
             self._source = _opened(source)
             self.groups = read_footer(self._source)
+            self._pages = 0
+            if self.rows > MOST_VALUES or min((group.rows for group in self.groups), default=0) < 0:
+                raise OSError(f"it says that it has {self.rows} rows, and {MOST_VALUES} are enough")
             self._texts = _texts(self.groups)
             opened = pq.ParquetFile(self._source)
             self.schema: pa.Schema = opened.schema_arrow
@@ -109,8 +121,11 @@ class TableFile:
             ):
                 continue
             pages = list(read_pages(self._source, chunk))
+            self._pages += len(pages)
+            if self._pages > _MOST_PAGES:
+                raise OSError(f"more than {_MOST_PAGES} pages")
             repeats = any(page.encoding in REPEATING for page in pages)
-            if chunk.text and repeats and path not in self._texts:
+            if repeats and chunk.kind in (TEXT, FIXED_TEXT) and path not in self._texts:
                 raise OSError(f"{path} has other encodings than it says")
             values = max(chunk.values, sum(page.values for page in pages))
             if values > MOST_VALUES:
@@ -174,7 +189,7 @@ def _opened(source: Source) -> IO[bytes] | pa.NativeFile:
 
 def _texts(groups: Iterable[Group]) -> set[str]:
     """The paths of the columns of text that can be read as dictionaries."""
-    chunks = [chunk for group in groups for chunk in group.chunks if chunk.text]
+    chunks = [chunk for group in groups for chunk in group.chunks if chunk.kind == TEXT]
     other = {chunk.path for chunk in chunks if PLAIN_LENGTHS in chunk.encodings}
     return {chunk.path for chunk in chunks} - other
 
