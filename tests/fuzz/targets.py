@@ -35,6 +35,7 @@ from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.index import IndexDocument, dump_index, read_index
 from sparkle.builders.release.about import read_about
 from sparkle.builders.release.any_tar import TarStream
+from sparkle.builders.release.footer import parse_footer
 from sparkle.builders.release.formats import JSONL, jsonl_path
 from sparkle.builders.release.manifest import (
     FileEntry,
@@ -226,6 +227,12 @@ def _schema(name: str, files: Files, data: bytes) -> None:
     json.dumps([finding.to_json() for finding in findings]).encode()
     if not findings:  # what is fine stays so when it is written and read again
         assert not check_line(json.dumps(value).encode(), name)[1]
+
+
+def _footers(files: Files) -> Sequence[bytes]:
+    """What stands before the length and the mark at the end of a table."""
+    tables = below("data/*/*.parquet", "records/*.parquet")(files)
+    return [data[-8 - int.from_bytes(data[-8:-4], "little") : -8] for data in tables]
 
 
 def _table(files: Files, data: bytes) -> None:
@@ -451,6 +458,7 @@ TARGETS: tuple[Target, ...] = (
         for step in JSONL
     ),
     *(Target(f"schema {name}", seeds, partial(_schema, name), quick=1000) for name, seeds in SCHEMAS.items()),
+    Target("footer of a table", _footers, lambda files, data: parse_footer(data), (OSError,), quick=700),
     Target("table of pairs", below("data/*/*.parquet"), _table, (ReleaseError,), quick=700),
     Target("columns of pairs", below("data/*/*.parquet"), _groups, (ReleaseError,), quick=300),
     Target("table of records", below("records/*.parquet"), _records, quick=700),
