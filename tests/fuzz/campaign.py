@@ -106,40 +106,49 @@ def campaign(only: str, most: int, seconds: float, workers: int, out: Path) -> i
     chosen = [index for index, target in enumerate(TARGETS) if only in target.name]
     inputs: Counter[str] = Counter()
     escapes: Counter[str] = Counter()
-    size, start, turns = 0, time.monotonic(), count()
+    size, start = 0, time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sparkle-fuzz-") as name:
         folder = Path(name)
         make_files(folder)
         os.environ["SPARKLE_CACHE"] = str(folder / "cache")
-        turn = cycle(chosen)
-        while inputs.total() < most and time.monotonic() - start < seconds:
-            with ProcessPoolExecutor(workers, get_context("spawn"), _start, (folder,)) as pool:
-                running: dict[Future[Turn], int] = {}
-                try:
-                    while inputs.total() < most and time.monotonic() - start < seconds:
-                        while len(running) < workers:
-                            index = next(turn)
-                            running[pool.submit(_turn, index, next(turns))] = index
-                        for future in wait(running, return_when=FIRST_COMPLETED).done:
-                            target, found = TARGETS[running.pop(future)], future.result()
-                            inputs[target.name] += found.inputs
-                            size = max(size, found.size)
-                            for escape in found.escapes:
-                                escapes[target.name] += 1
-                                _save(out, folder, target, escape)
-                except BrokenProcessPool:
-                    for file in folder.glob("*.now"):
-                        last = file.read_text().rstrip()
-                        target = next(target for target in TARGETS if last.startswith(f"{target.name} "))
-                        escapes[target.name] += 1
-                        _save(out, folder, target, Escape(last, "the process died or hung, maybe by this"))
-                        file.unlink()
+        try:
+            for target, turn in _turns(chosen, folder, workers):
+                inputs[target.name] += turn.inputs
+                escapes[target.name] += len(turn.escapes)
+                size = max(size, turn.size)
+                for escape in turn.escapes:
+                    _save(out, folder, target, escape)
+                if inputs.total() >= most or time.monotonic() - start >= seconds:
+                    break
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
     for target in (TARGETS[index] for index in chosen):
         print(f"{target.name:32}{inputs[target.name]:>10,} inputs {escapes[target.name]:>6} escaped")
     print(f"{'all':32}{inputs.total():>10,} inputs {escapes.total():>6} escaped")
     print(f"{time.monotonic() - start:,.0f} s with {workers} processes, the largest of {size} MB")
     return escapes.total()
+
+
+def _turns(chosen: Sequence[int], folder: Path, workers: int) -> Iterator[tuple[Target, Turn]]:
+    """Let readers take turns without end; one whose process died has escaped with its last input."""
+    order, numbers = cycle(chosen), count()
+    while True:
+        with ProcessPoolExecutor(workers, get_context("spawn"), _start, (folder,)) as pool:
+            running: dict[Future[Turn], int] = {}
+            try:
+                while True:
+                    while len(running) < workers:
+                        index = next(order)
+                        running[pool.submit(_turn, index, next(numbers))] = index
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        yield TARGETS[running.pop(future)], future.result()
+            except BrokenProcessPool:
+                pass
+        for file in folder.glob("*.now"):
+            last = Escape(file.read_text().rstrip(), "the process died or hung, maybe by this")
+            file.unlink()
+            yield next(one for one in TARGETS if last.name.startswith(f"{one.name} ")), Turn(0, [last], 0)
 
 
 def _save(out: Path, folder: Path, target: Target, escape: Escape) -> None:
