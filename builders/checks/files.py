@@ -47,7 +47,10 @@ def check_files(folder: Path, entries: Sequence[FileEntry]) -> Iterator[Finding]
         if path not in listed and path != layout.MANIFEST:
             yield Finding(path, 0, "", "the manifest does not list this file")
     for entry in entries:
-        yield from _check_place(folder, entry)
+        found: list[Finding] = []
+        with caught(found.append, entry.path):
+            found += _check_place(folder, entry)
+        yield from found
 
 
 def _check_order(entries: Sequence[FileEntry]) -> Iterator[Finding]:
