@@ -24,8 +24,8 @@ from sparkle._progress import Progress, silent
 from sparkle.builders.cards.room import is_edited_inside, words_of
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.release.manifest import parse_manifest
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.builders.release.removed import Removed
-from sparkle.builders.release.tables import read_columns
 from sparkle.hub.publish.plan import PublishPlan, list_release, make_plan, note_files, sending_order
 from sparkle.hub.targets.target import Change, Parcel, Standing, Target
 from sparkle.schemas import layout

@@ -64,6 +64,7 @@ _UNTIMED = frozenset({"avi", "h264", "hevc", "mpegvideo"})
 _PICTURES = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp"})
 
 _DEFAULT_SCORE = 5_000_000  # pixels that ffmpeg takes the flag "default" of a track for
+_MOST_BOXES = 1_000_000  # two for each of `MAX_FRAMES`, and some
 
 # A title that is not UTF-8 is no reason to refuse a video: PyAV 18 must be told so, 19 has no such argument.
 _TITLES: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -274,8 +275,11 @@ def _whole_boxes(file: BinaryIO, where: Path | str) -> set[bytes]:
     """The kinds of an MP4's or MOV's boxes; one that ends beyond the file is refused: decoding would stop."""
     kinds: set[bytes] = set()
     end = file.seek(0, io.SEEK_END)
-    position = 0
+    position = count = 0
     while position + 8 <= end:
+        count += 1
+        if count > _MOST_BOXES:
+            raise MediaError("the video has too many boxes", wanted=f"at most {_MOST_BOXES}", where=where)
         file.seek(position)
         header = file.read(16)
         size, kind = int.from_bytes(header[:4], "big"), header[4:8]
