@@ -106,7 +106,7 @@ def create_repository(connection: sqlite3.Connection, kind: str, name: str, *, p
 
 def delete_repository(connection: sqlite3.Connection, repository: Repo) -> None:
     """Forget a repository; what only it held is garbage then."""
-    for table in ("refs", "commits", "purged"):
+    for table in ("refs", "pulls", "commits", "purged"):
         connection.execute(f"DELETE FROM {table} WHERE repo=?", (repository.id,))  # noqa: S608
     connection.execute("DELETE FROM repos WHERE id=?", (repository.id,))
 
@@ -238,7 +238,7 @@ def last_touched(
 
 def squash(connection: sqlite3.Connection, repository: Repo, branch: str, message: str) -> Commit:
     """Replace a branch's history by one commit with the same files."""
-    ref = check_reference(branch, "refs/heads/")
+    ref = branch if branch.startswith("refs/pr/") else check_reference(branch, "refs/heads/")
     head_id = refs_of(connection, repository).get(ref)
     if head_id is None:
         raise no_revision(branch)
