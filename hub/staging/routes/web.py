@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import sqlite3
 import sys
 import traceback
@@ -40,6 +41,7 @@ from sparkle.hub.staging.store.tokens import Role, Signer, find_role
 _MAX_JSON = 16 * 1024 * 1024  # bytes of a JSON or form body
 _BUFFER = 4 * 1024 * 1024  # bytes handed to a thread at once: a thread per network packet would be slow
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_NO_HEADER = re.compile("[^ -~]")  # what a header's value cannot have; names of files may
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLIENT_GONE = 499  # what servers write down for a client that hung up; nobody reads the answer
 # The client's library encodes a slash inside a revision or a folder; see `app.keep_slashes`.
@@ -303,6 +305,6 @@ def answer_failure(request: Request, error: Exception) -> Response:
     headers = {
         **refusal.headers,
         "X-Error-Code": refusal.code,
-        "X-Error-Message": refusal.message.encode("ascii", "replace").decode().replace("\n", " "),
+        "X-Error-Message": _NO_HEADER.sub("?", refusal.message).strip(),
     }
     return JSONResponse({"error": refusal.message, **refusal.extra}, refusal.status, headers)
