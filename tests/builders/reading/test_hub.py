@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import close_session, snapshot_download
 
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
@@ -178,8 +179,44 @@ def test_a_hub_that_stays_busy_is_an_error_after_a_bounded_time(
 def test_a_hub_that_is_gone_is_an_error(hub: Any, pairs: Pairs) -> None:
     hub.shutdown()
     hub.server_close()
-    with pytest.raises(UnreachableError, match="does not answer"):
+    with pytest.raises(UnreachableError, match="cannot be reached"):
         open_source(pairs.catalog, cache_bytes=0).read(pairs.artifact(0, SOURCE_VIDEO))
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "a file is missing"])
+def test_a_copy_in_the_clients_cache_is_named_when_no_hub_is_reached(
+    hub: Any, repo: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    pairs = open_pairs(REPO)
+    snapshot = Path(snapshot_download(REPO, repo_type="dataset"))
+    if not whole:
+        (snapshot / pairs.artifact(0, SOURCE_VIDEO).file).unlink()
+    hub.shutdown()
+    hub.server_close()
+    close_session()  # a connection that is open is answered still
+    for offline, problem in ((False, "cannot be reached"), (True, "HF_HUB_OFFLINE is set")):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+        for ask in (
+            lambda: open_pairs(REPO),
+            lambda: open_source(pairs.catalog, cache_bytes=0).read(pairs.artifact(0, SOURCE_VIDEO)),
+        ):
+            with pytest.raises(UnreachableError, match=problem) as caught:
+                ask()
+            assert (str(snapshot) in str(caught.value.fix)) == whole
+    assert not whole or len(open_pairs(snapshot)) == len(pairs)
+
+
+def test_a_page_of_something_else_is_no_range(hub: Any, pairs: Pairs) -> None:
+    def page(handler: Any, asked: Any) -> bool:
+        if asked.range is not None:
+            handler.send(200, b"<html>log in</html>", {"Content-Type": "text/html; charset=utf-8"})
+        return asked.range is not None
+
+    hub.faults.append(page)
+    with pytest.raises(UnreachableError, match="no Hub answers") as caught:
+        open_source(pairs.catalog, cache_bytes=0).read(pairs.artifact(0, SOURCE_VIDEO))
+    assert hub.url in str(caught.value)
+    assert len(hub.gets()) == 1
 
 
 def test_addresses_that_always_expire_end(hub: Any, pairs: Pairs) -> None:
