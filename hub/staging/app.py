@@ -69,6 +69,7 @@ def _outside(method: str, path: str, endpoint: Endpoint, name: str) -> list[Rout
 _ROUTES = [
     _route("GET", "/api/whoami-v2", repos.whoami, "whoami"),
     _route("POST", "/api/repos/create", repos.create, "create_repo"),
+    _route("POST", "/api/repos/move", repos.move, "move_repo"),
     _route("DELETE", "/api/repos/delete", repos.delete, "delete_repo"),
     _route("POST", "/api/validate-yaml", repos.validate_yaml, "validate_yaml"),
     _route("GET", "/api/{kind:kind}", repos.listing, "list_repos"),

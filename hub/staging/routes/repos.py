@@ -1,4 +1,4 @@
-"""Routes for repositories as wholes: create, delete, settings, who am I, may I."""
+"""Routes for repositories as wholes: create, move, delete, settings, who am I, may I."""
 
 from __future__ import annotations
 
@@ -65,6 +65,20 @@ def delete(request: Request, body: dict[str, Any]) -> Response:
     repository = named_repository(request, kind, f"{owner}/{body.get('name')}", write=True)
     with hub_of(request).database.write() as connection:
         repos.delete_repository(connection, repository)
+    return JSONResponse({})
+
+
+@takes_json
+def move(request: Request, body: dict[str, Any]) -> Response:
+    """POST /api/repos/move: the old name leads to the new one, until somebody uses it again."""
+    check_writer(request)
+    kind, target = check_kind(body.get("type")), check_repository(body.get("toRepo"))
+    repository = named_repository(request, kind, str(body.get("fromRepo")), write=True)
+    with hub_of(request).database.write() as connection:
+        there = repos.find_repository(connection, kind, target)
+        if there is not None and there.id != repository.id:
+            raise Refusal(409, "Conflict", f"A {kind} repository called {there.name} already exists")
+        repos.move_repository(connection, repository, target)
     return JSONResponse({})
 
 

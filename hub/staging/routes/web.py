@@ -35,7 +35,7 @@ from starlette.responses import JSONResponse, Response
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
 from sparkle.hub.staging.store.refusal import Refusal, bad_request, no_repository, number, too_large
-from sparkle.hub.staging.store.repos import Commit, Repo, find_repository, resolve
+from sparkle.hub.staging.store.repos import Commit, Repo, find_moved, find_repository, resolve
 from sparkle.hub.staging.store.tokens import Role, Signer, find_role
 
 _MAX_JSON = 16 * 1024 * 1024  # bytes of a JSON or form body
@@ -119,17 +119,24 @@ def repository_of(request: Request, *, write: bool = False, content: bool = Fals
         content: Whether its files are read, which a gated one keeps from those that may not write to it.
 
     Raises:
-        Refusal: there is none, or it is not for who asks.
+        Refusal: there is none, it has moved (307), or it is not for who asks.
     """
-    params = request.path_params
-    name = f"{params['owner']}/{params['name']}"
-    return named_repository(request, params.get("kind", "model"), name, write=write, content=content)
+    params, connection = request.path_params, hub_of(request).database.read()
+    kind, name = params.get("kind", "model"), f"{params['owner']}/{params['name']}"
+    moved = None if find_repository(connection, kind, name) else find_moved(connection, kind, name)
+    found = named_repository(request, kind, moved.name if moved else name, write=write, content=content)
+    if moved:
+        location = request.scope["raw_path"].decode().replace(f"/{name}", f"/{found.name}", 1)
+        query = f"?{request.url.query}" if request.url.query else ""
+        words = f"{name} is now {found.name}"
+        raise Refusal(307, "RepoMoved", words, headers={"Location": location + query})
+    return found
 
 
 def named_repository(
     request: Request, kind: str, name: str, *, write: bool = False, content: bool = False
 ) -> Repo:
-    """Find a repository as `repository_of` does, by kind and name."""
+    """Find a repository as `repository_of` does, by kind and the name that it has now."""
     role = role_of(request)
     repository = find_repository(hub_of(request).database.read(), kind, name)
     if repository is None or (repository.private and role is None):

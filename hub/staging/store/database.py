@@ -21,12 +21,14 @@ from pathlib import Path
 from sparkle.schemas.errors import ConfigError
 
 _VERSION = 3  # of the schema below
-_READABLE = (0, 2, _VERSION)  # a new file; one without pull requests
+_READABLE = (0, 2, _VERSION)  # a new file; one from before pull requests and moves
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tokens(hash BLOB PRIMARY KEY, role TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS repos(
   id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
   private INTEGER NOT NULL, gated TEXT, created TEXT NOT NULL, UNIQUE(kind, key));
+CREATE TABLE IF NOT EXISTS moved(
+  kind TEXT NOT NULL, key TEXT NOT NULL, repo INTEGER NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS refs(
   repo INTEGER NOT NULL, ref TEXT NOT NULL, commit_id TEXT NOT NULL, PRIMARY KEY(repo, ref)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS commits(
