@@ -20,7 +20,7 @@ PEERS := .venv-datasets36/.ready
 # Another interpreter, with the newest of everything that the package needs. `make test-newest`
 NEWEST ?= python3.13
 
-.PHONY: demo test test-quick test-newest lint clean
+.PHONY: demo test test-quick test-newest test-clients lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))) and \
@@ -62,6 +62,10 @@ test-quick: $(READY) lint
 
 test-newest: .venv-newest/.ready
 	.venv-newest/bin/python -m pytest -n auto --dist loadfile -m "not gpu and not slow"
+
+# The own tests of the clients against the staging hub; not part of CI.
+test-clients: $(READY) .venv-clients/.ready
+	$(BIN)/python tests/clients/run.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

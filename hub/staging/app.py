@@ -113,9 +113,9 @@ _ROUTES = [
 
 def make_app(hub: Hub, extra: list[Route]) -> ASGIApp:
     """Make the application of a hub; `extra` are routes of its operator."""
-    failures = (Refusal, OSError, ClientDisconnect, Exception, 405)
+    failures = (Refusal, OSError, ClientDisconnect, Exception)
     handlers: dict[Any, Any] = dict.fromkeys(failures, answer_failure)
-    handlers[404] = _no_route
+    handlers[404] = handlers[405] = _no_route
     app = Starlette(routes=[*extra, *_ROUTES], exception_handlers=handlers)
     app.state.hub = hub
     return keep_slashes(name_requests(app))

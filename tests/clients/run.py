@@ -5,9 +5,12 @@
 - pip fetches the sdists of the versions that `tests/peers/clients.txt` pins, and their tests run in
   `.venv-clients`, against a hub on loopback with a fresh root. Nothing but this machine can be reached. The
   tests' text is changed in one thing: the address of their makers' own staging hub becomes this hub's.
-- What the sdists lack (`conftest.py`, fixtures, helpers) is written anew in the folders beside this file.
-- A test counts where it reached the hub: `known.toml` says which of these are out of scope, and which fail
-  and why. The exit code is 0 unless one fails that it does not know, or passes that it says fails.
+- What the sdists lack (`conftest.py`, fixtures, helpers) is written anew in the folders beside this file, as
+  far as tests need it that reach the hub. Sample cards and a recording are not: no sdist has them.
+- A test counts where it reached the hub in itself or its own fixtures: `known.toml` says which of these are
+  out of scope, and which fail and why. Others say nothing of the hub: most want the public one, are replaced
+  by mocks, or share a fixture that failed for the test before.
+- The exit code is 0 unless a test fails that `known.toml` does not know, or passes that it says fails.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from sparkle.hub.staging.routes.web import hub_of, repository_of, takes_json
 from sparkle.hub.staging.store.pulls import (
-    Pull,
+    PullRequest,
     commits_of,
     conflicts_of,
     find_pull,
@@ -108,7 +108,7 @@ def _refuse_comment(body: dict[str, Any]) -> None:
         raise Refusal(501, "NotImplemented", "This staging hub keeps no comments: nothing was changed")
 
 
-def _pull_json(repository: Repo, pull: Pull) -> dict[str, Any]:
+def _pull_json(repository: Repo, pull: PullRequest) -> dict[str, Any]:
     return {
         "num": pull.number,
         "title": pull.title,
@@ -120,7 +120,7 @@ def _pull_json(repository: Repo, pull: Pull) -> dict[str, Any]:
     }
 
 
-def _events(connection: sqlite3.Connection, repository: Repo, pull: Pull) -> list[dict[str, Any]]:
+def _events(connection: sqlite3.Connection, repository: Repo, pull: PullRequest) -> list[dict[str, Any]]:
     """Describe what happened: its author's words, its commits, how it was ended."""
     words = {
         "edited": False,
@@ -135,11 +135,11 @@ def _events(connection: sqlite3.Connection, repository: Repo, pull: Pull) -> lis
     return found if pull.changed == pull.created else [*found, _status_json(repository, pull)]
 
 
-def _status_json(repository: Repo, pull: Pull) -> dict[str, Any]:
+def _status_json(repository: Repo, pull: PullRequest) -> dict[str, Any]:
     return _event(repository, pull, "status-change", pull.changed, {"status": pull.status})
 
 
-def _event(repository: Repo, pull: Pull, kind: str, date: str, data: dict[str, Any]) -> dict[str, Any]:
+def _event(repository: Repo, pull: PullRequest, kind: str, date: str, data: dict[str, Any]) -> dict[str, Any]:
     named = f"{repository.id} {pull.number} {kind} {date} {data.get('oid', '')}"
     identity = hashlib.sha256(named.encode()).hexdigest()[:24]
     return {"id": identity, "type": kind, "createdAt": date, "author": {"name": USER}, "data": data}

@@ -25,7 +25,7 @@ import msgspec
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.cards import check_card_yaml
 from sparkle.hub.staging.store.database import Database
-from sparkle.hub.staging.store.pulls import Pull, open_pull
+from sparkle.hub.staging.store.pulls import PullRequest, open_pull
 from sparkle.hub.staging.store.refusal import (
     Refusal,
     bad_request,
@@ -70,7 +70,7 @@ def make_commit(
     body: Path,
     *,
     opens_pull: bool = False,
-) -> tuple[Commit, Pull | None]:
+) -> tuple[Commit, PullRequest | None]:
     """Make the commit that a client sent, and the pull request for the branch that it opens.
 
     When this returns they are durable. Raises Refusal.

@@ -30,7 +30,7 @@ from sparkle.hub.staging.store.trees import Entry, TreeEditor, changes
 
 
 @dataclass(frozen=True)
-class Pull:
+class PullRequest:
     """A pull request.
 
     Attributes:
@@ -73,26 +73,26 @@ def open_pull(
     description: str,
     *,
     draft: bool,
-) -> Pull:
+) -> PullRequest:
     """Open a pull request for a branch, which begins at a commit."""
     if base not in refs_of(connection, repository) or not base.startswith("refs/heads/"):
         raise no_revision(base)
     last = connection.execute("SELECT max(number) FROM pulls WHERE repo=?", (repository.id,)).fetchone()[0]
     moment, status = now(), "draft" if draft else "open"
-    made = Pull((last or 0) + 1, base, title, description, status, moment, moment, None)
+    made = PullRequest((last or 0) + 1, base, title, description, status, moment, moment, None)
     row = (repository.id, made.number, base, title, description, status, moment, moment, None)
     connection.execute("INSERT INTO pulls VALUES(?,?,?,?,?,?,?,?,?)", row)
     set_ref(connection, repository.id, made.ref, start)
     return made
 
 
-def list_pulls(connection: sqlite3.Connection, repository: Repo) -> list[Pull]:
+def list_pulls(connection: sqlite3.Connection, repository: Repo) -> list[PullRequest]:
     """Return every pull request, the newest first."""
     rows = connection.execute("SELECT * FROM pulls WHERE repo=? ORDER BY number DESC", (repository.id,))
-    return [Pull(*tuple(row)[1:]) for row in rows.fetchall()]
+    return [PullRequest(*tuple(row)[1:]) for row in rows.fetchall()]
 
 
-def find_pull(connection: sqlite3.Connection, repository: Repo, number: int) -> Pull:
+def find_pull(connection: sqlite3.Connection, repository: Repo, number: int) -> PullRequest:
     """Return a pull request by its number; raises Refusal."""
     found = next((pull for pull in list_pulls(connection, repository) if pull.number == number), None)
     if found is None:
@@ -100,26 +100,26 @@ def find_pull(connection: sqlite3.Connection, repository: Repo, number: int) -> 
     return found
 
 
-def set_status(connection: sqlite3.Connection, repository: Repo, pull: Pull, status: str) -> None:
+def set_status(connection: sqlite3.Connection, repository: Repo, pull: PullRequest, status: str) -> None:
     """Open or close a pull request that is not merged."""
     if pull.status == "merged":
         raise bad_request(f"pull request {pull.number} is merged: it is neither opened nor closed any more")
     _end(connection, repository, pull, status, None)
 
 
-def commits_of(connection: sqlite3.Connection, repository: Repo, pull: Pull) -> list[Commit]:
+def commits_of(connection: sqlite3.Connection, repository: Repo, pull: PullRequest) -> list[Commit]:
     """Return the commits of a pull request that its branch does not have, the newest first."""
     theirs = _ids(connection, repository, pull.base)
     head = refs_of(connection, repository)[pull.ref]
     return list(takewhile(lambda commit: commit.id not in theirs, history(connection, repository, head)))
 
 
-def conflicts_of(connection: sqlite3.Connection, repository: Repo, pull: Pull) -> list[str]:
+def conflicts_of(connection: sqlite3.Connection, repository: Repo, pull: PullRequest) -> list[str]:
     """Return the paths that keep a pull request from being merged, sorted."""
     return _apply(connection, repository, pull)[1]
 
 
-def merge(connection: sqlite3.Connection, repository: Repo, pull: Pull) -> Commit:
+def merge(connection: sqlite3.Connection, repository: Repo, pull: PullRequest) -> Commit:
     """Merge a pull request into its branch; raises Refusal where that is not possible."""
     if pull.status != "open":
         raise bad_request(f"pull request {pull.number} is {pull.status}: only an open one is merged")
@@ -140,7 +140,7 @@ def merge(connection: sqlite3.Connection, repository: Repo, pull: Pull) -> Commi
 
 
 def _end(
-    connection: sqlite3.Connection, repository: Repo, pull: Pull, status: str, merged: str | None
+    connection: sqlite3.Connection, repository: Repo, pull: PullRequest, status: str, merged: str | None
 ) -> None:
     connection.execute(
         "UPDATE pulls SET status=?, changed=?, merged=? WHERE repo=? AND number=?",
@@ -155,7 +155,7 @@ def _ids(connection: sqlite3.Connection, repository: Repo, ref: str) -> set[str]
 
 
 def _apply(
-    connection: sqlite3.Connection, repository: Repo, pull: Pull
+    connection: sqlite3.Connection, repository: Repo, pull: PullRequest
 ) -> tuple[TreeEditor | None, list[str]]:
     """Apply a pull request to its branch; returns the result, or the paths that are in conflict."""
     refs = refs_of(connection, repository)

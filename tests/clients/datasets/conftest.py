@@ -5,8 +5,7 @@ from __future__ import annotations
 import datasets
 import pytest
 from PIL import Image
-
-from .fixtures.hub import *  # noqa: F403 - fixtures
+from tests.fixtures.hub import *  # noqa: F403 - fixtures
 
 
 @pytest.fixture(autouse=True)

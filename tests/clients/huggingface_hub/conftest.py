@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi, constants
 
-from . import testing_constants
+from tests import testing_constants
 
 _URL, _TOKEN = os.environ["HUB_URL"], os.environ["HUB_TOKEN"]
 
 testing_constants.USER = testing_constants.OTHER_USER = testing_constants.ENTERPRISE_USER = "staging"
 testing_constants.TOKEN = testing_constants.OTHER_TOKEN = testing_constants.ENTERPRISE_TOKEN = _TOKEN
 
-from .testing_utils import repo_name  # noqa: E402 - after the constants are set
+from tests.testing_utils import repo_name  # noqa: E402 - after the constants are set
 
 _CARD = """---
 language:

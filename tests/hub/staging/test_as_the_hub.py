@@ -57,15 +57,16 @@ def test_what_is_missing_is_named_the_repository_or_the_route(client):
     answer = client(
         """
 api.create_repo("words/c", repo_type="dataset")
-def said(path):
-    response = get_session().get(api.endpoint + path, headers=build_hf_headers())
+def said(path, method="GET"):
+    response = get_session().request(method, api.endpoint + path, headers=build_hf_headers())
     return [response.status_code, response.headers["X-Error-Code"], response.headers["X-Error-Message"]]
 answer = {
     "files": [api.file_exists("no-owner", "a"), api.file_exists("words/nothing", "a", repo_type="dataset"),
               api.file_exists("words/c", "a", repo_type="dataset")],
     "odd": [said("/datasets/words/c/resolve/main/"), said("/datasets/words/c/resolve/main/a%0D%0B%C3%A4")],
     "there": [said("/api/datasets/words/c/likers"),
-              said("/api/datasets/words/c/discussions/1/comment")],
+              said("/api/datasets/words/c/discussions/1/comment"),
+              said("/api/datasets/words/c/refs", "PUT")],
     "not there": [said("/api/datasets/words/nothing/likers"), said("/api/models/words/c/likers"),
                   said("/no-owner/resolve/main/a")],
 }
@@ -76,7 +77,7 @@ answer = {
     assert answer["odd"] == [[*missing, "does not exist"], [*missing, "a??? does not exist"]]
     for status, code, message in answer["there"]:
         assert (status, code) == (404, "NotFound")
-        assert message.startswith("This staging hub has no GET /")
+        assert message.startswith(("This staging hub has no GET /", "This staging hub has no PUT /"))
     assert answer["not there"] == [[404, "RepoNotFound", "Repository not found"]] * 3
 
 
