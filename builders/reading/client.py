@@ -19,7 +19,6 @@ How it works
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import math
@@ -47,23 +46,13 @@ from huggingface_hub.errors import (
 )
 
 from sparkle._patience import BUSY, seconds_asked, waiting_time
+from sparkle.builders.reading.session import PASSING, HttpError, ProxyError
 from sparkle.schemas.errors import (
     ConfigError,
     MissingFileError,
     ReleaseError,
     SparkleError,
     UnreachableError,
-)
-
-# The client's HTTP library changed its name between versions; the base of its own error is the library's,
-# and covers refused connections, time-outs and answers that break off.
-HttpError: type[Exception] = HfHubHTTPError.__mro__[1]
-_http = importlib.import_module(HttpError.__module__.partition(".")[0])
-# Nobody answered, or the answer broke off. Others do not pass by themselves: a request that is none.
-_PASSING: tuple[type[Exception], ...] = (
-    _http.NetworkError,
-    _http.TimeoutException,
-    _http.RemoteProtocolError,
 )
 
 # Everything that the client raises; errors of hf_xet and of uploads by LFS are plain Python errors.
@@ -224,8 +213,14 @@ class Spell:
 
 
 def _seconds_asked(error: BaseException) -> float | None:
-    answers = (found for found in chain(error) if isinstance(found, HfHubHTTPError))
-    return next((seconds_asked(found.response.headers) for found in answers), None)
+    return next((seconds_asked(found.response.headers) for found in _answered(error)), None)
+
+
+def _answered(error: BaseException) -> Iterator[HfHubHTTPError]:
+    """Yield those of a chain that come with an answer; before version 1 of the client, not all do."""
+    yield from (
+        found for found in chain(error) if isinstance(found, HfHubHTTPError) and found.response is not None
+    )
 
 
 def host() -> str:
@@ -262,9 +257,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 def status_of(error: BaseException) -> int | None:
     """Return the HTTP status that an error comes from, where it comes from one."""
-    for found in chain(error):
-        if isinstance(found, HfHubHTTPError):
-            return int(found.response.status_code)
+    for found in _answered(error):
+        return int(found.response.status_code)
     match = _STATUS.search(str(error)) if _is_of_xet(error) else None
     return int(match[1]) if match else None
 
@@ -277,9 +271,10 @@ def is_busy(error: BaseException) -> bool:
     if _lasting(error) is not None or any(isinstance(found, OfflineModeIsEnabled) for found in chain(error)):
         return False
     # The client says LocalEntryNotFoundError when it could not ask, for whatever reason.
-    causes = [found for found in chain(error) if isinstance(found, HttpError)]
-    if causes or any(isinstance(found, LocalEntryNotFoundError) for found in chain(error)):
-        return not causes or any(isinstance(found, (*_PASSING, _http.ProxyError)) for found in causes)
+    unasked = [found for found in chain(error) if isinstance(found, LocalEntryNotFoundError)]
+    causes = [found for found in chain(error) if isinstance(found, HttpError) and found not in unasked]
+    if causes or unasked:
+        return not causes or any(isinstance(found, PASSING) for found in causes)
     return _is_of_xet(error) and bool(_CONNECTION.search(str(error)))
 
 
@@ -294,13 +289,10 @@ def _lasting(error: BaseException) -> tuple[str, str] | None:
                 "where a proxy looks into connections, set SSL_CERT_FILE to a file with its certificate; "
                 "else check HF_ENDPOINT and this machine's clock",
             )
-        if isinstance(found, _http.ProxyError):
-            status = _STATUS.search(str(found))
-            if status is None or int(status[1]) not in BUSY:
-                fix = (
-                    "HTTPS_PROXY and HTTP_PROXY name it, with a user's name and password where it wants them"
-                )
-                return "the proxy does not let us through", fix
+        refused = _STATUS.search(str(found)) if isinstance(found, ProxyError) else None
+        if refused is not None and int(refused[1]) not in BUSY:
+            fix = "HTTPS_PROXY and HTTP_PROXY name it, with a user's name and password where it wants them"
+            return "the proxy does not let us through", fix
     return None
 
 
@@ -412,7 +404,7 @@ def _another_token() -> str:
 
 def words_of(error: BaseException) -> str:
     """Return what an error says, in one line: the Hub's own words where there are some, else the client's."""
-    own = next((found.server_message for found in chain(error) if isinstance(found, HfHubHTTPError)), None)
+    own = next((found.server_message for found in _answered(error)), None)
     lines = (_REQUEST.sub("", line).strip() for line in scrub(own or error).splitlines())
     return " ".join(line for line in lines if line and not line.startswith(_ADVICE)) or type(error).__name__
 
