@@ -28,7 +28,7 @@ FUZZ ?=
 MINUTES ?=
 ONLY ?=
 
-.PHONY: demo test test-quick test-newest test-oldest fuzz lint clean
+.PHONY: demo test test-quick test-newest test-oldest test-clients fuzz lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))) and \
@@ -70,6 +70,10 @@ test-quick: $(READY) lint
 
 test-newest: .venv-newest/.ready
 	.venv-newest/bin/python -m pytest -n auto --dist loadfile -m "not gpu and not slow"
+
+# The own tests of the clients against the staging hub; not part of CI.
+test-clients: $(READY) .venv-clients/.ready
+	$(BIN)/python tests/clients/run.py
 
 .venv-oldest/.ready: tests/peers/oldest.txt pyproject.toml
 	@echo "Installing the oldest of everything into .venv-oldest ($(PYTHON)): some minutes, once."
