@@ -333,7 +333,7 @@ def kill(bench: Bench, name: str, kills: int, draw: random.Random) -> tuple[Coun
     while counts["kills"] + counts["interrupts"] < kills:
         bench.clear(command)
         wrong, promised, moments = [], set[str](), []
-        row = draw.randint(1, IN_A_ROW)
+        row = min(draw.randint(1, IN_A_ROW), kills - counts["kills"] - counts["interrupts"])
         for at in range(row):
             interrupt = counts["ends"] % 4 == 3 and at == row - 1
             number = signal.SIGINT if interrupt else signal.SIGKILL
@@ -386,7 +386,7 @@ def measure(work: Path, kills: int, seed: int, only: Sequence[str]) -> dict[str,
         chosen = {name: command for name, command in bench.commands.items() if name in only or not only}
         left, shares = kills, sum(command.share for command in chosen.values())
         for name, command in chosen.items():
-            part = round(left * command.share / shares)
+            part = max(1, round(left * command.share / shares))
             left, shares = left - part, shares - command.share
             counts, seconds, wrong = kill(bench, name, part, draw)
             commands[name] = {key: counts[key] for key in _COUNTS} | {"seconds": seconds}
