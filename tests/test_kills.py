@@ -11,7 +11,6 @@ import pytest
 
 from harness import ROOT
 
-
 NAMES = {
     *("generate", "build", "pull", "preview", "import", "export", "index"),
     *("publish-xet", "publish-lfs", "pull-hub", "load-hub"),
