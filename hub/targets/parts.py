@@ -16,8 +16,9 @@ import hashlib
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from huggingface_hub import HfApi, get_session, hf_raise_for_status
+from huggingface_hub import HfApi, get_session
 from huggingface_hub.lfs import LFS_HEADERS, UploadInfo, post_lfs_batch_info
+from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined] # in the package since 1
 
 from sparkle.builders.reading.client import HubRefusal, Patience
 from sparkle.builders.release.manifest import FileEntry
