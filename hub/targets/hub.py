@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -251,7 +252,7 @@ class HubTarget:
         """A file that is read while it is sent, and hashed by who reads it."""
         source = parcel.source()
         addition = CommitOperationAdd(parcel.entry.path, source)
-        if constants.HF_HUB_DISABLE_XET:
+        if constants.HF_HUB_DISABLE_XET or find_spec("hf_xet") is None:
             if self._parts.send(parcel):
                 addition.upload_info.sha256 = bytes.fromhex(parcel.entry.sha256)
             parcel.compare(addition.upload_info.size, addition.upload_info.sha256.hex())
