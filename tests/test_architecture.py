@@ -194,6 +194,8 @@ HOMES = {
     "huggingface_hub.HfApi": (
         "sparkle.builders.reading.hub",
         "sparkle.hub.targets.hub",
+        "sparkle.hub.targets.parts",
+        "sparkle.hub.publish.index",
         "sparkle.hub.takedown",
     ),
     "huggingface_hub.errors.HfHubHTTPError": (
