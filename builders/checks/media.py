@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle._files import BLOCK_BYTES
+from sparkle.builders.checks.failures import caught
 from sparkle.builders.checks.members import SHAPE
 from sparkle.builders.checks.rows import Keys, id_of, make_rows
 from sparkle.builders.checks.tables import NO_NUMBER, SIDES
@@ -61,12 +62,18 @@ class MediaJob:
     fps: frozenset[float]
     told: tuple[float, ...] | None = None
 
+    @property
+    def file(self) -> str:
+        """The file with the first of them."""
+        return self.artifacts[0].file
+
     def __call__(self) -> list[Finding]:
         """Decode them; returns what is wrong."""
         looker = _Looker(self)
         with tempfile.TemporaryDirectory() as folder:
             for artifact in self.artifacts:
-                looker.look(artifact, _extract(self.folder, artifact, Path(folder)))
+                with caught(looker.findings.append, artifact.file, artifact.member):
+                    looker.look(artifact, _extract(self.folder, artifact, Path(folder)))
         looker.compare()
         return looker.findings
 
@@ -195,11 +202,9 @@ def _look_at_image(path: Path) -> tuple[Shape, str | None]:
 
 
 def _look_at_mask(path: Path) -> tuple[Shape, str | None]:
-    from sparkle.media.mask import load_mask
+    from sparkle.media.mask import empty_frames
 
-    masks = load_mask(path)
-    frames, height, width = masks.shape
-    empty = int(np.count_nonzero(~masks.any(axis=(1, 2))))
+    (frames, height, width), empty = empty_frames(path)
     return Shape(frames, width, height), f"the mask is empty on {empty} frames" if empty else None
 
 

@@ -92,8 +92,9 @@ def generate(
     from sparkle.generation.run.driver import generate as run_generate
     from sparkle.generation.run.sources import list_sources
 
+    terminal.name_junk(sources)
     resolved = read_config(config, settings).config
-    listed = list_sources(sources, themes, limit, out=out)
+    listed = list_sources(sources, themes, limit, out=out, say=terminal.say)
     summary = run_generate(
         listed,
         out,

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from sparkle.media.container import MAX_FRAMES
 from sparkle.schemas.errors import MediaError
 
+_MOST_BOXES = 10_000  # side by side; a clip in a fragment per frame has some two hundred
+
 _Inside = Mapping[bytes, memoryview]  # the first box of each kind
 _Times = npt.NDArray[np.int64]
 
@@ -125,8 +127,12 @@ def _inside(view: memoryview) -> _Inside:
 
 def _boxes(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield (kind, body) of the boxes in a row."""
-    position = 0
+    position = count = 0
     while position + 8 <= len(view):
+        count += 1
+        if count > _MOST_BOXES:
+            wanted = f"at most {_MOST_BOXES} side by side"
+            raise MediaError("the mp4 has too many boxes", got=f"more at byte {position}", wanted=wanted)
         size, kind, head = _number(view, position, 4), bytes(view[position + 4 : position + 8]), 8
         if size == 1:
             size, head = _number(view, position + 8, 8), 16

@@ -38,6 +38,7 @@ from av.video.stream import VideoStream
 
 from sparkle.media.late import HEAD, begins_late, decode_late
 from sparkle.schemas.errors import MediaError
+from sparkle.schemas.misplaced import refuse_misplaced
 
 # Pixels. 8K UHD is 7680 wide; beyond it a header is wrong or hostile.
 MAX_SIDE = 8192
@@ -47,7 +48,10 @@ MAX_FRAMES = 2 * 3600 * 60
 
 # libavformat's names of the containers that hold video and refer to nothing outside themselves. Left out on
 # purpose: hls, dash, concat, image sequences (they open other files) and tty (it "plays" any text file).
-_DEMUXERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,h264,hevc,ivf"
+_DEMUXERS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,h264,hevc,ivf,"
+    "dv,gxf,nut,rm,nsv,wtv,vvc,obu,av1,mjpeg,yuv4mpegpipe"
+)
 
 # ISO base media boxes that hold the index or the pictures. Only their length is checked: unknown boxes and
 # stray bytes after the last one are common in good files.
@@ -60,6 +64,7 @@ _UNTIMED = frozenset({"avi", "h264", "hevc", "mpegvideo"})
 _PICTURES = frozenset({"mjpeg", "png", "bmp", "gif", "tiff", "webp"})
 
 _DEFAULT_SCORE = 5_000_000  # pixels that ffmpeg takes the flag "default" of a track for
+_MOST_BOXES = 1_000_000  # two for each of `MAX_FRAMES`, and some
 
 # A title that is not UTF-8 is no reason to refuse a video: PyAV 18 must be told so, 19 has no such argument.
 _TITLES: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -212,6 +217,7 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
         raise MediaError("there is no such video", where=where)
     if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
         raise MediaError("the video is empty", got="0 bytes", where=where)
+    refuse_misplaced(source, MediaError, where)
     file = io.BytesIO(source) if isinstance(source, bytes) else f"file:{source}"
     options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
     with (
@@ -269,8 +275,11 @@ def _whole_boxes(file: BinaryIO, where: Path | str) -> set[bytes]:
     """The kinds of an MP4's or MOV's boxes; one that ends beyond the file is refused: decoding would stop."""
     kinds: set[bytes] = set()
     end = file.seek(0, io.SEEK_END)
-    position = 0
+    position = count = 0
     while position + 8 <= end:
+        count += 1
+        if count > _MOST_BOXES:
+            raise MediaError("the video has too many boxes", wanted=f"at most {_MOST_BOXES}", where=where)
         file.seek(position)
         header = file.read(16)
         size, kind = int.from_bytes(header[:4], "big"), header[4:8]

@@ -30,6 +30,7 @@ from sparkle.media.container import open_video
 from sparkle.media.decode import iter_frames, upright_size
 from sparkle.media.mask import mask_shape
 from sparkle.schemas.errors import MediaError
+from sparkle.schemas.misplaced import refuse_misplaced
 
 # Frames. Clips of the dataset have at most 81; a minute of video at 16 fps is 960.
 DECODED_FRAMES = 1000
@@ -166,7 +167,11 @@ def read_shape(data: bytes, suffix: str) -> Shape:
     Raises:
         MediaError: it is no such file, or says something impossible.
     """
-    return {".mp4": _mp4, ".png": _png, ".npz": _npz}[suffix](data)
+    try:
+        return {".mp4": _mp4, ".png": _png, ".npz": _npz}[suffix](data)
+    except MediaError:
+        refuse_misplaced(data, MediaError)
+        raise
 
 
 def _png(data: bytes) -> Shape:
