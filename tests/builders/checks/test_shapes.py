@@ -91,9 +91,13 @@ def test_a_million_boxes_are_too_many(tmp_path: Path, inside: bool) -> None:
     assert peak < 20 << 20
 
 
-def test_times_that_fit_no_sample_are_not_believed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 2**32 - 1])
+def test_the_longest_durations_are_read(tmp_path: Path, count: int) -> None:
+    """As many frames of them as there are not come to more than 64 bits hold; then decoding counts."""
     draw(tmp_path / "clip.mp4", 1, 32, 32, 16)
     data = (tmp_path / "clip.mp4").read_bytes()
     times = data.index(b"stts") + 12
-    shape = read_shape(data[:times] + b"\xff" * 8 + data[times + 8 :], ".mp4")
-    assert shape[:3] == (1, 32, 32)  # as it decodes: what its boxes say of times fits no sample
+    shape = read_shape(data[:times] + count.to_bytes(4, "big") + b"\xff" * 4 + data[times + 8 :], ".mp4")
+    assert shape[:3] == (1, 32, 32)
+    assert shape.fps > 0
+    assert shape.fps < 1 or count > 1
