@@ -22,7 +22,13 @@ NEWEST ?= python3.13
 # What reads, under the oldest of everything and beside a trainer's pins. `make test-oldest`
 READING := $(addprefix tests/builders/,reading training checks upstream)
 
-.PHONY: demo test test-quick test-newest test-oldest test-clients lint clean
+# `make fuzz` gives the readers of foreign bytes a million inputs; FUZZ=100000 so many, MINUTES=10 for so long,
+# ONLY="one bit" those whose names contain this. What escapes is written to build/fuzz.
+FUZZ ?=
+MINUTES ?=
+ONLY ?=
+
+.PHONY: demo test test-quick test-newest test-oldest test-clients fuzz lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))) and \
@@ -81,6 +87,10 @@ test-oldest: .venv-oldest/.ready
 	.venv-oldest/bin/python -c "from transformers import AutoProcessor"
 	.venv-oldest/bin/python -m pytest -n auto --dist loadfile -m "not gpu and not slow" tests/test_extras.py $(READING) \
 		--ignore tests/builders/training/test_stock_queries.py
+
+fuzz: $(READY)
+	PYTHONPATH=tests:. $(BIN)/python -m fuzz.campaign $(if $(FUZZ),--count $(FUZZ)) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only "$(ONLY)")
 
 lint: $(READY)
 	$(BIN)/ruff check .
