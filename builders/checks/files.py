@@ -82,8 +82,8 @@ def _check_place(folder: Path, entry: FileEntry) -> Iterator[Finding]:
         found = "a link" if stray else "nothing" if not path.exists() else "no plain file"
         yield Finding(entry.path, 0, "", "the manifest lists this file", got=found, wanted="a file")
         return
-    if entry.path == layout.CARD:
-        yield from _check_card(path.read_bytes(), entry)
+    if entry.path == layout.CARD and (edited := list(_check_card(read_document(path), entry))):
+        yield from edited
         return
     size = path.stat().st_size
     if size != entry.size and (misplaced := recognise_file(path)):

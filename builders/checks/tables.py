@@ -327,7 +327,10 @@ class RecordsJob:
         findings: list[Finding] = []
         whole = False
         try:
-            for batch in TableFile(self.path).batches(RECORDS_GROUP, groups=self.groups, threads=False):
+            table = TableFile(self.path)
+            if table.schema.remove_metadata() != RECORDS_SCHEMA:  # another file than the one that was opened
+                raise ReleaseError("not the columns of this table")
+            for batch in table.batches(RECORDS_GROUP, groups=self.groups, threads=False):
                 ids = batch.column("task").to_pylist()
                 for sample_id, (digests, fits) in zip(ids, _rows(batch), strict=True):
                     index = None if sample_id is None else index_of(sample_id)

@@ -171,6 +171,15 @@ def test_a_name_that_no_file_can_have_is_found(release: Path) -> None:
     assert [one.problem for one in findings_at(release, "x" * 300)] == ["a path from data is too long"]
 
 
+@pytest.mark.parametrize("name", ["README.md", TAR, ROWS])
+def test_a_size_that_is_another_is_found(release: Path, name: str) -> None:
+    manifest = json.loads((release / "manifest.json").read_bytes())
+    (entry,) = [one for one in manifest["files"] if one["path"] == name]
+    entry["size"] += 100
+    (release / "manifest.json").write_text(json.dumps(manifest))
+    assert [one.problem for one in findings_at(release, name)] == ["another size than in the manifest"]
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "provenance.json"])
 def test_whole_numbers_of_documents_have_no_fraction(release: Path, name: str) -> None:
     document = json.loads((release / name).read_bytes())
