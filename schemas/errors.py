@@ -139,8 +139,8 @@ class RecordError(SparkleError):
     """A record that does not follow its schema."""
 
 
-class UnsafePathError(SparkleError):
-    """A path from data that leaves its folder."""
+class UnsafePathError(ReleaseError):
+    """A path from data that leaves its folder, or that no file can have."""
 
 
 class SampleError(SparkleError):

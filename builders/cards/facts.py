@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from sparkle.builders.release.tables import SCORE_COLUMNS, read_columns
+from sparkle.builders.release.read_tables import read_columns
+from sparkle.builders.release.tables import SCORE_COLUMNS
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkle._files import safe_join
+from sparkle._files import read_document, safe_join
 from sparkle._folders import is_stray_link
 from sparkle.builders.cards.room import is_edited_inside
-from sparkle.builders.release.manifest import FileEntry, list_files
+from sparkle.builders.checks.failures import caught
+from sparkle.builders.release.manifest import FileEntry, hash_file_by_git, list_files
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import RecordError, UnsafePathError
 from sparkle.schemas.misplaced import recognise_file
-from sparkle.schemas.validate import MAX_LINE_BYTES, Finding, findings_of, parse_strict
+from sparkle.schemas.validate import Finding, findings_of, parse_strict
 
 _ALWAYS = (layout.CARD, layout.PROVENANCE)
 _GIT = (".git", ".gitignore")  # of a release that was cloned; building over it is refused all the same
@@ -29,8 +30,7 @@ _JOB_BYTES, _JOB_FILES = 64 << 20, 500  # of a job: a tenth of a second of hashi
 def check_document(folder: Path, name: str, schema: str) -> tuple[Any, list[Finding]]:
     """A JSON document of a release, None when it cannot be used, and what is wrong with it."""
     try:
-        with (folder / name).open("rb") as file:
-            value = parse_strict(file.read(MAX_LINE_BYTES + 1))
+        value = parse_strict(read_document(folder / name))
     except OSError as error:
         return None, [Finding(name, 0, "", "the file cannot be read", got=error.strerror)]
     except RecordError as error:
@@ -50,7 +50,10 @@ def check_files(folder: Path, entries: Sequence[FileEntry]) -> Iterator[Finding]
         if path not in listed and path != layout.MANIFEST and path.partition("/")[0] not in _GIT:
             yield Finding(path, 0, "", "the manifest does not list this file")
     for entry in entries:
-        yield from _check_place(folder, entry)
+        found: list[Finding] = []
+        with caught(found.append, entry.path):
+            found += _check_place(folder, entry)
+        yield from found
 
 
 def _check_order(entries: Sequence[FileEntry]) -> Iterator[Finding]:
@@ -115,14 +118,24 @@ class HashJob:
     folder: Path
     entries: tuple[FileEntry, ...]
 
+    @property
+    def file(self) -> str:
+        """The first of them."""
+        return self.entries[0].path
+
     def __call__(self) -> list[Finding]:
         """Read them."""
-        problem = "another content than in the manifest"
-        return [
-            Finding(entry.path, 0, "", problem, got=found, wanted=entry.sha256)
-            for entry in self.entries
-            if (found := sha256_file(self.folder / entry.path)) != entry.sha256
-        ]
+        findings: list[Finding] = []
+        for entry in self.entries:
+            with caught(findings.append, entry.path):
+                path, problem = self.folder / entry.path, "another content than in the manifest"
+                found, wanted = sha256_file(path), entry.sha256
+                if found == wanted and entry.git_sha1 is not None:
+                    found, wanted = hash_file_by_git(path), entry.git_sha1
+                    problem = "another git hash than in the manifest"
+                if found != wanted:
+                    findings.append(Finding(entry.path, 0, "", problem, found, wanted))
+        return findings
 
 
 def hash_jobs(

@@ -25,7 +25,7 @@ from sparkle.builders.checks.rows import SampleRows, make_rows
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.any_tar import FOLDER, TarEntry, TarError, TarStream, follow, plain_name
 from sparkle.builders.release.assign import END_BYTES
-from sparkle.media.probe import Shape, read_shape
+from sparkle.media.probe import Shape, read_shape, require_mp4
 from sparkle.schemas import layout
 from sparkle.schemas.errors import MediaError
 from sparkle.schemas.ids import index_reader
@@ -123,7 +123,10 @@ class Found:
                     "too large to look into", got=f"{size} bytes", wanted=f"at most {_LOOK_BYTES}"
                 )
             if self.ours or self.kind.suffix in _SHAPED_UPSTREAM:
-                shape = read_shape(b"".join(kept), self.kind.suffix)
+                content = b"".join(kept)
+                shape = read_shape(content, self.kind.suffix)
+                if self.kind.suffix == ".mp4":
+                    require_mp4(content)
             elif kept and (misplaced := recognise(kept[0])):
                 raise MediaError(misplaced.problem, wanted=misplaced.fix)
         except MediaError as error:

@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sparkle._processes import Job, Pool, pool_of, useful_workers
+from sparkle._processes import Pool, pool_of, useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.bench import bench_jobs, check_bench
+from sparkle.builders.checks.failures import FileJob, caught, first_findings, run_caught
 from sparkle.builders.checks.files import check_document, check_files, hash_jobs
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
 from sparkle.builders.checks.rows import Keys, compare_ids, expected_keys, id_of
@@ -113,7 +114,8 @@ class _Check:
         self.progress = progress
         self.options = options
         self.pool = pool
-        self.files = frozenset(list_files(folder))
+        # What is no plain file is never opened: a fifo would be waited for.
+        self.files = frozenset(name for name in list_files(folder) if (folder / name).is_file())
         self.findings: list[Finding] = []
         self.listed: Mapping[str, FileEntry] = {}
         self.preview: int | None = None
@@ -129,19 +131,26 @@ class _Check:
         # Tars hold plain files with the names of their samples, in order, as we write them.
         self._read("reading tars", themes, self._tar_jobs)
         for theme in themes:
-            compare_text(theme)  # JSON lines repeat the csv's prompts, and round 2 of the grounding round 1
-            check_table(theme, self.preview)  # `data/` agrees with the csv, the JSON lines and the tars
-            compare_records(theme)  # and so does `records/`
-            check_contents(theme)  # every member has the sha256 in its row
-            # Pairs have equal width, height and 4k+1 frames; masks, edges and frames fit their video.
-            theme.findings += compare_shapes(theme.artifacts, theme.fps)
-            expected = self._compare_ids(theme)  # each sample is in every place once, in order
-            if self.preview is not None:  # loose files are those of the first samples and no others
-                check_loose(theme, expected[: self.preview], self.listed)
-            self.samples[theme.name] = len(expected)
+            note = theme.findings.append
+            with caught(note, layout.prompts_csv(theme.name)):
+                compare_text(theme)  # JSON lines repeat the csv's prompts, round 2 of the grounding round 1
+            with caught(note, f"{layout.DATA}/{theme.name}"):
+                check_table(theme, self.preview)  # `data/` agrees with the csv, the JSON lines and the tars
+            with caught(note, layout.records_parquet(theme.name)):
+                compare_records(theme)  # and so does `records/`
+            with caught(note, f"tars of {theme.name}"):
+                check_contents(theme)  # every member has the sha256 in its row
+                # Pairs have equal width, height and 4k+1 frames; masks, edges and frames fit their video.
+                theme.findings += compare_shapes(theme.artifacts, theme.fps)
+            with caught(note, theme.name):
+                expected = self._compare_ids(theme)  # each sample is in every place once, in order
+                self.samples[theme.name] = len(expected)
+                if self.preview is not None:  # loose files are those of the first samples and no others
+                    check_loose(theme, expected[: self.preview], self.listed)
         self._decode(themes)  # everything decodes, and something happens in it
         if self.options.bench is not None:  # a bench shares no source with the release
-            with self._run("reading the bench", bench_jobs(self.options.bench)) as answers:
+            with self._run("reading the bench", bench_jobs(self.options.bench)) as found:
+                answers = list(self._good(found))
                 self.findings += check_bench(self.options.bench, themes, answers)
         for theme in themes:
             self.findings += theme.findings
@@ -157,7 +166,7 @@ class _Check:
             self.findings += check_files(self.folder, entries)
             jobs = hash_jobs(self.folder, entries, self.findings, contents=self.options.contents)
             with self._run("hashing files", jobs) as answers:
-                self.findings += chain.from_iterable(answers)
+                self.findings += chain.from_iterable(self._good(answers))
 
     def _themes(self) -> list[Theme]:
         """The themes that are there, with what the provenance says of all of them."""
@@ -213,22 +222,31 @@ class _Check:
             if theme.imported and place in JSONL:
                 ours = np.intersect1d(expected, rows.keys)  # whether a line was lost the file's hash tells
             ordered, home = not theme.imported, home_of(theme, rows.kind)
-            theme.findings += compare_ids(ours, rows, reported, ordered=ordered, home=home)
+            found = compare_ids(ours, rows, reported, ordered=ordered, home=home)
+            theme.findings += first_findings(found, rows.files[0])
         return expected
 
     def _decode(self, themes: Sequence[Theme]) -> None:
         jobs = [media_jobs(theme, self.options.media) for theme in themes]
         with self._run("decoding media", [*chain.from_iterable(jobs)]) as answers:
-            for findings in answers:
+            for findings in self._good(answers):
                 self.findings += findings
 
+    def _good(self, answers: Iterable[Answer | Finding]) -> Iterator[Answer]:
+        """Yield the answers of jobs that came to their end; of others there is a finding."""
+        for answer in answers:
+            if isinstance(answer, Finding):
+                self.findings.append(answer)
+            else:
+                yield answer
+
     @contextmanager
-    def _run(self, title: str, jobs: Sequence[Job[Answer]]) -> Iterator[Iterator[Answer]]:
+    def _run(self, title: str, jobs: Sequence[FileJob[Answer]]) -> Iterator[Iterator[Answer | Finding]]:
         """Yield the answers of jobs, in their order; the progress is told of each."""
         with self.progress(title, len(jobs)) as advance:
 
-            def told() -> Iterator[Answer]:
-                for answer in self.pool(jobs):
+            def told() -> Iterator[Answer | Finding]:
+                for answer in run_caught(self.pool, jobs):
                     advance()
                     yield answer
 

@@ -20,17 +20,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from msgspec import structs
 
+from sparkle.builders.checks.failures import MOST_FINDINGS, failure, too_many
 from sparkle.builders.checks.rows import Keys, SampleRows, id_of, join, make_rows, unlike
 from sparkle.builders.checks.text import digest, digest_text, read_again
 from sparkle.builders.checks.theme import PAIRS, RECORDS, TABLE, Theme
-from sparkle.builders.release.tables import (
-    MEASURE_COLUMNS,
-    RECORDS_SCHEMA,
-    TableFile,
-    open_table,
-    pairs_schema,
-    table_errors,
-)
+from sparkle.builders.release.read_tables import TableFile
+from sparkle.builders.release.tables import MEASURE_COLUMNS, RECORDS_GROUP, RECORDS_SCHEMA, pairs_schema
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import index_reader
@@ -40,7 +35,7 @@ from sparkle.schemas.rules import judge
 from sparkle.schemas.validate import Finding
 
 BATCH_ROWS = 20_000  # some 20 MB as Python objects
-_NO_TEXT, _NO_NUMBER, _NO_SHARD = 1, -1.0, -1  # of a null: no digest, number or shard is like it
+_NO_TEXT, NO_NUMBER, _NO_SHARD = 1, -1.0, -1  # of a null: no digest, number or shard is like it
 
 # Column of a row of pairs -> the step whose lines have the score.
 SCORES = {
@@ -48,18 +43,21 @@ SCORES = {
     "foreground_removed_score": "remove_score",
     "edited_video_score": "video_score",
 }
+SIDES = ("frames", "width", "height")  # of the source video, in a row
+
 # Column of a row of pairs -> the place that says the same, and its column there.
 _SAME: dict[str, tuple[str, str]] = {
     "prompt": (PAIRS, "prompt"),
     "keyword": ("compose", "keyword"),
     **{column: (step, "score") for column, step in SCORES.items()},
-    **{side: (layout.SOURCE_VIDEO.name, side) for side in ("frames", "width", "height")},
+    **{side: (layout.SOURCE_VIDEO.name, side) for side in SIDES},
     **{f"{kind.name}_{name}": (kind.name, name) for kind in KINDS for name in ("shard", "offset", "size")},
 }
 _NUMBERS = [name for name, (_, there) in _SAME.items() if there not in ("prompt", "keyword", "shard")]
 # What is kept of the rows: where they are, and what they say of the artifacts.
 _KEPT: list[tuple[Any, ...]] = [
     ("row", np.int64),
+    *((side, np.float64) for side in SIDES),
     *((f"{kind.name}_shard", np.int64) for kind in KINDS),
     *((f"{kind.name}_sha256", np.uint8, 32) for kind in KINDS),
 ]
@@ -91,11 +89,21 @@ def check_table(theme: Theme, preview: int | None) -> None:
             parts[0].whole = False
             continue
         columns = ["preview.path" if name == "preview" else name for name in pairs_schema().names]
-        for first, batch in _batches(theme, file, parquet, columns):
-            if preview is not None:
-                _check_previews(theme, file, first, batch, preview - before)
-            parts.append(_check_batch(theme, file, first, batch))
-        before += parquet.metadata.num_rows
+        known, first = len(theme.findings), 0
+        try:
+            for batch in parquet.batches(BATCH_ROWS, columns):
+                if preview is not None:
+                    _check_previews(theme, file, first, batch, preview - before)
+                parts.append(_check_batch(theme, file, first, batch))
+                if len(theme.findings) - known > MOST_FINDINGS:
+                    theme.findings.append(too_many(file))
+                    parts[0].whole = False
+                    break
+                first += batch.num_rows
+        except Exception as error:
+            theme.findings.append(failure(file, error, f"/rows/{first}"))
+            parts[0].whole = False
+        before += parquet.rows
     theme.rows[TABLE] = join(parts)
     missing = {
         kind.shard(theme.name, 0) for kind in KINDS if kind.name not in theme.rows and not theme.imported
@@ -128,11 +136,15 @@ def home_of(theme: Theme, kind: Kind | None) -> Callable[[int], str | None]:
 def _open(theme: Theme, file: str, schema: pa.Schema) -> TableFile | None:
     """A Parquet file with the columns of a schema; None, and a finding, when it is not one."""
     try:
-        parquet = open_table(theme.folder / file)
+        parquet = TableFile(theme.folder / file)
     except ReleaseError as error:
         theme.note(file, 0, "", error.problem, got=error.got)
         return None
-    found = parquet.schema_arrow.remove_metadata()
+    rows, most = parquet.rows, theme.room(layout.prompts_csv(theme.name))
+    if most is not None and rows > most:
+        theme.note(file, 0, "", "more rows than the csv has room for", got=rows, wanted=f"at most {most}")
+        return None
+    found = parquet.schema.remove_metadata()
     if found.equals(schema):
         return parquet
     unlike = set(found) ^ set(schema)
@@ -140,24 +152,6 @@ def _open(theme: Theme, file: str, schema: pa.Schema) -> TableFile | None:
     wanted = ", ".join(str(field) for field in schema if field in unlike) or ", ".join(schema.names)
     theme.note(file, 0, "", "not the columns of this table", got=got, wanted=wanted)
     return None
-
-
-def _batches(
-    theme: Theme, file: str, parquet: TableFile, columns: list[str]
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the rows of a table, each batch with the number of its first; damage is a finding."""
-    first, batches = 0, parquet.iter_batches(BATCH_ROWS, columns=columns)
-    while True:
-        try:
-            with table_errors(file):
-                batch = next(batches, None)
-        except ReleaseError as error:
-            theme.note(file, 0, f"/rows/{first}", error.problem, got=error.got)
-            return
-        if batch is None:
-            return
-        yield first, batch
-        first += batch.num_rows
 
 
 def _check_previews(theme: Theme, file: str, first: int, batch: pa.RecordBatch, shown: int) -> None:
@@ -207,7 +201,7 @@ def _read_columns(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None
         [digest_text(_keyword(*pair)) for pair in zip(*words, strict=True)], np.uint64
     )
     for name in _NUMBERS:
-        numbers = batch.column(name).cast(pa.float64()).fill_null(_NO_NUMBER)
+        numbers = batch.column(name).cast(pa.float64(), safe=False).fill_null(NO_NUMBER)
         columns[name] = numbers.to_numpy(zero_copy_only=False)
     for kind in KINDS:
         shards = batch.column(f"{kind.name}_shard").dictionary_encode()
@@ -321,30 +315,36 @@ class RecordsJob:
     first: int
     place: str = RECORDS
 
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return layout.records_parquet(self.theme)
+
     def __call__(self) -> SampleRows:
         """Read them."""
-        file, index_of, row = layout.records_parquet(self.theme), index_reader(self.theme), self.first
+        file, index_of, row = self.file, index_reader(self.theme), self.first
         found: list[tuple[int, ...]] = []
         findings: list[Finding] = []
         whole = False
         try:
-            with table_errors(self.path):
-                parquet = open_table(self.path)
-                for group in self.groups:
-                    for batch in parquet.read_row_group(group, use_threads=False).to_batches():
-                        ids = batch.column("task").to_pylist()
-                        for sample_id, (digests, fits) in zip(ids, _rows(batch), strict=True):
-                            index = None if sample_id is None else index_of(sample_id)
-                            if index is None:
-                                problem, got = f"not an id of theme {self.theme}", repr(sample_id)
-                                findings.append(Finding(file, 0, f"/rows/{row}/task", problem, got))
-                            else:
-                                found.append((index, row, *digests))
-                            if not fits:
-                                problem = "labels differ from round 1's"
-                                findings.append(Finding(file, 0, f"/rows/{row}/frame_objects", problem))
-                            row += 1
-            whole = True
+            for batch in TableFile(self.path).batches(RECORDS_GROUP, groups=self.groups, threads=False):
+                ids = batch.column("task").to_pylist()
+                for sample_id, (digests, fits) in zip(ids, _rows(batch), strict=True):
+                    index = None if sample_id is None else index_of(sample_id)
+                    if index is None:
+                        problem, got = f"not an id of theme {self.theme}", repr(sample_id)
+                        findings.append(Finding(file, 0, f"/rows/{row}/task", problem, got))
+                    else:
+                        found.append((index, row, *digests))
+                    if not fits:
+                        problem = "labels differ from round 1's"
+                        findings.append(Finding(file, 0, f"/rows/{row}/frame_objects", problem))
+                    row += 1
+                if len(findings) > MOST_FINDINGS:
+                    findings.append(too_many(file))
+                    break
+            else:
+                whole = True
         except ReleaseError as error:
             findings.append(Finding(file, 0, f"/rows/{row}", error.problem, error.got))
         dtype = [("row", np.int64), *((name, np.uint64) for name in _SAID)]
@@ -357,11 +357,11 @@ def records_jobs(theme: Theme) -> Iterator[RecordsJob]:
     parquet = _open(theme, file, RECORDS_SCHEMA) if theme.has(file) else None
     if parquet is None:
         return
-    groups, first = range(parquet.metadata.num_row_groups), 0
+    groups, first = range(len(parquet.groups)), 0
     for start in range(0, max(1, len(groups)), _GROUPS):
         job = RecordsJob(theme.folder / file, theme.name, tuple(groups[start : start + _GROUPS]), first)
         yield job
-        first += sum(parquet.metadata.row_group(group).num_rows for group in job.groups)
+        first += sum(parquet.groups[group].rows for group in job.groups)
 
 
 def compare_records(theme: Theme) -> None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
 import xxhash
 
-from sparkle.builders.checks.rows import UNKNOWN, SampleRows, make_rows, unlike
+from sparkle.builders.checks.failures import MOST_FINDINGS, too_many
+from sparkle.builders.checks.rows import UNKNOWN, SampleRows, join, make_rows, unlike
 from sparkle.builders.checks.theme import PAIRS, Theme
 from sparkle.builders.release.formats import jsonl_files, jsonl_path
 from sparkle.builders.release.read_text import line_reader, pair_reader, read_lines, read_pairs, step_record
@@ -27,6 +28,7 @@ from sparkle.schemas.rules import Thresholds, judge, video_score
 from sparkle.schemas.validate import Finding, skip_line
 
 RANGE_BYTES = 16 << 20  # of a job: some 100 jobs for a full theme, a second each at most
+_PART_ROWS = 100_000  # of a csv: as numbers in an array they take a fifth of their room
 _READ_BYTES = 1 << 20  # a read; a line is longer than the 8 KB that files are read by otherwise
 _NO_SCORE = float("nan")
 
@@ -49,18 +51,28 @@ class PairsJob:
         path: The file.
         theme: The theme.
         lenient: Whether habits of other tools are passed over.
+        most: How many rows there can be; None is any number.
     """
 
     path: Path
     theme: str
     lenient: bool = False
+    most: int | None = None
     place: str = PAIRS
+
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return layout.prompts_csv(self.theme)
 
     def __call__(self) -> SampleRows:
         """Read it."""
-        name = layout.prompts_csv(self.theme)
+        name = self.file
         findings: list[Finding] = []
         rows: list[tuple[int, ...]] = []
+        parts: list[SampleRows] = []
+        dtype = [("line", np.int64), ("end", np.int64), ("offset", np.int64), ("prompt", np.uint64)]
+        whole = True
         with self.path.open("rb", buffering=_READ_BYTES) as file:
             for row in read_pairs(file, name, self.theme):
                 findings += row.findings if self.lenient else (*row.findings, *row.habits)
@@ -69,9 +81,20 @@ class PairsJob:
                 if row.sample is not None:
                     prompt = UNKNOWN if row.values is None else digest_text(row.values[0])
                     rows.append((row.sample, row.line, row.end, row.offset, prompt))
-        dtype = [("line", np.int64), ("end", np.int64), ("offset", np.int64), ("prompt", np.uint64)]
-        whole = bool(rows) or not findings
-        return make_rows(self.theme, name, rows, dtype, findings=findings, whole=whole)
+                if len(rows) == _PART_ROWS:
+                    parts.append(make_rows(self.theme, name, rows, dtype))
+                    rows = []
+                if self.most is not None and len(rows) + len(parts) * _PART_ROWS > self.most:
+                    problem = "more rows than the training metadata has room for"
+                    findings.append(Finding(name, row.line, "", problem, wanted=f"at most {self.most}"))
+                    whole = False
+                    break
+                if len(findings) > MOST_FINDINGS:
+                    findings.append(too_many(name))
+                    whole = False
+                    break
+        whole = whole and (bool(rows or parts) or not findings)
+        return join([*parts, make_rows(self.theme, name, rows, dtype, findings=findings, whole=whole)])
 
 
 @dataclass(frozen=True)
@@ -100,13 +123,19 @@ class LinesJob:
     start: int = 0
     end: int | None = None
 
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return jsonl_path(self.theme, self.place)
+
     def __call__(self) -> SampleRows:
         """Read them; line numbers count from the first of the range."""
-        name, step, names = jsonl_path(self.theme, self.place), self.place, _DIGESTS[self.place]
+        name, step, names = self.file, self.place, _DIGESTS[self.place]
         findings: list[Finding] = []
         rows: list[tuple[Any, ...]] = []
         nothing = (UNKNOWN,) * len(names)
         count, lowest = 0, float("inf")  # that passed
+        whole = True
         with self.path.open("rb", buffering=_READ_BYTES) as file:
             if self.start:
                 file.seek(self.start - 1)
@@ -128,9 +157,21 @@ class LinesJob:
                             lowest = score
                 if row.sample is not None:
                     rows.append((row.sample, row.line, row.offset, row.record is not None, score, *digests))
+                if len(findings) > MOST_FINDINGS:
+                    findings.append(too_many(name))
+                    count += _lines_left(file, self.end)
+                    whole = False
+                    break
         dtype = [("line", np.int64), ("offset", np.int64), ("usable", np.bool_), ("score", np.float64)]
         told = [(name, np.uint64) for name in names]
-        return make_rows(self.theme, name, rows, [*dtype, *told], findings=findings, count=count)
+        columns = [*dtype, *told]
+        return make_rows(self.theme, name, rows, columns, findings=findings, count=count, whole=whole)
+
+
+def _lines_left(file: BinaryIO, end: int | None) -> int:
+    """How many lines start before a byte, from where a file stands."""
+    left = 0 if end is None else end - file.tell()
+    return 1 + file.read(left - 1).count(b"\n") if left > 0 else 0
 
 
 def digest(value: Any) -> int:
@@ -172,7 +213,8 @@ def text_jobs(theme: Theme) -> Iterator[PairsJob | LinesJob]:
     """Yield what has to be read of a theme, the longest job first; files that are missing are findings."""
     pairs = layout.prompts_csv(theme.name)
     if theme.has(pairs):
-        yield PairsJob(theme.folder / pairs, theme.name, theme.lenient)
+        most = None if theme.lenient else theme.room(layout.metadata_jsonl(theme.name))
+        yield PairsJob(theme.folder / pairs, theme.name, theme.lenient, most)
     for file in jsonl_files(theme.name):
         if theme.has(file.path):
             path = theme.folder / file.path

@@ -77,8 +77,9 @@ class FolderPlace:
     def fetch(self, path: str) -> Path:
         """Return the file itself; raises MissingFileError, or UnsafePathError for one outside."""
         file = safe_join(self.folder, path)
-        if not file.is_file():
-            raise MissingFileError("there is no such file", wanted=path, where=self.name)
+        if not file.is_file():  # a fifo is never opened: one would wait for it
+            got = "no plain file" if file.exists() else None
+            raise MissingFileError("there is no such file", got=got, wanted=path, where=self.name)
         return file
 
     def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
@@ -116,7 +117,7 @@ class FolderPlace:
 
     def _open(self, path: str) -> _Handle:
         try:
-            return _Handle(safe_join(self.folder, path))
+            return _Handle(self.fetch(path))
         except (FileNotFoundError, NotADirectoryError):
             raise MissingFileError("there is no such file", wanted=path, where=self.name) from None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -117,7 +116,7 @@ class UpstreamOrigin:
     def report(self) -> bytes:
         """Return what is not as the layout has it, one JSON line each; asked for after the themes."""
         self.findings += _left_out(self._files, self._index)
-        lines = (json.dumps(asdict(finding), ensure_ascii=False) + "\n" for finding in self.findings)
+        lines = (json.dumps(finding.to_json(), ensure_ascii=False) + "\n" for finding in self.findings)
         return "".join(lines).encode()
 
     def pages(self) -> Iterator[tuple[str, bytes]]:

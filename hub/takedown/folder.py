@@ -21,8 +21,8 @@ from sparkle._progress import Progress, silent
 from sparkle.builders.building.pack import Journal
 from sparkle.builders.building.writer import Written, write_release
 from sparkle.builders.reading.folder import FolderPlace
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.builders.release.staging import aside_folder, refuse_foreign, remove_others, staged
-from sparkle.builders.release.tables import read_columns
 from sparkle.builders.takedown.origin import ReleaseOrigin
 from sparkle.schemas import layout
 

@@ -34,7 +34,7 @@ from sparkle.builders.release.staging import (
     staged,
 )
 from sparkle.hub.targets.journal import SentJournal
-from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, another_publisher
+from sparkle.hub.targets.target import Change, Limits, Pace, Parcel, Standing, another_publisher
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import ConfigError, ReleaseError
@@ -54,6 +54,7 @@ class FolderTarget:
     """
 
     limits: Limits | None = None
+    pace = Pace(lanes=1, step=64 << 20)  # a disk is no quicker for being asked twice at once
 
     def __init__(self, folder: Path, revision: str | None = None) -> None:
         whole = folder.resolve()

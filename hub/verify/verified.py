@@ -26,8 +26,8 @@ from sparkle._progress import Progress, silent
 from sparkle.builders.checks.files import check_document
 from sparkle.builders.reading.place import Place, read_exactly
 from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.builders.release.removed import Provenance, read_provenance
-from sparkle.builders.release.tables import read_columns
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
@@ -47,6 +47,9 @@ class Verified:
         place: Where it is.
         scratch: An empty folder for what is fetched of a Hub.
 
+    Attributes:
+        odd: What is there and no plain file, as a fifo: whoever opened one would wait for it.
+
     Raises:
         ReleaseError: there is no manifest, or the place cannot be read.
     """
@@ -60,6 +63,7 @@ class Verified:
         self.files: Mapping[str, FileEntry] = {
             path: file for path, file in place.list().items() if not is_no_part(path)
         }
+        self.odd = [path for path in self.files if self.local and _is_odd(self.folder / path)]
         if layout.MANIFEST not in self.files:
             raise ReleaseError(
                 "not a release",
@@ -144,6 +148,10 @@ class Verified:
 
     def _target(self, path: str) -> Path:
         return safe_join(self.folder, path)
+
+
+def _is_odd(path: Path) -> bool:
+    return path.exists() and not path.is_file()
 
 
 # --- what the tables say of artifacts --------------------------------------------------------------
