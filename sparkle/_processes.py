@@ -83,6 +83,8 @@ class Workers(ProcessPoolExecutor):
     def __init__(self, count: int, start: Callable[..., None] | None = None, *arguments: object) -> None:
         context = multiprocessing.get_context("spawn")
         self._begun = context.Event()
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            self.refuse_unguarded()  # in a worker that imports the script, where Python would raise later
         super().__init__(
             count, mp_context=context, initializer=_begin, initargs=(self._begun, start, arguments)
         )

@@ -2,7 +2,8 @@
 
 - What a file holds may bring out a fault of ours, or of a library, that no reader knows by name. Everything
   else is checked all the same, and the finding says what was raised and where.
-- What says nothing of the release is raised on: a full disk, too many open files, a Hub that does not answer.
+- What says nothing of the release is raised on: a full disk, too many open files, a Hub that does not
+  answer, a script from which no worker can start.
 - Of a file in which thousands of things are wrong the first ones are told: a line of one byte is worth a
   finding of two hundred.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from sparkle._processes import Pool
-from sparkle.schemas.errors import SparkleError, UnreachableError
+from sparkle.schemas.errors import SparkleError, UnguardedScriptError, UnreachableError
 from sparkle.schemas.load import LONGEST, cut
 from sparkle.schemas.validate import Finding
 
@@ -85,12 +86,12 @@ def caught(note: Callable[[Finding], None], file: str, pointer: str = "") -> Ite
 
 def failure(file: str, error: Exception, pointer: str = "") -> Finding:
     """Return a finding for what was raised while a file was looked at; raises what says nothing of it."""
-    if isinstance(error, UnreachableError):
+    if isinstance(error, UnreachableError | UnguardedScriptError):
         raise error
     if isinstance(error, OSError) and error.errno in _NOT_OF_THE_FILE:
         raise error
     if isinstance(error, SparkleError):
-        return Finding(file, 0, pointer, error.problem, error.got, error.wanted)
+        return Finding(file, 0, pointer, error.problem, error.got, error.wanted or error.fix)
     if isinstance(error, OSError) and error.errno is not None:
         return Finding(file, 0, pointer, "the file cannot be read", error.strerror)
     problem = "the check of this file broke off, which is a bug in sparkle unless memory was short"

@@ -77,7 +77,7 @@ def _run(
             run(release, report, options, progress, workers)
         except (ReleaseError, RecordError) as error:  # what it stumbled over is wrong
             problem = f"the level cannot go on: {error.problem}"
-            report.note(error.where or ".", problem, got=error.got, wanted=error.wanted)
+            report.note(error.where or ".", problem, got=error.got, wanted=error.wanted or error.fix)
         except NotProvedError:
             raise
         except Exception as error:
