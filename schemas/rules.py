@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -55,6 +55,41 @@ def video_score(score: r.VideoScore) -> float:
     The sum is rounded once: what Python's `sum` gives for floats differs between 3.11 and 3.12.
     """
     return math.fsum(frame.O_score for frame in score.editscore) / len(score.editscore)
+
+
+_ROUNDED = 1e-4  # scores: a backend may give four decimals of them
+
+
+def misfit_scores(record: Record, *, one_pass: bool) -> Iterator[tuple[str, float, str]]:
+    """Yield (pointer, score, what it may be) of every overall score that its parts cannot give.
+
+    A pass gives sqrt(min(SC) * min(PQ)), and what is recorded are means over passes. So one pass decides the
+    score, and of several it is at most that of the means: the mean of a root of a product is.
+    """
+    scores: list[tuple[str, float, tuple[float, ...], float]]
+    if isinstance(record, r.ImageScore):
+        parts, quality = (record.prompt_following, record.consistency), record.perceptual_quality
+        scores = [("/editscore/overall", record.overall, parts, quality)]
+    elif isinstance(record, r.VideoScore):
+        scores = [
+            (f"/editscore/{index}/O_score", frame.O_score, (frame.SC_score,), frame.PQ_score)
+            for index, frame in enumerate(record.editscore)
+        ]
+    else:
+        return
+    for pointer, overall, consistency, quality in scores:
+        low, high = _overall(consistency, quality, one_pass=one_pass)
+        if not low <= overall <= high:
+            yield pointer, overall, f"{low:.4f} to {high:.4f}"
+
+
+def _overall(consistency: Sequence[float], quality: float, *, one_pass: bool) -> tuple[float, float]:
+    """Least and greatest overall score of these means over passes."""
+    least = min(consistency)
+    high = math.sqrt((least + _ROUNDED) * (quality + _ROUNDED)) + _ROUNDED
+    if one_pass:
+        return math.sqrt(max(0, least - _ROUNDED) * max(0, quality - _ROUNDED)) - _ROUNDED, high
+    return max(0.0, sum(consistency) + quality - 10 * len(consistency) - _ROUNDED), high
 
 
 # What the steps' rules ask of numbers, for whoever shows them: step -> number -> thresholds, least and most.

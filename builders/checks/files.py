@@ -19,7 +19,7 @@ from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import RecordError, UnsafePathError
 from sparkle.schemas.validate import MAX_LINE_BYTES, Finding, findings_of, parse_strict
 
-_ALWAYS = (layout.CARD, layout.PROVENANCE)
+ALWAYS = (layout.CARD, layout.CROISSANT, layout.PROVENANCE)  # pages of every release
 _JOB_BYTES, _JOB_FILES = 64 << 20, 500  # of a job: a tenth of a second of hashing, or of opening files
 
 
@@ -40,7 +40,7 @@ def check_files(folder: Path, entries: Sequence[FileEntry]) -> Iterator[Finding]
     """Everything in which the folder differs from its manifest, contents aside."""
     yield from _check_order(entries)
     listed = {entry.path for entry in entries}
-    for name in _ALWAYS:
+    for name in ALWAYS:
         if name not in listed:
             yield Finding(layout.MANIFEST, 0, "/files", "a file of every release is not listed", wanted=name)
     for path in list_files(folder):
@@ -48,6 +48,15 @@ def check_files(folder: Path, entries: Sequence[FileEntry]) -> Iterator[Finding]
             yield Finding(path, 0, "", "the manifest does not list this file")
     for entry in entries:
         yield from _check_place(folder, entry)
+
+
+def check_kinds(entries: Iterable[FileEntry], *, imported: bool) -> Iterator[Finding]:
+    """Everything that the manifest lists and no release has; see `layout.belongs`."""
+    for entry in entries:
+        if not layout.belongs(entry.path, imported=imported):
+            problem = "the manifest lists a file of no kind that a release has"
+            wanted = "a table, text, tar, artifact, page or picture by the name that a build gives it"
+            yield Finding(entry.path, 0, "", problem, wanted=wanted)
 
 
 def _check_order(entries: Sequence[FileEntry]) -> Iterator[Finding]:
