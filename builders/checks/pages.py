@@ -77,7 +77,7 @@ def check_croissant(data: bytes, listed: Mapping[str, FileEntry]) -> Iterator[Fi
                 problem, got = "not what the manifest lists", cut(str(part.get(name)), LONGEST)
                 yield Finding(layout.CROISSANT, 0, f"{pointer}/{name}", problem, got, value)
     for path in sorted(listed):
-        if path not in described and layout.parse(path).what in _DESCRIBED:
+        if path not in described and layout.parse(path).what in _DESCRIBED and layout.belongs(path):
             problem = "a table or tar of the manifest is not described"
             yield Finding(layout.CROISSANT, 0, "/distribution", problem, wanted=path)
 

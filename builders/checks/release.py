@@ -224,13 +224,14 @@ class _Check:
 
     def _check_pages(self, themes: Sequence[Theme]) -> None:
         document = self.origin.document
-        if "options" in document:  # else it cannot be read, which was found
+        known = not any(finding.file == layout.PROVENANCE for finding in self.findings)
+        if known:
             self.findings += check_provenance(document, self.samples, self.files)
             if len(document["runs"]) == 1:
                 self.findings += check_licences(themes)
         tables = [theme.rows.get(TABLE) for theme in themes]
-        whole = "options" in document and all(table is not None and table.whole for table in tables)
-        self.findings += check_pages(self.folder, self.listed, rendered=whole)
+        rendered = known and all(table is not None and table.whole for table in tables)
+        self.findings += check_pages(self.folder, self.listed, rendered=rendered)
 
     @contextmanager
     def _run(self, title: str, jobs: Sequence[Job[Answer]]) -> Iterator[Iterator[Answer]]:

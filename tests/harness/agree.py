@@ -13,19 +13,19 @@ from sparkle.schemas.canonical import dump_document, sha256_file
 from sparkle.schemas.errors import ReleaseError
 
 
-def agree(folder: Path, *, pages: bool = True) -> None:
-    """Make a release's manifest agree with its files; its card and croissant.json, too, with `pages`."""
-    if pages and (folder / layout.CARD).is_file():
+def agree(folder: Path, *, card: bool = True, croissant: bool = True) -> None:
+    """Make a release's manifest fit its files, and card and croissant.json where not told otherwise."""
+    if card and (folder / layout.CARD).is_file():
         with suppress(ReleaseError):  # it is made of what is wrong
             (folder / layout.CARD).write_text(render_card(folder), "utf-8")
-    croissant = folder / layout.CROISSANT
-    if pages and croissant.is_file():
-        document = json.loads(croissant.read_bytes())
+    path = folder / layout.CROISSANT
+    if croissant and path.is_file():
+        document = json.loads(path.read_bytes())
         there = [part for part in document["distribution"] if (folder / part.get("contentUrl", ".")).exists()]
         for part in (part for part in there if "sha256" in part):
             file = folder / part["contentUrl"]
             part |= {"contentSize": f"{file.stat().st_size} B", "sha256": sha256_file(file)}
-        croissant.write_bytes(dump_document(document | {"distribution": there}))
+        path.write_bytes(dump_document(document | {"distribution": there}))
     entries = []
     for name in list_files(folder):
         if name != layout.MANIFEST:
