@@ -11,9 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
-from sparkle.builders.checks.theme import TABLE, Theme
 from sparkle.schemas import layout
 from sparkle.schemas.layout import What
 from sparkle.schemas.validate import Finding
@@ -133,18 +130,3 @@ def _check_funnel(place: str, funnel: Sequence[Mapping[str, Any]], run: Mapping[
         if row["in"] > before["kept"]:
             problem = "more samples come to a step than passed the one before"
             yield f"{place}/funnel/{index}/in", problem, row["in"], f"at most {before['kept']}"
-
-
-def check_licences(themes: Sequence[Theme]) -> Iterator[Finding]:
-    """Yield rows of one run whose source has another licence than in a row before: it is one file."""
-    known: dict[int, tuple[int, str]] = {}
-    for table in (theme.rows[TABLE] for theme in themes if TABLE in theme.rows):
-        both = np.column_stack([table.columns["source_sha256"], table.columns["licence"]])
-        _, first = np.unique(both, axis=0, return_index=True)
-        for row in sorted(first.tolist()):
-            source, licence = both[row].tolist()
-            before, sample_id = known.setdefault(source, (licence, table.id(row)))
-            if before != licence:
-                file, line, pointer = table.at(row)
-                problem = "another licence than that of another sample of the same source"
-                yield Finding(file, line, f"{pointer}/licence", problem, wanted=f"that of {sample_id}")

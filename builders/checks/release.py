@@ -24,7 +24,7 @@ from sparkle.builders.checks.files import check_document, check_files, check_kin
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
 from sparkle.builders.checks.pages import check_pages
 from sparkle.builders.checks.previews import preview_jobs
-from sparkle.builders.checks.provenance import check_licences, check_provenance
+from sparkle.builders.checks.provenance import check_provenance
 from sparkle.builders.checks.records import compare_records, records_jobs
 from sparkle.builders.checks.rows import Keys, compare_ids, expected_keys, id_of
 from sparkle.builders.checks.sampled import check_sampled
@@ -32,6 +32,7 @@ from sparkle.builders.checks.tables import check_table, home_of
 from sparkle.builders.checks.tars import check_contents, check_loose, compare_shapes, tar_jobs
 from sparkle.builders.checks.text import compare_text, text_jobs
 from sparkle.builders.checks.theme import TABLE, ReadJob, Theme
+from sparkle.builders.checks.values import check_licences
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.manifest import FileEntry, list_files
 from sparkle.builders.release.removed import Provenance

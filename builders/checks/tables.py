@@ -1,29 +1,25 @@
 """A theme's tables of pairs, compared with the text files and the tars that say the same.
 
 - Rows are read in batches and compared column by column; a preview is not loaded here (`previews`), only
-  whether it is there. Recorded measures are judged by `rules` again, as the scores are in `text`: in a
-  release that says how it was judged, none of those that every version recorded may be missing.
+  whether it is there. What no other file says is looked at in `values`.
 - What `datasets` is told of the columns must be what a build writes: a preview is a dict to it otherwise.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-from msgspec import structs
 
 from sparkle.builders.checks.rows import SampleRows, id_of, join, make_rows, unlike
 from sparkle.builders.checks.text import digest_text, read_again
 from sparkle.builders.checks.theme import PAIRS, TABLE, Theme
+from sparkle.builders.checks.values import check_finite, check_sources, judge_measures
 from sparkle.builders.release.tables import (
-    MEASURE_COLUMNS,
     TableFile,
     open_table,
     pairs_schema,
@@ -35,13 +31,10 @@ from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import index_reader
 from sparkle.schemas.layout import KINDS, Kind
 from sparkle.schemas.load import LONGEST, cut
-from sparkle.schemas.records import MeasureRecord
-from sparkle.schemas.rules import judge
 from sparkle.schemas.validate import parse_strict
 
 BATCH_ROWS = 20_000  # some 20 MB as Python objects
 _NO_TEXT, _NO_NUMBER, _NO_SHARD = 1, -1.0, -1  # of a null: no digest, number or shard is like it
-_SHA256 = re.compile("[0-9a-f]{64}")
 
 # Column of a row of pairs -> the step whose lines have the score.
 SCORES = {
@@ -209,9 +202,9 @@ def _check_batch(theme: Theme, file: str, first: int, batch: pa.RecordBatch) -> 
         for row, other in unlike(rows, column, others, there):
             got, wanted = _cell(batch, column, row), _told(theme, others, there, other)
             _note_unlike(theme, rows, row, column, got, wanted)
-    _judge_measures(theme, rows, batch)
-    _check_finite(theme, rows, batch)
-    _check_sources(theme, rows, batch)
+    judge_measures(theme, rows, batch)
+    check_finite(theme, rows, batch)
+    check_sources(theme, rows, batch)
     rows.columns = {name: rows.columns[name] for name, *_ in _KEPT}
     return rows
 
@@ -286,47 +279,3 @@ def _note_unlike(theme: Theme, rows: SampleRows, row: int, column: str, got: Any
     file, line, pointer = rows.at(row)
     problem = "the row differs from the files that it stands for"
     theme.note(file, line, f"{pointer}/{column}", problem, got=got, wanted=wanted)
-
-
-def _check_finite(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None:
-    """Note numbers that are none: no rule refuses NaN."""
-    for field in batch.schema:
-        if pa.types.is_floating(field.type):
-            column = batch.column(field.name)
-            for row in pc.indices_nonzero(pc.invert(pc.is_finite(column)).fill_null(False)).to_pylist():
-                file, line, pointer = rows.at(row)
-                theme.note(
-                    file, line, f"{pointer}/{field.name}", "not a finite number", got=column[row].as_py()
-                )
-
-
-def _check_sources(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None:
-    """Note what cannot be the source of a sample, or was taken down: the files themselves are not here."""
-    if theme.imported:
-        return
-    for row, sha256 in enumerate(batch.column("source_sha256").to_pylist()):
-        file, line, pointer = rows.at(row)
-        if sha256 is None or not _SHA256.fullmatch(sha256):
-            theme.note(file, line, f"{pointer}/source_sha256", "not a sha256", got=sha256)
-        elif theme.removed.has_source(sha256):
-            problem = "a sample of a source that was taken down"
-            theme.note(file, line, f"{pointer}/source_sha256", problem, got=sha256)
-
-
-def _judge_measures(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None:
-    names = [name for name in MEASURE_COLUMNS if name in batch.schema.names]
-    needed = {field.name for field in structs.fields(MeasureRecord) if field.required}
-    columns = (batch.column(name).to_pylist() for name in names) if theme.limits else ()
-    for row, values in enumerate(zip(*columns, strict=True)):
-        known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-        if not needed <= known.keys():  # a way round its threshold
-            file, line, pointer = rows.at(row)
-            for name in (name for name in names if name in needed - known.keys()):
-                theme.note(file, line, f"{pointer}/{name}", "the measure is not recorded", got=None)
-            continue
-        record = MeasureRecord(**known)
-        reasons = [judge("measure", record, limit) for limit in theme.limits]
-        if None not in reasons:
-            file, line, pointer = rows.at(row)
-            problem = "the sample does not pass the release's thresholds"
-            theme.note(file, line, f"{pointer}/{names[0]}", problem, got=reasons[0])
