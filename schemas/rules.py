@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -60,36 +60,31 @@ def video_score(score: r.VideoScore) -> float:
 _ROUNDED = 1e-4  # scores: a backend may give four decimals of them
 
 
-def misfit_scores(record: Record, *, one_pass: bool) -> Iterator[tuple[str, float, str]]:
-    """Yield (pointer, score, what it may be) of every overall score that its parts cannot give.
+def misfit_scores(record: Record, *, one_pass: bool) -> list[tuple[str, float, str]]:
+    """Return (pointer, score, what it may be) of every overall score that its parts cannot give.
 
-    A pass gives sqrt(min(SC) * min(PQ)), and what is recorded are means over passes. So one pass decides the
+    A pass gives sqrt(min(SC) * PQ), and what is recorded are means over passes. So one pass decides the
     score, and of several it is at most that of the means: the mean of a root of a product is.
     """
-    scores: list[tuple[str, float, tuple[float, ...], float]]
+    parts: list[tuple[float, float, float, float]] = []  # overall, least SC, PQ, and the least of many passes
     if isinstance(record, r.ImageScore):
-        parts, quality = (record.prompt_following, record.consistency), record.perceptual_quality
-        scores = [("/editscore/overall", record.overall, parts, quality)]
+        followed, kept, quality = record.prompt_following, record.consistency, record.perceptual_quality
+        parts = [(record.overall, min(followed, kept), quality, followed + kept + quality - 20)]
     elif isinstance(record, r.VideoScore):
-        scores = [
-            (f"/editscore/{index}/O_score", frame.O_score, (frame.SC_score,), frame.PQ_score)
-            for index, frame in enumerate(record.editscore)
+        parts = [
+            (one.O_score, one.SC_score, one.PQ_score, one.SC_score + one.PQ_score - 10)
+            for one in record.editscore
         ]
-    else:
-        return
-    for pointer, overall, consistency, quality in scores:
-        low, high = _overall(consistency, quality, one_pass=one_pass)
-        if not low <= overall <= high:
-            yield pointer, overall, f"{low:.4f} to {high:.4f}"
-
-
-def _overall(consistency: Sequence[float], quality: float, *, one_pass: bool) -> tuple[float, float]:
-    """Least and greatest overall score of these means over passes."""
-    least = min(consistency)
-    high = math.sqrt((least + _ROUNDED) * (quality + _ROUNDED)) + _ROUNDED
-    if one_pass:
-        return math.sqrt(max(0, least - _ROUNDED) * max(0, quality - _ROUNDED)) - _ROUNDED, high
-    return max(0.0, sum(consistency) + quality - 10 * len(consistency) - _ROUNDED), high
+    found = []
+    for index, (overall, least, quality, low) in enumerate(parts):
+        high = math.sqrt((least + _ROUNDED) * (quality + _ROUNDED)) + _ROUNDED
+        if one_pass:
+            low = math.sqrt(max(0, least - _ROUNDED) * max(0, quality - _ROUNDED))
+        if not low - _ROUNDED <= overall <= high:
+            single = isinstance(record, r.ImageScore)
+            pointer = "/editscore/overall" if single else f"/editscore/{index}/O_score"
+            found.append((pointer, overall, f"{max(0, low):.4f} to {high:.4f}"))
+    return found
 
 
 # What the steps' rules ask of numbers, for whoever shows them: step -> number -> thresholds, least and most.

@@ -21,7 +21,6 @@ from sparkle.builders.checks.rows import UNKNOWN, SampleRows, make_rows, unlike
 from sparkle.builders.checks.theme import PAIRS, Theme
 from sparkle.builders.release.formats import jsonl_files, jsonl_path
 from sparkle.builders.release.read_text import (
-    TextRow,
     line_reader,
     pair_reader,
     read_lines,
@@ -36,6 +35,7 @@ from sparkle.schemas.validate import Finding, skip_line
 RANGE_BYTES = 16 << 20  # of a job: some 100 jobs for a full theme, a second each at most
 _READ_BYTES = 1 << 20  # a read; a line is longer than the 8 KB that files are read by otherwise
 _NO_SCORE = float("nan")
+_UNLIKE_PARTS = "the score is not what its parts give"
 
 # Step -> the names of the digests of what its lines say, which other files repeat.
 _DIGESTS: dict[str, tuple[str, ...]] = {
@@ -135,7 +135,10 @@ class LinesJob:
                     if width:
                         sampled = _sampled(row.record)
                     if self.one_pass is not None:
-                        findings += _misfits(name, row, self.one_pass)
+                        findings += (
+                            Finding(name, row.line, pointer, _UNLIKE_PARTS, f"{got:g}", wanted)
+                            for pointer, got, wanted in misfit_scores(row.record, one_pass=self.one_pass)
+                        )
                     if score < lowest:
                         reasons = [judge(step, row.record, limits) for limits in self.limits]
                         if reasons and None not in reasons:
@@ -190,12 +193,6 @@ def _sampled(record: r.Record) -> tuple[int, ...]:
     if isinstance(record, r.VideoScore):
         return record.frame_indices
     return (len(record.frame_objects),) if isinstance(record, r.Ground2Record) else ()
-
-
-def _misfits(name: str, row: TextRow, one_pass: bool) -> Iterator[Finding]:
-    for pointer, got, wanted in () if row.record is None else misfit_scores(row.record, one_pass=one_pass):
-        problem = "the score is not what its parts give"
-        yield Finding(name, row.line, pointer, problem, f"{got:g}", wanted)
 
 
 def _first_round(record: Any) -> int:
