@@ -15,12 +15,13 @@ How it works
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle._progress import Progress, silent
-from sparkle.builders.cards.room import words_of
+from sparkle.builders.cards.room import is_edited_inside, words_of
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.release.manifest import parse_manifest
 from sparkle.builders.release.removed import Removed
@@ -174,13 +175,22 @@ def _refuse_tag(tag: str | None, standing: Standing, plan: PublishPlan) -> None:
 
 
 def _refuse_edited(own: Parcel, standing: Standing, target: Target) -> None:
-    """Raise ReleaseError when somebody edited the card in the place, and the edit is not in ours."""
-    if (
-        standing.manifest is None or standing.files[layout.CARD].size < 0
-    ):  # a folder where somebody deleted it
+    """Raise ReleaseError when somebody wrote or edited the card in the place, and that is not in ours."""
+    if standing.files[layout.CARD].size < 0:  # a folder where somebody deleted it
+        return
+    card, where = target.read(layout.CARD), f"{target.name} {layout.CARD}"
+    if standing.manifest is None:
+        if _says_something(card) and not is_edited_inside(card):  # a publish that ended early left its own
+            raise ReleaseError(
+                "somebody wrote a card there, and it would be lost",
+                got=card.decode("utf-8", "replace").strip().splitlines()[-1][:100],
+                wanted=f"no {layout.CARD}, or one that has a YAML head only",
+                where=where,
+                fix="take what it says into release.toml, or into the card here between the lines `your "
+                "words begin` and `your words end`, and delete it there",
+            )
         return
     listed = {entry.path: entry for entry in parse_manifest(standing.manifest, target.name)}.get(layout.CARD)
-    card, where = target.read(layout.CARD), f"{target.name} {layout.CARD}"
     if listed is None or sha256_bytes(card) == listed.sha256:
         return
     words = words_of(card, listed, where)
@@ -192,6 +202,11 @@ def _refuse_edited(own: Parcel, standing: Standing, target: Target) -> None:
             fix="write the same between the lines `your words begin` and `your words end` of the card here, "
             "run `sparkle card RELEASE --update`, and publish again",
         )
+
+
+def _says_something(card: bytes) -> bool:
+    """Whether a card has more than the YAML head that a Hub writes when a repository is made."""
+    return bool(re.sub(rb"\A\s*---\r?\n.*?^---\s*$", b"", card, flags=re.DOTALL | re.MULTILINE).strip())
 
 
 def _card(parcel: Parcel, target: Target) -> bytes:

@@ -1,4 +1,4 @@
-"""`sparkle show`: what happened to a clip in a run."""
+"""`sparkle show`: what happened to a clip in a run, or what a release says of it."""
 
 from __future__ import annotations
 
@@ -8,32 +8,63 @@ from typing import TYPE_CHECKING
 import click
 
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import FOLDER, output_options
+from sparkle.commands.options import output_options
 
 if TYPE_CHECKING:
     from sparkle.builders.building.history import SampleHistory, StepHistory
+    from sparkle.builders.reading.sample import SampleRow
 
 
 @click.command(cls=Verb)
-@click.argument("run", metavar="RUN", type=FOLDER)
+@click.argument("place", metavar="RUN|RELEASE")
 @click.argument("name", metavar="ID|FILE")
 @output_options
-def show(run: Path, name: str, terminal: Terminal) -> None:
-    """Show what happened to a clip: every step with its numbers, its reason and its files.
+def show(place: str, name: str, terminal: Terminal) -> None:
+    """Show what happened to a clip in a run, or what a release says of it.
 
-    RUN may be unfinished. The clip is named by the id of a sample (or its number alone), by the file name of
-    its source, or by the first digits of the source's sha256.
+    Of a run, which may be unfinished: every step with its numbers, its reason and its files. The clip is
+    named by the id of a sample (or its number alone), by the file name of its source, or by the first digits
+    of the source's sha256. Of a release or an index, in a folder or on a Hub: the pair's row and where its
+    files are. The pair is named by its id or by the first digits of the source's sha256.
 
     Example: sparkle show runs/demo Sparkle_location_000042
 
     Example: sparkle show runs/demo beach.mp4
+
+    Example: sparkle show me/sparkle@v1.0 Sparkle_location_000042
     """
     from sparkle.builders.building.history import read_history
+    from sparkle.schemas import layout
 
+    run = Path(place)
+    if not (run / layout.RUN_CONFIG).is_file():
+        _show_pairs(place, name, terminal)
+        return
     found = read_history(run, name)
     for history in found:
         terminal.table(f"{history.id}: {history.verdict}", ["step", "outcome", "numbers"], _rows(history))
     terminal.result("\n\n".join(map(_text, found)), {"samples": [history.to_json() for history in found]})
+
+
+def _show_pairs(place: str, name: str, terminal: Terminal) -> None:
+    from sparkle.builders.reading.sample import read_samples
+
+    found = read_samples(place, name)
+    for pair in found:
+        values = {column: value for column, value in pair.values.items() if value is not None}
+        del values["task"], values["prompt"]
+        shown = (f"{value:g}" if isinstance(value, float) else str(value) for value in values.values())
+        rows = [list(row) for row in zip(values, shown, strict=True)]
+        terminal.table(pair.id, ["column", "value"], rows)
+    terminal.result("\n\n".join(map(_pair_text, found)), {"samples": [pair.to_json() for pair in found]})
+
+
+def _pair_text(pair: SampleRow) -> str:
+    lines = [f"{pair.id} of {pair.place}", f"prompt: {pair.values['prompt']}"]
+    for file in pair.files:
+        start = f" from byte {file.offset:,}" if file.offset else ""
+        lines.append(f"{file.kind.name}: {file.file}{start}, {file.size:,} bytes")
+    return "\n".join(lines)
 
 
 def _rows(history: SampleHistory) -> list[list[str]]:

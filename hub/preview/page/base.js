@@ -87,14 +87,15 @@ const SPARKLE = {};
   function ask({ title, text, yes, input = null }) {
     const dialog = $('ask');
     return new Promise((resolve) => {
-      let answer = null;
+      // Answered at once and not by the dialog's `close`, which comes later: perhaps after the next question.
+      const leave = (answer) => { dialog.close(); resolve(answer); };
       const line = input === null ? null : h('input', { type: 'text', value: input, maxLength: 80, 'aria-label': title });
-      const done = () => { answer = line ? line.value : true; dialog.close(); };
+      const done = () => leave(line ? line.value : true);
       if (line) line.onkeydown = (event) => { if (event.key === 'Enter') done(); };
+      dialog.oncancel = () => resolve(null);
       dialog.replaceChildren(h('h2', { id: 'ask-title' }, title), h('p', null, text), ...(line ? [line] : []), h('div', { class: 'ask__buttons' },
-        h('button', { type: 'button', class: 'button', onclick: () => dialog.close() }, 'Cancel'),
+        h('button', { type: 'button', class: 'button', onclick: () => leave(null) }, 'Cancel'),
         h('button', { type: 'button', class: 'button button--main', onclick: done }, yes)));
-      dialog.addEventListener('close', () => resolve(answer), { once: true });
       dialog.showModal();
       line?.focus();
     });

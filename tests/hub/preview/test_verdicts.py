@@ -144,10 +144,31 @@ def test_all_that_is_filtered_is_dropped_after_a_question_that_says_how_many(vis
     assert see.page.evaluate("SPARKLE.verdicts.counts().drop") == 0
     see.page.locator("#drop-all").click()
     see.page.locator("#ask").get_by_role("button", name="Drop").click()
+    see.page.get_by_text("3 dropped").wait_for()
     counts = "(({ keep, drop }) => [keep, drop])(SPARKLE.verdicts.counts())"
     assert see.page.evaluate(counts) == [1, 3]
     see.page.get_by_role("button", name="Undo").click()
+    see.page.get_by_text("Taken back: 3 verdicts").wait_for()
     assert see.page.evaluate(counts) == [1, 0]
+
+
+def test_a_question_that_follows_at_once_gets_its_own_answer(visit, built_page):
+    """The dialog tells that it was closed only later, when the next question is there already."""
+    see = visit(built_page)
+    answers = see.page.evaluate(
+        """async () => {
+            const ask = (title) => SPARKLE.ask({ title, text: '', yes: 'Yes' });
+            const press = (name) => [...document.querySelectorAll('#ask button')]
+                .find((button) => button.textContent === name).click();
+            const first = ask('First?');
+            press('Cancel');
+            const second = ask('Second?');
+            await new Promise((resolve) => setTimeout(resolve, 200));
+            press('Yes');
+            return Promise.all([first, second]);
+        }"""
+    )
+    assert answers == [None, True]
 
 
 def test_files_of_several_reviewers_are_merged_and_say_where_they_differ(visit, built_page, tmp_path):

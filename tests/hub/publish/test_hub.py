@@ -159,6 +159,33 @@ def test_another_dataset_is_left_alone(publisher: Any, releases: tuple[Path, Pat
     assert "data.csv" in publisher.tree(repo)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("card", "goes"),
+    [
+        ("---\nlicense: mit\n---\n", True),
+        ("---\nlicense: mit\n---\n# Ours\nAsk Ann.\n", False),
+    ],
+)
+def test_only_a_card_that_says_nothing_is_published_over(
+    publisher: Any, releases: tuple[Path, Path], card: str, goes: bool
+) -> None:
+    """A repository that is made on a Hub's page begins with a card of its licence."""
+    repo = f"owner/carded-{len(card)}"
+    publisher.api.create_repo(repo, repo_type="dataset")
+    publisher.api.upload_file(
+        path_or_fileobj=card.encode(), path_in_repo=layout.CARD, repo_id=repo, repo_type="dataset"
+    )
+    if goes:
+        publisher.run(releases[0], repo)
+        assert publisher.read(repo, layout.CARD, "main") == (releases[0] / layout.CARD).read_bytes()
+        return
+    error = publisher.refused(releases[0], repo)
+    assert "somebody wrote a card there" in error["problem"]
+    assert error["got"] == card.splitlines()[-1]
+    assert publisher.read(repo, layout.CARD, "main") == card.encode()
+
+
 def test_who_may_not_write_is_told_before_anything_is_sent(
     publisher: Any, releases: tuple[Path, Path]
 ) -> None:
