@@ -29,6 +29,7 @@ from sparkle.media.probe import Shape, read_shape
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import MediaError, ReleaseError
 from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO
+from sparkle.schemas.load import SHOWN, cut
 from sparkle.schemas.validate import Finding
 
 _GROUP_BYTES = 256 << 20  # of a row group's previews; a build makes some 1 MB
@@ -89,12 +90,13 @@ class PreviewJob:
     def _misfit(self, number: int, row: Mapping[str, Any]) -> Misfit | None:
         data, sample_id = row["preview"]["bytes"] or b"", row["task"]
         if row["preview"]["path"] != f"{sample_id}.mp4":
-            return "the preview has another name", row["preview"]["path"], f"{sample_id}.mp4"
+            name = row["preview"]["path"]
+            return "the preview has another name", name and cut(name, SHOWN), f"{sample_id}.mp4"
         try:
             found = read_shape(data, ".mp4")
         except MediaError as error:
             return f"the preview is no video: {error.problem}", error.got, error.wanted
-        if any(row[side] is None for side in _SIDES):
+        if any((row[side] or 0) <= 0 for side in _SIDES):  # which is found where rows are compared
             return None
         rates = {float(max(1, round(rate))) for rate in self.fps} or {found.fps}
         fps = found.fps if found.fps in rates else min(rates)
@@ -179,9 +181,8 @@ def preview_jobs(theme: Theme, shown: int, media: str) -> Iterator[PreviewJob]:
         return
     for place, file in enumerate(table.files):
         rows = np.flatnonzero((table.file == place) & (table.columns["row"] < shown))
-        pairs = dict(
-            _pairs(theme, table, spread(rows) if media == SAMPLE else rows[: len(rows) * (media == ALL)])
-        )
+        chosen = rows if media == ALL else spread(rows) if media == SAMPLE else rows[:0]
+        pairs = dict(_pairs(theme, table, chosen))
         metadata, first = open_table(theme.folder / file).metadata, 0
         for group in range(metadata.num_row_groups):
             end = first + metadata.row_group(group).num_rows

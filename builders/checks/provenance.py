@@ -99,7 +99,9 @@ def _check_run(document: Mapping[str, Any], number: int, run: Mapping[str, Any])
             yield f"{place}/config/thresholds/{name}", problem, judged.get(name), value
     backends = config.get("backends")
     if isinstance(backends, dict):
-        wanted = {(name, table.get("name")) for name, table in backends.items() if isinstance(table, dict)}
+        wanted = {
+            (name, str(table.get("name"))) for name, table in backends.items() if isinstance(table, dict)
+        }
         found = {(model["capability"], model["backend"]) for model in run["models"]}
         if found != wanted:
             problem = "not the models of the configuration's backends"

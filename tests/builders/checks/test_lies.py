@@ -211,6 +211,11 @@ LIES: dict[str, tuple[Lie, set[tuple[str, int, str]]]] = {
     "a preview without a name": (preview(0, path=None), {(FIRST, 0, "/rows/0/preview")}),
     "garbage for a preview": (preview(1, bytes=bytes(range(256)) * 8), {(FIRST, 0, "/rows/1/preview")}),
     "no bytes for a preview": (preview(1, bytes=None), {(FIRST, 0, "/rows/1/preview")}),
+    "a preview of a pair without a height": (
+        together(preview(1, path="other.mp4"), cell(FIRST, "height", 1, 0)),
+        {(FIRST, 0, "/rows/1/preview"), (FIRST, 0, "/rows/1/height")},
+    ),
+    "a pair without a height": (cell(FIRST, "height", 1, 0), {(FIRST, 0, "/rows/1/height")}),
     "a preview that is cut": (
         preview(1, bytes=lambda values: values[1]["bytes"][:-9]),
         {(FIRST, 0, "/rows/1/preview")},
@@ -269,6 +274,10 @@ LIES: dict[str, tuple[Lie, set[tuple[str, int, str]]]] = {
     ),
     "a backend that the configuration does not have": (
         run(lambda told: told["models"][1].update(backend="openai")),
+        {(P, 0, "/runs/0/models")},
+    ),
+    "a backend that is no name": (
+        run(lambda told: told["config"]["backends"]["vlm"].update(name=["classical"])),
         {(P, 0, "/runs/0/models")},
     ),
     "a model left out": (run(lambda told: told["models"].pop()), {(P, 0, "/runs/0/models")}),
