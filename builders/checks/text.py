@@ -27,6 +27,7 @@ from sparkle.builders.release.read_text import (
     read_pairs,
     step_record,
 )
+from sparkle.builders.release.sample import SCORES
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.rules import Thresholds, judge, misfit_scores, video_score
@@ -118,7 +119,8 @@ class LinesJob:
         findings: list[Finding] = []
         rows: list[tuple[Any, ...]] = []
         nothing = (UNKNOWN,) * len(names)
-        width = _SAMPLED.get(step, 0)
+        width, one_pass = _SAMPLED.get(step, 0), self.one_pass if step in SCORES else None
+        unsaid = ((-1,) * width,) if width else ()
         count, lowest = 0, float("inf")  # that passed
         with self.path.open("rb", buffering=_READ_BYTES) as file:
             if self.start:
@@ -127,17 +129,17 @@ class LinesJob:
             for row in read_lines(file, name, self.theme, step, self.end):
                 count += 1
                 findings += row.findings if self.lenient else (*row.findings, *row.habits)
-                score, digests, sampled = _NO_SCORE, nothing, (-1,) * width
+                score, digests, sampled = _NO_SCORE, nothing, unsaid
                 if row.record is not None:
                     score, said = _facts(row.record, row.values)
                     if self.lenient or not row.findings:
                         digests = (digest_text(row.values["prompt"]), *said)
                     if width:
-                        sampled = _sampled(row.record)
-                    if self.one_pass is not None:
+                        sampled = (_sampled(row.record),)
+                    if one_pass is not None and (found := misfit_scores(row.record, one_pass=one_pass)):
                         findings += (
                             Finding(name, row.line, pointer, _UNLIKE_PARTS, f"{got:g}", wanted)
-                            for pointer, got, wanted in misfit_scores(row.record, one_pass=self.one_pass)
+                            for pointer, got, wanted in found
                         )
                     if score < lowest:
                         reasons = [judge(step, row.record, limits) for limits in self.limits]
@@ -147,9 +149,8 @@ class LinesJob:
                         else:
                             lowest = score
                 if row.sample is not None:
-                    place = (row.sample, row.line, row.offset)
-                    more = (sampled,) if width else ()
-                    rows.append((*place, row.record is not None, score, *digests, *more))
+                    usable = row.record is not None
+                    rows.append((row.sample, row.line, row.offset, usable, score, *digests, *sampled))
         dtype = [("line", np.int64), ("offset", np.int64), ("usable", np.bool_), ("score", np.float64)]
         told: list[tuple[Any, ...]] = [(name, np.uint64) for name in names]
         told += [("sampled", np.int64, (width,))] if width else []
