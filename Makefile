@@ -19,8 +19,10 @@ PEERS := .venv-datasets36/.ready
 
 # Another interpreter, with the newest of everything that the package needs. `make test-newest`
 NEWEST ?= python3.13
+# What reads, under the oldest of everything and beside a trainer's pins. `make test-oldest`
+READING := $(addprefix tests/builders/,reading training checks upstream)
 
-.PHONY: demo test test-quick test-newest lint clean
+.PHONY: demo test test-quick test-newest test-oldest lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))) and \
@@ -62,6 +64,19 @@ test-quick: $(READY) lint
 
 test-newest: .venv-newest/.ready
 	.venv-newest/bin/python -m pytest -n auto --dist loadfile -m "not gpu and not slow"
+
+.venv-oldest/.ready: tests/peers/oldest.txt pyproject.toml
+	@echo "Installing the oldest of everything into .venv-oldest ($(PYTHON)): some minutes, once."
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c $< -e ".[train]"
+	@touch $@
+
+test-oldest: .venv-oldest/.ready
+	.venv-oldest/bin/python -m pip check
+	.venv-oldest/bin/python -c "from transformers import AutoProcessor"
+	.venv-oldest/bin/python -m pytest -n auto --dist loadfile -m "not gpu and not slow" tests/test_extras.py $(READING) \
+		--ignore tests/builders/training/test_stock_queries.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,10 +1,16 @@
-"""How to install what an extra of the package brings, whichever way the package itself was installed."""
+"""What an extra of the package brings, and how to install it, whichever way the package was installed.
+
+Who only reads may have much older packages than who makes or publishes, since it is done beside a trainer,
+with the trainer's pins. So what needs newer ones asks for them when it begins.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, requires, version
+
+from sparkle.schemas.errors import ConfigError
 
 _NAME = "sparkle-dataset"
 _OF_EXTRA = re.compile(r"""(?P<requirement>[^;]+?)\s*;\s*extra\s*==\s*["'](?P<extra>[\w-]+)["']""")
@@ -22,3 +28,26 @@ def install(extra: str) -> str:
         found = []
     wanted = [match["requirement"] for match in found if match and match["extra"] == extra]
     return f"pip install {shlex.join(wanted)}" if wanted else f"pip install -e '.[{extra}]' in the checkout"
+
+
+def require(package: str, least: str, *, extra: str, whom: str) -> None:
+    """Raise ConfigError where an installed package is older than something needs.
+
+    Args:
+        package: Its name.
+        least: The first version that does.
+        extra: The extra that brings it.
+        whom: What needs it, in words.
+    """
+    got = version(package)
+    if _numbers(got) < _numbers(least):
+        raise ConfigError(
+            f"{package} is too old for {whom}",
+            got=got,
+            wanted=f"{least} or newer",
+            fix=f"{install(extra)}, in an environment of its own if another package here needs the old one",
+        )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])

@@ -196,7 +196,10 @@ HOMES = {
         "sparkle.hub.targets.hub",
         "sparkle.hub.takedown",
     ),
-    "huggingface_hub.errors.HfHubHTTPError": ("sparkle.builders.reading.client",),
+    "huggingface_hub.errors.HfHubHTTPError": (
+        "sparkle.builders.reading.client",
+        "sparkle.builders.reading.session",
+    ),
     "huggingface_hub.HfFileSystem": (),
 }
 # The staging hub takes the part of the Hub: it has paths and locks of its own.

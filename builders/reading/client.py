@@ -38,6 +38,7 @@ from huggingface_hub.errors import (
 )
 
 from sparkle._patience import BUSY, seconds_asked, waiting_time
+from sparkle.builders.reading.session import HttpError
 from sparkle.schemas.errors import (
     ConfigError,
     MissingFileError,
@@ -45,10 +46,6 @@ from sparkle.schemas.errors import (
     SparkleError,
     UnreachableError,
 )
-
-# The client's HTTP library changed its name between versions; the base of its own error is the library's,
-# and covers refused connections, time-outs and answers that break off.
-HttpError: type[Exception] = HfHubHTTPError.__mro__[1]
 
 # Everything that the client raises; errors of hf_xet and of uploads by LFS are plain Python errors.
 _CLIENT_ERRORS: tuple[type[Exception], ...] = (HttpError, OSError, RuntimeError, ValueError)
@@ -151,8 +148,14 @@ class Patience:
 
 
 def _seconds_asked(error: BaseException) -> float | None:
-    answers = (found for found in chain(error) if isinstance(found, HfHubHTTPError))
-    return next((seconds_asked(found.response.headers) for found in answers), None)
+    return next((seconds_asked(found.response.headers) for found in _answered(error)), None)
+
+
+def _answered(error: BaseException) -> Iterator[HfHubHTTPError]:
+    """Yield those of a chain that come with an answer; before version 1 of the client, not all do."""
+    yield from (
+        found for found in chain(error) if isinstance(found, HfHubHTTPError) and found.response is not None
+    )
 
 
 def host() -> str:
@@ -189,9 +192,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 def status_of(error: BaseException) -> int | None:
     """Return the HTTP status that an error comes from, where it comes from one."""
-    for found in chain(error):
-        if isinstance(found, HfHubHTTPError):
-            return int(found.response.status_code)
+    for found in _answered(error):
+        return int(found.response.status_code)
     match = _STATUS.search(str(error)) if _is_of_xet(error) else None
     return int(match[1]) if match else None
 
@@ -296,7 +298,7 @@ def explain(error: BaseException, where: str) -> SparkleError:
 
 def words_of(error: BaseException) -> str:
     """Return what an error says, in one line: the Hub's own words where there are some, else the client's."""
-    own = next((found.server_message for found in chain(error) if isinstance(found, HfHubHTTPError)), None)
+    own = next((found.server_message for found in _answered(error)), None)
     lines = (_REQUEST.sub("", line).strip() for line in scrub(own or error).splitlines())
     return " ".join(line for line in lines if line and not line.startswith(_ADVICE)) or type(error).__name__
 

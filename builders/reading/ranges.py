@@ -15,16 +15,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from threading import Lock
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from huggingface_hub import constants, get_session, get_token, hf_hub_url, hf_raise_for_status
+from huggingface_hub import constants, get_token, hf_hub_url
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 from sparkle._patience import BUSY, seconds_asked, waiting_time
-from sparkle.builders.reading.client import HttpError, explain, scrub
+from sparkle.builders.reading.client import explain, scrub
+from sparkle.builders.reading.session import Answer, HttpError, get
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas.errors import ReleaseError, UnreachableError
 
@@ -32,6 +32,7 @@ _FAILURES = 6  # waits of 0.5 to 16 seconds: half a minute in which nothing arri
 _LONGEST_WAIT = 300.0  # seconds that a Hub may ask for; the public one counts requests over five minutes
 _PROGRESS = 1 << 20  # bytes that arrived before a failure, after which failures are counted anew
 _REDIRECTS = 5
+_MOVED = (301, 302, 303, 307, 308)
 _EXPIRED = (400, 401, 403, 404, 410)  # how storage answers to a signed address that is too old
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -129,10 +130,10 @@ class Ranges:
                     headers |= _credentials()
                 with self._lock:
                     self.requests += 1
-                answer = answering.enter_context(_get(url, headers))
+                answer = answering.enter_context(get(url, headers))
                 asked.check_content(answer)
-                if answer.has_redirect_location:
-                    self._locations[asked.path] = urljoin(url, answer.headers["Location"])
+                if answer.status_code in _MOVED and answer.location:
+                    self._locations[asked.path] = urljoin(url, answer.location)
                 elif answer.status_code in _EXPIRED and url != origin:
                     self._locations.pop(asked.path, None)
                 else:
@@ -146,17 +147,16 @@ class Ranges:
         with self._lock:
             return self._gates.setdefault(path, Lock())
 
-    def _body(self, asked: _Asked, start: int, answer: Any) -> Iterator[bytes]:
+    def _body(self, asked: _Asked, start: int, answer: Answer) -> Iterator[bytes]:
         if answer.status_code in BUSY:
             raise _BusyError(answer.status_code, seconds_asked(answer.headers))
         if answer.status_code == 416:
             raise asked.stale("a range that the file does not have", f"bytes {start} to {asked.end}")
         if answer.status_code >= 400:
-            answer.read()
             asked.raise_for(answer)
         asked.check_range(answer, start)
         left = asked.end - start
-        for block in answer.iter_raw():
+        for block in answer.blocks():
             with self._lock:
                 self.bytes_received += len(block)
             if len(block) > left:
@@ -183,22 +183,22 @@ class _Asked:
             fix=self.remedy,
         )
 
-    def raise_for(self, answer: Any) -> None:
+    def raise_for(self, answer: Answer) -> None:
         """Raise the error that an answer is; what is not there any more, the tables still speak of."""
         try:
-            hf_raise_for_status(answer)
+            answer.raise_for_status()
         except HttpError as error:
             found = explain(error, self.where)
             found.fix = found.fix or self.remedy
             raise found from None
 
-    def check_content(self, answer: Any) -> None:
+    def check_content(self, answer: Answer) -> None:
         """Compare the sha256 that a Hub gives of a large file."""
         tag = (answer.headers.get("X-Linked-ETag") or "").removeprefix("W/").strip('"')
         if self.known is not None and _SHA256.fullmatch(tag) and tag != self.known.sha256:
             raise self.stale("it was changed since", f"sha256 {tag}", f"sha256 {self.known.sha256}")
 
-    def check_range(self, answer: Any, start: int) -> None:
+    def check_range(self, answer: Answer, start: int) -> None:
         """Compare what an answer says that it is with what was asked for, and the file's size."""
         if answer.status_code == 200 and start == 0:
             total = answer.headers.get("Content-Length", "")
@@ -229,9 +229,3 @@ def _credentials() -> dict[str, str]:
     """The header that says who asks, as the client's user has it."""
     token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
     return {} if token is None else {"Authorization": f"Bearer {token}"}
-
-
-def _get(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
-    """Begin a request in the client's own session."""
-    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
-    return get_session().stream("GET", url, headers=headers, follow_redirects=False, timeout=timeout)

@@ -12,7 +12,6 @@ How it works
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, get_args
@@ -24,7 +23,7 @@ from sparkle.builders.reading.pairs import named_kinds
 from sparkle.media.container import OpenVideo, open_video
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
-from sparkle.media.threads import own_thread_only
+from sparkle.media.threads import own_thread_only, side_by_side
 from sparkle.media.view import SizeRules, View, fit, look, read_window, resize_as_pil
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ConfigError, MediaError, SampleError
@@ -146,11 +145,7 @@ class Clip:
                 with _named(opened[index].place):
                     return opened[index].content.read(start, count, views[index])
 
-            if workers > 1:
-                with ThreadPoolExecutor(workers) as pool:
-                    arrays = list(pool.map(read, range(len(opened))))
-            else:
-                arrays = [read(index) for index in range(len(opened))]
+            arrays = side_by_side(read, range(len(opened)), workers)
         return {"start": start, "mirrored": views[0].mirrored, **dict(zip(streams, arrays, strict=True))}
 
 

@@ -16,7 +16,8 @@ How it works
   files of `data_file_keys` opened as lists of PIL images, cropped and resized by its rules. docs/training.md
   has the lines to change.
 - Kiwi-Edit decodes each video twice or three times, to count its frames first. Here the container says how
-  many there are, and source and edited are decoded at once, each by one thread.
+  many there are, and source and edited are decoded at once, each by one thread. From a worker, the images
+  of a video arrive as one shared tensor (`frames`).
 - `base_path` may be a folder of files, as for Kiwi-Edit, or a release, an index or `owner/name` on a Hub:
   what is not a loose file is read out of its tar (`named_files`).
 - Kiwi-Edit answers a bad sample with a random other one. Here it is an error that names it, or, with
@@ -32,7 +33,6 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -141,11 +141,11 @@ class UnifiedDataset:
             return Skipped(error.problem, str(error))
 
     def _open(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        from sparkle.media.threads import own_thread_only
+        from sparkle.media.threads import own_thread_only, side_by_side
 
         keys = [key for key in self.data_file_keys if key in row]
-        with own_thread_only(), ThreadPoolExecutor(max(len(keys), 1)) as pool:
-            opened = list(pool.map(lambda key: self._open_files(key, row[key]), keys))
+        with own_thread_only():
+            opened = side_by_side(lambda key: self._open_files(key, row[key]), keys, len(keys))
         item = {**row, **dict(zip(keys, opened, strict=True))}
         _require_pair(item, row)
         return item
@@ -221,15 +221,14 @@ class KiwiFiles:
         return [image.crop((view.left, view.top, view.left + view.width, view.top + view.height))]
 
     def _video(self, data: Path | bytes) -> list[Image]:
-        from PIL import Image
-
+        from sparkle.builders.training.frames import Frames, images
         from sparkle.media.container import open_video
         from sparkle.media.view import fit, read_window
 
         with open_video(data, threads=1) as video:
             count = self._count(video.length)
             pixels = read_window(video, 0, count, lambda width, height: fit(width, height, self.rules))
-        return [Image.fromarray(frame) for frame in pixels]
+        return Frames(images(pixels))
 
     def _count(self, length: int) -> int:
         if length >= self.num_frames:

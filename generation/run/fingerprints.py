@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 
+from sparkle._extras import require
 from sparkle.generation.backend import Packaged, Prompted, decisive_options
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import CAPABILITIES, RunConfig
@@ -25,7 +26,12 @@ from sparkle.schemas.records import without_repairs
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Return versions of the libraries that decide pixels and bytes."""
+    """Return versions of the libraries that decide pixels and bytes.
+
+    Raises:
+        ConfigError: PyAV is older than what makes clips needs.
+    """
+    require("av", "18", extra="generate", whom="making pairs")
     return dict(sorted(encoder_versions().items()))
 
 

@@ -26,7 +26,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import LFSFileInfo, RepoFile
 
 from sparkle._progress import Progress, silent
-from sparkle.builders.reading.client import CONFLICT, HttpError, status_of
+from sparkle.builders.reading.client import CONFLICT, status_of
+from sparkle.builders.reading.session import HttpError
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.hub.takedown.history import History, Trace
 from sparkle.schemas import layout

@@ -31,20 +31,20 @@ from huggingface_hub import (
     HfApi,
     constants,
     get_session,
-    hf_raise_for_status,
 )
 from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 from huggingface_hub.lfs import UploadInfo
+from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined] # in the package since 1
 
 from sparkle._cache import cache_folder
+from sparkle._extras import require
 from sparkle._files import exclusive
 from sparkle.builders.reading.client import (
     CONFLICT,
     WRITING,
-    HttpError,
     HubRefusal,
     Patience,
     host,
@@ -54,6 +54,7 @@ from sparkle.builders.reading.client import (
 from sparkle.builders.reading.hub import list_tree
 from sparkle.builders.reading.index import read_index
 from sparkle.builders.reading.repository import Repository, require_reference
+from sparkle.builders.reading.session import HttpError
 from sparkle.hub.targets.journal import SentJournal
 from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, another_publisher
 from sparkle.schemas import layout
@@ -97,6 +98,7 @@ class HubTarget:
         limits: Limits | None = None,
         checkpoint: int | None = None,
     ) -> None:
+        require("huggingface_hub", "1.0", extra="publish", whom="publishing to a Hub")
         repository = Repository.parse(repo)
         if repository.revision is not None:
             raise ConfigError("not the name of a repository", got=repo, wanted="owner/name")

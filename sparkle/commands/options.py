@@ -28,7 +28,7 @@ FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class Size(click.ParamType[int]):
+class Size(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
     """A number of bytes, such as 5GB."""
 
     name = "size"
@@ -43,7 +43,7 @@ class Size(click.ParamType[int]):
             self.fail(f"{error.problem}: got {error.got}, wanted {error.wanted}", param, ctx)
 
 
-class Streams(click.ParamType[tuple[str, ...]]):
+class Streams(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
     """Names of kinds of artifact, separated by commas."""
 
     name = "streams"
@@ -58,7 +58,7 @@ class Streams(click.ParamType[tuple[str, ...]]):
         return names
 
 
-class _Limit(click.ParamType[tuple[str, float]]):
+class _Limit(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
     """A limit, such as edited_video=9."""
 
     name = "limit"

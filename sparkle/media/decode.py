@@ -35,13 +35,8 @@ _BLOCK_FRAMES = 96
 
 # AVColorSpace values whose matrix is BT.601's: BT.470BG and SMPTE 170M; 2 is "unspecified".
 _AS_BT601 = frozenset({2, 5, 6})
-_MATRIX_OF_TAG = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
+# AVColorSpace -> libswscale's SWS_CS_* of BT.709, FCC, SMPTE 240M, BT.2020; old PyAV has no name for that.
+_MATRIX_OF_TAG = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}
 
 
 def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[Pixels]:

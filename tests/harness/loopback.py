@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 
 COMMIT = "c0ffee" * 6 + "beef"  # forty hexadecimal digits, as a commit has
 LARGE = 2000  # bytes; more is in large-file storage
@@ -194,7 +194,8 @@ def only_hub(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with serve(folder / "hub") as server:
         patch.setattr(constants, "ENDPOINT", server.url)
         template = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        for module in (constants, file_download):  # before version 1, the client has it in both
+            patch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
         patch.setattr(constants, "HF_HUB_CACHE", str(folder / "hf"))
         patch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
         patch.setenv("HF_TOKEN", "hf_secret")

@@ -14,7 +14,7 @@ import pytest
 
 from drawn_clips.synthetic import draw_clip
 from sparkle.media.container import open_video
-from sparkle.media.threads import own_thread_only
+from sparkle.media.threads import own_thread_only, side_by_side
 from sparkle.schemas.errors import MediaError
 
 
@@ -85,6 +85,45 @@ def test_a_forked_process_starts_outside_of_every_block():
         for thread in threads:
             thread.join()
     assert statuses == [0] * 100
+
+
+def test_what_is_done_side_by_side_comes_in_order():
+    for threads in (1, 2, 3, 9):
+        assert side_by_side(lambda item: item * 2, range(7), threads) == list(range(0, 14, 2))
+    assert side_by_side(str, [], 4) == []
+
+
+def test_an_error_comes_when_everything_is_done():
+    started, done = threading.Barrier(3), []
+
+    def act(item):
+        started.wait()
+        if item == 0:
+            raise ValueError("first")
+        done.append(item)
+
+    with pytest.raises(ValueError, match="first"):
+        side_by_side(act, range(3), 3)
+    assert sorted(done) == [1, 2]
+
+
+def test_no_thread_that_decodes_ends():
+    """While one ends it holds a lock of OpenCV's, which a process forked in this moment would wait for."""
+
+    def act(_):
+        together.wait()  # so that each has a thread of its own
+        return threading.current_thread()
+
+    together = threading.Barrier(2)
+    used = {thread for _ in range(3) for thread in side_by_side(act, range(2), 2)}
+    assert threading.main_thread() not in used
+    assert all(thread.is_alive() for thread in used)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    assert side_by_side(str, range(2), 2) == ["0", "1"]
+    assert status_of_child(lambda: side_by_side(str, range(4), 4)) == 0
 
 
 def status_of_child(act):

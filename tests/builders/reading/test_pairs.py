@@ -95,6 +95,7 @@ def test_another_process_gets_the_same_rows_out_of_few_bytes(shared_release: Pat
 
 
 def test_opening_imports_nothing_that_takes_longer_than_it(shared_release: Path) -> None:
+    pytest.importorskip("pyarrow", "26", "older ones import pandas where it is installed")
     code = (
         "import sys; from sparkle.builders.reading.pairs import open_pairs\n"
         "pairs = open_pairs(sys.argv[1], min_scores={'edited_video': 8.0})\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import pickle
@@ -149,6 +150,62 @@ def test_works_in_kiwis_data_loader(folder):
     loader = torch.utils.data.DataLoader(ours, collate_fn=lambda x: x[0], num_workers=1)
     sizes = [item["src_video"][0].size for item in loader]
     assert sizes == [ours[index]["src_video"][0].size for index in range(3)]
+
+
+def in_a_worker(change, folder):
+    """The items as a worker sends them after something was done to them there."""
+    ours = dataset(folder, num_frames=5, max_pixels=10_000)
+    loader = torch.utils.data.DataLoader(ours, collate_fn=lambda x: change(x[0]), num_workers=1)
+    return list(loader)
+
+
+def nothing(item):
+    return item
+
+
+def paint(item):
+    item["src_video"][1].putpixel((3, 2), (9, 8, 7))
+    return item
+
+
+def shorten(item):
+    del item["src_video"][1:]
+    return item
+
+
+def shrink_one(item):
+    item["src_video"][0] = item["src_video"][0].resize((16, 16))
+    return item
+
+
+def make_grey(item):
+    item["src_video"][:] = [image.convert("L") for image in item["src_video"]]
+    return item
+
+
+def empty(item):
+    item["src_video"].clear()
+    return item
+
+
+@pytest.mark.parametrize("change", [nothing, paint, shorten, shrink_one, make_grey, empty])
+def test_from_a_worker_images_arrive_as_they_are_there(folder, change):
+    ours = dataset(folder, num_frames=5, max_pixels=10_000)
+    wanted = [change(ours[index]) for index in range(3)]
+    for item, other in zip(in_a_worker(change, folder), wanted, strict=True):
+        for key in ("src_video", "tgt_video"):
+            assert type(item[key]) is list
+            assert [(image.mode, image.size) for image in item[key]] == [
+                (image.mode, image.size) for image in other[key]
+            ]
+            assert all(map(np.array_equal, map(np.asarray, item[key]), map(np.asarray, other[key])))
+
+
+def test_items_are_copied_and_pickled_like_others(folder):
+    item = dataset(folder, num_frames=5, max_pixels=10_000)[0]
+    for other in (copy.copy(item["src_video"]), pickle.loads(pickle.dumps(item["src_video"]))):  # noqa: S301
+        assert type(other) is list
+        assert all(map(np.array_equal, map(np.asarray, other), map(np.asarray, item["src_video"])))
 
 
 def damage(folder, kind):

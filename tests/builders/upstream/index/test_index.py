@@ -111,6 +111,7 @@ def test_a_kill_costs_the_tars_that_were_under_way(hub: Any, tmp_path: Path) -> 
 
 
 def test_a_stream_that_breaks_off_is_continued(hub: Any, tmp_path: Path) -> None:
+    pytest.importorskip("huggingface_hub", "1.0", "older ones do not resume a file that breaks off")
     cut: set[str] = set()
 
     def fault(handler: Any, asked: Any) -> bool:
