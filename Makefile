@@ -22,7 +22,13 @@ NEWEST ?= python3.13
 # What reads, under the oldest of everything and beside a trainer's pins. `make test-oldest`
 READING := $(addprefix tests/builders/,reading training checks upstream)
 
-.PHONY: demo test test-quick test-newest test-oldest lint clean
+# `make fuzz` gives the readers of foreign bytes a million inputs; FUZZ=100000 so many, MINUTES=10 for so long,
+# ONLY="one bit" those whose names contain this. What escapes is written to build/fuzz.
+FUZZ ?=
+MINUTES ?=
+ONLY ?=
+
+.PHONY: demo test test-quick test-newest test-oldest test-clients fuzz lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))) and \
@@ -65,6 +71,10 @@ test-quick: $(READY) lint
 test-newest: .venv-newest/.ready
 	.venv-newest/bin/python -m pytest -n auto --dist loadfile -m "not gpu and not slow"
 
+# The own tests of the clients against the staging hub; not part of CI.
+test-clients: $(READY) .venv-clients/.ready
+	$(BIN)/python tests/clients/run.py
+
 .venv-oldest/.ready: tests/peers/oldest.txt pyproject.toml
 	@echo "Installing the oldest of everything into .venv-oldest ($(PYTHON)): some minutes, once."
 	$(PYTHON) -m venv --clear .venv-oldest
@@ -77,6 +87,10 @@ test-oldest: .venv-oldest/.ready
 	.venv-oldest/bin/python -c "from transformers import AutoProcessor"
 	.venv-oldest/bin/python -m pytest -n auto --dist loadfile -m "not gpu and not slow" tests/test_extras.py $(READING) \
 		--ignore tests/builders/training/test_stock_queries.py
+
+fuzz: $(READY)
+	PYTHONPATH=tests:. $(BIN)/python -m fuzz.campaign $(if $(FUZZ),--count $(FUZZ)) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only "$(ONLY)")
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ How it works
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -190,7 +191,7 @@ def _is_path(chosen: str) -> bool:
 
 
 def _no_such_name(chosen: str, names: Iterable[str], folder: Path, named_by: str | None) -> ConfigError:
-    here = [name for name in (chosen, f"{chosen}{SUFFIX}") if (folder / name).is_file()] if chosen else []
+    here = [name for name in (chosen, f"{chosen}{SUFFIX}") if os.path.isfile(folder / name)] if chosen else []
     fix = did_you_mean(chosen, names)
     if here:
         name = here[0] if here[0].endswith(SUFFIX) else f"./{here[0]}"

@@ -131,12 +131,16 @@ class UnreachableError(ReleaseError):
     """
 
 
+class UnguardedScriptError(SparkleError):
+    """A script that worker processes cannot import, since it does its work in the open."""
+
+
 class RecordError(SparkleError):
     """A record that does not follow its schema."""
 
 
-class UnsafePathError(SparkleError):
-    """A path from data that leaves its folder."""
+class UnsafePathError(ReleaseError):
+    """A path from data that leaves its folder, or that no file can have."""
 
 
 class SampleError(SparkleError):

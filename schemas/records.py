@@ -107,7 +107,10 @@ _SAID = {KEPT: (True, False, False), REJECTED: (True, True, False), FAILED: (Fal
 
 
 class NormaliseRecord(Record, frozen=True):
-    """The normalised clip (px, frames, frames a second), its source, and the fewest frames wanted."""
+    """The normalised clip (px, frames, frames a second), its source, and the fewest frames wanted.
+
+    `notes` say what was done to frames beside that, such as deinterlacing.
+    """
 
     width: int
     height: int
@@ -119,6 +122,7 @@ class NormaliseRecord(Record, frozen=True):
     source_frames: int
     source_fps: float
     min_frames: int
+    notes: tuple[Text, ...] | None = None
 
 
 class FlowRecord(Record, frozen=True):

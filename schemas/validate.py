@@ -16,8 +16,8 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache, reduce
+from dataclasses import asdict, dataclass
+from functools import cache, partial, reduce
 from importlib import resources
 from itertools import islice
 from operator import getitem
@@ -28,6 +28,7 @@ import msgspec
 
 from sparkle.schemas.errors import RecordError
 from sparkle.schemas.load import LONGEST, MOST, SHOWN, Misfit, cut, misfits, to_pointer
+from sparkle.schemas.misplaced import HEAD_BYTES, recognise
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,17 @@ class Finding:
             for name, value in (("got", self.got), ("wanted", self.wanted))
             if value is not None
         ]
-        return " | ".join([f"{place} {self.pointer}".rstrip(), self.problem, *rest])
+        return _text(" | ".join([f"{place} {self.pointer}".rstrip(), self.problem, *rest]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Its parts as JSON values."""
+        values = asdict(self)
+        return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _text(text: str) -> str:
+    """A text that can be printed and written: bytes of a file's name that are not UTF-8 are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 # --- a value against a published schema ------------------------------------------------------------
@@ -185,17 +196,42 @@ def _theme_in(value: dict[str, Any]) -> str:
     return theme
 
 
+def _whole_numbers(name: str, value: Any) -> _Semantic:
+    """Yield where a document has 1.0 for 1: an integer to JSON Schema, and to nobody who counts by it."""
+    schema = load_schema(name)
+
+    def look(rule: Any, value: Any, pointer: str) -> _Semantic:
+        rule = rule if isinstance(rule, dict) else {}
+        if "$ref" in rule:
+            rule = schema["$defs"][rule["$ref"].rpartition("/")[2]]
+        if isinstance(value, float) and "integer" in rule.get("type", ()) and "number" not in rule["type"]:
+            yield pointer, "a whole number with a fraction", str(value)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                inside = rule.get("properties", {}).get(key, rule.get("additionalProperties"))
+                yield from look(inside, item, pointer + to_pointer([key]))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from look(rule.get("items"), item, f"{pointer}/{index}")
+
+    yield from look(schema, value, "")
+
+
 _SEMANTICS: dict[str, Callable[[dict[str, Any]], _Semantic]] = {
     "training_metadata": _id_and_type,
     "grounding_r1": _grounding_r1,
     "grounding_r2": _grounding_r2,
     "video_score": _frame_indices,
+    **{name: partial(_whole_numbers, name) for name in ("manifest", "index", "provenance")},
 }
 
 
 # --- JSON as the contract reads it -----------------------------------------------------------------
 
 MAX_LINE_BYTES = 8 << 20  # upstream's longest records (grounding round 2) are under 64 KB
+
+_LONG_BYTES = 1 << 20  # three bytes are an empty list, which takes 64 in memory
+_MOST_VALUES = 1 << 19  # of a long line; a manifest of 8 MiB has half as many
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -212,6 +248,8 @@ def parse_strict(data: bytes) -> Any:
             got=f"more than {MAX_LINE_BYTES} bytes",
             wanted=f"at most {MAX_LINE_BYTES}",
         )
+    if len(data) > _LONG_BYTES and sum(map(data.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise RecordError("the line has too many values", wanted=f"at most {_MOST_VALUES}")
     try:  # a line that is exactly as its value is written hides nothing: no key twice, no number rounded
         value = msgspec.json.decode(data)
         if msgspec.json.format(msgspec.json.encode(value), indent=0) == data.removesuffix(b"\n"):
@@ -221,6 +259,7 @@ def parse_strict(data: bytes) -> Any:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
+        _refuse_misplaced(data)
         raise RecordError("not UTF-8", got=f"{error.reason} at byte {error.start}") from None
     if not text.strip():
         raise RecordError("the line is blank")
@@ -229,6 +268,7 @@ def parse_strict(data: bytes) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:
+        _refuse_misplaced(data)
         raise RecordError("not JSON", got=f"{error.msg} at column {error.colno}") from None
     except RecursionError:
         raise RecordError("nested too deep") from None
@@ -240,6 +280,11 @@ def parse_strict(data: bytes) -> Any:
         except UnicodeEncodeError:
             raise RecordError("a lone surrogate, which is no character") from None
     return value
+
+
+def _refuse_misplaced(data: bytes) -> None:
+    if misplaced := recognise(data[:HEAD_BYTES]):
+        raise RecordError(misplaced.problem, wanted=misplaced.fix)
 
 
 def bounded_lines(file: BinaryIO, end: int | None = None) -> Iterator[tuple[int, bytes]]:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -21,12 +22,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from sparkle._folders import copy_command, leads_inside
 from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.errors import RecordError, SparkleError, UnsafePathError
 from sparkle.schemas.load import load
-from sparkle.schemas.validate import parse_strict
+from sparkle.schemas.validate import MAX_LINE_BYTES, parse_strict
 
 T = TypeVar("T")
+
+_LONGEST_NAME, _LONGEST_PATH = 255, 2048  # bytes: no file system takes longer names
 
 TEMPORARY_MARK = ".tmp-"
 BLOCK_BYTES = 1 << 20  # of a read or a write; larger ones are not faster
@@ -80,6 +84,18 @@ def write_jsonl(target: Path, records: Iterable[Any]) -> None:
     """Write a whole file of JSON lines, or leave what was there."""
     with atomic_path(target) as temporary, temporary.open("wb") as file:
         file.writelines(dump_line(record) for record in records)
+
+
+def read_document(path: Path) -> bytes:
+    """The bytes of a JSON document of others; of one that is too long, enough for `parse_strict` to say so.
+
+    Raises:
+        OSError: it cannot be read, or is no plain file: a fifo would be waited for.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no plain file", str(path))
+    with path.open("rb") as file:
+        return file.read(MAX_LINE_BYTES + 1)
 
 
 def remove_leftovers(folder: Path) -> int:
@@ -163,8 +179,8 @@ def safe_join(folder: Path, relative: str) -> Path:
     """`folder / relative`, refused when a path that came from data would leave the folder.
 
     Raises:
-        UnsafePathError: the path is absolute, holds `..`, a backslash, a NUL or an empty part, or
-            passes through a symbolic link that leaves the folder.
+        UnsafePathError: the path is absolute, holds `..`, a backslash, a NUL or an empty part, is longer than
+            any file's, or passes through a symbolic link that leaves the folder (`leads_inside`).
     """
     parts = relative.split("/")
     unsafe = any(part in ("", ".", "..") for part in parts) or "\\" in relative or "\0" in relative
@@ -172,10 +188,20 @@ def safe_join(folder: Path, relative: str) -> Path:
         raise UnsafePathError(
             "a path from data leaves its folder", got=repr(relative), wanted="a plain relative path"
         )
-    joined = folder.joinpath(*parts)
-    if not joined.resolve().is_relative_to(folder.resolve()):
+    longest = max(len(os.fsencode(part)) for part in parts)
+    if longest > _LONGEST_NAME or len(os.fsencode(relative)) > _LONGEST_PATH:
+        wanted = f"at most {_LONGEST_NAME} bytes a part, {_LONGEST_PATH} in all"
         raise UnsafePathError(
-            "a path from data leaves its folder by a link", got=repr(relative), where=folder
+            "a path from data is too long", got=repr(relative[:_LONGEST_NAME]), wanted=wanted
+        )
+    joined = folder.joinpath(*parts)
+    if not leads_inside(joined, folder):
+        raise UnsafePathError(
+            "a path from data leaves its folder by a link",
+            got=f"{relative!r}, which leads to {os.path.realpath(joined)}",
+            wanted="a file in the folder",
+            where=folder,
+            fix=f"if what the links lead to may be read: `{copy_command(folder)}`",
         )
     return joined
 

@@ -190,10 +190,12 @@ def test_folders_are_never_imported_by_their_own_name(folder):
 # What is outside of the package, and the modules that alone may use it, by prefixes of their names.
 HOMES = {
     "fcntl": ("sparkle._files",),
-    "pyarrow.parquet": ("sparkle.builders.release.tables",),
+    "pyarrow.parquet": ("sparkle.builders.release.tables", "sparkle.builders.release.read_tables"),
     "huggingface_hub.HfApi": (
         "sparkle.builders.reading.hub",
         "sparkle.hub.targets.hub",
+        "sparkle.hub.targets.parts",
+        "sparkle.hub.publish.index",
         "sparkle.hub.takedown",
     ),
     "huggingface_hub.errors.HfHubHTTPError": (

@@ -11,6 +11,11 @@ import pytest
 
 from harness import ROOT
 
+NAMES = {
+    *("generate", "build", "pull", "preview", "import", "export", "index"),
+    *("publish-xet", "publish-lfs", "pull-hub", "load-hub"),
+}
+
 
 @pytest.mark.slow
 def test_a_command_that_was_killed_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
@@ -26,7 +31,7 @@ def test_a_command_that_was_killed_ends_as_an_undisturbed_one(tmp_path: Path) ->
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
-    assert (found["kills"], found["spoilt"], found["where"]) == (10, 0, [])
-    assert {name: row["kills"] for name, row in found["commands"].items()} == dict.fromkeys(
-        ("pull", "preview", "import", "export", "index"), 2
-    )
+    assert (found["spoilt"], found["lost"], found["where"]) == (0, 0, [])
+    assert found["kills"] + found["interrupts"] >= len(NAMES)
+    assert found["commands"].keys() == NAMES
+    assert all(row["ends"] for row in found["commands"].values())

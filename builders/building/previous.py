@@ -18,9 +18,9 @@ from sparkle._progress import count_text
 from sparkle.builders.cards.room import read_words
 from sparkle.builders.release.about import About
 from sparkle.builders.release.manifest import FileEntry, read_manifest
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.builders.release.removed import Removed, read_provenance
 from sparkle.builders.release.sample import Sample
-from sparkle.builders.release.tables import read_columns
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES

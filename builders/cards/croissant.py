@@ -21,8 +21,8 @@ import pyarrow as pa
 from sparkle.builders.cards.card import licence_of
 from sparkle.builders.release.about import About, license_address
 from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.read_tables import TableFile
 from sparkle.builders.release.removed import read_provenance
-from sparkle.builders.release.tables import open_table
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.ids import THEMES
 from sparkle.schemas.layout import KINDS, PROVENANCE, Kind, What, data_folder, parse, tables_of
@@ -214,14 +214,9 @@ def _columns(paths: Sequence[Path]) -> dict[str, pa.DataType]:
     found: dict[str, pa.DataType] = {}
     nulls: set[str] = set()
     for path in paths:
-        file = open_table(path)
-        found |= {field.name: field.type for field in file.schema_arrow if field.type in _TYPES}
-        for group in range(file.metadata.num_row_groups):
-            row_group = file.metadata.row_group(group)
-            for column in (row_group.column(index) for index in range(row_group.num_columns)):
-                counted = column.statistics is not None and column.statistics.has_null_count
-                if not counted or column.statistics.null_count:
-                    nulls.add(column.path_in_schema)
+        file = TableFile(path)
+        found |= {field.name: field.type for field in file.schema if field.type in _TYPES}
+        nulls |= {chunk.path for group in file.groups for chunk in group.chunks if chunk.nulls != 0}
     return {name: dtype for name, dtype in found.items() if name not in nulls}
 
 

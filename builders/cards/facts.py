@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from sparkle.builders.release.tables import SCORE_COLUMNS, read_columns
+from sparkle.builders.release.read_tables import read_columns
+from sparkle.builders.release.tables import SCORE_COLUMNS
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
@@ -105,7 +106,7 @@ def read_facts(folder: Path) -> Facts:
     Raises:
         ReleaseError: there are no tables, or one cannot be read.
     """
-    found = [(theme, sorted((folder / layout.data_folder(theme)).glob("*.parquet"))) for theme in THEMES]
+    found = [(theme, sorted((folder / layout.data_folder(theme)).glob("[!.]*.parquet"))) for theme in THEMES]
     tables = {
         theme: pa.concat_tables([read_columns(file, _COLUMNS) for file in files])
         for theme, files in found

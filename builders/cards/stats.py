@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.sample import SCORES
-from sparkle.builders.release.tables import MEASURE_COLUMNS, pairs_schema, read_columns
+from sparkle.builders.release.tables import MEASURE_COLUMNS, pairs_schema
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.funnel import merge_funnels
@@ -120,7 +121,7 @@ def read_stats(folder: Path) -> Stats:
 
 
 def _read_tables(folder: Path) -> Columns:
-    files = sorted((folder / layout.DATA).glob("*/*.parquet"))
+    files = sorted((folder / layout.DATA).glob("*/[!.]*.parquet"))
     if not files:
         raise ReleaseError("the release has no tables", where=folder / layout.DATA)
     columns: Columns = {name: [] for name in COLUMNS}

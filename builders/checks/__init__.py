@@ -40,6 +40,7 @@ def validate(
 
     Raises:
         ReleaseError: the folder is not a release, or `bench` is not a bench.
+        SparkleError: more than one worker, and a script without `if __name__ == "__main__"`.
     """
     from sparkle.builders.checks.release import CheckOptions, check_release
 

@@ -37,6 +37,11 @@ class BenchJob:
     folder: Path
     names: tuple[str, ...]
 
+    @property
+    def file(self) -> str:
+        """The first of them."""
+        return str(self.folder / self.names[0])
+
     def __call__(self) -> list[tuple[str, str]]:
         """Name and sha256 of each."""
         return [(name, sha256_file(self.folder / name)) for name in self.names]
@@ -51,8 +56,11 @@ def bench_jobs(folder: Path) -> list[BenchJob]:
     found = [
         path.relative_to(folder).as_posix()
         for theme in THEMES
-        for path in sorted((folder / "source_videos" / theme).glob("*.mp4"))
+        for path in sorted((folder / "source_videos" / theme).glob("[!.]*.mp4"))
     ]
+    for name in found:
+        if not (folder / name).is_file():
+            raise ReleaseError("not a bench", got="no plain file", where=folder / name)
     if not found:
         raise ReleaseError("not a bench", got=folder, wanted="a folder with source_videos/<theme>/ID.mp4")
     starts = range(0, len(found), _JOB_FILES)

@@ -11,23 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkle._files import safe_join
+from sparkle._files import read_document, safe_join
+from sparkle._folders import is_stray_link
 from sparkle.builders.cards.room import is_edited_inside
-from sparkle.builders.release.manifest import FileEntry, list_files
+from sparkle.builders.checks.failures import caught
+from sparkle.builders.release.manifest import FileEntry, hash_file_by_git, list_files
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import RecordError, UnsafePathError
-from sparkle.schemas.validate import MAX_LINE_BYTES, Finding, findings_of, parse_strict
+from sparkle.schemas.misplaced import recognise_file
+from sparkle.schemas.validate import Finding, findings_of, parse_strict
 
 ALWAYS = (layout.CARD, layout.CROISSANT, layout.PROVENANCE)  # pages of every release
+_GIT = (".git", ".gitignore")  # of a release that was cloned; building over it is refused all the same
 _JOB_BYTES, _JOB_FILES = 64 << 20, 500  # of a job: a tenth of a second of hashing, or of opening files
 
 
 def check_document(folder: Path, name: str, schema: str) -> tuple[Any, list[Finding]]:
     """A JSON document of a release, None when it cannot be used, and what is wrong with it."""
     try:
-        with (folder / name).open("rb") as file:
-            value = parse_strict(file.read(MAX_LINE_BYTES + 1))
+        value = parse_strict(read_document(folder / name))
     except OSError as error:
         return None, [Finding(name, 0, "", "the file cannot be read", got=error.strerror)]
     except RecordError as error:
@@ -44,10 +47,13 @@ def check_files(folder: Path, entries: Sequence[FileEntry]) -> Iterator[Finding]
         if name not in listed:
             yield Finding(layout.MANIFEST, 0, "/files", "a file of every release is not listed", wanted=name)
     for path in list_files(folder):
-        if path not in listed and path != layout.MANIFEST:
+        if path not in listed and path != layout.MANIFEST and path.partition("/")[0] not in _GIT:
             yield Finding(path, 0, "", "the manifest does not list this file")
     for entry in entries:
-        yield from _check_place(folder, entry)
+        found: list[Finding] = []
+        with caught(found.append, entry.path):
+            found += _check_place(folder, entry)
+        yield from found
 
 
 def check_kinds(entries: Iterable[FileEntry], *, imported: bool) -> Iterator[Finding]:
@@ -78,17 +84,20 @@ def _check_place(folder: Path, entry: FileEntry) -> Iterator[Finding]:
     try:
         path = safe_join(folder, entry.path)
     except UnsafePathError as error:
-        yield Finding(entry.path, 0, "", error.problem, got=error.got, wanted=error.wanted)
+        yield Finding(entry.path, 0, "", error.problem, got=error.got, wanted=error.fix or error.wanted)
         return
-    if path.is_symlink() or not path.is_file():
-        found = "a link" if path.is_symlink() else "nothing" if not path.exists() else "no plain file"
+    stray = is_stray_link(path, folder)
+    if stray or not path.is_file():
+        found = "a link" if stray else "nothing" if not path.exists() else "no plain file"
         yield Finding(entry.path, 0, "", "the manifest lists this file", got=found, wanted="a file")
         return
     if entry.path == layout.CARD:
         yield from _check_card(path.read_bytes(), entry)
         return
     size = path.stat().st_size
-    if size != entry.size:
+    if size != entry.size and (misplaced := recognise_file(path)):
+        yield Finding(entry.path, 0, "", misplaced.problem, got=str(size), wanted=misplaced.fix)
+    elif size != entry.size:
         problem = "another size than in the manifest"
         yield Finding(entry.path, 0, "", problem, got=str(size), wanted=str(entry.size))
 
@@ -118,14 +127,24 @@ class HashJob:
     folder: Path
     entries: tuple[FileEntry, ...]
 
+    @property
+    def file(self) -> str:
+        """The first of them."""
+        return self.entries[0].path
+
     def __call__(self) -> list[Finding]:
         """Read them."""
-        problem = "another content than in the manifest"
-        return [
-            Finding(entry.path, 0, "", problem, got=found, wanted=entry.sha256)
-            for entry in self.entries
-            if (found := sha256_file(self.folder / entry.path)) != entry.sha256
-        ]
+        findings: list[Finding] = []
+        for entry in self.entries:
+            with caught(findings.append, entry.path):
+                path, problem = self.folder / entry.path, "another content than in the manifest"
+                found, wanted = sha256_file(path), entry.sha256
+                if found == wanted and entry.git_sha1 is not None:
+                    found, wanted = hash_file_by_git(path), entry.git_sha1
+                    problem = "another git hash than in the manifest"
+                if found != wanted:
+                    findings.append(Finding(entry.path, 0, "", problem, found, wanted))
+        return findings
 
 
 def hash_jobs(

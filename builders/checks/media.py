@@ -1,8 +1,8 @@
 """What only decoding tells: whether every frame is there, and whether anything happens in it.
 
 - A sample's artifacts are taken out of their tars into a temporary folder and decoded in a worker.
-- Videos decode to their end, fit each other, and are neither frozen nor black; images decode and fit; masks
-  unpack to the shape of their video, with a subject on every frame.
+- Videos decode to their end, fit each other and the sample's row, and are neither frozen nor black; images
+  decode and fit; masks unpack to the shape of their video, with a subject on every frame.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle._files import BLOCK_BYTES
+from sparkle.builders.checks.failures import caught
 from sparkle.builders.checks.members import SHAPE
-from sparkle.builders.checks.rows import Numbers, SampleRows, make_rows
+from sparkle.builders.checks.rows import Keys, Numbers, SampleRows, make_rows
+from sparkle.builders.checks.tables import NO_NUMBER, SIDES
 from sparkle.builders.checks.tars import compare_shapes
-from sparkle.builders.checks.theme import Theme
+from sparkle.builders.checks.theme import TABLE, Theme
 from sparkle.media.probe import Shape
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
@@ -52,18 +54,26 @@ class MediaJob:
         folder: The release.
         artifacts: What is there of it.
         fps: Frames a second that its videos may have.
+        told: Frames, width and height of the source video in the sample's row; None where it has none.
     """
 
     folder: Path
     artifacts: tuple[Artifact, ...]
     fps: frozenset[float]
+    told: tuple[float, ...] | None = None
+
+    @property
+    def file(self) -> str:
+        """The file with the first of them."""
+        return self.artifacts[0].file
 
     def __call__(self) -> list[Finding]:
         """Decode them; returns what is wrong."""
         looker = _Looker(self)
         with tempfile.TemporaryDirectory() as folder:
             for artifact in self.artifacts:
-                looker.look(artifact, extract(self.folder, artifact, Path(folder)))
+                with caught(looker.findings.append, artifact.file, artifact.member):
+                    looker.look(artifact, extract(self.folder, artifact, Path(folder)))
         looker.compare()
         return looker.findings
 
@@ -74,11 +84,21 @@ def media_jobs(theme: Theme, media: str) -> list[MediaJob]:
     if media == NONE or source is None:
         return []
     keys = np.unique(source.keys)
+    keys = spread(keys) if media == SAMPLE else keys
     jobs = []
-    for key in (spread(keys) if media == SAMPLE else keys).tolist():
+    for key, told in zip(keys.tolist(), _told(theme, keys), strict=True):
         artifacts = [artifact_of(rows, key) for rows in theme.artifacts]
-        jobs.append(MediaJob(theme.folder, tuple(filter(None, artifacts)), theme.fps))
+        jobs.append(MediaJob(theme.folder, tuple(filter(None, artifacts)), theme.fps, told))
     return jobs
+
+
+def _told(theme: Theme, keys: Keys) -> list[tuple[float, ...] | None]:
+    """What rows say of source videos; None where one is missing or says nothing."""
+    table = theme.rows.get(TABLE)
+    if table is None:
+        return [None] * len(keys)
+    columns = (table.values(side, keys, NO_NUMBER).tolist() for side in SIDES)
+    return [None if NO_NUMBER in row else row for row in zip(*columns, strict=True)]
 
 
 def spread(values: Numbers) -> Numbers:
@@ -136,7 +156,7 @@ class _Looker:
             self._note(artifact, problem)
 
     def compare(self) -> None:
-        """Compare everything with the source video."""
+        """Compare everything with the source video, and that with the sample's row."""
         dtype = [(name, np.float64) for name in SHAPE]
         found = []
         for kind, (artifact, clip) in self.clips.items():
@@ -144,6 +164,10 @@ class _Looker:
             known = [value or np.nan for value in clip]
             found.append(make_rows(theme, artifact.file, [(index, *known)], dtype, kind=kind))
         self.findings += compare_shapes(found, self.job.fps)
+        source, told = self.clips.get(layout.SOURCE_VIDEO), self.job.told
+        if source is not None and told is not None and source[1][:3] != told:
+            got, wanted = ("{:g} frames of {:g}x{:g}".format(*shape) for shape in (source[1][:3], told))
+            self._note(source[0], "not what the sample's row says", got, wanted)
 
     def _note(
         self, artifact: Artifact, problem: str, got: str | None = None, wanted: str | None = None
@@ -180,11 +204,9 @@ def _look_at_image(path: Path) -> tuple[Shape, str | None]:
 
 
 def _look_at_mask(path: Path) -> tuple[Shape, str | None]:
-    from sparkle.media.mask import load_mask
+    from sparkle.media.mask import empty_frames
 
-    masks = load_mask(path)
-    frames, height, width = masks.shape
-    empty = int(np.count_nonzero(~masks.any(axis=(1, 2))))
+    (frames, height, width), empty = empty_frames(path)
     return Shape(frames, width, height), f"the mask is empty on {empty} frames" if empty else None
 
 

@@ -3,6 +3,8 @@
 - A tar of ours must be what `tar.write_tar` writes: that refuses links, devices, owners, times and other
   formats. Each of those is a finding that names the member, and reading goes on behind it. An import keeps
   upstream's tars as they are, so there headers of any kind are fine.
+- In a tar of somebody else's, a link to a member of the same tar is that member under another name. Where it
+  leads is known once all of the tar was read. A link to anything else is a finding.
 - Nothing is extracted. With contents every byte is read: data is hashed, and padding of our tars must be
   zero. So with the table's hashes a bit changed anywhere is found.
 - Memory holds one member at a time, and of a very large one only a block.
@@ -21,13 +23,14 @@ import numpy as np
 
 from sparkle.builders.checks.rows import SampleRows, make_rows
 from sparkle.builders.reading.place import Place
-from sparkle.builders.release.any_tar import FOLDER, TarEntry, TarError, TarStream
+from sparkle.builders.release.any_tar import FOLDER, TarEntry, TarError, TarStream, follow, plain_name
 from sparkle.builders.release.assign import END_BYTES
-from sparkle.media.probe import Shape, read_shape
+from sparkle.media.probe import Shape, read_shape, require_mp4
 from sparkle.schemas import layout
 from sparkle.schemas.errors import MediaError
 from sparkle.schemas.ids import index_reader
 from sparkle.schemas.layout import KIND_BY_NAME, Kind
+from sparkle.schemas.misplaced import recognise
 from sparkle.schemas.validate import Finding
 
 # Bytes of a member that is looked into. The clips are near 0.5 MB and masks at most 9.3 MB; 4K masks of 81
@@ -88,18 +91,24 @@ class Found:
     findings: list[Finding] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[tuple[Any, ...] | None] = []  # None: a link, whose row is not known yet
+        self._seen: dict[str, tuple[tuple[Any, ...], MediaError | None]] = {}  # members, by plain name
+        self._targets: dict[str, str] = {}  # of links, by plain name
+        self._links: list[tuple[int, int, TarEntry]] = []  # row, index, link
 
     def note(self, file: str, pointer: str, error: MediaError | TarError) -> None:
         """Add what was raised as a finding."""
-        self.findings.append(Finding(file, 0, pointer, error.problem, error.got, error.wanted))
+        self.findings.append(Finding(file, 0, pointer, error.problem, error.got, error.wanted or error.fix))
 
-    def skip(self, index: int, offset: int, size: int) -> None:
-        """Add an artifact whose data is not read."""
-        self._rows.append((index, offset, size, bytes(32), *[np.nan] * len(SHAPE)))
+    def skip(self, index: int | None, entry: TarEntry) -> None:
+        """Add an artifact whose data is not read; without an index it is remembered for links to it."""
+        self._add(index, (entry.offset, entry.size, bytes(32), *[np.nan] * len(SHAPE)), None, "", entry.name)
 
-    def read(self, index: int, offset: int, blocks: Iterable[bytes], file: str, member: str) -> None:
-        """Add an artifact: its size and hash, and what its header says where it is not too large."""
+    def read(self, index: int | None, offset: int, blocks: Iterable[bytes], file: str, member: str) -> None:
+        """Add an artifact: its size and hash, and what its header says where it is not too large.
+
+        Without an index it is remembered for links to it.
+        """
         digest, size = hashlib.sha256(), 0
         kept: list[bytes] = []
         for block in blocks:
@@ -107,22 +116,58 @@ class Found:
             size += len(block)
             self.told(len(block))
             kept = [*kept, block] if size <= _LOOK_BYTES else []
-        shape = Shape()
+        shape, problem = Shape(), None
         try:
             if size > _LOOK_BYTES:
                 raise MediaError(
                     "too large to look into", got=f"{size} bytes", wanted=f"at most {_LOOK_BYTES}"
                 )
             if self.ours or self.kind.suffix in _SHAPED_UPSTREAM:
-                shape = read_shape(b"".join(kept), self.kind.suffix)
+                content = b"".join(kept)
+                shape = read_shape(content, self.kind.suffix)
+                if self.kind.suffix == ".mp4":
+                    require_mp4(content)
+            elif kept and (misplaced := recognise(kept[0])):
+                raise MediaError(misplaced.problem, wanted=misplaced.fix)
         except MediaError as error:
-            self.note(file, member, error)
+            problem = error
         known = (value or np.nan for value in shape)
-        self._rows.append((index, offset, size, digest.digest(), *known))
+        self._add(index, (offset, size, digest.digest(), *known), problem, file, member)
+
+    def _add(
+        self, index: int | None, row: tuple[Any, ...], problem: MediaError | None, file: str, member: str
+    ) -> None:
+        if not self.ours:
+            self._seen.setdefault(plain_name(member), (row, problem))
+        if index is not None:
+            self._rows.append((index, *row))
+            if problem is not None:
+                self.note(file, member, problem)
+
+    def link(self, index: int | None, entry: TarEntry, target: str) -> None:
+        """Remember a link, and that it is an artifact where there is an index."""
+        self._targets.setdefault(plain_name(entry.name), plain_name(target))
+        if index is not None:
+            self._links.append((len(self._rows), index, entry))
+            self._rows.append(None)
+
+    def follow_links(self, file: str) -> None:
+        """Give the links of a tar that was read the rows of the members to which they lead."""
+        for place, index, entry in self._links:
+            name = follow(plain_name(entry.name), self._targets, self._seen)
+            if name is None:
+                problem = f"a member is {entry.odd} to nothing in this tar, and is left out"
+                self.findings.append(Finding(file, 0, entry.name, problem, got=entry.target))
+                continue
+            row, wrong = self._seen[name]
+            self._rows[place] = (index, *row)
+            if wrong is not None:
+                self.note(file, entry.name, wrong)
 
     def rows(self, *files: str) -> SampleRows:
         """Return what was found in a tar, or in as many files as artifacts."""
-        rows = make_rows(self.theme, files[0], self._rows, _DTYPE, findings=self.findings, kind=self.kind)
+        found = [row for row in self._rows if row is not None]
+        rows = make_rows(self.theme, files[0], found, _DTYPE, findings=self.findings, kind=self.kind)
         rows.columns["sha256"] = rows.columns["sha256"].view(np.uint8).reshape(len(rows.keys), 32)
         if len(files) > 1:
             rows.files, rows.columns["file"] = files, np.arange(len(files))
@@ -158,17 +203,21 @@ def read_tar(
         for entry in stream:
             match = None if ours else start.match(entry.name)
             prefix, stem = match[0] if match else f"{theme}/{kind.name}/", PurePosixPath(entry.name).stem
-            index = None if entry.odd else index_of(stem)
+            target = None if ours else entry.target
+            index = index_of(stem) if entry.odd is None or target is not None else None
             fits = index is not None and entry.name == f"{prefix}{stem}{kind.suffix}"
             if not fits and (ours or entry.odd != FOLDER):
                 problem = _problem(entry) + ("" if ours else ", and is left out")
                 found.findings.append(Finding(file, 0, entry.name, problem, wanted=wanted))
-            if index is None or not (fits or ours):
+            counted = index if fits or ours else None
+            if target is not None:
+                found.link(counted, entry, target)
+            elif entry.odd or (ours and index is None):
                 continue
-            if contents:
-                found.read(index, entry.offset, stream.data(entry), file, entry.name)
+            elif contents:
+                found.read(counted, entry.offset, stream.data(entry), file, entry.name)
             else:
-                found.skip(index, entry.offset, entry.size)
+                found.skip(counted, entry)
     except TarError as error:
         found.note(file, str(error.where or ""), error)
     else:
@@ -176,6 +225,7 @@ def read_tar(
             problem = "the tar does not end with two zero blocks and nothing else"
             got = f"{stream.position - stream.end} bytes after the last member"
             found.findings.append(Finding(file, 0, "", problem, got, f"{END_BYTES} zero bytes"))
+    found.follow_links(file)
     for name in stream.unpadded if ours else ():
         found.findings.append(Finding(file, 0, name, "the padding behind the member is not zero"))
     if ours and stream.foreign:

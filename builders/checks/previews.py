@@ -22,7 +22,8 @@ from sparkle.builders.building.pictures import preview_frames, preview_size
 from sparkle.builders.checks.media import ALL, SAMPLE, artifact_of, extract, spread
 from sparkle.builders.checks.rows import Numbers, SampleRows
 from sparkle.builders.checks.theme import TABLE, Theme
-from sparkle.builders.release.tables import PREVIEW_GROUP, open_table, table_errors
+from sparkle.builders.release.read_tables import TableFile
+from sparkle.builders.release.tables import PREVIEW_GROUP
 from sparkle.media import Pixels
 from sparkle.media.decode import iter_frames
 from sparkle.media.probe import Shape, read_shape
@@ -32,7 +33,6 @@ from sparkle.schemas.layout import EDITED_VIDEO, SOURCE_VIDEO
 from sparkle.schemas.load import SHOWN, cut
 from sparkle.schemas.validate import Finding
 
-_GROUP_BYTES = 256 << 20  # of a row group's previews; a build makes some 1 MB
 _BLOCK = 16  # pixels
 # Mean levels of 255 that a block is off: at most 16.6 on the shared clips, and 19.1 if they are encoded at
 # crf 30. Of 180 previews with a flipped bit 162 did not decode, and 13 were 28 to 190 levels off.
@@ -65,22 +65,13 @@ class PreviewJob:
     def __call__(self) -> list[Finding]:
         """Look at them."""
         try:
-            with table_errors(self.file):
-                return list(self._look())
+            return list(self._look())
         except ReleaseError as error:
             return [Finding(self.file, 0, f"/rows/{self.first}/preview", error.problem, error.got)]
 
     def _look(self) -> Iterator[Finding]:
-        table, number = open_table(self.folder / self.file), self.first
-        group = table.metadata.row_group(self.group)
-        columns = (group.column(index) for index in range(group.num_columns))
-        size = sum(one.total_uncompressed_size for one in columns if one.path_in_schema == "preview.bytes")
-        if size > _GROUP_BYTES:
-            problem, wanted = "too large to look into", f"at most {_GROUP_BYTES}"
-            yield Finding(self.file, 0, f"/rows/{number}/preview", problem, f"{size} bytes", wanted)
-            return
-        names = ["task", *_SIDES, "preview"]
-        for batch in table.iter_batches(PREVIEW_GROUP, row_groups=[self.group], columns=names):
+        number, names = self.first, ["task", *_SIDES, "preview"]
+        for batch in TableFile(self.folder / self.file).batches(PREVIEW_GROUP, names, [self.group]):
             for row in batch.to_pylist():
                 found = None if row["preview"] is None else self._misfit(number, row)
                 if found is not None:
@@ -183,14 +174,14 @@ def preview_jobs(theme: Theme, shown: int, media: str) -> Iterator[PreviewJob]:
         rows = np.flatnonzero((table.file == place) & (table.columns["row"] < shown))
         chosen = rows if media == ALL else spread(rows) if media == SAMPLE else rows[:0]
         pairs = dict(_pairs(theme, table, chosen))
-        metadata, first = open_table(theme.folder / file).metadata, 0
-        for group in range(metadata.num_row_groups):
-            end = first + metadata.row_group(group).num_rows
+        opened, first = TableFile(theme.folder / file), 0
+        for group, rows_of in enumerate(opened.groups):
+            end = first + rows_of.rows
             if first < shown:
                 ours = {number: pair for number, pair in pairs.items() if first <= number < end}
                 yield PreviewJob(theme.folder, file, group, first, theme.fps, ours)
             first = end
-        shown -= metadata.num_rows
+        shown -= opened.rows
 
 
 def _pairs(

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from sparkle.builders.checks.failures import MOST_FINDINGS, too_many
 from sparkle.builders.checks.rows import SampleRows, make_rows, unlike
 from sparkle.builders.checks.tables import open_for
 from sparkle.builders.checks.text import digest, digest_text
 from sparkle.builders.checks.theme import PAIRS, RECORDS, Theme
-from sparkle.builders.release.tables import RECORDS_SCHEMA, open_table, table_errors
+from sparkle.builders.release.read_tables import TableFile
+from sparkle.builders.release.tables import RECORDS_GROUP, RECORDS_SCHEMA
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import index_reader
@@ -59,30 +61,36 @@ class RecordsJob:
     first: int
     place: str = RECORDS
 
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return layout.records_parquet(self.theme)
+
     def __call__(self) -> SampleRows:
         """Read them."""
-        file, index_of, row = layout.records_parquet(self.theme), index_reader(self.theme), self.first
+        file, index_of, row = self.file, index_reader(self.theme), self.first
         found: list[tuple[int, ...]] = []
         findings: list[Finding] = []
         whole = False
         try:
-            with table_errors(self.path):
-                parquet = open_table(self.path)
-                for group in self.groups:
-                    for batch in parquet.read_row_group(group, use_threads=False).to_batches():
-                        ids = batch.column("task").to_pylist()
-                        for sample_id, (digests, fits) in zip(ids, _rows(batch), strict=True):
-                            index = None if sample_id is None else index_of(sample_id)
-                            if index is None:
-                                problem, got = f"not an id of theme {self.theme}", repr(sample_id)
-                                findings.append(Finding(file, 0, f"/rows/{row}/task", problem, got))
-                            else:
-                                found.append((index, row, *digests))
-                            if not fits:
-                                problem = "labels differ from round 1's"
-                                findings.append(Finding(file, 0, f"/rows/{row}/frame_objects", problem))
-                            row += 1
-            whole = True
+            for batch in TableFile(self.path).batches(RECORDS_GROUP, groups=self.groups, threads=False):
+                ids = batch.column("task").to_pylist()
+                for sample_id, (digests, fits) in zip(ids, _rows(batch), strict=True):
+                    index = None if sample_id is None else index_of(sample_id)
+                    if index is None:
+                        problem, got = f"not an id of theme {self.theme}", repr(sample_id)
+                        findings.append(Finding(file, 0, f"/rows/{row}/task", problem, got))
+                    else:
+                        found.append((index, row, *digests))
+                    if not fits:
+                        problem = "labels differ from round 1's"
+                        findings.append(Finding(file, 0, f"/rows/{row}/frame_objects", problem))
+                    row += 1
+                if len(findings) > MOST_FINDINGS:
+                    findings.append(too_many(file))
+                    break
+            else:
+                whole = True
         except ReleaseError as error:
             findings.append(Finding(file, 0, f"/rows/{row}", error.problem, error.got))
         dtype = [("row", np.int64), *((name, np.uint64) for name in _SAID)]
@@ -95,11 +103,11 @@ def records_jobs(theme: Theme) -> Iterator[RecordsJob]:
     parquet = open_for(theme, file, RECORDS_SCHEMA) if theme.has(file) else None
     if parquet is None:
         return
-    groups, first = range(parquet.metadata.num_row_groups), 0
+    groups, first = range(len(parquet.groups)), 0
     for start in range(0, max(1, len(groups)), _GROUPS):
         job = RecordsJob(theme.folder / file, theme.name, tuple(groups[start : start + _GROUPS]), first)
         yield job
-        first += sum(parquet.metadata.row_group(group).num_rows for group in job.groups)
+        first += sum(parquet.groups[group].rows for group in job.groups)
 
 
 def compare_records(theme: Theme) -> None:

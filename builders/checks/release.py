@@ -17,9 +17,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sparkle._processes import Job, Pool, pool_of, useful_workers
+import numpy as np
+
+from sparkle._processes import Pool, pool_of, useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.bench import bench_jobs, check_bench
+from sparkle.builders.checks.failures import FileJob, caught, first_findings, run_caught
 from sparkle.builders.checks.files import check_document, check_files, check_kinds, hash_jobs
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
 from sparkle.builders.checks.pages import check_pages
@@ -28,12 +31,14 @@ from sparkle.builders.checks.provenance import check_provenance
 from sparkle.builders.checks.records import compare_records, records_jobs
 from sparkle.builders.checks.rows import Keys, compare_ids, expected_keys, id_of
 from sparkle.builders.checks.sampled import check_sampled
-from sparkle.builders.checks.tables import check_table, home_of
+from sparkle.builders.checks.tables import check_table, home_of, lacking
 from sparkle.builders.checks.tars import check_contents, check_loose, compare_shapes, tar_jobs
 from sparkle.builders.checks.text import compare_text, text_jobs
 from sparkle.builders.checks.theme import TABLE, ReadJob, Theme
 from sparkle.builders.checks.values import check_licences
+from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.place import Place
+from sparkle.builders.release.formats import JSONL
 from sparkle.builders.release.manifest import FileEntry, list_files
 from sparkle.builders.release.removed import Provenance
 from sparkle.schemas import layout
@@ -102,7 +107,7 @@ def check_release(
             fix="`sparkle build RUN --out RELEASE` makes one",
         )
     options = options or CheckOptions()
-    size = sum((folder / name).lstat().st_size for name in list_files(folder))
+    size = sum(entry.size for entry in FolderPlace(folder).list().values())
     with pool_of(options.workers or useful_workers(size)) as pool:
         return _Check(folder, progress, options, pool).run()
 
@@ -115,7 +120,8 @@ class _Check:
         self.progress = progress
         self.options = options
         self.pool = pool
-        self.files = frozenset(list_files(folder))
+        # What is no plain file is never opened: a fifo would be waited for.
+        self.files = frozenset(name for name in list_files(folder) if (folder / name).is_file())
         self.findings: list[Finding] = []
         self.listed: Mapping[str, FileEntry] = {}
         self.preview: int | None = None
@@ -133,22 +139,30 @@ class _Check:
         # Tars hold plain files with the names of their samples, in order, as we write them.
         self._read("reading tars", themes, self._tar_jobs)
         for theme in themes:
-            compare_text(theme)  # JSON lines repeat the csv's prompts, and round 2 of the grounding round 1
-            # `data/` agrees with the csv, the JSON lines and the tars.
-            check_table(theme, 0 if theme.imported else self.preview)
-            compare_records(theme)  # and so does `records/`
-            check_contents(theme)  # every member has the sha256 in its row
-            check_sampled(theme)  # frames that were scored and grounded are those that are taken of the clip
-            # Pairs have equal width, height and 4k+1 frames; masks, edges and frames fit their video.
-            theme.findings += compare_shapes(theme.artifacts, theme.fps)
-            expected = self._compare_ids(theme)  # each sample is in every place once, in order
-            if self.preview is not None:  # loose files are those of the first samples and no others
-                check_loose(theme, expected[: self.preview], self.listed)
-            self.samples[theme.name] = len(expected)
+            note = theme.findings.append
+            with caught(note, layout.prompts_csv(theme.name)):
+                compare_text(theme)  # JSON lines repeat the csv's prompts, round 2 of the grounding round 1
+            with caught(note, f"{layout.DATA}/{theme.name}"):
+                # `data/` agrees with the csv, the JSON lines and the tars.
+                check_table(theme, 0 if theme.imported else self.preview)
+            with caught(note, layout.records_parquet(theme.name)):
+                compare_records(theme)  # and so does `records/`
+            with caught(note, f"tars of {theme.name}"):
+                check_contents(theme)  # every member has the sha256 in its row
+                check_sampled(theme)  # frames that were scored and grounded are those taken of the clip
+                # Pairs have equal width, height and 4k+1 frames; masks, edges and frames fit their video.
+                theme.findings += compare_shapes(theme.artifacts, theme.fps)
+            with caught(note, theme.name):
+                expected = self._compare_ids(theme)  # each sample is in every place once, in order
+                self.samples[theme.name] = len(expected)
+                if self.preview is not None:  # loose files are those of the first samples and no others
+                    check_loose(theme, expected[: self.preview], self.listed)
         self._decode(themes)  # everything decodes, and something happens in it; previews show their pairs
-        self._check_pages(themes)  # provenance, croissant.json and the card say the same as the rest
+        with caught(self.findings.append, layout.CARD):  # pages say the same as the rest
+            self._check_pages(themes)
         if self.options.bench is not None:  # a bench shares no source with the release
-            with self._run("reading the bench", bench_jobs(self.options.bench)) as answers:
+            with self._run("reading the bench", bench_jobs(self.options.bench)) as found:
+                answers = list(self._good(found))
                 self.findings += check_bench(self.options.bench, themes, answers)
         for theme in themes:
             self.findings += theme.findings
@@ -164,7 +178,7 @@ class _Check:
             self.findings += check_files(self.folder, entries)
             jobs = hash_jobs(self.folder, entries, self.findings, contents=self.options.contents)
             with self._run("hashing files", jobs) as answers:
-                self.findings += chain.from_iterable(answers)
+                self.findings += chain.from_iterable(self._good(answers))
 
     def _themes(self) -> list[Theme]:
         """The themes that are there, with what the provenance says of all of them."""
@@ -191,7 +205,7 @@ class _Check:
         runs = origin.document["runs"]
         one_pass = all(_is_one_pass(run["config"]) for run in runs) if runs else None
         told = (tuple(limits), fps, one_pass, origin.removed, origin.imported)
-        return [Theme(self.folder, name, self.files, *told) for name in themes]
+        return [Theme(self.folder, name, self.files, *told, lenient=origin.imported) for name in themes]
 
     def _tar_jobs(self, theme: Theme) -> Iterator[ReadJob]:
         return tar_jobs(theme, contents=self.options.contents, elsewhere=self.options.tars)
@@ -205,23 +219,32 @@ class _Check:
     def _compare_ids(self, theme: Theme) -> Keys:
         """Compare which samples are where; returns those of the theme."""
         places = [rows for rows in theme.rows.values() if rows.whole]
-        expected = expected_keys(places)
+        table = theme.rows.get(TABLE)
+        # Most places of a partial import may lack most samples: what it has is what its table says.
+        expected = expected_keys([table] if theme.imported and table is not None else places)
         for sample_id in (id_of(theme.name, key) for key in expected.tolist()) if theme.removed.ids else ():
             if theme.removed.has_id(sample_id):
                 theme.note(places[0].files[0], 0, "", "a sample that was taken down", got=sample_id)
         reported = {(finding.file, finding.line) for finding in theme.findings}
-        for rows in places:
-            theme.findings += compare_ids(expected, rows, reported, home=home_of(theme, rows.kind))
+        for place, rows in theme.rows.items():
+            if not rows.whole:
+                continue
+            ours = np.setdiff1d(expected, lacking(theme, rows.kind))
+            if theme.imported and place in JSONL:
+                ours = np.intersect1d(expected, rows.keys)  # whether a line was lost the file's hash tells
+            ordered, home = not theme.imported, home_of(theme, rows.kind)
+            found = compare_ids(ours, rows, reported, ordered=ordered, home=home)
+            theme.findings += first_findings(found, rows.files[0])
         return expected
 
     def _decode(self, themes: Sequence[Theme]) -> None:
         media = self.options.media
         previews = [preview_jobs(theme, self.preview or 0, media) for theme in themes]
         with self._run("looking at previews", [*chain.from_iterable(previews)]) as answers:
-            self.findings += chain.from_iterable(answers)
+            self.findings += chain.from_iterable(self._good(answers))
         jobs = [media_jobs(theme, media) for theme in themes]
         with self._run("decoding media", [*chain.from_iterable(jobs)]) as answers:
-            self.findings += chain.from_iterable(answers)
+            self.findings += chain.from_iterable(self._good(answers))
 
     def _check_pages(self, themes: Sequence[Theme]) -> None:
         document = self.origin.document
@@ -234,13 +257,21 @@ class _Check:
         rendered = known and all(table is not None and table.whole for table in tables)
         self.findings += check_pages(self.folder, self.listed, rendered=rendered)
 
+    def _good(self, answers: Iterable[Answer | Finding]) -> Iterator[Answer]:
+        """Yield the answers of jobs that came to their end; of others there is a finding."""
+        for answer in answers:
+            if isinstance(answer, Finding):
+                self.findings.append(answer)
+            else:
+                yield answer
+
     @contextmanager
-    def _run(self, title: str, jobs: Sequence[Job[Answer]]) -> Iterator[Iterator[Answer]]:
+    def _run(self, title: str, jobs: Sequence[FileJob[Answer]]) -> Iterator[Iterator[Answer | Finding]]:
         """Yield the answers of jobs, in their order; the progress is told of each."""
         with self.progress(title, len(jobs)) as advance:
 
-            def told() -> Iterator[Answer]:
-                for answer in self.pool(jobs):
+            def told() -> Iterator[Answer | Finding]:
+                for answer in run_caught(self.pool, jobs):
                     advance()
                     yield answer
 

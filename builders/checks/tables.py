@@ -8,24 +8,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sparkle.builders.checks.rows import SampleRows, id_of, join, make_rows, unlike
+from sparkle.builders.checks.failures import MOST_FINDINGS, failure, too_many
+from sparkle.builders.checks.rows import Keys, SampleRows, id_of, join, make_rows, unlike
 from sparkle.builders.checks.text import digest_text, read_again
 from sparkle.builders.checks.theme import PAIRS, TABLE, Theme
 from sparkle.builders.checks.values import check_finite, check_sources, judge_measures
-from sparkle.builders.release.tables import (
-    TableFile,
-    open_table,
-    pairs_schema,
-    pairs_schema_for_datasets,
-    table_errors,
-)
+from sparkle.builders.release.read_tables import TableFile
+from sparkle.builders.release.tables import pairs_schema, pairs_schema_for_datasets
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import index_reader
@@ -34,7 +30,7 @@ from sparkle.schemas.load import LONGEST, cut
 from sparkle.schemas.validate import parse_strict
 
 BATCH_ROWS = 20_000  # some 20 MB as Python objects
-_NO_TEXT, _NO_NUMBER, _NO_SHARD = 1, -1.0, -1  # of a null: no digest, number or shard is like it
+_NO_TEXT, NO_NUMBER, _NO_SHARD = 1, -1.0, -1  # of a null: no digest, number or shard is like it
 
 # Column of a row of pairs -> the step whose lines have the score.
 SCORES = {
@@ -42,12 +38,14 @@ SCORES = {
     "foreground_removed_score": "remove_score",
     "edited_video_score": "video_score",
 }
+SIDES = ("frames", "width", "height")  # of the source video, in a row
+
 # Column of a row of pairs -> the place that says the same, and its column there.
 _SAME: dict[str, tuple[str, str]] = {
     "prompt": (PAIRS, "prompt"),
     "keyword": ("compose", "keyword"),
     **{column: (step, "score") for column, step in SCORES.items()},
-    **{side: (layout.SOURCE_VIDEO.name, side) for side in ("frames", "width", "height")},
+    **{side: (layout.SOURCE_VIDEO.name, side) for side in SIDES},
     **{f"{kind.name}_{name}": (kind.name, name) for kind in KINDS for name in ("shard", "offset", "size")},
 }
 _NUMBERS = [name for name, (_, there) in _SAME.items() if there not in ("prompt", "keyword", "shard")]
@@ -55,7 +53,7 @@ _WORDS = ("source_sha256", "licence")
 # What is kept of the rows: where they are, what they say of the clip, its source and the artifacts.
 _KEPT: list[tuple[Any, ...]] = [
     ("row", np.int64),
-    ("frames", np.float64),
+    *((side, np.float64) for side in SIDES),
     *((name, np.uint64) for name in _WORDS),
     *((f"{kind.name}_shard", np.int64) for kind in KINDS),
     *((f"{kind.name}_sha256", np.uint8, 32) for kind in KINDS),
@@ -88,17 +86,35 @@ def check_table(theme: Theme, preview: int | None) -> None:
             parts[0].whole = False
             continue
         columns = ["preview.path" if name == "preview" else name for name in pairs_schema().names]
-        for first, batch in _batches(theme, file, parquet, columns):
-            if preview is not None:
-                _check_previews(theme, file, first, batch, preview - before)
-            parts.append(_check_batch(theme, file, first, batch))
-        before += parquet.metadata.num_rows
+        known, first = len(theme.findings), 0
+        try:
+            for batch in parquet.batches(BATCH_ROWS, columns):
+                if preview is not None:
+                    _check_previews(theme, file, first, batch, preview - before)
+                parts.append(_check_batch(theme, file, first, batch))
+                if len(theme.findings) - known > MOST_FINDINGS:
+                    theme.findings.append(too_many(file))
+                    parts[0].whole = False
+                    break
+                first += batch.num_rows
+        except Exception as error:
+            theme.findings.append(failure(file, error, f"/rows/{first}"))
+            parts[0].whole = False
+        before += parquet.rows
     theme.rows[TABLE] = join(parts)
     missing = {
         kind.shard(theme.name, 0) for kind in KINDS if kind.name not in theme.rows and not theme.imported
     }
     for shard in sorted(theme.shards.keys() - theme.files - missing):
         theme.note(shard, 0, "", "the tar is missing", wanted="rows name it")
+
+
+def lacking(theme: Theme, kind: Kind | None) -> Keys:
+    """Return the samples of an import that have no artifact of a kind, as its rows say."""
+    table = theme.rows.get(TABLE)
+    if kind is None or table is None or not theme.imported:
+        return np.empty(0, np.int64)
+    return np.asarray(table.keys[table.columns[f"{kind.name}_shard"] == _NO_SHARD], np.int64)
 
 
 def home_of(theme: Theme, kind: Kind | None) -> Callable[[int], str | None]:
@@ -137,12 +153,16 @@ def _features_of(schema: pa.Schema) -> dict[str, Any]:
 def open_for(theme: Theme, file: str, schema: pa.Schema) -> TableFile | None:
     """A Parquet file with the columns of a schema; None, and a finding, when it is not one."""
     try:
-        parquet = open_table(theme.folder / file)
+        parquet = TableFile(theme.folder / file)
     except ReleaseError as error:
         theme.note(file, 0, "", error.problem, got=error.got)
         return None
-    _check_features(theme, file, parquet.schema_arrow, schema)
-    found, schema = parquet.schema_arrow.remove_metadata(), schema.remove_metadata()
+    rows, most = parquet.rows, theme.room(layout.prompts_csv(theme.name))
+    if most is not None and rows > most:
+        theme.note(file, 0, "", "more rows than the csv has room for", got=rows, wanted=f"at most {most}")
+        return None
+    _check_features(theme, file, parquet.schema, schema)
+    found, schema = parquet.schema.remove_metadata(), schema.remove_metadata()
     if found.equals(schema):
         return parquet
     unlike = set(found) ^ set(schema)
@@ -150,24 +170,6 @@ def open_for(theme: Theme, file: str, schema: pa.Schema) -> TableFile | None:
     wanted = ", ".join(str(field) for field in schema if field in unlike) or ", ".join(schema.names)
     theme.note(file, 0, "", "not the columns of this table", got=got, wanted=wanted)
     return None
-
-
-def _batches(
-    theme: Theme, file: str, parquet: TableFile, columns: list[str]
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the rows of a table, each batch with the number of its first; damage is a finding."""
-    first, batches = 0, parquet.iter_batches(BATCH_ROWS, columns=columns)
-    while True:
-        try:
-            with table_errors(file):
-                batch = next(batches, None)
-        except ReleaseError as error:
-            theme.note(file, 0, f"/rows/{first}", error.problem, got=error.got)
-            return
-        if batch is None:
-            return
-        yield first, batch
-        first += batch.num_rows
 
 
 def _check_previews(theme: Theme, file: str, first: int, batch: pa.RecordBatch, shown: int) -> None:
@@ -217,8 +219,8 @@ def _read_columns(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None
         [digest_text(_keyword(*pair)) for pair in zip(*words, strict=True)], np.uint64
     )
     for name in _NUMBERS:
-        numbers = batch.column(name).cast(pa.float64()).fill_null(_NO_NUMBER)
-        columns[name] = np.nan_to_num(numbers.to_numpy(zero_copy_only=False), nan=_NO_NUMBER)
+        numbers = batch.column(name).cast(pa.float64(), safe=False).fill_null(NO_NUMBER)
+        columns[name] = np.nan_to_num(numbers.to_numpy(zero_copy_only=False), nan=NO_NUMBER)
     for name in ("prompt", *_WORDS):
         texts = batch.column(name).to_pylist()
         digests = [_NO_TEXT if text is None else digest_text(text) for text in texts]
@@ -229,10 +231,12 @@ def _read_columns(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None
         columns[f"{kind.name}_shard"] = numbers[shards.indices.fill_null(-1).to_numpy()]
         column = f"{kind.name}_sha256"
         hashes = batch.column(column).to_pylist()
+        nowhere = batch.column(f"{kind.name}_shard").is_null().to_pylist()
         for row, value in enumerate(hashes):
             if value is None or len(value) != 32:
-                file, line, pointer = rows.at(row)
-                theme.note(file, line, f"{pointer}/{column}", "not a sha256")
+                if not (value is None and nowhere[row] and theme.imported):
+                    file, line, pointer = rows.at(row)
+                    theme.note(file, line, f"{pointer}/{column}", "not a sha256")
                 hashes[row] = bytes(32)
         columns[column] = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), 32)
 

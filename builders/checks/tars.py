@@ -1,8 +1,8 @@
 """A theme's tars and loose files: which there are, and whether artifacts fit each other.
 
-- Sizes are those that the artifacts' headers say: a pair has the same width, height and number of frames,
-  which is 4k+1, at the release's rate; masks, edges and frames fit their video. What decoding tells of them
-  (`media`) and what an import reads are compared in the same way.
+- Sizes are those at which artifacts are shown, by their headers where these tell: a pair has the same width,
+  height and number of frames, which is 4k+1, at the release's rate; masks, edges and frames fit their video.
+  What decoding tells of them (`media`) and what an import reads are compared in the same way.
 - Loose files are those of the first samples and no others, with their members' contents.
 """
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
 import xxhash
 
-from sparkle.builders.checks.rows import UNKNOWN, SampleRows, make_rows, unlike
+from sparkle.builders.checks.failures import MOST_FINDINGS, too_many
+from sparkle.builders.checks.rows import UNKNOWN, SampleRows, join, make_rows, unlike
 from sparkle.builders.checks.theme import PAIRS, Theme
 from sparkle.builders.release.formats import jsonl_files, jsonl_path
 from sparkle.builders.release.read_text import (
@@ -34,6 +35,7 @@ from sparkle.schemas.rules import Thresholds, judge, misfit_scores, video_score
 from sparkle.schemas.validate import Finding, skip_line
 
 RANGE_BYTES = 16 << 20  # of a job: some 100 jobs for a full theme, a second each at most
+_PART_ROWS = 100_000  # of a csv: as numbers in an array they take a fifth of their room
 _READ_BYTES = 1 << 20  # a read; a line is longer than the 8 KB that files are read by otherwise
 _NO_SCORE = float("nan")
 _UNLIKE_PARTS = "the score is not what its parts give"
@@ -59,18 +61,28 @@ class PairsJob:
         path: The file.
         theme: The theme.
         lenient: Whether habits of other tools are passed over.
+        most: How many rows there can be; None is any number.
     """
 
     path: Path
     theme: str
     lenient: bool = False
+    most: int | None = None
     place: str = PAIRS
+
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return layout.prompts_csv(self.theme)
 
     def __call__(self) -> SampleRows:
         """Read it."""
-        name = layout.prompts_csv(self.theme)
+        name = self.file
         findings: list[Finding] = []
         rows: list[tuple[int, ...]] = []
+        parts: list[SampleRows] = []
+        dtype = [("line", np.int64), ("end", np.int64), ("offset", np.int64), ("prompt", np.uint64)]
+        whole = True
         with self.path.open("rb", buffering=_READ_BYTES) as file:
             for row in read_pairs(file, name, self.theme):
                 findings += row.findings if self.lenient else (*row.findings, *row.habits)
@@ -79,9 +91,20 @@ class PairsJob:
                 if row.sample is not None:
                     prompt = UNKNOWN if row.values is None else digest_text(row.values[0])
                     rows.append((row.sample, row.line, row.end, row.offset, prompt))
-        dtype = [("line", np.int64), ("end", np.int64), ("offset", np.int64), ("prompt", np.uint64)]
-        whole = bool(rows) or not findings
-        return make_rows(self.theme, name, rows, dtype, findings=findings, whole=whole)
+                if len(rows) == _PART_ROWS:
+                    parts.append(make_rows(self.theme, name, rows, dtype))
+                    rows = []
+                if self.most is not None and len(rows) + len(parts) * _PART_ROWS > self.most:
+                    problem = "more rows than the training metadata has room for"
+                    findings.append(Finding(name, row.line, "", problem, wanted=f"at most {self.most}"))
+                    whole = False
+                    break
+                if len(findings) > MOST_FINDINGS:
+                    findings.append(too_many(name))
+                    whole = False
+                    break
+        whole = whole and (bool(rows or parts) or not findings)
+        return join([*parts, make_rows(self.theme, name, rows, dtype, findings=findings, whole=whole)])
 
 
 @dataclass(frozen=True)
@@ -113,15 +136,21 @@ class LinesJob:
     start: int = 0
     end: int | None = None
 
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return jsonl_path(self.theme, self.place)
+
     def __call__(self) -> SampleRows:
         """Read them; line numbers count from the first of the range."""
-        name, step, names = jsonl_path(self.theme, self.place), self.place, _DIGESTS[self.place]
+        name, step, names = self.file, self.place, _DIGESTS[self.place]
         findings: list[Finding] = []
         rows: list[tuple[Any, ...]] = []
         nothing = (UNKNOWN,) * len(names)
         width, one_pass = _SAMPLED.get(step, 0), self.one_pass if step in SCORES else None
         unsaid = ((-1,) * width,) if width else ()
         count, lowest = 0, float("inf")  # that passed
+        whole = True
         with self.path.open("rb", buffering=_READ_BYTES) as file:
             if self.start:
                 file.seek(self.start - 1)
@@ -151,10 +180,22 @@ class LinesJob:
                 if row.sample is not None:
                     usable = row.record is not None
                     rows.append((row.sample, row.line, row.offset, usable, score, *digests, *sampled))
+                if len(findings) > MOST_FINDINGS:
+                    findings.append(too_many(name))
+                    count += _lines_left(file, self.end)
+                    whole = False
+                    break
         dtype = [("line", np.int64), ("offset", np.int64), ("usable", np.bool_), ("score", np.float64)]
         told: list[tuple[Any, ...]] = [(name, np.uint64) for name in names]
         told += [("sampled", np.int64, (width,))] if width else []
-        return make_rows(self.theme, name, rows, [*dtype, *told], findings=findings, count=count)
+        columns = [*dtype, *told]
+        return make_rows(self.theme, name, rows, columns, findings=findings, count=count, whole=whole)
+
+
+def _lines_left(file: BinaryIO, end: int | None) -> int:
+    """How many lines start before a byte, from where a file stands."""
+    left = 0 if end is None else end - file.tell()
+    return 1 + file.read(left - 1).count(b"\n") if left > 0 else 0
 
 
 def digest(value: Any) -> int:
@@ -204,7 +245,8 @@ def text_jobs(theme: Theme) -> Iterator[PairsJob | LinesJob]:
     """Yield what has to be read of a theme, the longest job first; files that are missing are findings."""
     pairs = layout.prompts_csv(theme.name)
     if theme.has(pairs):
-        yield PairsJob(theme.folder / pairs, theme.name, theme.lenient)
+        most = None if theme.lenient else theme.room(layout.metadata_jsonl(theme.name))
+        yield PairsJob(theme.folder / pairs, theme.name, theme.lenient, most)
     for file in jsonl_files(theme.name):
         if theme.has(file.path):
             path = theme.folder / file.path

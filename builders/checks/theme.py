@@ -10,8 +10,12 @@ from typing import Protocol
 from sparkle.builders.checks.rows import SampleRows, join
 from sparkle.builders.release.removed import Removed
 from sparkle.schemas.layout import KINDS
+from sparkle.schemas.load import LONGEST, cut
 from sparkle.schemas.rules import Thresholds
 from sparkle.schemas.validate import Finding
+
+_SAMPLE_BYTES = 100  # at least, in a csv, which names the id three times, and in the training metadata
+_SPARE_ROWS = 1000
 
 # Places beside the steps' files of JSON lines and the kinds' tars, which have the names of step and kind.
 PAIRS, TABLE, RECORDS = "the csv", "the table of pairs", "the table of records"
@@ -23,6 +27,10 @@ class ReadJob(Protocol):
     @property
     def place(self) -> str:
         """The name of the place."""
+
+    @property
+    def file(self) -> str:
+        """The file that it reads."""
 
     def __call__(self) -> SampleRows:
         """Read it."""
@@ -40,7 +48,8 @@ class Theme:
         fps: Frames per second that a video may have; empty where the release does not say.
         one_pass: Whether every score is of one pass; None where the release does not say how it was scored.
         removed: What was taken down of the release.
-        imported: Whether tars are upstream's own, as in a release that was imported.
+        imported: Whether it is of a release that was imported: tars are upstream's own, and its tables have
+            null where something is not there.
         lenient: Whether habits of other tools are passed over.
         rows: What was read, by the name of the place.
         shards: The numbers of tars and loose files in the table's columns.
@@ -65,25 +74,40 @@ class Theme:
         """The kinds of which there are artifacts."""
         return [self.rows[kind.name] for kind in KINDS if kind.name in self.rows]
 
+    def room(self, text: str) -> int | None:
+        """How many samples a text file has room for, with some to spare; None where it is not there."""
+        size = (self.folder / text).stat().st_size if text in self.files else None
+        return None if size is None else size // _SAMPLE_BYTES + _SPARE_ROWS
+
     def note(
         self, file: str, line: int, pointer: str, problem: str, *, got: object = None, wanted: object = None
     ) -> None:
-        """Add a finding."""
-        shown = (None if value is None else str(value) for value in (got, wanted))
+        """Add a finding; long texts are cut."""
+        shown = (None if value is None else cut(str(value), LONGEST) for value in (got, wanted))
         self.findings.append(Finding(file, line, pointer, problem, *shown))
 
     def has(self, file: str) -> bool:
-        """Return whether a file is there; a finding when it is not."""
+        """Return whether a file is there; a finding when it is not.
+
+        An import may lack any that its manifest does not list, which is compared elsewhere.
+        """
         if file in self.files and (self.folder / file).is_file():
             return True
-        self.note(file, 0, "", "the file is missing")
+        if not self.imported:
+            self.note(file, 0, "", "the file is missing")
         return False
 
-    def take(self, jobs: Sequence[ReadJob], answers: Iterable[SampleRows]) -> None:
-        """Take what was read."""
+    def take(self, jobs: Sequence[ReadJob], answers: Iterable[SampleRows | Finding]) -> None:
+        """Take what was read; of a place that could not be read to its end, there is what could."""
         parts: dict[str, list[SampleRows]] = {}
-        for job, rows in zip(jobs, answers, strict=True):
-            parts.setdefault(job.place, []).append(rows)
+        broken: set[str] = set()
+        for job, answer in zip(jobs, answers, strict=True):
+            if isinstance(answer, Finding):
+                self.findings.append(answer)
+                broken.add(job.place)
+            else:
+                parts.setdefault(job.place, []).append(answer)
         for place, found in parts.items():
-            self.rows[place] = join(found)
-            self.findings += self.rows[place].findings
+            rows = self.rows[place] = join(found)
+            rows.whole = rows.whole and place not in broken
+            self.findings += rows.findings

@@ -31,7 +31,8 @@ from sparkle.builders.reading.place import Place
 from sparkle.builders.reading.sparse import read_listed
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.release.tables import SCORE_COLUMNS, pairs_schema, table_errors
+from sparkle.builders.release.read_tables import table_errors
+from sparkle.builders.release.tables import SCORE_COLUMNS, pairs_schema
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS, Kind
 

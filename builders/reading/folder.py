@@ -2,8 +2,8 @@
 
 - A tar is opened once per process and read with `pread`, which has no position: threads, and processes that
   were forked, share a handle.
-- The snapshot of a repository in the Hub client's cache is made of links to its `blobs`, and is read as the
-  folder that it looks like. No other link may leave the folder.
+- A snapshot in the Hub client's cache is read as the folder that it looks like. No other link may leave the
+  folder (`leads_inside`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from sparkle._files import safe_join, stamp
 from sparkle.builders.release.manifest import FileEntry, list_files
 from sparkle.schemas.errors import MissingFileError, ReleaseError
+from sparkle.schemas.misplaced import HEAD_BYTES, refuse_misplaced
 
 # Handles that stay open: the tars of two kinds of a full release are some thirty, those of all kinds some
 # 150, and a process may have 1,024 by default.
@@ -75,9 +76,10 @@ class FolderPlace:
 
     def fetch(self, path: str) -> Path:
         """Return the file itself; raises MissingFileError, or UnsafePathError for one outside."""
-        file = self._path(path)
-        if not file.is_file():
-            raise MissingFileError("there is no such file", wanted=path, where=self.name)
+        file = safe_join(self.folder, path)
+        if not file.is_file():  # a fifo is never opened: one would wait for it
+            got = "no plain file" if file.exists() else None
+            raise MissingFileError("there is no such file", got=got, wanted=path, where=self.name)
         return file
 
     def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
@@ -98,13 +100,6 @@ class FolderPlace:
         """Return size, time of change and inode of a file, and its path."""
         return [*(stamp(self.folder / path) or (0,)), path]
 
-    def _path(self, path: str) -> Path:
-        """Where a file is, or would be; raises UnsafePathError for one outside."""
-        repository = self.folder.parent.parent
-        if self.folder.parent.name == "snapshots" and (repository / "blobs").is_dir():
-            return safe_join(repository, f"snapshots/{self.folder.name}/{path}")
-        return safe_join(self.folder, path)
-
     def _handle(self, path: str) -> _Handle:
         if not path.endswith(".tar"):
             return self._open(path)
@@ -122,7 +117,7 @@ class FolderPlace:
 
     def _open(self, path: str) -> _Handle:
         try:
-            return _Handle(self._path(path))
+            return _Handle(self.fetch(path))
         except (FileNotFoundError, NotADirectoryError):
             raise MissingFileError("there is no such file", wanted=path, where=self.name) from None
 
@@ -130,6 +125,7 @@ class FolderPlace:
         size, wanted = os.fstat(handle.descriptor).st_size, self._expected[path].size
         if size != wanted:
             del self._handles[path]
+            refuse_misplaced(os.pread(handle.descriptor, HEAD_BYTES, 0), ReleaseError, f"{self.name} {path}")
             raise ReleaseError(
                 "a tar is not the one that the tables speak of: it is cut short, or was changed since",
                 got=f"{size} bytes",

@@ -6,7 +6,8 @@ How it works
 - Whole files are downloaded into the client's own cache, so a rerun transfers nothing; parts are read by HTTP
   range (`ranges`), as is a stream, which is never stored and goes on where it was when its connection breaks.
 - Which Hub it is and who asks is the client's own business: `HF_ENDPOINT`, `HF_TOKEN`, `hf auth login`.
-- A busy Hub is waited for, and what the client raises becomes an error that says what to do next (`client`).
+- A busy Hub is waited for, and what the client raises becomes an error that says what to do next (`client`);
+  where no Hub is reached and the client's cache has the whole release, that is one thing to do.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.hf_api import RepoFile, RepoFolder
 
 from sparkle._files import BLOCK_BYTES
-from sparkle.builders.reading.client import READING, Bound, Patience
+from sparkle.builders.reading.client import READING, Bound, Patience, tell
 from sparkle.builders.reading.ranges import Ranges
 from sparkle.builders.reading.repository import HUB_SCHEME, Repository
-from sparkle.builders.release.manifest import FileEntry
-from sparkle.schemas.errors import MissingFileError, ReleaseError
+from sparkle.builders.release.manifest import FileEntry, read_manifest
+from sparkle.schemas import layout
+from sparkle.schemas.errors import MissingFileError, ReleaseError, SparkleError, UnreachableError
 
 _HUBS_OWN = ".gitattributes"  # written by the Hub itself when a repository is created
 _REMEDY = "see what was published there, then run the same command again"
@@ -43,7 +45,8 @@ def open_repository(repository: Repository) -> HubPlace:
     """
     if (commit := repository.commit) is None:
         ask = Patience(str(repository)).run
-        commit = ask(lambda: HfApi().dataset_info(repository.name, revision=repository.revision)).sha
+        with _naming_the_copy(repository.name, repository.revision):
+            commit = ask(lambda: HfApi().dataset_info(repository.name, revision=repository.revision)).sha
     if commit is None:
         raise ReleaseError("the Hub names no commit of this repository", where=repository)
     return HubPlace(repository.name, commit, name=str(repository))
@@ -57,7 +60,7 @@ class HubPlace:
         commit: The commit.
         name: What to call it in messages; None is `owner/name@commit`.
         cache: A folder for whole files; None is the client's own cache.
-        say: Told of waits.
+        say: Told of waits; the default writes to standard error.
         bound: How long one waits.
         expected: Files that must be those where they are read in parts, by path; see `expecting`.
         remedy: What to do when one is another.
@@ -75,14 +78,14 @@ class HubPlace:
         *,
         name: str | None = None,
         cache: Path | None = None,
-        say: Callable[[str], None] = lambda text: None,
+        say: Callable[[str], None] = tell,
         bound: Bound = READING,
         expected: Mapping[str, FileEntry] | None = None,
         remedy: str = _REMEDY,
     ) -> None:
         self.repo, self.commit = repo, commit
         self.name = str(Repository(repo, commit)) if name is None else name
-        self.ranges = Ranges(repo, commit)
+        self.ranges = Ranges(repo, commit, say)
         self._cache, self._say, self._bound = cache, say, bound
         self._expected, self._remedy = expected or {}, remedy
         self._listed: Mapping[str, FileEntry] | None = None
@@ -148,7 +151,8 @@ class HubPlace:
 
     def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
         """Yield a range of a file as it arrives."""
-        return self.ranges.blocks(path, start, start + size, self._expected.get(path), self._remedy)
+        with _naming_the_copy(self.repo, self.commit):
+            yield from self.ranges.blocks(path, start, start + size, self._expected.get(path), self._remedy)
 
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
@@ -175,7 +179,29 @@ class HubPlace:
         return found
 
     def _ask(self, path: str, action: Callable[[], Answer]) -> Answer:
-        return Patience(f"{self.name} {path}".strip(), self._say, self._bound).run(action)
+        with _naming_the_copy(self.repo, self.commit):
+            return Patience(f"{self.name} {path}".strip(), self._say, self._bound).run(action)
+
+
+@contextmanager
+def _naming_the_copy(repo: str, revision: str | None) -> Iterator[None]:
+    """Let an error say where the client's cache has a whole copy of a release whose Hub is not reached."""
+    try:
+        yield
+    except UnreachableError as error:
+        manifest = try_to_load_from_cache(repo, layout.MANIFEST, repo_type="dataset", revision=revision)
+        if isinstance(manifest, str) and _is_whole(folder := Path(manifest).parent):
+            copy = f"give the copy that the client's cache has: {folder}"
+            error.fix = f"{error.fix}; or {copy}" if error.fix else copy
+        raise
+
+
+def _is_whole(folder: Path) -> bool:
+    """Return whether a release's files are all there, by their sizes."""
+    try:
+        return all((folder / entry.path).stat().st_size == entry.size for entry in read_manifest(folder))
+    except (SparkleError, OSError):
+        return False
 
 
 def list_tree(repo: str, commit: str, under: str | None = None) -> dict[str, FileEntry]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparkle._files import read_document
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document, plain
@@ -67,10 +68,12 @@ def read_index(path: Path) -> IndexDocument:
         ReleaseError: it is not there, or cannot be read.
     """
     try:
-        document = parse_strict(path.read_bytes())
+        document = parse_strict(read_document(path))
         check("index", document, where=str(path))
     except FileNotFoundError:
         raise ReleaseError("not an index", got=path.parent, wanted=f"a folder with {path.name}") from None
+    except OSError as error:
+        raise ReleaseError("an index cannot be read", got=error.strerror, where=path) from None
     except RecordError as error:
         raise ReleaseError(error.problem, got=error.got, wanted=error.wanted, where=path) from None
     target = document["target"]

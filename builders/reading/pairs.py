@@ -192,12 +192,15 @@ class Pairs:
         """Where an artifact of a row lies.
 
         Raises:
-            ReleaseError: the sample has none.
+            ReleaseError: the sample has none, or it would begin before its tar.
         """
         table, at = self._group(kind_group(kind)), self._rows[row]
         shard, offset, size, sha256 = (table.column(index)[at].as_py() for index in range(4))
         if shard is None or offset is None or size is None:
             raise ReleaseError(f"a sample has no {kind.name}", where=f"{self.name} {self.ids[row]}")
+        if min(offset, size) < 0:
+            got = f"{size} bytes from byte {offset}"
+            raise ReleaseError("an artifact cannot lie there", got=got, where=f"{self.name} {self.ids[row]}")
         return Artifact(self.ids[row], kind, shard, offset, size, sha256)
 
     def take(self, rows: npt.ArrayLike) -> Pairs:

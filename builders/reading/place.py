@@ -19,6 +19,7 @@ from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ConfigError, MissingFileError, ReleaseError
+from sparkle.schemas.misplaced import refuse_misplaced
 
 
 class Place(Protocol):
@@ -174,6 +175,7 @@ def fetch_listed(place: Place, entry: FileEntry) -> Path:
     file = place.fetch(entry.path)
     size = file.stat().st_size
     if size != entry.size or (found := sha256_file(file)) != entry.sha256:
+        refuse_misplaced(file, ReleaseError, f"{place.name} {entry.path}")
         raise ReleaseError(
             "a file is not the one that the manifest lists",
             got=f"{size} bytes" if size != entry.size else f"sha256 {found}",

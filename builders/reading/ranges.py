@@ -4,8 +4,8 @@ How it works
 - A Hub answers a large file with a redirect to a signed address that is good for some time (an hour on the
   public Hub). It is remembered a file: one request more for each, not for each range. When it has expired, it
   is asked for once more. The token goes to the Hub alone, never to where it redirects.
-- An answer that breaks off is continued from where it broke off. A busy Hub (429, 5xx) is asked again when it
-  says, or after a wait that doubles. After `_FAILURES` failures without progress that is an error.
+- An answer that breaks off is continued from where it broke off. What is waited for, how long, and what is
+  said of it is for `client` to decide; failures without progress are counted together.
 - An answer that is not the range that was asked for, of a file of another size or content than is known of
   it, is an error at once: what comes after would be wrong bytes.
 """
@@ -13,8 +13,7 @@ How it works
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from threading import Lock
 from urllib.parse import urljoin, urlsplit
@@ -22,14 +21,12 @@ from urllib.parse import urljoin, urlsplit
 from huggingface_hub import constants, get_token, hf_hub_url
 from huggingface_hub.errors import OfflineModeIsEnabled
 
-from sparkle._patience import BUSY, seconds_asked, waiting_time
-from sparkle.builders.reading.client import explain, scrub
+from sparkle._patience import BUSY
+from sparkle.builders.reading.client import STREAMING, Patience, explain, no_hub, tell
 from sparkle.builders.reading.session import Answer, HttpError, get
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas.errors import ReleaseError, UnreachableError
 
-_FAILURES = 6  # waits of 0.5 to 16 seconds: half a minute in which nothing arrives
-_LONGEST_WAIT = 300.0  # seconds that a Hub may ask for; the public one counts requests over five minutes
 _PROGRESS = 1 << 20  # bytes that arrived before a failure, after which failures are counted anew
 _REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
@@ -38,31 +35,25 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class _BusyError(Exception):
-    """The Hub wants to be asked later: how it answered, and when, in seconds."""
-
-    def __init__(self, status: int, wait: float | None) -> None:
-        super().__init__(f"status {status}")
-        self.wait = wait
-
-
 class Ranges:
     """Ranges of the files of a repository at a commit.
 
     Args:
         repo: `owner/name` of a dataset.
         commit: The commit.
+        say: Told of waits.
 
     Attributes:
         requests: How many were made, redirects and repetitions included.
         bytes_received: Bytes of their answers.
     """
 
-    def __init__(self, repo: str, commit: str) -> None:
+    def __init__(self, repo: str, commit: str, say: Callable[[str], None] = tell) -> None:
         self.requests = 0
         self.bytes_received = 0
         self._repo, self._commit = repo, commit
         self._locations: dict[str, str] = {}  # where a file's ranges are, once the Hub has said it
+        self._patience = Patience(f"{repo}@{commit}", say, STREAMING)
         self._gates: dict[str, Lock] = {}
         self._lock = Lock()
 
@@ -89,32 +80,25 @@ class Ranges:
         self, path: str, start: int, end: int, known: FileEntry | None, remedy: str
     ) -> Iterator[bytes]:
         """The bytes of a range, block by block as they arrive, each once; see `read`."""
-        position, failures = start, 0
+        position = start
         where = f"{self._repo}@{self._commit} {path}"
         asked = _Asked(path, end, known, remedy, where)
+        spell = self._patience.spell(where)
         while position < end:
             before = position
-            problem: Exception
             try:
                 for block in self._answer(asked, position):
                     position += len(block)
                     yield block
                 continue
-            except _BusyError as error:
-                problem, wait = error, error.wait
-            except OfflineModeIsEnabled as error:
-                raise explain(error, where) from None
-            except HttpError as error:  # no connection, or one that broke off
-                problem, wait = error, None
-            failures = 1 if position - before >= _PROGRESS else failures + 1
-            if failures > _FAILURES:
-                raise UnreachableError(
-                    "the Hub does not answer",
-                    got=f"{failures} failures, the last: {scrub(problem)}",
-                    where=where,
-                    fix="try again later: what was read is kept",
-                ) from None
-            time.sleep(min(waiting_time(failures, wait), _LONGEST_WAIT))
+            except (
+                HttpError,
+                OfflineModeIsEnabled,
+            ) as error:  # busy, or no connection, or one that broke off
+                failure = error
+            if position - before >= _PROGRESS:
+                spell = self._patience.spell(where)
+            spell.wait_after(failure)
 
     def _answer(self, asked: _Asked, start: int) -> Iterator[bytes]:
         """Yield the blocks of one answer, which may be fewer than were asked for."""
@@ -149,7 +133,7 @@ class Ranges:
 
     def _body(self, asked: _Asked, start: int, answer: Answer) -> Iterator[bytes]:
         if answer.status_code in BUSY:
-            raise _BusyError(answer.status_code, seconds_asked(answer.headers))
+            answer.raise_for_status()
         if answer.status_code == 416:
             raise asked.stale("a range that the file does not have", f"bytes {start} to {asked.end}")
         if answer.status_code >= 400:
@@ -205,6 +189,9 @@ class _Asked:
             if total == str(self.end):
                 return  # the whole file was asked for, and some servers answer so
         match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if answer.status_code == 200 and answer.headers.get("Content-Type", "").startswith("text/html"):
+            problem, fix = no_hub()
+            raise UnreachableError(problem, got="a page of HTML", where=self.where, fix=fix)
         if answer.status_code != 206 or match is None:
             raise UnreachableError(
                 "the Hub does not answer ranges",

@@ -24,6 +24,15 @@ _REQUESTS = _LIBRARY.__name__ == "requests"
 HttpError: type[Exception] = _LIBRARY.RequestException if _REQUESTS else _LIBRARY.HTTPError
 """What the library raises: an error of the Hub, a refused connection, a time-out, a broken answer."""
 
+PASSING: tuple[type[Exception], ...] = (
+    (_LIBRARY.ConnectionError, _LIBRARY.Timeout, _LIBRARY.exceptions.ChunkedEncodingError)
+    if _REQUESTS
+    else (_LIBRARY.NetworkError, _LIBRARY.TimeoutException, _LIBRARY.RemoteProtocolError, _LIBRARY.ProxyError)
+)
+"""Those of them after which the same may succeed; a proxy's refusals and certificates may be among them."""
+
+ProxyError: type[Exception] = _LIBRARY.exceptions.ProxyError if _REQUESTS else _LIBRARY.ProxyError
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -16,9 +16,11 @@ from typing import Any
 import pyarrow as pa
 
 from sparkle.builders.reading.place import Place, read_exactly
+from sparkle.builders.release.footer import Group, read_footer
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.release.tables import open_table, table_errors
+from sparkle.builders.release.read_tables import TableFile, table_errors
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.misplaced import refuse_misplaced
 
 _CONNECTIONS = 8  # at once: as many as the Hub's own client uses for downloads
 _FOOTER_BYTES = 1 << 18  # a table of sixty columns and a few row groups has some 50 KB of it
@@ -50,6 +52,7 @@ def _read_file(path: Path, entry: FileEntry, columns: Sequence[str], optional: b
     with pa.memory_map(str(path)) as file:
         data = file.read_buffer()
         if (digest := hashlib.sha256(data).hexdigest()) != entry.sha256:
+            refuse_misplaced(path, ReleaseError, path)
             raise ReleaseError(
                 "a table is not the one that is listed",
                 got=f"sha256 {digest}",
@@ -70,41 +73,32 @@ def _read_ranges(place: Place, entry: FileEntry, columns: Sequence[str], optiona
     footer = int.from_bytes(file.last(_TAIL_BYTES)[:4], "little") + _TAIL_BYTES
     if _FOOTER_BYTES < footer <= entry.size:
         file.put(entry.size - footer, read((entry.size - footer, start)))
-    metadata = open_table(file).metadata
     spans = [
-        (first, min(last, start)) for first, last in _chunks(metadata, columns, optional) if first < start
+        (first, min(last, start))
+        for first, last in _chunks(read_footer(file), columns, optional)
+        if first < start
     ]
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         for (first, _), data in zip(spans, pool.map(read, spans), strict=True):
             file.put(first, data)
-    return _read(file, columns, optional, metadata=metadata)
+    return _read(file, columns, optional)
 
 
-def _read(source: Any, columns: Sequence[str], optional: bool, **options: Any) -> pa.Table:
+def _read(source: Any, columns: Sequence[str], optional: bool) -> pa.Table:
     shards = [name for name in columns if name.endswith("_shard")]
-    parquet = open_table(source, read_dictionary=shards, **options)
-    known = set(parquet.schema_arrow.names)
-    wanted = [name for name in columns if name in known or not optional]
-    return parquet.read(wanted).select(wanted)
+    parquet = TableFile(source, encoded=shards)
+    known = set(parquet.schema.names)
+    return parquet.read([name for name in columns if name in known or not optional])
 
 
-def _chunks(metadata: Any, columns: Sequence[str], optional: bool) -> list[tuple[int, int]]:
+def _chunks(groups: Sequence[Group], columns: Sequence[str], optional: bool) -> list[tuple[int, int]]:
     """The ranges that hold some columns, those near each other joined, in order."""
     found = []
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        chunks = {}
-        for number in range(group.num_columns):
-            chunk = group.column(number)
-            chunks[chunk.path_in_schema.partition(".")[0]] = chunk
+    for group in groups:
+        chunks = {chunk.path.partition(".")[0]: chunk for chunk in group.chunks}
         for name in columns:
-            if optional and name not in chunks:
-                continue
-            chunk = chunks[name]
-            first = chunk.data_page_offset
-            if chunk.has_dictionary_page:
-                first = min(first, chunk.dictionary_page_offset)
-            found.append((first, first + chunk.total_compressed_size))
+            if name in chunks or not optional:
+                found.append((chunks[name].start, chunks[name].end))
     joined: list[tuple[int, int]] = []
     for first, last in sorted(found):
         if joined and first <= joined[-1][1] + _GAP_BYTES:

@@ -25,7 +25,7 @@ KEY = "about"  # of provenance.json
 _OTHER = "other"
 _LICENSES_PAGE = "https://huggingface.co/docs/hub/repositories-licenses"
 # What that page lists.
-_LICENSES = """
+LICENSES = """
     apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0
     bigcode-openrail-m afl-3.0 artistic-2.0 bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda
     cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0
@@ -163,13 +163,13 @@ def _check_texts(table: Mapping[str, Any], where: str) -> None:
 
 def _check_license(about: About, file: Path) -> None:
     where, given = f"{file}: license", (about.license or "").lower().replace(" ", "-")
-    if about.license is not None and about.license not in _LICENSES:
+    if about.license is not None and about.license not in LICENSES:
         raise ConfigError(
             "the Hub knows no such licence",
             got=about.license,
             wanted=f"an id of {_LICENSES_PAGE}, such as cc-by-4.0",
             where=where,
-            fix=did_you_mean(given, [known for known in _LICENSES if known.startswith(given)] or _LICENSES)
+            fix=did_you_mean(given, [known for known in LICENSES if known.startswith(given)] or LICENSES)
             or 'license = "other", with license_name and license_link, for one that is not listed',
         )
     if (about.license == _OTHER) != (about.license_name is not None):

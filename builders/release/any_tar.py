@@ -5,19 +5,21 @@ How it works
   file that is there can have data passed over.
 - USTAR, GNU (long names, large sizes) and pax headers are understood, whoever wrote them: owners, times and
   modes do not matter, and neither does whether zero blocks end the tar or how many.
-- What is not a plain file is yielded as what it is; it is for the reader to say whether that may be there.
+- What is not a plain file is yielded as what it is; it is for the reader to say whether that may be there. A
+  link says which member it leads to: GNU tar stores a file with several names once.
 - What is allowed in anybody's tar and is not as `tar.write_tar` writes it is counted on the way (`foreign`,
   `unpadded`, `end`), so that a check of our own tars is this reader too.
 - A tar that ends inside a member, or holds bytes that are no header, is an error that says where: what comes
-  after it is not read.
+  after it is not read. A file that is no tar at all is named for what it is where that is known.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -25,16 +27,19 @@ from sparkle._files import BLOCK_BYTES
 from sparkle.builders.release.assign import BLOCK
 from sparkle.builders.release.tar import header
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.misplaced import recognise
 
 _MAX_EXTENSION = 1 << 20  # bytes of a long name or a pax header; real ones have some hundred
 _MAX_DIGITS = 20  # of a number in a pax header
+_MOST_LINKS = 40  # that lead from one to the next, as in the kernel: a tar may have a chain of millions
 
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _LONG_NAME, _LONG_LINK = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
 _EXTENSIONS = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE, _LONG_NAME, _LONG_LINK)
+_HARD_LINK, _SYMBOLIC_LINK = "a hard link", "a symbolic link"
 _WITHOUT_DATA = {
-    tarfile.LNKTYPE: "a hard link",
-    tarfile.SYMTYPE: "a symbolic link",
+    tarfile.LNKTYPE: _HARD_LINK,
+    tarfile.SYMTYPE: _SYMBOLIC_LINK,
     tarfile.CHRTYPE: "a device",
     tarfile.BLKTYPE: "a device",
     tarfile.FIFOTYPE: "a pipe",
@@ -56,12 +61,36 @@ class TarEntry:
         offset: Byte offset of its data from the tar's start.
         size: Bytes of its data.
         odd: None for a plain file, else what it is: a link, a device, a folder, a sparse file.
+        target: What a link leads to, as a member's name; None for what is no link.
     """
 
     name: str
     offset: int
     size: int
     odd: str | None = None
+    target: str | None = None
+
+
+def plain_name(name: str) -> str:
+    """Return a member's name as whoever extracts it takes it: `./a//b` is `a/b`."""
+    return posixpath.normpath(name)
+
+
+def follow(name: str, targets: Mapping[str, str], members: Container[str]) -> str | None:
+    """Return the member to which a link leads, or leads on; None where the tar has none.
+
+    Args:
+        name: The link, by its plain name, as all of these.
+        targets: What each link leads to.
+        members: The plain files.
+    """
+    for _ in range(_MOST_LINKS):
+        if name in members:
+            return name
+        if name not in targets:
+            break
+        name = targets[name]
+    return None
 
 
 class TarStream:
@@ -166,8 +195,14 @@ class TarStream:
             self._refuse_more()
             return None
         if len(head) < BLOCK:
+            self._refuse_misplaced(head)
             raise TarError("the tar ends inside a header", where=f"byte {self.end}")
         return head
+
+    def _refuse_misplaced(self, head: bytes) -> None:
+        """Raise TarError where a tar's first bytes are those of something else that is known."""
+        if not self.end and (misplaced := recognise(head)):
+            raise TarError(misplaced.problem, wanted=misplaced.fix)
 
     def _refuse_more(self) -> None:
         """Behind the end there are zeros at most; a second tar behind the first is one that is overlooked."""
@@ -184,6 +219,7 @@ class TarStream:
         try:
             info = tarfile.TarInfo.frombuf(head, "utf-8", "backslashreplace")
         except (tarfile.HeaderError, ValueError) as error:
+            self._refuse_misplaced(head)
             raise TarError("not a tar header", got=error, where=where) from None
         if info.size < 0:
             raise TarError("a member of a size below zero", got=info.size, where=where)
@@ -198,10 +234,11 @@ class TarStream:
         if len(body) < info.size:
             raise TarError("the tar ends inside a header", where=where)
         self._next = self.position + -info.size % BLOCK
-        if info.type == _LONG_NAME:
-            return {"path": body.rstrip(b"\0").decode("utf-8", "backslashreplace")}
-        if info.type in (_LONG_LINK, tarfile.XGLTYPE):
-            return {}  # the target of a link, or what holds for all members: owners, times, comments
+        if info.type in (_LONG_NAME, _LONG_LINK):
+            key = "path" if info.type == _LONG_NAME else "linkpath"
+            return {key: body.rstrip(b"\0").decode("utf-8", "backslashreplace")}
+        if info.type == tarfile.XGLTYPE:
+            return {}  # what holds for all members: owners, times, comments
         return _pax_records(body, where)
 
     def _entry(self, info: tarfile.TarInfo, changes: dict[str, str]) -> TarEntry:
@@ -222,7 +259,10 @@ class TarStream:
         if missing > 0:  # else whoever reads the data finds out
             raise TarError("the tar ends inside a member", got=f"{missing} bytes are missing", where=name)
         self._next = self.position + -(-size // BLOCK) * BLOCK
-        return TarEntry(name, self.position, size, odd)
+        target = changes.get("linkpath", info.linkname) if odd in (_HARD_LINK, _SYMBOLIC_LINK) else None
+        if target is not None and odd == _SYMBOLIC_LINK:  # it starts where the link is
+            target = posixpath.join(posixpath.dirname(name), target)
+        return TarEntry(name, self.position, size, odd, target)
 
 
 def _is_ours(head: bytes, info: tarfile.TarInfo) -> bool:

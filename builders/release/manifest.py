@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from sparkle._files import read_document
+from sparkle._folders import is_no_part
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document, plain, sha256_file
 from sparkle.schemas.errors import RecordError, ReleaseError
@@ -64,13 +66,20 @@ def describe_file(folder: Path, path: str, *, sha256: str | None = None) -> File
     file = folder / path
     size = file.stat().st_size
     small_text = path.endswith(_TEXT) and size <= _SMALL_BYTES
-    git_sha1 = hash_by_git(file.read_bytes()) if small_text else None
+    git_sha1 = hash_file_by_git(file) if small_text else None
     return FileEntry(path, size, sha256 or sha256_file(file), git_sha1)
 
 
 def hash_by_git(data: bytes) -> str:
     """The hash that git gives a content."""
     return hashlib.sha1(b"blob %d\0%b" % (len(data), data), usedforsecurity=False).hexdigest()
+
+
+def hash_file_by_git(path: Path) -> str:
+    """The hash that git gives the content of a file, which is read in blocks."""
+    head = b"blob %d\0" % path.stat().st_size
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.sha1(head, usedforsecurity=False)).hexdigest()
 
 
 def dump_manifest(entries: Iterable[FileEntry]) -> bytes:
@@ -89,9 +98,11 @@ def read_manifest(folder: Path) -> list[FileEntry]:
     """
     path = folder / layout.MANIFEST
     try:
-        data = path.read_bytes()
+        data = read_document(path)
     except FileNotFoundError:
         raise ReleaseError("not a release", got=folder, wanted=f"a folder with {layout.MANIFEST}") from None
+    except OSError as error:
+        raise ReleaseError("a manifest cannot be read", got=error.strerror, where=path) from None
     return parse_manifest(data, path)
 
 
@@ -106,9 +117,12 @@ def parse_manifest(data: bytes, where: object) -> list[FileEntry]:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Every file and link below a folder, as sorted paths from it; links are not followed."""
+    """Every file and link below a folder that is a part of it, as sorted paths from it.
+
+    Links are not followed; junk and what is the Hub client's own are no part.
+    """
     found = []
     for root, folders, files in os.walk(folder):
         linked = [name for name in folders if os.path.islink(os.path.join(root, name))]
         found += [Path(root, name).relative_to(folder).as_posix() for name in (*files, *linked)]
-    return sorted(found)
+    return sorted(path for path in found if not is_no_part(path))

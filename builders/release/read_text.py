@@ -4,6 +4,7 @@ r"""The csv of pairs and the JSON lines of a theme, read row by row with what is
   order mark, CRLF, other quoting, columns in another order, `openve3m` spelt out. A release has none of them;
   an import passes over them.
 - `pair_reader` and `line_reader` read a row again by the byte where it starts.
+- A quote that is not closed costs the row in which it is opened: the lines behind it are read as rows again.
 - Memory does not depend on what a file holds: lines and fields have a longest length.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
@@ -21,6 +23,7 @@ from sparkle.builders.release.formats import CSV_COLUMNS, JSONL, NO_VALUES, csv_
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.ids import edit_type, format_id, index_reader
+from sparkle.schemas.misplaced import HEAD_BYTES, recognise
 from sparkle.schemas.validate import (
     MAX_LINE_BYTES,
     Finding,
@@ -59,7 +62,15 @@ class TextRow(NamedTuple):
 
 
 def read_pairs(file: BinaryIO, name: str, theme: str) -> Iterator[TextRow]:
-    """Yield the rows of a theme's csv of pairs, the header first; `name` is the file's in findings."""
+    """Yield the rows of a theme's csv of pairs, the header first; `name` is the file's in findings.
+
+    The file stands at its start.
+    """
+    misplaced = recognise(file.read(HEAD_BYTES))
+    if misplaced is not None:
+        yield TextRow(None, 1, 1, 0, findings=[Finding(name, 1, "", misplaced.problem, wanted=misplaced.fix)])
+        return
+    file.seek(0)
     lines, index_of, plain_row = _CsvLines(file), index_reader(theme), _plain_reader(theme)
     places: Sequence[int] = ()  # where each of `CSV_COLUMNS` is
     width = 0
@@ -146,16 +157,25 @@ def _habits_of(prompt: str, name: str, line: int) -> list[Finding]:
 class _CsvLines:
     """A csv's lines as text, of which the last one is remembered: its number, offset, problem and habit."""
 
+    last: tuple[int, bytes]
+
     def __init__(self, file: BinaryIO) -> None:
         self.number = self.offset = 0
         self.problem = self.habit = ""
         self._lines = bounded_lines(file)
+        self._again: deque[tuple[int, bytes]] = deque()
 
     def __iter__(self) -> Iterator[str]:
         return self
 
+    def go_back(self, lines: Sequence[tuple[int, bytes]]) -> None:
+        """Read the lines that were read last, as they are in `last`, again."""
+        self._again.extendleft(reversed(lines))
+        self.number -= len(lines)
+
     def __next__(self) -> str:
-        self.offset, line = next(self._lines)
+        self.last = self._again.popleft() if self._again else next(self._lines)
+        self.offset, line = self.last
         self.number += 1
         self.problem = self.habit = ""
         if self.offset == 0 and line.startswith(codecs.BOM_UTF8):
@@ -170,20 +190,28 @@ class _CsvLines:
 def _csv_row(first: str, lines: _CsvLines) -> tuple[list[str], str, str]:
     """The fields of the row that starts with a line that was just read, why it cannot be used, its habit."""
     raw, problems, habit = [first], [lines.problem], lines.habit
+    more: list[tuple[int, bytes]] = []
 
-    def more() -> Iterator[str]:
+    def row() -> Iterator[str]:
         yield first
+        size = len(first)
         for text in lines:
+            more.append(lines.last)
             raw.append(text)
             problems.append(lines.problem)
+            size += len(text)
+            if size > MAX_LINE_BYTES:
+                return
             yield text
 
     fields: list[str] = []
     try:
-        fields = next(csv.reader(more(), strict=True), [])
+        fields = next(csv.reader(row(), strict=True), [])
         problems += [] if fields else ["the line is blank"]
     except csv.Error as error:
-        problems.append(f"not csv: {error}")
+        unclosed = more or str(error) == "unexpected end of data"
+        problems = [problems[0], "a quote is not closed" if unclosed else f"not csv: {error}"]
+        lines.go_back(more)
     problem = next(filter(None, problems), "")
     return fields, problem, habit or ("" if problem else _layout_habit("".join(raw), fields))
 

@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sparkle._files import read_document
 from sparkle.builders.release.about import About, about_in
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError, ReleaseError
@@ -128,7 +129,7 @@ def read_provenance(file: Path, where: object = None) -> Provenance:
     """Read the provenance of a release; raises ReleaseError, which names `where` or the file."""
     problem: object
     try:
-        document = parse_strict(file.read_bytes())
+        document = parse_strict(read_document(file))
         check("provenance", document, where=str(file))
         return Provenance(document)
     except OSError as error:

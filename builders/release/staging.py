@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sparkle._files import exclusive, fsync_folder
+from sparkle._folders import copy_command, is_snapshot
 from sparkle.builders.release.manifest import list_files, read_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
@@ -134,8 +135,14 @@ def refuse_foreign(out: Path) -> None:
         return
     if not out.is_dir():
         raise ReleaseError("not a folder", where=out, fix="choose another folder")
+    if is_snapshot(out):
+        raise ReleaseError(
+            "the folder is a snapshot in the Hub client's cache, which is that client's to change",
+            where=out,
+            fix=f"name the repository instead, or work on a copy: `{copy_command(out)}`",
+        )
     found = list_files(out)
-    if not found and not any(out.iterdir()):
+    if not found:
         return
     try:
         listed = {entry.path for entry in read_manifest(out)} | {layout.MANIFEST}

@@ -8,6 +8,7 @@ How it works
   group, and a query over columns never touches the previews.
 - `records/<theme>.parquet` has boxes and reasonings as list columns. It is plain Arrow: `List` in the
   metadata of `datasets` cannot be read by its versions before 4.
+- `read_tables` reads them.
 - Bytes depend on the rows and the version of pyarrow alone. What `datasets` wants to know of the columns is
   written by hand, with the one key that all of its versions since 3.2 agree on.
 """
@@ -19,7 +20,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeAlias, get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 import pyarrow as pa
@@ -33,7 +34,6 @@ from sparkle.builders.release.sample import SCORES, Sample, SampleText
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
-from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
 
 PREVIEW_GROUP = 10  # rows; a page of the viewer stays near 1 MB at 110 KB a preview
@@ -236,38 +236,6 @@ def _features() -> dict[str, Any]:
     """The columns as `datasets` describes them: without, it would take a preview for a dict."""
     values = {name: {"dtype": dtype, "_type": "Value"} for name, dtype in _COLUMNS.items()}
     return values | {"preview": {"decode": False, "_type": "Video"}}
-
-
-# --- reading ---------------------------------------------------------------------------------------
-
-TableFile: TypeAlias = pq.ParquetFile  # what `open_table` returns
-
-
-def open_table(source: Path | IO[bytes] | pa.NativeFile, where: object = None, **options: Any) -> TableFile:
-    """Open a Parquet file; raises ReleaseError, which names `where` or the file.
-
-    Reading it may fail as well: do that inside `table_errors`, or by `read_columns`.
-    """
-    with table_errors(source if where is None else where):
-        return pq.ParquetFile(source, **options)
-
-
-def read_columns(
-    source: Path | IO[bytes] | pa.NativeFile, columns: Sequence[str], where: object = None, **options: Any
-) -> pa.Table:
-    """Return columns of a Parquet file in the order given; raises ReleaseError, also where one is missing."""
-    names = list(columns)
-    with table_errors(source if where is None else where):
-        return pq.ParquetFile(source, **options).read(names).select(names)
-
-
-@contextmanager
-def table_errors(where: object) -> Iterator[None]:
-    """Turn what Arrow raises about a table that is read inside the block into a ReleaseError."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise ReleaseError("a table cannot be read", got=error, where=where) from None
 
 
 # --- writing ---------------------------------------------------------------------------------------

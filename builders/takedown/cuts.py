@@ -33,17 +33,12 @@ from sparkle._files import BLOCK_BYTES, atomic_path
 from sparkle._progress import Advance
 from sparkle.builders.building.pack import ShardPlan
 from sparkle.builders.reading.place import Place, fetch_listed
-from sparkle.builders.release.any_tar import TarStream
+from sparkle.builders.release.any_tar import TarStream, follow, plain_name
 from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.release.tables import (
-    PREVIEW_GROUP,
-    RECORDS_GROUP,
-    RECORDS_SCHEMA,
-    open_table,
-    table_errors,
-)
+from sparkle.builders.release.read_tables import TableFile
+from sparkle.builders.release.tables import PREVIEW_GROUP, RECORDS_GROUP, RECORDS_SCHEMA
 from sparkle.builders.release.tar import Shard, check_tar, parse_header
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
@@ -123,18 +118,17 @@ def cut_records(source: Path, ids: Set[str]) -> Iterator[pa.Table]:
     Raises:
         ReleaseError: it is no such table.
     """
-    file = open_table(source)
-    if file.schema_arrow.remove_metadata() != RECORDS_SCHEMA:
+    file = TableFile(source)
+    if file.schema.remove_metadata() != RECORDS_SCHEMA:
         raise ReleaseError("not the columns of a table of records", where=source)
     gone = pa.array(sorted(ids), pa.string())
     held = RECORDS_SCHEMA.empty_table()
-    with table_errors(source):
-        for batch in file.iter_batches(RECORDS_GROUP):
-            rows = pa.Table.from_batches([batch]).replace_schema_metadata(None)
-            held = pa.concat_tables([held, rows.filter(pc.invert(pc.is_in(rows["task"], gone)))])
-            while held.num_rows >= RECORDS_GROUP:
-                yield held.slice(0, RECORDS_GROUP).combine_chunks()
-                held = held.slice(RECORDS_GROUP)
+    for batch in file.batches(RECORDS_GROUP):
+        rows = pa.Table.from_batches([batch])
+        held = pa.concat_tables([held, rows.filter(pc.invert(pc.is_in(rows["task"], gone)))])
+        while held.num_rows >= RECORDS_GROUP:
+            yield held.slice(0, RECORDS_GROUP).combine_chunks()
+            held = held.slice(RECORDS_GROUP)
     if held.num_rows:
         yield held.combine_chunks()
 
@@ -143,13 +137,12 @@ def read_previews(paths: Iterable[Path]) -> dict[str, bytes]:
     """Return every preview of a theme's tables, by the id of its row."""
     found: dict[str, bytes] = {}
     for path in paths:
-        with table_errors(path):
-            for batch in open_table(path).iter_batches(PREVIEW_GROUP, columns=["task", "preview.bytes"]):
-                values = batch.column("preview").field("bytes").to_pylist()
-                ids = batch.column("task").to_pylist()
-                found.update(
-                    (sample_id, data) for sample_id, data in zip(ids, values, strict=True) if data is not None
-                )
+        for batch in TableFile(path).batches(PREVIEW_GROUP, ["task", "preview.bytes"]):
+            values = batch.column("preview").field("bytes").to_pylist()
+            ids = batch.column("task").to_pylist()
+            found.update(
+                (sample_id, data) for sample_id, data in zip(ids, values, strict=True) if data is not None
+            )
     return found
 
 
@@ -208,20 +201,40 @@ def cut_foreign(source: Path, ids: Set[str]) -> tuple[list[tuple[int, int]], dic
 
     Raises:
         TarError: the tar goes wrong on the way.
+        ReleaseError: what stays is a link to what leaves.
     """
     runs: list[tuple[int, int]] = []
     offsets: dict[str, int] = {}
+    places: dict[str, int | None] = {}  # where the data of plain files begins; None: it leaves
+    links: dict[str, str] = {}
     position = gone = 0
     with source.open("rb") as file:
         for member in TarStream(file, seek=True):
             end = member.offset + member_bytes(member.size) - BLOCK
-            if names_sample(member.name, ids):
-                gone += end - position
-            else:
+            stays = not names_sample(member.name, ids)
+            if stays:
                 runs.append((position, end))
-                if member.odd is None:
+            else:
+                gone += end - position
+            if member.odd is None:
+                places.setdefault(plain_name(member.name), member.offset - gone if stays else None)
+                if stays:
                     offsets.setdefault(_sample(member.name), member.offset - gone)
+            elif member.target is not None:
+                links.setdefault(plain_name(member.name), plain_name(member.target))
             position = end
+    for name in links:
+        target = follow(name, links, places)
+        if target is None or names_sample(name, ids):
+            continue
+        if (place := places[target]) is None:
+            raise ReleaseError(
+                "a member that stays is a link to one that leaves, which has its data",
+                got=f"{name} leads to {target}",
+                where=source,
+                fix="unpack the tar, pack it with `tar --hard-dereference --dereference`, and import again",
+            )
+        offsets.setdefault(_sample(name), place)
     return [*runs, (position, source.stat().st_size)], offsets
 
 

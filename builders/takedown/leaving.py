@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from sparkle._progress import count_text
 from sparkle.builders.reading.place import Place, fetch_listed
 from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.builders.release.removed import Removed, id_mark, source_mark
-from sparkle.builders.release.tables import read_columns, rows_schema
+from sparkle.builders.release.tables import rows_schema
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES, parse_id

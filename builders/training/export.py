@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from sparkle._files import remove_leftovers, write_atomic
+from sparkle._files import read_document, remove_leftovers, write_atomic
 from sparkle._progress import Progress, count_text, silent
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
@@ -174,7 +174,7 @@ def _is_export(out: Path) -> bool:
 
 def _read_mark(out: Path) -> dict[str, Any]:
     try:
-        document = parse_strict((out / EXPORT).read_bytes())
+        document = parse_strict(read_document(out / EXPORT))
     except (OSError, RecordError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -23,6 +23,7 @@ from sparkle.builders.reading.pairs import named_kinds
 from sparkle.media.container import OpenVideo, open_video
 from sparkle.media.images import read_png
 from sparkle.media.mask import load_mask
+from sparkle.media.probe import Shape, read_shape
 from sparkle.media.threads import own_thread_only, side_by_side
 from sparkle.media.view import SizeRules, View, fit, look, read_window, resize_as_pil
 from sparkle.schemas import layout
@@ -184,19 +185,21 @@ class _OpenStream:
 
 
 class _Video:
-    def __init__(self, video: OpenVideo) -> None:
-        context = video.stream.codec_context
-        self.length: int | None = video.length
-        self.size = (context.width, context.height)
+    def __init__(self, video: OpenVideo, shape: Shape) -> None:
+        self.length: int | None = shape.frames
+        self.size = (shape.width, shape.height)
         self._video = video
 
     def read(self, start: int, count: int, view: View) -> Array:
-        def upright(width: int, height: int) -> View:
+        def as_told(width: int, height: int) -> View:
             if (width, height) != self.size:
-                raise MediaError("the video is stored rotated", wanted="a clip that is stored as it is shown")
+                told = "{}x{}".format(*self.size)
+                raise MediaError(
+                    "the video has another size than it says", got=f"{width}x{height}", wanted=told
+                )
             return view
 
-        return read_window(self._video, start, count, upright)
+        return read_window(self._video, start, count, as_told)
 
 
 class _Mask:
@@ -229,7 +232,9 @@ def _open(kind: Kind, data: bytes, threads: int, place: str | None) -> Iterator[
     with ExitStack() as stack:
         with _named(where):
             if kind.suffix == ".mp4":
-                content: _Content = _Video(stack.enter_context(open_video(data, threads=max(1, threads))))
+                shape = read_shape(data, kind.suffix)
+                video = stack.enter_context(open_video(data, threads=max(1, threads)))
+                content: _Content = _Video(video, shape)
             else:
                 content = _Mask(data) if kind.suffix == ".npz" else _Image(data)
         yield _OpenStream(kind, content, where)

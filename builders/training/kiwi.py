@@ -226,9 +226,11 @@ class KiwiFiles:
         from sparkle.media.view import fit, read_window
 
         with open_video(data, threads=1) as video:
-            count = self._count(video.length)
-            pixels = read_window(video, 0, count, lambda width, height: fit(width, height, self.rules))
-        return Frames(images(pixels))
+            rules = self.rules
+            pixels = read_window(
+                video, 0, self.num_frames, lambda width, height: fit(width, height, rules), or_fewer=True
+            )
+        return Frames(images(pixels[: self._count(len(pixels))]))
 
     def _count(self, length: int) -> int:
         if length >= self.num_frames:

@@ -3,7 +3,7 @@
 How it works
 - A video that is loose beside the release is linked, one that is in a tar or on a Hub is written out. What is
   there from a previous run is taken when it has the right bytes.
-- Every video is read and compared with its sha256, linked or not. The headers of a pair are compared too:
+- Every video is read and compared with its sha256, linked or not. What a pair shows is compared too:
   trainers swap a pair whose videos differ for another one, or go on with a repeated frame, without a word.
 - Files are written under another name and renamed: a kill leaves whole files, and a rerun goes on. They are
   not synced one by one: what a power cut spoils has other bytes, and is written again.

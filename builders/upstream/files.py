@@ -3,9 +3,9 @@
 - Tars and loose files (the first samples of each theme, or everything when tars were extracted) may stand
   beside each other, and intermediates at the root as well as below `intermediate_data`: extracting leaves
   them where it was called.
-- Names that start with a dot are another tool's (`.git`, `.cache`) and are not looked at.
-- A link is followed to a file inside the folder, or among the `blobs` of the Hub client's cache, whose
-  snapshots are made of such links. Others are left out: a release must not take in what lies elsewhere.
+- Names that start with a dot are another tool's (`.git`, `.cache`) and are not looked at, nor is junk.
+- A link is followed to a file inside the folder or, from a snapshot, to a blob (`leads_inside`). Others are
+  left out: a release must not take in what lies elsewhere.
 - Nothing is read but names.
 """
 
@@ -17,9 +17,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparkle._folders import copy_command, is_junk, leads_inside
 from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES, index_reader
 from sparkle.schemas.layout import KIND_BY_NAME, KINDS, Kind
+from sparkle.schemas.misplaced import PACKED_SUFFIXES
 
 _BELOW = f"(?:{layout.INTERMEDIATE}/)?"
 _THEME = f"(?P<theme>{'|'.join(THEMES)})"
@@ -76,6 +79,29 @@ class UpstreamFiles:
         return tuple(theme for theme in THEMES if layout.prompts_csv(theme) in self.text)
 
 
+def require_themes(files: UpstreamFiles, where: object) -> None:
+    """Raise ReleaseError where there is no table of pairs, and say what may have been meant as one."""
+    if files.themes:
+        return
+    packed = [path for path in files.others if path.endswith(PACKED_SUFFIXES)]
+    passed = [
+        (len(files.links), "links out of the folder or to nothing"),
+        (len(packed), "packed files"),
+    ]
+    fix = "unpack them into the folder" if packed else None
+    if files.links:
+        fix = f"no link out of the folder is followed: `{copy_command(files.folder)}` makes a folder of files"
+    raise ReleaseError(
+        "not a folder in upstream's layout",
+        got=", ".join(
+            [f"{len(files.tars)} tars and no table of pairs", *(f"{n:,} {what}" for n, what in passed if n)]
+        ),
+        wanted=f"a table of pairs for each theme, such as {layout.prompts_csv('location')}",
+        where=where,
+        fix=fix,
+    )
+
+
 def list_upstream(folder: Path) -> UpstreamFiles:
     """Find out what stands where; raises OSError when a folder cannot be listed."""
     paths: list[str] = []
@@ -83,9 +109,10 @@ def list_upstream(folder: Path) -> UpstreamFiles:
     for root, folders, files in os.walk(folder, onerror=_raise):
         below = os.path.relpath(root, folder)
         prefix = "" if below == "." else f"{below}/"
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        files = [name for name in files if not _is_hidden(name)]
         odd = {name for name in (*folders, *files) if _is_odd_link(Path(root, name), folder)}
-        links += [f"{prefix}{name}" for name in odd if not name.startswith(".")]
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        links += [f"{prefix}{name}" for name in odd]
         paths += [f"{prefix}{name}" for name in files if name not in odd]
     return sort_upstream(folder, paths, links)
 
@@ -106,7 +133,7 @@ def sort_upstream(folder: Path, paths: Iterable[str], links: Iterable[str] = ())
     card = False
     for path in sorted(paths):
         below, _, name = path.rpartition("/")
-        if any(part.startswith(".") for part in path.split("/")):
+        if any(map(_is_hidden, path.split("/"))):
             continue
         if match := _FOLDER.fullmatch(below):
             if _is_artifact(name, match["theme"], KIND_BY_NAME[match["kind"]]):
@@ -136,12 +163,12 @@ def sort_upstream(folder: Path, paths: Iterable[str], links: Iterable[str] = ())
     )
 
 
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or is_junk(name)
+
+
 def _is_odd_link(path: Path, folder: Path) -> bool:
-    if not path.is_symlink():
-        return False
-    target = path.resolve()
-    blobs = folder.parent.parent / "blobs"  # of a snapshot at ".../snapshots/COMMIT"
-    return not (target.is_file() and (target.is_relative_to(folder) or target.is_relative_to(blobs)))
+    return path.is_symlink() and not (path.is_file() and leads_inside(path, folder))
 
 
 def _is_artifact(name: str, theme: str, kind: Kind) -> bool:

@@ -25,7 +25,7 @@ from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.release.about import About
 from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.staging import refuse_foreign, remove_others, staged
-from sparkle.builders.upstream.files import list_upstream
+from sparkle.builders.upstream.files import list_upstream, require_themes
 from sparkle.builders.upstream.index import Index
 from sparkle.builders.upstream.origin import UpstreamOrigin, count_problems
 from sparkle.schemas import layout
@@ -71,13 +71,7 @@ def import_upstream(folder: Path, out: Path, progress: Progress = silent) -> Imp
     folder, out = folder.resolve(), out.resolve()
     _refuse(folder, out)
     files = list_upstream(folder)
-    if not files.themes:
-        raise ReleaseError(
-            "not a folder in upstream's layout",
-            got=f"{len(files.tars)} tars and no table of pairs",
-            wanted=f"a table of pairs for each theme, such as {layout.prompts_csv('location')}",
-            where=folder,
-        )
+    require_themes(files, folder)
     cache = out.with_name(f".{out.name}.import")
     with staged(out, lambda: refuse_foreign(out)) as target:
         remove_others(target, ())

@@ -39,6 +39,7 @@ from sparkle.builders.upstream.files import (
     UpstreamFiles,
     UpstreamTar,
     list_upstream,
+    require_themes,
     sort_upstream,
 )
 from sparkle.builders.upstream.index import Index
@@ -88,13 +89,7 @@ def index_upstream(where: str | Path, out: Path, progress: Progress = silent) ->
     out = out.resolve()
     place, document = _open(where, out)
     files = _list(place, progress)
-    if not files.themes:
-        raise ReleaseError(
-            "not in upstream's layout",
-            got=f"{len(files.tars)} tars and no table of pairs",
-            wanted=f"a table of pairs for each theme, such as {layout.prompts_csv('location')}",
-            where=place.name,
-        )
+    require_themes(files, place.name)
     journal = out.with_name(f".{out.name}.index")
     with staged(out, lambda: refuse_other(out)) as folder:
         remove_others(folder, ())
@@ -108,7 +103,7 @@ def index_upstream(where: str | Path, out: Path, progress: Progress = silent) ->
 
 def refuse_other(out: Path) -> None:
     """Raise ReleaseError when a folder holds something else than an index."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists():
         return
     known: set[str] = set()
     if out.is_dir() and (out / layout.INDEX).is_file():

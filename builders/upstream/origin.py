@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +26,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.misplaced import PACKED_SUFFIXES
 from sparkle.schemas.validate import Finding, check
 
 
@@ -116,7 +116,7 @@ class UpstreamOrigin:
     def report(self) -> bytes:
         """Return what is not as the layout has it, one JSON line each; asked for after the themes."""
         self.findings += _left_out(self._files, self._index)
-        lines = (json.dumps(asdict(finding), ensure_ascii=False) + "\n" for finding in self.findings)
+        lines = (json.dumps(finding.to_json(), ensure_ascii=False) + "\n" for finding in self.findings)
         return "".join(lines).encode()
 
     def pages(self) -> Iterator[tuple[str, bytes]]:
@@ -149,8 +149,17 @@ def _left_out(files: UpstreamFiles, index: Index) -> Iterator[Finding]:
             path = unit.path if isinstance(unit, UpstreamTar) else unit.folder
             wanted = layout.prompts_csv(unit.theme)
             yield Finding(path, 0, "", "its theme has no table of pairs", wanted=wanted)
-    for problem, paths in (
-        ("not a file of the layout, and left out", files.others),
-        ("a link to no file of the folder, and left out", files.links),
-    ):
-        yield from (Finding(path, 0, "", problem) for path in paths)
+    for path in files.others:
+        if path.endswith(PACKED_SUFFIXES):
+            yield Finding(
+                path,
+                0,
+                "",
+                "packed, and left out: only plain files and tars are read",
+                wanted="unpacked, in the same folder",
+            )
+        else:
+            yield Finding(path, 0, "", "not a file of the layout, and left out")
+    for path in files.links:
+        problem = "a link to no file of the folder, and left out"
+        yield Finding(path, 0, "", problem, wanted="a file: `cp -RL FOLDER COPY` makes a folder of files")

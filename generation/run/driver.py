@@ -136,12 +136,13 @@ def _outcome(
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a call of `generate` found and did."""
+    """What a call of `generate` found and did; `notes` say what was done to sources, as their records do."""
 
     funnel: dict[str, Any]
     processed: int
     judged_again: int
     failures: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 class Driver:
@@ -207,7 +208,9 @@ class Driver:
         funnel = make_funnel(len(self.run.candidates), self.run.outcomes)
         if not self.run.finished:
             self.run.finish(funnel)
-        return RunSummary(funnel, self.processed, self.judged_again, tuple(self._failures()))
+        return RunSummary(
+            funnel, self.processed, self.judged_again, tuple(self._failures()), tuple(self._notes())
+        )
 
     def _failures(self) -> Iterator[str]:
         """Yield each source that cannot be read and each failed sample, with its file and what was wrong."""
@@ -220,6 +223,13 @@ class Driver:
                     yield f"{candidate.id} {self._source(candidate).path}: {outcome.error['problem']}"
                 if outcome.status != r.KEPT:
                     break
+
+    def _notes(self) -> Iterator[str]:
+        """Yield what was done to the frames of sources, each with its file; see `NormaliseRecord`."""
+        for candidate in self.run.candidates:
+            record = self.run.outcomes["normalise"][candidate.id].record or {}
+            for note in record.get("notes", ()):
+                yield f"{candidate.id} {self._source(candidate).path}: {note}"
 
     def _source(self, candidate: r.Candidate) -> r.SourceRecord:
         """The candidate's source where it is now: a listed file may have moved since it was first seen."""

@@ -14,8 +14,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing.queues import SimpleQueue
@@ -24,7 +24,7 @@ from typing import Self, TypeVar
 
 import cv2
 
-from sparkle._processes import Job, end_with_parent
+from sparkle._processes import Job, Workers
 from sparkle.schemas.errors import RunError
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -41,8 +41,8 @@ class LocalExecutor:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self._pool: ProcessPoolExecutor | None = None
-        self._gpu_pool: ProcessPoolExecutor | None = None
+        self._pool: Workers | None = None
+        self._gpu_pool: Workers | None = None
 
     def __enter__(self) -> Self:
         if self.workers == 1:
@@ -67,6 +67,7 @@ class LocalExecutor:
 
         Raises:
             RunError: a worker process died (killed, or out of memory).
+            UnguardedScriptError: none can start.
         """
         if self.workers == 1:
             for job in jobs:
@@ -75,34 +76,25 @@ class LocalExecutor:
             yield from self._map_on_gpus(jobs)
         else:
             if self._pool is None:
-                self._pool = _make_pool(self.workers, _start_worker)
+                self._pool = Workers(self.workers, _start_worker)
             yield from _answers(self._pool, jobs, self.workers * _QUEUED)
 
     def _map_on_gpus(self, jobs: Iterable[Job[Answer]]) -> Iterator[Answer]:
         gpus = visible_gpus()[: self.workers]
         workers = max(1, len(gpus))
         if workers == 1:  # it sees what the driver sees: a configuration may name `cuda:1`
-            self._gpu_pool = _make_pool(1, _start_worker)
+            self._gpu_pool = Workers(1, _start_worker)
         else:
             own = multiprocessing.get_context("spawn").SimpleQueue()
             for gpu in gpus:
                 own.put(gpu)
-            self._gpu_pool = _make_pool(workers, _start_gpu_worker, own)
+            self._gpu_pool = Workers(workers, _start_gpu_worker, own)
         yield from _answers(self._gpu_pool, jobs, workers * _QUEUED)
         self._gpu_pool.shutdown(wait=True)
         self._gpu_pool = None
 
 
-def _make_pool(workers: int, start: Callable[..., None], *arguments: object) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=start,
-        initargs=arguments,
-    )
-
-
-def _answers(pool: ProcessPoolExecutor, jobs: Iterable[Job[Answer]], width: int) -> Iterator[Answer]:
+def _answers(pool: Workers, jobs: Iterable[Job[Answer]], width: int) -> Iterator[Answer]:
     """Yield answers as they are ready; never more than `width` jobs are under way."""
     waiting = iter(jobs)
     flying: dict[Future[Answer], Job[Answer]] = {}
@@ -117,6 +109,7 @@ def _answers(pool: ProcessPoolExecutor, jobs: Iterable[Job[Answer]], width: int)
                 yield future.result()
                 del flying[future]
     except BrokenProcessPool:
+        pool.refuse_unguarded()
         raise RunError(
             "a worker process died",
             got=f"while at {', '.join(sorted(map(str, flying.values())))}",
@@ -127,7 +120,6 @@ def _answers(pool: ProcessPoolExecutor, jobs: Iterable[Job[Answer]], width: int)
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)
-    end_with_parent()
 
 
 def _start_gpu_worker(own: SimpleQueue[str]) -> None:

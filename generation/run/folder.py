@@ -31,6 +31,7 @@ from sparkle._files import (
     write_atomic,
     write_jsonl,
 )
+from sparkle._folders import is_junk
 from sparkle._run_folder import Reclaimed, take_out
 from sparkle.generation.config import RunConfig
 from sparkle.schemas import layout
@@ -164,7 +165,8 @@ def _refuse_foreign(root: Path, shard: tuple[int, int]) -> None:
         raise RunError("the run folder is not a folder", where=root, fix="choose another --out")
     config = root / layout.RUN_CONFIG
     if not config.exists():
-        others = sorted(entry.name for entry in root.iterdir() if ".tmp-" not in entry.name)
+        names = [entry.name for entry in root.iterdir()]
+        others = sorted(name for name in names if ".tmp-" not in name and not is_junk(name))
         if others:
             raise RunError(
                 "the folder contains files that do not belong to a run",

@@ -1,7 +1,7 @@
 """From a folder or a JSONL list to candidates: which clip is edited in which theme, by which prompt.
 
-- A folder gives its video files in order of their path; a list gives its lines in order. A list with a
-  bad line starts nothing: the error names the line.
+- A folder gives its video files in order of their path, known by their suffix, except hidden ones; what else
+  is there is said. A list gives its lines in order. One with a bad line starts nothing: the error names it.
 - A source is known by its content. The same content, theme and prompt is one candidate, however often
   it is listed; a run that is started again with more sources appends new candidates.
 - A source that is no video is a candidate too, so that its outcome says why it failed. One that is missing or
@@ -11,17 +11,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle._files import read_jsonl
+from sparkle._folders import is_junk
 from sparkle.schemas.errors import MediaError, RecordError, SourceListError
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES, format_id, parse_id
 from sparkle.schemas.records import Candidate, SourceRecord
 from sparkle.schemas.validate import check
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
+# Of the containers and streams that `sparkle.media` opens; those that hold audio as often are left out.
+_VIDEO_SUFFIX = re.compile(
+    "[.](mp4|mov|m4v|qt|3gp|3g2|3gpp|3gpp2|f4v|mj2|ismv|insv|mkv|mk3d|webm|avi|divx|amv"
+    "|ts|mts|m2ts|m2t|tp|trp|tod|mpg|mpeg|mpe|m2p|vob|evo|mod|m1v|m2v|mpv"
+    "|wmv|asf|dvr-ms|wtv|flv|ogv|ogm|mxf|gxf|dv|dif|nut|rm|rmvb|nsv"
+    "|y4m|mjpg|mjpeg|ivf|obu|264|avc|h264|265|h265|hevc|266|h266|vvc)",
+    re.IGNORECASE,
+)
+_USUAL = "such as .mp4, .mov, .mkv, .mts, .wmv"
+_SHOWN_SUFFIXES = 10
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,12 @@ class _Named:
 
 
 def list_sources(
-    sources: Path, themes: Sequence[str], limit: int | None, *, out: Path | None = None
+    sources: Path,
+    themes: Sequence[str],
+    limit: int | None,
+    *,
+    out: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> list[ListedSource]:
     """Return what a folder or a JSONL list names; every source once per theme, unless it names its own.
 
@@ -54,27 +71,28 @@ def list_sources(
         themes: For sources that name none.
         limit: Take this many sources at most.
         out: The run folder; a folder of sources must not hold it, or its own videos would be sources.
+        say: Told what else a folder holds.
 
     Raises:
         SourceListError: nothing there, a bad line, a theme that needs prompts, a name that is not UTF-8, or
             folders inside one another.
+        OSError: a folder cannot be listed.
     """
     if sources.is_dir():
         _refuse_overlap(sources, out)
-        named = [_Named(path) for path in _video_files(sources)]
+        named = [_Named(path) for path in _video_files(sources, say)]
     elif sources.is_file() and sources.suffix == ".jsonl":
         named = list(_read_list(sources))
-    elif sources.is_file() and sources.suffix.lower() in VIDEO_SUFFIXES:
+    elif sources.is_file() and _VIDEO_SUFFIX.fullmatch(sources.suffix):
         named = [_Named(sources)]
     else:
         raise SourceListError(
             "no such source list",
             got=sources,
-            wanted=f"a folder of videos, a .jsonl file, or a video ({', '.join(VIDEO_SUFFIXES)})",
+            wanted=f"a folder of videos, a .jsonl file, or a video ({_USUAL})",
         )
     if not named:
-        endings = ", ".join(VIDEO_SUFFIXES)
-        wanted = f"files ending in {endings}" if sources.is_dir() else "a line or more"
+        wanted = f"video files, {_USUAL}" if sources.is_dir() else "a line or more"
         raise SourceListError("no sources", got=sources, wanted=wanted)
     listed = [
         ListedSource(item.path, theme, item.prompt, item.licence)
@@ -92,13 +110,41 @@ def list_sources(
     return listed
 
 
-def _video_files(folder: Path) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
-    found = sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+def _video_files(folder: Path, say: Callable[[str], None]) -> list[Path]:
+    """The videos of a folder, sorted by path; what else it holds is said, but for junk."""
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    for root, folders, files in os.walk(folder, onerror=_raise):
+        shown = [name for name in folders if not is_junk(name)]
+        folders[:] = [name for name in shown if not name.startswith(".")]
+        others["hidden folders"] += len(shown) - len(folders)
+        others["links to folders"] += sum(Path(root, name).is_symlink() for name in folders)
+        for path in (Path(root, name) for name in files if not is_junk(name)):
+            if path.name.startswith("."):
+                others["hidden files"] += 1
+            elif not path.is_file():
+                others["links to nothing" if path.is_symlink() else "no plain files"] += 1
+            elif _VIDEO_SUFFIX.fullmatch(path.suffix):
+                found.append(path)
+            else:
+                others[path.suffix.lower() or "without a suffix"] += 1
+    if told := [f"{what} ({count:,})" for what, count in sorted(others.items(), key=_most) if count]:
+        more = len(told) - _SHOWN_SUFFIXES
+        rest = f", and {more} other kinds" if more > 0 else ""
+        say(f"passed over in {folder}, as no sources: {', '.join(told[:_SHOWN_SUFFIXES])}{rest}")
+    found.sort(key=lambda path: path.relative_to(folder).as_posix())
     for path in found:
         if os.fsencode(path).decode("utf-8", "replace") != str(path):
             raise SourceListError("a file's name is not UTF-8", got=repr(path), fix="rename it")
     return found
+
+
+def _most(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _refuse_overlap(sources: Path, out: Path | None) -> None:

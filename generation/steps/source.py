@@ -27,7 +27,7 @@ class Normalise(Step[None]):
     """Source file -> source_video, source_frame0."""
 
     name = "normalise"
-    version = 2
+    version = 3
     decided_by = ("source", "encoding")
 
     def measure(self, work: Work) -> r.NormaliseRecord:

@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sparkle.builders.release.tables import open_table, table_errors
+from sparkle.builders.release.read_tables import TableFile, table_errors
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
 
@@ -281,16 +281,13 @@ class Table:
 
     def __init__(self, files: Sequence[Path], name: str) -> None:
         self.name = name
-        with table_errors(name):
-            self._files = [open_table(file, name) for file in files]
-            self.types: dict[str, pa.DataType] = {
-                field.name: field.type for file in self._files[:1] for field in file.schema_arrow
-            }
-            self.ids = self.column(KEY) if files else pa.chunked_array([], pa.string())
-        self._groups = [
-            (file, group) for file in self._files for group in range(file.metadata.num_row_groups)
-        ]
-        sizes = [file.metadata.row_group(group).num_rows for file, group in self._groups]
+        self._files = [TableFile(file, name) for file in files]
+        self.types: dict[str, pa.DataType] = {
+            field.name: field.type for file in self._files[:1] for field in file.schema
+        }
+        self.ids = self.column(KEY) if files else pa.chunked_array([], pa.string())
+        self._groups = [(file, group) for file in self._files for group in range(len(file.groups))]
+        sizes = [file.groups[group].rows for file, group in self._groups]
         self.starts = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
         self._last: tuple[tuple[int, tuple[str, ...]], pa.Table] | None = None
         self._check_order()
@@ -299,7 +296,7 @@ class Table:
         """A whole column."""
         with table_errors(self.name):
             return pa.chunked_array(
-                [chunk for file in self._files for chunk in file.read(columns=[name])[name].chunks],
+                [chunk for file in self._files for chunk in file.read([name])[name].chunks],
                 type=self.types[name],
             )
 
@@ -318,8 +315,7 @@ class Table:
         key = (index, tuple(columns))
         if self._last is None or self._last[0] != key:
             file, group = self._groups[index]
-            with table_errors(self.name):
-                self._last = key, file.read_row_group(group, columns=columns)
+            self._last = key, file.read(columns, [group])
         return self._last[1]
 
     def _check_order(self) -> None:

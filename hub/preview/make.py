@@ -27,6 +27,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sparkle._files import TEMPORARY_MARK, exclusive, remove_leftovers, write_atomic
+from sparkle._folders import is_junk
 from sparkle._processes import cpus
 from sparkle._progress import Progress, silent, time_text
 from sparkle.builders.release.manifest import list_files
@@ -274,7 +275,7 @@ class Shown:
 def refuse_foreign(out: Path) -> None:
     """Raise ReleaseError when a folder holds something else than a page that was made here before."""
     names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name} if out.exists() else set()
-    names = {name for name in names if not name.startswith(TEMPORARY_MARK)}
+    names = {name for name in names if not (name.startswith(TEMPORARY_MARK) or is_junk(name))}
     if not names:
         return
     others = sorted(names - {INDEX, ASSETS, DATA, MEDIA})

@@ -47,7 +47,7 @@ def publish(
         tag: A tag for the result. Tags are never moved.
         private: Make the repository private, and refuse one that is public.
         dry_run: Plan, and send nothing.
-        checkpoint: Send large files in steps of this many bytes, so that a kill costs no more.
+        checkpoint: Send one large file at a time, in steps of this many bytes, so that a kill costs no more.
         progress: Reports progress.
         say: Receives the plan and notes, as text.
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from sparkle._files import safe_join, stamp
+from sparkle._folders import is_no_part, is_stray_link
 from sparkle._progress import size_text
 from sparkle.builders.release.manifest import FileEntry, parse_manifest, read_manifest
 from sparkle.hub.targets.target import Limits, Parcel, Standing, Target
@@ -269,7 +270,7 @@ def published_before(standing: Standing, where: str, same: Collection[str]) -> M
             return {entry.path: entry for entry in parse_manifest(standing.manifest, where)}
         except ReleaseError as error:
             raise _other_dataset(f"a {layout.MANIFEST} of another kind: {error.problem}", where) from None
-    others = [path for path in standing.files if path not in same]
+    others = [path for path in standing.files if path not in same and not is_no_part(path)]
     if others and others != [layout.CARD]:
         raise _other_dataset(", ".join(others[:_SHOWN]), where)
     return {}
@@ -324,7 +325,7 @@ def note_files(folder: Path, entries: Sequence[FileEntry]) -> dict[str, Parcel]:
     parcels = {}
     for entry in entries:
         file = safe_join(folder, entry.path)
-        if file.is_symlink() or (file.exists() and not file.is_file()):
+        if is_stray_link(file, folder) or (file.exists() and not file.is_file()):
             raise ReleaseError("a path of the release is no plain file", where=file)
         noted = stamp(file)
         parcels[entry.path] = Parcel(entry, None if noted is None else file, noted)

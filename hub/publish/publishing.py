@@ -5,7 +5,7 @@ How it works
   every upload: one that changes meanwhile ends the publish.
 - What was taken down of the release in the place does not come back by a publish: a release that has such a
   pair, or another pair of such a source, was built without knowing of that, and is refused.
-- Contents are sent before anything is visible, shard by shard, each noted durably when the place has
+- Contents are sent before anything is visible, a few shards at once, each noted durably when the place has
   acknowledged it. A rerun after a kill goes on with what is missing: it compares the release with the place
   anew, and takes from the place's journal what was sent and is not yet visible.
 - Then come the commits (`plan.batches`): what readers go by changes in one. Each names its parent, so that
@@ -16,16 +16,18 @@ How it works
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from sparkle._progress import Progress, silent
 from sparkle.builders.cards.room import is_edited_inside, words_of
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.release.manifest import parse_manifest
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.builders.release.removed import Removed
-from sparkle.builders.release.tables import read_columns
 from sparkle.hub.publish.plan import PublishPlan, list_release, make_plan, note_files, sending_order
 from sparkle.hub.targets.target import Change, Parcel, Standing, Target
 from sparkle.schemas import layout
@@ -34,7 +36,7 @@ from sparkle.schemas.errors import RecordError, ReleaseError, command
 from sparkle.schemas.validate import parse_strict
 
 _ALONE = 16 << 20  # bytes from which a file is sent by itself, and noted by itself
-_GROUP_BYTES, _GROUP_FILES = 64 << 20, 256  # of smaller files sent together: a Xet block, the client's batch
+_GROUP_FILES = 256  # smaller files sent together: the client's batch
 _UNIT = 1_000_000  # bytes of a unit of progress
 
 
@@ -155,11 +157,15 @@ def _refuse_broken(folder: Path, progress: Progress) -> None:
         )
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        imported = (folder / layout.IMPORT_REPORT).is_file()
+        again = (
+            "mend what was imported, and import it again" if imported else "build it, or download it, again"
+        )
         raise ReleaseError(
             "the release is not whole",
             got=f"{found[0]}{more}",
             where=folder,
-            fix=f"`{command('sparkle', 'validate', folder)}` shows everything; build it again",
+            fix=f"`{command('sparkle', 'validate', folder)}` shows everything; {again} again",
         )
 
 
@@ -214,20 +220,53 @@ def _card(parcel: Parcel, target: Target) -> bytes:
 
 
 def send_files(parcels: Sequence[Parcel], target: Target, progress: Progress) -> int:
-    """Send what was not sent before; returns the bytes of it."""
+    """Send what was not sent before, several groups at once; returns the bytes of it."""
     todo = [parcel for parcel in parcels if not target.sent(parcel)]
     size = sum(parcel.entry.size for parcel in todo)
     with progress("sending (MB)", _units(size)) as advance:
         done = 0
-        for group in _groups(todo):
-            _refuse_changed(group)
-            try:
-                target.send(group)
-            finally:
-                _refuse_changed(group)  # which says more than what else went wrong by it
+        for group in _sent(target, _groups(todo, target)):
             before, done = done, done + sum(parcel.entry.size for parcel in group)
             advance(_units(done) - _units(before))
     return size
+
+
+def _sent(target: Target, groups: Iterator[list[Parcel]]) -> Iterator[list[Parcel]]:
+    """Send groups in as many threads as the target's pace says; yield each when it is there.
+
+    When one fails, those under way come to their end, so that they are noted, and no other begins. An
+    interrupt does not wait for them: threads that do not keep the process from ending are made for that.
+    """
+    ended: SimpleQueue[list[Parcel] | BaseException] = SimpleQueue()
+
+    def send(group: list[Parcel]) -> None:
+        try:
+            _send(target, group)
+            ended.put(group)
+        except BaseException as error:
+            ended.put(error)
+
+    running, failure, group = 0, None, next(groups, None)
+    while running or (group is not None and failure is None):
+        if group is not None and failure is None and running < target.pace.lanes:
+            threading.Thread(target=send, args=(group,), daemon=True).start()
+            running, group = running + 1, next(groups, None)
+            continue
+        end, running = ended.get(), running - 1
+        if isinstance(end, BaseException):
+            failure = failure or end
+        else:
+            yield end
+    if failure is not None:
+        raise failure
+
+
+def _send(target: Target, group: list[Parcel]) -> None:
+    _refuse_changed(group)
+    try:
+        target.send(group)
+    finally:
+        _refuse_changed(group)  # which says more than what else went wrong by it
 
 
 def _refuse_changed(parcels: Sequence[Parcel]) -> None:
@@ -240,13 +279,14 @@ def _units(size: int) -> int:
     return -(-size // _UNIT)
 
 
-def _groups(parcels: Sequence[Parcel]) -> Iterator[list[Parcel]]:
-    """Yield files that are sent together: a large one alone, small ones as many as fit."""
+def _groups(parcels: Sequence[Parcel], target: Target) -> Iterator[list[Parcel]]:
+    """Yield files that are sent together: a large one alone, small ones as many as fit the pace."""
     group: list[Parcel] = []
     size = 0
     for parcel in parcels:
         alone = parcel.entry.size > _ALONE
-        if group and (alone or size + parcel.entry.size > _GROUP_BYTES or len(group) == _GROUP_FILES):
+        room = max(_ALONE, target.pace.step)
+        if group and (alone or size + parcel.entry.size > room or len(group) == _GROUP_FILES):
             yield group
             group, size = [], 0
         if alone:

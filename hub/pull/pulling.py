@@ -28,13 +28,8 @@ from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
 from sparkle.builders.release.formats import CSV_COLUMNS, csv_line, pair_row
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.release.tables import (
-    ROW_GROUP,
-    pairs_schema,
-    pairs_schema_for_datasets,
-    read_columns,
-    table_writer,
-)
+from sparkle.builders.release.read_tables import read_columns
+from sparkle.builders.release.tables import ROW_GROUP, pairs_schema, pairs_schema_for_datasets, table_writer
 from sparkle.hub.pull.plan import PullPlan, make_plan, refuse_too_much
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file

@@ -6,21 +6,30 @@ and set the faults of a hub that was started with them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
+from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sparkle.hub.staging.faults import OPERATOR, Counters, Faults
-from sparkle.hub.staging.routes import files, lfs, read, repos, write, xet
-from sparkle.hub.staging.routes.web import SLASH, Hub, answer_failure, check_writer, read_json
-from sparkle.hub.staging.store.refusal import Refusal, bad_request, no_repository
+from sparkle.hub.staging.routes import files, lfs, pulls, read, repos, write, xet
+from sparkle.hub.staging.routes.web import (
+    SLASH,
+    Hub,
+    answer_failure,
+    check_writer,
+    named_repository,
+    read_json,
+)
+from sparkle.hub.staging.store.refusal import Refusal, bad_request
 
 
 class _Kind(StringConvertor):
@@ -35,6 +44,10 @@ class _Kind(StringConvertor):
 register_url_convertor("kind", _Kind())
 
 _SLASH = quote(SLASH)
+_PULL_REQUEST = re.compile("/refs/pr/(?=[0-9]+(/|$))")  # a revision that people write as it is
+_LONGEST_NAME = 200  # bytes of a request's name that come back
+_IN_API = re.compile("/api/(?P<kind>models|datasets)/(?P<name>[^/]+(/[^/]+)?)")
+_OUTSIDE = re.compile("/((?P<kind>models|datasets)/)?(?P<name>[^/]+(/[^/]+)?)/resolve/")
 Endpoint = Callable[..., Any]
 
 
@@ -56,6 +69,7 @@ def _outside(method: str, path: str, endpoint: Endpoint, name: str) -> list[Rout
 _ROUTES = [
     _route("GET", "/api/whoami-v2", repos.whoami, "whoami"),
     _route("POST", "/api/repos/create", repos.create, "create_repo"),
+    _route("POST", "/api/repos/move", repos.move, "move_repo"),
     _route("DELETE", "/api/repos/delete", repos.delete, "delete_repo"),
     _route("POST", "/api/validate-yaml", repos.validate_yaml, "validate_yaml"),
     _route("GET", "/api/{kind:kind}", repos.listing, "list_repos"),
@@ -75,6 +89,11 @@ _ROUTES = [
     _of_repository("POST", "/tag/{revision}", write.create_tag, "create_tag"),
     _of_repository("DELETE", "/tag/{revision}", write.delete_tag, "delete_tag"),
     _of_repository("POST", "/super-squash/{revision}", write.super_squash, "super_squash"),
+    _of_repository("GET", "/discussions", pulls.listing, "discussions"),
+    _of_repository("POST", "/discussions", pulls.create, "create_discussion"),
+    _of_repository("GET", "/discussions/{number:int}", pulls.details, "discussion"),
+    _of_repository("POST", "/discussions/{number:int}/status", pulls.change_status, "discussion_status"),
+    _of_repository("POST", "/discussions/{number:int}/merge", pulls.merge_pull, "merge"),
     _of_repository("PUT", "/settings", repos.settings, "settings"),
     _of_repository("GET", "/auth-check", repos.auth_check, "auth_check"),
     _of_repository("GET", "/auth-check/write", repos.auth_check, "auth_check"),
@@ -94,12 +113,12 @@ _ROUTES = [
 
 def make_app(hub: Hub, extra: list[Route]) -> ASGIApp:
     """Make the application of a hub; `extra` are routes of its operator."""
-    failures = (Refusal, OSError, ClientDisconnect, Exception, 405)
+    failures = (Refusal, OSError, ClientDisconnect, Exception)
     handlers: dict[Any, Any] = dict.fromkeys(failures, answer_failure)
-    handlers[404] = _no_route
+    handlers[404] = handlers[405] = _no_route
     app = Starlette(routes=[*extra, *_ROUTES], exception_handlers=handlers)
     app.state.hub = hub
-    return keep_slashes(app)
+    return keep_slashes(name_requests(app))
 
 
 def keep_slashes(app: ASGIApp) -> ASGIApp:
@@ -112,17 +131,38 @@ def keep_slashes(app: ASGIApp) -> ASGIApp:
     async def keeping(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             raw = scope["raw_path"].decode("ascii", "replace")
+            raw = _PULL_REQUEST.sub("/refs%2Fpr%2F", raw)
             scope["path"] = unquote(raw.replace("%2F", _SLASH).replace("%2f", _SLASH))
         await app(scope, receive, send)
 
     return keeping
 
 
+def name_requests(app: ASGIApp) -> ASGIApp:
+    """Answer with `X-Request-Id`, as the client named its request, which its errors then tell."""
+
+    async def naming(scope: Scope, receive: Receive, send: Send) -> None:
+        given = dict(scope.get("headers", ()))
+        name = given.get(b"x-request-id") or given.get(b"x-amzn-trace-id") or uuid4().hex.encode()
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", name[:_LONGEST_NAME])]
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    return naming
+
+
 def _no_route(request: Request, error: Exception) -> Response:
-    """Say in the Hub's words that a repository is missing where the address could be one."""
-    if request.url.path.startswith(("/api/models/", "/api/datasets/")):
-        anonymous = "authorization" not in request.headers
-        return answer_failure(request, no_repository(anonymous=anonymous))
+    """Say in the Hub's words that a repository is missing where the address is one of it, else what is."""
+    try:
+        if (named := _IN_API.match(request.url.path)) or (named := _OUTSIDE.match(request.url.path)):
+            # Without an owner it cannot be there.
+            named_repository(request, (named["kind"] or "models").removesuffix("s"), named["name"])
+    except Refusal as refusal:
+        return answer_failure(request, refusal)
     message = f"This staging hub has no {request.method} {request.url.path}"
     return answer_failure(request, Refusal(404, "NotFound", message))
 

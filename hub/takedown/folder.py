@@ -21,8 +21,8 @@ from sparkle._progress import Progress, silent
 from sparkle.builders.building.pack import Journal
 from sparkle.builders.building.writer import Written, write_release
 from sparkle.builders.reading.folder import FolderPlace
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.builders.release.staging import aside_folder, refuse_foreign, remove_others, staged
-from sparkle.builders.release.tables import read_columns
 from sparkle.builders.takedown.origin import ReleaseOrigin
 from sparkle.schemas import layout
 
@@ -101,7 +101,7 @@ def tags_with(folder: Path, ids: Sequence[str], sources: Sequence[str]) -> list[
     wanted = (("task", set(ids)), ("source_sha256", {source.lower() for source in sources}))
     found = []
     for tag in sorted(folder.parent.glob(f"{glob.escape(folder.name)}@*")):
-        for table in sorted((tag / layout.DATA).glob("*/*.parquet")):
+        for table in sorted((tag / layout.DATA).glob("*/[!.]*.parquet")):
             rows = read_columns(table, [column for column, _ in wanted])
             if any(not values.isdisjoint(rows[column].to_pylist()) for column, values in wanted):
                 found.append(tag)

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from sparkle._files import BLOCK_BYTES, atomic_path, exclusive, link_or_copy, safe_join, stamp
 from sparkle.builders.reading.repository import require_reference
-from sparkle.builders.release.manifest import FileEntry, read_manifest
+from sparkle.builders.release.manifest import FileEntry, list_files, read_manifest
 from sparkle.builders.release.staging import (
     building_folder,
     journal_path,
@@ -34,7 +34,7 @@ from sparkle.builders.release.staging import (
     staged,
 )
 from sparkle.hub.targets.journal import SentJournal
-from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, another_publisher
+from sparkle.hub.targets.target import Change, Limits, Pace, Parcel, Standing, another_publisher
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes, sha256_file
 from sparkle.schemas.errors import ConfigError, ReleaseError
@@ -54,6 +54,7 @@ class FolderTarget:
     """
 
     limits: Limits | None = None
+    pace = Pace(lanes=1, step=64 << 20)  # a disk is no quicker for being asked twice at once
 
     def __init__(self, folder: Path, revision: str | None = None) -> None:
         whole = folder.resolve()
@@ -104,7 +105,7 @@ class FolderTarget:
             for path in self._base.parent.glob(f"{prefix}*")
             if (path / layout.MANIFEST).is_file()
         }
-        if not self.folder.exists() or (self.folder.is_dir() and not any(self.folder.iterdir())):
+        if not self.folder.exists() or (self.folder.is_dir() and not list_files(self.folder)):
             return Standing(tags=tags)
         refuse_foreign(self.folder)
         manifest = self.read(layout.MANIFEST)
@@ -209,7 +210,7 @@ def _head(folder: Path) -> str:
 
 
 def _refuse_there(target: Path) -> None:
-    if target.exists() and any(target.iterdir()):
+    if target.exists() and list_files(target):
         raise ReleaseError("the tag is taken by another state, and tags stay", where=target)
 
 

@@ -8,11 +8,13 @@ How it works
   somebody else published meanwhile; when its answer is lost, the branch is looked at before it is repeated.
 - Resuming: contents that were acknowledged are in a journal in the user's cache, and are neither sent nor
   read again. Within a file, Xet goes on by its chunks: each block of up to 64 MB that arrived is noted by the
-  client at once (`_NOTE_BLOCKS`), and `checkpoint` sends a large file in steps that are complete each.
-  By LFS an object that was cut off is sent again from its start: its addresses end with the process, and are
-  secrets that no journal may keep.
-- Text is read into memory and compared with the manifest before it is sent; of larger files the client hashes
-  what it sends, and that is compared.
+  client at once (`_NOTE_BLOCKS`), and steps of a large file are complete each. By LFS it goes on by parts,
+  where the Hub takes a file in parts (`parts`).
+- Pace: several groups of files are under way at once. After a publish that did not end, one is, in steps, as
+  one that was killed may be killed again; steps grow with what arrives, so that a kill costs about a tenth of
+  what its process has sent, and are over when they reach a block of Xet.
+- Text is read into memory and compared with the manifest before it is sent; larger files are hashed while
+  they are sent, or by the client before, and that is compared.
 - The client has no public way to say that a file of a commit was sent by another process, nor whether the Hub
   keeps it as a large one: `recall`, `is_large` and `refuse_ignored` alone know its attributes.
 """
@@ -22,6 +24,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -52,11 +55,11 @@ from sparkle.builders.reading.client import (
     status_of,
 )
 from sparkle.builders.reading.hub import list_tree
-from sparkle.builders.reading.index import read_index
 from sparkle.builders.reading.repository import Repository, require_reference
 from sparkle.builders.reading.session import HttpError
 from sparkle.hub.targets.journal import SentJournal
-from sparkle.hub.targets.target import Change, Limits, Parcel, Standing, another_publisher
+from sparkle.hub.targets.parts import PartsUpload
+from sparkle.hub.targets.target import Change, Limits, Pace, Parcel, Standing, another_publisher
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ConfigError, ReleaseError
@@ -64,6 +67,10 @@ from sparkle.schemas.errors import ConfigError, ReleaseError
 _MAIN = "main"
 _FIRST_ANSWER = 30.0  # seconds: connections that break now and then are tried again
 _IN_MEMORY = 16 << 20  # bytes: files up to this are read once, compared and sent from memory
+_BLOCK = 64 << 20  # bytes of a block of Xet, which the client sends and notes as one
+_LANES = 3  # files at once: while one is read, another is sent and a third is checked by the Hub
+_FIRST_STEP = 8 << 20  # bytes of a step after a kill
+_STEP_SHARE = 10  # and later: a tenth of what was sent since
 
 # By default hf_xet notes which blocks have arrived every 20 s. Noted at once, a kill costs those under way.
 _NOTE_BLOCKS = ("HF_XET_DATA_SESSION_XORB_METADATA_FLUSH_MAX_COUNT", "1")
@@ -78,8 +85,8 @@ class HubTarget:
         private: Whether a repository that is made is private; one that is public already is refused.
         say: Told of waits.
         limits: What the Hub takes.
-        checkpoint: Bytes of a large file that are sent in one step when it is sent by Xet; None is the whole
-            file. A kill costs what the step under way had sent.
+        checkpoint: Bytes of a large file that are sent in one step when it is sent by Xet, one file at a
+            time; None is the whole file, and several at a time. A kill costs what was under way.
 
     Attributes:
         key: A name of the repository and its Hub for files that are kept of them.
@@ -116,6 +123,8 @@ class HubTarget:
         self.key = fingerprint([host_of(self._api.endpoint), self.repo.lower()])[:32]
         self._notes = cache_folder() / "publish" / self.key
         self._journal = SentJournal(self._notes.with_suffix(".jsonl"))
+        self._parts = PartsUpload(self._api, self.repo, self._journal, self._patience)
+        self._sent = 0  # bytes by this process
 
     @property
     def name(self) -> str:
@@ -127,6 +136,14 @@ class HubTarget:
         """The repository's page."""
         branch = "" if self.branch == _MAIN else f"/tree/{self.branch}"
         return f"{host()}/datasets/{self.repo}{branch}"
+
+    @property
+    def pace(self) -> Pace:
+        """How the next contents are sent."""
+        if self._checkpoint is not None:
+            return Pace(1, self._checkpoint)
+        step = max(_FIRST_STEP, self._sent // _STEP_SHARE)
+        return Pace(1, step) if self._journal.unfinished and step < _BLOCK else Pace(_LANES, _BLOCK)
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -184,6 +201,7 @@ class HubTarget:
 
     def prepare(self, standing: Standing) -> str:
         """Make the repository and the branch where they are missing; raises ReleaseError."""
+        self._journal.begin()
         if standing.head is not None:
             return standing.head
         self._patience.run(self._create)
@@ -214,6 +232,7 @@ class HubTarget:
 
     def send(self, parcels: Sequence[Parcel]) -> None:
         """Send contents; those that the Hub keeps as large files are noted in the journal."""
+        before = self._sent
         additions = [
             self._large(parcel)
             if parcel.entry.size > _IN_MEMORY
@@ -221,6 +240,7 @@ class HubTarget:
             for parcel in parcels
         ]
         self._upload(additions)
+        self._sent = max(self._sent, before + sum(parcel.entry.size for parcel in parcels))
         for parcel, addition in zip(parcels, additions, strict=True):
             parcel.compare(addition.upload_info.size, addition.upload_info.sha256.hex())
             refuse_ignored(addition)
@@ -229,15 +249,18 @@ class HubTarget:
         self._journal.add((parcel.entry, None) for parcel in large)
 
     def _large(self, parcel: Parcel) -> CommitOperationAdd:
-        """A file that the client reads itself; by Xet it hashes what it sends, by LFS it hashes before."""
+        """A file that is read while it is sent, and hashed by who reads it."""
         source = parcel.source()
         addition = CommitOperationAdd(parcel.entry.path, source)
-        if constants.HF_HUB_DISABLE_XET:
+        if constants.HF_HUB_DISABLE_XET or find_spec("hf_xet") is None:
+            if self._parts.send(parcel):
+                addition.upload_info.sha256 = bytes.fromhex(parcel.entry.sha256)
             parcel.compare(addition.upload_info.size, addition.upload_info.sha256.hex())
-        elif self._checkpoint is not None:
+        elif self.pace.step < _BLOCK:
             with source.open("rb") as file:
-                while block := file.read(self._checkpoint):
+                while block := file.read(self.pace.step):
                     self._upload([CommitOperationAdd(parcel.entry.path, block)])
+                    self._sent += len(block)
         return addition
 
     def _upload(self, additions: list[CommitOperationAdd]) -> None:
@@ -376,45 +399,3 @@ def refuse_ignored(addition: CommitOperationAdd) -> None:
             where=addition.path_in_repo,
             fix="take that line out of the .gitignore",
         )
-
-
-# --- an index as a dataset repository of its own ---------------------------------------------------
-
-
-def push_index(folder: Path, repo: str) -> str:
-    """Upload an index; returns the commit's address.
-
-    One commit: a reader sees the old index or the new one. A rerun sends nothing that is there.
-
-    Args:
-        folder: The index.
-        repo: `owner/name` of a dataset, made (private to start with) if need be.
-
-    Raises:
-        ReleaseError: it is an index of a folder, which nobody else has, or the Hub refuses.
-    """
-    index = read_index(folder / layout.INDEX)
-    if index.repo is None:
-        raise ReleaseError(
-            "an index of a folder is of no use to others",
-            got=index.target,
-            wanted="an index of a repository",
-            where=folder,
-            fix="`sparkle import` makes a release of the folder, `sparkle-hub publish` publishes it",
-        )
-    known = [entry.path for entry in index.tables] + [layout.INDEX]
-
-    def upload() -> str:
-        api = HfApi()
-        api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
-        info = api.upload_folder(
-            repo_id=repo,
-            repo_type="dataset",
-            folder_path=folder,
-            allow_patterns=known,
-            delete_patterns=[f"{layout.DATA}/**", f"{layout.RECORDS}/**"],
-            commit_message=f"Index of {index.repo} at {(index.commit or '')[:12]}",
-        )
-        return str(info.commit_url)
-
-    return Patience(repo).run(upload)  # done twice it is the same as done once

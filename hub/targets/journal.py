@@ -7,6 +7,7 @@ in it. A torn line is cut off: what it spoke of is sent again.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import RecordError, ReleaseError
 
-Mark = list[int] | None
+Mark = list[int] | list[str] | None
 
 
 class SentJournal:
     """Contents that a place has.
 
     Args:
-        path: The journal; made when there is something to note.
+        path: The journal; made by `begin`, or when there is something to note.
+
+    Attributes:
+        unfinished: Whether an earlier publish began it and did not end.
 
     Raises:
         ReleaseError: the file there is no such journal.
@@ -31,8 +35,10 @@ class SentJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines: dict[tuple[str, int, str], Mark] = {}
+        self._turn = threading.Lock()
         recover_jsonl(path)
-        if not path.exists():
+        self.unfinished = path.exists()
+        if not self.unfinished:
             return
         try:
             for _, line in read_jsonl(path):
@@ -44,6 +50,10 @@ class SentJournal:
                 where=path,
                 fix="delete it: what the place has already is found out there",
             ) from None
+
+    def begin(self) -> None:
+        """Leave a sign, until all is finished, that something is being sent."""
+        append_lines(self.path, [])
 
     def has(self, entry: FileEntry) -> bool:
         """Whether a content was sent for a path."""
@@ -58,8 +68,9 @@ class SentJournal:
         found = list(sent)
         if not found:
             return
-        append_lines(self.path, [{**plain(entry), "mark": mark} for entry, mark in found])
-        self._lines.update({(entry.path, entry.size, entry.sha256): mark for entry, mark in found})
+        with self._turn:
+            append_lines(self.path, [{**plain(entry), "mark": mark} for entry, mark in found])
+            self._lines.update({(entry.path, entry.size, entry.sha256): mark for entry, mark in found})
 
     def forget(self) -> None:
         """Everything is visible, or nothing of it is there any more."""

@@ -1,8 +1,8 @@
 """What a place can be asked for by whoever publishes a release to it.
 
 A place shows one state at a time, its head, and goes from one to the next by a `Change`, whole or not at all.
-Contents are sent before, and nobody sees them until a change names them. `hub_target` and `folder_target` are
-the two kinds of place.
+Contents are sent before, and nobody sees them until a change names them. `targets.hub` and `targets.folder`
+are the two kinds of place.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sparkle._files import stamp
 from sparkle.builders.release.manifest import FileEntry, hash_by_git
@@ -128,6 +128,18 @@ class Limits:
     advised_bytes: int = 50_000_000_000
 
 
+class Pace(NamedTuple):
+    """How much is sent before it is noted, which is what a kill costs.
+
+    Attributes:
+        lanes: Groups of files that are sent at once.
+        step: Bytes of a group; where a place goes on within a file, of a larger file too.
+    """
+
+    lanes: int
+    step: int
+
+
 class Target(Protocol):
     """A place that a release is published to."""
 
@@ -144,6 +156,11 @@ class Target(Protocol):
     @property
     def limits(self) -> Limits | None:
         """What it takes; None where only the disk counts."""
+        ...
+
+    @property
+    def pace(self) -> Pace:
+        """How the next contents are sent; `send` may be called by as many threads."""
         ...
 
     def session(self) -> AbstractContextManager[None]:

@@ -51,6 +51,7 @@ def verify(
 
     Raises:
         ReleaseError: there is no release, it cannot be read, or a level that was named cannot be tried.
+        SparkleError: more than one worker, and a script without `if __name__ == "__main__"`.
     """
     from sparkle.hub.verify.levels import verify_release
     from sparkle.hub.verify.report import LEVELS, VerifyOptions

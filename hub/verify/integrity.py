@@ -14,12 +14,14 @@ from collections.abc import Sequence
 
 from sparkle._processes import pool_of
 from sparkle._progress import Progress
+from sparkle.builders.checks.failures import run_caught
 from sparkle.builders.checks.files import ALWAYS, HashJob, check_files
-from sparkle.builders.release.manifest import FileEntry, hash_by_git
+from sparkle.builders.release.manifest import FileEntry
 from sparkle.hub.verify.report import LevelReport, VerifyOptions
-from sparkle.hub.verify.verified import CLIENTS_OWN, Verified
+from sparkle.hub.verify.verified import Verified
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
+from sparkle.schemas.validate import Finding
 
 _OTHER = "another content than in the manifest"
 _JOB_BYTES, _JOB_FILES = 256 << 20, 500  # of a job; tars are larger and stand alone
@@ -44,24 +46,14 @@ def verify_integrity(
 
 def check_folder(release: Verified, report: LevelReport, progress: Progress, workers: int) -> None:
     """Hash every file of a folder; what is not as the manifest lists it goes to the report."""
-    found = [
-        finding
-        for finding in check_files(release.folder, release.listed)
-        if not finding.file.startswith(CLIENTS_OWN)
-    ]
+    found = list(check_files(release.folder, release.listed))
     report.findings += found
     wrong = {finding.file for finding in found}
     jobs = _jobs(release, [entry for entry in release.listed if entry.path not in wrong])
     with progress("hashing files", len(jobs)) as advance, pool_of(workers) as pool:
-        for findings in pool(jobs):
-            report.findings += findings
+        for answer in run_caught(pool, jobs):
+            report.findings += [answer] if isinstance(answer, Finding) else answer
             advance()
-    for entry in release.listed:
-        if entry.git_sha1 is not None and entry.path not in wrong:
-            found_sha1 = hash_by_git((release.folder / entry.path).read_bytes())
-            if found_sha1 != entry.git_sha1:
-                problem = "another git hash than in the manifest"
-                report.note(entry.path, problem, got=found_sha1, wanted=entry.git_sha1)
 
 
 def _jobs(release: Verified, entries: Sequence[FileEntry]) -> list[HashJob]:

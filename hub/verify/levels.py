@@ -14,11 +14,22 @@ from pathlib import Path
 
 from sparkle._processes import cpus, useful_workers
 from sparkle._progress import Progress, silent
+from sparkle.builders.checks.failures import failure
 from sparkle.builders.reading.place import open_place
 from sparkle.hub.verify.repair import repair_folder
-from sparkle.hub.verify.report import LevelReport, Mended, VerifyOptions, VerifyReport, order, timed
+from sparkle.hub.verify.report import (
+    CONSISTENCY,
+    INTEGRITY,
+    LevelReport,
+    Mended,
+    NotProvedError,
+    VerifyOptions,
+    VerifyReport,
+    order,
+    timed,
+)
 from sparkle.hub.verify.verified import Verified
-from sparkle.schemas.errors import RecordError, ReleaseError, UnsafePathError
+from sparkle.schemas.errors import RecordError, ReleaseError
 
 _Level = Callable[[Verified, LevelReport, VerifyOptions, Progress, int], None]
 
@@ -61,10 +72,16 @@ def _run(
     with timed(LevelReport(level)) as report:
         run: _Level = getattr(import_module(f"sparkle.hub.verify.{level}"), f"verify_{level}")
         try:
+            if release.odd and level not in (INTEGRITY, CONSISTENCY):  # which name them and open none
+                raise ReleaseError("no plain file", where=release.odd[0])
             run(release, report, options, progress, workers)
-        except (ReleaseError, RecordError, UnsafePathError) as error:  # what it stumbled over is wrong
+        except (ReleaseError, RecordError) as error:  # what it stumbled over is wrong
             problem = f"the level cannot go on: {error.problem}"
             report.note(error.where or ".", problem, got=error.got, wanted=error.wanted)
+        except NotProvedError:
+            raise
+        except Exception as error:
+            report.findings.append(failure(".", error))
     report.downloaded = release.downloaded - before
     if report.missing is not None and options.required:
         raise ReleaseError(f"level {level} cannot be tried", got=report.missing, where=release.name)

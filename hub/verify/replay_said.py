@@ -15,7 +15,7 @@ from typing import Any
 
 from sparkle.builders.building.pictures import side_by_side
 from sparkle.builders.checks.previews import Misfit, compare_preview
-from sparkle.builders.release.tables import read_columns
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.generation.backends import list_models
 from sparkle.generation.config import RunConfig
 from sparkle.hub.verify.recorded import Recorded

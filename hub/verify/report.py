@@ -167,7 +167,7 @@ class VerifyReport:
         """Every finding as a JSON object, with its level."""
         for level in self.levels:
             for found in level.findings:
-                yield _finding_json(level.level, found)
+                yield {"level": level.level, **found.to_json()}
 
     def to_json(self) -> dict[str, Any]:
         """The report as one JSON object, with the first `SHOWN_FINDINGS` findings."""
@@ -181,18 +181,6 @@ class VerifyReport:
             "findings": findings[:SHOWN_FINDINGS],
             "repaired": [asdict(found) for found in self.repaired],
         }
-
-
-def _finding_json(level: str, found: Finding) -> dict[str, Any]:
-    return {
-        "level": level,
-        "file": found.file,
-        "line": found.line,
-        "pointer": found.pointer,
-        "problem": found.problem,
-        "got": found.got,
-        "wanted": found.wanted,
-    }
 
 
 @contextmanager

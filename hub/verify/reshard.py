@@ -18,6 +18,7 @@ from typing import BinaryIO
 from sparkle._files import BLOCK_BYTES
 from sparkle._processes import pool_of
 from sparkle._progress import Progress
+from sparkle.builders.checks.failures import run_caught
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.assign import data_offsets
 from sparkle.builders.release.tar import hash_tar
@@ -34,13 +35,13 @@ class ReshardJob:
 
     Attributes:
         place: Where the tar is.
-        path: The tar.
+        file: The tar.
         sha256: What the manifest lists for it.
         members: What the tables say is in it, by id.
     """
 
     place: Place
-    path: str
+    file: str
     sha256: str
     members: tuple[Artifact, ...]
 
@@ -66,7 +67,7 @@ class _Rebuild:
                 self._note(member.member, problem, got=f"byte {member.offset}", wanted=f"byte {offset}")
                 return self.findings
         try:
-            with self.job.place.open(self.job.path) as stream:
+            with self.job.place.open(self.job.file) as stream:
                 made = hash_tar(
                     (member.member, member.size, self._data(stream, member)) for member in self.job.members
                 )
@@ -97,7 +98,7 @@ class _Rebuild:
             self.position += len(block)
 
     def _note(self, pointer: str, problem: str, *, got: str | None = None, wanted: str | None = None) -> None:
-        self.findings.append(Finding(self.job.path, 0, pointer, problem, got, wanted))
+        self.findings.append(Finding(self.job.file, 0, pointer, problem, got, wanted))
 
 
 def verify_reshard(
@@ -115,12 +116,12 @@ def verify_reshard(
             report.note(shard, "rows name this tar, and it is not there or not in the manifest")
         else:
             jobs.append(ReshardJob(release.place, shard, entry.sha256, tuple(members[shard])))
-    size = release.sizes(job.path for job in jobs)
+    size = release.sizes(job.file for job in jobs)
     if not release.local:
         options.say(f"reshard: {len(jobs):,} tars are streamed ({size:,} bytes); nothing is stored")
     with progress("making tars again", len(jobs)) as advance, pool_of(workers) as pool:
-        for findings in pool(jobs):
-            report.findings += findings
+        for answer in run_caught(pool, jobs):
+            report.findings += [answer] if isinstance(answer, Finding) else answer
             advance()
     if not release.local:
         release.downloaded += size

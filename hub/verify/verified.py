@@ -21,12 +21,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from sparkle._files import safe_join
+from sparkle._folders import is_no_part
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.files import check_document
 from sparkle.builders.reading.place import Place, read_exactly
 from sparkle.builders.release.manifest import FileEntry
+from sparkle.builders.release.read_tables import read_columns
 from sparkle.builders.release.removed import Provenance, read_provenance
-from sparkle.builders.release.tables import read_columns
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ReleaseError
@@ -35,8 +36,6 @@ from sparkle.schemas.layout import KINDS, Kind
 from sparkle.schemas.load import load
 from sparkle.schemas.validate import Finding
 
-# What a Hub's client leaves in a folder that it downloaded to (`hf download --local-dir`).
-CLIENTS_OWN = (".gitattributes", ".cache/huggingface/")
 _MOST_BYTES = 1 << 30  # of an artifact; the largest masks, 4K and not compressed, have 84 MB
 _TEXT_OR_TABLE = (".csv", ".jsonl", ".json", ".md", ".parquet")
 
@@ -47,6 +46,9 @@ class Verified:
     Args:
         place: Where it is.
         scratch: An empty folder for what is fetched of a Hub.
+
+    Attributes:
+        odd: What is there and no plain file, as a fifo: whoever opened one would wait for it.
 
     Raises:
         ReleaseError: there is no manifest, or the place cannot be read.
@@ -59,8 +61,9 @@ class Verified:
         self.downloaded = 0
         self._fetched: set[str] = set()
         self.files: Mapping[str, FileEntry] = {
-            path: file for path, file in place.list().items() if not path.startswith(CLIENTS_OWN)
+            path: file for path, file in place.list().items() if not is_no_part(path)
         }
+        self.odd = [path for path in self.files if self.local and _is_odd(self.folder / path)]
         if layout.MANIFEST not in self.files:
             raise ReleaseError(
                 "not a release",
@@ -145,6 +148,10 @@ class Verified:
 
     def _target(self, path: str) -> Path:
         return safe_join(self.folder, path)
+
+
+def _is_odd(path: Path) -> bool:
+    return path.exists() and not path.is_file()
 
 
 # --- what the tables say of artifacts --------------------------------------------------------------

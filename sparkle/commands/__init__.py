@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,6 +66,17 @@ class VerbGroup(click.Group):
         if not verb.startswith("-") and verb not in self.list_commands(ctx):
             ctx.fail(f"no such command: {verb}. {_meant(verb, ctx.command_path, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run; a program that is interrupted does not wait for what its threads are still sending."""
+        try:
+            return super().main(*args, **extra)
+        except SystemExit as ending:
+            if not args and not extra and ending.code == 130 and threading.active_count() > 1:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(130)
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; one that is interrupted before it begins ends as it does later."""

@@ -26,12 +26,14 @@ from typing import Any
 
 import click
 
+from sparkle._folders import list_junk
 from sparkle._progress import Advance
 from sparkle.commands.progress import Watch
 from sparkle.commands.refusals import named_paths, refusal
 from sparkle.schemas.errors import SparkleError, command
 
 FINDINGS, COULD_NOT_RUN, INTERRUPTED = 1, 2, 130
+_SHOWN_JUNK = 5
 
 
 class Verb(click.Command):
@@ -95,6 +97,13 @@ class Terminal:
         """Print a line for people on standard error; nothing in JSON mode or when it is to be quiet."""
         if not self._silent:
             print(text, file=sys.stderr, flush=True)
+
+    def name_junk(self, *places: str | Path) -> None:
+        """Warn once of what file managers left in folders, which everything passes over."""
+        for place in places:
+            if not self._silent and os.path.isdir(place) and (found := list_junk(Path(place))):
+                shown = ", ".join(first_lines(list(map(repr, found)), _SHOWN_JUNK, "none is a part of it"))
+                self.say(f"warning: {place} has what file managers leave, which is passed over: {shown}")
 
     def result(self, text: str, value: Any) -> None:
         """Print the command's result: text for people, or one JSON object."""

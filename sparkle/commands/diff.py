@@ -41,6 +41,7 @@ def diff(before: str, after: str, terminal: Terminal, as_changelog: bool) -> Non
 
     from sparkle.hub.diff import diff as compare
 
+    terminal.name_junk(before, after)
     found = compare(before, after, progress=terminal.progress)
     if as_changelog:
         print(changelog(found))

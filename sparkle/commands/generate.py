@@ -22,7 +22,7 @@ from sparkle.schemas.errors import command
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 
 _MOST_OFFSET = 900_000_000  # ids have at most nine digits
-_SHOWN_FAILURES = 20  # a run of 100,000 sources may have thousands
+_SHOWN_LINES = 20  # a run of 100,000 sources may have thousands
 
 
 def _parse_shard(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -92,8 +92,9 @@ def generate(
     from sparkle.generation.run.driver import generate as run_generate
     from sparkle.generation.run.sources import list_sources
 
+    terminal.name_junk(sources)
     resolved = read_config(config, settings).config
-    listed = list_sources(sources, themes, limit, out=out)
+    listed = list_sources(sources, themes, limit, out=out, say=terminal.say)
     summary = run_generate(
         listed,
         out,
@@ -105,9 +106,10 @@ def generate(
         say=terminal.say,
     )
     _print_funnel(summary.funnel, terminal)
-    failures = [f"failed: {failure}" for failure in summary.failures]
-    for line in first_lines(failures, _SHOWN_FAILURES, f"each is in {out}/outcomes"):
-        terminal.say(line)
+    for word, lines in (("failed", summary.failures), ("note", summary.notes)):
+        shown = [f"{word}: {line}" for line in lines]
+        for line in first_lines(shown, _SHOWN_LINES, f"each is in {out}/outcomes"):
+            terminal.say(line)
     counts = ((summary.processed, "made"), (summary.judged_again, "judged again"))
     told = [f"{count_text(count, 'outcome')} {what}" for count, what in counts if count]
     done = ", ".join(told) or "nothing to do"
@@ -121,6 +123,7 @@ def generate(
             "processed": summary.processed,
             "judged_again": summary.judged_again,
             "failures": list(summary.failures),
+            "notes": list(summary.notes),
             "funnel": summary.funnel,
         },
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -33,9 +32,10 @@ def import_upstream(folder: Path, out: Path, report: Path | None, terminal: Term
     from sparkle._files import write_jsonl
     from sparkle.builders.upstream import import_
 
+    terminal.name_junk(folder)
     summary = import_.import_upstream(folder, out, terminal.progress)
     if report is not None:
-        write_jsonl(report, (asdict(finding) for finding in summary.findings))
+        write_jsonl(report, (finding.to_json() for finding in summary.findings))
     terminal.counts("samples", ["theme", "pairs"], summary.samples)
     if summary.findings:
         first = {finding.problem: finding.file for finding in reversed(summary.findings)}

@@ -29,8 +29,9 @@ def index(where: str, out: Path, push: str | None, terminal: Terminal) -> None:
     """
     from sparkle.builders.upstream.indexing import index_upstream
     from sparkle.builders.upstream.origin import count_problems
-    from sparkle.hub.targets.hub import push_index
+    from sparkle.hub.publish.index import push_index
 
+    terminal.name_junk(where)
     summary = index_upstream(where, out, terminal.progress)
     pushed = None if push is None else push_index(summary.out, push)
     problems = count_problems(summary.findings)

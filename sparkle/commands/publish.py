@@ -61,6 +61,7 @@ def publish(
     """
     from sparkle.hub.publish import publish as publish_release
 
+    terminal.name_junk(release)
     found = publish_release(
         release,
         repo,

@@ -77,6 +77,7 @@ def takedown(
     elif purge_history:
         raise click.UsageError("--purge-history is for repositories: a folder keeps no history")
     else:
+        terminal.name_junk(folder)
         _in_folder(terminal, folder, request)
 
 

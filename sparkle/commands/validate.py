@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -49,9 +48,10 @@ def validate(
     from sparkle._files import write_jsonl
     from sparkle.builders.checks import validate as check
 
+    terminal.name_junk(release)
     found = check(release, quick=quick, media=media, bench=bench, workers=workers, progress=terminal.progress)
     if report is not None:
-        write_jsonl(report, (asdict(finding) for finding in found.findings))
+        write_jsonl(report, (finding.to_json() for finding in found.findings))
     count = len(found.findings)
     samples = ", ".join(f"{number} {theme}" for theme, number in found.samples.items())
     verdict = f"{count} finding{'s' if count > 1 else ''}" if count else "whole"
@@ -61,7 +61,7 @@ def validate(
     terminal.result(
         "\n".join(lines),
         {
-            "findings": [asdict(finding) for finding in found.findings[:_SHOWN_FINDINGS]],
+            "findings": [finding.to_json() for finding in found.findings[:_SHOWN_FINDINGS]],
             "count": count,
             "files": found.files,
             "samples": found.samples,

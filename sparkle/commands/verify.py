@@ -69,6 +69,7 @@ def verify(
     from sparkle._files import write_jsonl
     from sparkle.hub.verify import verify as verify_release
 
+    terminal.name_junk(release)
     found = verify_release(
         release,
         levels=levels or None,

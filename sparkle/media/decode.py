@@ -6,14 +6,15 @@ How it works
   libswscale. Untagged video counts as BT.601, as in upstream's files. OpenCV and libswscale differ by about
   one level, so there is no second path to RGB.
 - The display matrix (how a phone was held) is applied: rotations and mirror images.
-- HDR transfer curves are not tone-mapped: such a video decodes with the flat look of its raw levels.
+- HDR transfer curves are not tone-mapped: such a video decodes with the flat look of its raw levels. Sources
+  are (`tone`), of what `to_deep_rgb` gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import cv2
 import numpy as np
@@ -37,6 +38,10 @@ _BLOCK_FRAMES = 96
 _AS_BT601 = frozenset({2, 5, 6})
 # AVColorSpace -> libswscale's SWS_CS_* of BT.709, FCC, SMPTE 240M, BT.2020; old PyAV has no name for that.
 _MATRIX_OF_TAG = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}
+# The same for pictures of 16 bits: who does not say there has BT.2020's. RGB (0) needs none.
+_DEEP_MATRIX = {**_MATRIX_OF_TAG, 0: 9, 2: 9, 5: 5, 6: 5}
+
+_Level = TypeVar("_Level", np.uint8, np.uint16)
 
 
 def iter_frames(path: Path, *, size: tuple[int, int] | None = None) -> Iterator[Pixels]:
@@ -120,6 +125,34 @@ def to_rgb(frame: VideoFrame) -> Pixels:
     image = np.empty((height, width, 3), np.uint8)
     _draw(frame, image)
     return image
+
+
+def to_deep_rgb(frame: VideoFrame) -> npt.NDArray[np.uint16]:
+    """Return one decoded frame as it is displayed, with 16 bits per channel.
+
+    Args:
+        frame: A frame of any pixel format; one that does not name its matrix has BT.2020's.
+
+    Returns:
+        uint16 (H, W, 3) RGB, of the frame's own primaries and transfer curve.
+
+    Raises:
+        MediaError: The display matrix is not made of quarter turns and mirror images, or the colours have
+            another matrix than those of television.
+    """
+    if frame.colorspace not in _DEEP_MATRIX:
+        raise MediaError(
+            "there is no conversion of the video's colours",
+            got=f"matrix {int(frame.colorspace)} of ITU-T H.273",
+            wanted="BT.2020's or another one of television",
+        )
+    deep = frame.reformat(
+        format="rgb48le",
+        src_colorspace=_DEEP_MATRIX[frame.colorspace],
+        src_color_range=frame.color_range or ColorRange.MPEG,
+        dst_color_range=ColorRange.JPEG,
+    )
+    return _upright(deep.to_ndarray().astype(np.uint16, copy=False), _display_matrix(frame))
 
 
 def draw_part(frame: VideoFrame, image: Pixels, corner: tuple[int, int] = (0, 0)) -> None:
@@ -247,7 +280,7 @@ def _display_matrix(frame: VideoFrame) -> npt.NDArray[np.int32] | None:
     return matrix
 
 
-def _upright(image: Pixels, matrix: npt.NDArray[np.int32] | None) -> Pixels:
+def _upright(image: npt.NDArray[_Level], matrix: npt.NDArray[np.int32] | None) -> npt.NDArray[_Level]:
     if matrix is not None:
         if matrix[0, 1]:  # x and y change places
             image, right, down = image.transpose(1, 0, 2), matrix[1, 0], matrix[0, 1]

@@ -5,6 +5,8 @@ How it works
 - Otherwise output frame k shows the source frame that is on screen at k / fps after the first one; a source
   of variable frame rate needs no special case. The longer side is brought down to `max_side`, an odd row or
   column is cropped.
+- Interlaced frames are deinterlaced, a high dynamic range and BT.2020's colours become BT.709, and pictures
+  before the first key frame are passed over: the result says so.
 - Decoding stops as soon as there are enough frames and no more than a handful are held at once, so a long 4K
   recording costs no more than a clip. What comes after the clip is neither read nor checked.
 - A rerun writes the same bytes (with the same codec versions).
@@ -18,17 +20,21 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from av.video.frame import VideoFrame
 from msgspec import Struct
 
 from sparkle.media import Pixels
 from sparkle.media.container import MAX_SIDE, OpenVideo, open_video
-from sparkle.media.decode import is_upright, to_rgb, upright_size
+from sparkle.media.decode import is_upright, to_deep_rgb, to_rgb, upright_size
+from sparkle.media.deinterlace import Timed, deinterlaced
 from sparkle.media.encode import Encoding, encode
 from sparkle.media.frames import is_4k_plus_1
+from sparkle.media.tone import to_bt709, wide
 from sparkle.schemas.errors import ConfigError, MediaError
 
 # Pixels. Below a macroblock there is nothing to see, and a strip this thin is a broken header.
@@ -85,8 +91,10 @@ class Normalised:
         copied: Whether the clip is the source file, byte for byte.
         source_width: Displayed width of the source in pixels.
         source_height: Displayed height of the source in pixels.
-        source_frames: Frames of the source as its container declares them, else its packets.
+        source_frames: Frames of the source as its container declares them, else its packets; those that are
+            shown.
         source_fps: Average frames a second of the source; 0.0 where its container does not say.
+        notes: What was done to the frames that nobody would expect of any source; None where nothing was.
     """
 
     width: int
@@ -98,6 +106,7 @@ class Normalised:
     source_height: int
     source_frames: int
     source_fps: float
+    notes: tuple[str, ...] | None = None
 
 
 def normalise(source: Path, target: Path, spec: SourceSpec, encoding: Encoding) -> Normalised:
@@ -118,7 +127,7 @@ def normalise(source: Path, target: Path, spec: SourceSpec, encoding: Encoding) 
         first = next(decoding)
         size = _clip_size(video, first, spec)
         source_size = upright_size(first)
-        source_frames = video.stream.frames
+        source_frames, passed_over = video.declared, video.passed_over
         source_fps = float(video.rate)
         copied = _looks_conforming(video, first, size, spec) and _keeps_time(
             chain((first,), decoding), source_frames, Fraction(1, spec.fps), video.time_base
@@ -126,12 +135,16 @@ def normalise(source: Path, target: Path, spec: SourceSpec, encoding: Encoding) 
     if not source_frames:
         with open_video(source) as video:
             source_frames = video.packet_count()
+    notes = [f"pictures before the first that can be shown, left out: {passed_over}"] if passed_over else []
     if copied:
         shutil.copyfile(source, target)
         frames = source_frames
     else:
-        frames = _reencode(source, target, size, spec, encoding)
-    return Normalised(*size, frames, spec.fps, copied, *source_size, source_frames, source_fps)
+        frames, done = _reencode(source, target, size, spec, encoding)
+        notes += done
+    source_frames -= passed_over
+    told = tuple(notes) or None
+    return Normalised(*size, frames, spec.fps, copied, *source_size, source_frames, source_fps, told)
 
 
 def _clip_size(video: OpenVideo, first: VideoFrame, spec: SourceSpec) -> tuple[int, int]:
@@ -163,45 +176,66 @@ def _looks_conforming(video: OpenVideo, first: VideoFrame, size: tuple[int, int]
     """Return whether a file is a source clip by all that its headers and first frame say."""
     container, stream = video.container, video.stream
     is_mp4 = "mp4" in container.format.name.split(",") and container.metadata.get("major_brand") != "qt  "
-    frames_fit = spec.min_frames <= stream.frames <= spec.max_frames and is_4k_plus_1(stream.frames)
+    frames = stream.frames
+    frames_fit = spec.min_frames <= frames <= spec.max_frames and is_4k_plus_1(frames)
     return (
         is_mp4
+        and frames == video.declared
         and len(container.streams) == 1
         and stream.codec_context.name == "h264"
         and first.format.name == "yuv420p"
         and is_upright(first)
+        and wide(first) is None
         and size == (first.width, first.height)
         and frames_fit
     )
 
 
 def _keeps_time(frames: Iterable[VideoFrame], count: int, period: Fraction, time_base: Fraction) -> bool:
-    """Return whether there are `count` frames and frame k is shown at exactly k * `period` seconds."""
-    shown_at = [None if frame.pts is None else frame.pts * time_base for frame in islice(frames, count + 1)]
+    """Return whether there are `count` whole frames and frame k is shown at exactly k * `period` seconds."""
+    shown_at = [
+        None if frame.pts is None or frame.interlaced_frame else frame.pts * time_base
+        for frame in islice(frames, count + 1)
+    ]
     return shown_at == [index * period for index in range(count)]
 
 
-def _reencode(source: Path, target: Path, size: tuple[int, int], spec: SourceSpec, encoding: Encoding) -> int:
-    """Write the clip and return its length; write nothing if that is below `spec.min_frames`."""
+def _reencode(
+    source: Path, target: Path, size: tuple[int, int], spec: SourceSpec, encoding: Encoding
+) -> tuple[int, list[str]]:
+    """Write the clip; return its length and what was done. Below `spec.min_frames` nothing is written."""
+    done: dict[str, None] = {}
     with open_video(source) as video:
-        images = (_fit(to_rgb(frame), size) for frame in _on_screen(video, spec.fps))
+        shown = deinterlaced(_noted(video.timed_frames(), done))
+        images = (_fit(frame, size) for frame in _on_screen(shown, video, spec.fps))
         clip = islice(images, spec.max_frames)
         head = list(islice(clip, spec.min_frames))
         if len(head) < spec.min_frames:
-            return len(head)
-        return encode(_whole_groups(chain(head, clip)), target, fps=spec.fps, encoding=encoding)
+            return len(head), list(done)
+        frames = encode(_whole_groups(chain(head, clip)), target, fps=spec.fps, encoding=encoding)
+        return frames, list(done)
 
 
-def _on_screen(video: OpenVideo, fps: int) -> Iterator[VideoFrame]:
+def _noted(frames: Iterator[Timed], done: dict[str, None]) -> Iterator[Timed]:
+    """Pass frames on, and note what will be done to them."""
+    for time, frame in frames:
+        if frame.interlaced_frame:
+            done["interlaced: deinterlaced, one frame of two fields"] = None
+        if (signal := wide(frame)) is not None:
+            how = "mapped to BT.709" if signal == "BT.2020" else "tone-mapped to BT.709 (BT.2446-1, method C)"
+            done[f"{signal}: {how}"] = None
+        yield time, frame
+
+
+def _on_screen(frames: Iterable[Timed], video: OpenVideo, fps: int) -> Iterator[VideoFrame]:
     """Yield the frame that is on screen at 0, 1/fps, 2/fps, ... seconds after the first one appears."""
     rounding = min(video.time_base, _ROUNDING)
     shown: VideoFrame | None = None
     start = previous = Fraction(0)
     tick = 0
-    for index, frame in enumerate(video.frames()):
-        if frame.pts is None:
+    for index, (now, frame) in enumerate(frames):
+        if now is None:
             raise MediaError("a frame has no timestamp", got=f"frame {index}", where=video.where)
-        now = frame.pts * video.time_base
         if shown is None:
             start = previous = now
         elif now < previous:
@@ -225,12 +259,19 @@ def _duration(last: VideoFrame, video: OpenVideo) -> Fraction:
     return 1 / video.rate if video.rate else Fraction(0)
 
 
-def _fit(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """Scale an image to (width, height), or crop it where only an odd row or column is too many."""
+def _fit(frame: VideoFrame, size: tuple[int, int]) -> Pixels:
+    """Draw a frame of (width, height): scaled, or cropped where only an odd row or column is too many."""
+    signal = wide(frame)
+    if signal is None:
+        return np.asarray(_scaled(to_rgb(frame), size), np.uint8)
+    return to_bt709(np.asarray(_scaled(to_deep_rgb(frame), size), np.uint16), signal)
+
+
+def _scaled(image: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     width, height = size
     if 0 <= image.shape[1] - width <= 1 and 0 <= image.shape[0] - height <= 1:
         return image[:height, :width]
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _whole_groups(images: Iterable[Pixels]) -> Iterator[Pixels]:

@@ -1,19 +1,22 @@
-"""What a file holds: a video by decoding it, any artifact by its header alone.
+"""What a file holds: a video by decoding it, any artifact by its header where that tells.
 
 - `probe` decodes every frame of a clip, so a `VideoInfo` also says that the clip is whole. Of a long file
-  only the first `DECODED_FRAMES` are decoded; the rest is counted by its packets.
+  only the first `DECODED_FRAMES` are decoded; the rest is counted by the packets that are shown.
 - `look` decodes one frame only: enough to draw what is known to be a clip.
 - `perceptual_hash` is the difference hash (dHash: Krawetz, "Kind of Like That", 2013) of the first frame:
   9 x 8 grey pixels, one bit for each pair of horizontal neighbours. Near-duplicates differ in few bits; first
   frames are what upstream's editing starts from.
 - `read_shape` reads what an artifact's header says of its size, so that a tar of thousands is read in one
-  pass: the boxes of an mp4's first video track (ISO/IEC 14496-12), a PNG's IHDR chunk, upstream's `shape` in
-  an npz. Nothing is trusted: lengths are checked before anything is read or allocated.
+  pass: an mp4's boxes, a PNG's IHDR chunk, upstream's `shape` in an npz. Nothing is trusted: lengths are
+  checked before anything is read or allocated.
+- Where an mp4's boxes do not tell what is shown, the video is decoded and counted. So is one of another
+  container under an mp4's name: players and trainers show it. `require_mp4` says that it is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,10 +25,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from sparkle.media.boxes import told
 from sparkle.media.container import open_video
 from sparkle.media.decode import iter_frames, upright_size
 from sparkle.media.mask import mask_shape
 from sparkle.schemas.errors import MediaError
+from sparkle.schemas.misplaced import refuse_misplaced
 
 # Frames. Clips of the dataset have at most 81; a minute of video at 16 fps is 960.
 DECODED_FRAMES = 1000
@@ -63,11 +68,11 @@ def probe(path: Path) -> VideoInfo:
         decoding = video.frames()
         first = next(decoding)
         count = 1 + sum(1 for _ in islice(decoding, DECODED_FRAMES - 1))
-        rate = video.rate
+        rate, passed_over = video.rate, video.passed_over
         width, height = upright_size(first)
     if count == DECODED_FRAMES:
         with open_video(path) as video:
-            count = video.packet_count()
+            count = video.packet_count() - passed_over
     return VideoInfo(width, height, count, float(rate))
 
 
@@ -117,6 +122,24 @@ def perceptual_hash(path: Path) -> str:
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
+# What other videos, and pictures, begin with that are met under the name of an mp4.
+_OTHER_VIDEOS = {
+    "WebM": rb"\x1a\x45\xdf\xa3.{,64}webm",
+    "Matroska": rb"\x1a\x45\xdf\xa3",
+    "AVI": rb"RIFF....AVI ",
+    "a GIF": rb"GIF8",
+    "an MPEG transport stream": rb"\x47.{187}\x47",
+    "an MPEG program stream": rb"\x00\x00\x01\xba",
+    "FLV": rb"FLV\x01",
+    "Ogg": rb"OggS",
+    "ASF": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+}
+_PICTURES = {
+    "a PNG image": re.escape(_PNG),
+    "a JPEG image": rb"\xff\xd8\xff",
+    "a WebP image": rb"RIFF....WEBP",
+}
+
 
 class Shape(NamedTuple):
     """Size of an artifact; 0 where it has none of that, or does not say.
@@ -135,7 +158,7 @@ class Shape(NamedTuple):
 
 
 def read_shape(data: bytes, suffix: str) -> Shape:
-    """Return the size of an artifact.
+    """Return the size of an artifact; of a video as it is shown.
 
     Args:
         data: The whole file.
@@ -144,7 +167,11 @@ def read_shape(data: bytes, suffix: str) -> Shape:
     Raises:
         MediaError: it is no such file, or says something impossible.
     """
-    return {".mp4": _mp4, ".png": _png, ".npz": _npz}[suffix](data)
+    try:
+        return {".mp4": _mp4, ".png": _png, ".npz": _npz}[suffix](data)
+    except MediaError:
+        refuse_misplaced(data, MediaError)
+        raise
 
 
 def _png(data: bytes) -> Shape:
@@ -158,63 +185,30 @@ def _npz(data: bytes) -> Shape:
     return Shape(frames, width, height)
 
 
+def require_mp4(data: bytes) -> None:
+    """Raise MediaError where a file begins as one of another kind does, whatever its name is."""
+    for kinds in (_OTHER_VIDEOS, _PICTURES):
+        if (kind := _kind(data, kinds)) is not None:
+            raise MediaError("not an mp4", got=f"it is {kind}")
+
+
+def _kind(data: bytes, kinds: Mapping[str, bytes]) -> str | None:
+    return next((kind for kind, start in kinds.items() if re.match(start, data, re.DOTALL)), None)
+
+
 def _mp4(data: bytes) -> Shape:
-    view = memoryview(data)
-    boxes = list(_boxes(view))
-    moov = next((body for kind, body in boxes if kind == b"moov"), None)
-    if not boxes or boxes[0][0] != b"ftyp" or moov is None:
-        raise MediaError("not an mp4 video", got=f"{len(data)} bytes, the first {data[:8]!r}")
-    for track in _all(moov, b"trak"):
-        handler = _first(track, b"mdia", b"hdlr")
-        if handler is not None and bytes(handler[8:12]) == b"vide":
-            return _track(track)
-    raise MediaError("the mp4 has no video track")
+    if _kind(data, _OTHER_VIDEOS) is not None:
+        return _shown(data)
+    require_mp4(data)
+    plain = told(data)
+    return _shown(data) if plain is None else Shape(*plain)
 
 
-def _track(track: memoryview) -> Shape:
-    parts = {name: _first(track, b"mdia", b"minf", b"stbl", name) for name in (b"stsd", b"stts", b"stsz")}
-    media = _first(track, b"mdia", b"mdhd")
-    description, times, sizes = parts.values()
-    if description is None or times is None or sizes is None or media is None or len(description) < 44:
-        raise MediaError("the mp4's video track is not whole")
-    frames, entries = _number(sizes, 8, 4), _number(times, 4, 4)
-    if len(times) < 8 + 8 * entries:
-        raise MediaError("the mp4's video track is not whole")
-    runs = np.frombuffer(times[8 : 8 + 8 * entries], ">u4").reshape(entries, 2).astype(np.int64)
-    duration = int((runs[:, 0] * runs[:, 1]).sum())
-    scale = _number(media, 20, 4) if media[0] == 1 else _number(media, 12, 4)
-    # stsd: 8 bytes, then the first sample entry, whose width and height are at bytes 32 and 34 (12.1.3.2).
-    width, height = _number(description, 40, 2), _number(description, 42, 2)
-    return Shape(frames, width, height, frames * scale / duration if duration else 0.0)
-
-
-def _boxes(view: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield (kind, body) of the boxes in a row."""
-    position = 0
-    while position + 8 <= len(view):
-        size, kind, head = _number(view, position, 4), bytes(view[position + 4 : position + 8]), 8
-        if size == 1:
-            size, head = _number(view, position + 8, 8), 16
-        elif size == 0:  # to the end of the file
-            size = len(view) - position
-        if size < head or position + size > len(view):
-            raise MediaError("the mp4 is cut short", got=f"a box of {size} bytes at byte {position}")
-        yield kind, view[position + head : position + size]
-        position += size
-
-
-def _all(view: memoryview, kind: bytes) -> list[memoryview]:
-    return [body for found, body in _boxes(view) if found == kind]
-
-
-def _first(view: memoryview, *path: bytes) -> memoryview | None:
-    for kind in path:
-        inside = _all(view, kind)
-        if not inside:
-            return None
-        view = inside[0]
-    return view
-
-
-def _number(view: memoryview, start: int, count: int) -> int:
-    return int.from_bytes(view[start : start + count], "big")
+def _shown(data: bytes) -> Shape:
+    frames = width = height = 0
+    with open_video(data, threads=1) as video:
+        for frame in video.frames():
+            width, height = upright_size(frame)
+            frames += 1
+        rate = float(video.rate)  # asked while it is open
+    return Shape(frames, width, height, rate)

@@ -170,7 +170,9 @@ def _nearest(start: int, count: int, side: int, scaled: int) -> npt.NDArray[np.i
     return (2 * np.arange(start, start + count) + 1) * side // (2 * scaled)
 
 
-def read_window(video: OpenVideo, start: int, count: int, view: Callable[[int, int], View]) -> Pixels:
+def read_window(
+    video: OpenVideo, start: int, count: int, view: Callable[[int, int], View], *, or_fewer: bool = False
+) -> Pixels:
     """Decode a window of a video.
 
     Args:
@@ -178,6 +180,7 @@ def read_window(video: OpenVideo, start: int, count: int, view: Callable[[int, i
         start: The first frame of the window.
         count: How many frames, at least 1.
         view: Gives the view of frames that are (width, height) in pixels.
+        or_fewer: Whether a video that ends inside the window gives the frames that there are.
 
     Returns:
         uint8 (count, view.height, view.width, 3) RGB.
@@ -197,14 +200,14 @@ def read_window(video: OpenVideo, start: int, count: int, view: Callable[[int, i
                 draw = _resizing(seen) if seen.resizes else _cutting(seen)
             draw(frame, pixels[found - start])
         found += 1
-    if pixels is None or found < start + count:
+    if pixels is None or (found < start + count and not or_fewer):
         raise MediaError(
             "the video ends before its window",
             got=f"{found} frames",
             wanted=f"at least {start + count} frames",
             where=video.where,
         )
-    return pixels
+    return pixels[: found - start]
 
 
 def _allocate(count: int, view: View, video: OpenVideo) -> Pixels:

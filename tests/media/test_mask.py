@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sparkle
-from sparkle.media.mask import MAX_MASK_PIXELS, load_mask, save_mask
+from sparkle.media.mask import MAX_MASK_PIXELS, empty_frames, load_mask, mask_shape, save_mask
 from sparkle.schemas.errors import MediaError
 
 MASKS = np.random.Generator(np.random.PCG64(0)).random((5, 12, 17)) > 0.5
@@ -50,6 +50,38 @@ def test_any_masks_survive(tmp_path, shape, seed):
 def test_upstream_s_uncompressed_files_are_read(tmp_path):
     np.savez(tmp_path / "mask.npz", mask=np.packbits(MASKS.flatten()), shape=np.array(MASKS.shape))
     assert np.array_equal(load_mask(tmp_path / "mask.npz"), MASKS)
+
+
+@pytest.mark.parametrize(
+    "kind", [f"{order}{sort}{size}" for order in "<>" for sort in "iu" for size in "1248"]
+)
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_sides_of_any_type_of_whole_numbers_are_read(tmp_path, kind, write):
+    path = tmp_path / "mask.npz"
+    write(path, mask=np.packbits(MASKS), shape=np.array(MASKS.shape, kind))
+    assert np.array_equal(load_mask(path), MASKS)
+    assert mask_shape(path.read_bytes()) == MASKS.shape
+
+
+@settings(max_examples=60)
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 5)), seed=st.integers(0, 2**32 - 1)
+)
+def test_empty_frames_are_counted_without_unpacking(tmp_path, shape, seed):
+    masks = np.random.Generator(np.random.PCG64(seed)).random(shape) > 0.9
+    save_mask(tmp_path / "mask.npz", masks)
+    assert empty_frames(tmp_path / "mask.npz") == (shape, np.count_nonzero(~masks.any(axis=(1, 2))))
+
+
+def test_a_gigabyte_of_pixels_that_is_packed_into_130_kb_is_not_unpacked(tmp_path):
+    bits = npy(np.zeros(MAX_MASK_PIXELS // 8, np.uint8))
+    sides = npy(np.array([2**6, 2**12, 2**12]))
+    path = write_npz(tmp_path / "mask.npz", {"mask.npy": bits, "shape.npy": sides})
+    tracemalloc.start()
+    assert empty_frames(path) == ((2**6, 2**12, 2**12), 64)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300 << 20
 
 
 def test_the_same_masks_are_the_same_bytes(tmp_path, monkeypatch):
@@ -138,6 +170,42 @@ def test_every_flipped_byte_is_noticed_or_harmless(tmp_path):
         except MediaError:
             continue
         assert np.array_equal(loaded, MASKS)
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_every_flipped_bit_is_noticed_or_harmless(tmp_path, write):
+    path = tmp_path / "mask.npz"
+    write(path, mask=np.packbits(MASKS), shape=np.array(MASKS.shape))
+    data = path.read_bytes()
+    for bit in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        for read in (load_mask, mask_shape):
+            try:
+                read(bytes(flipped))
+            except MediaError:
+                continue
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_are_packed_as_numpy_does(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "mask.npz", "w", method) as archive:
+        for name, data in GOOD.items():
+            archive.writestr(name, data)
+    with pytest.raises(MediaError, match="packed in an unknown way"):
+        load_mask(tmp_path / "mask.npz")
+
+
+def test_a_list_of_a_million_members_is_not_read(tmp_path):
+    member = b"PK\1\2" + bytes(42)  # an entry of a list, without a name
+    listed = member * 1_000_000
+    end = b"PK\5\6" + bytes(4) + b"\xff\xff" * 2 + len(listed).to_bytes(4, "little") + bytes(4) + bytes(2)
+    tracemalloc.start()
+    with pytest.raises(MediaError):
+        load_mask(listed + end)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 << 20
 
 
 def test_missing_and_foreign_files_are_refused(tmp_path):

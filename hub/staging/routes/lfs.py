@@ -31,7 +31,8 @@ from sparkle.hub.staging.store.blobs import read_blocks
 from sparkle.hub.staging.store.refusal import Refusal, bad_request, check_hash, unprocessable
 from sparkle.hub.staging.store.repos import Repo
 
-PART = 64 * 1024 * 1024
+PART = 8 * 1024 * 1024  # bytes of a part, where that makes no more than `MAX_PARTS`
+MAX_PARTS = 1000
 MAX_FILE = 200 * 10**9  # the Hub's limit of one file
 UPLOAD_SECONDS = 24 * 3600  # how long upload URLs are good for; parts are kept as long
 _ETAG = re.compile(r"[0-9a-f]{32}")
@@ -78,7 +79,7 @@ def _upload(
         signature = signer.sign(UPLOAD_SECONDS, "put", name, size)
         return {"upload": {"href": f"{here}?signature={signature}"}, "verify": {"href": verify}}
     # The protocol of the Hub's multipart transfer: part URLs are among the headers.
-    header = {"chunk_size": str(PART)}
+    header = {"chunk_size": str(_part_bytes(size))}
     for number in range(1, _part_count(size) + 1):
         signature = signer.sign(UPLOAD_SECONDS, "part", name, size, number)
         header[str(number)] = f"{here}/{number}?signature={signature}"
@@ -115,7 +116,7 @@ async def put_part(request: Request) -> Response:
     hub, sha256, size = _upload_of(request)
     number = int(request.path_params["number"])
     check_signature(request, "part", sha256.hex(), size, number)
-    wanted = min(PART, size - (number - 1) * PART)
+    wanted = min(_part_bytes(size), size - (number - 1) * _part_bytes(size))
     async with received(request, hub.blobs, wanted, f"part {number}") as body:
         if body.size != wanted:
             raise unprocessable(f"part {number}: got {body.size} bytes, wanted {wanted}")
@@ -163,8 +164,12 @@ def _parts(folder: Path, body: dict[str, Any], size: int) -> list[Path]:
     return [found[number] for number in wanted]
 
 
+def _part_bytes(size: int) -> int:
+    return max(PART, -(-size // MAX_PARTS))
+
+
 def _part_count(size: int) -> int:
-    return -(-size // PART)
+    return -(-size // _part_bytes(size))
 
 
 def _object(wanted: object) -> tuple[bytes, int]:

@@ -46,6 +46,22 @@ from sparkle.hub.staging.store.trees import Entry, files, find, lfs_pointer, wal
 # Page sizes of the Hub.
 _TREE_PAGE, _EXPANDED_PAGE, _COMMITS_PAGE, _LARGE_FILES_PAGE = 1000, 50, 50, 1000
 _MAX_PATHS = 1000
+# Fields of a card that become tags, by which repositories are listed, and what such a tag begins with.
+_OF_DATASETS = (
+    "annotations_creators",
+    "language_creators",
+    "language",
+    "license",
+    "multilinguality",
+    "size_categories",
+    "source_datasets",
+    "task_categories",
+    "task_ids",
+)
+_TAGGED = {
+    "model": {"tags": "", "language": "", "license": "license:", "datasets": "dataset:"},
+    "dataset": {"tags": ""} | {field: f"{field}:" for field in _OF_DATASETS},
+}
 
 
 def info(request: Request) -> Response:
@@ -105,13 +121,13 @@ def commits(request: Request) -> Response:
 def refs(request: Request) -> Response:
     """GET R/refs."""
     repository = repository_of(request)
-    groups: dict[str, list[dict[str, str]]] = {"heads": [], "tags": []}
+    groups: dict[str, list[dict[str, str]]] = {"heads": [], "tags": [], "pr": []}
     for ref, commit_id in refs_of(hub_of(request).database.read(), repository).items():
         _, group, name = ref.split("/", 2)
         groups[group].append({"name": name, "ref": ref, "targetCommit": commit_id})
     answer = {"branches": groups["heads"], "tags": groups["tags"], "converts": []}
     if flag(request, "include_prs"):
-        answer["pullRequests"] = []  # this hub has none
+        answer["pullRequests"] = groups["pr"]
     return JSONResponse(answer)
 
 
@@ -181,7 +197,7 @@ def repository_json(
         "createdAt": repository.created,
         "private": repository.private,
         "gated": repository.gated or False,
-        "tags": _tags(card),
+        "tags": _tags(card, repository.kind),
         "cardData": card or None,
     }
     wanted = set(expand)
@@ -240,15 +256,10 @@ def _sibling(path: str, entry: Entry, blobs: bool) -> dict[str, Any]:
     return answer
 
 
-def _tags(card: dict[str, Any]) -> list[str]:
+def _tags(card: dict[str, Any], kind: str) -> list[str]:
     """Return the card's tags, and those that the Hub makes of its other fields."""
     found = []
-    for field, prefix in (
-        ("tags", ""),
-        ("license", "license:"),
-        ("task_categories", "task_categories:"),
-        ("language", ""),
-    ):
+    for field, prefix in _TAGGED[kind].items():
         value = card.get(field)
         values = value if isinstance(value, list) else [] if value is None else [value]
         found += [f"{prefix}{value}" for value in values]

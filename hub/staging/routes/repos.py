@@ -1,15 +1,16 @@
-"""Routes for repositories as wholes: create, delete, settings, who am I, may I."""
+"""Routes for repositories as wholes: create, move, delete, settings, who am I, may I."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from sparkle.hub.staging.routes.read import repository_json
 from sparkle.hub.staging.routes.web import (
     check_writer,
+    flag,
     hub_of,
     named_repository,
     offset_page,
@@ -24,6 +25,9 @@ from sparkle.hub.staging.store.refusal import Refusal, bad_request, check_kind, 
 from sparkle.hub.staging.store.tokens import USER
 
 _PAGE = 1000
+_SORTS = ("lastModified", "createdAt")
+_CHOSEN_BY = ("author", "search", "filter", "gated", "sort", "direction")
+_LISTED_BY = {*_CHOSEN_BY, "limit", "cursor", "expand", "full", "cardData", "config"}
 
 
 def whoami(request: Request) -> Response:
@@ -65,6 +69,20 @@ def delete(request: Request, body: dict[str, Any]) -> Response:
 
 
 @takes_json
+def move(request: Request, body: dict[str, Any]) -> Response:
+    """POST /api/repos/move: the old name leads to the new one, until somebody uses it again."""
+    check_writer(request)
+    kind, target = check_kind(body.get("type")), check_repository(body.get("toRepo"))
+    repository = named_repository(request, kind, str(body.get("fromRepo")), write=True)
+    with hub_of(request).database.write() as connection:
+        there = repos.find_repository(connection, kind, target)
+        if there is not None and there.id != repository.id:
+            raise Refusal(409, "Conflict", f"A {kind} repository called {there.name} already exists")
+        repos.move_repository(connection, repository, target)
+    return JSONResponse({})
+
+
+@takes_json
 def settings(request: Request, body: dict[str, Any]) -> Response:
     """PUT R/settings."""
     repository = repository_of(request, write=True)
@@ -84,24 +102,39 @@ def auth_check(request: Request) -> Response:
 
 
 def listing(request: Request) -> Response:
-    """GET /api/models and /api/datasets: the repositories that who asks may see."""
-    role = role_of(request)
+    """GET /api/models and /api/datasets: the repositories that who asks may see.
+
+    What a list cannot be chosen or sorted by here is refused: to ignore it would be a wrong answer.
+    """
+    role, asked = role_of(request), request.query_params
     connection = hub_of(request).database.read()
-    author = request.query_params.get("author", "").lower()
-    search = request.query_params.get("search", "").lower()
-    found = [
-        repository
-        for repository in repos.list_repositories(connection)
-        if repository.kind == request.path_params["kind"]
-        and (role is not None or not repository.private)
-        and search in repository.name.lower()
-        and author in ("", repository.name.partition("/")[0].lower())
-    ]
-    answers = [
-        repository_json(connection, repository, repos.resolve(connection, repository, "main"))
-        for repository in found
-    ]
-    return offset_page(request, answers, _PAGE)
+    sort = asked.get("sort")
+    if (unknown := sorted(asked.keys() - _LISTED_BY)) or sort not in (None, *_SORTS):
+        given = ", ".join(unknown) or f"sort={sort}"
+        wanted = f"{', '.join(sorted(_LISTED_BY))}; sorted by {', '.join(_SORTS)}"
+        raise bad_request(f"This staging hub does not list by {given}; by {wanted}")
+    author = asked.get("author", "").lower()
+    words, tags = [word.lower() for word in asked.getlist("search")], set(asked.getlist("filter"))
+    found = []
+    for repository in repos.list_repositories(connection):
+        if (
+            repository.kind == request.path_params["kind"]
+            and (role is not None or not repository.private)
+            and all(word in repository.name.lower() for word in words)
+            and author in ("", repository.name.partition("/")[0].lower())
+            and ("gated" not in asked or bool(repository.gated) == flag(request, "gated"))
+        ):
+            commit = repos.resolve(connection, repository, "main")
+            answer = repository_json(connection, repository, commit)
+            if tags <= {*answer["tags"], answer.get("pipeline_tag")}:
+                found.append((answer, repository, commit))
+    if sort:
+        found.sort(key=lambda one: str(one[0][sort]), reverse=asked.get("direction", "-1") == "-1")
+    if expand := asked.getlist("expand"):
+        return offset_page(
+            request, [repository_json(connection, *one[1:], expand=expand) for one in found], _PAGE
+        )
+    return offset_page(request, [answer for answer, *_ in found], _PAGE)
 
 
 @takes_json
@@ -111,6 +144,9 @@ def validate_yaml(request: Request, body: dict[str, Any]) -> Response:
     if not isinstance(content, str):
         raise bad_request("content is no text")
     errors, warnings = check_card_yaml(content, check_kind(body.get("repoType")))
+    if request.headers.get("accept", "").startswith("text/plain"):
+        lines = [*(f"- Error: {text}" for text in errors), *(f"- Warning: {text}" for text in warnings)]
+        return PlainTextResponse("\n".join(lines), 400 if errors else 200)
     found = {"errors": errors, "warnings": warnings}
     answer = {name: [{"message": text} for text in texts] for name, texts in found.items()}
     return JSONResponse(answer, 400 if errors else 200)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import sqlite3
 import sys
 import traceback
@@ -34,12 +35,13 @@ from starlette.responses import JSONResponse, Response
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.database import Database
 from sparkle.hub.staging.store.refusal import Refusal, bad_request, no_repository, number, too_large
-from sparkle.hub.staging.store.repos import Commit, Repo, find_repository, resolve
+from sparkle.hub.staging.store.repos import Commit, Repo, find_moved, find_repository, resolve
 from sparkle.hub.staging.store.tokens import Role, Signer, find_role
 
 _MAX_JSON = 16 * 1024 * 1024  # bytes of a JSON or form body
 _BUFFER = 4 * 1024 * 1024  # bytes handed to a thread at once: a thread per network packet would be slow
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_NO_HEADER = re.compile("[^ -~]")  # what a header's value cannot have; names of files may
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLIENT_GONE = 499  # what servers write down for a client that hung up; nobody reads the answer
 # The client's library encodes a slash inside a revision or a folder; see `app.keep_slashes`.
@@ -117,17 +119,24 @@ def repository_of(request: Request, *, write: bool = False, content: bool = Fals
         content: Whether its files are read, which a gated one keeps from those that may not write to it.
 
     Raises:
-        Refusal: there is none, or it is not for who asks.
+        Refusal: there is none, it has moved (307), or it is not for who asks.
     """
-    params = request.path_params
-    name = f"{params['owner']}/{params['name']}"
-    return named_repository(request, params.get("kind", "model"), name, write=write, content=content)
+    params, connection = request.path_params, hub_of(request).database.read()
+    kind, name = params.get("kind", "model"), f"{params['owner']}/{params['name']}"
+    moved = None if find_repository(connection, kind, name) else find_moved(connection, kind, name)
+    found = named_repository(request, kind, moved.name if moved else name, write=write, content=content)
+    if moved:
+        location = request.scope["raw_path"].decode().replace(f"/{name}", f"/{found.name}", 1)
+        query = f"?{request.url.query}" if request.url.query else ""
+        words = f"{name} is now {found.name}"
+        raise Refusal(307, "RepoMoved", words, headers={"Location": location + query})
+    return found
 
 
 def named_repository(
     request: Request, kind: str, name: str, *, write: bool = False, content: bool = False
 ) -> Repo:
-    """Find a repository as `repository_of` does, by kind and name."""
+    """Find a repository as `repository_of` does, by kind and the name that it has now."""
     role = role_of(request)
     repository = find_repository(hub_of(request).database.read(), kind, name)
     if repository is None or (repository.private and role is None):
@@ -303,6 +312,6 @@ def answer_failure(request: Request, error: Exception) -> Response:
     headers = {
         **refusal.headers,
         "X-Error-Code": refusal.code,
-        "X-Error-Message": refusal.message.encode("ascii", "replace").decode().replace("\n", " "),
+        "X-Error-Message": _NO_HEADER.sub("?", refusal.message).strip(),
     }
     return JSONResponse({"error": refusal.message, **refusal.extra}, refusal.status, headers)

@@ -1,8 +1,12 @@
-"""Routes that change a repository: preupload, commit, branches, tags, squashing and purging."""
+"""Routes that change a repository: preupload, commit, branches, tags, squashing and purging.
+
+A commit with `create_pr` opens a pull request for the branch in the path and is its first: see `pulls`.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -11,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from sparkle.hub.staging.routes.web import (
     commit_of,
+    flag,
     hub_of,
     received,
     repository_of,
@@ -37,7 +42,6 @@ from sparkle.hub.staging.store.uploads import GITATTRIBUTES_PATH, UploadRules
 @takes_json
 def preupload(request: Request, body: dict[str, Any]) -> Response:
     """POST R/preupload/{rev}: how each file is to be uploaded, and what is there already."""
-    _refuse_pull_request(request)
     connection, _, commit = commit_of(request, write=True)
     ignore = body.get("gitIgnore")
     rules = UploadRules(
@@ -62,15 +66,14 @@ def preupload(request: Request, body: dict[str, Any]) -> Response:
 
 async def commit(request: Request) -> Response:
     """POST R/commit/{rev}: JSON lines, as `commits` reads them."""
-    _refuse_pull_request(request)
-    hub = hub_of(request)
+    hub, opens = hub_of(request), flag(request, "create_pr")
     repository = await run_in_threadpool(lambda: repository_of(request, write=True))
     async with received(request, hub.blobs, MAX_COMMIT, "the commit") as body:
-        made = await run_in_threadpool(
-            make_commit, hub.database, hub.blobs, repository, revision_of(request), body.path
-        )
-    url = f"{repository_url(request, repository)}/commit/{made.id}"
-    return JSONResponse({"success": True, "commitOid": made.id, "commitUrl": url, "hookOutput": ""})
+        branch, make = revision_of(request), partial(make_commit, opens_pull=opens)
+        made, pull = await run_in_threadpool(make, hub.database, hub.blobs, repository, branch, body.path)
+    url = repository_url(request, repository)
+    answer = {"success": True, "commitOid": made.id, "commitUrl": f"{url}/commit/{made.id}", "hookOutput": ""}
+    return JSONResponse(answer | ({"pullRequestUrl": f"{url}/discussions/{pull.number}"} if pull else {}))
 
 
 @takes_json
@@ -89,17 +92,17 @@ def delete_branch(request: Request) -> Response:
     repository = repository_of(request, write=True)
     ref = check_reference(revision_of(request), "refs/heads/")
     if ref == MAIN:
-        raise Refusal(403, "Forbidden", "The main branch cannot be deleted")
+        raise Refusal(403, "Forbidden", f"Cannot delete {MAIN}")
     return _delete_ref(request, repository, ref)
 
 
 @takes_json
 def create_tag(request: Request, body: dict[str, Any]) -> Response:
     """POST R/tag/{rev}: the path names what is tagged, the body the tag."""
-    repository = repository_of(request, write=True)
-    ref = check_reference(body.get("tag"), "refs/tags/")
+    repository, start = repository_of(request, write=True), revision_of(request)
     with hub_of(request).database.write() as connection:
-        _new_ref(connection, repository, ref, revision_of(request))
+        repos.resolve(connection, repository, start)  # as on the Hub, which looks for it first
+        _new_ref(connection, repository, check_reference(body.get("tag"), "refs/tags/"), start)
     return JSONResponse({})
 
 
@@ -133,13 +136,6 @@ def purge_lfs_files(request: Request, body: dict[str, Any]) -> Response:
     hub = hub_of(request)
     purge(hub.database, hub.blobs, repository, gone, rewrite=rewrite)
     return JSONResponse({})
-
-
-def _refuse_pull_request(request: Request) -> None:
-    if request.query_params.get("create_pr"):
-        raise Refusal(
-            501, "NotImplemented", "This staging hub has no pull requests: upload to a branch instead"
-        )
 
 
 def _new_ref(connection: sqlite3.Connection, repository: repos.Repo, ref: str, start: str) -> None:

@@ -3,7 +3,7 @@
 How it works
 - The Hub checks the YAML when a README.md is pushed, and refuses it where there are errors. Its validator is
   not public: these rules are what its documentation says and the messages that it is known to give. Which
-  licences and tasks it lists is its own business: those are checked for their form alone.
+  tasks it lists is its own business: those are checked for their form alone.
 - `configs` and `dataset_info` are held against what `datasets` can load as well: the Hub takes a card with a
   split called `my-split`, and then its viewer and every reader fail.
 - Messages have the Hub's form: the field by its path, then what is wrong with it.
@@ -19,6 +19,8 @@ from typing import Any
 
 import yaml
 
+from sparkle.builders.release.about import LICENSES
+
 _Message = tuple[bool, str]  # (whether it is an error, what it says)
 _Rule = Callable[[dict[str, Any]], Iterator[_Message]]
 
@@ -27,8 +29,7 @@ _MAX_VALUES = 100_000
 _BLOCK = re.compile(r"\A(?:\ufeff)?\s*---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _REPOSITORY = re.compile(r"([\w.-]+/)?[\w.-]+")
 _URL = re.compile(r"https?://\S+")
-_LICENCE = re.compile(r"[a-z0-9][a-z0-9.+_-]*")  # ids and names of licences
-_LICENCES = "https://huggingface.co/docs/hub/repositories-licenses"
+_LICENCE = re.compile(r"[a-z0-9][a-z0-9.+_-]*")  # names of licences
 _LANGUAGE = re.compile(r"[a-z]{2,3}|code|multilingual")  # ISO 639-1, 639-2 or 639-3
 # https://github.com/huggingface/hub-docs/blob/main/datasetcard.md has examples.
 _POWERS = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
@@ -96,8 +97,8 @@ def _licence(card: dict[str, Any]) -> Iterator[_Message]:
     """Check the licence, its name and its link."""
     value, name, link = card.get("license"), card.get("license_name"), card.get("license_link")
     for path, licence in _each("license", value):
-        if not isinstance(licence, str) or not _LICENCE.fullmatch(licence):
-            yield True, f'"{path}" must be one of the ids at {_LICENCES}; got {licence!r}'
+        if licence not in LICENSES:
+            yield True, f'"{path}" must be one of [{", ".join(LICENSES)}]; got {licence!r}'
     if value == "other" and name is None:
         yield False, '"license_name" is missing: with "license: other" the page shows no licence'
     if name is not None and not (isinstance(name, str) and _LICENCE.fullmatch(name)):

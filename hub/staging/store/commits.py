@@ -5,6 +5,7 @@ How it works
   nothing. Then the lines are read in turn: memory is that of the longest, which is bounded before it is read.
 - Writers take turns, so of two commits with the same parent the second finds that the branch has moved and is
   refused with 412.
+- A commit may open a pull request and be its first: see `pulls`.
 - Large files must have been uploaded, whole and verified, before the commit that names them. Whatever is
   refused leaves nothing behind.
 """
@@ -24,6 +25,7 @@ import msgspec
 from sparkle.hub.staging.store.blobs import BlobStore
 from sparkle.hub.staging.store.cards import check_card_yaml
 from sparkle.hub.staging.store.database import Database
+from sparkle.hub.staging.store.pulls import PullRequest, open_pull
 from sparkle.hub.staging.store.refusal import (
     Refusal,
     bad_request,
@@ -38,6 +40,7 @@ from sparkle.hub.staging.store.repos import (
     add_commit,
     load_commit,
     refs_of,
+    resolve,
     save_content,
     set_ref,
 )
@@ -59,8 +62,19 @@ class CommitLine(msgspec.Struct):
 _decode = msgspec.json.Decoder(CommitLine).decode
 
 
-def make_commit(database: Database, blobs: BlobStore, repository: Repo, branch: str, body: Path) -> Commit:
-    """Make the commit that a client sent; when this returns it is durable. Raises Refusal."""
+def make_commit(
+    database: Database,
+    blobs: BlobStore,
+    repository: Repo,
+    branch: str,
+    body: Path,
+    *,
+    opens_pull: bool = False,
+) -> tuple[Commit, PullRequest | None]:
+    """Make the commit that a client sent, and the pull request for the branch that it opens.
+
+    When this returns they are durable. Raises Refusal.
+    """
     lines = _read(body)
     title, message, parent = _header(next(lines, None))
     ref = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
@@ -68,19 +82,24 @@ def make_commit(database: Database, blobs: BlobStore, repository: Repo, branch: 
         head_id = refs_of(connection, repository).get(ref)
         if head_id is None or ref.startswith("refs/tags/"):
             raise no_revision(branch)
-        if parent is not None and not head_id.startswith(parent):
+        pull = None
+        if opens_pull:
+            head_id = head_id if parent is None else resolve(connection, repository, parent).id
+            pull = open_pull(connection, repository, ref, head_id, title, message, draft=False)
+            ref = pull.ref
+        elif parent is not None and not head_id.startswith(parent):
             raise Refusal(
                 412,
                 "PreconditionFailed",
-                f"A commit has happened since. Please refresh and try again: {branch} is at {head_id}, "
-                f"not at {parent}",
+                "The branch was updated since you opened this page. Please refresh and try again.",
+                extra={"wanted": parent, "head": head_id},
             )
         editor = TreeEditor(connection, load_commit(connection, repository, head_id).tree)
         for line in lines:
             _apply(connection, blobs, repository, editor, line)
         made = add_commit(connection, repository.id, head_id, editor.write(), title, message)
         set_ref(connection, repository.id, ref, made.id)
-    return made
+    return made, pull
 
 
 def _read(body: Path) -> Iterator[CommitLine]:

@@ -20,17 +20,24 @@ from pathlib import Path
 
 from sparkle.schemas.errors import ConfigError
 
-_VERSION = 2  # of the schema below
+_VERSION = 3  # of the schema below
+_READABLE = (0, 2, _VERSION)  # a new file; one from before pull requests and moves
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tokens(hash BLOB PRIMARY KEY, role TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS repos(
   id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
   private INTEGER NOT NULL, gated TEXT, created TEXT NOT NULL, UNIQUE(kind, key));
+CREATE TABLE IF NOT EXISTS moved(
+  kind TEXT NOT NULL, key TEXT NOT NULL, repo INTEGER NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS refs(
   repo INTEGER NOT NULL, ref TEXT NOT NULL, commit_id TEXT NOT NULL, PRIMARY KEY(repo, ref)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS commits(
   repo INTEGER NOT NULL, id TEXT NOT NULL, parent TEXT, tree BLOB NOT NULL, title TEXT NOT NULL,
   message TEXT NOT NULL, date TEXT NOT NULL, PRIMARY KEY(repo, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pulls(
+  repo INTEGER NOT NULL, number INTEGER NOT NULL, base TEXT NOT NULL, title TEXT NOT NULL,
+  description TEXT NOT NULL, status TEXT NOT NULL, created TEXT NOT NULL, changed TEXT NOT NULL, merged TEXT,
+  PRIMARY KEY(repo, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS trees(key BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS contents(oid BLOB PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS purged(
@@ -64,7 +71,7 @@ class Database:
         self._opened: set[sqlite3.Connection] = set()
         self._writer = self._connect()
         version = self._writer.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, _VERSION):
+        if version not in _READABLE:
             raise ConfigError(
                 "the folder was written by another version of the staging hub",
                 got=f"version {version}",

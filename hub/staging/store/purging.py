@@ -90,6 +90,10 @@ def _rewrite(connection: sqlite3.Connection, repository: Repo, gone: set[bytes])
                 root, said = editor.write(), (commit.title, commit.message, commit.date)
                 made[commit.id] = add_commit(connection, repository.id, parent, root, *said).id
         set_ref(connection, repository.id, ref, made[head_id])
+    connection.executemany(
+        "UPDATE pulls SET merged=? WHERE repo=? AND merged=?",
+        [(after, repository.id, before) for before, after in made.items()],
+    )
     kept = set(made.values())
     rows = connection.execute("SELECT id FROM commits WHERE repo=?", (repository.id,)).fetchall()
     connection.executemany(

@@ -1,8 +1,8 @@
 """Repositories, their references and their commits: rows of the database, and what history says of files.
 
 How it works
-- A repository is found by its name in any case. Functions take the connection to use, so that what belongs
-  together is one transaction.
+- A repository is found by its name in any case, or by one that it had before it was moved. Functions take the
+  connection to use, so that what belongs together is one transaction.
 - `last_touched` walks back until each path's entry differs from the parent's.
 - `large_files` lists the large files of every commit that is there.
 - `squash` leaves a branch one commit with the files it has now; the old commits stay until they are
@@ -83,6 +83,23 @@ def find_repository(connection: sqlite3.Connection, kind: str, name: str) -> Rep
     return None if row is None else _repository(row)
 
 
+def find_moved(connection: sqlite3.Connection, kind: str, name: str) -> Repo | None:
+    """Return the repository that had this name before."""
+    row = connection.execute(
+        "SELECT repos.* FROM moved JOIN repos ON repos.id = moved.repo WHERE moved.kind=? AND moved.key=?",
+        (kind, name.lower()),
+    ).fetchone()
+    return None if row is None else _repository(row)
+
+
+def move_repository(connection: sqlite3.Connection, repository: Repo, name: str) -> None:
+    """Give a repository another name; the old one leads to it until it is used again."""
+    old, new = ((repository.kind, key.lower()) for key in (repository.name, name))
+    connection.execute("INSERT OR REPLACE INTO moved VALUES(?,?,?)", (*old, repository.id))
+    connection.execute("DELETE FROM moved WHERE kind=? AND key=?", new)
+    connection.execute("UPDATE repos SET key=?, name=? WHERE id=?", (new[1], name, repository.id))
+
+
 def list_repositories(connection: sqlite3.Connection) -> list[Repo]:
     """Return every repository, sorted by kind and name."""
     return [_repository(row) for row in connection.execute("SELECT * FROM repos ORDER BY kind, key")]
@@ -96,6 +113,7 @@ def create_repository(connection: sqlite3.Connection, kind: str, name: str, *, p
     )
     number = cursor.lastrowid
     assert number is not None  # noqa: S101 - SQLite gives one for every INSERT
+    connection.execute("DELETE FROM moved WHERE kind=? AND key=?", (kind, name.lower()))
     editor = TreeEditor(connection, None)
     editor.put(GITATTRIBUTES_PATH, save_content(connection, GITATTRIBUTES), len(GITATTRIBUTES))
     commit = add_commit(connection, number, None, editor.write(), "initial commit", "")
@@ -106,7 +124,7 @@ def create_repository(connection: sqlite3.Connection, kind: str, name: str, *, p
 
 def delete_repository(connection: sqlite3.Connection, repository: Repo) -> None:
     """Forget a repository; what only it held is garbage then."""
-    for table in ("refs", "commits", "purged"):
+    for table in ("refs", "pulls", "commits", "purged", "moved"):
         connection.execute(f"DELETE FROM {table} WHERE repo=?", (repository.id,))  # noqa: S608
     connection.execute("DELETE FROM repos WHERE id=?", (repository.id,))
 
@@ -238,7 +256,7 @@ def last_touched(
 
 def squash(connection: sqlite3.Connection, repository: Repo, branch: str, message: str) -> Commit:
     """Replace a branch's history by one commit with the same files."""
-    ref = check_reference(branch, "refs/heads/")
+    ref = branch if branch.startswith("refs/pr/") else check_reference(branch, "refs/heads/")
     head_id = refs_of(connection, repository).get(ref)
     if head_id is None:
         raise no_revision(branch)

@@ -6,7 +6,7 @@ How it works
 - Ids that clients see are git's: sha1 of a blob, of an LFS pointer, of a tree. They cannot be the keys: a
   small file with the text of an LFS pointer has the same git id as the large file that it points to.
 - `TreeEditor` loads the folders on the way to what it changes and writes them from the leaves up; git has no
-  empty folders, so they vanish.
+  empty folders, so one goes with its last file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import msgspec
 from sparkle.hub.staging.store.refusal import Refusal, bad_request
 
 _CACHED_TREES = 128
-_EMPTY_TREE = hashlib.sha256(msgspec.msgpack.encode([])).digest()
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -137,6 +136,26 @@ def files(connection: sqlite3.Connection, root: bytes) -> Iterator[tuple[str, En
     return ((path, entry) for path, entry in walk(connection, root) if entry.tree is None)
 
 
+def changes(
+    connection: sqlite3.Connection, before: bytes | None, after: bytes | None, prefix: str = ""
+) -> Iterator[tuple[str, Entry | None, Entry | None]]:
+    """Yield (path, entry before, entry after) of every file that differs between two folders, by name.
+
+    A folder that is the same in both is not looked into; None is an empty one.
+    """
+    old, new = ({} if key is None else load_tree(connection, key) for key in (before, after))
+    for name in sorted({*old, *new}):
+        there, here = old.get(name), new.get(name)
+        if there == here:
+            continue
+        path = f"{prefix}/{name}" if prefix else name
+        was_folder, is_folder = (None if entry is None else entry.tree for entry in (there, here))
+        yield from changes(connection, was_folder, is_folder, path)
+        was, is_now = (None if entry is None or entry.tree else entry for entry in (there, here))
+        if was is not None or is_now is not None:
+            yield path, was, is_now
+
+
 @dataclass
 class Reached:
     """What folders lead to: keys of trees, git's ids of small contents, sha256 of large ones."""
@@ -190,15 +209,17 @@ class TreeEditor:
         folder.entries[name] = Entry(name, oid, size, sha256)
 
     def remove(self, path: str, *, folder: bool) -> None:
-        """Remove a file, or a folder with all that is in it; raises Refusal when it is not there."""
+        """Remove a file or a folder with all that is in it, or only a `folder`; raises Refusal."""
         *parents, name = path.split("/")
         parent = self._open(parents, create=False)
         there = None if parent is None else parent.entries.get(name)
         is_folder = isinstance(there, _Folder) or (there is not None and there.tree is not None)
-        if parent is None or there is None or is_folder != folder:
+        if parent is None or there is None or (folder and not is_folder):
             what = "folder" if folder else "file"
             raise Refusal(404, "EntryNotFound", f"A {what} with this name doesn't exist: {path}")
         del parent.entries[name]
+        if parents and not parent.entries:
+            self.remove("/".join(parents), folder=True)
 
     def write(self) -> Entry:
         """Store what was changed; returns the root's entry."""
@@ -219,12 +240,8 @@ class TreeEditor:
         return folder
 
     def _write(self, folder: _Folder) -> Entry:
-        kept = []
-        for name, there in folder.entries.items():
-            if isinstance(there, Entry):
-                kept.append(there)
-                continue
-            written = self._write(there)
-            if written.tree != _EMPTY_TREE:
-                kept.append(msgspec.structs.replace(written, name=name))
-        return save_tree(self._connection, kept)
+        entries = [
+            there if isinstance(there, Entry) else msgspec.structs.replace(self._write(there), name=name)
+            for name, there in folder.entries.items()
+        ]
+        return save_tree(self._connection, entries)

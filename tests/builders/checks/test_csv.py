@@ -15,6 +15,7 @@ from sparkle.builders.checks.rows import SampleRows
 from sparkle.builders.checks.text import PairsJob, digest_text
 from sparkle.builders.release.formats import CSV_COLUMNS, NO_VALUES, csv_line, pair_row
 from sparkle.builders.release.read_text import pair_reader
+from sparkle.schemas.validate import MAX_LINE_BYTES
 
 HEADER = csv_line(list(CSV_COLUMNS))
 prompts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12) | st.sampled_from(
@@ -99,3 +100,56 @@ def test_another_header_is_found_once(tmp_path: Path, text: str, whole: bool) ->
     pairs = read(tmp_path, text + "a,b,c\n" * 2 if text.count(",") == 2 else text)
     assert {finding.line for finding in pairs.findings} == {1}
     assert pairs.whole is whole
+
+
+def test_a_prompt_of_any_length_is_read(tmp_path: Path) -> None:
+    """By itself Python's csv module takes no field of more than 131,072 characters."""
+    plain, quoted = "A harbour, " * 20_000, 'Say "hello" ' * 20_000
+    pairs = read(tmp_path, HEADER + row(0, plain) + row(3, quoted))
+    assert pairs.findings == []
+    assert pairs.columns["prompt"].tolist() == [digest_text(plain), digest_text(quoted)]
+    with (tmp_path / "pairs.csv").open("rb") as file:
+        assert pair_reader(file)(int(pairs.columns["offset"][1]))["prompt"] == quoted
+
+
+@pytest.mark.parametrize("rest", ["", row(6, "a, b") + row(9, "c")])
+def test_a_quote_that_is_not_closed_costs_its_own_row(tmp_path: Path, rest: str) -> None:
+    """At the end of the file, and where the next quote of the file seems to close it."""
+    broken = row(0, "Move it").replace("Move", '"Move')
+    pairs = read(tmp_path, HEADER + broken + row(3, "A hill") + rest)
+    assert [(finding.line, finding.problem) for finding in pairs.findings] == [(2, "a quote is not closed")]
+    later = {"A hill": 3, "a, b": 4, "c": 5} if rest else {"A hill": 3}
+    assert pairs.columns["prompt"].tolist() == [digest_text(text) for text in later]
+    assert pairs.columns["line"].tolist() == list(later.values())
+
+
+def test_quotes_that_are_not_closed_take_one_pass(tmp_path: Path) -> None:
+    """Each costs its row; none makes the rest of the file be read once more for each."""
+    broken = "".join(row(3 * index, "x").replace("x", '"x') for index in range(0, 4000, 2))
+    pairs = read(tmp_path, HEADER + broken + row(12_000, "y"))
+    assert len(pairs.findings) == 2000
+    assert {finding.problem for finding in pairs.findings} == {"a quote is not closed"}
+    assert pairs.columns["prompt"].tolist() == [digest_text("y")]
+
+
+def test_a_quote_that_swallows_more_than_a_line_may_have_is_not_closed(tmp_path: Path) -> None:
+    swallowed = 3 * MAX_LINE_BYTES // len(row(3, "A hill"))
+    pairs = read(
+        tmp_path, HEADER + '"Move,a,b,c\n' + "".join(row(3 + index, "A hill") for index in range(swallowed))
+    )
+    assert [(finding.line, finding.problem) for finding in pairs.findings] == [(2, "a quote is not closed")]
+    assert len(pairs.keys) == swallowed
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "a Git LFS pointer"),
+        (b"\n<!DOCTYPE html>\n<html><title>Sign in</title></html>", "a page of HTML"),
+        (b"\x1f\x8b\x08\x00data", "the file is packed with gzip"),
+    ],
+)
+def test_what_is_no_table_is_named_for_what_it_is(tmp_path: Path, content: bytes, problem: str) -> None:
+    [finding] = read(tmp_path, content).findings
+    assert finding.problem.startswith(problem)
+    assert finding.wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -71,3 +72,28 @@ def test_a_mask_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path: Path) -> Non
             archive.writestr(name, header.ljust(127) + b"\n" + bytes(100_000_000))
     with pytest.raises(MediaError):
         read_shape(path.read_bytes(), ".npz")
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_million_boxes_are_too_many(tmp_path: Path, inside: bool) -> None:
+    """Each of them is worth eight bytes; what was kept of them was forty times as much."""
+    draw(tmp_path / "clip.mp4", 1, 32, 32, 16)
+    boxes = (b"\0\0\0\x08trak" if inside else b"\0\0\0\x08free") * 1_000_000
+    if inside:
+        boxes = (8 + len(boxes)).to_bytes(4, "big") + b"moov" + boxes
+    data = (tmp_path / "clip.mp4").read_bytes()
+    start = data.index(b"moov") - 4
+    tracemalloc.start()
+    with pytest.raises(MediaError, match="too many boxes"):
+        read_shape(data[:start] + boxes + data[start:], ".mp4")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 << 20
+
+
+def test_a_duration_that_does_not_fit_into_64_bits_is_one(tmp_path: Path) -> None:
+    draw(tmp_path / "clip.mp4", 1, 32, 32, 16)
+    data = (tmp_path / "clip.mp4").read_bytes()
+    times = data.index(b"stts") + 12
+    shape = read_shape(data[:times] + b"\xff" * 8 + data[times + 8 :], ".mp4")
+    assert 0 < shape.fps < 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
+import logging
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from huggingface_hub import errors
 from huggingface_hub.utils import hf_raise_for_status
 
+from sparkle import _patience
 from sparkle.builders.reading import client, session
 from sparkle.builders.reading.client import (
     BUSY,
@@ -93,16 +97,55 @@ def test_the_hub_says_how_long(waited: list[float], headers: dict[str, str]) -> 
     assert Patience("me/x", said.append).run(failing(refused(429, **headers))) == "done"
     assert waited == [7]
     told = "429 for url https://cdn.example.org/blob?... token (token)"
-    assert said == [f"waiting 7 s for {client.host()} (giving up in 5 min): {told}"]
+    assert said == [f"waiting 7 s for {client.host()} (giving up in 10 min): {told}"]
+
+
+def test_waits_of_seconds_are_told_on_standard_error(
+    waited: list[float], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_patience, "FIRST_WAIT", 0.5)
+    assert Patience("me/x").run(failing(*[refused(503)] * 5)) == "done"
+    assert waited == [0.5, 1, 2, 4, 8]
+    told = [(record.name, record.levelno, record.getMessage()) for record in caplog.records]
+    assert [words[:3] for *_, words in told] == ["wai"] * 3
+    assert {(name, level) for name, level, _ in told} == {("sparkle", logging.WARNING)}
+    assert told[0][2].startswith(f"waiting 2 s for {client.host()} (giving up in 5 min): 503")
+
+
+def test_of_a_wait_that_many_have_one_line_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Standing:
+        now = 0.0
+        sleep = staticmethod(lambda seconds: None)  # in threads that all begin to wait now
+
+        @classmethod
+        def monotonic(cls) -> float:
+            return cls.now
+
+    monkeypatch.setattr(client, "time", Standing)
+    said: list[str] = []
+    patience = Patience("me/x", said.append)
+    for now, lines in ((0.0, 1), (61.0, 2)):
+        Standing.now = now
+        for number in range(3):
+            patience.spell(f"me/x file {number}").wait_after(refused(429, Retry_After="60"))
+        assert len(said) == lines
+
+
+def test_a_longer_wait_than_one_waits_is_an_error_that_says_so(waited: list[float]) -> None:
+    with pytest.raises(UnreachableError, match="it asks to wait 3600 s") as caught:
+        Patience("me/x").run(failing(refused(429, Retry_After="3600")))
+    assert "run the same command again" in str(caught.value)
+    assert waited == []
 
 
 @pytest.mark.parametrize(
     ("status", "bound", "longest"),
-    [(503, READING, 300), (429, READING, 300), (503, WRITING, 900), (429, WRITING, 7200)],
+    [(503, READING, 300), (429, READING, 600), (503, WRITING, 900), (429, WRITING, 7200)],
 )
 def test_patience_ends(waited: list[float], status: int, bound: Bound, longest: float) -> None:
-    with pytest.raises(UnreachableError, match="does not answer as it should"):
+    with pytest.raises(UnreachableError, match="does not answer as it should") as caught:
         Patience("me/x", bound=bound).run(failing(*[refused(status)] * 1000))
+    assert f"(asked {len(waited) + 1} times in {sum(waited):.0f} s)" in str(caught.value)
     assert longest - 30 <= sum(waited) <= longest
 
 
@@ -110,7 +153,7 @@ def test_patience_ends(waited: list[float], status: int, bound: Bound, longest: 
 def test_a_hub_that_cannot_be_reached_is_waited_for_when_writing_only(
     waited: list[float], bound: Bound, waits: int
 ) -> None:
-    gone = session.HttpError("connection refused")
+    gone = session.PASSING[0]("connection refused")
     patience = Patience("me/x", bound=bound)
     if waits:
         assert patience.run(failing(*[gone] * waits)) == "done"
@@ -201,6 +244,79 @@ def test_offline_is_nothing_to_wait_for() -> None:
     error.__cause__ = errors.OfflineModeIsEnabled("offline")
     assert not is_busy(error)
     assert "HF_HUB_OFFLINE" in explain(error, "me/x").problem
+
+
+def raised_from(cause: Exception, error: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "problem", "fix"),
+    [
+        (json.JSONDecodeError("Expecting value", "<html>", 0), "no Hub answers", "in a browser"),
+        (errors.FileMetadataError("no ETag"), "no Hub answers", "in a browser"),
+        (
+            raised_from(errors.FileMetadataError("no ETag"), errors.LocalEntryNotFoundError("offline?")),
+            "no Hub answers",
+            "in a browser",
+        ),
+        (
+            raised_from(ssl.SSLCertVerificationError("self-signed"), session.PASSING[0]("tls")),
+            "the certificate",
+            "SSL_CERT_FILE",
+        ),
+        (session.PASSING[0]("[SSL: CERTIFICATE_VERIFY_FAILED] unable"), "the certificate", "SSL_CERT_FILE"),
+        (session.ProxyError("407 Proxy Authentication Required"), "the proxy", "HTTPS_PROXY"),
+    ],
+)
+@pytest.mark.parametrize("bound", [READING, WRITING])
+def test_what_stays_as_it_is_is_not_waited_for(
+    waited: list[float], error: Exception, problem: str, fix: str, bound: Bound
+) -> None:
+    with pytest.raises(UnreachableError, match=problem) as caught:
+        Patience("me/x", bound=bound).run(failing(error))
+    assert waited == []
+    assert fix in str(caught.value.fix)
+    assert "again" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        session.PASSING[1]("slow"),
+        session.PASSING[2]("cut"),
+        session.ProxyError("503 Service Unavailable"),
+        raised_from(session.PASSING[0]("refused"), errors.LocalEntryNotFoundError("no connection")),
+    ],
+)
+def test_what_passes_is(waited: list[float], error: Exception) -> None:
+    assert Patience("me/x", bound=WRITING).run(failing(error)) == "done"
+    assert len(waited) == 1
+
+
+@pytest.mark.parametrize("kind", [errors.HfHubHTTPError, errors.RepositoryNotFoundError])
+@pytest.mark.parametrize("name", ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", None])
+def test_a_token_that_has_run_out_is_told_with_where_it_comes_from(
+    monkeypatch: pytest.MonkeyPatch, kind: type[errors.HfHubHTTPError], name: str | None
+) -> None:
+    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    if name is not None:
+        monkeypatch.setenv(name, "hf_abcdef")
+    error = refused(401, kind)
+    error.server_message = 'User Access Token "mine" is expired'
+    found = explain(error, "me/x")
+    assert found.problem == "the Hub does not know this token"
+    assert found.got == error.server_message
+    assert (name or "hf auth logout") in str(found.fix)
+    assert "reading what is public needs none" in str(found.fix)
+
+
+def test_a_401_without_a_word_of_the_token_may_be_a_private_repository() -> None:
+    error = refused(401, errors.RepositoryNotFoundError)
+    error.server_message = "Repository not found"
+    assert "no dataset repository of this name" in explain(error, "me/x").problem
 
 
 @pytest.mark.parametrize(

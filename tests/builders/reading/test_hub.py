@@ -8,6 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 
 from sparkle.builders.reading.pairs import Pairs, open_pairs
@@ -180,8 +181,46 @@ def test_a_hub_that_is_gone_is_an_error(hub: Any, pairs: Pairs) -> None:
     pytest.importorskip("huggingface_hub", "1.0", "requests goes on with the connection that it has")
     hub.shutdown()
     hub.server_close()
-    with pytest.raises(UnreachableError, match="does not answer"):
+    with pytest.raises(UnreachableError, match="cannot be reached"):
         open_source(pairs.catalog, cache_bytes=0).read(pairs.artifact(0, SOURCE_VIDEO))
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "a file is missing"])
+def test_a_copy_in_the_clients_cache_is_named_when_no_hub_is_reached(
+    hub: Any, repo: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    pairs = open_pairs(REPO)
+    snapshot = Path(huggingface_hub.snapshot_download(REPO, repo_type="dataset"))
+    if not whole:
+        (snapshot / pairs.artifact(0, SOURCE_VIDEO).file).unlink()
+    hub.shutdown()
+    hub.server_close()
+    # Connections that are open are answered still; the first name is of version 1.
+    close = getattr(huggingface_hub, "close_session", None) or huggingface_hub.utils.reset_sessions
+    for offline, problem in ((True, "HF_HUB_OFFLINE is set"), (False, "cannot be reached")):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+        close()  # before version 1, a session keeps what was set when it began
+        for ask in (
+            lambda: open_pairs(REPO),
+            lambda: open_source(pairs.catalog, cache_bytes=0).read(pairs.artifact(0, SOURCE_VIDEO)),
+        ):
+            with pytest.raises(UnreachableError, match=problem) as caught:
+                ask()
+            assert (str(snapshot) in str(caught.value.fix)) == whole
+    assert not whole or len(open_pairs(snapshot)) == len(pairs)
+
+
+def test_a_page_of_something_else_is_no_range(hub: Any, pairs: Pairs) -> None:
+    def page(handler: Any, asked: Any) -> bool:
+        if asked.range is not None:
+            handler.send(200, b"<html>log in</html>", {"Content-Type": "text/html; charset=utf-8"})
+        return asked.range is not None
+
+    hub.faults.append(page)
+    with pytest.raises(UnreachableError, match="no Hub answers") as caught:
+        open_source(pairs.catalog, cache_bytes=0).read(pairs.artifact(0, SOURCE_VIDEO))
+    assert hub.url in str(caught.value)
+    assert len(hub.gets()) == 1
 
 
 def test_addresses_that_always_expire_end(hub: Any, pairs: Pairs) -> None:

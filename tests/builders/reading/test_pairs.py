@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sparkle.builders.reading.columns import group_of
 from sparkle.builders.reading.pairs import open_pairs
+from sparkle.builders.reading.source import open_source
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
@@ -205,3 +207,41 @@ def test_a_cache_that_cannot_be_written_is_said_and_done_without(
     monkeypatch.setenv("SPARKLE_CACHE", str(tmp_path / "file"))
     with pytest.warns(RuntimeWarning, match="cannot be written"):
         assert list(open_pairs(shared_release).ids) == wanted
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("shard", name) for name in ("../../etc/passwd", "", "x" * 300, "/etc/passwd", "a\0b", "data")),
+        *(("offset", number) for number in (-1, 2**62, None)),
+        *(("size", number) for number in (-1, 2**62, None)),
+    ],
+)
+def test_a_row_that_says_an_impossible_place_is_a_release_error(
+    release: Path, column: str, value: Any
+) -> None:
+    name = f"{SOURCE_VIDEO.name}_{column}"
+    rewrite_table(release, "location", lambda rows: [{**row, name: value} for row in rows])
+    pairs, source = open_pairs(release, ["location"]), open_source(release)
+    with pytest.raises(ReleaseError):
+        source.read(pairs.artifact(len(pairs) - 1, SOURCE_VIDEO))
+
+
+def test_damage_under_a_manifest_that_fits_is_a_release_error(release: Path) -> None:
+    """A byte of the table differs each time, and the manifest is written as if that were right."""
+    path = sorted((release / "data" / "location").glob("*.parquet"))[-1]
+    data = path.read_bytes()
+    entries = [entry for entry in read_manifest(release) if not path.match(entry.path)]
+    name, refused = path.relative_to(release).as_posix(), 0
+    for place in range(4, len(data), 97):
+        damaged = bytearray(data)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        listed = [*entries, FileEntry(name, len(data), sha256_file(path))]
+        (release / layout.MANIFEST).write_bytes(dump_manifest(listed))
+        try:
+            pairs = open_pairs(release, ["location"])
+            pairs.load([group_of(column) for column in ("task", "flicker", "edited_video_shard")])
+        except ReleaseError:
+            refused += 1
+    assert refused > len(data) // 97 / 4

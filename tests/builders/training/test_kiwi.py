@@ -73,6 +73,15 @@ def folder(tmp_path_factory):
     return out
 
 
+def test_a_prompt_may_be_longer_than_a_field_of_pythons_csv_module(folder, tmp_path):
+    prompt = "A harbour with boats, at dusk. " * 6_000
+    names = ("source/0.mp4", "edited/0.mp4")
+    metadata = tmp_path / "long.csv"
+    with metadata.open("w", newline="") as file:
+        csv.writer(file).writerows([["prompt", "src_video", "tgt_video"], [prompt, *names]])
+    assert dataset(folder, metadata)[0]["prompt"] == prompt
+
+
 def dataset(folder, metadata="train.csv", keys="src_video,tgt_video", repeat=1, on_error="raise", **options):
     """Made as Kiwi-Edit's train.py makes it."""
     options = {"max_pixels": 921_600, "height": None, "width": None, "num_frames": 81} | options

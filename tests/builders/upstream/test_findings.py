@@ -133,7 +133,7 @@ def _link(folder: Path, media: Path) -> tuple[str, str]:
     upstream_folder.add_to_tar(
         folder / tar, "location/source_video/Sparkle_location_000098.mp4", b"", kind=tarfile.SYMTYPE
     )
-    return tar, "a member is a symbolic link, and is left out"
+    return tar, "a member is a symbolic link to nothing in this tar, and is left out"
 
 
 def _way_out(folder: Path, media: Path) -> tuple[str, str]:
@@ -197,7 +197,7 @@ def _short_row(folder: Path, media: Path) -> tuple[str, str]:
 
 
 def _quote_that_stays_open(folder: Path, media: Path) -> tuple[str, str]:
-    return _append(folder, layout.prompts_csv("location"), b'"a,b\n'), "not csv: unexpected end of data"
+    return _append(folder, layout.prompts_csv("location"), b'"a,b\n'), "a quote is not closed"
 
 
 def _row_that_is_no_text(folder: Path, media: Path) -> tuple[str, str]:

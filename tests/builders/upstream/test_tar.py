@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import io
+import lzma
 import tarfile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkle.builders.release.any_tar import TarStream
+from sparkle.builders.release.any_tar import TarStream, follow, plain_name
 from sparkle.schemas.errors import ReleaseError
 
 NAMES = st.text(
@@ -136,3 +139,55 @@ def test_a_header_that_claims_gigabytes_allocates_nothing() -> None:
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2**33 - 1
     with pytest.raises(ReleaseError, match="impossible size"):
         list(TarStream(io.BytesIO(info.tobuf(format=tarfile.GNU_FORMAT) + bytes(1024))))
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 123456\n"
+PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head>" + b"<p>text</p>" * 100 + b"</html>"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (POINTER, "a Git LFS pointer stands in place of the file"),
+        (PAGE, "a page of HTML stands in place of the file"),
+        (PAGE[:200], "a page of HTML stands in place of the file"),
+        (b'{"error":"Repository not found"}', "a server's error message stands in place of the file"),
+        (gzip.compress(written([("a", bytes(9000))], tarfile.USTAR_FORMAT)), "the file is packed with gzip"),
+        (bz2.compress(bytes(9000)), "the file is packed with bzip2"),
+        (lzma.compress(bytes(9000)), "the file is packed with xz"),
+        (b"something else", "the tar ends inside a header"),
+        (b"something else" * 50, "not a tar header"),
+    ],
+)
+def test_what_is_no_tar_is_named_for_what_it_is(data: bytes, problem: str) -> None:
+    with pytest.raises(ReleaseError, match=problem):
+        list(TarStream(Unseekable(data)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_links_say_where_they_lead(form: int) -> None:
+    long = "" if form == tarfile.USTAR_FORMAT else "long/" * 30
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=form) as tar:
+        for name, kind, target in (
+            (f"{long}a/file", tarfile.REGTYPE, ""),
+            (f"{long}b/hard", tarfile.LNKTYPE, f"{long}a/file"),
+            (f"{long}b/symbolic", tarfile.SYMTYPE, "../a/file"),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            tar.addfile(info)
+    file.seek(0)
+    found = [(entry.odd, entry.target and plain_name(entry.target)) for entry in TarStream(file)]
+    assert found == [
+        (None, None),
+        ("a hard link", f"{long}a/file"),
+        ("a symbolic link", f"{long}a/file"),
+    ]
+
+
+def test_a_chain_of_links_is_followed_so_far_and_a_circle_not_for_ever() -> None:
+    chain = {f"{index}": f"{index + 1}" for index in range(100)}
+    assert follow("90", chain, {"100"}) == "100"
+    assert follow("0", chain, {"100"}) is None
+    assert follow("a", {"a": "b", "b": "a"}, {"c"}) is None

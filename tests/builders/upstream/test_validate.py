@@ -13,6 +13,8 @@ from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.upstream.import_ import ImportSummary, import_upstream
 from sparkle.hub.diff.release import UNTOUCHED, compare_releases
+from sparkle.hub.publish.publishing import publish_release
+from sparkle.hub.targets.folder import FolderTarget
 from sparkle.schemas import layout
 
 FIRST, SECOND, THIRD, FOURTH = upstream_folder.ids_of("location")
@@ -84,3 +86,54 @@ def _lose_a_tar(release: Path) -> str:
 def test_damage_to_an_imported_tar_is_found(release: Path, damage: Callable[[Path], str]) -> None:
     tar = damage(release)
     assert tar in {finding.file for finding in check_release(release).findings}
+
+
+def _keep(folder: Path, *patterns: str) -> None:
+    """Remove all files but some: what people leave out of a download."""
+    kept = {path for pattern in patterns for path in folder.glob(pattern)}
+    for path in folder.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ("prompts/*", "*.tar"),
+        ("prompts/*.csv", "*.tar"),
+        ("prompts/*", "location/**/*.mp4", "openve3m/**/*.mp4"),
+        ("prompts/*", "*_source_video_part00.tar", "*_edited_video_part00.tar"),
+        ("prompts/*", "intermediate_data/*/*.jsonl", "*.tar", "intermediate_data/*_mask_part00.tar"),
+        ("prompts/*",),
+    ],
+    ids=["videos", "no lines", "loose", "first parts", "some masks", "words alone"],
+)
+def test_an_import_of_a_part_is_whole_and_can_be_published(
+    folder: Path, tmp_path: Path, patterns: tuple[str, ...]
+) -> None:
+    _keep(folder, *patterns)
+    summary = import_upstream(folder, tmp_path / "release")
+    assert check_release(summary.out).findings == ()
+    assert check_release(summary.out).samples == {"location": 4, "openve3m": 2}
+    publish_release(summary.out, FolderTarget(tmp_path / "share"))
+    assert check_release(tmp_path / "share").findings == ()
+
+
+def test_a_part_of_an_import_that_is_lost_afterwards_is_found(folder: Path, tmp_path: Path) -> None:
+    _keep(folder, "prompts/*", "*.tar")
+    release = import_upstream(folder, tmp_path / "release").out
+    (release / layout.metadata_jsonl("location")).unlink()
+    tar = _lose_a_member(release)
+    assert {finding.file for finding in check_release(release).findings} == {
+        layout.metadata_jsonl("location"),
+        tar,
+    }
+
+
+def test_ways_of_others_to_write_the_same_are_no_findings_of_an_import(folder: Path, tmp_path: Path) -> None:
+    table = folder / layout.prompts_csv("location")
+    header, *rows = table.read_bytes().splitlines()
+    table.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join([header, *reversed(rows)]) + b"\r\n")
+    summary = import_upstream(folder, tmp_path / "release")
+    assert summary.findings == ()
+    assert check_release(summary.out).findings == ()

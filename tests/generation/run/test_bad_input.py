@@ -17,7 +17,13 @@ import pytest
 from sparkle._cache import HashCache
 from sparkle.commands.console import Terminal
 from sparkle.generation.config import parse_config
-from sparkle.generation.run.sources import ListedSource, licences, list_sources, new_candidates
+from sparkle.generation.run.sources import (
+    ListedSource,
+    inspect_source,
+    licences,
+    list_sources,
+    new_candidates,
+)
 from sparkle.media.decode import decode
 from sparkle.media.encode import encode
 from sparkle.schemas import layout
@@ -197,6 +203,71 @@ def test_a_folder_without_videos_is_said(tmp_path):
         list_sources(tmp_path, ["location"], None)
     with pytest.raises(SourceListError, match="no such source list"):
         list_sources(tmp_path / "nowhere", ["location"], None)
+
+
+def test_a_folder_gives_its_videos_and_says_what_else_it_holds(tmp_path):
+    videos = ("a.mp4", "b/camera.MTS", "b/disc.VOB", "c.ts", "d.wmv", "e.3gp", "f.mxf", "g.Ogv", "h.mpg")
+    others = ("notes.txt", "b/more.TXT", "README", ".hidden.mp4", ".stock/x.mp4", ".stock/y.mp4")
+    junk = ("._a.mp4", ".DS_Store", "@eaDir/a.mp4", ".Trashes/deleted.mp4", "$RECYCLE.BIN/x.mp4")
+    for name in (*videos, *others, *junk):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "linked.mp4").symlink_to(tmp_path / "a.mp4")
+    (tmp_path / "lost.mp4").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder").symlink_to(tmp_path / "b")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    said = []
+    listed = list_sources(tmp_path, ["location"], None, say=said.append)
+    found = [item.path.relative_to(tmp_path).as_posix() for item in listed]
+    assert found == sorted((*videos, "linked.mp4"))
+    [line] = said
+    assert line.partition("no sources: ")[2].split(", ") == [
+        ".txt (2)",
+        "hidden files (1)",
+        "hidden folders (1)",
+        "links to folders (1)",
+        "links to nothing (1)",
+        "no plain files (1)",
+        "without a suffix (1)",
+    ]
+
+
+CONTAINERS = {
+    ".mp4": ("mp4", "mpeg4"), ".mov": ("mov", "mpeg4"), ".3gp": ("3gp", "mpeg4"),
+    ".mkv": ("matroska", "mpeg4"), ".avi": ("avi", "mpeg4"), ".ts": ("mpegts", "mpeg2video"),
+    ".MTS": ("mpegts", "libx264"),
+    ".m2ts": ("mpegts", "mpeg2video"), ".mpg": ("mpeg", "mpeg2video"),
+    ".VOB": ("vob", "mpeg2video"),
+    ".m2v": ("mpeg2video", "mpeg2video"), ".wmv": ("asf", "wmv2"), ".flv": ("flv", "flv"),
+    ".mxf": ("mxf", "mpeg2video"), ".gxf": ("gxf", "mpeg2video"), ".dv": ("dv", "dvvideo"),
+    ".nut": ("nut", "mpeg4"), ".rm": ("rm", "rv20"), ".wtv": ("wtv", "mpeg2video"),
+    ".y4m": ("yuv4mpegpipe", "wrapped_avframe"), ".mjpg": ("mjpeg", "mjpeg"), ".h264": ("h264", "libx264"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_videos_of_every_container_are_sources_that_can_be_read(tmp_path, suffix):
+    form, codec = CONTAINERS[suffix]
+    path = tmp_path / f"clip{suffix}"
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height = 720, 576
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for level in range(0, 240, 40):
+            image = np.full((576, 720, 3), level, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    assert [item.path for item in list_sources(tmp_path, ["location"], None)] == [path]
+    assert inspect_source(path, "0" * 64).frames == 6
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "closed").mkdir(0o000)
+    if os.access(tmp_path / "closed", os.R_OK):
+        pytest.skip("this user may read everything")
+    with pytest.raises(PermissionError):
+        list_sources(tmp_path, ["location"], None)
 
 
 def test_shards_refuse_a_list_that_changed(tmp_path):

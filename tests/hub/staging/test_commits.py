@@ -168,8 +168,7 @@ def test_commits_need_a_header_a_branch_and_the_head(raw):
     header = json.dumps({"key": "header", "value": {"summary": "x"}}).encode()
     assert raw.ask("POST", f"{path}nowhere", header)[0] == 404
     assert raw.ask("POST", f"{path}{head}", header)[0] == 404  # a commit is no branch
-    status, headers, _ = raw.ask("POST", f"{path}main?create_pr=1", header)
-    assert (status, headers["x-error-code"]) == (501, "NotImplemented")
+    assert raw.ask("POST", f"{path}{head}?create_pr=1", header)[0] == 404
     assert raw.head("head/a") == head
 
 

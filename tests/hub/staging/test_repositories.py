@@ -114,6 +114,44 @@ answer = [closed.private, opened.private, opened.gated, api.dataset_info("set/ti
     assert answer == [True, False, "manual", False]
 
 
+def test_a_moved_repository_is_found_by_its_old_name_until_that_is_used_again(client):
+    answer = client(
+        """
+kind = {"repo_type": "dataset"}
+api.create_repo("Move/one", private=True, **kind)
+api.create_repo("move/taken", **kind)
+put = lambda name, path: api.upload_file(path_or_fileobj=b"x", path_in_repo=path, repo_id=name, **kind)
+put("move/one", "a.txt")
+taken = refusal(api.move_repo, "move/one", "move/TAKEN", **kind)
+api.move_repo("move/one", "move/Two", **kind)
+put("move/one", "b.txt")
+made = api.create_pull_request("move/one", title="by the old name", **kind)
+old = refusal(api.delete_repo, "move/one", **kind)  # by the name that it has, or not at all
+answer = [taken, old, api.dataset_info("MOVE/one").id, api.list_repo_files("move/two", **kind)[1:], made.num,
+          Path(hf_hub_download("move/one", "a.txt", **kind)).read_text()]
+api.move_repo("move/two", "move/one", **kind)  # back again
+answer += [api.dataset_info("move/one").id, api.dataset_info("move/two").id]
+api.create_repo("move/two", **kind)
+answer += [api.dataset_info("move/two").private, [found.id for found in api.list_datasets(author="move")]]
+api.delete_repo("move/one", **kind)
+answer.append(refusal(api.dataset_info, "move/one"))
+"""
+    )
+    assert answer == [
+        ["HfHubHTTPError", 409],
+        ["RepositoryNotFoundError", 404],
+        "move/Two",
+        ["a.txt", "b.txt"],
+        1,
+        "x",
+        "move/one",
+        "move/one",
+        False,
+        ["move/one", "move/taken", "move/two"],
+        ["RepositoryNotFoundError", 404],
+    ]
+
+
 def test_a_name_without_an_owner_is_no_repository(client):
     assert client("answer = refusal(api.dataset_info, 'squad')") == ["RepositoryNotFoundError", 404]
 

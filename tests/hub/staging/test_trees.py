@@ -35,15 +35,11 @@ def apply(model: dict[str, bytes], action: str, path: str, content: bytes) -> bo
         if below or any(parent in model for parent in parents):
             return False
         model[path] = content
-    elif action == "file":
-        if path not in model:
-            return False
-        del model[path]
-    elif action == "folder":
-        if not below:
-            return False
-        for other in below:
+    elif action in ("file", "folder"):
+        gone = below or ([path] if path in model and action == "file" else [])
+        for other in gone:
             del model[other]
+        return bool(gone)
     return True
 
 
@@ -52,10 +48,9 @@ def test_an_edited_tree_is_the_dictionary_that_it_stands_for(database, actions):
     model: dict[str, bytes] = {}
     with database.write() as connection:
         editor = TreeEditor(connection, None)
-        emptied = False  # whether a folder is left empty until it is written
         for action, path, content in actions:
             if action == "write":
-                editor, emptied = TreeEditor(connection, editor.write().tree), False
+                editor = TreeEditor(connection, editor.write().tree)
                 continue
             try:
                 if action == "put":
@@ -65,18 +60,15 @@ def test_an_edited_tree_is_the_dictionary_that_it_stands_for(database, actions):
                 done = True
             except Refusal:
                 done = False
-            if emptied and action != "file":  # an empty folder is still in the way until then
-                if done:
-                    apply(model, action, path, content)
-                continue
             assert done == apply(model, action, path, content)
-            emptied |= done and action != "put"
         root = editor.write().tree
         found = dict(files(connection, root))
         assert {path: entry.oid for path, entry in found.items()} == {
             path: git_id("blob", content) for path, content in model.items()
         }
         everything = list(walk(connection, root))
+        parents = {str(parent) for path in model for parent in Path(path).parents} - {"."}
+        assert {path for path, entry in everything if entry.tree} == parents
         assert [path.split("/") for path, _ in everything] == sorted(
             path.split("/") for path, _ in everything
         )

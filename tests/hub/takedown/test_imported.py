@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -134,3 +135,49 @@ def test_a_tar_that_is_not_the_one_that_was_imported_is_left_alone(folder: Path,
     with pytest.raises(ReleaseError, match="not the one that the manifest lists"):
         take_down(release, [GONE], [])
     assert mentions(release, GONE)
+
+
+@pytest.mark.parametrize(("gone", "stays"), [(GONE, STAYS), (STAYS, GONE)])
+def test_a_sample_that_is_a_link_leaves_alone_and_one_that_has_the_data_of_another_does_not(
+    folder: Path, media: Path, tmp_path: Path, gone: str, stays: str
+) -> None:
+    kind, root = layout.SOURCE_VIDEO, tmp_path / "packing"
+    shutil.copytree(media / "location", root / "location")
+    (root / kind.path(GONE)).unlink()
+    (root / kind.path(GONE)).hardlink_to(root / kind.path(STAYS))
+    names = [kind.path(STAYS), kind.path(GONE)]
+    subprocess.run(["tar", "-C", root, "-cf", folder / kind.shard("location", 0), *names], check=True)
+    for name in names:
+        (folder / name).unlink()
+    release = import_upstream(folder, tmp_path / "release").out
+    before = upstream_folder.rows_of(release, "location")
+    data = {row["task"]: upstream_folder.data_at(release, row, kind.name) for row in before}
+    if gone == STAYS:
+        with pytest.raises(ReleaseError, match="a link to one that leaves") as refused:
+            take_down(release, [gone], [])
+        assert "--hard-dereference" in str(refused.value.fix)
+        assert upstream_folder.rows_of(release, "location") == before
+        return
+    take_down(release, [gone], [])
+    rows = upstream_folder.rows_of(release, "location")
+    assert [row["task"] for row in rows] == [name for name in data if name != gone]
+    assert all(upstream_folder.data_at(release, row, kind.name) == data[row["task"]] for row in rows)
+    assert mentions(release, gone) == []
+
+
+def test_links_that_stay_lead_to_where_their_data_moves(folder: Path, media: Path, tmp_path: Path) -> None:
+    kind, root = layout.SOURCE_VIDEO, tmp_path / "packing"
+    shutil.copytree(media / "location", root / "location")
+    first, second, third, fourth = upstream_folder.ids_of("location")
+    (root / kind.path(fourth)).unlink()
+    (root / kind.path(fourth)).symlink_to(f"{third}.mp4")
+    names = [kind.path(sample_id) for sample_id in (first, second, third, fourth)]
+    for part in (0, 1):
+        (folder / kind.shard("location", part)).unlink()
+    subprocess.run(["tar", "-C", root, "-cf", folder / kind.shard("location", 0), *names], check=True)
+    release = import_upstream(folder, tmp_path / "release").out
+    take_down(release, [first, second], [])
+    rows = upstream_folder.rows_of(release, "location")
+    wanted = (media / kind.path(third)).read_bytes()
+    assert [upstream_folder.data_at(release, row, kind.name) for row in rows] == [wanted, wanted]
+    assert not [item for item in check_release(release).findings if "fit" not in item.problem]

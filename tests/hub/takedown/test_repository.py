@@ -232,6 +232,24 @@ def test_a_purge_leaves_nothing_of_it_on_the_hub(
     assert own.differences(wanted) == []
 
 
+def test_a_purge_reaches_pull_requests(
+    own: Repository, wanted: dict[str, bytes], files: Files, built: Path
+) -> None:
+    note = {"path_or_fileobj": b"a note", "path_in_repo": "note.txt", "repo_id": own.repo}
+    opened = own.api.upload_file(**note, repo_type="dataset", create_pr=True)
+    answer = own.take_down("--purge-history", "--yes")
+    assert answer["history"]["refs"] == [opened.pr_revision]
+    old, kept = files(built), set(wanted.values())
+    listed = {file.file_oid for file in own.api.list_lfs_files(own.repo, repo_type="dataset")}
+    assert not {sha256_bytes(data) for data in old.values() if data not in kept} & listed
+    shown = own.api.list_repo_files(own.repo, repo_type="dataset", revision=opened.pr_revision)
+    assert "note.txt" in shown
+    tars = [path for path in old if path.endswith(".tar") and old[path] not in kept]
+    assert tars
+    assert not [path for path in tars if is_served(own, opened.pr_revision, path)]
+    assert own.differences(wanted) == []
+
+
 def is_served(repository: Repository, commit: str, path: str) -> bool:
     url = hf_hub_url(repository.repo, path, repo_type="dataset", revision=commit, endpoint=repository.hub.url)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Callable, Iterable
@@ -244,3 +245,13 @@ def test_a_table_that_cannot_be_read_stops_no_level(release: Path) -> None:
     report = verify(release)
     assert [bool(level.findings) for level in report.levels] == [True] * 3
     assert any("cannot go on" in finding.problem for finding in found(report, RESHARD))
+
+
+@pytest.mark.parametrize("name", [EDITED, "data/location/train-00001-of-00002.parquet", "provenance.json"])
+def test_a_fifo_is_found_by_each_level_and_read_by_none(release: Path, name: str) -> None:
+    (release / name).unlink()
+    os.mkfifo(release / name)
+    report = verify(release, *LEVELS)
+    for level in LEVELS:
+        files = {finding.file for finding in found(report, level)}
+        assert files if level == CONSISTENCY else name in files, level

@@ -22,7 +22,7 @@ from sparkle.builders.reading.source import open_source
 from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.builders.upstream.indexing import index_upstream
 from sparkle.commands.index import index as command
-from sparkle.hub.targets.hub import push_index
+from sparkle.hub.publish.index import push_index
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError, UnreachableError
 from sparkle.schemas.layout import KINDS, SOURCE_VIDEO

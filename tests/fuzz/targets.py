@@ -1,0 +1,482 @@
+"""The readers of foreign bytes: real files that each reads, how it is called, and what it may raise.
+
+A reader may refuse what it is given, by the errors that it documents. Anything else escapes, and so does what
+a reader says of itself that does not hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import random
+import shutil
+import struct
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import lz4.frame
+
+from fuzz.mutate import mutated
+from harness import factories
+from sparkle.builders.building.from_runs import build_release
+from sparkle.builders.building.provenance import ReleaseOptions
+from sparkle.builders.building.selection import read_dropped, read_ids
+from sparkle.builders.checks.members import read_tar
+from sparkle.builders.checks.release import CheckOptions, check_release
+from sparkle.builders.checks.tables import RecordsJob
+from sparkle.builders.checks.text import LinesJob, PairsJob
+from sparkle.builders.reading.columns import GROUPS, open_groups
+from sparkle.builders.reading.folder import FolderPlace
+from sparkle.builders.reading.index import IndexDocument, dump_index, read_index
+from sparkle.builders.release.about import read_about
+from sparkle.builders.release.any_tar import TarStream
+from sparkle.builders.release.footer import parse_footer
+from sparkle.builders.release.formats import JSONL, jsonl_path
+from sparkle.builders.release.manifest import (
+    FileEntry,
+    describe_file,
+    dump_manifest,
+    list_files,
+    read_manifest,
+)
+from sparkle.builders.release.read_tables import TableFile
+from sparkle.builders.release.read_text import line_reader, pair_reader, read_lines, read_pairs
+from sparkle.builders.release.removed import read_provenance
+from sparkle.builders.release.tar import list_tar
+from sparkle.generation.config import load_config
+from sparkle.generation.run.sources import list_sources
+from sparkle.hub.staging.store.cards import card_metadata, check_card_yaml
+from sparkle.hub.staging.store.commits import make_commit
+from sparkle.hub.staging.store.refusal import Refusal
+from sparkle.hub.staging.store.repos import create_repository, find_repository
+from sparkle.hub.staging.store.root import open_root
+from sparkle.hub.staging.store.xet_format import read_chunks, read_shard, unpack
+from sparkle.hub.verify.levels import verify_release
+from sparkle.hub.verify.report import INTEGRITY, VerifyOptions
+from sparkle.media.images import read_png
+from sparkle.media.mask import load_mask, mask_shape
+from sparkle.media.probe import look, perceptual_hash, probe, read_shape
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import sha256_bytes
+from sparkle.schemas.errors import ConfigError, MediaError, RecordError, ReleaseError, SourceListError
+from sparkle.schemas.validate import check_line, findings_of, parse_strict
+
+THEME = "location"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Real files to start from, and a folder to work in.
+
+    Attributes:
+        run: A run.
+        release: The release that was built of it.
+        scratch: A folder of the process that reads.
+    """
+
+    run: Path
+    release: Path
+    scratch: Path
+
+    def put(self, name: str, data: bytes) -> Path:
+        """Write a file into the scratch folder."""
+        path = self.scratch / name
+        path.unlink(missing_ok=True)  # what is written over is flushed, which takes milliseconds
+        path.write_bytes(data)
+        return path
+
+
+def make_files(folder: Path) -> None:
+    """Make the run and the release that everything starts from."""
+    run = factories.write_run(folder / "run", factories.specs(THEME, 3))
+    build_release([run], folder / "release", ReleaseOptions(max_shard_size=9000, preview=1))
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader.
+
+    Attributes:
+        name: What it is called.
+        seeds: Real inputs.
+        read: Reads an input.
+        refuses: What it may raise.
+        quick: How many inputs a test gives it: a reader that decodes or opens databases gets fewer.
+        make: What makes an input of the real ones, by a number.
+    """
+
+    name: str
+    seeds: Callable[[Files], Sequence[bytes]]
+    read: Callable[[Files, bytes], object]
+    refuses: tuple[type[Exception], ...] = ()
+    quick: int = 2000
+    make: Callable[[Sequence[bytes], str], bytes] = mutated
+
+
+def below(*patterns: str, of: str = "release") -> Callable[[Files], Sequence[bytes]]:
+    """Seeds that are files of the release, or of the run."""
+
+    def seeds(files: Files) -> Sequence[bytes]:
+        folder: Path = getattr(files, of)
+        return [path.read_bytes() for pattern in patterns for path in sorted(folder.glob(pattern))]
+
+    return seeds
+
+
+def lines(*patterns: str, of: str = "release") -> Callable[[Files], Sequence[bytes]]:
+    """Seeds that are lines of files of JSON lines."""
+    return lambda files: [line for data in below(*patterns, of=of)(files) for line in data.splitlines(True)]
+
+
+# --- tars and media --------------------------------------------------------------------------------
+
+
+def _any_tars(files: Files) -> Sequence[bytes]:
+    """Tars of ours, and of others: pax and GNU headers, long names, links, folders."""
+    found = list(below("*.tar")(files))
+    name = f"{THEME}/source_video/Sparkle_location_000000.mp4"
+    for style in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=style, pax_headers={"comment": "é"}) as tar:
+            for member in (
+                name,
+                f"./{name}",
+                f"{'x' * 90}/{'y' * 90}/{name}" * (style != tarfile.USTAR_FORMAT),
+            ):
+                info = tarfile.TarInfo(member or name)
+                info.size, info.uname = 700, "né"
+                tar.addfile(info, io.BytesIO(bytes(700)))
+            for kind in (tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE):
+                info = tarfile.TarInfo("other")
+                info.type, info.linkname = kind, name
+                tar.addfile(info)
+        found.append(out.getvalue())
+    return found
+
+
+def _list_tar(files: Files, data: bytes) -> None:
+    for member in list_tar(files.put("a.tar", data)):
+        assert 0 <= member.offset <= member.offset + member.size <= len(data)
+
+
+def _read_tar(files: Files, data: bytes) -> None:
+    for ours in (True, False):
+        for contents in (True, False):
+            stream = TarStream(io.BytesIO(data), seek=not contents, hashed=not ours)
+            rows = read_tar(stream, "a.tar", THEME, layout.SOURCE_VIDEO, contents=contents, ours=ours)
+            places = zip(rows.columns["offset"].tolist(), rows.columns["size"].tolist(), strict=True)
+            assert all(0 <= offset <= offset + size <= len(data) for offset, size in places)
+
+
+def _npz(files: Files) -> Sequence[bytes]:
+    """Masks as we pack them and as upstream does."""
+    import numpy as np
+
+    out = io.BytesIO()
+    masks = np.zeros((5, 24, 32), bool)
+    np.savez(out, mask=np.packbits(masks), shape=np.array(masks.shape, ">i4"))
+    return [*below("intermediate_data/*/source_video_mask/*.npz")(files), out.getvalue()]
+
+
+def _mask(files: Files, data: bytes) -> None:
+    sides = None
+    with contextlib.suppress(MediaError):
+        sides = mask_shape(data)
+    masks = load_mask(data)
+    assert masks.shape == sides
+
+
+def _shape(suffix: str, files: Files, data: bytes) -> None:
+    assert min(read_shape(data, suffix)) >= 0
+
+
+def _video(files: Files, data: bytes) -> None:
+    path = files.put("clip.mp4", data)
+    for read in (probe, look, perceptual_hash):
+        with contextlib.suppress(MediaError):
+            read(path)
+
+
+# --- text and tables -------------------------------------------------------------------------------
+
+
+def _csv(files: Files, data: bytes) -> None:
+    read = pair_reader(io.BytesIO(data)) if data else None
+    for row in read_pairs(io.BytesIO(data), "a.csv", THEME):
+        if row.values is not None and read is not None:
+            assert tuple(read(row.offset).values()) == row.values
+    PairsJob(files.put("a.csv", data), THEME)()
+
+
+def _jsonl(step: str, files: Files, data: bytes) -> None:
+    read = line_reader(io.BytesIO(data))
+    for row in read_lines(io.BytesIO(data), "a.jsonl", THEME, step):
+        if row.record is not None and not row.findings and not row.habits:
+            assert read(row.offset) == row.values
+            assert not list(findings_of(JSONL[step][0], row.values))
+    LinesJob(files.put("a.jsonl", data), THEME, step)()
+
+
+def _schema(name: str, files: Files, data: bytes) -> None:
+    value, findings = check_line(data, name)
+    json.dumps([finding.to_json() for finding in findings]).encode()
+    if not findings:  # what is fine stays so when it is written and read again
+        assert not check_line(json.dumps(value).encode(), name)[1]
+
+
+def _footers(files: Files) -> Sequence[bytes]:
+    """What stands before the length and the mark at the end of a table."""
+    tables = below("data/*/*.parquet", "records/*.parquet")(files)
+    return [data[-8 - int.from_bytes(data[-8:-4], "little") : -8] for data in tables]
+
+
+def _table(files: Files, data: bytes) -> None:
+    table = TableFile(io.BytesIO(data)).read()
+    table.to_pylist()
+
+
+def _groups(files: Files, data: bytes) -> None:
+    """The columns that loaders open, from a table that a manifest lists."""
+    files.put("a.parquet", data)
+    entry = FileEntry("a.parquet", len(data), sha256_bytes(data))
+    before = os.environ.get("SPARKLE_CACHE", "")
+    os.environ["SPARKLE_CACHE"] = str(files.scratch / "cache")
+    try:
+        for table in open_groups(FolderPlace(files.scratch), [entry], GROUPS).values():
+            table.to_pylist()
+    finally:
+        os.environ["SPARKLE_CACHE"] = before
+        shutil.rmtree(files.scratch / "cache", ignore_errors=True)
+
+
+def _records(files: Files, data: bytes) -> None:
+    path = files.put("records.parquet", data)
+    RecordsJob(path, THEME, (0,), 0)()
+
+
+# --- documents and settings ------------------------------------------------------------------------
+
+
+def _in_file(name: str, read: Callable[[Path], object]) -> Callable[[Files, bytes], object]:
+    return lambda files, data: read(files.put(name, data))
+
+
+def _manifest(files: Files, data: bytes) -> None:
+    files.put(layout.MANIFEST, data)
+    read_manifest(files.scratch)
+
+
+def _index(files: Files) -> Sequence[bytes]:
+    entries = [FileEntry(entry.path, entry.size, entry.sha256) for entry in read_manifest(files.release)]
+    return [
+        dump_index(IndexDocument(tuple(entries[:3]), tuple(entries[3:]), repo="a/b", commit="0" * 40)),
+        dump_index(IndexDocument(tuple(entries[:3]), tuple(entries[3:]), folder="..")),
+    ]
+
+
+_ABOUT = b"""title = "Beach"
+license = "cc-by-4.0"
+authors = ["A. Author"]
+language = ["en"]
+description = "Clips."
+links = {Project = "https://example.org"}
+
+[sources.location]
+license = "cc0-1.0"
+origin = "drawn"
+"""
+_VERDICTS = b"""{"id": "Sparkle_location_000000", "verdict": "drop", "source": "%s"}
+{"id": "Sparkle_location_000003", "verdict": "note", "text": "blurred"}
+""" % (b"0" * 64)
+_SOURCES = b"""{"path": "clip.mp4", "theme": "location"}
+{"path": "clip.mp4", "theme": "openve3m", "prompt": "Put it elsewhere.", "licence": "cc0-1.0"}
+"""
+
+
+def _configurations(files: Files) -> Sequence[bytes]:
+    own = b'base = "classical"\nseed = 3\n[source]\nfps = 8\n[thresholds]\nedited_frame0 = 9\n'
+    named = [path.read_bytes() for path in sorted(Path("sparkle/configs").glob("*.toml"))]
+    return [own, *named]
+
+
+def _sources(files: Files, data: bytes) -> None:
+    (files.scratch / "clip.mp4").touch()
+    list_sources(files.put("list.jsonl", data), [THEME], None)
+
+
+# --- the staging hub -------------------------------------------------------------------------------
+
+
+def _xorbs(files: Files) -> Sequence[bytes]:
+    def chunk(scheme: int, content: bytes) -> bytes:
+        packed = lz4.frame.compress(content) if scheme else content
+        sizes = [len(part).to_bytes(3, "little") for part in (packed, content)]
+        return b"\0" + sizes[0] + bytes([scheme]) + sizes[1] + packed
+
+    return [b"".join(chunk(scheme, bytes(range(256)) * 3) for scheme in (0, 1, 2)) + b"XETBLOB\1rest"]
+
+
+def _xorb(files: Files, data: bytes) -> None:
+    view = memoryview(data)
+    for found in read_chunks(view):
+        with contextlib.suppress(Refusal):
+            assert len(unpack(view, found)) == found.size
+
+
+def _shards(files: Files) -> Sequence[bytes]:
+    head = b"HFRepoMetaData".ljust(32, b"\0") + struct.pack("<QQ", 2, 200)
+    file = b"\1" * 32 + struct.pack("<IIQ", 1 << 31 | 1 << 30, 2, 0)
+    terms = b"".join(b"\2" * 32 + struct.pack("<IIII", 0, 300, start, start + 1) for start in (0, 1))
+    shard = head + file + terms + b"\3" * 96 + b"\4" * 32 + bytes(16) + b"\xff" * 32 + bytes(16)
+    read_shard(shard)
+    return [shard]
+
+
+def _commits(files: Files) -> Sequence[bytes]:
+    operations = [
+        {"key": "header", "value": {"summary": "first", "description": "words"}},
+        {"key": "file", "value": {"path": "a/b.txt", "content": "YWJj", "encoding": "base64"}},
+        {
+            "key": "file",
+            "value": {"path": "README.md", "content": "LS0tCmxpY2Vuc2U6IG1pdAotLS0K", "encoding": "base64"},
+        },
+        {"key": "deletedFile", "value": {"path": ".gitattributes"}},
+        {"key": "deletedFolder", "value": {"path": "a"}},
+        {"key": "lfsFile", "value": {"path": "c.bin", "algo": "sha256", "oid": "0" * 64, "size": 4}},
+    ]
+    texts = [json.dumps(one).encode() + b"\n" for one in operations]
+    return [b"".join(texts[:3]), b"".join(texts[:2] + texts[4:5])]
+
+
+def _commit(files: Files, data: bytes) -> None:
+    with open_root(files.scratch / "hub") as root:
+        with root.database.write() as connection:
+            repository = find_repository(connection, "dataset", "me/it")
+            if repository is None:
+                repository = create_repository(connection, "dataset", "me/it", private=False)
+        make_commit(root.database, root.blobs, repository, "main", files.put("commit", data))
+
+
+def _cards(files: Files) -> Sequence[bytes]:
+    return below("README.md")(files)
+
+
+def _card(files: Files, data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    for kind in ("dataset", "model"):
+        check_card_yaml(text, kind)
+    card_metadata(text)
+
+
+# --- a whole release -------------------------------------------------------------------------------
+
+
+def _release_files(files: Files) -> Sequence[bytes]:
+    """The number of a file, then its bytes: so the first byte decides which file they become."""
+    names = list_files(files.release)
+    return [bytes([place]) + (files.release / name).read_bytes() for place, name in enumerate(names)]
+
+
+def _flipped(seeds: Sequence[bytes], number: str) -> bytes:
+    """A file of a release in which a single bit differs; of all bits each is as likely."""
+    dice = random.Random(number)  # noqa: S311 - nothing secret
+    (seed,) = dice.choices(seeds, [8 * (len(seed) - 1) for seed in seeds])
+    data, bit = bytearray(seed), dice.randrange(8, 8 * len(seed))
+    data[bit // 8] ^= 1 << bit % 8
+    return bytes(data)
+
+
+def _says_the_same(ours: bytes, theirs: bytes) -> bool:
+    with contextlib.suppress(RecordError):
+        return bool(parse_strict(ours) == parse_strict(theirs))
+    return False
+
+
+def _release(files: Files, data: bytes, *, fitting: bool) -> None:
+    """A release with one file that is another: found at that file, unless the manifest knows it.
+
+    Harmless is a manifest that says the same in other bytes. What it says wrongly of a file is found there;
+    the sha256 of a whole tar is compared by `verify` alone.
+    """
+    names = list_files(files.release)
+    name = names[data[0] % len(names)] if data else names[0]
+    fitting = fitting and name != layout.MANIFEST
+    folder = files.scratch / "release"
+    if not folder.exists():
+        shutil.copytree(files.release, folder)
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).write_bytes(data[1:])
+    try:
+        if fitting:
+            entries = [describe_file(folder, path) for path in names if path != layout.MANIFEST]
+            (folder / layout.MANIFEST).write_bytes(dump_manifest(entries))
+        report = check_release(folder, options=CheckOptions())
+        broken = [finding for finding in report.findings if finding.problem.startswith("the check of this")]
+        assert not broken, broken
+        before = (files.release / name).read_bytes()
+        if data[1:] != before and not fitting:
+            found = {finding.file for finding in report.findings}
+            same = name == layout.MANIFEST and _says_the_same(data[1:], before)
+            if name == layout.MANIFEST and not found and not same:
+                levels = verify_release(folder, VerifyOptions(levels=(INTEGRITY,), workers=1)).levels
+                found = {finding.file for finding in levels[0].findings}
+            assert name in found or same or (found and name == layout.MANIFEST), name
+    finally:
+        shutil.copyfile(files.release / name, folder / name)
+        shutil.copyfile(files.release / layout.MANIFEST, folder / layout.MANIFEST)
+
+
+SCHEMAS = {
+    "candidate": lines("candidates.jsonl", of="run"),
+    "source": lines("sources.jsonl", of="run"),
+    "outcome": lines("outcomes/*.jsonl", of="run"),
+    "funnel": below("funnel.json", of="run"),
+    "manifest": below(layout.MANIFEST),
+    "provenance": below(layout.PROVENANCE),
+    "index": _index,
+    "source_list": lambda files: _SOURCES.splitlines(True),
+}
+
+_UNREAD = (ConfigError, RecordError)
+
+TARGETS: tuple[Target, ...] = (
+    Target("tar of ours, listed", below("*.tar"), _list_tar, (ReleaseError,)),
+    Target("any tar", _any_tars, _read_tar),
+    Target("mask", _npz, _mask, (MediaError,)),
+    Target("header of an mp4", below("*/*_video/*.mp4"), partial(_shape, ".mp4"), (MediaError,)),
+    Target("header of a PNG", below("**/*.png"), partial(_shape, ".png"), (MediaError,)),
+    Target("PNG", below("**/*.png"), lambda files, data: read_png(data), (MediaError,)),
+    Target("video", below("*/*_video/*.mp4"), _video, quick=300),
+    Target("csv of pairs", below("prompts/*.csv"), _csv),
+    *(
+        Target(f"JSON lines of {step}", below(jsonl_path(THEME, step)), partial(_jsonl, step), quick=1000)
+        for step in JSONL
+    ),
+    *(Target(f"schema {name}", seeds, partial(_schema, name), quick=1000) for name, seeds in SCHEMAS.items()),
+    Target("footer of a table", _footers, lambda files, data: parse_footer(data), (OSError,), quick=700),
+    Target("table of pairs", below("data/*/*.parquet"), _table, (ReleaseError,), quick=700),
+    Target("columns of pairs", below("data/*/*.parquet"), _groups, (ReleaseError,), quick=300),
+    Target("table of records", below("records/*.parquet"), _records, quick=700),
+    Target("manifest", below(layout.MANIFEST), _manifest, (ReleaseError,), quick=1000),
+    Target("index", _index, _in_file(layout.INDEX, read_index), (ReleaseError,), quick=1000),
+    Target(
+        "provenance", below(layout.PROVENANCE), _in_file("p.json", read_provenance), (ReleaseError,), 1000
+    ),
+    Target("release.toml", lambda files: [_ABOUT], _in_file("release.toml", read_about), (ConfigError,)),
+    Target("verdicts", lambda files: [_VERDICTS], _in_file("v", read_dropped), _UNREAD),
+    Target("ids", lambda files: [_VERDICTS[8:31] + b"\n"], _in_file("ids", read_ids), _UNREAD),
+    Target("configuration", _configurations, _in_file("c.toml", load_config), (ConfigError,), quick=500),
+    Target("list of sources", lambda files: [_SOURCES], _sources, (SourceListError,)),
+    Target("xorb", _xorbs, _xorb, (Refusal,)),
+    Target("shard of a xorb", _shards, lambda files, data: read_shard(data), (Refusal,)),
+    Target("commit", _commits, _commit, (Refusal,), quick=200),
+    Target("card", _cards, _card, quick=100),
+    Target("release, manifest untouched", _release_files, partial(_release, fitting=False), quick=40),
+    Target("release, one bit flipped", _release_files, partial(_release, fitting=False), (), 40, _flipped),
+    Target("release, manifest fitting", _release_files, partial(_release, fitting=True), quick=40),
+)
