@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
 import subprocess
@@ -102,7 +103,8 @@ class Draw:
         for step in ("edit_score", "remove_score"):
             names = ("prompt_following", "consistency", "perceptual_quality")
             score = {name: self.score() for name in names}
-            score["overall"] = 8.5 + self.random.random() * 1.4
+            least = min(score["prompt_following"], score["consistency"])
+            score["overall"] = math.sqrt(least * score["perceptual_quality"])
             reasons = {f"{name}_reasoning": self.words(200, 400) for name in ("SC", "PQ")}
             yield layout.record_file(THEME, step), {**head, "editscore": {**score, **reasons}}
         labels = list(LABELS[: self.random.randint(3, 4)])
@@ -115,7 +117,7 @@ class Draw:
         scores = []
         for _ in range(4):
             frame: dict[str, Any] = {"SC_score": self.score(), "PQ_score": self.score()}
-            frame["O_score"] = 8.5 + self.random.random()
+            frame["O_score"] = math.sqrt(frame["SC_score"] * frame["PQ_score"])
             for name in ("SC", "PQ"):
                 frame[f"{name}_score_reasoning"] = self.words(120, 260)
             for name in ("SC", "PQ"):
@@ -145,9 +147,10 @@ def draw_theme(folder: Path, samples: int) -> int:
         file.close()
     (folder / layout.CARD).write_text("A benchmark.\n", "utf-8")
     (folder / layout.PROVENANCE).write_bytes(dump_document(_provenance(samples)))
+    (folder / layout.CROISSANT).write_bytes(dump_document({"distribution": []}))
     entries = [
         FileEntry(name, (folder / name).stat().st_size, sha256_file(folder / name))
-        for name in (*names, layout.CARD, layout.PROVENANCE)
+        for name in (*names, layout.CARD, layout.CROISSANT, layout.PROVENANCE)
     ]
     (folder / layout.MANIFEST).write_bytes(dump_manifest(entries))
     return sum((folder / name).stat().st_size for name in names)

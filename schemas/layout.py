@@ -126,6 +126,7 @@ CROISSANT = "croissant.json"
 IMPORT_REPORT = "import_report.jsonl"  # of a release that was imported: what is not as it should be
 INDEX = "index.json"  # of an index: what its tables speak of, in place of a manifest
 UPSTREAM_CARD = "upstream_card.md"  # of a release that was imported: the card that it came with
+PAGES = (CARD, CHANGELOG, MANIFEST, PROVENANCE, CROISSANT, IMPORT_REPORT, UPSTREAM_CARD)
 
 # Step whose record it is -> file name below intermediate_data/<theme>/ (upstream's names).
 RECORD_FILES: dict[str, str] = {
@@ -209,7 +210,8 @@ class What(Enum):
     FILE = "an artifact as a file of its own"
     PAIRED = "a paired shard"
     ASSET = "a picture of the card"
-    OTHER = "anything else: a page, or no file of the layout"
+    PAGE = "a page: the card, or what speaks of the whole release"
+    OTHER = "no file of the layout"
 
 
 @dataclass(frozen=True)
@@ -237,13 +239,15 @@ _OF_THEME = re.compile(
 _TAR_NAME = re.compile(f"_(?P<kind>{'|'.join(KIND_BY_NAME)})_part(?P<part>[0-9]{{2,}})[.]tar")
 _TABLE_NAME = re.compile("/(?:train-(?P<part>[0-9]{5})-of-[0-9]{5}|[^/]+)[.]parquet")
 _PAIRED_NAME = re.compile("-(?P<part>[0-9]{6,})[.]tar")
+_ASSET_NAME = re.compile(f"{ASSETS}/[a-z0-9_]+[.](?:png|webp)")
 
 
 def parse(path: str) -> Located:
     """Tell what a path of a release is, by its name alone."""
     match = _OF_THEME.fullmatch(path)
     if match is None:
-        return Located(What.ASSET if path.startswith(f"{ASSETS}/") else What.OTHER)
+        asset = What.ASSET if _ASSET_NAME.fullmatch(path) else What.OTHER
+        return Located(What.PAGE if path in PAGES else asset)
     folder, theme, rest = match.groups()
     if folder == DATA and (name := _TABLE_NAME.fullmatch(rest)):
         return Located(What.PAIRS, theme, part=None if name["part"] is None else int(name["part"]))
@@ -270,6 +274,26 @@ def _parse_artifact(path: str, theme: str, rest: str) -> Located:
     if found is not None and is_id(stem) and path in (found.path(stem), found.member(stem)):
         return Located(What.FILE, theme, found)
     return Located(What.OTHER, theme)
+
+
+def belongs(path: str, *, imported: bool = False) -> bool:
+    """Tell whether a release may hold a file of this name: the one list of what there is.
+
+    Args:
+        path: The file.
+        imported: Whether the release was imported: artifacts may lie below `intermediate_data/` or not, as
+            whoever extracted them left them.
+    """
+    at = parse(path)
+    if at.what is What.PAIRS:
+        return at.part is not None
+    if at.what is What.OTHER and imported:
+        name = path.removeprefix(f"{INTERMEDIATE}/")
+        match = _OF_THEME.fullmatch(name)
+        loose = (name, f"{INTERMEDIATE}/{name}")
+        is_tar = match is not None and match["folder"] is None and _TAR_NAME.fullmatch(match["rest"])
+        return bool(is_tar) or any(parse(place).what is What.FILE for place in loose)
+    return at.what is not What.OTHER
 
 
 def tables_of(theme: str, paths: Iterable[str]) -> list[str]:

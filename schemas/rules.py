@@ -57,6 +57,36 @@ def video_score(score: r.VideoScore) -> float:
     return math.fsum(frame.O_score for frame in score.editscore) / len(score.editscore)
 
 
+_ROUNDED = 1e-4  # scores: a backend may give four decimals of them
+
+
+def misfit_scores(record: Record, *, one_pass: bool) -> list[tuple[str, float, str]]:
+    """Return (pointer, score, what it may be) of every overall score that its parts cannot give.
+
+    A pass gives sqrt(min(SC) * PQ), and what is recorded are means over passes. So one pass decides the
+    score, and of several it is at most that of the means: the mean of a root of a product is.
+    """
+    parts: list[tuple[float, float, float, float]] = []  # overall, least SC, PQ, and the least of many passes
+    if isinstance(record, r.ImageScore):
+        followed, kept, quality = record.prompt_following, record.consistency, record.perceptual_quality
+        parts = [(record.overall, min(followed, kept), quality, followed + kept + quality - 20)]
+    elif isinstance(record, r.VideoScore):
+        parts = [
+            (one.O_score, one.SC_score, one.PQ_score, one.SC_score + one.PQ_score - 10)
+            for one in record.editscore
+        ]
+    found = []
+    for index, (overall, least, quality, low) in enumerate(parts):
+        high = math.sqrt((least + _ROUNDED) * (quality + _ROUNDED)) + _ROUNDED
+        if one_pass:
+            low = math.sqrt(max(0, least - _ROUNDED) * max(0, quality - _ROUNDED))
+        if not low - _ROUNDED <= overall <= high:
+            single = isinstance(record, r.ImageScore)
+            pointer = "/editscore/overall" if single else f"/editscore/{index}/O_score"
+            found.append((pointer, overall, f"{max(0, low):.4f} to {high:.4f}"))
+    return found
+
+
 # What the steps' rules ask of numbers, for whoever shows them: step -> number -> thresholds, least and most.
 ASKED: dict[str, dict[str, tuple[str | None, str | None]]] = {
     "flow": {"short": (None, "camera_short"), "long": (None, "camera_long")},

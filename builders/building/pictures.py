@@ -28,6 +28,8 @@ from sparkle.schemas.errors import ReleaseError
 MAX_ROWS = 240  # pixels; enough to judge a pair in a table (measured: 109 KB a pair on upstream's clips)
 ENCODING = Encoding(crf=28, preset="veryfast")
 
+_Image = npt.NDArray[np.uint8]
+
 
 def side_by_side(source: Path, edited: Path, *, width: int, height: int, fps: float) -> bytes:
     """The preview of a pair as the bytes of an mp4.
@@ -43,20 +45,27 @@ def side_by_side(source: Path, edited: Path, *, width: int, height: int, fps: fl
         MediaError: a video does not decode.
         ReleaseError: the videos differ in length.
     """
-    rows = min(MAX_ROWS, height - height % 2)
-    size = (2 * round(width * rows / height / 2), rows)
+    across, rows = preview_size(width, height)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "preview.mp4"
         with VideoWriter(
-            target, width=2 * size[0], height=rows, fps=max(1, round(fps)), encoding=ENCODING
+            target, width=across, height=rows, fps=max(1, round(fps)), encoding=ENCODING
         ) as writer:
-            for left, right in zip_longest(iter_frames(source, size=size), iter_frames(edited, size=size)):
-                if left is None or right is None:
-                    raise ReleaseError(
-                        "the videos of a pair differ in length", where=f"{source} and {edited}"
-                    )
-                writer.write(np.concatenate((left, right), axis=1))
+            for image in preview_frames(source, edited, width=width, height=height):
+                writer.write(image)
         return target.read_bytes()
+
+
+def preview_size(width: int, height: int) -> tuple[int, int]:
+    """Return width and height in pixels of the preview of a pair of videos of such a size."""
+    rows = min(MAX_ROWS, height - height % 2)
+    return 4 * round(width * rows / height / 2), rows
+
+
+def preview_frames(source: Path, edited: Path, *, width: int, height: int) -> Iterator[_Image]:
+    """Yield what the preview of a pair shows, before it is encoded; raises as `side_by_side` does."""
+    across, rows = preview_size(width, height)
+    return _pairs(source, edited, (across // 2, rows), gap=0)
 
 
 # --- a strip ---------------------------------------------------------------------------------------
@@ -67,8 +76,6 @@ _SECONDS = 3
 _FPS = 8
 _GAP = 4  # white pixels between the halves
 _QUALITY = 50  # of libwebp, 0 to 100: above it sizes grow faster than a reader sees a difference
-
-_Image = npt.NDArray[np.uint8]
 
 
 def make_strip(source: Path, edited: Path) -> bytes:
@@ -84,16 +91,16 @@ def make_strip(source: Path, edited: Path) -> bytes:
     """
     shape = look(source)
     every = max(1, round(shape.fps / _FPS))
-    pairs = _pairs(source, edited, fit(shape.width, shape.height, _SIDE))
+    pairs = _pairs(source, edited, fit(shape.width, shape.height, _SIDE), gap=_GAP)
     return _encode(islice(pairs, 0, _SECONDS * shape.fps, every), fps=max(1, round(shape.fps / every)))
 
 
-def _pairs(source: Path, edited: Path, size: tuple[int, int]) -> Iterator[_Image]:
-    gap = np.full((size[1], _GAP, 3), 255, np.uint8)
+def _pairs(source: Path, edited: Path, size: tuple[int, int], *, gap: int) -> Iterator[_Image]:
+    between = np.full((size[1], gap, 3), 255, np.uint8)
     for left, right in zip_longest(iter_frames(source, size=size), iter_frames(edited, size=size)):
         if left is None or right is None:
             raise ReleaseError("the videos of a pair differ in length", where=f"{source} and {edited}")
-        yield np.concatenate((left, gap, right), axis=1)
+        yield np.concatenate((left, between, right), axis=1)
 
 
 def _encode(frames: Iterable[_Image], *, fps: int) -> bytes:

@@ -155,6 +155,8 @@ def terms_of(licence: str | None) -> tuple[str, ...]:
 
 def _scores(table: pa.Table, column: str) -> Scores:
     values = np.array([value for value in table[column].to_pylist() if value is not None], np.float64)
+    if not np.isfinite(values).all():
+        raise ReleaseError("a score of the tables is not a finite number", where=column)
     return Scores(
         name=column.removesuffix("_score"),
         count=len(values),

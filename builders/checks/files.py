@@ -22,7 +22,7 @@ from sparkle.schemas.errors import RecordError, UnsafePathError
 from sparkle.schemas.misplaced import recognise_file
 from sparkle.schemas.validate import Finding, findings_of, parse_strict
 
-_ALWAYS = (layout.CARD, layout.PROVENANCE)
+ALWAYS = (layout.CARD, layout.CROISSANT, layout.PROVENANCE)  # pages of every release
 _GIT = (".git", ".gitignore")  # of a release that was cloned; building over it is refused all the same
 _JOB_BYTES, _JOB_FILES = 64 << 20, 500  # of a job: a tenth of a second of hashing, or of opening files
 
@@ -43,7 +43,7 @@ def check_files(folder: Path, entries: Sequence[FileEntry]) -> Iterator[Finding]
     """Everything in which the folder differs from its manifest, contents aside."""
     yield from _check_order(entries)
     listed = {entry.path for entry in entries}
-    for name in _ALWAYS:
+    for name in ALWAYS:
         if name not in listed:
             yield Finding(layout.MANIFEST, 0, "/files", "a file of every release is not listed", wanted=name)
     for path in list_files(folder):
@@ -54,6 +54,15 @@ def check_files(folder: Path, entries: Sequence[FileEntry]) -> Iterator[Finding]
         with caught(found.append, entry.path):
             found += _check_place(folder, entry)
         yield from found
+
+
+def check_kinds(entries: Iterable[FileEntry], *, imported: bool) -> Iterator[Finding]:
+    """Everything that the manifest lists and no release has; see `layout.belongs`."""
+    for entry in entries:
+        if not layout.belongs(entry.path, imported=imported):
+            problem = "the manifest lists a file of no kind that a release has"
+            wanted = "a table, text, tar, artifact, page or picture by the name that a build gives it"
+            yield Finding(entry.path, 0, "", problem, wanted=wanted)
 
 
 def _check_order(entries: Sequence[FileEntry]) -> Iterator[Finding]:

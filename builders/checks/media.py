@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sparkle._files import BLOCK_BYTES
 from sparkle.builders.checks.failures import caught
 from sparkle.builders.checks.members import SHAPE
-from sparkle.builders.checks.rows import Keys, id_of, make_rows
+from sparkle.builders.checks.rows import Keys, Numbers, SampleRows, make_rows
 from sparkle.builders.checks.tables import NO_NUMBER, SIDES
 from sparkle.builders.checks.tars import compare_shapes
 from sparkle.builders.checks.theme import TABLE, Theme
@@ -73,7 +73,7 @@ class MediaJob:
         with tempfile.TemporaryDirectory() as folder:
             for artifact in self.artifacts:
                 with caught(looker.findings.append, artifact.file, artifact.member):
-                    looker.look(artifact, _extract(self.folder, artifact, Path(folder)))
+                    looker.look(artifact, extract(self.folder, artifact, Path(folder)))
         looker.compare()
         return looker.findings
 
@@ -84,25 +84,11 @@ def media_jobs(theme: Theme, media: str) -> list[MediaJob]:
     if media == NONE or source is None:
         return []
     keys = np.unique(source.keys)
-    if media == SAMPLE and len(keys) > SAMPLED:
-        keys = keys[np.linspace(0, len(keys) - 1, SAMPLED).round().astype(np.int64)]
-    found = [(rows, rows.finder.rows(keys)) for rows in theme.artifacts]
-    told = _told(theme, keys)
+    keys = spread(keys) if media == SAMPLE else keys
     jobs = []
-    for number, key in enumerate(keys.tolist()):
-        artifacts = [
-            Artifact(
-                id_of(theme.name, key),
-                rows.kind,
-                rows.at(row)[0],
-                int(rows.columns["offset"][row]),
-                int(rows.columns["size"][row]),
-                None,
-            )
-            for rows, places in found
-            if (row := int(places[number])) >= 0 and rows.kind is not None
-        ]
-        jobs.append(MediaJob(theme.folder, tuple(artifacts), theme.fps, told[number]))
+    for key, told in zip(keys.tolist(), _told(theme, keys), strict=True):
+        artifacts = [artifact_of(rows, key) for rows in theme.artifacts]
+        jobs.append(MediaJob(theme.folder, tuple(filter(None, artifacts)), theme.fps, told))
     return jobs
 
 
@@ -115,7 +101,23 @@ def _told(theme: Theme, keys: Keys) -> list[tuple[float, ...] | None]:
     return [None if NO_NUMBER in row else row for row in zip(*columns, strict=True)]
 
 
-def _extract(folder: Path, artifact: Artifact, target: Path) -> Path:
+def spread(values: Numbers) -> Numbers:
+    """Return at most `SAMPLED` of some numbers, spread over them."""
+    if len(values) <= SAMPLED:
+        return values
+    return values[np.linspace(0, len(values) - 1, SAMPLED).round().astype(np.int64)]
+
+
+def artifact_of(rows: SampleRows, key: int) -> Artifact | None:
+    """Return where a sample's artifact lies, by its key; None where there is none of the kind."""
+    (row,) = rows.finder.rows(np.array([key])).tolist()
+    if row < 0 or rows.kind is None:
+        return None
+    offset, size = (int(rows.columns[name][row]) for name in ("offset", "size"))
+    return Artifact(rows.id(row), rows.kind, rows.at(row)[0], offset, size, None)
+
+
+def extract(folder: Path, artifact: Artifact, target: Path) -> Path:
     """An artifact as a file of its own; a tar that ends early gives a file that is cut."""
     path = target / f"{artifact.kind.name}{artifact.kind.suffix}"
     left = artifact.size

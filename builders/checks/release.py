@@ -23,18 +23,24 @@ from sparkle._processes import Pool, pool_of, useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.checks.bench import bench_jobs, check_bench
 from sparkle.builders.checks.failures import FileJob, caught, first_findings, run_caught
-from sparkle.builders.checks.files import check_document, check_files, hash_jobs
+from sparkle.builders.checks.files import check_document, check_files, check_kinds, hash_jobs
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
+from sparkle.builders.checks.pages import check_pages
+from sparkle.builders.checks.previews import preview_jobs
+from sparkle.builders.checks.provenance import check_provenance
+from sparkle.builders.checks.records import compare_records, records_jobs
 from sparkle.builders.checks.rows import Keys, compare_ids, expected_keys, id_of
-from sparkle.builders.checks.tables import check_table, compare_records, home_of, lacking, records_jobs
+from sparkle.builders.checks.sampled import check_sampled
+from sparkle.builders.checks.tables import check_table, home_of, lacking
 from sparkle.builders.checks.tars import check_contents, check_loose, compare_shapes, tar_jobs
 from sparkle.builders.checks.text import compare_text, text_jobs
 from sparkle.builders.checks.theme import TABLE, ReadJob, Theme
+from sparkle.builders.checks.values import check_licences
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.formats import JSONL
 from sparkle.builders.release.manifest import FileEntry, list_files
-from sparkle.builders.release.removed import Provenance, Removed
+from sparkle.builders.release.removed import Provenance
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import THEMES
@@ -120,12 +126,14 @@ class _Check:
         self.listed: Mapping[str, FileEntry] = {}
         self.preview: int | None = None
         self.samples: dict[str, int] = {}
-        self.removed = Removed()
+        self.origin = Provenance({"runs": ()})
 
     def run(self) -> ReleaseReport:
         """Check everything, in the order of docs/validate.md."""
         self._check_files()  # every file in the manifest is there with its size and sha256, and no other
         themes = self._themes()
+        # Nothing is listed that no release has.
+        self.findings += check_kinds(self.listed.values(), imported=self.origin.imported)
         # The csv and the JSON lines follow their formats; recorded scores pass the rules.
         self._read("reading text and tables", themes, lambda theme: [*text_jobs(theme), *records_jobs(theme)])
         # Tars hold plain files with the names of their samples, in order, as we write them.
@@ -135,11 +143,13 @@ class _Check:
             with caught(note, layout.prompts_csv(theme.name)):
                 compare_text(theme)  # JSON lines repeat the csv's prompts, round 2 of the grounding round 1
             with caught(note, f"{layout.DATA}/{theme.name}"):
-                check_table(theme, self.preview)  # `data/` agrees with the csv, the JSON lines and the tars
+                # `data/` agrees with the csv, the JSON lines and the tars.
+                check_table(theme, 0 if theme.imported else self.preview)
             with caught(note, layout.records_parquet(theme.name)):
                 compare_records(theme)  # and so does `records/`
             with caught(note, f"tars of {theme.name}"):
                 check_contents(theme)  # every member has the sha256 in its row
+                check_sampled(theme)  # frames that were scored and grounded are those taken of the clip
                 # Pairs have equal width, height and 4k+1 frames; masks, edges and frames fit their video.
                 theme.findings += compare_shapes(theme.artifacts, theme.fps)
             with caught(note, theme.name):
@@ -147,7 +157,9 @@ class _Check:
                 self.samples[theme.name] = len(expected)
                 if self.preview is not None:  # loose files are those of the first samples and no others
                     check_loose(theme, expected[: self.preview], self.listed)
-        self._decode(themes)  # everything decodes, and something happens in it
+        self._decode(themes)  # everything decodes, and something happens in it; previews show their pairs
+        with caught(self.findings.append, layout.CARD):  # pages say the same as the rest
+            self._check_pages(themes)
         if self.options.bench is not None:  # a bench shares no source with the release
             with self._run("reading the bench", bench_jobs(self.options.bench)) as found:
                 answers = list(self._good(found))
@@ -183,18 +195,17 @@ class _Check:
                 pointer = f"/runs/{number}/config/thresholds{error.where or ''}"
                 self.findings.append(Finding(layout.PROVENANCE, 0, pointer, error.problem, error.got))
         self.preview = document["options"]["preview"] if document else None
-        self.removed = origin.removed
+        self.origin = origin
         there = {layout.parse(path).theme for path in self.files}
         themes = [theme for theme in THEMES if theme in there]
         if not themes:
             wanted = f"one of {', '.join(THEMES)}"
             self.findings.append(Finding(".", 0, "", "no theme has a file", wanted=wanted))
         fps = frozenset(rates or {_FPS})
-        imported = origin.imported
-        return [
-            Theme(self.folder, name, self.files, tuple(limits), fps, imported, lenient=imported)
-            for name in themes
-        ]
+        runs = origin.document["runs"]
+        one_pass = all(_is_one_pass(run["config"]) for run in runs) if runs else None
+        told = (tuple(limits), fps, one_pass, origin.removed, origin.imported)
+        return [Theme(self.folder, name, self.files, *told, lenient=origin.imported) for name in themes]
 
     def _tar_jobs(self, theme: Theme) -> Iterator[ReadJob]:
         return tar_jobs(theme, contents=self.options.contents, elsewhere=self.options.tars)
@@ -211,8 +222,8 @@ class _Check:
         table = theme.rows.get(TABLE)
         # Most places of a partial import may lack most samples: what it has is what its table says.
         expected = expected_keys([table] if theme.imported and table is not None else places)
-        for sample_id in (id_of(theme.name, key) for key in expected.tolist()) if self.removed.ids else ():
-            if self.removed.has_id(sample_id):
+        for sample_id in (id_of(theme.name, key) for key in expected.tolist()) if theme.removed.ids else ():
+            if theme.removed.has_id(sample_id):
                 theme.note(places[0].files[0], 0, "", "a sample that was taken down", got=sample_id)
         reported = {(finding.file, finding.line) for finding in theme.findings}
         for place, rows in theme.rows.items():
@@ -227,10 +238,24 @@ class _Check:
         return expected
 
     def _decode(self, themes: Sequence[Theme]) -> None:
-        jobs = [media_jobs(theme, self.options.media) for theme in themes]
+        media = self.options.media
+        previews = [preview_jobs(theme, self.preview or 0, media) for theme in themes]
+        with self._run("looking at previews", [*chain.from_iterable(previews)]) as answers:
+            self.findings += chain.from_iterable(self._good(answers))
+        jobs = [media_jobs(theme, media) for theme in themes]
         with self._run("decoding media", [*chain.from_iterable(jobs)]) as answers:
-            for findings in self._good(answers):
-                self.findings += findings
+            self.findings += chain.from_iterable(self._good(answers))
+
+    def _check_pages(self, themes: Sequence[Theme]) -> None:
+        document = self.origin.document
+        known = not any(finding.file == layout.PROVENANCE for finding in self.findings)
+        if known:
+            self.findings += check_provenance(document, self.samples, self.files)
+            if len(document["runs"]) == 1:
+                self.findings += check_licences(themes)
+        tables = [theme.rows.get(TABLE) for theme in themes]
+        rendered = known and all(table is not None and table.whole for table in tables)
+        self.findings += check_pages(self.folder, self.listed, rendered=rendered)
 
     def _good(self, answers: Iterable[Answer | Finding]) -> Iterator[Answer]:
         """Yield the answers of jobs that came to their end; of others there is a finding."""
@@ -251,6 +276,13 @@ class _Check:
                     yield answer
 
             yield told()
+
+
+def _is_one_pass(config: Mapping[str, Any]) -> bool:
+    """Whether a run asked for each score once: the CPU backend does."""
+    backends = config.get("backends")
+    scorer = backends.get("image_scorer") if isinstance(backends, dict) else None
+    return isinstance(scorer, dict) and (scorer.get("name") == "classical" or scorer.get("passes") == 1)
 
 
 def _rate(config: Mapping[str, Any]) -> float:

@@ -1,38 +1,33 @@
-"""A theme's Parquet tables, compared with the text files and the tars that say the same.
+"""A theme's tables of pairs, compared with the text files and the tars that say the same.
 
-- Rows of pairs are read in batches and compared column by column; a preview is never loaded, only whether it
-  is there. Recorded measures are judged by `rules` again, as the scores are in `text`.
-- Row groups of records are read in workers, which hash what the workers for JSON lines hash (`text`): so both
-  are compared without holding either. Boxes are taken from Arrow's buffers: as Python objects they would take
-  ten times as long.
+- Rows are read in batches and compared column by column; a preview is not loaded here (`previews`), only
+  whether it is there. What no other file says is looked at in `values`.
+- What `datasets` is told of the columns must be what a build writes: a preview is a dict to it otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, pairwise
-from pathlib import Path
+import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from msgspec import structs
 
 from sparkle.builders.checks.failures import MOST_FINDINGS, failure, too_many
 from sparkle.builders.checks.rows import Keys, SampleRows, id_of, join, make_rows, unlike
-from sparkle.builders.checks.text import digest, digest_text, read_again
-from sparkle.builders.checks.theme import PAIRS, RECORDS, TABLE, Theme
+from sparkle.builders.checks.text import digest_text, read_again
+from sparkle.builders.checks.theme import PAIRS, TABLE, Theme
+from sparkle.builders.checks.values import check_finite, check_sources, judge_measures
 from sparkle.builders.release.read_tables import TableFile
-from sparkle.builders.release.tables import MEASURE_COLUMNS, RECORDS_GROUP, RECORDS_SCHEMA, pairs_schema
+from sparkle.builders.release.tables import pairs_schema, pairs_schema_for_datasets
 from sparkle.schemas import layout
-from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import index_reader
 from sparkle.schemas.layout import KINDS, Kind
-from sparkle.schemas.records import MeasureRecord
-from sparkle.schemas.rules import judge
-from sparkle.schemas.validate import Finding
+from sparkle.schemas.load import LONGEST, cut
+from sparkle.schemas.validate import parse_strict
 
 BATCH_ROWS = 20_000  # some 20 MB as Python objects
 _NO_TEXT, NO_NUMBER, _NO_SHARD = 1, -1.0, -1  # of a null: no digest, number or shard is like it
@@ -54,10 +49,12 @@ _SAME: dict[str, tuple[str, str]] = {
     **{f"{kind.name}_{name}": (kind.name, name) for kind in KINDS for name in ("shard", "offset", "size")},
 }
 _NUMBERS = [name for name, (_, there) in _SAME.items() if there not in ("prompt", "keyword", "shard")]
-# What is kept of the rows: where they are, and what they say of the artifacts.
+_WORDS = ("source_sha256", "licence")
+# What is kept of the rows: where they are, what they say of the clip, its source and the artifacts.
 _KEPT: list[tuple[Any, ...]] = [
     ("row", np.int64),
     *((side, np.float64) for side in SIDES),
+    *((name, np.uint64) for name in _WORDS),
     *((f"{kind.name}_shard", np.int64) for kind in KINDS),
     *((f"{kind.name}_sha256", np.uint8, 32) for kind in KINDS),
 ]
@@ -84,7 +81,7 @@ def check_table(theme: Theme, preview: int | None) -> None:
             members.columns["shard"] = _numbers_of(theme, members.files)[members.file]
     parts, before = [make_rows(theme.name, files[0], [], _KEPT)], 0
     for file in files:
-        parquet = _open(theme, file, pairs_schema())
+        parquet = open_for(theme, file, pairs_schema_for_datasets())
         if parquet is None:
             parts[0].whole = False
             continue
@@ -133,7 +130,27 @@ def home_of(theme: Theme, kind: Kind | None) -> Callable[[int], str | None]:
     return home
 
 
-def _open(theme: Theme, file: str, schema: pa.Schema) -> TableFile | None:
+def _check_features(theme: Theme, file: str, found: pa.Schema, wanted: pa.Schema) -> None:
+    """Note columns of which a table tells `datasets` something else than a build does."""
+    told, right = _features_of(found), _features_of(wanted)
+    unlike = sorted(name for name in told.keys() | right.keys() if told.get(name) != right.get(name))
+    if unlike:
+        shown = (json.dumps({name: of[name] for name in unlike if name in of}) for of in (told, right))
+        got, known = (cut(text, LONGEST) for text in shown)
+        problem = "datasets is not told what these columns are"
+        theme.note(file, 0, "/schema/huggingface", problem, got=got, wanted=known)
+
+
+def _features_of(schema: pa.Schema) -> dict[str, Any]:
+    """What a table tells `datasets` of its columns; nothing where it tells nothing that can be read."""
+    try:
+        features = parse_strict((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+    except (RecordError, LookupError, TypeError):
+        return {}
+    return features if isinstance(features, dict) else {}
+
+
+def open_for(theme: Theme, file: str, schema: pa.Schema) -> TableFile | None:
     """A Parquet file with the columns of a schema; None, and a finding, when it is not one."""
     try:
         parquet = TableFile(theme.folder / file)
@@ -144,7 +161,8 @@ def _open(theme: Theme, file: str, schema: pa.Schema) -> TableFile | None:
     if most is not None and rows > most:
         theme.note(file, 0, "", "more rows than the csv has room for", got=rows, wanted=f"at most {most}")
         return None
-    found = parquet.schema.remove_metadata()
+    _check_features(theme, file, parquet.schema, schema)
+    found, schema = parquet.schema.remove_metadata(), schema.remove_metadata()
     if found.equals(schema):
         return parquet
     unlike = set(found) ^ set(schema)
@@ -186,23 +204,27 @@ def _check_batch(theme: Theme, file: str, first: int, batch: pa.RecordBatch) -> 
         for row, other in unlike(rows, column, others, there):
             got, wanted = _cell(batch, column, row), _told(theme, others, there, other)
             _note_unlike(theme, rows, row, column, got, wanted)
-    _judge_measures(theme, rows, batch)
+    judge_measures(theme, rows, batch)
+    check_finite(theme, rows, batch)
+    check_sources(theme, rows, batch)
     rows.columns = {name: rows.columns[name] for name, *_ in _KEPT}
     return rows
 
 
 def _read_columns(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None:
     """Read what is compared: digests of texts, numbers, the numbers of shards, hashes."""
-    said, columns = batch.column("prompt").to_pylist(), rows.columns
-    digests = [_NO_TEXT if text is None else digest_text(text) for text in said]
-    columns["prompt"] = np.array(digests, np.uint64)
+    columns = rows.columns
     words = (batch.column(name).to_pylist() for name in ("subtheme", "scene"))
     columns["keyword"] = np.array(
         [digest_text(_keyword(*pair)) for pair in zip(*words, strict=True)], np.uint64
     )
     for name in _NUMBERS:
         numbers = batch.column(name).cast(pa.float64(), safe=False).fill_null(NO_NUMBER)
-        columns[name] = numbers.to_numpy(zero_copy_only=False)
+        columns[name] = np.nan_to_num(numbers.to_numpy(zero_copy_only=False), nan=NO_NUMBER)
+    for name in ("prompt", *_WORDS):
+        texts = batch.column(name).to_pylist()
+        digests = [_NO_TEXT if text is None else digest_text(text) for text in texts]
+        columns[name] = np.array(digests, np.uint64)
     for kind in KINDS:
         shards = batch.column(f"{kind.name}_shard").dictionary_encode()
         numbers = np.append(_numbers_of(theme, shards.dictionary.to_pylist()), _NO_SHARD)
@@ -261,177 +283,3 @@ def _note_unlike(theme: Theme, rows: SampleRows, row: int, column: str, got: Any
     file, line, pointer = rows.at(row)
     problem = "the row differs from the files that it stands for"
     theme.note(file, line, f"{pointer}/{column}", problem, got=got, wanted=wanted)
-
-
-def _judge_measures(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None:
-    names = [name for name in MEASURE_COLUMNS if name in batch.schema.names]
-    needed = {field.name for field in structs.fields(MeasureRecord) if field.required}
-    columns = (batch.column(name).to_pylist() for name in names) if theme.limits else ()
-    for row, values in enumerate(zip(*columns, strict=True)):
-        known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-        if not needed <= known.keys():  # not recorded: nothing to judge
-            continue
-        record = MeasureRecord(**known)
-        reasons = [judge("measure", record, limit) for limit in theme.limits]
-        if None not in reasons:
-            file, line, pointer = rows.at(row)
-            problem = "the sample does not pass the release's thresholds"
-            theme.note(file, line, f"{pointer}/{names[0]}", problem, got=reasons[0])
-
-
-# --- a theme's table of records --------------------------------------------------------------------
-
-
-_GROUPS = 10  # row groups a job: some 5,000 rows, half a second
-
-# Digest of a row -> the place that says the same, the digest's name there, and the column to point at.
-_SAID: dict[str, tuple[str, str, str]] = {
-    "prompt": (PAIRS, "prompt", "prompt"),
-    "scene": ("compose", "scene", "original_scene"),
-    "keyword": ("compose", "keyword", "chosen_keyword"),
-    "edited": ("edit_score", "reasons", "edited_frame0_SC_reasoning"),
-    "removed": ("remove_score", "reasons", "foreground_removed_SC_reasoning"),
-    "round1": ("ground1", "round1", "round1_objects"),
-    "boxes": ("ground2", "boxes", "frame_objects"),
-    "frames": ("video_score", "frames", "frame_scores"),
-}
-
-
-@dataclass(frozen=True)
-class RecordsJob:
-    """Reads some row groups of a table of records; columns are the digests of `_SAID`.
-
-    Attributes:
-        path: The file.
-        theme: The theme.
-        groups: The row groups.
-        first: The number of their first row.
-        place: The name of the place.
-    """
-
-    path: Path
-    theme: str
-    groups: tuple[int, ...]
-    first: int
-    place: str = RECORDS
-
-    @property
-    def file(self) -> str:
-        """Its name."""
-        return layout.records_parquet(self.theme)
-
-    def __call__(self) -> SampleRows:
-        """Read them."""
-        file, index_of, row = self.file, index_reader(self.theme), self.first
-        found: list[tuple[int, ...]] = []
-        findings: list[Finding] = []
-        whole = False
-        try:
-            table = TableFile(self.path)
-            if table.schema.remove_metadata() != RECORDS_SCHEMA:  # another file than the one that was opened
-                raise ReleaseError("not the columns of this table")
-            for batch in table.batches(RECORDS_GROUP, groups=self.groups, threads=False):
-                ids = batch.column("task").to_pylist()
-                for sample_id, (digests, fits) in zip(ids, _rows(batch), strict=True):
-                    index = None if sample_id is None else index_of(sample_id)
-                    if index is None:
-                        problem, got = f"not an id of theme {self.theme}", repr(sample_id)
-                        findings.append(Finding(file, 0, f"/rows/{row}/task", problem, got))
-                    else:
-                        found.append((index, row, *digests))
-                    if not fits:
-                        problem = "labels differ from round 1's"
-                        findings.append(Finding(file, 0, f"/rows/{row}/frame_objects", problem))
-                    row += 1
-                if len(findings) > MOST_FINDINGS:
-                    findings.append(too_many(file))
-                    break
-            else:
-                whole = True
-        except ReleaseError as error:
-            findings.append(Finding(file, 0, f"/rows/{row}", error.problem, error.got))
-        dtype = [("row", np.int64), *((name, np.uint64) for name in _SAID)]
-        return make_rows(self.theme, file, found, dtype, findings=findings, whole=whole)
-
-
-def records_jobs(theme: Theme) -> Iterator[RecordsJob]:
-    """Yield what has to be read; a table that cannot be read is a finding."""
-    file = layout.records_parquet(theme.name)
-    parquet = _open(theme, file, RECORDS_SCHEMA) if theme.has(file) else None
-    if parquet is None:
-        return
-    groups, first = range(len(parquet.groups)), 0
-    for start in range(0, max(1, len(groups)), _GROUPS):
-        job = RecordsJob(theme.folder / file, theme.name, tuple(groups[start : start + _GROUPS]), first)
-        yield job
-        first += sum(parquet.groups[group].rows for group in job.groups)
-
-
-def compare_records(theme: Theme) -> None:
-    """Note everything in which the rows of records differ from the text files."""
-    rows = theme.rows.get(RECORDS)
-    for name, (place, there, column) in _SAID.items():
-        others = theme.rows.get(place)
-        if rows is None or others is None:
-            continue
-        for row, other in unlike(rows, name, others, there):
-            (file, _, pointer), (source, line, _) = rows.at(row), others.at(other)
-            problem = f"the row differs from {source}"
-            theme.note(file, 0, f"{pointer}/{column}", problem, wanted=f"line {line}")
-
-
-def _rows(batch: pa.RecordBatch) -> Iterator[tuple[tuple[int, ...], bool]]:
-    """Yield the digests of each row, in the order of `_SAID`, and whether its labels fit."""
-    texts = [
-        [value or "" for value in batch.column(name).to_pylist()]
-        for name in ("prompt", "original_scene", "chosen_keyword")
-    ]
-    reasons = [
-        list(
-            zip(
-                batch.column(f"{kind}_SC_reasoning").to_pylist(),
-                batch.column(f"{kind}_PQ_reasoning").to_pylist(),
-                strict=True,
-            )
-        )
-        for kind in ("edited_frame0", "foreground_removed")
-    ]
-    labels = batch.column("round1_labels").to_pylist()
-    objects = _objects(batch.column("round1_objects"))
-    frames = _frames(batch.column("frame_objects"))
-    scores = zip(batch.column("frame_indices").to_pylist(), _scores(batch), strict=True)
-    for *told, edited, removed, first, (boxes, names), (every_box, every_name), frame in zip(
-        *texts, *reasons, labels, objects, frames, scores, strict=True
-    ):
-        wanted = first or []
-        fits = names == wanted and every_name == wanted * (len(every_name) // max(1, len(wanted)))
-        values = (edited, removed, [wanted, boxes], every_box, frame)
-        yield (*map(digest_text, told), *map(digest, values)), fits
-
-
-def _objects(column: pa.ListArray) -> Iterator[tuple[list[list[int]], list[str]]]:
-    """Yield boxes and labels of each list of labelled boxes."""
-    offsets, items = column.offsets.to_pylist(), column.values
-    ends, numbers = items.field("bbox_2d").offsets.to_pylist(), items.field("bbox_2d").values.to_pylist()
-    labels = items.field("label").to_pylist()
-    for start, end in pairwise(offsets):
-        yield [numbers[ends[item] : ends[item + 1]] for item in range(start, end)], labels[start:end]
-
-
-def _frames(column: pa.ListArray) -> Iterator[tuple[list[list[int]], list[str]]]:
-    """Yield boxes and labels of all frames of each row, one after another."""
-    objects = list(_objects(column.values))
-    offsets = column.offsets.to_pylist()
-    for start, end in pairwise(offsets):
-        found = objects[start:end]
-        yield (
-            list(chain.from_iterable(boxes for boxes, _ in found)),
-            list(chain.from_iterable(labels for _, labels in found)),
-        )
-
-
-def _scores(batch: pa.RecordBatch) -> Iterator[list[list[Any]]]:
-    """Yield the scores of each row's frames, in the order of the columns."""
-    names = ("SC_score", "PQ_score", "O_score", "SC_score_reasoning", "PQ_score_reasoning")
-    for frames in batch.column("frame_scores").to_pylist():
-        yield [[frame[name] for name in names] for frame in frames or []]

@@ -21,16 +21,24 @@ from sparkle.builders.checks.failures import MOST_FINDINGS, too_many
 from sparkle.builders.checks.rows import UNKNOWN, SampleRows, join, make_rows, unlike
 from sparkle.builders.checks.theme import PAIRS, Theme
 from sparkle.builders.release.formats import jsonl_files, jsonl_path
-from sparkle.builders.release.read_text import line_reader, pair_reader, read_lines, read_pairs, step_record
+from sparkle.builders.release.read_text import (
+    line_reader,
+    pair_reader,
+    read_lines,
+    read_pairs,
+    step_record,
+)
+from sparkle.builders.release.sample import SCORES
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
-from sparkle.schemas.rules import Thresholds, judge, video_score
+from sparkle.schemas.rules import Thresholds, judge, misfit_scores, video_score
 from sparkle.schemas.validate import Finding, skip_line
 
 RANGE_BYTES = 16 << 20  # of a job: some 100 jobs for a full theme, a second each at most
 _PART_ROWS = 100_000  # of a csv: as numbers in an array they take a fifth of their room
 _READ_BYTES = 1 << 20  # a read; a line is longer than the 8 KB that files are read by otherwise
 _NO_SCORE = float("nan")
+_UNLIKE_PARTS = "the score is not what its parts give"
 
 # Step -> the names of the digests of what its lines say, which other files repeat.
 _DIGESTS: dict[str, tuple[str, ...]] = {
@@ -41,6 +49,8 @@ _DIGESTS: dict[str, tuple[str, ...]] = {
     "ground2": ("prompt", "round1", "boxes"),
     "video_score": ("prompt", "frames"),
 }
+# Step -> how many numbers `sampled` has: the frames that were scored, or how many were looked at.
+_SAMPLED = {"video_score": 4, "ground2": 1}
 
 
 @dataclass(frozen=True)
@@ -102,8 +112,9 @@ class LinesJob:
     """Reads the lines of a file of JSON lines that start in a range of bytes.
 
     Columns are line, offset, `usable` (whether there is a record), `score` (what the rules go by: a score, or
-    1 where something was found and 0 where nothing; NaN where there is none) and the digests of what the line
-    says, unknown where something is wrong with it.
+    1 where something was found and 0 where nothing; NaN where there is none), the digests of what the line
+    says, unknown where something is wrong with it, and `sampled` where `_SAMPLED` has it, negative where the
+    line does not say.
 
     Attributes:
         path: The file.
@@ -111,6 +122,7 @@ class LinesJob:
         place: The step whose records it has.
         limits: Thresholds of the release's runs: a sample must reach those of one. Empty if not known.
         lenient: Whether habits of other tools are passed over.
+        one_pass: See `Theme`; overall scores are compared with their parts where it is known.
         start: The first byte of the range.
         end: The byte after it; None is the end of the file.
     """
@@ -120,6 +132,7 @@ class LinesJob:
     place: str
     limits: tuple[Thresholds, ...] = ()
     lenient: bool = False
+    one_pass: bool | None = None
     start: int = 0
     end: int | None = None
 
@@ -134,6 +147,8 @@ class LinesJob:
         findings: list[Finding] = []
         rows: list[tuple[Any, ...]] = []
         nothing = (UNKNOWN,) * len(names)
+        width, one_pass = _SAMPLED.get(step, 0), self.one_pass if step in SCORES else None
+        unsaid = ((-1,) * width,) if width else ()
         count, lowest = 0, float("inf")  # that passed
         whole = True
         with self.path.open("rb", buffering=_READ_BYTES) as file:
@@ -143,11 +158,18 @@ class LinesJob:
             for row in read_lines(file, name, self.theme, step, self.end):
                 count += 1
                 findings += row.findings if self.lenient else (*row.findings, *row.habits)
-                score, digests = _NO_SCORE, nothing
+                score, digests, sampled = _NO_SCORE, nothing, unsaid
                 if row.record is not None:
                     score, said = _facts(row.record, row.values)
                     if self.lenient or not row.findings:
                         digests = (digest_text(row.values["prompt"]), *said)
+                    if width:
+                        sampled = (_sampled(row.record),)
+                    if one_pass is not None and (found := misfit_scores(row.record, one_pass=one_pass)):
+                        findings += (
+                            Finding(name, row.line, pointer, _UNLIKE_PARTS, f"{got:g}", wanted)
+                            for pointer, got, wanted in found
+                        )
                     if score < lowest:
                         reasons = [judge(step, row.record, limits) for limits in self.limits]
                         if reasons and None not in reasons:
@@ -156,14 +178,16 @@ class LinesJob:
                         else:
                             lowest = score
                 if row.sample is not None:
-                    rows.append((row.sample, row.line, row.offset, row.record is not None, score, *digests))
+                    usable = row.record is not None
+                    rows.append((row.sample, row.line, row.offset, usable, score, *digests, *sampled))
                 if len(findings) > MOST_FINDINGS:
                     findings.append(too_many(name))
                     count += _lines_left(file, self.end)
                     whole = False
                     break
         dtype = [("line", np.int64), ("offset", np.int64), ("usable", np.bool_), ("score", np.float64)]
-        told = [(name, np.uint64) for name in names]
+        told: list[tuple[Any, ...]] = [(name, np.uint64) for name in names]
+        told += [("sampled", np.int64, (width,))] if width else []
         columns = [*dtype, *told]
         return make_rows(self.theme, name, rows, columns, findings=findings, count=count, whole=whole)
 
@@ -201,8 +225,16 @@ def _facts(record: r.Record, line: Mapping[str, Any]) -> tuple[float, tuple[int,
             return float(bool(record.round1_objects)), (_first_round(record),)
         case r.Ground2Record():
             boxes = [item.bbox_2d for objects in record.frame_objects for item in objects]
-            return float(any(boxes)), (_first_round(step_record("ground1", line)), digest(boxes))
+            said = digest([len(record.frame_objects), boxes])
+            return float(any(boxes)), (_first_round(step_record("ground1", line)), said)
     raise TypeError(type(record).__name__)
+
+
+def _sampled(record: r.Record) -> tuple[int, ...]:
+    """Return what `_SAMPLED` counts."""
+    if isinstance(record, r.VideoScore):
+        return record.frame_indices
+    return (len(record.frame_objects),) if isinstance(record, r.Ground2Record) else ()
 
 
 def _first_round(record: Any) -> int:
@@ -220,7 +252,8 @@ def text_jobs(theme: Theme) -> Iterator[PairsJob | LinesJob]:
             path = theme.folder / file.path
             for start in range(0, max(1, path.stat().st_size), RANGE_BYTES):
                 end = start + RANGE_BYTES
-                yield LinesJob(path, theme.name, file.step, theme.limits, theme.lenient, start, end)
+                how = (theme.limits, theme.lenient, theme.one_pass)
+                yield LinesJob(path, theme.name, file.step, *how, start, end)
 
 
 def compare_text(theme: Theme) -> None:

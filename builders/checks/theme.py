@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sparkle.builders.checks.rows import SampleRows, join
+from sparkle.builders.release.removed import Removed
 from sparkle.schemas.layout import KINDS
 from sparkle.schemas.load import LONGEST, cut
 from sparkle.schemas.rules import Thresholds
@@ -45,6 +46,8 @@ class Theme:
         files: Every path that counts.
         limits: Thresholds of the release's runs; empty where the release does not say.
         fps: Frames per second that a video may have; empty where the release does not say.
+        one_pass: Whether every score is of one pass; None where the release does not say how it was scored.
+        removed: What was taken down of the release.
         imported: Whether it is of a release that was imported: tars are upstream's own, and its tables have
             null where something is not there.
         lenient: Whether habits of other tools are passed over.
@@ -58,6 +61,8 @@ class Theme:
     files: frozenset[str]
     limits: tuple[Thresholds, ...] = ()
     fps: frozenset[float] = frozenset()
+    one_pass: bool | None = None
+    removed: Removed = field(default_factory=Removed)
     imported: bool = False
     lenient: bool = False
     rows: dict[str, SampleRows] = field(default_factory=dict)

@@ -16,13 +16,10 @@ How it works
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,10 +27,11 @@ from typing import Any
 
 from sparkle._progress import Progress
 from sparkle.builders.reading.repository import Repository
-from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.tables import SCORE_COLUMNS
+from sparkle.hub.verify.reader_process import run_consumer
 from sparkle.hub.verify.report import LevelReport, VerifyOptions
+from sparkle.hub.verify.sampled_tars import SampledTar, paired_shards, sample_tars
 from sparkle.hub.verify.verified import (
     Verified,
     choose_samples,
@@ -309,139 +307,3 @@ _READERS: dict[str, tuple[tuple[str, ...], Callable[[Readers], None]]] = {
     "Kiwi-Edit's rules": (("pandas",), _read_with_kiwi),
     "our reader": ((), _read_with_ours),
 }
-
-
-# --- what consumers are given of a release ---------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class SampledTar:
-    """A tar that consumers read.
-
-    Attributes:
-        shard: Its path in the release.
-        path: A file with it, or with its first members and the end of a tar.
-        listed: The members that it must list, in order.
-        read: Of them those that are read.
-    """
-
-    shard: str
-    path: Path
-    listed: tuple[Artifact, ...]
-    read: tuple[Artifact, ...]
-
-
-def sample_tars(
-    release: Verified, members: Mapping[str, Sequence[Artifact]], count: int, scratch: Path
-) -> Iterator[SampledTar]:
-    """A tar of each kind of each theme, with `count` members to read.
-
-    Args:
-        release: The release.
-        members: The rows of each theme.
-        count: How many members are read.
-        scratch: A folder for the beginnings of tars of a Hub.
-    """
-    for theme, rows in members.items():
-        for kind in KINDS:
-            shards = sorted({row.file for row in rows if row.kind == kind})
-            if not shards or shards[0] not in release.files:
-                continue
-            held = sorted((row for row in rows if row.file == shards[0]), key=lambda row: row.offset)
-            read = held[:count]
-            if release.local:
-                path = release.folder / shards[0]
-            else:
-                path = scratch / f"{theme}-{kind.name}.tar"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                end = read[-1].offset - BLOCK + member_bytes(read[-1].size)
-                there = min(end, release.files[shards[0]].size)
-                path.write_bytes(release.read(shards[0], 0, there) + bytes(END_BYTES))
-                held = read
-            yield SampledTar(shards[0], path, tuple(held), tuple(read))
-
-
-def paired_shards(
-    release: Verified, members: Mapping[str, Sequence[Artifact]], count: int
-) -> dict[str, dict[str, str]]:
-    """The first paired shard of each theme of a folder -> the sha256 of what its first samples must hold."""
-    options = release.provenance().document["options"]
-    streams = options.get("webdataset", {}).get("streams", ())
-    kinds = {kind.field: kind for kind in map(KIND_BY_NAME.__getitem__, streams)}
-    found = {}
-    for theme, rows in members.items():
-        shard = layout.webdataset_shard(theme, 0)
-        if shard in release.files:
-            ids = sorted({row.id for row in rows})[:count]
-            by_key = {(row.id, row.kind): row.hex for row in rows}
-            found[shard] = {
-                layout.webdataset_member(sample_id, field): by_key[sample_id, kind]
-                for sample_id in ids
-                for field, kind in kinds.items()
-                if (sample_id, kind) in by_key
-            }
-    return found
-
-
-# --- run a consumer --------------------------------------------------------------------------------
-
-
-_PATIENCE = 3600.0  # seconds; a map-style load of a full release's tables takes minutes
-_SHOWN_LINES = 3  # of what a library says when it fails
-
-
-@dataclass(frozen=True)
-class ReaderAnswer:
-    """What a consumer read, or how it failed."""
-
-    value: Any = None
-    failure: str | None = None
-
-
-def run_consumer(name: str, task: dict[str, Any], scratch: Path, *, offline: bool) -> ReaderAnswer:
-    """Run `readers/read_<name>.py`.
-
-    Args:
-        name: The consumer.
-        task: What it is told.
-        scratch: A folder for its caches.
-        offline: Whether it may not ask a Hub.
-    """
-    script = Path(__file__).parent / "readers" / f"read_{name}.py"
-    home = scratch / f"home-{name}"
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-P", str(script)],
-            input=json.dumps(task),
-            capture_output=True,
-            text=True,
-            env=_environment(home, offline=offline),
-            cwd=home,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return ReaderAnswer(failure=f"no answer within {_PATIENCE:.0f} s")
-    if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()][-_SHOWN_LINES:]
-        return ReaderAnswer(failure=" / ".join(said) or f"exit code {done.returncode}")
-    return ReaderAnswer(json.loads(done.stdout.splitlines()[-1]))
-
-
-def _environment(home: Path, *, offline: bool) -> dict[str, str]:
-    from huggingface_hub.constants import HF_TOKEN_PATH
-
-    own = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_XET_CACHE", "XDG_CACHE_HOME")
-    }
-    own |= {
-        "HF_HOME": str(home),
-        "HF_TOKEN_PATH": os.environ.get("HF_TOKEN_PATH", HF_TOKEN_PATH),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-    }
-    return own | ({"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if offline else {})

@@ -7,6 +7,7 @@ How it works
   and the one that comes farthest speaks.
 - The finding of a sample is the first step that makes something else, with numbers. What later steps do is a
   note: each gets recorded inputs, so that their differences are their own.
+- Previews of these samples and the recorded models are compared, too (`replay_said`).
 - The source file itself is no part of a release: what is shown of step `normalise` is that it leaves the
   released clip as it is.
 """
@@ -26,6 +27,7 @@ from sparkle.generation.config import RunConfig
 from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import library_versions, processor
 from sparkle.hub.verify.recorded import Recorded, files_of, read_recorded, write_artifacts
+from sparkle.hub.verify.replay_said import check_models, check_previews
 from sparkle.hub.verify.replay_steps import Rerun, SampleResult, StepResult
 from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
 from sparkle.hub.verify.verified import Verified, choose_samples
@@ -70,7 +72,9 @@ def verify_replay(
     release: Verified, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
 ) -> None:
     """Run samples again; what differs goes to the report."""
-    recipes = read_recipes(release.provenance().document)
+    document = release.provenance().document
+    recipes = read_recipes(document)
+    check_models(document, [read_recipe(run).config for run in document["runs"]], report)
     ids = choose_samples(release, options.sample, options.seed)
     if not release.local:
         text = files_of(release, ids)
@@ -83,6 +87,8 @@ def verify_replay(
         whole = [recorded for recorded in samples if _take_out(release, recorded, folder, report)]
         with LocalExecutor(max(1, min(workers, len(whole)))) as executor:
             results = _best(recipes, whole, folder, Path(scratch), executor, progress)
+        exact = all(recipe.promises_bytes for recipe in recipes)
+        check_previews(release, whole, folder, report, exact=exact)
     for result, recipe in results:
         _report(report, result, recipe)
     report.samples = len(samples)
@@ -100,17 +106,24 @@ def read_recipes(document: Mapping[str, Any]) -> list[RecordedConfig]:
         raise NotProvedError("the release was imported: nothing records how its samples were made")
     found: dict[bytes, RecordedConfig] = {}
     for run in document["runs"]:
-        table = {name: value for name, value in run["config"].items() if name != _SHARD}
-        try:
-            recipe = RecordedConfig(load(RunConfig, table), run["packages"])
-        except (RecordError, ConfigError) as error:
-            raise NotProvedError(
-                "the recorded configuration is not one that this version understands",
-                got=error.problem,
-                where=error.where,
-            ) from None
-        found.setdefault(canonical_json([table, run["packages"]]), recipe)
+        found.setdefault(canonical_json([_table(run), run["packages"]]), read_recipe(run))
     return list(found.values())
+
+
+def read_recipe(run: Mapping[str, Any]) -> RecordedConfig:
+    """The configuration of a recorded run; raises NotProvedError as `read_recipes` does."""
+    try:
+        return RecordedConfig(load(RunConfig, _table(run)), run["packages"])
+    except (RecordError, ConfigError) as error:
+        raise NotProvedError(
+            "the recorded configuration is not one that this version understands",
+            got=error.problem,
+            where=error.where,
+        ) from None
+
+
+def _table(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in run["config"].items() if name != _SHARD}
 
 
 def _take_out(release: Verified, recorded: Recorded, folder: Path, report: LevelReport) -> bool:

@@ -22,6 +22,7 @@ import tomli_w
 from msgspec import structs
 
 from sparkle._files import write_jsonl
+from sparkle.media.frames import score_indices
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import dump_document, fingerprint, plain, sha256_bytes, sha256_file
@@ -209,15 +210,17 @@ def _compose(spec: SampleSpec) -> r.ComposeRecord:
 def _image_score(step: str) -> Callable[[SampleSpec], r.ImageScore]:
     def record(spec: SampleSpec) -> r.ImageScore:
         overall = spec.scores.get(step, 9.0)
-        return r.ImageScore(9.25, 8.5, 8.75, overall, "The instruction is followed.", "It looks clean.")
+        followed = min(10.0, overall + 0.25)
+        words = ("The instruction is followed.", "It looks clean.")
+        return r.ImageScore(followed, overall, overall, overall, *words)
 
     return record
 
 
 def _video_score(spec: SampleSpec) -> r.VideoScore:
     score = spec.scores.get("video_score", 9.0)
-    frame = r.FrameScore(9.0, 8.5, score, "Followed.", "Clean.", '{"score": [9]}', '{"score": [8.5]}')
-    return r.VideoScore((1, 3, 5, 7), (frame,) * 4)
+    frame = r.FrameScore(score, score, score, "Followed.", "Clean.", '{"score": [9]}', '{"score": [8.5]}')
+    return r.VideoScore(score_indices(FRAMES), (frame,) * 4)
 
 
 def _normalise(spec: SampleSpec) -> r.NormaliseRecord:

@@ -26,7 +26,10 @@ def test_what_is_made_is_parsed(theme: str) -> None:
 @pytest.mark.parametrize(
     ("path", "located"),
     [
-        ("README.md", Located(What.OTHER)),
+        ("README.md", Located(What.PAGE)),
+        ("README.txt", Located(What.OTHER)),
+        ("assets/more/funnel.png", Located(What.OTHER)),
+        ("assets/release.py", Located(What.OTHER)),
         (layout.plot("funnel.png"), Located(What.ASSET)),
         ("data/time/part.parquet", Located(What.PAIRS, "time")),
         ("data/time/part.json", Located(What.OTHER, "time")),

@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from harness.agree import agree
 from sparkle.builders.checks.release import check_release
 from sparkle.builders.checks.rows import compare_ids
 from sparkle.builders.checks.tars import tar_jobs
 from sparkle.builders.checks.theme import Theme
-from sparkle.builders.release.manifest import FileEntry, dump_manifest, list_files
+from sparkle.builders.release.manifest import list_files
 from sparkle.builders.release.tar import list_tar, write_tar
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS
 from sparkle.schemas.validate import Finding
@@ -37,16 +37,6 @@ REST = "data/location/train-00001-of-00002.parquet"
 RECORDS = "records/location.parquet"
 
 Mutation = Callable[[Path], None]
-
-
-def remanifest(folder: Path) -> None:
-    """Make the manifest agree with the files, so that only what is wrong inside them is found."""
-    entries = []
-    for name in list_files(folder):
-        if name != layout.MANIFEST:
-            path = folder / name
-            entries.append(FileEntry(name, path.stat().st_size, sha256_file(path)))
-    (folder / layout.MANIFEST).write_bytes(dump_manifest(entries))
 
 
 def places(findings: tuple[Finding, ...]) -> set[tuple[str, int]]:
@@ -286,13 +276,19 @@ INSIDE: dict[str, tuple[Mutation, set[tuple[str, int]]]] = {
 def test_what_is_wrong_inside_a_file_is_found_there(release: Path, name: str) -> None:
     mutate, expected = INSIDE[name]
     mutate(release)
-    remanifest(release)
+    agree(release)
     assert places(check_release(release).findings) == expected
 
 
 def test_a_finding_says_what_was_got_and_wanted(release: Path) -> None:
-    swap(EDIT, 2, '"overall": 9.0', '"overall": 9.5')(release)
-    remanifest(release)
+    value(
+        EDIT,
+        2,
+        lambda line: line["editscore"].update(
+            consistency=9.5, perceptual_quality=9.5, overall=9.5, prompt_following=9.5
+        ),
+    )(release)
+    agree(release)
     (finding,) = check_release(release).findings
     assert (finding.file, finding.pointer) == (FIRST, "/rows/1/edited_frame0_score")
     assert (finding.got, finding.wanted) == ("9.0", "9.5")
@@ -301,7 +297,7 @@ def test_a_finding_says_what_was_got_and_wanted(release: Path) -> None:
 def test_everything_is_found_at_once(release: Path) -> None:
     for name in ("csv CRLF", "jsonl NaN", "box turned", "parquet scene", "records lost"):
         INSIDE[name][0](release)
-    remanifest(release)
+    agree(release)
     assert places(check_release(release).findings) == {
         (CSV, 7),
         (EDIT, 5),
@@ -315,7 +311,7 @@ def test_everything_is_found_at_once(release: Path) -> None:
 def test_a_missing_tar_member_is_found(release: Path, kind: layout.Kind) -> None:
     tar = shard_of(release, kind, IDS[1])
     without_member(kind, IDS[1])(release)
-    remanifest(release)
+    agree(release)
     findings = [finding for finding in check_release(release).findings if finding.file == tar]
     assert [(finding.problem, finding.wanted) for finding in findings] == [
         ("a sample is missing here", IDS[1])
@@ -324,7 +320,7 @@ def test_a_missing_tar_member_is_found(release: Path, kind: layout.Kind) -> None
 
 def test_a_missing_part_is_found(release: Path) -> None:
     (release / "location_edited_video_part00.tar").unlink()
-    remanifest(release)
+    agree(release)
     problems = {(finding.file, finding.problem) for finding in check_release(release).findings}
     assert ("location_edited_video_part00.tar", "the tar is missing") in problems
 
@@ -332,7 +328,7 @@ def test_a_missing_part_is_found(release: Path) -> None:
 def test_a_cut_tar_is_found(release: Path) -> None:
     path = release / "location_edited_video_part00.tar"
     path.write_bytes(path.read_bytes()[:-512])
-    remanifest(release)
+    agree(release)
     assert places(check_release(release).findings) == {(path.name, 0)}
 
 
@@ -340,7 +336,7 @@ def test_a_tar_packed_by_others_is_found(release: Path, tmp_path: Path) -> None:
     path = release / "location_edited_video_part00.tar"
     subprocess.run(["tar", "-xf", path, "-C", tmp_path], check=True)
     subprocess.run(["tar", "-cf", path, "-C", tmp_path, "location"], check=True)
-    remanifest(release)
+    agree(release)
     assert any(finding.file == path.name for finding in check_release(release).findings)
 
 
@@ -389,14 +385,14 @@ def test_a_missing_file_is_found(release: Path) -> None:
 @pytest.mark.parametrize("kind", [layout.EDITED_VIDEO, layout.EDITED_FRAME0], ids=lambda kind: kind.name)
 def test_loose_files_are_those_of_the_first_samples(release: Path, kind: layout.Kind) -> None:
     (release / kind.path(IDS[1])).rename(release / kind.path(IDS[2]))
-    remanifest(release)
+    agree(release)
     assert places(check_release(release).findings) == {(kind.path(IDS[1]), 0), (kind.path(IDS[2]), 0)}
 
 
 def test_a_loose_file_has_the_content_of_its_member(release: Path) -> None:
     path = layout.EDITED_FRAME0.path(IDS[0])
     (release / path).write_bytes(b"another picture")
-    remanifest(release)
+    agree(release)
     assert places(check_release(release).findings) == {(path, 0)}
 
 
@@ -427,7 +423,7 @@ def test_a_manifest_out_of_order_is_found(release: Path) -> None:
 def test_a_provenance_that_breaks_its_schema_is_found(release: Path) -> None:
     path = release / layout.PROVENANCE
     path.write_text(path.read_text().replace('"sparkle-provenance"', '"tale"', 1))
-    remanifest(release)
+    agree(release)
     assert places(check_release(release).findings) == {(layout.PROVENANCE, 0)}
 
 
@@ -451,6 +447,6 @@ def test_every_kind_is_looked_at(release: Path) -> None:
     for kind in KINDS:
         for tar in release.glob(kind.shard("location", 0).replace("part00", "part*")):
             tar.unlink()
-    remanifest(release)
+    agree(release)
     missing = {finding.file for finding in check_release(release).findings}
     assert missing >= {kind.shard("location", 0) for kind in KINDS}

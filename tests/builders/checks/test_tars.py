@@ -13,13 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.agree import agree
 from sparkle.builders.checks.members import TarJob
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.reading.folder import FolderPlace
-from sparkle.builders.release.manifest import FileEntry, dump_manifest, list_files
 from sparkle.builders.release.tar import header
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.layout import Kind
 from sparkle.schemas.validate import Finding
 
@@ -61,12 +60,6 @@ def release(whole_release: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def image(whole_release: Path) -> bytes:
     return (whole_release / KIND.path("Sparkle_location_000000")).read_bytes()
-
-
-def remanifest(folder: Path) -> None:
-    names = (name for name in list_files(folder) if name != layout.MANIFEST)
-    entries = [FileEntry(name, (folder / name).stat().st_size, sha256_file(folder / name)) for name in names]
-    (folder / layout.MANIFEST).write_bytes(dump_manifest(entries))
 
 
 BAD: dict[str, tuple[Callable[[bytes], bytes], tuple[str, str]]] = {
@@ -179,7 +172,7 @@ def test_members_are_those_of_the_tables(
 ) -> None:
     tar = first_tar(release, kind)
     rewrite(edit)(tar)
-    remanifest(release)
+    agree(release)
     name = tar.relative_to(release).as_posix()
     found = [finding for finding in check_release(release).findings if finding.file == name]
     assert any(problem in finding.problem for finding in found), found
@@ -195,7 +188,7 @@ def test_one_bit_anywhere_is_found(whole_release: Path, tmp_path: Path) -> None:
         bad = bytearray(good)
         bad[position] ^= 1 << int(random.integers(8))
         tar.write_bytes(bad)
-        remanifest(release)
+        agree(release)
         found = {finding.file for finding in check_release(release).findings}
         assert tar.relative_to(release).as_posix() in found, position
 
@@ -240,7 +233,7 @@ def test_a_mask_that_does_not_fit_is_found(
     tar = first_tar(release, layout.SOURCE_VIDEO_MASK, 1)
     name = unpack(tar)[0][0]
     rewrite(lambda members: members.__setitem__(0, (name, mask_of(shape, bits))))(tar)
-    remanifest(release)
+    agree(release)
     found = [finding for finding in check_release(release).findings if finding.pointer == name]
     assert any(problem in finding.problem for finding in found), found
 
@@ -248,7 +241,7 @@ def test_a_mask_that_does_not_fit_is_found(
 def test_a_part_that_rows_name_is_missed(release: Path) -> None:
     tar = first_tar(release, layout.EDITED_FRAME0, 1)
     tar.unlink()
-    remanifest(release)
+    agree(release)
     found = check_release(release, options=CheckOptions(contents=False)).findings
     name = tar.relative_to(release).as_posix()
     assert Finding(name, 0, "", "the tar is missing", wanted="rows name it") in found

@@ -103,7 +103,7 @@ def test_records_are_plain_arrow_lists(shared_release: Path) -> None:
     assert row["edited_frame0_SC_reasoning"] == "The instruction is followed."
     assert row["foreground_removed_PQ_reasoning"] == "It looks clean."
     assert [frame["O_score"] for frame in row["frame_scores"]] == [9.75] * 4
-    assert row["frame_indices"] == [1, 3, 5, 7]
+    assert row["frame_indices"] == [1, 3, 5, 8]
     assert all(value is not None for value in row.values())
 
 

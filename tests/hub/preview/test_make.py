@@ -95,7 +95,7 @@ def test_what_the_tables_say_is_on_the_page(built_page):
     details = json.loads(text.removeprefix("SPARKLE.details(").removesuffix(");\n"))
     square = {"box": [250, 250, 600, 700], "label": "red square"}
     assert details["Sparkle_season_000000"]["round2"] == [[square], [{**square, "box": []}]]
-    assert [found["frame"] for found in details["Sparkle_season_000000"]["frames"]] == [1, 3, 5, 7]
+    assert [found["frame"] for found in details["Sparkle_season_000000"]["frames"]] == [1, 3, 5, 8]
 
 
 # --- again ------------------------------------------------------------------------------------

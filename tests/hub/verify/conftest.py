@@ -11,10 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness import factories
+from harness.agree import agree
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.release.manifest import describe_file, dump_manifest, list_files
-from sparkle.schemas import layout
 
 # Small enough that videos of a theme need several tars of some members each.
 OPTIONS = ReleaseOptions(max_shard_size=10_000, preview=2)
@@ -37,13 +36,9 @@ def release(whole: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def rehash() -> Callable[[Path], None]:
-    """Write the manifest of whatever is in a folder now, as whoever spoilt it could."""
+    """Write pages and manifest of whatever is in a folder now, as whoever spoilt it could."""
 
-    def write(folder: Path) -> None:
-        paths = [path for path in list_files(folder) if path != layout.MANIFEST]
-        (folder / layout.MANIFEST).write_bytes(dump_manifest(describe_file(folder, path) for path in paths))
-
-    return write
+    return agree
 
 
 @pytest.fixture(scope="session")

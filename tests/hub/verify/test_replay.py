@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from drawn_clips.synthetic import draw_clip
@@ -119,6 +120,50 @@ def test_a_score_that_was_made_up_is_found_with_both_numbers(release: Path) -> N
     assert "step edit_score (stage 2)" in finding.problem
     assert finding.file == layout.record_file("location", "edit_score")
     assert (finding.pointer, finding.got, finding.wanted) == (f"{COMPOSED} /overall", str(true), "9.99")
+
+
+def test_words_of_the_scorer_that_were_made_up_are_found(release: Path) -> None:
+    path = release / layout.record_file("location", "video_score")
+    line = json.loads(path.read_text("utf-8"))
+    line["editscore"][2]["SC_raw_output"] = '{"score": [25, 25]}'
+    path.write_text(json.dumps(line) + "\n", "utf-8")
+    [finding] = level(replay(release)).findings
+    assert finding.pointer == f"{COMPOSED} /editscore/2/SC_raw_output"
+
+
+def test_a_flipped_bit_in_a_preview_is_found(
+    release: Path, change_cell: Callable[[Path, int, str, object], None]
+) -> None:
+    """Of the last frame, where it may change no pixel."""
+    path = release / layout.data_parquet("season", 0, 1)
+    preview = pq.read_table(path)["preview"][0].as_py()
+    data = bytearray(preview["bytes"])
+    data[-3] ^= 4
+    change_cell(path, 0, "preview", {**preview, "bytes": bytes(data)})
+    [finding] = level(replay(release)).findings
+    assert (finding.file, finding.pointer) == (layout.data_parquet("season", 0, 1), "/rows/0/preview")
+
+
+def test_a_preview_of_another_pair_is_found_by_other_versions_too(
+    release: Path, change_cell: Callable[[Path, int, str, object], None]
+) -> None:
+    path, other = (release / layout.data_parquet(theme, 0, 1) for theme in ("location", "season"))
+    change_cell(path, 0, "preview", pq.read_table(other)["preview"][0].as_py())
+    change_provenance(release, lambda document: document["packages"].update(x264="1"))
+    [finding] = level(replay(release)).findings
+    assert finding.problem == "the preview shows something else than its pair"
+
+
+def test_previews_of_other_versions_need_only_show_their_pairs(release: Path) -> None:
+    change_provenance(release, lambda document: document["packages"].update(x264="1"))
+    assert level(replay(release)).findings == []
+
+
+def test_a_model_that_the_configuration_does_not_mean_is_found(release: Path) -> None:
+    change_provenance(release, lambda document: document["runs"][0]["models"][1].update(model="Qwen3-VL"))
+    [finding] = level(replay(release, sample=1)).findings
+    assert (finding.file, finding.pointer) == (layout.PROVENANCE, "/runs/0/models/1/model")
+    assert finding.got == "Qwen3-VL"
 
 
 def test_another_seed_in_the_provenance_is_named_at_the_first_step_that_draws(release: Path) -> None:
