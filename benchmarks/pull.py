@@ -4,7 +4,7 @@
 
 - Draws a release of N pairs of random bytes, starts a staging hub, and uploads the release with the stock
   client.
-- Ours is `sparkle-hub pull` in a process of its own: pairs of a score that a fifth of them have, spread over
+- Ours is `sparkle pull` in a process of its own: pairs of a score that a fifth of them have, spread over
   all tars. Everything counts: tables, redirects, gaps between artifacts.
 - The peer is the client's own file system (`HfFileSystem`): it opens the same tars and reads the same ranges,
   told by us where they are.

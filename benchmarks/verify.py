@@ -4,7 +4,7 @@
 
 - Draws a release of random bytes with as much text as upstream's samples have (12 kB each), and the loose
   files of its first samples, and puts it on a staging hub with the stock client.
-- Remote: `sparkle-hub verify REPO --level integrity` by a client that has nothing yet. The peer downloads the
+- Remote: `sparkle verify REPO --level integrity` by a client that has nothing yet. The peer downloads the
   repository and verifies the download (`snapshot_download`, `HfApi.verify_repo_checksums`), which is how one
   knows with `huggingface_hub`. The hub counts the bytes that it sends.
 - Local: the same level on the folder. The peers are `verify_repo_checksums` on the folder, which asks the hub

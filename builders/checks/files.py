@@ -1,7 +1,7 @@
 """A release's files against its manifest: all there, none extra, each with its size and content.
 
 Contents of tars are compared member by member (`check_members`, `check_loose`) with what the tables say;
-their own sha256 is left to `sparkle-hub verify`. A rerun reads everything again: nothing is cached.
+their own sha256 is left to `sparkle verify`. A rerun reads everything again: nothing is cached.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class CheckOptions:
         bench: A bench that must share no source with the release; None for none.
         workers: How many processes read; None is one per CPU where there is enough to read. More than one are
             spawned, which a script must allow for by `if __name__ == "__main__"`.
-        files: Whether to compare files with the manifest, tars aside; `sparkle-hub verify` has done so.
+        files: Whether to compare files with the manifest, tars aside; `sparkle verify` has done so.
         tars: The place that has the tars where they are not in the folder; None where they are.
     """
 

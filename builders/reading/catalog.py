@@ -68,8 +68,8 @@ def open_catalog(where: str | Path) -> Catalog:
     place = open_place(where)
     if (manifest := find(place, layout.MANIFEST)) is not None:
         listed = read_manifest(manifest.parent)
-        verb = ("sparkle", "validate") if place.folder is not None else ("sparkle-hub", "verify")
-        remedy = f"`{command(*verb, place.name)}` says what is wrong with it"
+        verb = "validate" if place.folder is not None else "verify"
+        remedy = f"`{command('sparkle', verb, place.name)}` says what is wrong with it"
         whole = place.expecting(listed, remedy)
         return Catalog(place.name, whole, whole, _pairs(listed), remedy)
     if (index := find(place, layout.INDEX)) is not None:
@@ -106,7 +106,7 @@ def _open_index(place: Place, file: Path) -> Catalog:
     again = ("--out", place.name) if place.folder is not None else ("--out", "INDEX", "--push", own)
     remedy = f"`{command('sparkle', 'index', name, *again)}` reads it again"
     if index.folder == HERE:
-        remedy = "`sparkle-hub pull` into this folder again brings what is missing or wrong"
+        remedy = "`sparkle pull` into this folder again brings what is missing or wrong"
     return Catalog(
         name=place.name,
         tables=place.expecting(index.tables, remedy),

@@ -20,7 +20,7 @@ from sparkle.schemas.load import load
 from sparkle.schemas.validate import check, parse_strict
 
 FORMAT, VERSION = "sparkle-index", 1
-HERE = "."  # the folder of an index of the folder that it stands in: what `sparkle-hub pull` writes
+HERE = "."  # the folder of an index of the folder that it stands in: what `sparkle pull` writes
 
 
 @dataclass(frozen=True)

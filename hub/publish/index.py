@@ -31,7 +31,7 @@ def push_index(folder: Path, repo: str) -> str:
             got=index.target,
             wanted="an index of a repository",
             where=folder,
-            fix="`sparkle import` makes a release of the folder, `sparkle-hub publish` publishes it",
+            fix="`sparkle import` makes a release of the folder, `sparkle publish` publishes it",
         )
     known = [entry.path for entry in index.tables] + [layout.INDEX]
 

@@ -351,7 +351,7 @@ def refuse_returned(
             "the release has pairs that were taken down where it is to be published",
             got=", ".join(found[:_SHOWN]) + more,
             where=target.name,
-            fix="`sparkle-hub takedown` on the release with these ids; or build it with --previous, given "
+            fix="`sparkle takedown` on the release with these ids; or build it with --previous, given "
             "what is published there",
         )
     own = parcels[layout.PROVENANCE].file if layout.PROVENANCE in parcels else None

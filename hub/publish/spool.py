@@ -145,5 +145,5 @@ def _refuse_whole(folder: Path) -> None:
         raise ReleaseError(
             "the release is whole, and --spool-to leaves one without tars in its place",
             where=folder,
-            fix="`sparkle-hub publish` publishes it as it is; or choose another --out",
+            fix="`sparkle publish` publishes it as it is; or choose another --out",
         )

@@ -95,7 +95,7 @@ def plan_purge(history: History, branch: str, progress: Progress = silent) -> Pu
     heads = {ref.name: ref.target_commit for ref in refs if ref.ref.startswith(_HEADS)}
     for name, commit in heads.items():
         if history.held(commit):
-            first = command("sparkle-hub", "takedown", f"{history.repo}@{name}")
+            first = command("sparkle", "takedown", f"{history.repo}@{name}")
             raise ReleaseError(
                 "a branch still shows what was taken down, so its history cannot be purged",
                 got=name,

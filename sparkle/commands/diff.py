@@ -1,4 +1,4 @@
-"""`sparkle-hub diff`: how two releases differ, as tables for a terminal, JSON, or text for a changelog."""
+"""`sparkle diff`: how two releases differ, as tables for a terminal, JSON, or text for a changelog."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def diff(before: str, after: str, terminal: Terminal, as_changelog: bool) -> Non
 
     The exit code is 0 whether they differ or not: a difference is not a finding.
 
-    Example: sparkle-hub diff stdKonjac/Sparkle@v1.0 releases/next
+    Example: sparkle diff stdKonjac/Sparkle@v1.0 releases/next
     """
     if terminal.as_json and as_changelog:
         raise click.UsageError("--json and --changelog are two forms of the same answer: give one")

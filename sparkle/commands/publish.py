@@ -1,4 +1,4 @@
-"""`sparkle-hub publish`: a release goes to a Hub or a folder."""
+"""`sparkle publish`: a release goes to a Hub or a folder."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def publish(
 
     For a release that is larger than the disk, `sparkle build --spool-to` builds and publishes tar by tar.
 
-    Example: sparkle-hub publish releases/demo owner/demo --tag v1.0
+    Example: sparkle publish releases/demo owner/demo --tag v1.0
 
-    Example: sparkle-hub publish releases/demo /mnt/share/demo
+    Example: sparkle publish releases/demo /mnt/share/demo
     """
     from sparkle.hub.publish import publish as publish_release
 

@@ -1,4 +1,4 @@
-"""`sparkle-hub pull`: chosen pairs, on this machine."""
+"""`sparkle pull`: chosen pairs, on this machine."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def pull(
     --min and --max take scores (edited_frame0, foreground_removed, edited_video), measures, frames, width and
     height. A pair without that value is not chosen.
 
-    Example: sparkle-hub pull owner/demo --theme location --min edited_video=9 --limit 2000
+    Example: sparkle pull owner/demo --theme location --min edited_video=9 --limit 2000
     --max-disk 50GB --out pairs
     """
     from sparkle.hub.pull.plan import refuse_too_much

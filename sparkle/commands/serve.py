@@ -1,4 +1,4 @@
-"""`sparkle-hub serve`: a staging hub."""
+"""`sparkle serve`: a staging hub."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def serve(
 
     With --json, one object is printed as soon as the hub answers.
 
-    Example: sparkle-hub serve --root hub --port 8080
+    Example: sparkle serve --root hub --port 8080
     """
     try:
         from sparkle.hub.staging.server import check_address

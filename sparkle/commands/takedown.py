@@ -1,4 +1,4 @@
-"""`sparkle-hub takedown`: pairs are removed from a release."""
+"""`sparkle takedown`: pairs are removed from a release."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def takedown(
 
     The exit code is 0 too when all of it was removed before.
 
-    Example: sparkle-hub takedown me/sparkle --source 5f70bf18a08660b5... --dry-run
+    Example: sparkle takedown me/sparkle --source 5f70bf18a08660b5... --dry-run
 
-    Example: sparkle-hub takedown releases/v1 --id Sparkle_location_000042
+    Example: sparkle takedown releases/v1 --id Sparkle_location_000042
     """
     if not sources and not ids:
         raise click.UsageError("name what to remove: --source SHA256 or --id ID")

@@ -1,4 +1,4 @@
-"""`sparkle-hub verify`: is a release what it says it is?"""
+"""`sparkle verify`: is a release what it says it is?"""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def verify(
 
     The exit code is 1 when there are findings, 2 when a level that was named cannot be tried.
 
-    Example: sparkle-hub verify me/sparkle@v1.0 --level integrity
+    Example: sparkle verify me/sparkle@v1.0 --level integrity
 
-    Example: sparkle-hub verify releases/demo --repair --from me/sparkle@v1.0
+    Example: sparkle verify releases/demo --repair --from me/sparkle@v1.0
     """  # noqa: D301 - \b is click's: lines stay as they are
     if repair != (origin is not None):
         raise click.UsageError("--repair needs --from, and --from is for --repair")

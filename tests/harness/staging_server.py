@@ -28,7 +28,7 @@ class Staging:
 
     Attributes:
         root: Its folder.
-        options: Of `sparkle-hub serve`.
+        options: Of `sparkle serve`.
         launcher: A command that the hub is started by, such as one that gives it a small disk.
         url: Where it answers; the same after a restart.
         write_token: May do everything.

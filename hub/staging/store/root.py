@@ -56,7 +56,7 @@ def open_root(path: Path) -> Iterator[Root]:
     busy = ConfigError(
         "another process works on this staging hub",
         where=path,
-        fix="stop its `sparkle-hub serve`, or give --root another folder",
+        fix="stop its `sparkle serve`, or give --root another folder",
     )
     with exclusive(path / "lock", busy):
         blobs = BlobStore(path)

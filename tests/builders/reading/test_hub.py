@@ -273,7 +273,7 @@ def test_a_tar_that_was_cut_is_said(hub: Any, pairs: Pairs, repo: Path, cut_to: 
     (repo / artifact.file).write_bytes(data[:cut_to])  # small enough to come without a sha256
     with pytest.raises(ReleaseError, match="tables speak of another file") as caught:
         open_source(pairs.catalog, cache_bytes=0).read(artifact)
-    assert "sparkle-hub verify me/sparkle" in str(caught.value)
+    assert "sparkle verify me/sparkle" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class Publisher:
         return {**self.hub.env(self.home, **client), "SPARKLE_CACHE": str(self.home / "sparkle"), **quick}
 
     def start(self, *arguments: object, **client: Any) -> subprocess.Popen[str]:
-        """Start `sparkle-hub publish --json` with these arguments."""
+        """Start `sparkle publish --json` with these arguments."""
         words = [sys.executable, "-c", _CLI, "publish", "--json", *map(str, arguments)]
         return subprocess.Popen(
             words, env=self.env(**client), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -220,7 +220,7 @@ def test_people_are_told_the_plan_the_result_and_what_is_next(
     assert f"put     {count} new files, 0 replaced" in done.stderr
     assert "commits 1: everything becomes visible at once" in done.stderr
     assert f"tag v1.0 ({count} files;" in done.stdout
-    assert f"next: sparkle-hub verify {place}" in done.stdout
+    assert f"next: sparkle verify {place}" in done.stdout
     assert "up to date" in CliRunner().invoke(publish, words).stdout
 
 

@@ -1,4 +1,4 @@
-"""`sparkle-hub takedown` on a folder: what it says, and its exit codes."""
+"""`sparkle takedown` on a folder: what it says, and its exit codes."""
 
 from __future__ import annotations
 

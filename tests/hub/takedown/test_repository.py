@@ -105,7 +105,7 @@ class Repository:
         return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
 
     def take_down(self, *words: object) -> dict[str, Any]:
-        """What `sparkle-hub takedown` answers as JSON; fails when it fails."""
+        """What `sparkle takedown` answers as JSON; fails when it fails."""
         done = self.run("takedown", self.name, *options(IDS), *words, "--json")
         assert done.returncode == 0, done.stderr
         value: dict[str, Any] = json.loads(done.stdout)
@@ -264,7 +264,7 @@ def test_other_branches_and_tags_at_a_purge(own: Repository) -> None:
     done = own.run("takedown", own.repo, *options(IDS), "--purge-history", "--yes")
     assert done.returncode == 2
     assert "got: next" in done.stderr
-    assert f"sparkle-hub takedown {own.repo}@next" in done.stderr
+    assert f"sparkle takedown {own.repo}@next" in done.stderr
     assert len(own.commits()) > 1
     done = own.run("takedown", f"{own.repo}@next", *options(IDS))
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""`sparkle-hub verify`: a line a level, findings below, a report file, and exit codes."""
+"""`sparkle verify`: a line a level, findings below, a report file, and exit codes."""
 
 from __future__ import annotations
 
