@@ -112,6 +112,11 @@ STREAMING = Bound(1800.0, 1800.0, 1800.0, failures=6)
 WRITING = Bound(900.0, 7200.0, 900.0)
 
 
+# What the client's library calls an answer that broke off: somebody is there, so that it is asked again.
+_BROKEN = ("RemoteProtocolError", "ReadError", "ChunkedEncodingError")
+_MENDING = 10.0  # seconds: four tries
+
+
 class Patience:
     """How long one waits for a Hub.
 
@@ -207,6 +212,8 @@ class Spell:
 
     def _longest(self, failure: BaseException) -> float:
         status = status_of(failure)
+        if status is None and any(type(found).__name__ in _BROKEN for found in chain(failure)):
+            return max(self._bound.silent, _MENDING)
         if status is None:
             return self._bound.silent
         return self._bound.quota if status == _TOO_MANY else self._bound.busy

@@ -76,3 +76,13 @@ def test_an_export_of_a_repository_is_that_of_the_folder(
     ]
     assert found[0] == found[1]
     assert len(found[0]) == 12  # ten videos, the table and the mark
+
+
+def test_an_answer_that_breaks_off_at_the_first_question_is_asked_for_again(
+    hub: Any, releases: tuple[Path, Path], tmp_path: Path
+) -> None:
+    code = "import sys, sparkle; print(len(sparkle.open_pairs('owner/broken', 'location')))"
+    publish = "import sys, sparkle; sparkle.publish(sys.argv[1], 'owner/broken')"
+    hub.python(publish, tmp_path / "home", releases[0])
+    hub.faults({"action": "cut", "bytes": 100, "match": "GET /api/datasets/owner/broken", "next": 1})
+    assert hub.python(code, tmp_path / "reader").stdout.split()[-1] == "5"
