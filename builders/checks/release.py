@@ -133,7 +133,9 @@ class _Check:
         self._check_files()  # every file in the manifest is there with its size and sha256, and no other
         themes = self._themes()
         # Nothing is listed that no release has.
-        self.findings += check_kinds(self.listed.values(), imported=self.origin.imported)
+        wrong = {finding.file for finding in self.findings}
+        entries = [entry for entry in self.listed.values() if entry.path not in wrong]
+        self.findings += check_kinds(entries, imported=self.origin.imported)
         # The csv and the JSON lines follow their formats; recorded scores pass the rules.
         self._read("reading text and tables", themes, lambda theme: [*text_jobs(theme), *records_jobs(theme)])
         # Tars hold plain files with the names of their samples, in order, as we write them.
