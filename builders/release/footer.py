@@ -132,6 +132,8 @@ def _chunk(column: dict[int, Any]) -> ColumnChunk:
     start, encodings = min(starts, default=0), tuple(map(int, told[2]))
     path = ".".join(part.decode() for part in told[3])
     values, size, packed, nulls = int(told[5]), int(told[6]), int(told[7]), told.get(12, {}).get(3)
+    if min(start, packed, values, size) < 0:
+        raise ValueError(f"{path} below zero")
     return ColumnChunk(path, int(told[1]), encodings, values, size, start, start + packed, nulls)
 
 
