@@ -21,7 +21,6 @@ NAMES = {
 def test_a_command_that_was_killed_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     command = [
         sys.executable,
-        "-P",
         ROOT / "benchmarks" / "kills.py",
         "--quick",
         "--json",

@@ -91,7 +91,7 @@ def summary(report: PublishReport) -> str:
     return (
         f"{plan.where}: published at {report.head[:12]}{tag} ({files} files; {size_text(report.sent)} sent)\n"
         + on_hub * f"{report.address}\n"
-        + f"next: {command('sparkle-hub', 'verify', published)}"
+        + f"next: {command('sparkle', 'verify', published)}"
     )
 
 

@@ -27,8 +27,8 @@ from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.selection import read_dropped, read_ids
 from sparkle.builders.checks.members import read_tar
+from sparkle.builders.checks.records import RecordsJob
 from sparkle.builders.checks.release import CheckOptions, check_release
-from sparkle.builders.checks.tables import RecordsJob
 from sparkle.builders.checks.text import LinesJob, PairsJob
 from sparkle.builders.reading.columns import GROUPS, open_groups
 from sparkle.builders.reading.folder import FolderPlace

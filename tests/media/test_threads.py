@@ -190,6 +190,7 @@ def test_a_forked_process_meets_no_decoder_of_its_parent(tmp_path, use):
         data[start + (len(data) - start) // 2 :] = bytes(len(data) - start - (len(data) - start) // 2)
         path.write_bytes(data)
     garbage = []
+    gc.collect()  # what tests before this one left
     gc.disable()
     try:
         try:
