@@ -69,7 +69,8 @@ def decode_late(
             try:
                 frames = stream.decode(packet)
             except av.FFmpegError:
-                if first is not None or (packet is not None and _is_start(packet)):
+                opened = stream.codec_context.is_open  # or the decoder refuses all of it, and would again
+                if not opened or first is not None or (packet is not None and _is_start(packet)):
                     raise
                 failed += [] if packet is None else [_when(packet)]
                 frames = []

@@ -11,7 +11,8 @@ import pytest
 
 from harness import upstream_folder
 from sparkle.builders.checks.release import CheckOptions, check_release
-from sparkle.builders.training.dataset import PairDataset
+from sparkle.builders.reading.pairs import open_pairs
+from sparkle.builders.reading.source import open_source
 from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.builders.upstream.indexing import index_upstream
 from sparkle.schemas import layout
@@ -66,9 +67,10 @@ def test_a_link_inside_a_tar_is_the_member_that_it_leads_to(
     for contents in (True, False):
         found = check_release(summary.out, options=CheckOptions(contents=contents)).findings
         assert {item.pointer for item in found if "fit" not in item.problem} <= strange
-    dataset = PairDataset(summary.out, ["location"])
-    assert len(dataset) == 4
-    assert (dataset[1]["source_video"] == dataset[0]["source_video"]).all()
+    pairs = open_pairs(summary.out, "location")
+    assert len(pairs) == 4
+    source = open_source(pairs.catalog)
+    assert [source.read(pairs.artifact(row, KIND)) for row in (0, 1)] == [data, data]
 
 
 def test_a_link_to_nothing_in_its_tar_is_a_finding_that_says_where_it_leads(
