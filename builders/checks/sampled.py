@@ -28,6 +28,7 @@ def check_sampled(theme: Theme) -> None:
         known = np.flatnonzero((sampled[:, 0] >= 0) & (frames >= _SHORTEST))
         pairs = np.column_stack([sampled[known], frames[known].astype(np.int64)])
         different, which = np.unique(pairs, axis=0, return_inverse=True)
+        which = which.ravel()  # numpy 2.0 has a column here
         for number, (*told, count) in enumerate(different.tolist()):
             fits, got, wanted = _compare(theme, step, told, count)
             for row in () if fits else rows[known[which == number]].tolist():

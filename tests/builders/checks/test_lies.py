@@ -469,6 +469,8 @@ def test_the_words_of_a_publisher_are_nobodys_business(release: Path) -> None:
     ids=["no previews", "plots", "paired shards"],
 )
 def test_true_releases_have_no_finding(tmp_path: Path, options: ReleaseOptions) -> None:
+    if options.plots:
+        pytest.importorskip("matplotlib")
     samples = [*factories.specs("location", 3), *factories.specs("openve3m", 2)]
     first = factories.write_run(tmp_path / "run", samples)
     second = factories.write_run(tmp_path / "second", factories.specs("style", 2), name="second")
