@@ -23,7 +23,7 @@ from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.hf_api import RepoFile, RepoFolder
 
 from sparkle._files import BLOCK_BYTES
-from sparkle.builders.reading.client import READING, Bound, Patience, tell
+from sparkle.builders.reading.patience import READING, Bound, Patience, tell
 from sparkle.builders.reading.ranges import Ranges
 from sparkle.builders.reading.repository import HUB_SCHEME, Repository
 from sparkle.builders.release.manifest import FileEntry, read_manifest

@@ -22,7 +22,8 @@ from huggingface_hub import constants, get_token, hf_hub_url
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 from sparkle._patience import BUSY
-from sparkle.builders.reading.client import STREAMING, Patience, explain, no_hub, tell
+from sparkle.builders.reading.client import explain, no_hub
+from sparkle.builders.reading.patience import STREAMING, Patience, tell
 from sparkle.builders.reading.session import Answer, HttpError, get
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas.errors import ReleaseError, UnreachableError

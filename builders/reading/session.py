@@ -57,7 +57,12 @@ class Answer:
         """Raise the client's error for a status that is one, with what the Hub says in the body."""
         if not _REQUESTS:
             self._answer.read()
-        hf_raise_for_status(self._answer)
+        raise_for_status(self._answer)
+
+
+def raise_for_status(answer: Any) -> None:
+    """Raise the client's error for an answer of its library with a status that is one."""
+    hf_raise_for_status(answer)
 
 
 @contextmanager

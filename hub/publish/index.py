@@ -6,8 +6,8 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 
-from sparkle.builders.reading.client import Patience
 from sparkle.builders.reading.index import read_index
+from sparkle.builders.reading.patience import Patience
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 

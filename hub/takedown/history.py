@@ -23,8 +23,8 @@ from huggingface_hub.errors import EntryNotFoundError
 from huggingface_hub.hf_api import GitRefInfo
 
 from sparkle._progress import Progress, silent
-from sparkle.builders.reading.client import WRITING, Patience
 from sparkle.builders.reading.hub import HubPlace, list_tree
+from sparkle.builders.reading.patience import WRITING, Patience
 from sparkle.builders.reading.place import read_entries
 from sparkle.builders.reading.sparse import read_listed
 from sparkle.builders.release.manifest import FileEntry

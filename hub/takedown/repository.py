@@ -24,8 +24,8 @@ from sparkle._cache import cache_folder
 from sparkle._progress import Progress, silent
 from sparkle.builders.building.pack import Journal
 from sparkle.builders.building.writer import Written, write_release
-from sparkle.builders.reading.client import WRITING
 from sparkle.builders.reading.hub import HubPlace
+from sparkle.builders.reading.patience import WRITING
 from sparkle.builders.takedown.origin import ReleaseOrigin
 from sparkle.hub.publish.plan import note_files, sending_order
 from sparkle.hub.publish.publishing import send_files

@@ -40,23 +40,21 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.lfs import UploadInfo
-from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined] # in the package since 1
 
 from sparkle._cache import cache_folder
 from sparkle._extras import require
 from sparkle._files import exclusive
 from sparkle.builders.reading.client import (
     CONFLICT,
-    WRITING,
     HubRefusal,
-    Patience,
     host,
     quiet_clients,
     status_of,
 )
 from sparkle.builders.reading.hub import list_tree
+from sparkle.builders.reading.patience import WRITING, Patience
 from sparkle.builders.reading.repository import Repository, require_reference
-from sparkle.builders.reading.session import HttpError
+from sparkle.builders.reading.session import HttpError, raise_for_status
 from sparkle.hub.targets.journal import SentJournal
 from sparkle.hub.targets.parts import PartsUpload
 from sparkle.hub.targets.target import Change, Limits, Pace, Parcel, Standing, another_publisher
@@ -371,7 +369,7 @@ def ask_about_card(api: HfApi, card: bytes) -> None:
             got="; ".join(str(error.get("message")) for error in found),
             where=layout.CARD,
         )
-    hf_raise_for_status(answer)
+    raise_for_status(answer)
 
 
 # --- files of a commit as `huggingface_hub` holds them ---------------------------------------------

@@ -18,9 +18,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from huggingface_hub import HfApi, get_session
 from huggingface_hub.lfs import LFS_HEADERS, UploadInfo, post_lfs_batch_info
-from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined] # in the package since 1
 
-from sparkle.builders.reading.client import HubRefusal, Patience
+from sparkle.builders.reading.client import HubRefusal
+from sparkle.builders.reading.patience import Patience
+from sparkle.builders.reading.session import raise_for_status
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.hub.targets.journal import SentJournal
 from sparkle.hub.targets.target import Parcel
@@ -77,7 +78,7 @@ class PartsUpload:
         parts = [{"partNumber": number, "etag": etag} for number, etag in enumerate(etags, 1)]
         whole = {"oid": parcel.entry.sha256, "parts": parts}
         self._patience.run(
-            lambda: hf_raise_for_status(get_session().post(action["href"], json=whole, headers=LFS_HEADERS))
+            lambda: raise_for_status(get_session().post(action["href"], json=whole, headers=LFS_HEADERS))
         )
         return True
 
@@ -98,7 +99,7 @@ class PartsUpload:
 
         def put() -> str:
             answer = get_session().put(address, content=data)
-            hf_raise_for_status(answer)
+            raise_for_status(answer)
             return str(answer.headers["etag"])
 
         return self._patience.run(put)

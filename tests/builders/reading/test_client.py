@@ -14,19 +14,10 @@ from huggingface_hub import errors
 from huggingface_hub.utils import hf_raise_for_status
 
 from sparkle import _patience
-from sparkle.builders.reading import client, session
-from sparkle.builders.reading.client import (
-    BUSY,
-    READING,
-    WRITING,
-    Bound,
-    HubRefusal,
-    Patience,
-    explain,
-    is_busy,
-    scrub,
-    waiting_time,
-)
+from sparkle._patience import BUSY, waiting_time
+from sparkle.builders.reading import client, patience, session
+from sparkle.builders.reading.client import HubRefusal, explain, is_busy, scrub
+from sparkle.builders.reading.patience import READING, WRITING, Bound, Patience
 from sparkle.schemas.errors import (
     ConfigError,
     MissingFileError,
@@ -68,7 +59,7 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
         sleep = waits.append
 
-    monkeypatch.setattr(client, "time", Clock)
+    monkeypatch.setattr(patience, "time", Clock)
     return waits
 
 
@@ -121,13 +112,13 @@ def test_of_a_wait_that_many_have_one_line_tells(monkeypatch: pytest.MonkeyPatch
         def monotonic(cls) -> float:
             return cls.now
 
-    monkeypatch.setattr(client, "time", Standing)
+    monkeypatch.setattr(patience, "time", Standing)
     said: list[str] = []
-    patience = Patience("me/x", said.append)
+    waiting = Patience("me/x", said.append)
     for now, lines in ((0.0, 1), (61.0, 2)):
         Standing.now = now
         for number in range(3):
-            patience.spell(f"me/x file {number}").wait_after(refused(429, Retry_After="60"))
+            waiting.spell(f"me/x file {number}").wait_after(refused(429, Retry_After="60"))
         assert len(said) == lines
 
 
