@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outcomes = [json.loads(line) for line in path.read_text().splitlines()]
     for outcome in outcomes:
         for frame, score in zip(outcome["record"]["editscore"], SCORES, strict=True):
-            frame["O_score"] = score
+            frame |= {"SC_score": score, "PQ_score": score, "O_score": score}
     path.write_text("".join(json.dumps(outcome) + "\n" for outcome in outcomes))
     return folder
 
@@ -51,7 +51,7 @@ def other(*words: object) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [str(OTHER), *map(str, words)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
