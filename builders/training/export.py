@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from sparkle.builders.reading.source import open_source
 from sparkle.builders.release.manifest import list_files
 from sparkle.builders.training.mix import Times, times_listed
 from sparkle.builders.training.trainers import TRAINERS, ExportedPair, Tables
-from sparkle.builders.training.videos import KINDS, LeftOut, Placed, bytes_to_write, place_videos
+from sparkle.builders.training.videos import KINDS, Named, Placed, bytes_to_write, place_videos
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import theme_of
@@ -69,6 +69,7 @@ class ExportSummary:
         how: Files by how they came there.
         bytes_written: Bytes of the files that were written, not linked.
         left_out: Pairs that were left out, and why.
+        uneven: Pairs that were exported, with a video whose frames are not evenly timed.
         missing: Name of a kind -> ids of pairs that lack it.
         tables: The trainer's tables.
     """
@@ -78,9 +79,18 @@ class ExportSummary:
     rows: Mapping[str, int]
     how: Mapping[str, int]
     bytes_written: int
-    left_out: Sequence[LeftOut]
+    left_out: Sequence[Named]
+    uneven: Sequence[Named]
     missing: Mapping[str, Sequence[str]]
     tables: Tables
+
+    @property
+    def problems(self) -> list[str]:
+        """Lines that name every pair that was left out, or exported with a video that is unevenly timed."""
+        return [
+            *(f"left out: {pair.id}: {pair.problem}" for pair in self.left_out),
+            *(f"exported: {pair.id}: {pair.problem}" for pair in self.uneven),
+        ]
 
 
 def export_pairs(
@@ -216,7 +226,8 @@ def _finish(summary: ExportSummary, trainer: str, before: Sequence[str]) -> None
         "tables": list(summary.tables.files),
         "pairs": dict(summary.pairs),
         "rows": dict(summary.rows),
-        "left_out": [{"id": left.id, "problem": left.problem} for left in summary.left_out],
+        "left_out": list(map(asdict, summary.left_out)),
+        "uneven": list(map(asdict, summary.uneven)),
         "missing": {name: list(ids) for name, ids in summary.missing.items()},
     }
     write_atomic(summary.out / EXPORT, dump_document(document))
@@ -237,6 +248,7 @@ def _summary(
         how=dict(placed.how),
         bytes_written=placed.bytes_written,
         left_out=placed.left_out,
+        uneven=placed.uneven,
         missing=pairs.missing,
         tables=tables,
     )

@@ -5,6 +5,8 @@ How it works
   there from a previous run is taken when it has the right bytes.
 - Every video is read and compared with its sha256, linked or not. What a pair shows is compared too:
   trainers swap a pair whose videos differ for another one, or go on with a repeated frame, without a word.
+- A pair with a video whose frames are not evenly timed is exported and named: what takes frames by number
+  reads it right, what takes them by time does not (`sparkle.media.timing`).
 - Files are written under another name and renamed: a kill leaves whole files, and a rerun goes on. They are
   not synced one by one: what a power cut spoils has other bytes, and is written again.
 """
@@ -34,8 +36,8 @@ _BATCH = 16  # pairs in memory: some 16 MB
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A pair that was not exported, and why."""
+class Named:
+    """A pair that was left out, or that not every trainer reads as it is, and why."""
 
     id: str
     problem: str
@@ -50,12 +52,14 @@ class Placed:
         bytes_written: Bytes of those that were written.
         sizes: (frames, width, height) of the videos of each pair that is there, by id.
         left_out: Pairs that are not.
+        uneven: Pairs that are there, with a video whose frames are not evenly timed.
     """
 
     how: Counter[str] = field(default_factory=Counter)
     bytes_written: int = 0
     sizes: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[Named] = field(default_factory=list)
+    uneven: list[Named] = field(default_factory=list)
 
 
 def bytes_to_write(pairs: Pairs, rows: Sequence[int], out: Path) -> int:
@@ -99,23 +103,28 @@ def _place_pair(
     for artifact, data in pair:
         if isinstance(data, ArtifactError):
             got = f" (got {data.got})" if data.got else ""
-            placed.left_out.append(LeftOut(artifact.id, f"{artifact.kind.name}: {data.problem}{got}"))
+            placed.left_out.append(Named(artifact.id, f"{artifact.kind.name}: {data.problem}{got}"))
             return
         whole.append((artifact, data))
     try:
-        sizes = [read_shape(data, artifact.kind.suffix)[:3] for artifact, data in whole]
+        shapes = [read_shape(data, artifact.kind.suffix) for artifact, data in whole]
     except MediaError as error:
-        placed.left_out.append(LeftOut(whole[0][0].id, f"a video cannot be read: {error.problem}"))
+        placed.left_out.append(Named(whole[0][0].id, f"a video cannot be read: {error.problem}"))
         return
+    sizes = [shape[:3] for shape in shapes]
     if sizes[0] != sizes[1]:
         said = " and ".join("{} frames of {}x{}".format(*size) for size in sizes)
-        placed.left_out.append(LeftOut(whole[0][0].id, f"the videos differ: {said}"))
+        placed.left_out.append(Named(whole[0][0].id, f"the videos differ: {said}"))
         return
     for artifact, data in whole:
         how = _place(pairs, artifact, data, out)
         placed.how[how] += 1
         placed.bytes_written += len(data) if how == WRITTEN else 0
     placed.sizes[whole[0][0].id] = sizes[0]
+    for (artifact, _), shape in zip(whole, shapes, strict=True):
+        if shape.uneven:
+            problem = f"{artifact.kind.name}: frames are not evenly timed, up to {shape.uneven:.1f} ms off"
+            placed.uneven.append(Named(artifact.id, problem))
 
 
 def _place(pairs: Pairs, artifact: Artifact, data: bytes, out: Path) -> str:

@@ -10,7 +10,7 @@ import click
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
 from sparkle.commands.options import TRAINERS, filter_options, out_option, output_options, theme_option
 
-_SHOWN = 20  # pairs that are left out and named; export.json has all
+_SHOWN = 20  # pairs with a problem that are named; export.json has all
 
 
 @click.command(cls=Verb, resumes="finished files are kept in {out}")
@@ -45,7 +45,8 @@ def export(
     out of their tars; each is verified. Run the same command again to resume.
 
     The exit code is 1 when pairs are left out because their videos are damaged or differ; they are named, and
-    everything else is exported.
+    everything else is exported. So it is when a video's frames are not evenly timed: that pair is exported,
+    and named, since a trainer that reads by time takes other moments of it than were paired.
 
     Example: sparkle export releases/demo --to kiwi --out train/kiwi --min edited_video=9
 
@@ -67,12 +68,11 @@ def export(
     )
     summary = export_pairs(where, trainer, out, choice, terminal.progress, terminal.say)
     terminal.counts("exported", ["theme", "pairs", "rows"], summary.pairs, summary.rows)
-    left_out = [f"left out: {left.id}: {left.problem}" for left in summary.left_out]
-    lines = first_lines(left_out, _SHOWN, f"{out / 'export.json'} lists all")
+    lines = first_lines(summary.problems, _SHOWN, f"{out / 'export.json'} lists all")
     how = ", ".join(f"{count:,} {name}" for name, count in sorted(summary.how.items()))
     lines.append(
         f"{out}: videos: {how} ({summary.bytes_written:,} bytes); tables: {', '.join(summary.tables.files)}"
     )
     lines.append(f"next: {summary.tables.usage}")
     terminal.result("\n".join(lines), asdict(summary) | {"out": str(out)})
-    raise SystemExit(FINDINGS if summary.left_out else 0)
+    raise SystemExit(FINDINGS if summary.problems else 0)
