@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle._files import BLOCK_BYTES
+from sparkle._scratch import scratch_folder
 from sparkle.builders.checks.failures import caught
 from sparkle.builders.checks.members import SHAPE
 from sparkle.builders.checks.rows import Keys, Numbers, SampleRows, make_rows
@@ -71,10 +71,10 @@ class MediaJob:
     def __call__(self) -> list[Finding]:
         """Decode them; returns what is wrong."""
         looker = _Looker(self)
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             for artifact in self.artifacts:
                 with caught(looker.findings.append, artifact.file, artifact.member):
-                    looker.look(artifact, extract(self.folder, artifact, Path(folder)))
+                    looker.look(artifact, extract(self.folder, artifact, folder))
         looker.compare()
         return looker.findings
 

@@ -53,7 +53,7 @@ class FolderPlace:
         name: str | None = None,
         expected: Mapping[str, FileEntry] | None = None,
         remedy: str = "",
-        opened: Sequence[Any] | None = None,
+        opened: tuple[Any, ...] | None = None,
     ) -> None:
         self.name = str(folder) if name is None else name
         self.folder = folder.absolute()
@@ -119,8 +119,8 @@ class FolderPlace:
         """Return size, time of change and inode of a file, and its path."""
         return [*(stamp(self.folder / path) or (0,)), path]
 
-    def _lists(self) -> list[Any]:
-        return [stamp(self.folder / name) for name in (layout.MANIFEST, layout.INDEX)]
+    def _lists(self) -> tuple[Any, ...]:
+        return tuple(stamp(self.folder / name) for name in (layout.MANIFEST, layout.INDEX))
 
     def _handle(self, path: str) -> _Handle:
         if not path.endswith(".tar"):
