@@ -1,8 +1,46 @@
-"""Kiwi-Edit's own code on tiny weights: its items beside the drop-in's, and a training that is killed."""
+"""Kiwi-Edit's own code on tiny weights: its items beside the drop-in's, and trainings that are killed."""
 
 from __future__ import annotations
 
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
+
+import sparkle
+from drawn_clips.synthetic import draw_clip
+from harness import ROOT, factories
+from sparkle.builders.training.export import ExportChoice, export_pairs
+
+HERE = Path(__file__).parent
+LEVELS = 2  # the most by which frames may differ on average: two ways from YUV to RGB, and rounding
+COLUMNS = ("prompt", "src_video", "tgt_video")
+# 320x192 is the largest that max_pixels leaves as it is; the second is not 4k + 1 frames long.
+SHAPES = [(320, 192, 9), (256, 160, 11), (160, 288, 9), (432, 240, 5), (288, 160, 13)]
+IMAGES, VIDEOS = 4, len(SHAPES)
+TINY = [
+    "--num_frames=9",
+    "--max_pixels=62000",
+    "--learning_rate=1e-3",
+    "--gradient_accumulation_steps=2",
+    "--extra_input=source_input",
+    "--data_file_keys=src_video,tgt_video",
+    "--project_name=kiwi_edit",
+    "--exp_name=tiny",
+    "--remove_prefix_in_ckpt=pipe.",
+    "--trainable_models=mllm.image_queries,mllm.video_queries,mllm.connetor,dit,vae_condition",
+    "--lora_base_model=mllm.model.model.language_model",
+    "--lora_target_modules=q_proj,k_proj,v_proj,o_proj",
+    "--lora_rank=4",
+    "--model_id_with_origin_paths=Wan-AI/Wan2.2-TI2V-5B:diffusion_pytorch_model*.safetensors,Wan-AI/Wan2.2-TI2V-5B:Wan2.2_VAE.pth",
+]
 
 
 @pytest.fixture(scope="session")
@@ -10,5 +48,214 @@ def kiwi_edit(checkout):
     return checkout("KIWI_EDIT", "github.com/showlab/Kiwi-Edit")
 
 
-def test_it_is_a_checkout(kiwi_edit):
-    assert (kiwi_edit / "diffsynth/trainers/utils.py").is_file()
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Videos and images of several sizes, each pair with a prompt that names it."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("data")
+    videos, images = [], []
+    for number, (width, height, frames) in enumerate(SHAPES):
+        pair = [f"{half}{number}.mp4" for half in ("source", "edited")]
+        for seed, name in enumerate(pair):
+            draw_clip(folder / name, seed=10 * number + seed, width=width, height=height, frames=frames)
+        videos.append((f"video {number}", *pair))
+    rng = np.random.Generator(np.random.PCG64(0))
+    for number in range(IMAGES):
+        pair = [f"{half}{number}.png" for half in ("source", "edited")]
+        for name in pair:
+            Image.fromarray(rng.integers(0, 255, (180, 320, 3), np.uint8)).save(folder / name)
+        images.append((f"image {number}", *pair))
+    write_csv(folder / "videos.csv", videos)
+    write_csv(folder / "images.csv", images)
+    return folder
+
+
+def write_csv(path, rows):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+
+
+def run(command, **variables):
+    """Run a command as a user of Kiwi-Edit does, on this machine's processors."""
+    quiet = {"WANDB_MODE": "disabled", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **quiet, **variables}
+    return subprocess.run(
+        [sys.executable, *map(str, command)], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def launch(*words, processes=1, **variables):
+    """`accelerate launch` as Kiwi-Edit's scripts have it."""
+    options = f"--num_processes={processes} --num_machines=1 --machine_rank=0 --mixed_precision=bf16"
+    options += " --use_deepspeed --gradient_accumulation_steps=2 --offload_optimizer_device=none"
+    options += " --zero3_init_flag=false --zero_stage=2 --deepspeed_multinode_launcher=standard"
+    return run(["-m", "accelerate.commands.launch", *options.split(), *words], **variables)
+
+
+def items(kiwi_edit, tmp_path, base, metadata, *words, **variables):
+    out = tmp_path / "items.jsonl"
+    done = run([HERE / "kiwi_edit_items.py", kiwi_edit, out, base, metadata, *TINY, *words], **variables)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+
+
+def check_equal(lines):
+    for line in lines:
+        assert line["text"][0] == line["text"][1]
+        for key in ("src_video", "tgt_video"):
+            theirs, ours = line[key]["shape"]
+            assert ours == theirs
+            assert line[key]["levels"] < LEVELS
+            assert line[key]["out_of_place"] == 0
+
+
+def test_items_are_equal(kiwi_edit, data, tmp_path):
+    lines = items(kiwi_edit, tmp_path, data, data / "videos.csv")
+    assert len(lines) == VIDEOS
+    check_equal(lines)
+    assert {tuple(line["src_video"]["shape"][0][1]) for line in lines} >= {(320, 192), (160, 288)}
+
+
+def test_items_of_a_release_are_those_of_its_export(kiwi_edit, tmp_path):
+    """Theirs from an exported folder, ours out of the release's tars."""
+    made = factories.write_run(tmp_path / "run", factories.specs("location", 3))
+    release = sparkle.build(made, tmp_path / "release").out
+    export_pairs(str(release), "kiwi", tmp_path / "export", ExportChoice(), say=print)
+    ours = f"{release},{release / 'prompts/location_train.csv'}"
+    lines = items(kiwi_edit, tmp_path, tmp_path / "export", tmp_path / "export/metadata.csv", OURS=ours)
+    assert len(lines) == 3
+    for line in lines:  # an export has absolute paths or others: the prompt is what trains
+        line["text"] = [{"prompt": text["prompt"]} for text in line["text"]]
+    check_equal(lines)
+
+
+def expected(epochs):
+    """The prompts of a whole training on images and videos, a step of each in turn."""
+    rows = {
+        name: [row for epoch in range(epochs) for row in sparkle.Order(count, seed=seed).epoch(epoch).rows]
+        for seed, (name, count) in enumerate({"image": IMAGES, "video": VIDEOS}.items())
+    }
+    rounds = zip(*([f"{name} {row}" for row in numbers] for name, numbers in rows.items()), strict=False)
+    return [prompt for turn in rounds for prompt in turn]
+
+
+class Training:
+    """A training of Kiwi-Edit's, run again and again in one output folder."""
+
+    def __init__(self, checkout, data, folder):
+        self.checkout, self.data, self.folder = checkout, data, folder
+        self.out = folder / "out"
+
+    def __call__(self, *words, **options):
+        """Run it once; returns its end and the items that it trained on."""
+        log = self.folder / "log.jsonl"
+        log.unlink(missing_ok=True)
+        words = ["--dataset_base_path", self.data, "--output_path", self.out, *TINY, *words]
+        done = launch(HERE / "kiwi_edit_run.py", self.checkout, log, "sparkle", *words, **options)
+        lines = log.read_text("utf-8").splitlines() if log.exists() else []
+        return done, [json.loads(line) for line in lines]
+
+    def checkpoints(self):
+        return {path.name: path.read_bytes() for path in self.out.iterdir()}
+
+
+@pytest.fixture
+def training(kiwi_edit, data, tmp_path):
+    return Training(kiwi_edit, data, tmp_path)
+
+
+def prompts(lines):
+    return [line["prompt"] for line in lines]
+
+
+def weights_of(path):
+    """The sum that the log has of what is trained."""
+    from safetensors.torch import load_file
+
+    return float(sum(weight.double().abs().sum() for weight in load_file(path).values()))
+
+
+def test_images_and_videos_killed_twice(training):
+    words = ["--img_dataset_metadata_path", training.data / "images.csv"]
+    words += ["--vid_dataset_metadata_path", training.data / "videos.csv"]
+    words += ["--num_epochs", "2", "--save_steps", "3", "--dataset_num_workers", "1"]
+    whole = expected(2)
+    assert len(whole) == 16
+
+    # Killed in its sixth step. Two steps are in the weights of step-3: the optimizer steps at every second.
+    done, seen = training(*words, DIE_AT="6")
+    assert done.returncode != 0
+    assert prompts(seen) == whole[:5]
+    first = training.checkpoints()
+    assert set(first) == {"step-3.safetensors"}
+
+    # Goes on behind them, and is killed with half of step-9 written, where eight steps are in the weights.
+    done, seen = training(*words, DIE_IN="2")
+    assert done.returncode != 0
+    assert "2 of 16 steps are done, 14 are left" in done.stderr
+    assert prompts(seen) == whole[2:9]
+    assert seen[0]["weights"] == pytest.approx(weights_of(training.out / "step-3.safetensors"), rel=1e-12)
+    second = training.checkpoints()
+    assert {name for name in second if not name.startswith(".")} == {
+        "step-3.safetensors",
+        "step-6.safetensors",
+    }
+    assert any(name.startswith(".tmp-") for name in second)
+
+    done, seen = training(*words)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert prompts(seen) == whole[6:]
+    assert seen[0]["weights"] == pytest.approx(weights_of(training.out / "step-6.safetensors"), rel=1e-12)
+    last = training.checkpoints()
+    assert set(last) == {f"step-{number}.safetensors" for number in (3, 6, 9, 12, 15, 16)}
+    assert [last[name] for name in first] == [*first.values()]
+    assert last["step-6.safetensors"] == second["step-6.safetensors"]
+
+    # Once more: nothing is left, and nothing is written.
+    done, seen = training(*words)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert seen == []
+    assert training.checkpoints() == last
+
+    # On other videos, by the documented command: refused before models are loaded.
+    changed = training.folder / "videos.csv"
+    changed.write_text((training.data / "videos.csv").read_text("utf-8").replace("video 3", "Another prompt"))
+    words[3] = changed
+    words += ["--dataset_base_path", training.data, "--output_path", training.out]
+    done = launch("-m", "sparkle", "train", training.checkout / "train.py", *words)
+    assert done.returncode != 0
+    assert "error: the checkpoint is of other videos" in done.stderr
+    assert training.checkpoints() == last
+
+
+def test_two_processes_go_on_as_one(training):
+    words = ["--vid_dataset_metadata_path", training.data / "videos.csv", "--dataset_repeat", "2"]
+    words += ["--num_epochs", "2", "--save_steps", "2"]
+    rows = [row % VIDEOS for epoch in range(2) for row in sparkle.Order(2 * VIDEOS).epoch(epoch).rows]
+    whole = [f"video {row}" for row in rows]
+
+    done, seen = training(*words, processes=2, DIE_AT="4")
+    assert done.returncode != 0
+    by_rank = {rank: prompts(line for line in seen if line["rank"] == rank) for rank in (0, 1)}
+    assert by_rank == {0: whole[0:6:2], 1: whole[1:6:2]}
+
+    done, seen = training(*words)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert prompts(seen) == whole[4:]
+    assert weights_of(training.out / "step-2.safetensors") == pytest.approx(seen[0]["weights"], rel=1e-12)
+
+
+def test_a_changed_training_loop_is_refused(kiwi_edit, data, tmp_path):
+    changed = tmp_path / "diffsynth/trainers/utils.py"
+    changed.parent.mkdir(parents=True)
+    text = (kiwi_edit / "diffsynth/trainers/utils.py").read_text("utf-8")
+    assert text.count("optimizer.step()") >= 1
+    changed.write_text(text.replace("optimizer.step()", "optimizer.step(closure=None)"))
+    shutil.copy(kiwi_edit / "train.py", tmp_path)
+    words = ["--vid_dataset_metadata_path", data / "videos.csv", "--output_path", tmp_path / "out"]
+    done = run(["-m", "sparkle", "train", tmp_path / "train.py", *words])
+    assert done.returncode == 2
+    assert re.search(r"error: this version of Kiwi-Edit is not known.*\n.*utils.py", done.stderr)
+    assert "git checkout" in done.stderr
+    assert not (tmp_path / "out").exists()
