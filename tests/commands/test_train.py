@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from sparkle.commands import main
 
-LOOP = "class ModelLogger:\n    pass\n\n\ndef launch_mix_training_task():\n    ...\n\n\nraise SystemExit('this was run')\n"
+LOOP = "class ModelLogger:\n    pass\n\n\nraise SystemExit('this was run')\n"
 
 
 @pytest.mark.parametrize(

@@ -1,37 +1,34 @@
-"""Kiwi-Edit's own items beside the drop-in's: `kiwi_edit_items.py CHECKOUT OUT BASE METADATA ARGUMENTS`.
+"""Kiwi-Edit's own items beside the drop-in's: `kiwi_edit_items.py CHECKOUT CHANGED OUT THEIRS OURS ARGUMENTS`.
 
-Both datasets are made by the checkout's train.py with ARGUMENTS; OURS=BASE,METADATA gives the drop-in others.
-A line of JSON per item is written to OUT.
+One dataset is made by the checkout's train.py, the other by CHANGED, the same with another import. THEIRS and
+OURS are BASE,METADATA each. A line of JSON per item is written to OUT.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import runpy
 import sys
-from pathlib import Path
 
 import torchvision_on_cpu  # noqa: F401
 
-checkout, out, base, metadata, *arguments = sys.argv[1:]
+checkout, changed, out, *places = sys.argv[1:6]
+arguments = sys.argv[6:]
 sys.path.insert(0, checkout)
 
 import kiwi_edit_weights  # noqa: E402
 import numpy as np  # noqa: E402
-from diffsynth.trainers import unified_dataset, utils  # noqa: E402
-
-from sparkle import kiwi  # noqa: E402
+from diffsynth.trainers import utils  # noqa: E402
 
 kiwi_edit_weights.install()
 
 
-def videos(base, metadata):
+def videos(train, place):
     """What train.py makes of them."""
     made = []
     utils.launch_mix_training_task = lambda dataset, vid, vid_ref, *rest, **options: made.append(vid)
-    train = str(Path(checkout) / "train.py")
-    sys.argv = [train, "--dataset_base_path", base, "--vid_dataset_metadata_path", metadata, *arguments]
+    base, metadata = place.split(",")
+    sys.argv = [train, *arguments, "--dataset_base_path", base, "--vid_dataset_metadata_path", metadata]
     runpy.run_path(train, run_name="__main__")
     return made[0]
 
@@ -61,10 +58,8 @@ def compared(theirs, ours) -> dict:
     return line
 
 
-own = videos(base, metadata)
-unified_dataset.UnifiedDataset = kiwi.UnifiedDataset
-dropin = videos(*os.environ.get("OURS", f"{base},{metadata}").split(","))
-assert type(own) is not type(dropin), "train.py made the same dataset twice"
+own, dropin = videos(f"{checkout}/train.py", places[0]), videos(changed, places[1])
+assert [type(dataset).__module__.split(".")[0] for dataset in (own, dropin)] == ["diffsynth", "sparkle"]
 assert len(own) == len(dropin)
 with open(out, "w", encoding="utf-8") as file:
     file.writelines(json.dumps(compared(own[row], dropin[row])) + "\n" for row in range(len(own)))

@@ -1,13 +1,14 @@
 """Kiwi-Edit's training on tiny weights: `kiwi_edit_run.py CHECKOUT LOG own|sparkle ARGUMENTS`, by accelerate.
 
 `own` runs the checkout's train.py as it is, `sparkle` by `sparkle train`. Every item that the training module
-is given becomes a line of JSON in LOG. With DIE_AT=n the process kills itself at the n-th one; with DIE_IN=n
-in the middle of writing the n-th checkpoint.
+is given becomes a line of JSON in LOG. With DIE_AT=n the process kills itself at the n-th one, with WORKER_AT=n
+a worker that reads data; with DIE_IN=n itself in the middle of writing the n-th checkpoint.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import runpy
 import signal
@@ -27,8 +28,14 @@ from diffsynth.trainers import utils  # noqa: E402
 RANK = int(os.environ["RANK"])
 
 
+if os.getpgrp() != os.getpid():
+    os.setpgrp()
+
+
 def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.killpg(
+        os.getpid(), signal.SIGKILL
+    )  # with its workers: torch lets them hang when their parent is killed
 
 
 def note(module, inputs, keywords) -> None:
@@ -36,6 +43,8 @@ def note(module, inputs, keywords) -> None:
     note.count += 1
     if note.count == int(os.environ.get("DIE_AT", 0)):
         die()
+    if note.count == int(os.environ.get("WORKER_AT", 0)):
+        multiprocessing.active_children()[0].kill()
     videos = [data["src_video"], data["tgt_video"]]
     line = {
         "rank": RANK,

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,22 +26,15 @@ COLUMNS = ("prompt", "src_video", "tgt_video")
 # 320x192 is the largest that max_pixels leaves as it is; the second is not 4k + 1 frames long.
 SHAPES = [(320, 192, 9), (256, 160, 11), (160, 288, 9), (432, 240, 5), (288, 160, 13)]
 IMAGES, VIDEOS = 4, len(SHAPES)
-TINY = [
-    "--num_frames=9",
-    "--max_pixels=62000",
-    "--learning_rate=1e-3",
-    "--gradient_accumulation_steps=2",
-    "--extra_input=source_input",
-    "--data_file_keys=src_video,tgt_video",
-    "--project_name=kiwi_edit",
-    "--exp_name=tiny",
-    "--remove_prefix_in_ckpt=pipe.",
-    "--trainable_models=mllm.image_queries,mllm.video_queries,mllm.connetor,dit,vae_condition",
-    "--lora_base_model=mllm.model.model.language_model",
-    "--lora_target_modules=q_proj,k_proj,v_proj,o_proj",
-    "--lora_rank=4",
-    "--model_id_with_origin_paths=Wan-AI/Wan2.2-TI2V-5B:diffusion_pytorch_model*.safetensors,Wan-AI/Wan2.2-TI2V-5B:Wan2.2_VAE.pth",
-]
+TINY = "--num_frames=9 --max_pixels=62000 --lora_rank=4 --learning_rate=1e-3 --save_steps=3"
+
+DOCS = (ROOT / "docs/training.md").read_text("utf-8")
+# The command of the docs: options of accelerate, and arguments of train.py. Of an option given twice the last counts.
+_COMMAND = re.search(
+    r"^accelerate launch (.*?) -m sparkle train train.py (.*?)^```", DOCS.replace("\\\n", " "), re.M | re.S
+)
+OPTIONS, ARGUMENTS = map(shlex.split, _COMMAND.groups())
+ARGUMENTS += TINY.split()
 
 
 @pytest.fixture(scope="session")
@@ -86,16 +80,22 @@ def run(command, **variables):
 
 
 def launch(*words, processes=1, **variables):
-    """`accelerate launch` as Kiwi-Edit's scripts have it."""
-    options = f"--num_processes={processes} --num_machines=1 --machine_rank=0 --mixed_precision=bf16"
-    options += " --use_deepspeed --gradient_accumulation_steps=2 --offload_optimizer_device=none"
-    options += " --zero3_init_flag=false --zero_stage=2 --deepspeed_multinode_launcher=standard"
-    return run(["-m", "accelerate.commands.launch", *options.split(), *words], **variables)
+    """`accelerate launch` as documented."""
+    options = [*OPTIONS, f"--num_processes={processes}"]
+    return run(["-m", "accelerate.commands.launch", *options, *words], **variables)
 
 
-def items(kiwi_edit, tmp_path, base, metadata, *words, **variables):
+def items(kiwi_edit, tmp_path, theirs, ours=None):
+    """Both items of each row, compared; the drop-in's by the documented change of train.py."""
+    diff = re.search(r"```diff\n(.*?)```", DOCS, re.S)[1].splitlines()
+    old, new = ("".join(f"{line[1:]}\n" for line in diff if line[0] == sign) for sign in "-+")
+    text = (kiwi_edit / "train.py").read_text("utf-8")
+    assert text.count(old) == 1
+    changed = tmp_path / "train.py"
+    changed.write_text(text.replace(old, new))
     out = tmp_path / "items.jsonl"
-    done = run([HERE / "kiwi_edit_items.py", kiwi_edit, out, base, metadata, *TINY, *words], **variables)
+    places = [",".join(map(str, place)) for place in (theirs, ours or theirs)]
+    done = run([HERE / "kiwi_edit_items.py", kiwi_edit, changed, out, *places, *ARGUMENTS])
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
 
@@ -111,7 +111,7 @@ def check_equal(lines):
 
 
 def test_items_are_equal(kiwi_edit, data, tmp_path):
-    lines = items(kiwi_edit, tmp_path, data, data / "videos.csv")
+    lines = items(kiwi_edit, tmp_path, (data, data / "videos.csv"))
     assert len(lines) == VIDEOS
     check_equal(lines)
     assert {tuple(line["src_video"]["shape"][0][1]) for line in lines} >= {(320, 192), (160, 288)}
@@ -122,8 +122,8 @@ def test_items_of_a_release_are_those_of_its_export(kiwi_edit, tmp_path):
     made = factories.write_run(tmp_path / "run", factories.specs("location", 3))
     release = sparkle.build(made, tmp_path / "release").out
     export_pairs(str(release), "kiwi", tmp_path / "export", ExportChoice(), say=print)
-    ours = f"{release},{release / 'prompts/location_train.csv'}"
-    lines = items(kiwi_edit, tmp_path, tmp_path / "export", tmp_path / "export/metadata.csv", OURS=ours)
+    export = (tmp_path / "export", tmp_path / "export/metadata.csv")
+    lines = items(kiwi_edit, tmp_path, export, (release, release / "prompts/location_train.csv"))
     assert len(lines) == 3
     for line in lines:  # an export has absolute paths or others: the prompt is what trains
         line["text"] = [{"prompt": text["prompt"]} for text in line["text"]]
@@ -151,7 +151,7 @@ class Training:
         """Run it once; returns its end and the items that it trained on."""
         log = self.folder / "log.jsonl"
         log.unlink(missing_ok=True)
-        words = ["--dataset_base_path", self.data, "--output_path", self.out, *TINY, *words]
+        words = [*ARGUMENTS, "--dataset_base_path", self.data, "--output_path", self.out, *words]
         done = launch(HERE / "kiwi_edit_run.py", self.checkout, log, "sparkle", *words, **options)
         lines = log.read_text("utf-8").splitlines() if log.exists() else []
         return done, [json.loads(line) for line in lines]
@@ -179,7 +179,7 @@ def weights_of(path):
 def test_images_and_videos_killed_twice(training):
     words = ["--img_dataset_metadata_path", training.data / "images.csv"]
     words += ["--vid_dataset_metadata_path", training.data / "videos.csv"]
-    words += ["--num_epochs", "2", "--save_steps", "3", "--dataset_num_workers", "1"]
+    words += ["--num_epochs", "2", "--dataset_num_workers", "1"]
     whole = expected(2)
     assert len(whole) == 16
 
@@ -218,14 +218,13 @@ def test_images_and_videos_killed_twice(training):
     assert seen == []
     assert training.checkpoints() == last
 
-    # On other videos, by the documented command: refused before models are loaded.
+    # On other videos: refused.
     changed = training.folder / "videos.csv"
     changed.write_text((training.data / "videos.csv").read_text("utf-8").replace("video 3", "Another prompt"))
-    words[3] = changed
-    words += ["--dataset_base_path", training.data, "--output_path", training.out]
-    done = launch("-m", "sparkle", "train", training.checkout / "train.py", *words)
+    done, seen = training(*words, "--vid_dataset_metadata_path", changed)
     assert done.returncode != 0
     assert "error: the checkpoint is of other videos" in done.stderr
+    assert seen == []
     assert training.checkpoints() == last
 
 
@@ -246,16 +245,31 @@ def test_two_processes_go_on_as_one(training):
     assert weights_of(training.out / "step-2.safetensors") == pytest.approx(seen[0]["weights"], rel=1e-12)
 
 
+def test_a_worker_that_is_killed(training):
+    words = ["--vid_dataset_metadata_path", training.data / "videos.csv", "--dataset_num_workers", "1"]
+    done, seen = training(*words, WORKER_AT="4")
+    assert done.returncode != 0
+    assert len(seen) < VIDEOS * 4
+    assert re.search(
+        r"error: the training failed\n  got: RuntimeError: DataLoader worker .* Killed", done.stderr
+    )
+    assert "fewer --dataset_num_workers" in done.stderr
+    assert "step-3.safetensors" in training.checkpoints()
+
+
 def test_a_changed_training_loop_is_refused(kiwi_edit, data, tmp_path):
+    """By the documented command."""
     changed = tmp_path / "diffsynth/trainers/utils.py"
     changed.parent.mkdir(parents=True)
     text = (kiwi_edit / "diffsynth/trainers/utils.py").read_text("utf-8")
-    assert text.count("optimizer.step()") >= 1
-    changed.write_text(text.replace("optimizer.step()", "optimizer.step(closure=None)"))
+    assert text.count("            optimizer.step()") == 1
+    changed.write_text(
+        text.replace("            optimizer.step()", "            optimizer.step(closure=None)")
+    )
     shutil.copy(kiwi_edit / "train.py", tmp_path)
     words = ["--vid_dataset_metadata_path", data / "videos.csv", "--output_path", tmp_path / "out"]
-    done = run(["-m", "sparkle", "train", tmp_path / "train.py", *words])
-    assert done.returncode == 2
+    done = launch("-m", "sparkle", "train", tmp_path / "train.py", *ARGUMENTS, *words)
+    assert done.returncode != 0
     assert re.search(r"error: this version of Kiwi-Edit is not known.*\n.*utils.py", done.stderr)
-    assert "git checkout" in done.stderr
+    assert "git checkout 223572d" in done.stderr
     assert not (tmp_path / "out").exists()
