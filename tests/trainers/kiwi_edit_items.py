@@ -1,4 +1,4 @@
-"""Kiwi-Edit's own items beside the drop-in's: `kiwi_edit_items.py CHECKOUT CHANGED OUT THEIRS OURS ARGUMENTS`.
+"""Kiwi-Edit's items beside the drop-in's: `kiwi_edit_items.py CHECKOUT CHANGED OUT THEIRS OURS ARGUMENTS`.
 
 One dataset is made by the checkout's train.py, the other by CHANGED, the same with another import. THEIRS and
 OURS are BASE,METADATA each. A line of JSON per item is written to OUT.

@@ -18,6 +18,7 @@ import pytest
 import sparkle
 from drawn_clips.synthetic import draw_clip
 from harness import ROOT, factories
+from sparkle._files import exclusive
 from sparkle.builders.training.export import ExportChoice, export_pairs
 
 HERE = Path(__file__).parent
@@ -25,11 +26,12 @@ LEVELS = 2  # the most by which frames may differ on average: two ways from YUV 
 COLUMNS = ("prompt", "src_video", "tgt_video")
 # 320x192 is the largest that max_pixels leaves as it is; the second is not 4k + 1 frames long.
 SHAPES = [(320, 192, 9), (256, 160, 11), (160, 288, 9), (432, 240, 5), (288, 160, 13)]
-IMAGES, VIDEOS = 4, len(SHAPES)
+IMAGES, VIDEOS, REFERENCES = 3, len(SHAPES), 4
 TINY = "--num_frames=9 --max_pixels=62000 --lora_rank=4 --learning_rate=1e-3 --save_steps=3"
 
 DOCS = (ROOT / "docs/training.md").read_text("utf-8")
-# The command of the docs: options of accelerate, and arguments of train.py. Of an option given twice the last counts.
+# The documented command: options of accelerate, and arguments of train.py; of two that are alike the last
+# counts.
 _COMMAND = re.search(
     r"^accelerate launch (.*?) -m sparkle train train.py (.*?)^```", DOCS.replace("\\\n", " "), re.M | re.S
 )
@@ -61,13 +63,15 @@ def data(tmp_path_factory):
             Image.fromarray(rng.integers(0, 255, (180, 320, 3), np.uint8)).save(folder / name)
         images.append((f"image {number}", *pair))
     write_csv(folder / "videos.csv", videos)
+    references = [(f"reference {number}", *videos[number][1:], "source0.png") for number in range(REFERENCES)]
     write_csv(folder / "images.csv", images)
+    write_csv(folder / "references.csv", references, "ref_image")
     return folder
 
 
-def write_csv(path, rows):
+def write_csv(path, rows, *more):
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
+        csv.writer(file).writerows([(*COLUMNS, *more), *rows])
 
 
 def run(command, **variables):
@@ -131,10 +135,11 @@ def test_items_of_a_release_are_those_of_its_export(kiwi_edit, tmp_path):
 
 
 def expected(epochs):
-    """The prompts of a whole training on images and videos, a step of each in turn."""
+    """The prompts of a whole training on images, videos and videos with a reference, a step of each in turn."""
+    counts = {"image": IMAGES, "video": VIDEOS, "reference": REFERENCES}
     rows = {
         name: [row for epoch in range(epochs) for row in sparkle.Order(count, seed=seed).epoch(epoch).rows]
-        for seed, (name, count) in enumerate({"image": IMAGES, "video": VIDEOS}.items())
+        for seed, (name, count) in enumerate(counts.items())
     }
     rounds = zip(*([f"{name} {row}" for row in numbers] for name, numbers in rows.items()), strict=False)
     return [prompt for turn in rounds for prompt in turn]
@@ -152,12 +157,12 @@ class Training:
         log = self.folder / "log.jsonl"
         log.unlink(missing_ok=True)
         words = [*ARGUMENTS, "--dataset_base_path", self.data, "--output_path", self.out, *words]
-        done = launch(HERE / "kiwi_edit_run.py", self.checkout, log, "sparkle", *words, **options)
+        done = launch(HERE / "kiwi_edit_run.py", self.checkout, log, *words, **options)
         lines = log.read_text("utf-8").splitlines() if log.exists() else []
         return done, [json.loads(line) for line in lines]
 
     def checkpoints(self):
-        return {path.name: path.read_bytes() for path in self.out.iterdir()}
+        return {path.name: path.read_bytes() for path in self.out.glob("*.safetensors")}
 
 
 @pytest.fixture
@@ -176,12 +181,16 @@ def weights_of(path):
     return float(sum(weight.double().abs().sum() for weight in load_file(path).values()))
 
 
-def test_images_and_videos_killed_twice(training):
+def test_three_datasets_killed_twice(training):
     words = ["--img_dataset_metadata_path", training.data / "images.csv"]
     words += ["--vid_dataset_metadata_path", training.data / "videos.csv"]
+    words += ["--vid_ref_dataset_metadata_path", training.data / "references.csv"]
+    words += ["--data_file_keys", "src_video,tgt_video,ref_image", "--extra_input", "source_input,ref_image"]
+    trained = ARGUMENTS[ARGUMENTS.index("--trainable_models") + 1]
+    words += ["--trainable_models", f"{trained},mllm.ref_queries,mllm.ref_connector,ref_vae_condition"]
     words += ["--num_epochs", "2", "--dataset_num_workers", "1"]
     whole = expected(2)
-    assert len(whole) == 16
+    assert len(whole) == 18
 
     # Killed in its sixth step. Two steps are in the weights of step-3: the optimizer steps at every second.
     done, seen = training(*words, DIE_AT="6")
@@ -193,7 +202,7 @@ def test_images_and_videos_killed_twice(training):
     # Goes on behind them, and is killed with half of step-9 written, where eight steps are in the weights.
     done, seen = training(*words, DIE_IN="2")
     assert done.returncode != 0
-    assert "2 of 16 steps are done, 14 are left" in done.stderr
+    assert "2 of 18 steps are done, 16 are left" in done.stderr
     assert prompts(seen) == whole[2:9]
     assert seen[0]["weights"] == pytest.approx(weights_of(training.out / "step-3.safetensors"), rel=1e-12)
     second = training.checkpoints()
@@ -208,7 +217,7 @@ def test_images_and_videos_killed_twice(training):
     assert prompts(seen) == whole[6:]
     assert seen[0]["weights"] == pytest.approx(weights_of(training.out / "step-6.safetensors"), rel=1e-12)
     last = training.checkpoints()
-    assert set(last) == {f"step-{number}.safetensors" for number in (3, 6, 9, 12, 15, 16)}
+    assert set(last) == {f"step-{number}.safetensors" for number in (3, 6, 9, 12, 15, 18)}
     assert [last[name] for name in first] == [*first.values()]
     assert last["step-6.safetensors"] == second["step-6.safetensors"]
 
@@ -218,7 +227,12 @@ def test_images_and_videos_killed_twice(training):
     assert seen == []
     assert training.checkpoints() == last
 
-    # On other videos: refused.
+    # While another process holds the folder, and on other videos: refused.
+    with exclusive(training.out / ".lock", None):
+        done, seen = training(*words)
+    assert done.returncode != 0
+    assert "error: another training writes to this folder" in done.stderr
+    assert seen == []
     changed = training.folder / "videos.csv"
     changed.write_text((training.data / "videos.csv").read_text("utf-8").replace("video 3", "Another prompt"))
     done, seen = training(*words, "--vid_dataset_metadata_path", changed)
