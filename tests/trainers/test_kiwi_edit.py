@@ -135,7 +135,7 @@ def test_items_of_a_release_are_those_of_its_export(kiwi_edit, tmp_path):
 
 
 def expected(epochs):
-    """The prompts of a whole training on images, videos and videos with a reference, a step of each in turn."""
+    """The prompts of a whole training on three datasets, a step of each in turn."""
     counts = {"image": IMAGES, "video": VIDEOS, "reference": REFERENCES}
     rows = {
         name: [row for epoch in range(epochs) for row in sparkle.Order(count, seed=seed).epoch(epoch).rows]
