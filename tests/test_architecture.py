@@ -32,6 +32,7 @@ ORDER = {
     "builders": (
         "release",
         "reading",
+        "bench",
         "cards",
         "building",
         "training",
@@ -65,6 +66,8 @@ HEAVY = (
     "uvicorn",
     "jinja2",
     "yaml",
+    "scipy",
+    "krippendorff",
 )
 
 
