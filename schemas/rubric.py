@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sparkle.schemas.records import Record, Text
 
 
@@ -38,11 +40,11 @@ class Rubric(Record, frozen=True):
     whole: bool
     capped: bool
 
-    def cap(self, raw: tuple[float | None, ...]) -> tuple[float | None, ...]:
+    def cap(self, raw: Sequence[int | float | None]) -> tuple[int | float | None, ...]:
         """Scores as they count."""
         most = raw[0]
         if not self.capped or most is None:
-            return raw
+            return tuple(raw)
         return tuple(None if score is None else min(score, most) for score in raw)
 
 

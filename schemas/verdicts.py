@@ -22,6 +22,7 @@ Status = Literal["ok", "failed", "missing", "unusable"]
 OF_THE_MODEL: tuple[Status, ...] = ("missing", "unusable")
 
 Setting = str | int | float | bool
+Score = int | float | None  # None for a dimension that the judge cannot say
 
 
 class BenchIdentity(Record, frozen=True):
@@ -65,7 +66,7 @@ class Verdict(Record, frozen=True, kw_only=True):
         repeat: Which time the judge was asked, from 1; a rater's number where people judge.
         status: Whether there are scores, and whose fault it is where there are none.
         reason: Why there are none.
-        raw: Scores as they were given, one per dimension; None for a dimension that the judge cannot say.
+        raw: Scores as they were given, one per dimension.
         scores: Scores as they count: capped where the rubric does.
         prompt: The instruction.
         answer: The judge's words.
@@ -81,8 +82,8 @@ class Verdict(Record, frozen=True, kw_only=True):
     repeat: Annotated[int, Meta(ge=1)]
     status: Status
     reason: Text | None = None
-    raw: tuple[float | None, ...] | None = None
-    scores: tuple[float | None, ...] | None = None
+    raw: tuple[Score, ...] | None = None
+    scores: tuple[Score, ...] | None = None
     prompt: str | None = None
     answer: str | None = None
     repairs: tuple[str, ...] | None = None
