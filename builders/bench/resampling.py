@@ -1,7 +1,8 @@
 """Intervals and tests over scenes: samples of one scene are alike, so that scenes are drawn and not samples.
 
-- Scenes are drawn with replacement within each theme (a stratified cluster bootstrap). A theme's mean is that
-  over the samples drawn, the macro that of its themes, and intervals are percentiles.
+- Scenes are drawn with replacement within each theme (a stratified cluster bootstrap), one fewer than there
+  are, since as many would give intervals that are too short (Rao and Wu 1988). A theme's mean is that over
+  the samples drawn, the macro that of its themes, and intervals are percentiles.
 - Two models see the same draws, so that what a scene does to both of them cancels out.
 - `benchmarks/report.py` measures how often a nominal 95 % interval holds the truth.
 """
@@ -52,7 +53,7 @@ class Scenes:
         found = np.empty((self.resamples, len(self.theme)))
         for span in self.spans:
             count = span.stop - span.start
-            drawn = random.integers(0, count, (self.resamples, count))
+            drawn = random.integers(0, count, (self.resamples, max(count - 1, 1)))
             drawn += count * np.arange(self.resamples)[:, None]
             times = np.bincount(drawn.ravel(), minlength=self.resamples * count)
             found[:, span] = times.reshape(self.resamples, count)

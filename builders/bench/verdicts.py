@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,7 @@ class VerdictFile:
         head: Its first line.
         verdicts: What counts in it, by id and repeat.
         findings: What does not, with the line.
+        data: Its bytes.
     """
 
     name: str
@@ -40,6 +41,7 @@ class VerdictFile:
     head: VerdictsHead
     verdicts: tuple[Verdict, ...]
     findings: tuple[Finding, ...]
+    data: bytes = field(repr=False)
 
 
 def write_verdicts(path: Path, head: VerdictsHead, verdicts: Iterable[Verdict]) -> None:
@@ -75,7 +77,7 @@ def read_verdicts(path: Path) -> VerdictFile:
         )
     head = msgspec.convert(value, VerdictsHead)
     kept, findings = _read_lines(rest, head, name)
-    return VerdictFile(name, sha256_bytes(data), head, tuple(sorted(kept, key=_place)), tuple(findings))
+    return VerdictFile(name, sha256_bytes(data), head, tuple(sorted(kept, key=_place)), tuple(findings), data)
 
 
 def _place(verdict: Verdict) -> tuple[str, int]:
