@@ -35,8 +35,8 @@ class Rubric(Record, frozen=True):
 
     name: Text
     dimensions: tuple[Dimension, ...]
-    lowest: float
-    highest: float
+    lowest: int | float
+    highest: int | float
     whole: bool
     capped: bool
 

@@ -28,7 +28,7 @@ from sparkle.schemas.canonical import dump_document, sha256_bytes
 from sparkle.schemas.errors import ReleaseError
 
 INDEX, REPORT = "index.html", "report.json"
-MEDIA = "media"
+DATA, VERDICTS, MEDIA = "data", "verdicts", "media"
 CHUNK = 50  # samples whose words are read at once
 _MARK = b'<meta name="generator" content="sparkle bench report">'
 _PACKAGE = "sparkle.builders.bench"
@@ -73,7 +73,7 @@ def write_report(
             write_atomic(out / name, data)
         keep = {*files, *videos.values()}
         for path in list_files(out):
-            if path.startswith(("data/", "verdicts/", f"{MEDIA}/")) and path not in keep:
+            if path.startswith((f"{DATA}/", f"{VERDICTS}/", f"{MEDIA}/")) and path not in keep:
                 (out / path).unlink()
 
 
@@ -99,7 +99,7 @@ def _verdict_files(report: Report) -> dict[str, bytes]:
 
 def verdict_path(sha256: str) -> str:
     """Where a report has a file of verdicts."""
-    return f"verdicts/{sha256}.jsonl"
+    return f"{VERDICTS}/{sha256}.jsonl"
 
 
 # --- videos ----------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def _scripts(report: Report, videos: Mapping[tuple[str, str], str]) -> dict[str,
     files: dict[str, bytes] = {}
     for start in range(0, len(samples), CHUNK):
         words = [sample.pop("words") for sample in samples[start : start + CHUNK]]
-        files[f"data/words-{start // CHUNK:04d}.js"] = _script("words", {"start": start, "words": words})
+        files[f"{DATA}/words-{start // CHUNK:04d}.js"] = _script("words", {"start": start, "words": words})
     by_id: dict[str, dict[str, str]] = {}
     for (model, sample_id), name in videos.items():
         by_id.setdefault(sample_id, {})[model] = name
@@ -146,7 +146,7 @@ def _scripts(report: Report, videos: Mapping[tuple[str, str], str]) -> dict[str,
         if sample["id"] in by_id:
             sample["videos"] = by_id[sample["id"]]
     data = {"report": report.document, "samples": samples, "chunk": CHUNK}
-    files["data/report.js"] = _script("report", data)
+    files[f"{DATA}/report.js"] = _script("report", data)
     return files
 
 

@@ -201,7 +201,7 @@ class Table:
                 entry["bounds"][key][side] if "bounds" in entry else entry["mean"][key]
                 for entry in themes.values()
             ]
-            found[key] = None if None in values else sum(values) / len(values)
+            found[key] = None if None in values else number(sum(values) / len(values))
         return found
 
     def _lowered(self, row: Row) -> dict[str, float | None] | None:

@@ -75,7 +75,10 @@ def read_verdicts(path: Path) -> VerdictFile:
             where=f"{name}:1 {found.pointer}".rstrip(),
             fix="other judges' files become one by `sparkle bench import`",
         )
-    head = msgspec.convert(value, VerdictsHead)
+    try:
+        head = msgspec.convert(value, VerdictsHead)
+    except msgspec.ValidationError as error:
+        raise ReleaseError("not a file of verdicts", got=error, where=f"{name}:1") from None
     kept, findings = _read_lines(rest, head, name)
     return VerdictFile(name, sha256_bytes(data), head, tuple(sorted(kept, key=_place)), tuple(findings), data)
 
@@ -94,8 +97,11 @@ def _read_lines(data: bytes, head: VerdictsHead, name: str) -> tuple[list[Verdic
     for number, line in enumerate(lines, 2):
         value, wrong = check_line(line, "verdict", file=name, number=number)
         if not wrong:
-            verdict = msgspec.convert(value, Verdict)
-            wrong = list(_misfits(verdict, head, places, name, number))
+            try:
+                verdict = msgspec.convert(value, Verdict)
+                wrong = list(_misfits(verdict, head, places, name, number))
+            except msgspec.ValidationError as error:  # such as 1e300 for a whole number
+                wrong = [Finding(name, number, "", str(error))]
         findings += wrong
         if not wrong:
             found.setdefault(_place(verdict), []).append((number, verdict))
