@@ -385,10 +385,10 @@ class _Reading:
             self._mend(AnswerRepair.OUT_OF)
         self._remark(rest.strip(f"{_QUOTES}.,;|}} "), rest, place)
         value = float(number)
-        if value != int(value):
-            raise self._bad("out of the scale: not a whole number", wanted="a whole number", place=place)
         if not self.lowest <= value <= self.highest:
             raise self._bad("out of the scale", wanted=f"{self.lowest} to {self.highest}", place=place)
+        if value != int(value):
+            raise self._bad("out of the scale: not a whole number", wanted="a whole number", place=place)
         if match["unit"]:
             self._mend(AnswerRepair.LABEL)
         if number.startswith("0"):

@@ -188,7 +188,7 @@ def _frame_indices(value: dict[str, Any]) -> _Semantic:
 def _verdict(value: dict[str, Any]) -> _Semantic:
     if value["status"] != "ok":
         if "reason" not in value:
-            yield "/reason", "no scores, and no word why", value["status"]
+            yield "/status", "no scores, and no word why", value["status"]
         if "scores" in value:
             yield "/scores", "scores of what was not judged", value["status"]
     elif "scores" not in value or "raw" not in value:

@@ -18,14 +18,14 @@ import numpy as np
 
 from sparkle._extras import install
 from sparkle.builders.bench.resampling import Floats, interval
-from sparkle.builders.bench.tables import Row, Table, number
+from sparkle.builders.bench.tables import ModelTable, Row, number
 from sparkle.schemas.errors import ConfigError
 
 _NEARLY_ONE = 0.9999  # of a correlation, which Fisher's transformation would make infinite
 _MOST_LEVELS = 2000  # alpha takes the square of it
 
 
-def agree(tables: Sequence[Table]) -> list[dict[str, Any]]:
+def agree(tables: Sequence[ModelTable]) -> list[dict[str, Any]]:
     """Every pair of tables of the same bench and dimensions by two judges.
 
     Raises:
@@ -43,7 +43,7 @@ def agree(tables: Sequence[Table]) -> list[dict[str, Any]]:
 class _Judges:
     """Two tables, joined by model and sample."""
 
-    def __init__(self, a: Table, b: Table) -> None:
+    def __init__(self, a: ModelTable, b: ModelTable) -> None:
         try:
             import krippendorff
             from scipy import stats
@@ -168,7 +168,7 @@ class _Judges:
         found = _quadratic_kappa(total.sum(axis=0)[None])[0]
         return {"kappa": number(found), "interval": _low_high(drawn), "counts": table.tolist()}
 
-    def _macro(self, table: Table, row: Row) -> Floats:
+    def _macro(self, table: ModelTable, row: Row) -> Floats:
         """Return a model's macro mean, and that of each draw; two judges of the same samples share draws."""
         scenes = self._a.scenes if self._a.ids == self._b.ids else table.scenes
         sums = scenes.sums(row.scores[:, :1])

@@ -104,7 +104,7 @@ def import_verdicts(
 
 
 @dataclass(frozen=True)
-class _Line:
+class _ForeignLine:
     """A verdict as another program wrote it: where, on what, the words, and the scores taken from them."""
 
     number: int
@@ -113,7 +113,7 @@ class _Line:
     scores: tuple[float, ...] | None
 
 
-def _take(found: Imported, lines: Iterable[_Line | tuple[int, Verdict]], name: str) -> None:
+def _take(found: Imported, lines: Iterable[_ForeignLine | tuple[int, Verdict]], name: str) -> None:
     """Make verdicts of lines; an id that was there already is a finding."""
     for line in lines:
         number, verdict = line if isinstance(line, tuple) else _verdict(line, found, name)
@@ -129,7 +129,7 @@ def _take(found: Imported, lines: Iterable[_Line | tuple[int, Verdict]], name: s
             )
 
 
-def _verdict(line: _Line, found: Imported, name: str) -> tuple[int, Verdict]:
+def _verdict(line: _ForeignLine, found: Imported, name: str) -> tuple[int, Verdict]:
     item, rubric = line.item, found.head.rubric
     place = {**_place(item), "answer": line.answer}
     try:
@@ -163,7 +163,9 @@ def _headings(rubric: Rubric, theme: str) -> tuple[str, ...]:
 # --- upstream and Kiwi-Edit: JSON lines ------------------------------------------------------------
 
 
-def _upstream_lines(path: Path, items: dict[str, BenchItem], findings: list[Finding]) -> Iterator[_Line]:
+def _upstream_lines(
+    path: Path, items: dict[str, BenchItem], findings: list[Finding]
+) -> Iterator[_ForeignLine]:
     for number, value, wrong in check_jsonl(path, "bench_score"):
         findings += wrong
         if wrong:
@@ -177,10 +179,10 @@ def _upstream_lines(path: Path, items: dict[str, BenchItem], findings: list[Find
             problem = "not what the bench says of this id: another bench, or another revision"
             findings.append(Finding(str(path), number, "", problem, got=value["id"]))
         else:
-            yield _Line(number, item, value["result"], tuple(value["scores"]))
+            yield _ForeignLine(number, item, value["result"], tuple(value["scores"]))
 
 
-def _kiwi_lines(path: Path, items: dict[str, BenchItem], findings: list[Finding]) -> Iterator[_Line]:
+def _kiwi_lines(path: Path, items: dict[str, BenchItem], findings: list[Finding]) -> Iterator[_ForeignLine]:
     named: dict[tuple[str, str], list[BenchItem]] = {}
     for item in items.values():
         named.setdefault((item.theme, item.prompt), []).append(item)
@@ -190,7 +192,7 @@ def _kiwi_lines(path: Path, items: dict[str, BenchItem], findings: list[Finding]
             continue
         found = named.get((value["edited_type"], value["prompt"]), [])
         if len(found) == 1:
-            yield _Line(number, found[0], value["result"], tuple(value["scores"]))
+            yield _ForeignLine(number, found[0], value["result"], tuple(value["scores"]))
             continue
         problem = "several rows of the bench have this instruction" if found else "no row of the bench"
         findings.append(Finding(str(path), number, "/prompt", problem, got=value["prompt"]))
@@ -237,7 +239,7 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, s
 
 def _openve_lines(
     path: Path, items: dict[str, BenchItem], findings: list[Finding]
-) -> Iterator[_Line | tuple[int, Verdict]]:
+) -> Iterator[_ForeignLine | tuple[int, Verdict]]:
     for number, row in _rows(path, _RESULT_COLUMNS):
         item = items.get(PurePosixPath(row["original_video"]).stem)
         if item is None or (item.theme, item.prompt) != (row["edited_type"], row["prompt"]):
@@ -250,12 +252,12 @@ def _openve_lines(
             status: Any = "missing" if missing else "failed"
             yield number, Verdict(status=status, reason=reason, **_place(item))
             continue
-        line = _Line(number, item, row["results"].replace("\\n", "\n"), None)
+        line = _ForeignLine(number, item, row["results"].replace("\\n", "\n"), None)
         _compare_mean(line, row["average"], path, findings)
         yield line
 
 
-def _compare_mean(line: _Line, average: str, path: Path, findings: list[Finding]) -> None:
+def _compare_mean(line: _ForeignLine, average: str, path: Path, findings: list[Finding]) -> None:
     """Find a mean that is not that of the three scores."""
     try:
         scores = read_judge_answer(line.answer, _headings(OPENVE, line.item.theme)).scores

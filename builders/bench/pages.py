@@ -20,7 +20,7 @@ from typing import Any
 from sparkle._files import exclusive, link_or_copy, remove_leftovers, write_atomic
 from sparkle._folders import is_junk
 from sparkle.builders.bench.report import Report
-from sparkle.builders.bench.tables import OVERALL, Table
+from sparkle.builders.bench.tables import OVERALL, ModelTable
 from sparkle.builders.release.formats import csv_line
 from sparkle.builders.release.manifest import list_files
 from sparkle.schemas import layout
@@ -150,7 +150,7 @@ def _scripts(report: Report, videos: Mapping[tuple[str, str], str]) -> dict[str,
     return files
 
 
-def _samples(tables: Sequence[Table]) -> list[dict[str, Any]]:
+def _samples(tables: Sequence[ModelTable]) -> list[dict[str, Any]]:
     """Every sample, with what each judge said of each model's edit."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for table in tables:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from sparkle.builders.bench.resampling import LEVEL, Floats, Scenes, holm, interval, standard_error
-from sparkle.builders.bench.tables import Row, Table, number
+from sparkle.builders.bench.tables import ModelTable, Row, number
 
 _POWER = 1.959964 + 0.841621  # a difference of so many standard errors is found four times out of five
 
 
-def compare(table: Table) -> list[dict[str, Any]]:
+def compare(table: ModelTable) -> list[dict[str, Any]]:
     """Every pair of models of a table that have samples in common."""
     found = [pair for a, b in combinations(table.rows, 2) if (pair := _pair(table, a, b))]
     for pair, adjusted in zip(found, holm([pair["p"] for pair in found]), strict=True):
@@ -30,7 +30,7 @@ def compare(table: Table) -> list[dict[str, Any]]:
     return found
 
 
-def _pair(table: Table, a: Row, b: Row) -> dict[str, Any] | None:
+def _pair(table: ModelTable, a: Row, b: Row) -> dict[str, Any] | None:
     off, scenes = a.scores[:, 0] - b.scores[:, 0], table.scenes
     common = ~np.isnan(off)
     if not common.any():

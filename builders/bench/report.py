@@ -15,7 +15,7 @@ from typing import Any
 from sparkle.builders.bench.agreement import agree
 from sparkle.builders.bench.pairs import compare
 from sparkle.builders.bench.resampling import LEVEL, RESAMPLES
-from sparkle.builders.bench.tables import Table
+from sparkle.builders.bench.tables import ModelTable
 from sparkle.builders.bench.verdicts import VerdictFile, read_verdicts
 from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import ReleaseError
@@ -35,7 +35,7 @@ class Report:
     """
 
     document: dict[str, Any]
-    tables: tuple[Table, ...]
+    tables: tuple[ModelTable, ...]
     findings: tuple[Finding, ...]
 
 
@@ -66,7 +66,8 @@ def make_report(paths: Sequence[Path], *, lowest: bool = False, resamples: int =
             raise ReleaseError("the file has no verdicts", where=file.name)
         same[file.head.model] = file
         findings += file.findings
-    tables = [Table(list(files.values()), lowest=lowest, resamples=resamples) for files in grouped.values()]
+    groups = (list(files.values()) for files in grouped.values())
+    tables = [ModelTable(files, lowest=lowest, resamples=resamples) for files in groups]
     tables.sort(key=lambda table: (table.head.bench.name, table.head.judge.name, table.head.table()))
     document = {
         "format": FORMAT,
@@ -81,7 +82,7 @@ def make_report(paths: Sequence[Path], *, lowest: bool = False, resamples: int =
     return Report(document, tuple(tables), tuple(findings))
 
 
-def _table(table: Table) -> dict[str, Any]:
+def _table(table: ModelTable) -> dict[str, Any]:
     head = table.head
     return {
         "id": head.table(),

@@ -50,7 +50,7 @@ class Row:
         return self.file.head.model
 
 
-class Table:
+class ModelTable:
     """Models that one judge judged by one rubric on one bench.
 
     Args:

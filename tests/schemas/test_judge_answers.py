@@ -93,6 +93,7 @@ WRONG = {
     "six": (first("6"), "out of the scale"),
     "zero": (first("0"), "out of the scale"),
     "two digits": (first("45"), "out of the scale"),
+    "hundreds of digits": (first("9" * 400), "out of the scale"),
     "below zero": (first("-4"), "no number"),
     "no number": (first("nan"), "no number"),
     "not applicable": (first("N/A"), "no number"),
