@@ -1,6 +1,6 @@
 """What a report's intervals are worth, how long it takes, and whether it gives the same bytes twice.
 
-    python benchmarks/report.py [--simulations 1000] [--viescore FOLDER] [--json]
+    python benchmarks/report.py [--simulations 2000] [--viescore FOLDER] [--json]
 
 JSON keys: `coverage_icc1` and `coverage_icc3` (how often a nominal 95 % interval of the macro holds the
 truth, with 458 samples in 97 scenes of four themes and an intraclass correlation of .1 and .3),
@@ -229,7 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--simulations", type=int, default=1000, help="How many benches are simulated.")
+    parser.add_argument("--simulations", type=int, default=2000, help="How many benches are simulated.")
     parser.add_argument("--viescore", type=Path, help="VIEScore's recorded verdicts.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
     options = parser.parse_args()

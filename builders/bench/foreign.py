@@ -104,7 +104,7 @@ def import_verdicts(
 
 
 @dataclass(frozen=True)
-class _ForeignLine:
+class _Judged:
     """A verdict as another program wrote it: where, on what, the words, and the scores taken from them."""
 
     number: int
@@ -113,7 +113,7 @@ class _ForeignLine:
     scores: tuple[float, ...] | None
 
 
-def _take(found: Imported, lines: Iterable[_ForeignLine | tuple[int, Verdict]], name: str) -> None:
+def _take(found: Imported, lines: Iterable[_Judged | tuple[int, Verdict]], name: str) -> None:
     """Make verdicts of lines; an id that was there already is a finding."""
     for line in lines:
         number, verdict = line if isinstance(line, tuple) else _verdict(line, found, name)
@@ -129,7 +129,7 @@ def _take(found: Imported, lines: Iterable[_ForeignLine | tuple[int, Verdict]], 
             )
 
 
-def _verdict(line: _ForeignLine, found: Imported, name: str) -> tuple[int, Verdict]:
+def _verdict(line: _Judged, found: Imported, name: str) -> tuple[int, Verdict]:
     item, rubric = line.item, found.head.rubric
     place = {**_place(item), "answer": line.answer}
     try:
@@ -163,9 +163,7 @@ def _headings(rubric: Rubric, theme: str) -> tuple[str, ...]:
 # --- upstream and Kiwi-Edit: JSON lines ------------------------------------------------------------
 
 
-def _upstream_lines(
-    path: Path, items: dict[str, BenchItem], findings: list[Finding]
-) -> Iterator[_ForeignLine]:
+def _upstream_lines(path: Path, items: dict[str, BenchItem], findings: list[Finding]) -> Iterator[_Judged]:
     for number, value, wrong in check_jsonl(path, "bench_score"):
         findings += wrong
         if wrong:
@@ -179,10 +177,10 @@ def _upstream_lines(
             problem = "not what the bench says of this id: another bench, or another revision"
             findings.append(Finding(str(path), number, "", problem, got=value["id"]))
         else:
-            yield _ForeignLine(number, item, value["result"], tuple(value["scores"]))
+            yield _Judged(number, item, value["result"], tuple(value["scores"]))
 
 
-def _kiwi_lines(path: Path, items: dict[str, BenchItem], findings: list[Finding]) -> Iterator[_ForeignLine]:
+def _kiwi_lines(path: Path, items: dict[str, BenchItem], findings: list[Finding]) -> Iterator[_Judged]:
     named: dict[tuple[str, str], list[BenchItem]] = {}
     for item in items.values():
         named.setdefault((item.theme, item.prompt), []).append(item)
@@ -192,7 +190,7 @@ def _kiwi_lines(path: Path, items: dict[str, BenchItem], findings: list[Finding]
             continue
         found = named.get((value["edited_type"], value["prompt"]), [])
         if len(found) == 1:
-            yield _ForeignLine(number, found[0], value["result"], tuple(value["scores"]))
+            yield _Judged(number, found[0], value["result"], tuple(value["scores"]))
             continue
         problem = "several rows of the bench have this instruction" if found else "no row of the bench"
         findings.append(Finding(str(path), number, "/prompt", problem, got=value["prompt"]))
@@ -239,7 +237,7 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, s
 
 def _openve_lines(
     path: Path, items: dict[str, BenchItem], findings: list[Finding]
-) -> Iterator[_ForeignLine | tuple[int, Verdict]]:
+) -> Iterator[_Judged | tuple[int, Verdict]]:
     for number, row in _rows(path, _RESULT_COLUMNS):
         item = items.get(PurePosixPath(row["original_video"]).stem)
         if item is None or (item.theme, item.prompt) != (row["edited_type"], row["prompt"]):
@@ -252,12 +250,12 @@ def _openve_lines(
             status: Any = "missing" if missing else "failed"
             yield number, Verdict(status=status, reason=reason, **_place(item))
             continue
-        line = _ForeignLine(number, item, row["results"].replace("\\n", "\n"), None)
+        line = _Judged(number, item, row["results"].replace("\\n", "\n"), None)
         _compare_mean(line, row["average"], path, findings)
         yield line
 
 
-def _compare_mean(line: _ForeignLine, average: str, path: Path, findings: list[Finding]) -> None:
+def _compare_mean(line: _Judged, average: str, path: Path, findings: list[Finding]) -> None:
     """Find a mean that is not that of the three scores."""
     try:
         scores = read_judge_answer(line.answer, _headings(OPENVE, line.item.theme)).scores
