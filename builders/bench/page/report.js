@@ -115,7 +115,7 @@ const BENCH = {};
     return table.rows.map((row) => {
       const lost = Object.entries(row.reasons).map(([reason, count]) => `${count} ${reason}`);
       const absent = row.status.absent ? [`${row.status.absent} without any verdict`] : [];
-      const repeats = row.repeats ? [`asked ${row.repeats.repeats} times: spread ${shown(row.repeats.sd_within)} a sample, ${shown(100 * row.repeats.moved, 0)} % of samples moved`] : [];
+      const repeats = row.repeats ? [`asked ${row.repeats.repeats} times: spread ${shown(row.repeats.sd_within)} per sample, ${shown(100 * row.repeats.moved, 0)} % of samples moved`] : [];
       return h('p', { class: 'soft' }, `${row.model}: `, [...lost, ...absent, ...repeats, ''].join('; '),
         h('a', { href: `verdicts/${row.verdicts}.jsonl` }, 'verdicts'), h('code', null, ` sha256 ${row.verdicts}`));
     });
@@ -147,11 +147,21 @@ const BENCH = {};
     $('judges').append(
       h('p', { class: 'soft' }, 'Spearman: within each model, then the mean by Fisher. Kendall: over the means of models; with three models even perfect agreement proves nothing.'),
       h('div', { class: 'wide' }, h('table', null, h('thead', null, h('tr', null, head.map((name) => h('th', { scope: 'col' }, name)))), h('tbody', null, rows))));
-    for (const pair of pairs) {
-      const kappas = Object.entries(pair.dimensions).filter(([, found]) => found.kappa?.kappa !== null && found.kappa);
-      if (kappas.length) $('judges').append(h('p', { class: 'soft' }, `${pair.judges.join(' and ')}, weighted kappa: `,
-        kappas.map(([key, { kappa }]) => `${key} ${shown(kappa.kappa)}`).join(', ')));
-    }
+    for (const pair of pairs) $('judges').append(...confusion(pair));
+  }
+
+  /** How often one judge gave which score where the other gave which, by dimension. */
+  function confusion(pair) {
+    const found = Object.entries(pair.dimensions).filter(([, { kappa }]) => kappa && kappa.kappa !== null);
+    if (!found.length) return [];
+    const lowest = data.report.tables.find((table) => table.id === pair.tables[0]).rubric.lowest;
+    const [ours, theirs] = pair.judges;
+    return [h('details', null, h('summary', null, `${ours} (rows) and ${theirs} (columns), score by score`),
+      h('div', { class: 'edits' }, found.map(([key, { kappa }]) => h('div', { class: 'wide' },
+        h('p', null, key, h('span', { class: 'soft' }, ` weighted kappa ${shown(kappa.kappa)} (${span(kappa.interval) || 'no interval'})`)),
+        h('table', null,
+          h('thead', null, h('tr', null, h('th', null, ''), kappa.counts.map((_, at) => h('th', { scope: 'col' }, String(lowest + at))))),
+          h('tbody', null, kappa.counts.map((row, at) => h('tr', null, h('td', null, String(lowest + at)), row.map((count) => h('td', null, String(count)))))))))))];
   }
 
   // --- samples
@@ -192,7 +202,7 @@ const BENCH = {};
     const edits = models.map((model) => h('div', { class: 'edit' }, video(model), h('strong', null, model),
       words.get(index).filter((word) => word.model === model).map((word) => {
         const table = judges.get(word.table);
-        const scores = word.scores ? table.rubric.dimensions.map((dimension, at) => `${dimension.short} ${word.scores[at] ?? '–'}`).join(', ') : `${word.status}: ${word.reason}`;
+        const scores = word.scores ? table.rubric.dimensions.map((dimension, at) => `${dimension.short} ${word.scores[at] === null ? '–' : Number(word.scores[at].toFixed(3))}`).join(', ') : `${word.status}: ${word.reason}`;
         const repeat = word.repeat ? ` (${word.repeat})` : '';
         const repairs = word.repairs?.length ? h('span', { class: 'sign' }, `repaired: ${word.repairs.join(', ')}`) : null;
         return h('div', null, h('p', null, h('span', { class: 'soft' }, `${table.judge.name}${repeat}: `), scores), repairs, word.answer ? h('pre', null, word.answer) : null);

@@ -43,26 +43,46 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work / "page"
 
 
-@pytest.fixture
-def page(folder: Path) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here: pages are driven in one")
     sync_api = pytest.importorskip("playwright.sync_api")
-    wrong: list[str] = []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[[Path], Any]]:
+    """Opens a report; one that logs an error or asks for anything outside of its folder fails its test."""
+    wrong: list[str] = []
+    opened = []
+
+    def visit(folder: Path) -> Any:
+        def asked(request: Any) -> None:
+            if not request.url.startswith((folder.as_uri(), "data:")):
+                wrong.append(request.url)
+
         page = browser.new_page()
+        opened.append(page)
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        outside: Callable[[Any], Any] = lambda request: (  # noqa: E731
-            None if request.url.startswith((folder.as_uri(), "data:")) else wrong.append(request.url)
-        )
-        page.on("request", outside)
+        page.on("request", asked)
         page.goto(f"{folder.as_uri()}/index.html")
         page.wait_for_selector(".edit")
-        yield page
-        browser.close()
+        return page
+
+    yield visit
+    for page in opened:
+        page.close()
     assert wrong == []
+
+
+@pytest.fixture
+def page(folder: Path, visit: Callable[[Path], Any]) -> Any:
+    return visit(folder)
 
 
 def models(page: Any) -> list[str]:
@@ -115,3 +135,20 @@ def test_the_verdicts_that_it_is_made_of_can_be_read(page: Any, folder: Path) ->
     links = [link.get_attribute("href") for link in page.query_selector_all(".judge a")]
     assert len(links) == 3
     assert all((folder / link).is_file() for link in links)
+
+
+def test_judges_are_compared_score_by_score(tmp_path: Path, visit: Callable[[Path], Any]) -> None:
+    pytest.importorskip("scipy")
+    pytest.importorskip("krippendorff")
+    files = [
+        judged.write(tmp_path / f"{judge}.jsonl", judged.verdicts(judged.level(shift)), judge=judge)
+        for judge, shift in (("strict", 1), ("lenient", 3))
+    ]
+    words = ["bench", "report", *map(str, files), "--out", str(tmp_path / "page")]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    page = visit(tmp_path / "page")
+    assert "lenient and strict" in page.inner_text("#judges")
+    page.click("summary")
+    cells = page.query_selector_all("details tbody td:not(:first-child)")
+    counts = [int(cell.inner_text()) for cell in cells]
+    assert sum(counts) == 6 * len(judged.PLACES)

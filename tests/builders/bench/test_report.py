@@ -159,6 +159,8 @@ def test_a_judge_that_cannot_say_a_dimension_has_no_overall(tmp_path: Path) -> N
 
 
 def test_rows_of_another_judge_rubric_or_bench_stand_in_another_table(tmp_path: Path) -> None:
+    pytest.importorskip("scipy")
+    pytest.importorskip("krippendorff")
     judged.write(tmp_path / "a.jsonl")
     judged.write(tmp_path / "b.jsonl", model="other")
     settings = JudgeIdentity("someone", "scripted", {"seed": 43})
