@@ -98,8 +98,10 @@ _NUMBER_WORD = re.compile(
     re.IGNORECASE,
 )
 _BEHIND_KEY = re.compile(r"[\s_]*(?:\([^()0-9]*\))?[\s_]*(?:score|rating)?:?", re.IGNORECASE)
+_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+_SPELT = re.compile(rf"(?P<word>{'|'.join(_NUMBERS)})\s*[(\[](?P<digit>[0-9])[)\]][.]?", re.IGNORECASE)
 _LABEL = re.compile(r"(?:score|rating)\s*(?:[:=]|is)?\s*", re.IGNORECASE)
-_SEPARATOR = re.compile(r"\s*(?P<sign>:|=>|=|->|→|[-–—](?=\s))\s*|\s+")
+_SEPARATOR = re.compile(r"\s*(?P<sign>:|=>|=|->|→|[-–—](?=\s)|\bis(?=\s))\s*|\s+")
 _OPENS_REMARK = re.compile(
     r"[.,;:(\[–—]|-\s|(?:because|since|as|with|but|although|though|due|for|while)\b", re.IGNORECASE
 )
@@ -129,10 +131,12 @@ class _Reading:
         name = f"(?:{'|'.join(patterns)})"
         self._name = re.compile(rf"{name}(?![A-Za-z])", re.IGNORECASE)
         self._inside = re.compile(
-            rf"(?<=[,;|.0-9\])])(?:\s+\(?[0-9][.)])?\s*"
+            rf"(?<=[,;|.0-9\])])(?:\s*(?:[/–—-]|and\b))?(?:\s+\(?[0-9][.)])?\s*"
             rf"(?={name}[{_QUOTES}]?\s*(?:\([^()]*\))?\s*[:=])",
             re.IGNORECASE,
         )
+        any_name = "|".join(_pattern(heading) for heading in self.headings)
+        self._tag = re.compile(rf"<(?P<name>{any_name})>(?P<said>[^<>\n]*)</(?P=name)>", re.IGNORECASE)
         form = rf"{self.lowest}\s*(?:-|–|to)\s*{self.highest}"
         self._template = re.compile(
             rf"[\[<(]*(?:an?\s+)?(?:whole\s+)?(?:number|score|integer)?\s*(?:from|between)?\s*{form}[\])>]*[.]?",
@@ -148,7 +152,8 @@ class _Reading:
             re.IGNORECASE,
         )
         self._aside = re.compile(
-            rf"(?:on\s+)?(?:a\s+)?scale\s+(?:of|from)\s+{form}|out\s+of\s+{self.highest}\b", re.IGNORECASE
+            rf"(?:on\s+)?(?:a\s+)?scale\s+(?:of|from)\s+{form}|out\s+of\s+{self.highest}\b|[\[(]\s*{form}\s*[\])]",
+            re.IGNORECASE,
         )
 
     def read(self) -> JudgeAnswer:
@@ -182,6 +187,8 @@ class _Reading:
         text = self._replaced(AnswerRepair.INVISIBLE, text, _ZERO_WIDTH.sub("", text))
         text = self._replaced(AnswerRepair.FULL_WIDTH, text, text.translate(_FULL_WIDTH))
         text = self._replaced(AnswerRepair.QUOTED, text, _TAG.sub("\n", text))
+        tagged = self._tag.sub(lambda tag: f"\n{tag['name']}: {tag['said']}\n", text)
+        text = self._replaced(AnswerRepair.QUOTED, text, tagged)
         fences = re.sub(r"^[ \t>]*```.*$", "", text, flags=re.MULTILINE)
         return self._replaced(AnswerRepair.FENCE, text, fences)
 
@@ -326,6 +333,12 @@ class _Reading:
         if match := _LABEL.match(rest):
             rest = rest[match.end() :]
             mends.add(AnswerRepair.LABEL)
+        if match := re.fullmatch(r"<\s*([0-9.]+)\s*>[.,;]?", rest):
+            rest = match[1]
+            mends.add(AnswerRepair.QUOTED)
+        if (match := _SPELT.fullmatch(rest)) and _NUMBERS[match["word"].casefold()] == int(match["digit"]):
+            rest = match["digit"]
+            mends.add(AnswerRepair.LABEL)
         if _WORDS.match(rest):
             raise self._bad("a score that is no number", place=f"{self.headings[at]}: {rest[:80]}")
         scored = self._state(at, rest, remarks=signed) or self._at_the_end(at, rest)
@@ -383,7 +396,7 @@ class _Reading:
             if scale != self.highest:
                 raise self._bad("another scale", wanted=f"{self.lowest} to {self.highest}", place=place)
             self._mend(AnswerRepair.OUT_OF)
-        self._remark(rest.strip(f"{_QUOTES}.,;|}} "), rest, place)
+        self._remark(rest.strip(f"{_QUOTES}.,;|}} "), rest, float(number), place)
         value = float(number)
         if not self.lowest <= value <= self.highest:
             raise self._bad("out of the scale", wanted=f"{self.lowest} to {self.highest}", place=place)
@@ -403,13 +416,16 @@ class _Reading:
         states.add(int(value))
         return True
 
-    def _remark(self, words: str, whole: str, place: str) -> None:
+    def _remark(self, words: str, whole: str, score: float, place: str) -> None:
         """Let a remark behind a score pass that can hold no other score."""
         if not words:
             if whole.strip(f"{_QUOTES}.,;|}} "):
                 raise self._bad("ambiguous: what follows a score", place=place)
             return
         said = _HARMLESS.sub("", self._aside.sub("", words))
+        spelt = _NUMBERS.get(said.strip("()[]-–—:=,. ").casefold())
+        if spelt is not None and spelt != score:
+            raise self._bad("two answers", place=place)
         opened = _OPENS_REMARK.match(whole) or whole[:1] in _QUOTES
         if not opened or re.search(r"[0-9½¼¾]", said) or _NUMBER_WORD.search(said):
             raise self._bad("ambiguous: what follows a score", place=place)

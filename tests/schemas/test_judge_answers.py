@@ -85,6 +85,10 @@ READABLE = {
         "## {number}. {name}\nThe light fits.\n**Score: {score}**\n",
         "label, score on another line",
     ),
+    "angle brackets": ("{name}: <{score}>", "quoted"),
+    "the scale behind": ("{name}: {score} [1-5]", "remark left out"),
+    "a verb": ("{name} is {score}", "separator"),
+    "tags of its own": ("<{name}>{score}</{name}>", "quoted"),
     "other case": ("{name}: {score}".lower(), ""),
 }
 WRONG = {
@@ -115,6 +119,9 @@ WRONG = {
     "per cent": (first("4%"), "ambiguous"),
     "of ten": (first("4/10"), "another scale"),
     "of ten in words": (first("4 out of 10"), "another scale"),
+    "less than": (first("<4"), "no number"),
+    "another word behind it": (first("4 (five)"), "two answers"),
+    "another number behind a word": (first("four (5)"), "no number"),
     "things that are counted": (first("2 of the boats"), "ambiguous"),
     "two answers": (written(FORM) + "\nInstruction Compliance: 2", "two answers"),
     "two forms": (written(FORM) + "\n" + written("{name}: 3"), "two answers"),
@@ -165,6 +172,8 @@ AROUND = {
     "the form first": (written("{name}: 1-5.") + "\n\n" + written(FORM), "template left out"),
     "one line": (", ".join(f"{k}: {v}" for k, v in TABLE.items()), "one line"),
     "one line with bars": (" | ".join(f"{k}: {v}" for k, v in TABLE.items()), "one line"),
+    "one line with slashes": (" / ".join(f"{k}: {v}" for k, v in TABLE.items()), "one line"),
+    "a score in words, too": (first("five (5)"), "label"),
     "one line with numbers": (
         " ".join(f"{n}. {k}: {v}" for n, (k, v) in enumerate(TABLE.items(), 1)),
         "numbered, one line",
