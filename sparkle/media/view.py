@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, cast
+from typing import cast
 
 import cv2
 import numpy as np
@@ -29,9 +29,6 @@ from sparkle.media import Mask, Pixels
 from sparkle.media.container import OpenVideo
 from sparkle.media.decode import MAX_CLIP_BYTES, part_drawer, upright_size
 from sparkle.schemas.errors import ConfigError, MediaError
-
-Empty = Callable[[tuple[int, ...], Any], npt.NDArray[Any]]
-"""Makes an array of a shape and a type, as `np.empty` does."""
 
 
 @dataclass(frozen=True)
@@ -175,13 +172,7 @@ def _nearest(start: int, count: int, side: int, scaled: int) -> npt.NDArray[np.i
 
 
 def read_window(
-    video: OpenVideo,
-    start: int,
-    count: int,
-    view: Callable[[int, int], View],
-    *,
-    or_fewer: bool = False,
-    empty: Empty = np.empty,
+    video: OpenVideo, start: int, count: int, view: Callable[[int, int], View], *, or_fewer: bool = False
 ) -> Pixels:
     """Decode a window of a video.
 
@@ -191,7 +182,6 @@ def read_window(
         count: How many frames, at least 1.
         view: Gives the view of frames that are (width, height) in pixels.
         or_fewer: Whether a video that ends inside the window gives the frames that there are.
-        empty: Makes the array that is returned, of a shape and a type.
 
     Returns:
         uint8 (count, view.height, view.width, 3) RGB.
@@ -206,8 +196,7 @@ def read_window(
         if found >= start:
             if pixels is None:
                 seen = view(*upright_size(frame))
-                _require_room(count, seen, video)
-                pixels = empty((count, seen.height, seen.width, 3), np.uint8)
+                pixels = _allocate(count, seen, video)
                 draw = part_drawer((seen.scaled_width, seen.scaled_height), (seen.left, seen.top))
             image = pixels[found - start]
             draw(frame, image)
@@ -224,7 +213,7 @@ def read_window(
     return pixels[: found - start]
 
 
-def _require_room(count: int, view: View, video: OpenVideo) -> None:
+def _allocate(count: int, view: View, video: OpenVideo) -> Pixels:
     wanted = count * view.height * view.width * 3
     if wanted > MAX_CLIP_BYTES:
         raise MediaError(
@@ -233,6 +222,7 @@ def _require_room(count: int, view: View, video: OpenVideo) -> None:
             wanted=f"at most {MAX_CLIP_BYTES} bytes of pixels",
             where=video.where,
         )
+    return np.empty((count, view.height, view.width, 3), np.uint8)
 
 
 def resize_as_pil(image: Pixels, size: tuple[int, int]) -> Pixels:
