@@ -109,14 +109,20 @@ def _seconds(run: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
-# --- a release of random bytes ----------------------------------------------------------------
+# --- a release ----------------------------------------------------------------
 
 
 def draw_release(release: Path, samples: int, size: int) -> None:
-    """Write a release of N pairs: two kinds of tars, a table, a manifest."""
+    """Write a release of N pairs of random bytes."""
     rng = np.random.Generator(np.random.PCG64(7))
     ids = [format_id(THEME, 3 * index) for index in range(samples)]
-    scores = rng.uniform(8.0, 10.0, samples).tolist()
+    write_release(release, ids, lambda sample_id, kind: rng.bytes(int(size * rng.uniform(0.5, 1.5))))
+
+
+def write_release(release: Path, ids: Sequence[str], content: Callable[[str, Kind], bytes]) -> None:
+    """Write a release: two kinds of tars, a table, a manifest."""
+    rng = np.random.Generator(np.random.PCG64(7))
+    scores = rng.uniform(8.0, 10.0, len(ids)).tolist()
     rows = [
         {**pair_row(sample_id, f"Move {sample_id} to a beach."), "edited_video_score": score}
         | {"frames": 81, "width": 1280, "height": 720}
@@ -124,7 +130,7 @@ def draw_release(release: Path, samples: int, size: int) -> None:
     ]
     release.mkdir(parents=True)
     for kind in KINDS:
-        places = _draw_tars(release, kind, ids, size, rng)
+        places = _write_tars(release, kind, ids, content)
         for row, place in zip(rows, places, strict=True):
             row |= place
     table = release / layout.data_parquet(THEME, 0, 1)
@@ -136,14 +142,14 @@ def draw_release(release: Path, samples: int, size: int) -> None:
     (release / layout.MANIFEST).write_bytes(dump_manifest(entries))
 
 
-def _draw_tars(
-    release: Path, kind: Kind, ids: Sequence[str], size: int, rng: np.random.Generator
+def _write_tars(
+    release: Path, kind: Kind, ids: Sequence[str], content: Callable[[str, Kind], bytes]
 ) -> list[dict[str, object]]:
     """Write the tars of a kind; where each artifact is, as columns of its row."""
     places: list[dict[str, object]] = []
     part, tar, written = -1, None, _SHARD_BYTES
     for sample_id in ids:
-        data = rng.bytes(int(size * rng.uniform(0.5, 1.5)))
+        data = content(sample_id, kind)
         if written >= _SHARD_BYTES:
             if tar is not None:
                 tar.write(bytes(2 * _BLOCK))
