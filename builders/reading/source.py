@@ -1,7 +1,8 @@
 """Any artifact of any sample, from where it is: a loose file, a tar, or a Hub.
 
 How it works
-- A folder's tars are read by `pread`; where a tar is not there, the file that it was unpacked to is.
+- A folder's tars are read by `pread`; where a tar is not there, the file that it was unpacked to is. sha256
+  takes several times as long as that, so other threads hash what was read while the next ones are read.
 - Of a repository, artifacts that are asked for together are taken a window at a time; neighbours in a file
   are read in one request. A window's ranges are read over some connections at once while the caller works on
   the window before, so memory holds two windows. What was read is kept in a bounded cache on disk (`cache`).
@@ -21,11 +22,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sparkle._cache import cache_folder
+from sparkle._processes import cpus
 from sparkle.builders.reading.cache import ArtifactCache
 from sparkle.builders.reading.catalog import Catalog, open_catalog
 from sparkle.builders.reading.place import Place, find
 from sparkle.schemas.artifact import Artifact
-from sparkle.schemas.errors import ArtifactError, MissingFileError
+from sparkle.schemas.errors import ArtifactError, MissingFileError, SparkleError
 
 CACHE_BYTES = 10 * 10**9  # of artifacts of a Hub: some 10,000 pairs of upstream's mean size
 # Bytes between two artifacts that are read with them rather than making another request. Neighbours in a tar
@@ -35,6 +37,8 @@ GAP_BYTES = 1 << 14
 MAX_SPAN_BYTES = 1 << 25  # of one request: 64 clips of upstream's mean size; more is not faster
 WINDOW_BYTES = 1 << 25  # of artifacts that are read ahead: two spans of the largest size are in flight
 _WINDOW_COUNT = 512
+_HASHING = 3  # threads that hash, at most: as many keep up with one that reads a page cache
+_HASHED_AHEAD_BYTES = 1 << 23  # that are read ahead of them: 16 clips of upstream's mean size
 _CONNECTIONS = 8  # at once: as many as the Hub's own client uses for downloads
 
 
@@ -110,12 +114,16 @@ class Source:
     def read_many(self, artifacts: Iterable[Artifact], *, gap: int = GAP_BYTES) -> Iterator[bytes]:
         """Yield the bytes of artifacts, in order; neighbours in a tar on a Hub are read in one request.
 
-        Memory holds two windows of 32 MB of them, however many there are. Raises what `read` does.
+        Memory holds two windows of 32 MB of them, however many there are. Raises what `read` does, when the
+        turn of the artifact comes.
 
         Args:
             artifacts: What to read, in any order; best in that of their tars.
             gap: Bytes between two of them that are read with them rather than making another request.
         """
+        if self._verify and self._place.folder is not None:
+            yield from self._hashed_beside(artifacts)
+            return
         asked: deque[Artifact] = deque()
 
         def noted() -> Iterator[Artifact]:
@@ -125,6 +133,26 @@ class Source:
 
         for data in self._reader.read_many(noted(), gap):
             yield self._checked(asked.popleft(), data)
+
+    def _hashed_beside(self, artifacts: Iterable[Artifact]) -> Iterator[bytes]:
+        """Yield a folder's artifacts, which other threads hash while this one reads those that follow."""
+        with ThreadPoolExecutor(min(_HASHING, cpus()), thread_name_prefix="hashing") as pool:
+            hashing: deque[tuple[int, Future[bytes]]] = deque()
+            ahead = 0
+            for artifact in artifacts:
+                future: Future[bytes] = Future()
+                try:
+                    future = pool.submit(self._checked, artifact, self._reader.read(artifact))
+                except SparkleError as error:  # whose turn comes after what was read before
+                    future.set_exception(error)
+                hashing.append((artifact.size, future))
+                ahead += artifact.size
+                while hashing and (ahead > _HASHED_AHEAD_BYTES or hashing[0][1].done()):
+                    size, future = hashing.popleft()
+                    ahead -= size
+                    yield future.result()
+            for _, future in hashing:
+                yield future.result()
 
     def _checked(self, artifact: Artifact, data: bytes) -> bytes:
         if self._is_right(artifact, data):
