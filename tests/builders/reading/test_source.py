@@ -43,6 +43,7 @@ def test_threads_and_processes_share_a_source(shared_run: Path, shared_release: 
     source.read(artifacts[0])  # a file is open when the processes are made
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(source.read, artifacts)) == wanted
+    assert source.bytes_read == sum(artifact.size for artifact in [artifacts[0], *artifacts])
     with multiprocessing.get_context("spawn").Pool(2) as processes:
         assert processes.map(source.read, artifacts[:40]) == wanted[:40]
 
@@ -135,7 +136,7 @@ def test_no_thread_is_left_of_artifacts_that_nobody_takes(shared_release: Path) 
     reading = open_source(shared_release).read_many(artifacts_of(open_pairs(shared_release)) * 3)
     next(reading)
     reading.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("hashing")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("artifacts")]
 
 
 def test_a_tar_that_has_grown_is_an_old_table(opened: tuple[Source, Artifact, Path]) -> None:
