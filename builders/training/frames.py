@@ -55,16 +55,21 @@ class _Unloaded(Image.Image):  # type: ignore[misc]  # untyped
         self.pixels = pixels
 
     def load(self) -> Any:
-        image = Image.frombuffer("RGB", self._size, self.pixels, "raw", "RGB", 0, 1)
-        self.__class__ = image.__class__  # as Pillow's StubImageFile does it
-        self.__dict__ = image.__dict__
-        return self.load()
+        pixels = self.__dict__.get("pixels")
+        if pixels is not None:  # another thread may have been here
+            image = Image.frombuffer("RGB", self._size, pixels, "raw", "RGB", 0, 1)
+            self.__dict__ = image.__dict__  # as Pillow's StubImageFile does it
+            self.__class__ = image.__class__
+        return Image.Image.load(self)
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
         """What numpy reads: the pixels themselves, read only as those of any image are."""
-        data = self.pixels.data.toreadonly()
-        return {"version": 3, "data": data, "shape": self.pixels.shape, "typestr": "|u1"}
+        pixels = self.__dict__.get("pixels")
+        if pixels is None:
+            told: dict[str, Any] = super().__array_interface__
+            return told
+        return {"version": 3, "data": pixels.data.toreadonly(), "shape": pixels.shape, "typestr": "|u1"}
 
     def __eq__(self, other: object) -> bool:
         self.load()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -80,3 +81,12 @@ def test_what_numpy_reads_of_an_image_cannot_be_written():
         np.asarray(image)[0, 0] = 1
     assert image.getpixel((0, 0)) == (0, 0, 0)
     assert Image.fromarray(np.zeros((4, 4, 3), np.uint8)) == image
+
+
+def test_threads_may_load_the_same_image():
+    pixels = np.random.Generator(np.random.PCG64(4)).integers(0, 255, (40, 32, 48, 3), np.uint8)
+    wanted = [frame.tobytes() for frame in pixels]
+    frames = Frames(pixels)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda index: frames[index // 8].tobytes(), range(8 * len(frames))))
+    assert found == [content for content in wanted for _ in range(8)]
