@@ -26,6 +26,7 @@ from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import ArtifactError, MissingFileError, SparkleError
 
 CACHE_BYTES = 10 * 10**9  # of artifacts of a Hub: some 10,000 pairs of upstream's mean size
+_ALONE = 2  # artifacts that are hashed where they are read: a pair is not worth the start of threads
 _HASHING = 3  # threads that hash a folder's artifacts, at most: as many keep up with one that reads
 _AHEAD_BYTES = 1 << 23  # of a folder's artifacts that are read ahead: 16 clips of upstream's mean size
 
@@ -180,7 +181,10 @@ class _FolderReader:
         with ThreadPoolExecutor(min(_HASHING, cpus()), thread_name_prefix="hashing") as pool:
             reading: deque[tuple[int, Future[bytes]]] = deque()
             ahead = 0
-            for artifact in artifacts:
+            for number, artifact in enumerate(artifacts):
+                if number < _ALONE:
+                    yield checked(artifact, self.read(artifact))
+                    continue
                 reading.append((artifact.size, self._begin(artifact, checked, pool)))
                 ahead += artifact.size
                 while reading and (ahead > _AHEAD_BYTES or reading[0][1].done()):

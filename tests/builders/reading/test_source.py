@@ -132,10 +132,17 @@ def test_an_error_comes_when_it_is_its_turn(release: Path, shared_run: Path, how
     assert found == from_run(shared_run, good)
 
 
+def hashing() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("hashing")]
+
+
 def test_no_thread_is_left_of_artifacts_that_nobody_takes(shared_release: Path) -> None:
     reading = open_source(shared_release).read_many(artifacts_of(open_pairs(shared_release)) * 3)
-    next(reading)
+    for _ in range(5):
+        next(reading)
+    assert hashing()
     reading.close()
+    assert not hashing()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("artifacts")]
 
 
