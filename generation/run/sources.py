@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,17 +37,25 @@ _USUAL = "such as .mp4, .mov, .mkv, .mts, .wmv"
 _SHOWN_SUFFIXES = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListedSource:
-    """A source as it was listed: where it is, its theme, its prompt (None: to compose) and its licence."""
+    """A source as it was listed: where it is, its theme, its prompt (None: to compose) and its licence.
 
-    path: Path
+    There are a million of them in a large run: its place is text, which has a third of the bytes of a path.
+    """
+
+    place: str
     theme: str
     prompt: str | None
     licence: str | None = None
 
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.place)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class _Named:
     """A file, and what its line says of it."""
 
@@ -95,7 +104,7 @@ def list_sources(
         wanted = f"video files, {_USUAL}" if sources.is_dir() else "a line or more"
         raise SourceListError("no sources", got=sources, wanted=wanted)
     listed = [
-        ListedSource(item.path, theme, item.prompt, item.licence)
+        ListedSource(str(item.path), sys.intern(theme), item.prompt, item.licence)
         for item in named[:limit]
         for theme in ([item.theme] if item.theme else themes)
     ]
@@ -233,7 +242,7 @@ def licences(
 
 
 def new_candidates(
-    known: Sequence[Candidate],
+    known: Iterable[Candidate],
     listed: Sequence[tuple[str, ListedSource]],
     shard: tuple[int, int],
     id_offset: int = 0,
@@ -266,16 +275,17 @@ def new_candidates(
 
 
 def _number(
-    known: Sequence[Candidate], listed: Sequence[tuple[str, ListedSource]], id_offset: int
+    known: Iterable[Candidate], listed: Sequence[tuple[str, ListedSource]], id_offset: int
 ) -> list[Candidate]:
-    seen = {(candidate.source, candidate.theme, candidate.prompt) for candidate in known}
+    seen = set()
     following = dict.fromkeys(THEMES, id_offset)
     for candidate in known:
+        seen.add((bytes.fromhex(candidate.source), candidate.theme, candidate.prompt))
         theme, number = parse_id(candidate.id)
         following[theme] = max(following[theme], number + 1)
     found: list[Candidate] = []
     for sha256, item in listed:
-        key = (sha256, item.theme, item.prompt)
+        key = (bytes.fromhex(sha256), item.theme, item.prompt)
         if key not in seen:
             seen.add(key)
             found.append(
