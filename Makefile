@@ -28,7 +28,12 @@ FUZZ ?=
 MINUTES ?=
 ONLY ?=
 
-.PHONY: demo test test-quick test-newest test-oldest test-clients fuzz lint clean
+# Checkouts of trainers, whose own code `make test-trainers KIWI_EDIT=folder` runs on tiny weights. Not part of CI.
+TRAINERS := KIWI_EDIT
+KIWI_EDIT ?=
+GIVEN := $(foreach name,$(TRAINERS),$(if $($(name)),$(name)="$(abspath $($(name)))"))
+
+.PHONY: demo test test-quick test-newest test-oldest test-clients test-trainers fuzz lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))) and \
@@ -87,6 +92,18 @@ test-oldest: .venv-oldest/.ready
 	.venv-oldest/bin/python -c "from transformers import AutoProcessor"
 	.venv-oldest/bin/python -m pytest -n auto --dist loadfile -m "not gpu and not slow" tests/test_extras.py $(READING) \
 		--ignore tests/builders/training/test_stock_queries.py
+
+.venv-trainers/.ready: tests/peers/trainers.txt pyproject.toml
+	@echo "Installing what trainers ask for into .venv-trainers ($(PYTHON)): some minutes, once."
+	$(PYTHON) -m venv --clear .venv-trainers
+	DS_BUILD_OPS=0 .venv-trainers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venv-trainers/bin/python -m pip install --quiet --disable-pip-version-check -c $< -e ".[train]"
+	@touch $@
+
+test-trainers: $(if $(GIVEN),.venv-trainers/.ready)
+	@$(if $(GIVEN),:,echo "nothing was run: the trainers' own code is tested out of checkouts, such as \
+	make test-trainers KIWI_EDIT=folder (git clone https://github.com/showlab/Kiwi-Edit)" >&2; exit 2)
+	$(GIVEN) .venv-trainers/bin/python -m pytest tests/trainers
 
 fuzz: $(READY)
 	PYTHONPATH=tests:. $(BIN)/python -m fuzz.campaign $(if $(FUZZ),--count $(FUZZ)) \
