@@ -328,13 +328,16 @@ def generate(
                 f"note: in tars of a release: {count_text(len(run.reclaimed), 'artifact')} of this run, "
                 "which count as made; what a step reads of them is taken out while it works"
             )
-        before = state_of(out, config, document, listed, id_offset)
-        if run.finished and (summary := finished.recall(out, before)) is not None:
+
+        def state() -> str:
+            return state_of(out, config, document, listed, id_offset)
+
+        if run.finished and (summary := finished.recall(out, state())) is not None:
             return summary
         run.load()
         driver = Driver(run, config, executor, hashes, progress)
         driver.ingest(listed, shard, id_offset)
         summary = driver.work()
         if not driver.may_pass:
-            finished.remember(out, state_of(out, config, document, listed, id_offset), summary)
+            finished.remember(out, state(), summary)
         return summary

@@ -54,7 +54,10 @@ class FinishedRuns:
         found = self._database.query(
             "SELECT summary FROM runs WHERE path = ? AND state = ?", os.fsencode(run.absolute()), state
         )
-        return None if found is None else msgspec.json.decode(found, type=RunSummary)
+        try:
+            return None if found is None else msgspec.json.decode(found, type=RunSummary)
+        except msgspec.MsgspecError:  # of another version
+            return None
 
     def remember(self, run: Path, state: str, summary: RunSummary) -> None:
         """Take what a run came to that has nothing left to do."""
@@ -106,9 +109,8 @@ def _stamp_of(place: str) -> list[int] | None:
 
 
 def _files_below(folder: Path) -> Iterator[bytes]:
-    """Yield a line for each file: where it is, its size, mtime and inode."""
-    for root, _, files in os.walk(folder):
+    """Yield a line for each file, also behind links to folders: where it is, its size, mtime and inode."""
+    for root, _, files in os.walk(folder, followlinks=True):
         for name in files:
             path = os.path.join(root, name)
-            found = os.stat(path)
-            yield os.fsencode(f"{path}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ino}\n")
+            yield os.fsencode(f"{path}\0{_stamp_of(path)}\n")
