@@ -1,6 +1,6 @@
 """What a step said of samples: lines of a file, of which memory holds where each stands.
 
-- An outcome costs some fifty bytes, not the two thousand of the record that it is read into: its verdict, its
+- An outcome costs some forty bytes, not the two thousand of the record that it is read into: its verdict, its
   fingerprint, and where its line is. The line is read again when a step wants it.
 - Lines are appended, and the last one of an id counts. `sort` brings a file into the order of ids by copying
   lines; one that is in order already is left alone.
@@ -22,9 +22,9 @@ from sparkle._files import append_lines, atomic_path, read_records
 from sparkle.schemas.funnel import Verdict, verdict_of
 from sparkle.schemas.records import AnyOutcome
 
-# Of each outcome: offset and length of its line, number of its verdict, fingerprint.
-_ROW = Struct("<qii32s")
-_ROWS = np.dtype([("offset", "<i8"), ("length", "<i4"), ("verdict", "<i4"), ("fingerprint", "V32")])
+# Of each outcome: offset and length of its line, number of its verdict, half of its fingerprint, which will do.
+_ROW = Struct("<qii16s")
+_ROWS = np.dtype([("offset", "<i8"), ("length", "<i4"), ("verdict", "<i4"), ("fingerprint", "V16")])
 _NONE = -1
 _decoder = msgspec.json.Decoder(AnyOutcome)
 
@@ -123,13 +123,13 @@ class StepOutcomes:
         number: int = _ROW.unpack_from(self._table, slot * _ROW.size)[2]
         return self._verdicts[number]
 
-    def fingerprint(self, sample_id: str) -> str | None:
-        """Return the fingerprint of a sample's outcome; None where there is none."""
+    def made_from(self, sample_id: str, fingerprint: str) -> bool:
+        """Return whether there is an outcome of a sample that has this fingerprint."""
         slot = self._slot(sample_id)
         if slot == _NONE:
-            return None
-        fingerprint: bytes = _ROW.unpack_from(self._table, slot * _ROW.size)[3]
-        return fingerprint.hex()
+            return False
+        half: bytes = _ROW.unpack_from(self._table, slot * _ROW.size)[3]
+        return half == bytes.fromhex(fingerprint)[: len(half)]
 
     def mentioning(self, word: str) -> Iterator[AnyOutcome]:
         """Read the outcomes in whose line a word stands, in the order of the file."""
@@ -199,7 +199,7 @@ class StepOutcomes:
         known = self._verdict_numbers.setdefault(verdict, len(self._verdicts))
         if known == len(self._verdicts):
             self._verdicts.append(verdict)
-        row = _ROW.pack(begin, end - begin, known, bytes.fromhex(outcome.fingerprint))
+        row = _ROW.pack(begin, end - begin, known, bytes.fromhex(outcome.fingerprint)[:16])
         slot = self._slots[number]
         if slot == _NONE:
             self._slots[number] = len(self._table) // _ROW.size

@@ -13,6 +13,7 @@ from sparkle._files import append_lines, write_jsonl
 from sparkle.generation.run.lines import Lines
 from sparkle.generation.run.outcomes import Numbers, StepOutcomes
 from sparkle.schemas import records as r
+from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError
 from sparkle.schemas.funnel import Verdict, make_funnel
 from sparkle.schemas.ids import format_id
@@ -31,8 +32,12 @@ VERDICTS = {
 }
 
 
+def fingerprint(mark: int) -> str:
+    return sha256_bytes(bytes([mark]))
+
+
 def outcome(sample_id: str, what: str, mark: int) -> r.AnyOutcome:
-    return r.AnyOutcome(id=sample_id, fingerprint=f"{mark:064x}", artifacts={}, **OUTCOMES[what])
+    return r.AnyOutcome(id=sample_id, fingerprint=fingerprint(mark), artifacts={}, **OUTCOMES[what])
 
 
 outcomes = st.builds(outcome, st.sampled_from(IDS), st.sampled_from(sorted(OUTCOMES)), st.integers(0, 9))
@@ -67,7 +72,10 @@ def test_outcomes_are_what_a_dictionary_of_them_is(tmp_path_factory: pytest.Temp
         for name in IDS:
             assert (name in found) == (name in wanted)
             assert found.get(name) == wanted.get(name)
-            assert found.fingerprint(name) == (wanted[name].fingerprint if name in wanted else None)
+            marks = [mark for mark in range(10) if found.made_from(name, fingerprint(mark))]
+            assert [fingerprint(mark) for mark in marks] == [
+                each.fingerprint for each in wanted.values() if each.id == name
+            ]
             if name in wanted:
                 what = next(key for key, parts in OUTCOMES.items() if parts["status"] == wanted[name].status)
                 assert found.verdict(name) == VERDICTS[what]
