@@ -22,7 +22,7 @@ from sparkle._files import append_lines, atomic_path, read_records
 from sparkle.schemas.funnel import Verdict, verdict_of
 from sparkle.schemas.records import AnyOutcome
 
-# Of each outcome: offset and length of its line, number of its verdict, half of its fingerprint, which will do.
+# Of each outcome: offset and length of its line, number of its verdict, and half of its fingerprint.
 _ROW = Struct("<qii16s")
 _ROWS = np.dtype([("offset", "<i8"), ("length", "<i4"), ("verdict", "<i4"), ("fingerprint", "V16")])
 _NONE = -1
