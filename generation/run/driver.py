@@ -76,8 +76,7 @@ class Driver:
         hashed = self._hash(listed)
         refuse_unreadable(self.unreadable, hashed, shard)
         known = self.run.sources
-        named = licences(known, hashed).items()
-        licence = {sha256: words for sha256, words in named if sha256 not in known}
+        licence = licences(known, hashed)
         candidates = new_candidates(self.run.candidates.records(), hashed, shard, id_offset)
         new = dict.fromkeys(each.source for each in candidates if each.source not in known)  # in this order
         place = {sha256: item.place for sha256, item in reversed(hashed) if sha256 in new}
