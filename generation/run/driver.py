@@ -205,14 +205,14 @@ class Driver:
                 if today != found:
                     again.append(today)
                 if len(again) == _TOGETHER:
-                    self._judged_again(step, again)
+                    self._write_judged(step, again)
                 continue
             key = bytes.fromhex(fingerprint) + (sample_id.encode() if STEP_BY_NAME[step.name].makes else b"")
             first = pending.setdefault(key, sample_id)
             if first != sample_id:
                 alike[first].append(sample_id)
         if again:
-            self._judged_again(step, again)
+            self._write_judged(step, again)
         if pending:
             count = len(pending) + sum(map(len, alike.values()))
             whole.begin(step.name, count, ids, self.run.outcomes)
@@ -267,7 +267,7 @@ class Driver:
         reason = judge(step.name, load(r.STEP_RECORDS[step.name], found.record), self.config.thresholds)
         return structs.replace(found, status=r.REJECTED if reason else r.KEPT, reason=reason)
 
-    def _judged_again(self, step: AnyStep, outcomes: list[r.AnyOutcome]) -> None:
+    def _write_judged(self, step: AnyStep, outcomes: list[r.AnyOutcome]) -> None:
         self.run.start_work()
         self.run.outcomes[step.name].append(outcomes)
         self.judged_again += len(outcomes)
