@@ -10,7 +10,7 @@ from sparkle.schemas import records as r
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 
 
-class Verdict(NamedTuple):
+class Fate(NamedTuple):
     """What became of a sample in a step: its status, and why.
 
     Why is the rule's reason without its numbers, or the error's problem; nothing where it was kept.
@@ -20,15 +20,15 @@ class Verdict(NamedTuple):
     why: str
 
 
-def verdict_of(outcome: r.AnyOutcome) -> Verdict:
-    """Return the verdict of an outcome."""
+def fate_of(outcome: r.AnyOutcome) -> Fate:
+    """Return the fate of an outcome."""
     if outcome.error is not None:
-        return Verdict(outcome.status, outcome.error["problem"])
-    return Verdict(outcome.status, (outcome.reason or "").partition(":")[0])
+        return Fate(outcome.status, outcome.error["problem"])
+    return Fate(outcome.status, (outcome.reason or "").partition(":")[0])
 
 
 def make_funnel(
-    candidates: int, reached: Sequence[str], verdict: Callable[[str, str], Verdict]
+    candidates: int, reached: Sequence[str], verdict: Callable[[str, str], Fate]
 ) -> dict[str, Any]:
     """Counts a step, by reason; outcomes behind a rejection do not count.
 
@@ -39,7 +39,7 @@ def make_funnel(
     """
     steps: list[dict[str, Any]] = []
     for step in STEP_NAMES:
-        counts: Counter[Verdict] = Counter()
+        counts: Counter[Fate] = Counter()
         kept = []
         for sample_id in reached:
             found = verdict(step, sample_id)

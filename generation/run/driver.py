@@ -36,7 +36,7 @@ from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import ServiceError, SourceGoneError
-from sparkle.schemas.funnel import Verdict, make_funnel
+from sparkle.schemas.funnel import Fate, make_funnel
 from sparkle.schemas.load import load
 from sparkle.schemas.records import Record
 from sparkle.schemas.rules import judge
@@ -146,7 +146,7 @@ class Driver:
             for found in outcomes.mentioning(kind)
         )
 
-    def _verdict(self, step: str, sample_id: str) -> Verdict:
+    def _verdict(self, step: str, sample_id: str) -> Fate:
         return self.run.outcomes[step].verdict(sample_id)
 
     def _failures(self) -> Iterator[str]:

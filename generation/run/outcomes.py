@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from sparkle._files import append_lines, atomic_path, read_records
-from sparkle.schemas.funnel import Verdict, verdict_of
+from sparkle.schemas.funnel import Fate, fate_of
 from sparkle.schemas.records import AnyOutcome
 
 # Of each outcome: offset and length of its line, number of its verdict, and half of its fingerprint.
@@ -65,8 +65,8 @@ class StepOutcomes:
         self._numbers = numbers
         self._slots = array("i")  # by number of an id: its row in the table, or none
         self._table = bytearray()
-        self._verdicts: list[Verdict] = []
-        self._verdict_numbers: dict[Verdict, int] = {}
+        self._verdicts: list[Fate] = []
+        self._verdict_numbers: dict[Fate, int] = {}
         self._count = self._size = 0
         self._descriptor: int | None = None
 
@@ -115,7 +115,7 @@ class StepOutcomes:
         offset, length, *_ = _ROW.unpack_from(self._table, slot * _ROW.size)
         return _decoder.decode(os.pread(self._descriptor, length, offset))
 
-    def verdict(self, sample_id: str) -> Verdict:
+    def verdict(self, sample_id: str) -> Fate:
         """Return what became of a sample that has an outcome."""
         slot = self._slot(sample_id)
         if slot == _NONE:
@@ -195,7 +195,7 @@ class StepOutcomes:
     def _put(self, outcome: AnyOutcome, begin: int, end: int) -> None:
         number = self._numbers.give(outcome.id)
         self._grow(number + 1)
-        verdict = verdict_of(outcome)
+        verdict = fate_of(outcome)
         known = self._verdict_numbers.setdefault(verdict, len(self._verdicts))
         if known == len(self._verdicts):
             self._verdicts.append(verdict)

@@ -15,7 +15,7 @@ from sparkle.generation.run.outcomes import Numbers, StepOutcomes
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError
-from sparkle.schemas.funnel import Verdict, make_funnel
+from sparkle.schemas.funnel import Fate, make_funnel
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.stages import STEP_NAMES
 
@@ -26,9 +26,9 @@ OUTCOMES = {
     "failed": {"status": r.FAILED, "error": {"problem": "é ends early", "kind": "SampleError"}},
 }
 VERDICTS = {
-    "kept": Verdict(r.KEPT, ""),
-    "rejected": Verdict(r.REJECTED, "moving camera"),
-    "failed": Verdict(r.FAILED, "é ends early"),
+    "kept": Fate(r.KEPT, ""),
+    "rejected": Fate(r.REJECTED, "moving camera"),
+    "failed": Fate(r.FAILED, "é ends early"),
 }
 
 
