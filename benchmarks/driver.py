@@ -241,7 +241,7 @@ def main() -> None:
         print(json.dumps(figures))
         return
     for key, value in figures.items():
-        print(f"{key:16}{value:,.2f}")
+        print(f"{key:20}{value:,.2f}")
 
 
 if __name__ == "__main__":
