@@ -2,8 +2,9 @@
 
 - The folder is outside the run, so a run folder holds nothing that depends on time or host:
   `$SPARKLE_CACHE`, else `$XDG_CACHE_HOME/sparkle`, else `~/.cache/sparkle`.
-- Every statement of a database is a transaction of its own: two runs of one user never wait for each other's
-  end. Where a database cannot be written (no home, read-only, not a database), it lives in memory.
+- A transaction of a database is a statement, or the rows that are ready at once: two runs of one user never
+  wait for each other's end. Where a database cannot be written (no home, read-only, not a database), it lives
+  in memory.
 - A file's hash is remembered by (path, size, mtime, inode). A finished run started again must say so in
   seconds, yet an artifact that was changed behind its back must be found: hashing is skipped only when size,
   mtime in nanoseconds and inode are as they were.
@@ -16,7 +17,7 @@ import os
 import shutil
 import sqlite3
 import weakref
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from threading import Lock
 from sparkle.schemas.canonical import sha256_file
 
 _BUSY = 2.0  # seconds to wait for another process that writes the cache
+
+_TOGETHER = 1000  # rows that are written in one transaction, which takes ten milliseconds on some disks
 
 _HASHES = """
 CREATE TABLE IF NOT EXISTS hashes (
@@ -48,6 +51,7 @@ def cache_folder() -> Path:
 # Everything that is in the folder, by name.
 PARTS = {
     "hashes.sqlite": "sha256 of files: without it, a finished run is hashed again",
+    "runs.sqlite": "what finished runs came to: without it, each is looked through again",
     "answers.sqlite": "answers of models behind an endpoint: without it, they are asked again",
     "tables": "columns of releases' tables: without it, they are read again",
     "artifacts": "videos and images read from a Hub: without it, they are downloaded again",
@@ -134,6 +138,15 @@ class CacheDatabase:
                 return None
         return None if row is None else str(row[0])
 
+    def write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """Do a statement once per row, all in one transaction; nothing where the cache is of no use now."""
+        with self._lock, suppress(sqlite3.Error):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                self._database.executemany(statement, rows)
+            finally:
+                self._database.execute("COMMIT")
+
 
 def _connect(place: str, schema: str) -> sqlite3.Connection:
     database = sqlite3.connect(place, timeout=_BUSY, isolation_level=None, check_same_thread=False)
@@ -146,33 +159,51 @@ def _connect(place: str, schema: str) -> sqlite3.Connection:
 
 
 class HashCache:
-    """sha256 of files, remembered between runs; what the cache cannot tell is hashed."""
+    """sha256 of files, remembered between runs; what the cache cannot tell is hashed.
+
+    What is new is written some thousand at a time, and by `close`: a kill costs hashing those again.
+    """
 
     def __init__(self) -> None:
         self._database = CacheDatabase("hashes.sqlite", _HASHES)
+        self._new: dict[bytes, tuple[bytes, int, int, int, str]] = {}
 
     def sha256(self, path: Path) -> str:
         """Return the hexadecimal sha256 of a file's content."""
-        known = self._database.query(
-            "SELECT sha256 FROM hashes WHERE path = ? AND size = ? AND mtime_ns = ? AND inode = ?",
-            *_identity(path),
-        )
+        known = self.find(path)
         if known is not None:
             return known
         found = sha256_file(path)
-        self.remember(path, found)
+        self.remember({path: found})
         return found
 
-    def remember(self, path: Path, sha256: str) -> None:
-        """Take a hash that was just made while the file was written."""
-        self._database.query(
-            "REPLACE INTO hashes (path, size, mtime_ns, inode, sha256) VALUES (?, ?, ?, ?, ?)",
-            *_identity(path),
-            sha256,
+    def find(self, path: Path) -> str | None:
+        """Return the hash of a file where the cache can tell it."""
+        identity = _identity(path)
+        new = self._new.get(identity[0])
+        if new is not None and new[:-1] == identity:
+            return new[-1]
+        return self._database.query(
+            "SELECT sha256 FROM hashes WHERE path = ? AND size = ? AND mtime_ns = ? AND inode = ?", *identity
         )
+
+    def remember(self, hashes: Mapping[Path, str]) -> None:
+        """Take hashes that were just made, while the files were read or written."""
+        for path, sha256 in hashes.items():
+            identity = _identity(path)
+            self._new[identity[0]] = (*identity, sha256)
+        if len(self._new) >= _TOGETHER:
+            self._write()
+
+    def _write(self) -> None:
+        statement = "REPLACE INTO hashes (path, size, mtime_ns, inode, sha256) VALUES (?, ?, ?, ?, ?)"
+        self._database.write(statement, self._new.values())
+        self._new = {}
 
     def close(self) -> None:
         """Let go of the cache."""
+        if self._new:
+            self._write()
         self._database.close()
 
 

@@ -14,16 +14,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shutil
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import msgspec
 
 from sparkle._folders import copy_command, leads_inside
-from sparkle.schemas.canonical import dump_line
+from sparkle.schemas.canonical import dump_line, sha256_bytes
 from sparkle.schemas.errors import RecordError, SparkleError, UnsafePathError
 from sparkle.schemas.load import load
 from sparkle.schemas.validate import MAX_LINE_BYTES, parse_strict
@@ -33,6 +36,9 @@ T = TypeVar("T")
 _LONGEST_NAME, _LONGEST_PATH = 255, 2048  # bytes: no file system takes longer names
 
 TEMPORARY_MARK = ".tmp-"
+TEMPORARY = re.compile(
+    re.escape(TEMPORARY_MARK) + "[0-9]+-[0-9a-f]{8}-"
+)  # before the name of what is written
 BLOCK_BYTES = 1 << 20  # of a read or a write; larger ones are not faster
 
 
@@ -61,9 +67,15 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def temporary_beside(target: Path) -> Path:
-    """A name for writing `target` beside it; no other process uses it."""
+    """A name for writing `target` beside it; no other process uses it, nor one of another host."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    return target.with_name(f"{TEMPORARY_MARK}{os.getpid()}-{target.name}")
+    return target.with_name(f"{TEMPORARY_MARK}{os.getpid()}-{_host()}-{target.name}")
+
+
+@cache
+def _host() -> str:
+    """Digits of this host's name: in containers every process may have the same number."""
+    return sha256_bytes(socket.gethostname().encode())[:8]
 
 
 def commit(temporary: Path, target: Path) -> None:
@@ -106,28 +118,40 @@ def remove_leftovers(folder: Path) -> int:
     return len(leftovers)
 
 
-def append_lines(path: Path, records: Iterable[Any]) -> None:
-    """Append JSON lines and fsync before returning: once it returns they are not lost."""
-    data = b"".join(dump_line(record) for record in records)
+def append_lines(path: Path, records: Iterable[Any]) -> list[int]:
+    """Append JSON lines and fsync before returning: once it returns they are not lost.
+
+    Returns how many bytes each line has.
+    """
+    lines = [dump_line(record) for record in records]
     path.parent.mkdir(parents=True, exist_ok=True)
     created = not path.exists()
     with path.open("ab") as file:
-        file.write(data)
+        file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())
     if created:
         fsync_folder(path.parent)
+    return [len(line) for line in lines]
 
 
 def recover_jsonl(path: Path) -> int:
     """Cut a torn tail (bytes after the last newline) off a JSON lines file; returns the bytes cut."""
     if not path.exists():
         return 0
-    data = path.read_bytes()
-    torn = len(data) - (data.rfind(b"\n") + 1)
+    with path.open("rb") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        whole = 0
+        while end and not whole:
+            begin = max(0, end - BLOCK_BYTES)
+            file.seek(begin)
+            newline = file.read(end - begin).rfind(b"\n")
+            whole = begin + newline + 1 if newline >= 0 else 0
+            end = begin
+    torn = size - whole
     if torn:
         with path.open("r+b") as file:
-            file.truncate(len(data) - torn)
+            file.truncate(whole)
             os.fsync(file.fileno())
     return torn
 
@@ -277,13 +301,13 @@ def link_or_copy(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
 
 
-def stamp(path: Path) -> list[int] | None:
+def stamp(path: Path | str) -> list[int] | None:
     """Size in bytes, time of change in ns and inode: they change when a file is replaced or written to.
 
     None when there is no file.
     """
     try:
-        found = path.stat()
+        found = os.stat(path)
     except FileNotFoundError:
         return None
     return [found.st_size, found.st_mtime_ns, found.st_ino]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkle._files import (
+    TEMPORARY,
     append_lines,
     atomic_path,
     exclusive,
@@ -17,6 +18,7 @@ from sparkle._files import (
     recover_jsonl,
     remove_leftovers,
     safe_join,
+    temporary_beside,
     write_atomic,
 )
 from sparkle.schemas.canonical import canonical_json, dump_line, sha256_bytes, sha256_file
@@ -99,6 +101,24 @@ def _killed_while_writing(target: Path) -> None:
     with atomic_path(target) as temporary:
         temporary.write_bytes(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("torn", [1, (1 << 20) - 1, 1 << 20, 3 << 20])
+def test_a_torn_tail_of_any_length_is_cut_off(tmp_path, torn):
+    path = tmp_path / "lines.jsonl"
+    for whole in (b"", b"{}\n"):
+        path.write_bytes(whole + b"x" * torn)
+        assert recover_jsonl(path) == torn
+        assert path.read_bytes() == whole
+        assert recover_jsonl(path) == 0
+
+
+def test_a_temporary_name_is_told_from_what_is_written(tmp_path):
+    target = tmp_path / "clip-1.mp4"
+    temporary = temporary_beside(target)
+    assert temporary.suffix == target.suffix
+    assert temporary.name != target.name
+    assert TEMPORARY.sub("", f"cannot open {temporary}") == f"cannot open {target}"
 
 
 def test_a_kill_inside_a_write_leaves_the_old_file_and_a_leftover_that_is_cleared(tmp_path):

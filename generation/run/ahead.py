@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,6 @@ from sparkle._progress import Advance, Progress
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.plan import step_seconds
 from sparkle.generation.steps import make_step
-from sparkle.schemas import records as r
 from sparkle.schemas.stages import STEP_NAMES
 
 
@@ -50,7 +49,7 @@ class WholeRun:
         self._stack.__exit__(kind, error, trace)
 
     def begin(
-        self, step: str, pending: int, ids: Sequence[str], outcomes: Mapping[str, Mapping[str, r.AnyOutcome]]
+        self, step: str, pending: int, ids: Sequence[str], outcomes: Mapping[str, Container[str]]
     ) -> None:
         """Say what is ahead when a step begins.
 
@@ -58,11 +57,12 @@ class WholeRun:
             step: Its name.
             pending: Samples that it has to do.
             ids: Samples that reach it.
-            outcomes: By step and id, those that are there.
+            outcomes: By step, the ids of those that are there.
         """
-        later = STEP_NAMES[STEP_NAMES.index(step) + 1 :]
         left = pending * self._costs[step]
-        left += sum(self._costs[name] * sum(each not in outcomes[name] for each in ids) for name in later)
+        for name in STEP_NAMES[STEP_NAMES.index(step) + 1 :]:
+            there = outcomes[name]
+            left += self._costs[name] * (len(ids) - (sum(each in there for each in ids) if there else 0))
         if self._advance is None:
             self._advance = self._stack.enter_context(self._progress("whole run (%)", left))
         else:

@@ -1,6 +1,7 @@
 """The driver: sources become candidates, candidates go through the steps one by one.
 
 How it works:
+- An outcome counts when it is on the disk; those that are ready at once share an fsync.
 - A step runs over every sample that is still in, then the next step does: one GPU holds one model.
 - An outcome that is there is used again when its fingerprint is the same and its artifacts are what
   they were; its verdict is taken again under today's thresholds. Otherwise the sample is done again.
@@ -12,137 +13,40 @@ How it works:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from msgspec import structs
 
 from sparkle._cache import HashCache
 from sparkle._progress import Progress, count_text, silent
 from sparkle.generation.backends import list_models, pin_models
-from sparkle.generation.backends.local_model import free_device_memory
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.ahead import WholeRun
 from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import run_packages, sample_fingerprint, step_identity
-from sparkle.generation.run.folder import HeldArtifacts, RunFolder, open_run, taken_out
-from sparkle.generation.run.sources import (
-    ListedSource,
-    inspect_source,
-    licences,
-    new_candidates,
-    refuse_unreadable,
-)
+from sparkle.generation.run.finished import FinishedRuns, RunSummary, state_of
+from sparkle.generation.run.folder import HeldArtifacts, RunFolder, open_run, run_document
+from sparkle.generation.run.jobs import HashFiles, Inspect, Process
+from sparkle.generation.run.sources import ListedSource, licences, new_candidates, refuse_unreadable
 from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import (
-    AnyStep,
-    Failed,
-    Kept,
-    Rejected,
-    SampleState,
-    Work,
-)
+from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.schemas import records as r
-from sparkle.schemas.artifact import Artifact
-from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import ServiceError, SourceGoneError
-from sparkle.schemas.funnel import make_funnel
+from sparkle.schemas.funnel import Fate, make_funnel
 from sparkle.schemas.load import load
+from sparkle.schemas.records import Record
 from sparkle.schemas.rules import judge
-from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
-
-
-@dataclass(frozen=True)
-class Inspect:
-    """A job: what is this source file?"""
-
-    path: Path
-    sha256: str
-    licence: str | None
-
-    def __str__(self) -> str:
-        return str(self.path)
-
-    def __call__(self) -> r.SourceRecord:
-        """Probe it."""
-        return inspect_source(self.path, self.sha256, self.licence)
-
-
-@dataclass(frozen=True)
-class Process:
-    """A job: one sample in one step."""
-
-    root: Path
-    config: RunConfig
-    step: str
-    sample: SampleState
-    fingerprint: str
-    held: list[Artifact]
-
-    def __str__(self) -> str:
-        return f"{self.step} of {self.sample.id}"
-
-    def __call__(self) -> r.AnyOutcome:
-        """Do it, with the step that this process has set up."""
-        step = _set_up(self.step, self.config)
-        work = Work(self.root, self.config, step, self.sample)
-        try:
-            with taken_out(self.root, self.held):
-                answer = step.process(work)
-        except BaseException as error:
-            error.add_note(f"in {self}, source {self.sample.source.path}")
-            raise
-        for kind in STEP_BY_NAME[self.step].makes:
-            if kind.name not in work.committed:  # an older one is no longer this sample's
-                (self.root / kind.path(self.sample.id)).unlink(missing_ok=True)
-        return _outcome(self.sample.id, self.fingerprint, answer, work.committed)
-
+from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES, STEPS
 
 # Failures that may be gone the next time: a source may be back, a service may answer.
 _MAY_PASS = (SourceGoneError.__name__, ServiceError.__name__)
 
-_ready: list[AnyStep] = []  # this process's step: one at a time, so that one model is in memory
-
-
-def _set_up(name: str, config: RunConfig) -> AnyStep:
-    if not (_ready and _ready[0].name == name and _ready[0].config == config):
-        _ready.clear()
-        free_device_memory()
-        step = make_step(name, config)
-        step.setup()
-        _ready.append(step)
-    return _ready[0]
-
-
-def _outcome(
-    sample_id: str, fingerprint: str, answer: Kept | Rejected | Failed, artifacts: dict[str, r.ArtifactRef]
-) -> r.AnyOutcome:
-    if isinstance(answer, Failed):
-        return r.AnyOutcome(
-            id=sample_id, fingerprint=fingerprint, status=r.FAILED, error=answer.error, artifacts={}
-        )
-    return r.AnyOutcome(
-        id=sample_id,
-        fingerprint=fingerprint,
-        status=r.KEPT if isinstance(answer, Kept) else r.REJECTED,
-        reason=None if isinstance(answer, Kept) else answer.reason,
-        record=plain(answer.record),
-        artifacts=dict(sorted(artifacts.items())),
-    )
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What a call of `generate` found and did; `notes` say what was done to sources, as their records do."""
-
-    funnel: dict[str, Any]
-    processed: int
-    judged_again: int
-    failures: tuple[str, ...]
-    notes: tuple[str, ...]
+_INSPECTED = 10_000  # sources that are written down together, in the list's order
+_TOGETHER = 1000  # verdicts that are taken again, or hashes of sources, that share an fsync
 
 
 class Driver:
@@ -161,7 +65,7 @@ class Driver:
         self.executor = executor
         self.progress = progress
         self.hashes = hashes
-        self.places: dict[str, Path] = {}
+        self.places: dict[str, str] = {}  # of sources that have moved
         self.unreadable: dict[Path, str] = {}
         self.held = HeldArtifacts(run.reclaimed, hashes)
         self.processed = 0
@@ -169,142 +73,205 @@ class Driver:
 
     def ingest(self, listed: list[ListedSource], shard: tuple[int, int], id_offset: int) -> None:
         """Write down the configuration, and the sources and candidates that are new."""
+        hashed = self._hash(listed)
+        refuse_unreadable(self.unreadable, hashed, shard)
+        known = self.run.sources
+        licence = licences(known, hashed)
+        candidates = new_candidates(self.run.candidates.records(), hashed, shard, id_offset)
+        new = dict.fromkeys(each.source for each in candidates if each.source not in known)  # in this order
+        place = {sha256: item.place for sha256, item in reversed(hashed) if sha256 in new}
+        self.run.configure(_document(self.config, shard))
+        if candidates:
+            self.run.start_work()
+        waiting = iter(new)
+        with self.progress("sources", len(new)) as advance:
+            while some := list(islice(waiting, _INSPECTED)):
+                found: dict[str, r.SourceRecord] = {}
+                jobs = (Inspect(Path(place[sha256]), sha256, licence[sha256]) for sha256 in some)
+                for ready in self.executor.map(jobs):
+                    found.update((source.sha256, source) for source in ready)
+                    advance(len(ready))
+                self.run.sources.append([found[sha256] for sha256 in some])
+        self.run.candidates.append(candidates)
+        for sha256, item in reversed(hashed):  # the first that is listed counts
+            if sha256 in known:
+                self.places[sha256] = item.place
+                if known[sha256].path == item.place:
+                    del self.places[sha256]
+
+    def _hash(self, listed: Sequence[ListedSource]) -> list[tuple[str, ListedSource]]:
+        """What can be read, each with the sha256 of its file; workers hash what the cache cannot tell."""
+        unknown: dict[str, None] = {}
+        for item in listed:
+            with suppress(OSError, ValueError):
+                if self.hashes.find(item.path) is None:
+                    unknown[item.place] = None
+        paths = [Path(place) for place in unknown]
+        share = max(1, min(_TOGETHER, len(paths) // (4 * self.executor.workers)))
+        jobs = [HashFiles(paths[at : at + share]) for at in range(0, len(paths), share)]
+        with self.progress("hashing sources", len(paths)) as advance:
+            for ready in self.executor.map(jobs):
+                for hashes in ready:
+                    self.hashes.remember(hashes)
+                advance(sum(len(hashes) for hashes in ready))
         hashed = []
         for item in listed:
             try:
                 hashed.append((self.hashes.sha256(item.path), item))
             except (OSError, ValueError) as error:  # ValueError: a NUL in its name
                 self.unreadable[item.path] = getattr(error, "strerror", None) or str(error)
-        refuse_unreadable(self.unreadable, hashed, shard)
-        for sha256, item in hashed:
-            self.places.setdefault(sha256, item.path)
-        candidates = new_candidates(self.run.candidates, hashed, shard, id_offset)
-        unknown = dict.fromkeys(candidate.source for candidate in candidates)  # in the list's order
-        licence = licences(self.run.sources, hashed)
-        jobs = [
-            Inspect(self.places[sha256], sha256, licence[sha256])
-            for sha256 in unknown
-            if sha256 not in self.run.sources
-        ]
-        found = {}
-        with self.progress("sources", len(jobs)) as advance:
-            for source in self.executor.map(jobs):
-                found[source.sha256] = source
-                advance()
-        extra = {"packages": run_packages(self.config), "models": list_models(self.config)}
-        self.run.configure(self.config, shard=shard, extra=extra)
-        if candidates:
-            self.run.start_work()
-        self.run.add_sources(found[job.sha256] for job in jobs)
-        self.run.add_candidates(candidates)
+        return hashed
 
     def work(self) -> RunSummary:
         """Take every candidate through the steps."""
-        ordered = sorted(self.run.candidates, key=lambda candidate: candidate.id)
-        samples = [SampleState(candidate, self._source(candidate)) for candidate in ordered]
+        self.run.load_outcomes()
+        ids = sorted(self.run.candidates)
         with WholeRun(self.config, self.executor.workers, self.progress) as whole:
             for name in STEP_NAMES:
-                samples = self._run_step(make_step(name, self.config), samples, whole)
-        funnel = make_funnel(len(self.run.candidates), self.run.outcomes)
+                ids = self._run_step(make_step(name, self.config), ids, whole)
+        funnel = make_funnel(len(self.run.candidates), sorted(self.run.candidates), self._verdict)
         if not self.run.finished:
             self.run.finish(funnel)
         return RunSummary(
             funnel, self.processed, self.judged_again, tuple(self._failures()), tuple(self._notes())
         )
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether there are failures that the next run may not meet."""
+        return bool(self.unreadable) or any(
+            found.error is not None and found.error.get("kind") in _MAY_PASS
+            for outcomes in self.run.outcomes.values()
+            for kind in _MAY_PASS
+            for found in outcomes.mentioning(kind)
+        )
+
+    def _verdict(self, step: str, sample_id: str) -> Fate:
+        return self.run.outcomes[step].verdict(sample_id)
+
     def _failures(self) -> Iterator[str]:
         """Yield each source that cannot be read and each failed sample, with its file and what was wrong."""
         for path, problem in self.unreadable.items():
             yield f"{path}: {problem}"
-        for candidate in self.run.candidates:
+        for candidate in self.run.candidates.records():
             for step in STEP_NAMES:
-                outcome = self.run.outcomes[step][candidate.id]
-                if outcome.error is not None:
-                    yield f"{candidate.id} {self._source(candidate).path}: {outcome.error['problem']}"
-                if outcome.status != r.KEPT:
+                found = self._verdict(step, candidate.id)
+                if found.status == r.FAILED:
+                    yield f"{candidate.id} {self._source(candidate).path}: {found.why}"
+                if found.status != r.KEPT:
                     break
 
     def _notes(self) -> Iterator[str]:
         """Yield what was done to the frames of sources, each with its file; see `NormaliseRecord`."""
-        for candidate in self.run.candidates:
-            record = self.run.outcomes["normalise"][candidate.id].record or {}
-            for note in record.get("notes", ()):
+        noted = {
+            outcome.id: (outcome.record or {}).get("notes", ())
+            for outcome in self.run.outcomes["normalise"].mentioning('"notes"')
+        }
+        for candidate in self.run.candidates.records() if noted else ():
+            for note in noted.get(candidate.id, ()):
                 yield f"{candidate.id} {self._source(candidate).path}: {note}"
 
     def _source(self, candidate: r.Candidate) -> r.SourceRecord:
         """The candidate's source where it is now: a listed file may have moved since it was first seen."""
         source = self.run.sources[candidate.source]
         place = self.places.get(candidate.source)
-        return source if place is None else structs.replace(source, path=str(place))
+        return source if place is None else structs.replace(source, path=place)
 
-    def _run_step(self, step: AnyStep, samples: list[SampleState], whole: WholeRun) -> list[SampleState]:
+    def _sample(self, step: AnyStep, sample_id: str) -> SampleState:
+        """The sample with what the step needs of those before it, all of which kept it."""
+        candidate = self.run.candidates[sample_id]
+        records: dict[str, Record] = {}
+        artifacts: dict[str, r.ArtifactRef] = {}
+        for name in _inputs_of(type(step)):
+            outcome = self.run.outcomes[name].get(sample_id)
+            assert outcome is not None  # noqa: S101
+            artifacts |= outcome.artifacts
+            if name in step.needs:
+                records[name] = load(r.STEP_RECORDS[name], outcome.record)
+        return SampleState(candidate, self._source(candidate), records, artifacts)
+
+    def _run_step(self, step: AnyStep, ids: list[str], whole: WholeRun) -> list[str]:
         """Bring a step's outcomes up to date; returns the samples that are still in."""
         identity = step_identity(step)
-        pending: defaultdict[str, list[SampleState]] = defaultdict(list)
-        for sample in samples:
-            fingerprint = sample_fingerprint(step, identity, sample)
-            if not self._reuse(step, sample, fingerprint):
-                pending[fingerprint if not STEP_BY_NAME[step.name].makes else sample.id].append(
-                    replace(sample, records=dict(sample.records))
-                )
+        outcomes = self.run.outcomes[step.name]
+        pending: dict[bytes, str] = {}  # by fingerprint, the first sample that has it
+        alike: defaultdict[str, list[str]] = defaultdict(list)  # by that, others that get the same outcome
+        again: list[r.AnyOutcome] = []
+        for sample_id in ids:
+            fingerprint = sample_fingerprint(step, identity, self._sample(step, sample_id))
+            found = outcomes.get(sample_id) if outcomes.made_from(sample_id, fingerprint) else None
+            if found is not None and self._holds(step, found):
+                today = self._judge(step, found)
+                if today != found:
+                    again.append(today)
+                if len(again) == _TOGETHER:
+                    self._write_judged(step, again)
+                continue
+            key = bytes.fromhex(fingerprint) + (sample_id.encode() if STEP_BY_NAME[step.name].makes else b"")
+            first = pending.setdefault(key, sample_id)
+            if first != sample_id:
+                alike[first].append(sample_id)
+        if again:
+            self._write_judged(step, again)
         if pending:
-            ids = [sample.id for sample in samples]
-            whole.begin(step.name, sum(map(len, pending.values())), ids, self.run.outcomes)
-            self._process(step, identity, list(pending.values()), whole)
-        return list(self._still_in(step, samples))
+            count = len(pending) + sum(map(len, alike.values()))
+            whole.begin(step.name, count, ids, self.run.outcomes)
+            self._process(step, pending, alike, whole)
+        return [sample_id for sample_id in ids if outcomes.verdict(sample_id).status == r.KEPT]
 
     def _process(
-        self,
-        step: AnyStep,
-        identity: dict[str, Any],
-        groups: list[list[SampleState]],
-        whole: WholeRun,
+        self, step: AnyStep, pending: dict[bytes, str], alike: Mapping[str, list[str]], whole: WholeRun
     ) -> None:
         self.run.start_work()
-        by_id = {group[0].id: group for group in groups}
-        jobs = (
-            Process(
-                self.run.root,
-                self.config,
-                step.name,
-                group[0],
-                sample_fingerprint(step, identity, group[0]),
-                self.held.inputs(step.reads, group[0].id, group[0].artifacts),
-            )
-            for group in groups
-        )
         title = f"step {STEP_NAMES.index(step.name) + 1} of {len(STEP_NAMES)}: {step.name}"
-        with self.progress(title, len(groups)) as advance:
-            for outcome in self.executor.map(jobs, on_gpu=step.on_gpu):
-                if outcome.status != r.KEPT:
-                    self.run.plan_drop(step.name, [sample.id for sample in by_id[outcome.id]])
-                for sample in by_id[outcome.id]:
-                    self.run.append_outcome(step.name, structs.replace(outcome, id=sample.id))
-                    self.processed += 1
+        with self.progress(title, len(pending)) as advance:
+            for ready in self.executor.map(self._jobs(step, pending), on_gpu=step.on_gpu):
+                outcomes = [
+                    structs.replace(outcome, id=sample_id)
+                    for outcome in ready
+                    for sample_id in (outcome.id, *alike.get(outcome.id, ()))
+                ]
+                # Before they say so: a kill in between must not leave what is behind them.
+                self.run.plan_drop(step.name, [each.id for each in outcomes if each.status != r.KEPT])
+                self.run.outcomes[step.name].append(outcomes)
+                self.hashes.remember(
+                    {
+                        self.run.root / kind.path(outcome.id): outcome.artifacts[kind.name].sha256
+                        for outcome in ready
+                        for kind in STEP_BY_NAME[step.name].makes
+                        if kind.name in outcome.artifacts
+                    }
+                )
+                self.processed += len(outcomes)
+                for _ in outcomes:
                     whole.did(step.name)
-                for kind in STEP_BY_NAME[step.name].makes:
-                    if kind.name in outcome.artifacts:
-                        path = self.run.root / kind.path(outcome.id)
-                        self.hashes.remember(path, outcome.artifacts[kind.name].sha256)
-                advance()
+                advance(len(ready))
         self.run.drop()
 
-    def _reuse(self, step: AnyStep, sample: SampleState, fingerprint: str) -> bool:
-        """Return whether the outcome that is there still holds; its verdict is brought up to date."""
-        found = self.run.outcomes[step.name].get(sample.id)
-        if found is None or found.fingerprint != fingerprint or not self._intact(step, found):
-            return False
+    def _jobs(self, step: AnyStep, pending: Mapping[bytes, str]) -> Iterator[Process]:
+        for key, sample_id in pending.items():
+            sample = self._sample(step, sample_id)
+            held = self.held.inputs(step.reads, sample_id, sample.artifacts)
+            yield Process(self.run.root, self.config, step.name, sample, key[:32].hex(), held)
+
+    def _holds(self, step: AnyStep, found: r.AnyOutcome) -> bool:
+        """Return whether an outcome, made from the same, may be used again."""
         if found.error is not None and found.error.get("kind") in _MAY_PASS:
             return False
-        if found.status != r.FAILED:
-            record = load(r.STEP_RECORDS[step.name], found.record)
-            reason = judge(step.name, record, self.config.thresholds)
-            if reason != found.reason:
-                today = structs.replace(found, status=r.REJECTED if reason else r.KEPT, reason=reason)
-                self.run.start_work()
-                self.run.append_outcome(step.name, today)
-                self.judged_again += 1
-        return True
+        return self._intact(step, found)
+
+    def _judge(self, step: AnyStep, found: r.AnyOutcome) -> r.AnyOutcome:
+        """An outcome under today's thresholds."""
+        if found.status == r.FAILED:
+            return found
+        reason = judge(step.name, load(r.STEP_RECORDS[step.name], found.record), self.config.thresholds)
+        return structs.replace(found, status=r.REJECTED if reason else r.KEPT, reason=reason)
+
+    def _write_judged(self, step: AnyStep, outcomes: list[r.AnyOutcome]) -> None:
+        self.run.start_work()
+        self.run.outcomes[step.name].append(outcomes)
+        self.judged_again += len(outcomes)
+        outcomes.clear()
 
     def _intact(self, step: AnyStep, outcome: r.AnyOutcome) -> bool:
         for kind in STEP_BY_NAME[step.name].makes:
@@ -318,16 +285,16 @@ class Driver:
                 return False
         return True
 
-    def _still_in(self, step: AnyStep, samples: list[SampleState]) -> Iterator[SampleState]:
-        for sample in samples:
-            outcome = self.run.outcomes[step.name][sample.id]
-            if outcome.status == r.KEPT:
-                record = load(r.STEP_RECORDS[step.name], outcome.record)
-                yield replace(
-                    sample,
-                    records={**sample.records, step.name: record},
-                    artifacts={**sample.artifacts, **outcome.artifacts},
-                )
+
+def _document(config: RunConfig, shard: tuple[int, int]) -> bytes:
+    return run_document(config, shard, {"packages": run_packages(config), "models": list_models(config)})
+
+
+@cache
+def _inputs_of(step: type[AnyStep]) -> list[str]:
+    """The steps of which a step reads a record or an artifact."""
+    makers = (info.name for info in STEPS if set(info.makes) & set(step.reads))
+    return list(dict.fromkeys([*step.needs, *makers]))
 
 
 def generate(
@@ -348,10 +315,11 @@ def generate(
     """
     # What is unknown or missing (a backend, an option, a model, a package) is found before anything starts.
     config = pin_models(config)
-    run_packages(config)
+    document = _document(config, shard)
     with (
         open_run(out, shard=shard) as run,
         closing(HashCache()) as hashes,
+        closing(FinishedRuns()) as finished,
         LocalExecutor(workers) as executor,
     ):
         if len(run.reclaimed):
@@ -359,6 +327,16 @@ def generate(
                 f"note: in tars of a release: {count_text(len(run.reclaimed), 'artifact')} of this run, "
                 "which count as made; what a step reads of them is taken out while it works"
             )
+
+        def state() -> str:
+            return state_of(out, config, document, listed, id_offset)
+
+        if run.finished and (summary := finished.recall(out, state())) is not None:
+            return summary
+        run.load()
         driver = Driver(run, config, executor, hashes, progress)
         driver.ingest(listed, shard, id_offset)
-        return driver.work()
+        summary = driver.work()
+        if not driver.may_pass:
+            finished.remember(out, state(), summary)
+        return summary

@@ -6,7 +6,9 @@
   alone as `cuda`. They end with the step, and with them everything that it held. GPUs are found without
   loading torch: the driver itself never opens one.
 - Workers end when the driver is gone, however it went: no orphan goes on writing.
-- Answers come back as they are ready; nothing may depend on their order.
+- Answers come back as they are ready, those together that are: while the driver makes some durable, others
+  become ready, so that the faster they come, the more of them share an fsync. Nothing may depend on their
+  order.
 """
 
 from __future__ import annotations
@@ -58,8 +60,8 @@ class LocalExecutor:
                     process.kill()
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def map(self, jobs: Iterable[Job[Answer]], *, on_gpu: bool = False) -> Iterator[Answer]:
-        """Yield the answer of every job, in the order in which they are ready.
+    def map(self, jobs: Iterable[Job[Answer]], *, on_gpu: bool = False) -> Iterator[list[Answer]]:
+        """Yield the answers of all jobs, those together that are ready at once.
 
         Args:
             jobs: What is to be done. With one worker it is done in this process.
@@ -71,7 +73,7 @@ class LocalExecutor:
         """
         if self.workers == 1:
             for job in jobs:
-                yield job()
+                yield [job()]
         elif on_gpu:
             yield from self._map_on_gpus(jobs)
         else:
@@ -79,7 +81,7 @@ class LocalExecutor:
                 self._pool = Workers(self.workers, _start_worker)
             yield from _answers(self._pool, jobs, self.workers * _QUEUED)
 
-    def _map_on_gpus(self, jobs: Iterable[Job[Answer]]) -> Iterator[Answer]:
+    def _map_on_gpus(self, jobs: Iterable[Job[Answer]]) -> Iterator[list[Answer]]:
         gpus = visible_gpus()[: self.workers]
         workers = max(1, len(gpus))
         if workers == 1:  # it sees what the driver sees: a configuration may name `cuda:1`
@@ -94,8 +96,11 @@ class LocalExecutor:
         self._gpu_pool = None
 
 
-def _answers(pool: Workers, jobs: Iterable[Job[Answer]], width: int) -> Iterator[Answer]:
-    """Yield answers as they are ready; never more than `width` jobs are under way."""
+def _answers(pool: Workers, jobs: Iterable[Job[Answer]], width: int) -> Iterator[list[Answer]]:
+    """Yield answers as they are ready; never more than `width` jobs are under way.
+
+    Where a job raises, what else is ready is answered first.
+    """
     waiting = iter(jobs)
     flying: dict[Future[Answer], Job[Answer]] = {}
     try:
@@ -105,9 +110,13 @@ def _answers(pool: Workers, jobs: Iterable[Job[Answer]], width: int) -> Iterator
             if not flying:
                 return
             ready, _ = wait(flying, return_when=FIRST_COMPLETED)
-            for future in ready:
-                yield future.result()
+            good = [future for future in ready if future.exception() is None]
+            if good:
+                yield [future.result() for future in good]
+            for future in good:
                 del flying[future]
+            for future in ready.difference(good):
+                future.result()
     except BrokenProcessPool:
         pool.refuse_unguarded()
         raise RunError(

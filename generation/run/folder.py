@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,17 +32,18 @@ from sparkle._files import (
     recover_jsonl,
     remove_leftovers,
     write_atomic,
-    write_jsonl,
 )
 from sparkle._folders import is_junk
 from sparkle._run_folder import Reclaimed, take_out
 from sparkle.generation.config import RunConfig
+from sparkle.generation.run.lines import Lines
+from sparkle.generation.run.outcomes import Numbers, StepOutcomes
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document, plain
 from sparkle.schemas.errors import RunError
 from sparkle.schemas.layout import Kind
-from sparkle.schemas.records import AnyOutcome, ArtifactRef, Candidate, Record, SampleId, SourceRecord
+from sparkle.schemas.records import ArtifactRef, Candidate, Record, SampleId, SourceRecord
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 from sparkle.schemas.validate import check
 
@@ -65,65 +66,57 @@ class Dropped(Record, frozen=True):
 class RunFolder:
     """An open run folder; make one with `open_run`."""
 
+    sources: Lines[SourceRecord]
+    candidates: Lines[Candidate]
+
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.sources: dict[str, SourceRecord] = {}
-        self.candidates: list[Candidate] = []
-        self.outcomes: dict[str, dict[str, AnyOutcome]] = {}
+        self.outcomes: dict[str, StepOutcomes] = {}
         self.reclaimed = Reclaimed(root)
+        self._numbers = Numbers()
         self._dropped: list[Dropped] = []
+        self._open: list[Lines[Any] | StepOutcomes] = []
 
     def load(self) -> None:
-        """Read what is there, the last line of an id counts; and drop what a kill left to be dropped."""
-        self.sources = {source.sha256: source for source in self._records(layout.SOURCES, SourceRecord)}
-        self.candidates = list(self._records(layout.CANDIDATES, Candidate))
+        """Read the sources and candidates that are there."""
+        self.sources = Lines(self.root / layout.SOURCES, SourceRecord, lambda source: source.sha256)
+        self.candidates = Lines(self.root / layout.CANDIDATES, Candidate, lambda candidate: candidate.id)
+        self._open += [self.sources, self.candidates]
+
+    def load_outcomes(self) -> None:
+        """Read the outcomes that are there, the last of an id counts; drop what a kill left to be dropped."""
+        for sample_id in self.candidates:
+            self._numbers.give(sample_id)
         for step in STEP_NAMES:
-            found = self._records(layout.outcomes(step), AnyOutcome)
-            self.outcomes[step] = {outcome.id: outcome for outcome in found}
-        self._dropped = list(self._records(layout.DROPPED, Dropped))
+            path = self.root / layout.outcomes(step)
+            recover_jsonl(path)
+            self.outcomes[step] = StepOutcomes(path, self._numbers)
+            self.outcomes[step].load()
+            self._open.append(self.outcomes[step])
+        path = self.root / layout.DROPPED
+        recover_jsonl(path)
+        self._dropped = [found for _, found in read_records(path, Dropped)] if path.exists() else []
         self.drop()
 
-    def configure(self, config: RunConfig, *, shard: tuple[int, int], extra: dict[str, Any]) -> None:
-        """Write `run.toml`; with another configuration than before the run is no longer finished.
+    def close(self) -> None:
+        """Let go of the files."""
+        for opened in self._open:
+            opened.close()
 
-        Args:
-            config: The resolved configuration.
-            shard: (index, count) of the candidates that this folder holds.
-            extra: Further tables: packages and models.
-        """
-        head = {"format": FORMAT, "version": 1, "shard": {"index": shard[0], "count": shard[1]}}
-        document = tomli_w.dumps({**head, **plain(config), **extra}).encode()
+    def configure(self, document: bytes) -> None:
+        """Write `run.toml`; with another configuration than before the run is no longer finished."""
         target = self.root / layout.RUN_CONFIG
         if not target.exists() or target.read_bytes() != document:
             self.start_work()
             write_atomic(target, document)
 
-    def add_sources(self, sources: Iterable[SourceRecord]) -> None:
-        """Write sources down, durably."""
-        new = [source for source in sources if source.sha256 not in self.sources]
-        if new:
-            append_lines(self.root / layout.SOURCES, new)
-            self.sources.update((source.sha256, source) for source in new)
-
-    def add_candidates(self, candidates: Iterable[Candidate]) -> None:
-        """Give candidates their place, durably, before any step sees them."""
-        new = list(candidates)
-        if new:
-            append_lines(self.root / layout.CANDIDATES, new)
-            self.candidates.extend(new)
-
-    def append_outcome(self, step: str, outcome: AnyOutcome) -> None:
-        """Write an outcome down, durably."""
-        append_lines(self.root / layout.outcomes(step), [outcome])
-        self.outcomes[step][outcome.id] = outcome
-
     def plan_drop(self, step: str, sample_ids: Iterable[str]) -> None:
         """Write down, durably, that samples have nothing behind a step any more; `drop` makes it so."""
-        later = later_steps(step)
+        behind = [self.outcomes[name] for name in later_steps(step) if len(self.outcomes[name])]
         new = [
             Dropped(sample_id, step)
             for sample_id in sample_ids
-            if any(sample_id in self.outcomes[name] for name in later)
+            if any(sample_id in found for found in behind)
         ]
         if new:
             append_lines(self.root / layout.DROPPED, new)
@@ -135,12 +128,12 @@ class RunFolder:
             for step in later_steps(planned.step):
                 for kind in STEP_BY_NAME[step].makes:
                     (self.root / kind.path(planned.id)).unlink(missing_ok=True)
-        for step in STEP_NAMES:
-            gone = {planned.id for planned in self._dropped if step in later_steps(planned.step)}
-            found = self.outcomes[step]
-            if gone & found.keys():
-                self.outcomes[step] = {name: outcome for name, outcome in found.items() if name not in gone}
-                self._rewrite(step)
+        shrunk = [
+            outcomes
+            for step, outcomes in self.outcomes.items()
+            if outcomes.forget(planned.id for planned in self._dropped if step in later_steps(planned.step))
+        ]
+        self._sort(shrunk)
         (self.root / layout.DROPPED).unlink(missing_ok=True)
         self._dropped = []
 
@@ -150,26 +143,20 @@ class RunFolder:
 
     def finish(self, funnel: dict[str, Any]) -> None:
         """Sort every outcome file by id and mark the folder as finished."""
-        for step in STEP_NAMES:
-            self._rewrite(step)
+        self._sort(self.outcomes.values())
         check("funnel", funnel, where=layout.FUNNEL)
         write_atomic(self.root / layout.FUNNEL, dump_document(funnel))
 
-    def _rewrite(self, step: str) -> None:
-        outcomes, path = self.outcomes[step], self.root / layout.outcomes(step)
-        if outcomes or path.exists():
-            write_jsonl(path, (outcomes[sample_id] for sample_id in sorted(outcomes)))
+    def _sort(self, files: Collection[StepOutcomes]) -> None:
+        if files:
+            order = self._numbers.in_order()
+            for outcomes in files:
+                outcomes.sort(order)
 
     @property
     def finished(self) -> bool:
         """Whether the last work was brought to its end."""
         return (self.root / layout.FUNNEL).exists()
-
-    def _records(self, relative: str, kind: type[T]) -> Iterator[T]:
-        path = self.root / relative
-        recover_jsonl(path)
-        if path.exists():
-            yield from (record for _, record in read_records(path, kind))
 
 
 def later_steps(step: str) -> tuple[str, ...]:
@@ -177,9 +164,21 @@ def later_steps(step: str) -> tuple[str, ...]:
     return STEP_NAMES[STEP_NAMES.index(step) + 1 :]
 
 
+def run_document(config: RunConfig, shard: tuple[int, int], extra: Mapping[str, Any]) -> bytes:
+    """Return what `run.toml` says.
+
+    Args:
+        config: The resolved configuration.
+        shard: (index, count) of the candidates that the folder holds.
+        extra: Further tables: packages and models.
+    """
+    head = {"format": FORMAT, "version": 1, "shard": {"index": shard[0], "count": shard[1]}}
+    return tomli_w.dumps({**head, **plain(config), **extra}).encode()
+
+
 @contextmanager
 def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[RunFolder]:
-    """Create or reopen a run folder, lock it, clear what a kill left, and load what is there.
+    """Create or reopen a run folder, lock it, and clear what a kill left; `load` reads what is there.
 
     Args:
         root: The folder.
@@ -193,8 +192,10 @@ def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[RunFolder]:
     with exclusive(root, RunError("another process works in this run", where=root, fix="wait for it")):
         remove_leftovers(root)
         run = RunFolder(root)
-        run.load()
-        yield run
+        try:
+            yield run
+        finally:
+            run.close()
 
 
 def _refuse_foreign(root: Path, shard: tuple[int, int]) -> None:

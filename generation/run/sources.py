@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,21 +37,29 @@ _USUAL = "such as .mp4, .mov, .mkv, .mts, .wmv"
 _SHOWN_SUFFIXES = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListedSource:
-    """A source as it was listed: where it is, its theme, its prompt (None: to compose) and its licence."""
+    """A source as it was listed: where it is, its theme, its prompt (None: to compose) and its licence.
 
-    path: Path
+    There are a million of them in a large run: its place is text, which has a third of the bytes of a path.
+    """
+
+    place: str
     theme: str
     prompt: str | None
     licence: str | None = None
 
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.place)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class _Named:
     """A file, and what its line says of it."""
 
-    path: Path
+    place: str
     theme: str | None = None
     prompt: str | None = None
     licence: str | None = None
@@ -80,11 +89,11 @@ def list_sources(
     """
     if sources.is_dir():
         _refuse_overlap(sources, out)
-        named = [_Named(path) for path in _video_files(sources, say)]
+        named = [_Named(str(path)) for path in _video_files(sources, say)]
     elif sources.is_file() and sources.suffix == ".jsonl":
         named = list(_read_list(sources))
     elif sources.is_file() and _VIDEO_SUFFIX.fullmatch(sources.suffix):
-        named = [_Named(sources)]
+        named = [_Named(str(sources))]
     else:
         raise SourceListError(
             "no such source list",
@@ -95,7 +104,7 @@ def list_sources(
         wanted = f"video files, {_USUAL}" if sources.is_dir() else "a line or more"
         raise SourceListError("no sources", got=sources, wanted=wanted)
     listed = [
-        ListedSource(item.path, theme, item.prompt, item.licence)
+        ListedSource(item.place, sys.intern(theme), item.prompt, item.licence)
         for item in named[:limit]
         for theme in ([item.theme] if item.theme else themes)
     ]
@@ -166,7 +175,10 @@ def _read_list(path: Path) -> Iterator[_Named]:
             where = f"{path}:{number}"
             check("source_list", value, where=where)
             yield _Named(
-                path.parent / value["path"], value.get("theme"), value.get("prompt"), value.get("licence")
+                str(path.parent / value["path"]),
+                value.get("theme"),
+                value.get("prompt"),
+                value.get("licence"),
             )
     except RecordError as error:
         raise SourceListError(
@@ -214,14 +226,18 @@ def refuse_unreadable(
 def licences(
     known: Mapping[str, SourceRecord], listed: Sequence[tuple[str, ListedSource]]
 ) -> dict[str, str | None]:
-    """Return the licence of every listed source by its content; None where no line names one.
+    """Return the licence of every listed source that is new, by its content; None where no line names one.
 
     Raises:
         SourceListError: two lines, or a line and the run, name different licences for the same content.
     """
-    named: dict[str, str | None] = {sha256: known[sha256].licence for sha256, _ in listed if sha256 in known}
+    named: dict[str, str | None] = {}
     for sha256, item in listed:
-        if item.licence is not None and named.setdefault(sha256, item.licence) != item.licence:
+        if item.licence is None:
+            continue
+        if sha256 not in named:
+            named[sha256] = known[sha256].licence if sha256 in known else item.licence
+        if named[sha256] != item.licence:
             raise SourceListError(
                 "a source has two licences",
                 got=item.licence,
@@ -229,11 +245,11 @@ def licences(
                 where=item.path,
                 fix="give one licence to all lines of a file; a run keeps the one that it was started with",
             )
-    return {sha256: named.get(sha256) for sha256, _ in listed}
+    return {sha256: named.get(sha256) for sha256, _ in listed if sha256 not in known}
 
 
 def new_candidates(
-    known: Sequence[Candidate],
+    known: Iterable[Candidate],
     listed: Sequence[tuple[str, ListedSource]],
     shard: tuple[int, int],
     id_offset: int = 0,
@@ -266,16 +282,17 @@ def new_candidates(
 
 
 def _number(
-    known: Sequence[Candidate], listed: Sequence[tuple[str, ListedSource]], id_offset: int
+    known: Iterable[Candidate], listed: Sequence[tuple[str, ListedSource]], id_offset: int
 ) -> list[Candidate]:
-    seen = {(candidate.source, candidate.theme, candidate.prompt) for candidate in known}
+    seen = set()
     following = dict.fromkeys(THEMES, id_offset)
     for candidate in known:
+        seen.add((bytes.fromhex(candidate.source), sys.intern(candidate.theme), candidate.prompt))
         theme, number = parse_id(candidate.id)
         following[theme] = max(following[theme], number + 1)
     found: list[Candidate] = []
     for sha256, item in listed:
-        key = (sha256, item.theme, item.prompt)
+        key = (bytes.fromhex(sha256), item.theme, item.prompt)
         if key not in seen:
             seen.add(key)
             found.append(

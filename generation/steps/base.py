@@ -10,7 +10,6 @@ How it works:
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ import av.error
 import cv2
 import numpy as np
 
-from sparkle._files import TEMPORARY_MARK, commit, temporary_beside
+from sparkle._files import TEMPORARY, commit, temporary_beside
 from sparkle.generation.backend import Loadable
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import RunConfig
@@ -38,8 +37,6 @@ from sparkle.schemas.stages import STEP_BY_NAME
 
 R = TypeVar("R", bound=Record)
 B = TypeVar("B")  # the backend's protocol, or None
-
-_TEMPORARY = re.compile(re.escape(TEMPORARY_MARK) + "[0-9]+-")
 
 
 @dataclass(frozen=True)
@@ -193,8 +190,8 @@ AnyStep = Step[Any]  # whatever its backend
 
 
 def _portable(parts: dict[str, str]) -> dict[str, str]:
-    """Return error texts without the names of temporary files, which hold a process id."""
-    return {name: _TEMPORARY.sub("", text) for name, text in parts.items()}
+    """Return error texts without the names of temporary files, which hold a process id and a host."""
+    return {name: TEMPORARY.sub("", text) for name, text in parts.items()}
 
 
 def _machine_error(step: str, work: Work, error: Exception) -> RunError:

@@ -24,8 +24,8 @@ from sparkle._files import link_or_copy
 from sparkle._progress import Progress
 from sparkle.generation.backend import Packaged, Prompted
 from sparkle.generation.config import RunConfig
-from sparkle.generation.run.driver import Process
 from sparkle.generation.run.executor import LocalExecutor, visible_gpus
+from sparkle.generation.run.jobs import Process
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.hub.verify.recorded import Difference, Recorded, compare_files, compare_records
@@ -184,7 +184,8 @@ class Rerun:
             for kind in (kind for earlier in before for kind in STEP_BY_NAME[earlier].makes):
                 _link(self.folder / kind.path(sample.id), self.scratch / kind.path(sample.id))
             jobs.append(Process(self.scratch, self.config, step.name, sample, "", []))
-        return {outcome.id: outcome for outcome in self.executor.map(jobs, on_gpu=step.on_gpu)}
+        answers = self.executor.map(jobs, on_gpu=step.on_gpu)
+        return {outcome.id: outcome for ready in answers for outcome in ready}
 
     def _judge(self, result: StepResult, sample: SampleState, outcome: r.AnyOutcome) -> None:
         """Compare what a step made and said with what was recorded."""

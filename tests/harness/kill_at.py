@@ -42,6 +42,7 @@ def after(real: Function) -> Function:
 def half_line(real: Function) -> Function:
     def append(path: Path, records: Any) -> None:
         line = dump_line(next(iter(records)))
+        path.parent.mkdir(exist_ok=True)
         with path.open("ab") as file:
             file.write(line[: len(line) // 2])
         die()
@@ -86,9 +87,11 @@ MOMENTS: dict[str, tuple[Any, ...]] = {
     "inside a step": ("sparkle.generation.steps.tracking.Track.measure", after),
     "half an artifact": ("sparkle.generation.steps.base.commit", half_file),
     "an artifact in place, no outcome": ("sparkle.generation.steps.base.commit", after),
-    "half a line of outcomes": ("sparkle.generation.run.folder.append_lines", half_line),
-    "outcomes not yet written anew": ("sparkle.generation.run.folder.write_jsonl", before),
-    "outcomes written anew": ("sparkle.generation.run.folder.write_jsonl", after),
+    "half a line of sources or candidates": ("sparkle.generation.run.lines.append_lines", half_line),
+    "half a line of what is to be dropped": ("sparkle.generation.run.folder.append_lines", half_line),
+    "half a line of outcomes": ("sparkle.generation.run.outcomes.append_lines", half_line),
+    "outcomes not yet written anew": ("sparkle.generation.run.outcomes.StepOutcomes._copy", before),
+    "outcomes written anew": ("sparkle.generation.run.outcomes.StepOutcomes._copy", after),
     "an artifact deleted": ("pathlib.Path.unlink", after, artifact),
     # build
     "half a tar": ("sparkle._files.commit", half_file, to(".tar")),

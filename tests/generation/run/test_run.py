@@ -179,6 +179,29 @@ def test_a_finished_run_started_again_does_nothing(clean, sources):
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
+@pytest.mark.parametrize("changed", ["artifact", "outcomes", "source", "configuration"])
+def test_what_changed_since_a_run_was_finished_is_found(clips, tmp_path, changed):
+    sources, run, more = tmp_path / "sources", tmp_path / "run", []
+    sources.mkdir()
+    encode(decode(clips["first"].path)[:5], sources / "clip.mp4")
+    said = generate(sources, run)
+    wanted = tree(run)
+    assert generate(sources, run) == {**said, "processed": 0}
+    if changed == "artifact":
+        (run / layout.SOURCE_FRAME0.path(FIRST)).write_bytes(b"another")
+    elif changed == "outcomes":
+        (run / layout.outcomes("flow")).unlink()
+    elif changed == "source":
+        encode(decode(clips["second"].path)[:5], sources / "clip.mp4")
+    else:
+        more = ["--set", "source.min_frames=9"]
+    said = generate(sources, run, *more)
+    assert said["processed"] > 0
+    if changed in ("artifact", "outcomes"):
+        assert said["processed"] == 1
+        assert tree(run) == wanted
+
+
 def test_two_workers_make_the_same_bytes(clean, sources, tmp_path):
     generate(sources, tmp_path / "run", "--workers", 2)
     assert tree(tmp_path / "run") == tree(clean[0])
@@ -190,8 +213,9 @@ def test_two_workers_make_the_same_bytes(clean, sources, tmp_path):
         ("inside a step", 1),
         ("half an artifact", 5),
         ("an artifact in place, no outcome", 3),
+        ("half a line of sources or candidates", 1),
+        ("half a line of sources or candidates", 2),
         ("half a line of outcomes", 1),
-        ("half a line of outcomes", 2),
         ("half a line of outcomes", 9),
     ],
 )
@@ -307,8 +331,8 @@ def rejecting(clean_one, sources, tmp_path_factory):
 @pytest.mark.parametrize(
     ("moment", "count"),
     [
+        ("half a line of what is to be dropped", 1),
         ("half a line of outcomes", 1),
-        ("half a line of outcomes", 2),
         ("outcomes not yet written anew", 1),
         ("outcomes written anew", 1),
         ("outcomes written anew", 15),

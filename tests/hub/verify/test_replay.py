@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     clip = folder / "clip.mp4"
     draw_clip(clip, seed=0, width=160, height=96, frames=9)
-    listed = [ListedSource(clip, "location", None), ListedSource(clip, "season", PROMPT)]
+    listed = [ListedSource(str(clip), "location", None), ListedSource(str(clip), "season", PROMPT)]
     summary = generate(listed, folder / "run", load_config(None), workers=1, shard=(0, 1))
     assert summary.funnel["kept"] == 2
     return build_release([folder / "run"], folder / "release", ReleaseOptions(preview=1)).out
