@@ -12,8 +12,8 @@ from sparkle._progress import count_text, size_text
 from sparkle.commands.console import FINDINGS, Terminal, Verb
 from sparkle.commands.options import (
     TRAINERS,
+    Names,
     Size,
-    Streams,
     filter_options,
     out_option,
     output_options,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     "--streams",
     default="source_video,edited_video",
     show_default=True,
-    type=Streams(),
+    type=Names(KIND_BY_NAME),
     metavar="KIND,...",
     help="Kinds of artifact to pull.",
 )

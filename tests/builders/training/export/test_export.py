@@ -23,7 +23,8 @@ from click.testing import CliRunner
 from harness import factories, trainers
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.training.export import EXPORT, ExportChoice, export_pairs
+from sparkle.builders.release.exported import EXPORT
+from sparkle.builders.training.export import ExportChoice, export_pairs
 from sparkle.builders.training.videos import HARD_LINKED, KEPT, LINKED, WRITTEN
 from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.builders.upstream.indexing import index_upstream
@@ -202,16 +203,17 @@ def test_a_kill_leaves_whole_files_and_a_rerun_goes_on(
     code = f"""
 import os, pathlib, signal
 from sparkle.builders.training import export, videos
-real, count = videos._place, 0
-def place(pairs, artifact, data, out):
+real, count = videos.Files._place_file, 0
+def place(files, artifact, data, shape):
     global count
     count += 1
     if count == {moment}:
-        (out / artifact.path).parent.mkdir(parents=True, exist_ok=True)
-        (out / artifact.path).with_name(".tmp-half").write_bytes(data[: len(data) // 2])
+        target = files.out / artifact.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.with_name(".tmp-half").write_bytes(data[: len(data) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
-    return real(pairs, artifact, data, out)
-videos._place = place
+    return real(files, artifact, data, shape)
+videos.Files._place_file = place
 export.export_pairs({str(release)!r}, "kiwi", pathlib.Path({str(out)!r}))
 """
     done = subprocess.run([sys.executable, "-c", code], check=False)
@@ -231,7 +233,7 @@ def test_another_trainer_takes_the_videos_that_are_there(release: Path, tmp_path
         "dataset.toml",
         EXPORT,
         "location",
-        "location.jsonl",
+        "location_64x48_16fps.jsonl",
     ]
     assert json.loads((out / EXPORT).read_text())["trainer"] == "musubi"
 
@@ -244,7 +246,7 @@ def test_musubi_finds_its_files_from_any_folder(
     monkeypatch.chdir("/")
     assert len(list(trainers.read_musubi(tmp_path / "out/dataset.toml"))) == 6
     document = tomllib.loads((tmp_path / "out/dataset.toml").read_text())
-    assert document["general"]["resolution"] == [64, 48]
+    assert [dataset["resolution"] for dataset in document["datasets"]] == [[64, 48]]
 
 
 # --- what is left out, and refused ------------------------------------------------------------
@@ -330,7 +332,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(
     said: list[str] = []
     with pytest.raises(ReleaseError, match="does not fit"):
         export_pairs(release, "kiwi", tmp_path / "out", say=said.append)
-    assert "bytes of videos to write" in said[0]
+    assert "bytes of files to write" in said[0]
     assert list((tmp_path / "out").iterdir()) == []
 
 
