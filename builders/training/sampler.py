@@ -128,6 +128,15 @@ class PairSampler:
             epoch, position = epoch + 1, 0
         return self._state(epoch, position)
 
+    def steps_until(self, epoch: int) -> int:
+        """Return how many steps all ranks take from the start, or from `resume`, until an epoch begins."""
+        first, position = self._resumed
+        batches = sum(
+            len(self._steps(self.order.epoch(number), position if number == first else 0))
+            for number in range(first, epoch)
+        )
+        return batches // self.world_size
+
     @property
     def _mine(self) -> slice:
         """Return which of the batches of all ranks are this one's."""

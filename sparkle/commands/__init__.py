@@ -23,7 +23,7 @@ HUB = ("publish", "verify", "preview", "diff", "pull", "takedown", "serve")
 # Verbs in the order of help, by heading.
 _SECTIONS = {
     "Make a dataset": ("config", "models", "plan", "generate", "build", "validate", "show", "stats", "card"),
-    "Read one": ("import", "index", "export"),
+    "Read one": ("import", "index", "export", "train"),
     "Share one": HUB,
     "This machine": ("cache",),
 }
