@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
+import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -15,6 +18,12 @@ hypothesis.settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 hypothesis.settings.load_profile("sparkle")
+
+# A forked process that hangs says where, and ends, before the time of its test is up.
+_HANG = 900  # seconds
+os.register_at_fork(
+    after_in_child=lambda: faulthandler.dump_traceback_later(_HANG, exit=True, file=sys.__stderr__)
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,10 +10,14 @@ there would leave those of the threads that it does not have, nor let go of thei
 For the same reason no thread that decodes ever ends. One that has used OpenCV takes a lock of OpenCV's while
 it ends, and Python before 3.13 does not wait for that: a process that was forked in this very moment waited
 for the lock for ever (one in 1,500 on a busy machine).
+
+Nor does such a process collect the garbage of its parent: an encoder or decoder of anybody's in it, of which it
+has no threads, would be waited for as well. What is in use is still freed when the last that refers to it goes.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -86,6 +90,7 @@ def side_by_side(act: Callable[[Item], Result], items: Sequence[Item], threads: 
 
 def _start_outside() -> None:
     global _lock, _inside, _pool
+    gc.freeze()
     if _inside:
         _put_back()
     _lock, _inside, _pool = threading.Lock(), 0, None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -202,3 +204,33 @@ def test_a_forked_process_meets_no_decoder_of_its_parent(tmp_path, use):
         assert status_of_child(gc.collect) == 0
     finally:
         gc.enable()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_leaves_the_garbage_of_its_parent_alone(tmp_path):
+    """Somebody's encoder with threads, in a cycle: to free it in the child is to wait for them for ever."""
+    script = f"""
+import gc, os, signal, sys
+import av
+import numpy as np
+import sparkle.media.threads
+
+gc.disable()
+container = av.open({str(tmp_path / "clip.mp4")!r}, "w")
+stream = container.add_stream("libx264", rate=10, width=320, height=320, pix_fmt="yuv420p")
+stream.codec_context.thread_count = 4
+for level in range(40):
+    container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((320, 320, 3), level, np.uint8))))
+cycle = [container, stream]
+cycle.append(cycle)
+del container, stream, cycle
+if (pid := os.fork()) == 0:
+    signal.alarm(60)
+    gc.collect()
+    os._exit(0)
+status = os.waitpid(pid, 0)[1]
+print("status", status, flush=True)
+os._exit(0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "status 0\n"
