@@ -208,10 +208,23 @@ def safe_join(folder: Path, relative: str) -> Path:
 
 # --- locks, links, stamps --------------------------------------------------------------------------
 
+_held: set[int] = set()  # descriptors of locks
+
+
+def _let_go() -> None:
+    """Close locks that a fork has copied: a child that outlives its parent would hold them."""
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
+
 
 @contextmanager
 def exclusive(path: Path, busy: SparkleError | None) -> Iterator[None]:
     """Hold a folder or a lock file against other processes and threads, until the block or the process ends.
+
+    Processes that it forks meanwhile do not hold it.
 
     Args:
         path: A folder that exists, or a file, which is made if need be; its folder exists.
@@ -220,6 +233,7 @@ def exclusive(path: Path, busy: SparkleError | None) -> Iterator[None]:
     """
     # Locks of network file systems want a file that is open for writing; a folder cannot be.
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+    _held.add(descriptor)
     try:
         if busy is None:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -233,7 +247,9 @@ def exclusive(path: Path, busy: SparkleError | None) -> Iterator[None]:
                 raise busy
         yield
     finally:
-        os.close(descriptor)
+        if descriptor in _held:  # not in a forked child
+            _held.remove(descriptor)
+            os.close(descriptor)
 
 
 def link(source: Path, target: Path) -> None:

@@ -1,6 +1,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from sparkle._files import (
     append_lines,
     atomic_path,
+    exclusive,
     read_jsonl,
     recover_jsonl,
     remove_leftovers,
@@ -17,7 +20,7 @@ from sparkle._files import (
     write_atomic,
 )
 from sparkle.schemas.canonical import canonical_json, dump_line, sha256_bytes, sha256_file
-from sparkle.schemas.errors import RecordError, UnsafePathError
+from sparkle.schemas.errors import RecordError, SparkleError, UnsafePathError
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -129,3 +132,28 @@ def test_a_file_and_its_bytes_have_one_hash(tmp_path):
     data = os.urandom(3 << 20)
     (tmp_path / "file").write_bytes(data)
     assert sha256_file(tmp_path / "file") == sha256_bytes(data)
+
+
+# Forks a child, which waits for the end of standard input, and is killed.
+HOLD = """
+import os, sys
+from pathlib import Path
+from sparkle._files import exclusive
+with exclusive(Path(sys.argv[1]), None):
+    if not os.fork():
+        print("child", flush=True)
+        sys.stdin.read()
+        os._exit(0)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_lock_is_gone_with_its_holder_though_a_forked_child_lives_on(tmp_path):
+    lock = tmp_path / "lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.wait() == -signal.SIGKILL
+        assert holder.stdout.readline() == "child\n"
+        with exclusive(lock, SparkleError("held")):  # while the child waits for its standard input
+            holder.stdin.close()

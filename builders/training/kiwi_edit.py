@@ -53,6 +53,8 @@ _DATASETS = {
     "vid_dataset_metadata_path": "videos",
     "vid_ref_dataset_metadata_path": "reference videos",
 }
+# Variables that `accelerate launch` sets, and what holds without.
+_PROCESSES = {"RANK": "0", "WORLD_SIZE": "1"}
 
 
 def train_kiwi_edit(train: Path, arguments: Sequence[str], say: Say) -> None:
@@ -76,7 +78,7 @@ def train_kiwi_edit(train: Path, arguments: Sequence[str], say: Say) -> None:
     folder = Path(options.output_path)
     folder.mkdir(parents=True, exist_ok=True)
     busy = ConfigError("another training writes to this folder", where=folder, fix="wait for it, or end it")
-    with exclusive(folder, busy) if rank == 0 else nullcontext():
+    with exclusive(folder / ".lock", busy) if rank == 0 else nullcontext():
         if rank == 0:
             remove_partial(folder)
         checkpoint = last_checkpoint(folder)
@@ -92,9 +94,6 @@ def train_kiwi_edit(train: Path, arguments: Sequence[str], say: Say) -> None:
             whole = turns.done + len(turns)
             say(f"{checkpoint.path}: {turns.done:,} of {whole:,} steps are done, {len(turns):,} are left")
         _Training(turns, checkpoint, options.dataset_num_workers, utils).run(train, arguments)
-
-
-_PROCESSES = {"RANK": "0", "WORLD_SIZE": "1"}  # as torchrun sets them, and what holds without
 
 
 def _require_known(checkout: Path) -> None:

@@ -22,7 +22,7 @@ from sparkle.builders.training.order import Order
 from sparkle.builders.training.sampler import PairSampler
 from sparkle.schemas.errors import ConfigError
 
-_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 _OTHER_DATASET = (
     "train on the checkpoint's dataset; to go on with another one, choose an empty --output_path and give "

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from sparkle.commands.console import COULD_NOT_RUN, Terminal, Verb
+from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import FILE, output_options
 from sparkle.schemas.errors import SparkleError
 
 
 @click.command(
     cls=Verb,
-    resumes="checkpoints are kept in the output folder",
+    changes=True,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 @click.argument("train_py", type=FILE)
@@ -32,11 +32,16 @@ def train(train_py: Path, arguments: tuple[str, ...], terminal: Terminal) -> Non
     """
     from sparkle.builders.training.kiwi_edit import train_kiwi_edit
 
+    again = "run the same command again: it goes on from the last checkpoint in --output_path"
     try:
         train_kiwi_edit(train_py, arguments, terminal.say)
     except SparkleError:
         raise
-    except Exception as error:  # the trainer's own code, whose traceback is what its users know
+    except KeyboardInterrupt:
+        terminal.say(again)
+        raise
+    except Exception as error:  # whose traceback says more to Kiwi-Edit's users than anything of ours
         traceback.print_exc()
-        terminal.say(f"error: Kiwi-Edit's training failed: {type(error).__name__}: {error}")
-        raise SystemExit(COULD_NOT_RUN) from None
+        if "DataLoader worker" in str(error):
+            again = f"if memory ran out, give fewer --dataset_num_workers; {again}"
+        raise SparkleError("the training failed", got=f"{type(error).__name__}: {error}", fix=again) from None

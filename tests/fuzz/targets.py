@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import lz4.frame
+import msgspec
 
 from fuzz.mutate import mutated
 from harness import factories
@@ -48,6 +49,7 @@ from sparkle.builders.release.read_tables import TableFile
 from sparkle.builders.release.read_text import line_reader, pair_reader, read_lines, read_pairs
 from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.tar import list_tar
+from sparkle.builders.training.turns import TurnRows, Turns, read_turn_state
 from sparkle.generation.config import load_config
 from sparkle.generation.run.sources import list_sources
 from sparkle.hub.staging.store.cards import card_metadata, check_card_yaml
@@ -296,6 +298,14 @@ _VERDICTS = b"""{"id": "Sparkle_location_000000", "verdict": "drop", "source": "
 _SOURCES = b"""{"path": "clip.mp4", "theme": "location"}
 {"path": "clip.mp4", "theme": "openve3m", "prompt": "Put it elsewhere.", "licence": "cc0-1.0"}
 """
+_TURNED = {"images": TurnRows(3, "a" * 64, "images.csv"), "videos": TurnRows(5, "b" * 64, "videos.csv")}
+_TURNS = msgspec.json.encode(Turns(_TURNED, 4).state_after(5))
+
+
+def _turns(files: Files, data: bytes) -> None:
+    state = read_turn_state(data.decode("utf-8", "replace"), "step-5.safetensors")
+    turns = Turns(_TURNED, 4, state=state)
+    turns.state_after(min(len(turns), 9))
 
 
 def _configurations(files: Files) -> Sequence[bytes]:
@@ -469,6 +479,7 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("release.toml", lambda files: [_ABOUT], _in_file("release.toml", read_about), (ConfigError,)),
     Target("verdicts", lambda files: [_VERDICTS], _in_file("v", read_dropped), _UNREAD),
+    Target("state of a training", lambda files: [_TURNS], _turns, (ConfigError,)),
     Target("ids", lambda files: [_VERDICTS[8:31] + b"\n"], _in_file("ids", read_ids), _UNREAD),
     Target("configuration", _configurations, _in_file("c.toml", load_config), (ConfigError,), quick=500),
     Target("list of sources", lambda files: [_SOURCES], _sources, (SourceListError,)),

@@ -1,15 +1,15 @@
-"""Kiwi-Edit's training on tiny weights: `kiwi_edit_run.py CHECKOUT LOG own|sparkle ARGUMENTS`, by accelerate.
+"""`sparkle train` on tiny weights: `accelerate launch kiwi_edit_run.py CHECKOUT LOG ARGUMENTS`.
 
-`own` runs the checkout's train.py as it is, `sparkle` by `sparkle train`. Every item that the training module
-is given becomes a line of JSON in LOG. With DIE_AT=n the process kills itself at the n-th one; with DIE_IN=n
-in the middle of writing the n-th checkpoint.
+Every item that Kiwi-Edit's training module is given becomes a line of JSON in LOG. With DIE_AT=n the process
+kills itself at the n-th one, with WORKER_AT=n a worker that reads data; with DIE_IN=n itself in the middle of
+writing the n-th checkpoint.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import runpy
 import signal
 import sys
 import zlib
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torchvision_on_cpu  # noqa: F401
 
-checkout, log, way, *arguments = sys.argv[1:]
+checkout, log, *arguments = sys.argv[1:]
 sys.path.insert(0, checkout)
 
 import kiwi_edit_weights  # noqa: E402
@@ -27,8 +27,14 @@ from diffsynth.trainers import utils  # noqa: E402
 RANK = int(os.environ["RANK"])
 
 
+if os.getpgrp() != os.getpid():
+    os.setpgrp()
+
+
 def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.killpg(
+        os.getpid(), signal.SIGKILL
+    )  # with its workers: torch lets them hang when their parent is killed
 
 
 def note(module, inputs, keywords) -> None:
@@ -36,6 +42,8 @@ def note(module, inputs, keywords) -> None:
     note.count += 1
     if note.count == int(os.environ.get("DIE_AT", 0)):
         die()
+    if note.count == int(os.environ.get("WORKER_AT", 0)):
+        multiprocessing.active_children()[0].kill()
     videos = [data["src_video"], data["tgt_video"]]
     line = {
         "rank": RANK,
@@ -74,6 +82,8 @@ utils.DiffusionTrainingModule.__init__ = make
 
 import safetensors.torch  # noqa: E402
 
+from sparkle.commands import main  # noqa: E402
+
 save_file, safetensors.torch.save_file = safetensors.torch.save_file, save_half
 
 if int(os.environ["WORLD_SIZE"]) > 1:  # accelerate counts one process where there is no accelerator
@@ -82,11 +92,4 @@ if int(os.environ["WORLD_SIZE"]) > 1:  # accelerate counts one process where the
     PartialState._prepare_backend = lambda self, *args, **kwargs: ("gloo", DistributedType.NO)
 
 torch.manual_seed(0)
-train = str(Path(checkout) / "train.py")
-if way == "own":
-    sys.argv = [train, *arguments]
-    runpy.run_path(train, run_name="__main__")
-else:
-    from sparkle.commands import main
-
-    main(["train", train, *arguments])
+main(["train", f"{checkout}/train.py", *arguments])
