@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -19,6 +18,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from sparkle._scratch import scratch_folder
 from sparkle.media.decode import iter_frames
 from sparkle.media.encode import Encoding, VideoWriter
 from sparkle.media.frames import fit
@@ -46,8 +46,8 @@ def side_by_side(source: Path, edited: Path, *, width: int, height: int, fps: fl
         ReleaseError: the videos differ in length.
     """
     across, rows = preview_size(width, height)
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "preview.mp4"
+    with scratch_folder() as folder:
+        target = folder / "preview.mp4"
         with VideoWriter(
             target, width=across, height=rows, fps=max(1, round(fps)), encoding=ENCODING
         ) as writer:

@@ -7,15 +7,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkle._files import BLOCK_BYTES
+from sparkle._scratch import scratch_folder
 from sparkle.builders.checks.failures import caught
 from sparkle.builders.checks.members import SHAPE
 from sparkle.builders.checks.rows import Keys, Numbers, SampleRows, make_rows
@@ -70,10 +71,10 @@ class MediaJob:
     def __call__(self) -> list[Finding]:
         """Decode them; returns what is wrong."""
         looker = _Looker(self)
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_folder() as folder:
             for artifact in self.artifacts:
                 with caught(looker.findings.append, artifact.file, artifact.member):
-                    looker.look(artifact, extract(self.folder, artifact, Path(folder)))
+                    looker.look(artifact, extract(self.folder, artifact, folder))
         looker.compare()
         return looker.findings
 
@@ -214,13 +215,15 @@ def _decode(path: Path, watch: Callable[[_Small], None]) -> Shape:
     """Decode a video to its end; `watch` sees each frame small."""
     from sparkle.media.container import open_video
     from sparkle.media.decode import upright_size
+    from sparkle.media.timing import worst_offset_of
 
-    width = height = frames = 0
+    width = height = 0
+    times: list[Fraction | None] = []
     with open_video(path) as video:
-        for frame in video.frames():
+        for time, frame in video.timed_frames():
             width, height = upright_size(frame)
             small = frame.reformat(*_SMALL, format="yuv444p", interpolation="AREA").to_ndarray()
             watch(small.astype(np.float32))
-            frames += 1
+            times.append(time)
         rate = float(video.rate)  # asked while it is open
-    return Shape(frames, width, height, rate)
+    return Shape(len(times), width, height, rate, worst_offset_of(times))

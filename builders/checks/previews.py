@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -18,6 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from sparkle._scratch import scratch_folder
 from sparkle.builders.building.pictures import preview_frames, preview_size
 from sparkle.builders.checks.media import ALL, SAMPLE, artifact_of, extract, spread
 from sparkle.builders.checks.rows import Numbers, SampleRows
@@ -92,15 +92,15 @@ class PreviewJob:
         rates = {float(max(1, round(rate))) for rate in self.fps} or {found.fps}
         fps = found.fps if found.fps in rates else min(rates)
         wanted = Shape(row["frames"], *preview_size(row["width"], row["height"]), fps)
-        if found != wanted:
+        if found[:4] != wanted[:4]:
             return "the preview does not fit its pair", _in_words(found), _in_words(wanted)
         pair = self.pairs.get(number)
         if pair is None:
             return None
-        with tempfile.TemporaryDirectory() as folder:
-            source, edited = (extract(self.folder, artifact, Path(folder)) for artifact in pair)
+        with scratch_folder() as folder:
+            source, edited = (extract(self.folder, artifact, folder) for artifact in pair)
             return compare_preview(
-                data, source, edited, width=row["width"], height=row["height"], scratch=Path(folder)
+                data, source, edited, width=row["width"], height=row["height"], scratch=folder
             )
 
 

@@ -170,7 +170,7 @@ class _Check:
                 self.findings += check_bench(self.options.bench, themes, answers)
         for theme in themes:
             self.findings += theme.findings
-        findings = sorted(self.findings, key=lambda finding: (finding.file, finding.line))
+        findings = sorted(dict.fromkeys(self.findings), key=lambda finding: (finding.file, finding.line))
         return ReleaseReport(tuple(findings), len(self.files), self.samples)
 
     def _check_files(self) -> None:

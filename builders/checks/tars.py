@@ -19,11 +19,13 @@ from sparkle.builders.checks.theme import TABLE, Theme
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.manifest import FileEntry
+from sparkle.media.timing import ROUNDING_MS
 from sparkle.schemas import layout
 from sparkle.schemas.ids import format_id
 from sparkle.schemas.layout import KINDS
 from sparkle.schemas.validate import Finding
 
+_EVEN = f"equal distances, within {ROUNDING_MS:.1f} ms"
 _FPS_TOLERANCE = 0.01  # frames a second; containers round rates, and the next one in use is 15
 
 
@@ -60,6 +62,12 @@ def compare_shapes(artifacts: Sequence[SampleRows], fps: Set[float] = frozenset(
         for row in np.flatnonzero(~np.isnan(rates) & ~fits).tolist():
             got, wanted = f"{rates[row]:g}", f"{min(fps):g}"
             yield Finding(*found.at(row), "not the release's frames a second", got, wanted)
+    for found in artifacts:
+        uneven = found.columns["uneven"]
+        for row in np.flatnonzero(uneven > 0).tolist():
+            yield Finding(
+                *found.at(row), "frames are not evenly timed", f"up to {uneven[row]:.1f} ms off", _EVEN
+            )
     source = next((found for found in artifacts if found.kind is layout.SOURCE_VIDEO), None)
     if source is None:
         return

@@ -4,6 +4,8 @@
   were forked, share a handle.
 - A snapshot in the Hub client's cache is read as the folder that it looks like. No other link may leave the
   folder (`leads_inside`).
+- Trainings last for days. Where something is missing or wrong, the folder is compared with what was opened:
+  one that is gone or was replaced is told as that, and not as damage to a file or a sample.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any, BinaryIO
 
 from sparkle._files import safe_join, stamp
 from sparkle.builders.release.manifest import FileEntry, list_files
+from sparkle.schemas import layout
 from sparkle.schemas.errors import MissingFileError, ReleaseError
 from sparkle.schemas.misplaced import HEAD_BYTES, refuse_misplaced
 
@@ -35,6 +38,7 @@ class FolderPlace:
         name: What to call it in messages; None is the folder as it is given.
         expected: Tars that must have their sizes, by path; see `expecting`.
         remedy: What to do when one has another.
+        opened: What its lists of files were when it was opened; None is what they are now.
 
     Attributes:
         folder: The folder, absolute.
@@ -49,17 +53,19 @@ class FolderPlace:
         name: str | None = None,
         expected: Mapping[str, FileEntry] | None = None,
         remedy: str = "",
+        opened: tuple[Any, ...] | None = None,
     ) -> None:
         self.name = str(folder) if name is None else name
         self.folder = folder.absolute()
         self.bytes_read = 0
         self._expected, self._remedy = expected or {}, remedy
+        self._opened = self._lists() if opened is None else opened
         self._handles: OrderedDict[str, _Handle] = OrderedDict()
         self._lock = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Handles stay in their process."""
-        return (FolderPlace, (self.folder, self.name, self._expected, self._remedy))
+        return (FolderPlace, (self.folder, self.name, self._expected, self._remedy, self._opened))
 
     @property
     def where(self) -> str:
@@ -68,7 +74,19 @@ class FolderPlace:
 
     def expecting(self, entries: Iterable[FileEntry], remedy: str) -> FolderPlace:
         """Return the same folder, whose tars must have those sizes; see `Place.expecting`."""
-        return FolderPlace(self.folder, self.name, {entry.path: entry for entry in entries}, remedy)
+        expected = {entry.path: entry for entry in entries}
+        return FolderPlace(self.folder, self.name, expected, remedy, self._opened)
+
+    def refuse_changed(self) -> None:
+        """Raise ReleaseError where the folder is gone, or lists other files than when it was opened."""
+        refuse_gone(self.folder)
+        if self._lists() != self._opened:
+            raise ReleaseError(
+                "the release was replaced, or changed, since it was opened",
+                where=self.folder,
+                fix="start again, to read what is there now; or put back what was there, and go on from "
+                "the last state",
+            )
 
     def list(self) -> dict[str, FileEntry]:
         """Return every file by its path; a link has the size of what it leads to."""
@@ -78,6 +96,7 @@ class FolderPlace:
         """Return the file itself; raises MissingFileError, or UnsafePathError for one outside."""
         file = safe_join(self.folder, path)
         if not file.is_file():  # a fifo is never opened: one would wait for it
+            refuse_gone(self.folder)
             got = "no plain file" if file.exists() else None
             raise MissingFileError("there is no such file", got=got, wanted=path, where=self.name)
         return file
@@ -99,6 +118,9 @@ class FolderPlace:
     def stamp(self, path: str) -> Sequence[Any]:
         """Return size, time of change and inode of a file, and its path."""
         return [*(stamp(self.folder / path) or (0,)), path]
+
+    def _lists(self) -> tuple[Any, ...]:
+        return tuple(stamp(self.folder / name) for name in (layout.MANIFEST, layout.INDEX))
 
     def _handle(self, path: str) -> _Handle:
         if not path.endswith(".tar"):
@@ -125,6 +147,7 @@ class FolderPlace:
         size, wanted = os.fstat(handle.descriptor).st_size, self._expected[path].size
         if size != wanted:
             del self._handles[path]
+            self.refuse_changed()
             refuse_misplaced(os.pread(handle.descriptor, HEAD_BYTES, 0), ReleaseError, f"{self.name} {path}")
             raise ReleaseError(
                 "a tar is not the one that the tables speak of: it is cut short, or was changed since",
@@ -133,6 +156,16 @@ class FolderPlace:
                 where=f"{self.name} {path}",
                 fix=self._remedy,
             )
+
+
+def refuse_gone(folder: Path) -> None:
+    """Raise ReleaseError where a folder that was opened is not there any more."""
+    if not folder.is_dir():
+        raise ReleaseError(
+            "the folder is gone since it was opened",
+            where=folder,
+            fix="bring it back (is its disk mounted?), and go on from the last state",
+        )
 
 
 def _size(file: Path) -> int:

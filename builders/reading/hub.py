@@ -117,6 +117,9 @@ class HubPlace:
         """How many bytes of parts of files arrived."""
         return self.ranges.bytes_received
 
+    def refuse_changed(self) -> None:
+        """Do nothing: a commit stays what it is."""
+
     def expecting(self, entries: Iterable[FileEntry], remedy: str) -> HubPlace:
         """Return the same repository, whose files must be those; see `Place.expecting`."""
         place = HubPlace(

@@ -94,6 +94,10 @@ class Place(Protocol):
         """Return the size of a file, and JSON values that are others when the file is another."""
         ...
 
+    def refuse_changed(self) -> None:
+        """Raise ReleaseError where it is not what was opened; asked when something is missing or wrong."""
+        ...
+
     def expecting(self, entries: Iterable[FileEntry], remedy: str) -> Place:
         """Return the same place, whose files must be those where they are read in parts.
 

@@ -133,6 +133,7 @@ class Source:
             data = self._reader.read(artifact)
             if self._is_right(artifact, data):
                 return data
+        self._place.refuse_changed()
         got = f"sha256 {hashlib.sha256(data).hexdigest()}"
         raise ArtifactError(
             "an artifact is not the one that the tables speak of",
@@ -197,6 +198,7 @@ class _FolderReader:
         for path in (artifact.path, artifact.member):
             if find(self._place, path) is not None:
                 return self._bytes(path, 0, artifact.size + 1)  # one more: a longer file is noticed
+        self._place.refuse_changed()
         raise ArtifactError(
             "an artifact is not there: neither its tar nor a file of its own",
             wanted=f"{artifact.file} or {artifact.path}",

@@ -10,7 +10,6 @@ import hashlib
 import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -44,15 +43,17 @@ def read_listed(
     """
     with table_errors(f"{place.name} {entry.path}"):
         if place.folder is not None:
-            return _read_file(place.fetch(entry.path), entry, columns, optional)
+            return _read_file(place, entry, columns, optional)
         return _read_ranges(place, entry, columns, optional)
 
 
-def _read_file(path: Path, entry: FileEntry, columns: Sequence[str], optional: bool) -> pa.Table:
+def _read_file(place: Place, entry: FileEntry, columns: Sequence[str], optional: bool) -> pa.Table:
+    path = place.fetch(entry.path)
     with pa.memory_map(str(path)) as file:
         data = file.read_buffer()
         if (digest := hashlib.sha256(data).hexdigest()) != entry.sha256:
             refuse_misplaced(path, ReleaseError, path)
+            place.refuse_changed()
             raise ReleaseError(
                 "a table is not the one that is listed",
                 got=f"sha256 {digest}",

@@ -16,7 +16,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from sparkle.builders.release.exported import read_mark, write_mark
 from sparkle.builders.release.manifest import list_files
 from sparkle.builders.training.mix import candidates, times_listed
 from sparkle.builders.training.trainers import CACHE, FURTHER, TRAINERS, ExportedPair, Tables
-from sparkle.builders.training.videos import PAIR, Files, LeftOut, Placed
+from sparkle.builders.training.videos import PAIR, Files, Named, Placed
 from sparkle.schemas.errors import ConfigError, ReleaseError, command
 from sparkle.schemas.ids import theme_of
 
@@ -71,6 +71,7 @@ class ExportSummary:
         shared: Files that are links to the release's own.
         bytes_written: Bytes of the files that were written, not linked.
         left_out: Pairs that were left out, and why.
+        uneven: Pairs that were exported, with a video whose frames are not evenly timed.
         missing: Name of a kind -> ids of pairs that lack it.
         tables: The trainer's tables.
     """
@@ -81,9 +82,18 @@ class ExportSummary:
     how: Mapping[str, int]
     shared: int
     bytes_written: int
-    left_out: Sequence[LeftOut]
+    left_out: Sequence[Named]
+    uneven: Sequence[Named]
     missing: Mapping[str, Sequence[str]]
     tables: Tables
+
+    @property
+    def problems(self) -> list[str]:
+        """Lines that name every pair that was left out, or exported with a video that is unevenly timed."""
+        return [
+            *(f"left out: {pair.id}: {pair.problem}" for pair in self.left_out),
+            *(f"exported: {pair.id}: {pair.problem}" for pair in self.uneven),
+        ]
 
 
 def export_pairs(
@@ -267,7 +277,8 @@ def _finish(summary: ExportSummary, trainer: str, before: Sequence[str]) -> None
         "tables": list(summary.tables.files),
         "pairs": dict(summary.pairs),
         "rows": dict(summary.rows),
-        "left_out": [{"id": left.id, "problem": left.problem} for left in summary.left_out],
+        "left_out": list(map(asdict, summary.left_out)),
+        "uneven": list(map(asdict, summary.uneven)),
         "missing": {name: list(ids) for name, ids in summary.missing.items()},
     }
     write_mark(summary.out, says)
@@ -289,6 +300,7 @@ def _summary(
         shared=placed.shared,
         bytes_written=placed.bytes_written,
         left_out=placed.left_out,
+        uneven=placed.uneven,
         missing=pairs.missing,
         tables=tables,
     )

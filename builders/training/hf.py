@@ -108,7 +108,8 @@ def load(
         cache_dir: Where the copy goes; None is the cache of `datasets`.
 
     Raises:
-        ReleaseError: `where` cannot be read, has no such theme, or no pair passes.
+        ReleaseError: `where` cannot be read, has no such theme, or no pair passes; or a process that copies
+            was killed.
         ConfigError: there is no such stream, score or measure.
         ArtifactError: an artifact is not the one in the tables.
     """
@@ -129,6 +130,15 @@ def load(
         if isinstance(error.__cause__, SparkleError):  # it says more than that something went wrong
             raise error.__cause__ from None
         raise
+    except RuntimeError as error:  # `datasets` has no class for it
+        if "abruptly died" not in str(error):
+            raise
+        raise ReleaseError(
+            "a process that copies died",
+            wanted="enough memory for each",
+            where=pairs.name,
+            fix=f"call it again, with fewer than num_proc={num_proc} if memory was short",
+        ) from None
     return builder.as_dataset(split="train")
 
 

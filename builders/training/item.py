@@ -50,6 +50,8 @@ _ANY_SIZE = (
 class Clip:
     """What a sample looks like to a model: which frames, how large, which part of the picture.
 
+    Frames are taken by number, each once and in the order in which they are shown, whatever their times are.
+
     Sizes are Kiwi-Edit's: frames over `max_pixels` shrink, both sides are cut down to a multiple of
     `multiple_of`, and what is over is cropped.
 

@@ -18,6 +18,8 @@ How it works
 - Kiwi-Edit decodes each video twice or three times, to count its frames first. Here the container says how
   many there are, and source and edited are decoded at once, each by one thread. From a worker, the images
   of a video arrive as one shared tensor (`frames`).
+- Frames are taken by number. Kiwi-Edit reads a video whose frames are not evenly timed at a constant rate,
+  and so gets some of them twice and others never.
 - `base_path` may be a folder of files, as for Kiwi-Edit, or a release, an index or `owner/name` on a Hub:
   what is not a loose file is read out of its tar (`named_files`).
 - Kiwi-Edit answers a bad sample with a random other one. Here it is an error that names it, or, with

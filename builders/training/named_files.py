@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sparkle.builders.reading.folder import refuse_gone
 from sparkle.schemas import layout
 from sparkle.schemas.errors import MediaError, RecordError
 from sparkle.schemas.layout import KINDS, Kind
@@ -29,10 +30,11 @@ class NamedFiles:
 
     def __init__(self, where: str) -> None:
         self.where = where
+        self._is_folder = Path(where).is_dir()
 
-    def __getstate__(self) -> dict[str, str]:
+    def __getstate__(self) -> dict[str, Any]:
         """Keep where to look; what was opened stays in its process."""
-        return {"where": self.where}
+        return {"where": self.where, "_is_folder": self._is_folder}
 
     def find(self, name: str) -> Path | bytes:
         """Return the file, or its bytes where it is in a tar.
@@ -43,11 +45,13 @@ class NamedFiles:
         Raises:
             MediaError: there is no such file.
             ArtifactError: it is not what its table says.
-            ReleaseError: its tar is not the one in the tables.
+            ReleaseError: its tar is not the one in the tables, or the folder is gone.
         """
         path = Path(self.where, name)
         if path.is_file():
             return path
+        if self._is_folder:
+            refuse_gone(Path(self.where).absolute())
         place = _parse(name)
         where = f"{self.where}: {name}"
         if place is None or not self._has_tables:

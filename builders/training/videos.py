@@ -8,6 +8,8 @@ How it works
 - Masks become videos, which is what trainers read: white where the background is, which is made anew, black
   where the subject is. They are lossless, and taken from a previous run when they show the mask.
 - Where only so many pairs are wanted, the next ones take the places of those that are left out.
+- A pair with a video whose frames are not evenly timed is exported and named: what takes frames by number
+  reads it right, what takes them by time does not (`sparkle.media.timing`).
 - Files are written under another name and renamed: a kill leaves whole files, and a rerun goes on. They are
   not synced one by one: what a power cut spoils has other bytes, and is written again.
 """
@@ -46,8 +48,8 @@ _LOSSLESS = Encoding(crf=0)
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A pair that was not exported, and why."""
+class Named:
+    """A pair that was left out, or that not every trainer reads as it is, and why."""
 
     id: str
     problem: str
@@ -63,13 +65,15 @@ class Placed:
         bytes_written: Bytes of those that were written.
         shapes: What the videos of each pair that is there show, by id.
         left_out: Pairs that are not.
+        uneven: Pairs that are there, with a video whose frames are not evenly timed.
     """
 
     how: Counter[str] = field(default_factory=Counter)
     shared: int = 0
     bytes_written: int = 0
     shapes: dict[str, Shape] = field(default_factory=dict)
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[Named] = field(default_factory=list)
+    uneven: list[Named] = field(default_factory=list)
 
 
 def file_of(kind: Kind, sample_id: str) -> str:
@@ -168,10 +172,16 @@ class Files:
         except MediaError as error:  # of a mask
             return self._leave_out(sample_id, f"{SOURCE_VIDEO_MASK.name}: {error.problem}")
         self.placed.shapes[sample_id] = shapes[1]
+        for (artifact, _), shape in zip(whole, shapes, strict=True):
+            if shape.uneven:
+                problem = (
+                    f"{artifact.kind.name}: frames are not evenly timed, up to {shape.uneven:.1f} ms off"
+                )
+                self.placed.uneven.append(Named(sample_id, problem))
         return True
 
     def _leave_out(self, sample_id: str, problem: str) -> bool:
-        self.placed.left_out.append(LeftOut(sample_id, problem))
+        self.placed.left_out.append(Named(sample_id, problem))
         return False
 
     def _place_file(self, artifact: Artifact, data: bytes, shape: Shape) -> None:

@@ -16,7 +16,6 @@ How it works
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from sparkle._files import TEMPORARY_MARK, exclusive, remove_leftovers, write_at
 from sparkle._folders import is_junk
 from sparkle._processes import cpus
 from sparkle._progress import Progress, silent, time_text
+from sparkle._scratch import scratch_folder
 from sparkle.builders.release.manifest import list_files
 from sparkle.hub.preview.clip import SHEET_SIDE, STILLS, TRACKS, VERSION, MediaPaths, PreviewClip, make_clip
 from sparkle.hub.preview.rows import ReleaseRows
@@ -180,10 +180,10 @@ class _Drawer:
     def _make(self, artifacts: dict[Kind, Artifact], stem: str) -> tuple[PreviewClip, bool]:
         """Draw a sample; gives also whether all of its artifacts could be read."""
         problems = []
-        with tempfile.TemporaryDirectory(prefix="sparkle-preview-") as folder:
+        with scratch_folder() as folder:
             files = {}
             for kind, artifact in artifacts.items():
-                path = Path(folder) / f"{kind.name}{kind.suffix}"
+                path = folder / f"{kind.name}{kind.suffix}"
                 try:
                     path.write_bytes(self._rows.read(artifact))
                 except ArtifactError as error:

@@ -27,7 +27,7 @@ def publish(
     dry_run: bool = False,
     checkpoint: int | None = None,
     progress: Progress = silent,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] | None = None,
 ) -> PublishReport:
     """Publish a release to a dataset repository on a Hub, or to a folder.
 
@@ -49,17 +49,20 @@ def publish(
         dry_run: Plan, and send nothing.
         checkpoint: Send one large file at a time, in steps of this many bytes, so that a kill costs no more.
         progress: Reports progress.
-        say: Receives the plan and notes, as text.
+        say: Receives the plan, notes and waits, as text; without it, only waits are told, as warnings of the
+            logger `sparkle`.
 
     Raises:
         ConfigError: an option does not fit, or there is no token that may write.
         ReleaseError: the release is not whole, the destination contains other files or changed meanwhile, or
             the Hub refuses.
     """
+    from sparkle.builders.reading.patience import tell
     from sparkle.hub.publish.publishing import PublishOptions, publish_release
     from sparkle.hub.targets.opening import open_target
 
     target = open_target(
-        str(repo), remote, revision=revision, private=private, checkpoint=checkpoint, say=say
+        str(repo), remote, revision=revision, private=private, checkpoint=checkpoint, say=say or tell
     )
-    return publish_release(Path(release), target, PublishOptions(tag, dry_run=dry_run), progress, say)
+    options = PublishOptions(tag, dry_run=dry_run)
+    return publish_release(Path(release), target, options, progress, say or (lambda text: None))

@@ -15,7 +15,6 @@ How it works
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from typing import Protocol
 
 from sparkle._files import safe_join, write_atomic
 from sparkle._progress import Progress, silent
+from sparkle._scratch import scratch_folder
 from sparkle.builders.building.from_runs import ReleaseSummary
 from sparkle.builders.building.pack import Spool
 from sparkle.builders.cards.room import words_of
@@ -120,13 +120,13 @@ def _published(target: Target, standing: Standing) -> Iterator[Path | None]:
     if standing.manifest is None:
         yield None
         return
-    with tempfile.TemporaryDirectory() as name:
+    with scratch_folder() as folder:
         for path in standing.files:
             pages = (layout.MANIFEST, layout.PROVENANCE, layout.CHANGELOG, layout.CARD)
             if path in pages or layout.parse(path).what is layout.What.PAIRS:
-                write_atomic(safe_join(Path(name), path), target.read(path))
-        _refuse_edited(Path(name), target.name)
-        yield Path(name)
+                write_atomic(safe_join(folder, path), target.read(path))
+        _refuse_edited(folder, target.name)
+        yield folder
 
 
 def _refuse_edited(pages: Path, where: str) -> None:

@@ -24,7 +24,7 @@ from huggingface_hub.hf_api import GitRefInfo
 
 from sparkle._progress import Progress, silent
 from sparkle.builders.reading.hub import HubPlace, list_tree
-from sparkle.builders.reading.patience import WRITING, Patience
+from sparkle.builders.reading.patience import WRITING, Patience, tell
 from sparkle.builders.reading.place import read_entries
 from sparkle.builders.reading.sparse import read_listed
 from sparkle.builders.release.manifest import FileEntry
@@ -79,7 +79,7 @@ class History:
         cache: Where manifests are kept for now.
         ids: The samples.
         sources: Sources of samples.
-        say: Told of waits.
+        say: Told of waits; the default writes to standard error.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class History:
         cache: Path,
         ids: Sequence[str],
         sources: Sequence[str],
-        say: Callable[[str], None] = lambda text: None,
+        say: Callable[[str], None] = tell,
     ) -> None:
         self.repo = repo
         self.api = HfApi()

@@ -25,7 +25,7 @@ from sparkle._progress import Progress, silent
 from sparkle.builders.building.pack import Journal
 from sparkle.builders.building.writer import Written, write_release
 from sparkle.builders.reading.hub import HubPlace
-from sparkle.builders.reading.patience import WRITING
+from sparkle.builders.reading.patience import WRITING, tell
 from sparkle.builders.takedown.origin import ReleaseOrigin
 from sparkle.hub.publish.plan import note_files, sending_order
 from sparkle.hub.publish.publishing import send_files
@@ -63,7 +63,7 @@ def take_down(
     *,
     dry_run: bool = False,
     plan: Callable[[ReleaseOrigin], None] = lambda removal: None,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = tell,
 ) -> HubTakedown:
     """Take samples out of a release in a repository.
 
@@ -74,7 +74,7 @@ def take_down(
         progress: Told how the work goes on.
         dry_run: Whether to plan only.
         plan: Told what is going to be done, before anything is transferred for it.
-        say: Told of waits.
+        say: Told of waits; the default writes to standard error.
 
     Raises:
         ConfigError: there is no token, or one that may not write.

@@ -52,7 +52,7 @@ from sparkle.builders.reading.client import (
     status_of,
 )
 from sparkle.builders.reading.hub import list_tree
-from sparkle.builders.reading.patience import WRITING, Patience
+from sparkle.builders.reading.patience import WRITING, Patience, tell
 from sparkle.builders.reading.repository import Repository, require_reference
 from sparkle.builders.reading.session import HttpError, raise_for_status
 from sparkle.hub.targets.journal import SentJournal
@@ -81,7 +81,7 @@ class HubTarget:
         repo: `owner/name`.
         revision: The branch; None is the main one. Made from the main one when it is not there.
         private: Whether a repository that is made is private; one that is public already is refused.
-        say: Told of waits.
+        say: Told of waits; the default writes to standard error.
         limits: What the Hub takes.
         checkpoint: Bytes of a large file that are sent in one step when it is sent by Xet, one file at a
             time; None is the whole file, and several at a time. A kill costs what was under way.
@@ -99,7 +99,7 @@ class HubTarget:
         revision: str | None = None,
         *,
         private: bool = False,
-        say: Callable[[str], None] = lambda text: None,
+        say: Callable[[str], None] = tell,
         limits: Limits | None = None,
         checkpoint: int | None = None,
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from sparkle.builders.reading.patience import tell
 from sparkle.hub.targets.folder import FolderTarget
 from sparkle.hub.targets.target import Target
 from sparkle.schemas.errors import ConfigError
@@ -19,7 +20,7 @@ def open_target(
     revision: str | None = None,
     private: bool = False,
     checkpoint: int | None = None,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = tell,
 ) -> Target:
     """The place that a name means.
 
@@ -30,7 +31,7 @@ def open_target(
         revision: The branch, or the folder's revision; None is the main one.
         private: Whether a repository that is made is private.
         checkpoint: See `HubTarget`.
-        say: Told of waits.
+        say: Told of waits; the default writes to standard error.
 
     Raises:
         ConfigError: the name means neither, or an option does not go with it.

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkle._progress import Progress
+from sparkle._scratch import scratch_folder
 from sparkle.builders.reading.repository import Repository
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.tables import SCORE_COLUMNS
@@ -112,9 +112,9 @@ def verify_consumers(
             f"consumers: datasets fetches its tables itself ({release.sizes(tables):,} bytes and more for "
             f"streams and filters), of {len(themes) * len(KINDS)} tars the first members are fetched"
         )
-    with tempfile.TemporaryDirectory(prefix="sparkle-consumers-") as folder:
-        tars = list(sample_tars(release, members, options.sample, Path(folder)))
-        readers = Readers(release, report, ids, members, tars, options.sample, Path(folder))
+    with scratch_folder() as folder:
+        tars = list(sample_tars(release, members, options.sample, folder))
+        readers = Readers(release, report, ids, members, tars, options.sample, folder)
         done = []
         with progress("reading with", len(_READERS)) as advance:
             for name, (needs, read) in _READERS.items():

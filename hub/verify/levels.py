@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 from sparkle._processes import cpus, useful_workers
 from sparkle._progress import Progress, silent
+from sparkle._scratch import scratch_folder
 from sparkle.builders.checks.failures import failure
 from sparkle.builders.reading.place import open_place
 from sparkle.hub.verify.repair import repair_folder
@@ -56,8 +56,8 @@ def verify_release(
             raise ReleaseError("only a folder can be repaired", got=place.name, wanted="a release's folder")
         workers = options.workers or cpus()
         repaired = repair_folder(place.folder, open_place(options.origin), progress, options.say, workers)
-    with tempfile.TemporaryDirectory(prefix="sparkle-verify-") as scratch:
-        release = Verified(place, Path(scratch))
+    with scratch_folder() as scratch:
+        release = Verified(place, scratch)
         opened = release.downloaded
         workers = options.workers or useful_workers(release.sizes(release.files))
         reports = [_run(level, release, options, progress, workers) for level in order(options.levels)]

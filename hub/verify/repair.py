@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sparkle._files import BLOCK_BYTES, atomic_path, remove_leftovers, safe_join, write_atomic
 from sparkle._progress import Progress
+from sparkle._scratch import scratch_folder
 from sparkle.builders.checks.files import check_document
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.place import Place, read_exactly
@@ -50,8 +50,8 @@ def repair_folder(
     mended = list(_mend_manifest(folder, origin))
     # Files first: the tables say where members are.
     for tars in (False, True):
-        with tempfile.TemporaryDirectory(prefix="sparkle-repair-") as scratch:
-            release = Verified(FolderPlace(folder), Path(scratch))
+        with scratch_folder() as scratch:
+            release = Verified(FolderPlace(folder), scratch)
             broken = [
                 entry for entry in _broken(release, progress, workers) if entry.path.endswith(".tar") == tars
             ]

@@ -14,7 +14,6 @@ How it works
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkle._progress import Progress
+from sparkle._scratch import scratch_folder
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import library_versions, processor
@@ -82,11 +82,11 @@ def verify_replay(
             f"replay: {len(text)} files are fetched ({release.sizes(text):,} bytes), and {len(ids)} samples"
         )
     samples = read_recorded(release, ids)
-    with tempfile.TemporaryDirectory(prefix="sparkle-replay-") as scratch:
-        folder = Path(scratch, "recorded")
+    with scratch_folder() as scratch:
+        folder = scratch / "recorded"
         whole = [recorded for recorded in samples if _take_out(release, recorded, folder, report)]
         with LocalExecutor(max(1, min(workers, len(whole)))) as executor:
-            results = _best(recipes, whole, folder, Path(scratch), executor, progress)
+            results = _best(recipes, whole, folder, scratch, executor, progress)
         exact = all(recipe.promises_bytes for recipe in recipes)
         check_previews(release, whole, folder, report, exact=exact)
     for result, recipe in results:

@@ -8,11 +8,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sparkle._scratch import scratch_folder
 from sparkle.builders.building.pictures import side_by_side
 from sparkle.builders.checks.previews import Misfit, compare_preview
 from sparkle.builders.release.read_tables import read_columns
@@ -65,8 +65,8 @@ def _made_here(document: Mapping[str, Any]) -> bool:
 def _misfit(data: bytes, recorded: Recorded, folder: Path, *, exact: bool) -> Misfit | None:
     source, edited = (folder / kind.path(recorded.id) for kind in (layout.SOURCE_VIDEO, layout.EDITED_VIDEO))
     _, width, height = recorded.size
-    with tempfile.TemporaryDirectory() as scratch:
-        found = compare_preview(data, source, edited, width=width, height=height, scratch=Path(scratch))
+    with scratch_folder() as scratch:
+        found = compare_preview(data, source, edited, width=width, height=height, scratch=scratch)
     if found is not None or not exact:
         return found
     try:

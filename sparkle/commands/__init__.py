@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from sparkle.commands.reader import ended_by_its_reader
 from sparkle.schemas.version import __version__
 
 HUB = ("publish", "verify", "preview", "diff", "pull", "takedown", "serve")
@@ -67,6 +68,7 @@ class VerbGroup(click.Group):
             ctx.fail(f"no such command: {verb}. {_meant(verb, ctx.command_path, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
+    @ended_by_its_reader()
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run; a program that is interrupted does not wait for what its threads are still sending."""
         try:
@@ -78,6 +80,12 @@ class VerbGroup(click.Group):
                 os._exit(130)
             raise
 
+    @ended_by_its_reader()
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse a command line, which may print help; click would end with 1 where nobody reads it."""
+        return super().make_context(*args, **extra)
+
+    @ended_by_its_reader()
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; one that is interrupted before it begins ends as it does later."""
         try:

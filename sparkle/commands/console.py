@@ -4,7 +4,7 @@
   object for machines.
 - `progress` is shown as `sparkle.commands.progress` says.
 - Exit codes: 0 when all is well, 1 when there are findings, 2 when the command could not run, 130 when it
-  was interrupted.
+  was interrupted, 141 when whoever read its output has left (`| head`).
 - `-q` leaves results and errors, `-v` adds the traceback of an error, `--no-progress` draws no bars.
 - What the system refuses may be the user's to resolve (`refusals`). Any other failure is a bug and is called
   one.
@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -22,15 +21,19 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sparkle._folders import list_junk
 from sparkle._progress import Advance
 from sparkle.commands.progress import Watch
+from sparkle.commands.reader import unread
 from sparkle.commands.refusals import named_paths, refusal
 from sparkle.schemas.errors import SparkleError, command
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 FINDINGS, COULD_NOT_RUN, INTERRUPTED = 1, 2, 130
 _SHOWN_JUNK = 5
@@ -126,7 +129,7 @@ class Terminal:
         ]
         if sum(max(lengths, default=0) + 3 for lengths in words) >= console.width:  # words would break
             told = [_record(columns, row) for row in rows]
-            console.print(Text("\n\n".join([title, *told])), soft_wrap=True)
+            _print(console, Text("\n\n".join([title, *told])), soft_wrap=True)
             return
         table = Table(title=title, title_justify="left")
         for index, column in enumerate(columns):
@@ -134,7 +137,7 @@ class Terminal:
             table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(Text, row))  # cells are words, never markup
-        console.print(table)
+        _print(console, table)
 
     def counts(
         self, title: str, columns: Sequence[str], first: Mapping[str, int], *others: Mapping[str, int]
@@ -170,8 +173,8 @@ class Terminal:
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as error:  # Python would end with 1, which says that there are findings
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # whoever read our output has left: click ends the process without a word
+            if isinstance(error, BrokenPipeError) and unread():
+                raise  # `VerbGroup` ends the process without a word
             self._fail(refusal(error, paths) or _bug(error), error)
 
     def _fail(self, told: SparkleError, cause: Exception) -> None:
@@ -181,6 +184,13 @@ class Terminal:
             print(json.dumps({"error": told.parts()}, ensure_ascii=False), flush=True)
         print(f"error: {told}", file=sys.stderr, flush=True)
         raise SystemExit(COULD_NOT_RUN) from None
+
+
+def _print(console: Console, shown: RenderableType, *, soft_wrap: bool = False) -> None:
+    """Print with rich, which by itself ends the process with 1 where nobody reads."""
+    with console.capture() as drawn:
+        console.print(shown, soft_wrap=soft_wrap)
+    print(drawn.get(), end="", flush=True)
 
 
 def first_lines(lines: Sequence[str], most: int, where: str) -> list[str]:

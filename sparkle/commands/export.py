@@ -20,7 +20,7 @@ from sparkle.commands.options import (
 )
 from sparkle.schemas.errors import command
 
-_SHOWN = 20  # pairs that are left out and named; export.json has all
+_SHOWN = 20  # pairs with a problem that are named; export.json has all
 
 
 @click.command(cls=Verb, resumes="finished files are kept in {out}")
@@ -71,7 +71,8 @@ def export(
     canny.
 
     The exit code is 1 when pairs are left out because their videos are damaged or differ; they are named, and
-    everything else is exported.
+    everything else is exported. So it is when a video's frames are not evenly timed: that pair is exported,
+    and named, since a trainer that reads by time takes other moments of it than were paired.
 
     Example: sparkle export releases/demo --to kiwi --out train/kiwi --min edited_video=9
 
@@ -95,8 +96,7 @@ def export(
     )
     summary = export_pairs(where, trainer, out, choice, terminal.progress, terminal.say)
     terminal.counts("exported", ["theme", "pairs", "rows"], summary.pairs, summary.rows)
-    left_out = [f"left out: {left.id}: {left.problem}" for left in summary.left_out]
-    lines = first_lines(left_out, _SHOWN, f"{out / 'export.json'} lists all")
+    lines = first_lines(summary.problems, _SHOWN, f"{out / 'export.json'} lists all")
     how = ", ".join(f"{count:,} {name}" for name, count in sorted(summary.how.items()))
     lines.append(
         f"{out}: videos: {how} ({summary.bytes_written:,} bytes); tables: {', '.join(summary.tables.files)}"
@@ -111,4 +111,4 @@ def export(
         lines.append(f"`{shown}` says where the files of one that was left out are")
     lines += [f"next: {line}" for line in summary.tables.usage]
     terminal.result("\n".join(lines), asdict(summary) | {"out": str(out)})
-    raise SystemExit(FINDINGS if summary.left_out else 0)
+    raise SystemExit(FINDINGS if summary.problems else 0)

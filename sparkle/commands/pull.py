@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparkle._progress import count_text, size_text
-from sparkle.commands.console import FINDINGS, Terminal, Verb
+from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
 from sparkle.commands.options import (
     TRAINERS,
     Names,
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sparkle.builders.training.export import ExportSummary
     from sparkle.hub.pull.plan import PullPlan
     from sparkle.hub.pull.pulling import PullChoice, Pulled
+
+_SHOWN = 20  # pairs with a problem that are named; export.json has all
 
 
 @click.command(cls=Verb, resumes="finished files are kept in {out}")
@@ -98,7 +100,7 @@ def pull(
         folder = out.with_name(f"{out.name}-{trainer}")
         exported = export_pairs(str(out), trainer, folder, progress=terminal.progress)
     terminal.result(_summary(pulled, exported), _to_json(plan, pulled, exported))
-    if exported is not None and exported.left_out:
+    if exported is not None and exported.problems:
         raise SystemExit(FINDINGS)
 
 
@@ -147,7 +149,9 @@ def _summary(pulled: Pulled, exported: ExportSummary | None) -> str:
     if exported is None:
         ahead = command("sparkle", "export", pulled.out, "--to", "kiwi", "--out", f"{pulled.out}-kiwi")
         return f"{text}\nnext: {ahead}"
-    return f"{text}\nexported: {exported.out}, {count_text(sum(exported.pairs.values()), 'pair')}"
+    problems = first_lines(exported.problems, _SHOWN, f"{exported.out / 'export.json'} lists all")
+    ahead = f"exported: {exported.out}, {count_text(sum(exported.pairs.values()), 'pair')}"
+    return "\n".join([text, *problems, ahead])
 
 
 def _to_json(plan: PullPlan, pulled: Pulled, exported: ExportSummary | None) -> dict[str, Any]:
@@ -160,4 +164,5 @@ def _to_json(plan: PullPlan, pulled: Pulled, exported: ExportSummary | None) -> 
         "csv": list(pulled.csv),
         "exported": None if exported is None else str(exported.out),
         "left_out": [] if exported is None else [left.id for left in exported.left_out],
+        "uneven": [] if exported is None else [pair.id for pair in exported.uneven],
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparkle._progress import count_text
+from sparkle._scratch import scratch_folder
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import output_options
 from sparkle.schemas.errors import ConfigError, command
@@ -146,14 +147,12 @@ def _history(
     terminal: Terminal, repo: str, branch: str, request: TakedownRequest, removal: ReleaseOrigin
 ) -> dict[str, Any]:
     """Print what the history still contains; purge it when asked to."""
-    import tempfile
-
     from sparkle.hub.takedown.history import History
     from sparkle.hub.takedown.purge import plan_purge, purge
 
-    with tempfile.TemporaryDirectory() as cache:
+    with scratch_folder() as cache:
         ids = sorted({*request.ids, *removal.ids})
-        history = History(repo, Path(cache), ids, request.sources, terminal.say)
+        history = History(repo, cache, ids, request.sources, terminal.say)
         if not request.purge or (request.dry_run and removal.ids):
             trace = history.trace(branch, terminal.progress)
             for line in trace.lines():

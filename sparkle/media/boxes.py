@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.media.container import MAX_FRAMES
+from sparkle.media.timing import worst_offset
 from sparkle.schemas.errors import MediaError
 
 _MOST_BOXES = 10_000  # side by side; a clip in a fragment per frame has some two hundred
@@ -26,8 +27,8 @@ _Times = npt.NDArray[np.int64]
 _UPRIGHT = b"".join(value.to_bytes(4, "big") for value in (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30))
 
 
-def told(data: bytes) -> tuple[int, int, int, float] | None:
-    """Return frames, width, height and frames a second of an mp4's video; None where the boxes do not tell.
+def told(data: bytes) -> tuple[int, int, int, float, float] | None:
+    """Return the values of an mp4's `Shape`; None where the boxes do not tell.
 
     Raises:
         MediaError: it is no mp4, has no video track, or is not whole.
@@ -53,7 +54,7 @@ def told(data: bytes) -> tuple[int, int, int, float] | None:
     return _track(track, media, _scale(header))
 
 
-def _track(track: _Inside, media: _Inside, movie_scale: int) -> tuple[int, int, int, float] | None:
+def _track(track: _Inside, media: _Inside, movie_scale: int) -> tuple[int, int, int, float, float] | None:
     table = _inside(_inside(media.get(b"minf", memoryview(b""))).get(b"stbl", memoryview(b"")))
     try:
         description, lasting, sizes = (table[kind] for kind in (b"stsd", b"stts", b"stsz"))
@@ -76,7 +77,8 @@ def _track(track: _Inside, media: _Inside, movie_scale: int) -> tuple[int, int, 
         return None
     # stsd: 8 bytes, then the first sample entry, whose width and height are at bytes 32 and 34 (12.1.3.2).
     width, height = _number(description, 40, 2), _number(description, 42, 2)
-    return frames, width, height, frames * scale / duration if duration > 0 else 0.0
+    rate = frames * scale / duration if duration > 0 else 0.0
+    return frames, width, height, rate, worst_offset(np.sort(shown_at) / scale) if scale else 0.0
 
 
 def _hides_none(edits: memoryview, shown_at: _Times, scale: Fraction) -> bool:

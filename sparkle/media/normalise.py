@@ -2,11 +2,11 @@
 
 How it works
 - A file that already is such a clip is copied byte for byte (upstream's own sources are).
-- Otherwise output frame k shows the source frame that is on screen at k / fps after the first one; a source
-  of variable frame rate needs no special case. The longer side is brought down to `max_side`, an odd row or
-  column is cropped.
-- Interlaced frames are deinterlaced, a high dynamic range and BT.2020's colours become BT.709, and pictures
-  before the first key frame are passed over: the result says so.
+- Otherwise output frame k shows the source frame that is on screen at k / fps after the first one. The longer
+  side is brought down to `max_side`, an odd row or column is cropped.
+- Frames that are not evenly timed are resampled by their times as any others, interlaced ones are
+  deinterlaced, a high dynamic range and BT.2020's colours become BT.709, and pictures before the first key
+  frame are passed over: the result says so.
 - Decoding stops as soon as there are enough frames and no more than a handful are held at once, so a long 4K
   recording costs no more than a clip. What comes after the clip is neither read nor checked.
 - A rerun writes the same bytes (with the same codec versions).
@@ -34,6 +34,7 @@ from sparkle.media.decode import is_upright, to_deep_rgb, to_rgb, upright_size
 from sparkle.media.deinterlace import Timed, deinterlaced
 from sparkle.media.encode import Encoding, encode
 from sparkle.media.frames import is_4k_plus_1
+from sparkle.media.timing import worst_offset_of
 from sparkle.media.tone import to_bt709, wide
 from sparkle.schemas.errors import ConfigError, MediaError
 
@@ -205,20 +206,24 @@ def _reencode(
 ) -> tuple[int, list[str]]:
     """Write the clip; return its length and what was done. Below `spec.min_frames` nothing is written."""
     done: dict[str, None] = {}
+    times: list[Fraction | None] = []
     with open_video(source) as video:
-        shown = deinterlaced(_noted(video.timed_frames(), done))
+        shown = deinterlaced(_noted(video.timed_frames(), done, times))
         images = (_fit(frame, size) for frame in _on_screen(shown, video, spec.fps))
         clip = islice(images, spec.max_frames)
         head = list(islice(clip, spec.min_frames))
         if len(head) < spec.min_frames:
             return len(head), list(done)
         frames = encode(_whole_groups(chain(head, clip)), target, fps=spec.fps, encoding=encoding)
-        return frames, list(done)
+    if offset := worst_offset_of(times):
+        done[f"frames not evenly timed, up to {offset:.1f} ms off: resampled by their times"] = None
+    return frames, list(done)
 
 
-def _noted(frames: Iterator[Timed], done: dict[str, None]) -> Iterator[Timed]:
-    """Pass frames on, and note what will be done to them."""
+def _noted(frames: Iterator[Timed], done: dict[str, None], times: list[Fraction | None]) -> Iterator[Timed]:
+    """Pass frames on, and note their times and what will be done to them."""
     for time, frame in frames:
+        times.append(time)
         if frame.interlaced_frame:
             done["interlaced: deinterlaced, one frame of two fields"] = None
         if (signal := wide(frame)) is not None:
@@ -229,7 +234,6 @@ def _noted(frames: Iterator[Timed], done: dict[str, None]) -> Iterator[Timed]:
 
 def _on_screen(frames: Iterable[Timed], video: OpenVideo, fps: int) -> Iterator[VideoFrame]:
     """Yield the frame that is on screen at 0, 1/fps, 2/fps, ... seconds after the first one appears."""
-    rounding = min(video.time_base, _ROUNDING)
     shown: VideoFrame | None = None
     start = previous = Fraction(0)
     tick = 0
@@ -240,6 +244,7 @@ def _on_screen(frames: Iterable[Timed], video: OpenVideo, fps: int) -> Iterator[
             start = previous = now
         elif now < previous:
             raise MediaError("timestamps go back", got=f"{now} s after {previous} s", where=video.where)
+        rounding = _rounding(now, video)
         while shown is not None and start + Fraction(tick, fps) < now - rounding:
             yield shown
             tick += 1
@@ -247,9 +252,15 @@ def _on_screen(frames: Iterable[Timed], video: OpenVideo, fps: int) -> Iterator[
     if shown is None:
         return
     end = previous + _duration(shown, video)
-    while start + Fraction(tick, fps) < end - rounding:
+    while start + Fraction(tick, fps) < end - _rounding(end, video):
         yield shown
         tick += 1
+
+
+def _rounding(time: Fraction, video: OpenVideo) -> Fraction:
+    """Return how many seconds late rounding may make a frame; milliseconds are copied into any container."""
+    counted = min(video.time_base, _ROUNDING)
+    return max(counted, _ROUNDING / 2) if time % _ROUNDING == 0 else counted
 
 
 def _duration(last: VideoFrame, video: OpenVideo) -> Fraction:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from sparkle.media.boxes import told
 from sparkle.media.container import open_video
 from sparkle.media.decode import iter_frames, upright_size
 from sparkle.media.mask import mask_shape
+from sparkle.media.timing import worst_offset_of
 from sparkle.schemas.errors import MediaError
 from sparkle.schemas.misplaced import refuse_misplaced
 
@@ -149,12 +151,14 @@ class Shape(NamedTuple):
         width: Pixels.
         height: Pixels.
         fps: Frames a second.
+        uneven: Milliseconds by which frames are off equal distances; 0.0 where that may be rounding.
     """
 
     frames: int = 0
     width: int = 0
     height: int = 0
     fps: float = 0.0
+    uneven: float = 0.0
 
 
 def read_shape(data: bytes, suffix: str) -> Shape:
@@ -205,10 +209,11 @@ def _mp4(data: bytes) -> Shape:
 
 
 def _shown(data: bytes) -> Shape:
-    frames = width = height = 0
+    width = height = 0
+    times: list[Fraction | None] = []
     with open_video(data, threads=1) as video:
-        for frame in video.frames():
+        for time, frame in video.timed_frames():
             width, height = upright_size(frame)
-            frames += 1
+            times.append(time)
         rate = float(video.rate)  # asked while it is open
-    return Shape(frames, width, height, rate)
+    return Shape(len(times), width, height, rate, worst_offset_of(times))

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import string
 import subprocess
 import sys
@@ -217,6 +218,47 @@ def test_a_place_that_cannot_be_is_the_users_in_every_command(
     assert done.exit_code == 2
     assert "error: the system refused: " in done.stderr
     assert "choose " in done.stderr
+
+
+@pytest.mark.parametrize("errors", [False, True])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["show", "--help"], ["config", "list"], ["show", "RELEASE", "ID"],
+              ["stats", "RELEASE"], ["validate", "-q", "RELEASE"], ["validate", "nowhere", "--json"],
+              ["export", "--wrong"]]
+)  # fmt: skip
+def test_a_command_whose_reader_has_left_ends_by_141_without_a_word(
+    release: Path, words: list[str], errors: bool
+) -> None:
+    """As `sparkle show ... | head -1` does; 1 would say that there are findings."""
+    places = {"RELEASE": str(release), "ID": "Sparkle_location_000000"}
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "sparkle", *(places.get(word, word) for word in words)],
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=writer if errors else subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    os.close(writer)
+    if words[-1] == "--wrong" and not errors:  # which is no result
+        assert done.returncode == 2
+    else:
+        assert (done.returncode, done.stderr or "") == (141, "")
+
+
+def test_a_connection_that_breaks_is_not_taken_for_a_reader_who_left() -> None:
+    def send(out: Path) -> None:
+        left, right = socket.socketpair()
+        right.close()
+        with left:
+            left.sendall(b"word")
+
+    done = ending(send)
+    assert done.exit_code == 2
+    assert "bug in sparkle" in done.stderr
 
 
 def test_an_interrupt_before_a_verb_begins_is_130(monkeypatch: pytest.MonkeyPatch) -> None:

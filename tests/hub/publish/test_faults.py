@@ -66,6 +66,17 @@ def test_an_outage_is_waited_out(publisher: Any, releases: tuple[Path, Path], ha
     assert publisher.tree("owner/outage") == hashes(releases[0])
 
 
+def test_from_python_a_wait_is_told_though_nobody_asked(publisher: Any, releases: tuple[Path, Path]) -> None:
+    publisher.hub.faults({"action": "status", "status": 429, "retry_after": 2, "match": "POST", "next": 1})
+    code = "import sys, sparkle; print(sparkle.publish(sys.argv[1], 'owner/waiting').commits)"
+    process = publisher.python(code, releases[0])
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "waiting 2 s for" in err
+    assert out.strip() == "1"
+    assert len(err.splitlines()) == 1, err  # no plan
+
+
 def test_a_quota_is_waited_for_as_long_as_the_hub_asks(
     publisher: Any, releases: tuple[Path, Path], hashes: Any
 ) -> None:
