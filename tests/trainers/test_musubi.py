@@ -47,13 +47,14 @@ def cache(
 def test_it_encodes_what_was_exported(mixed_sizes, musubi, tmp_path, further):
     summary = export_pairs(mixed_sizes, "musubi", tmp_path / "out", ExportChoice(further=further))
     items, counts = cache(musubi, summary, tmp_path / "items")
-    assert sorted(counts.values()) == [1, 1, 1]
+    assert sorted(counts.values()) == [1, 1, 1, 1]
     # What tests without a checkout go by reads the same.
     read = {caption: pair for caption, *pair in trainers.read_musubi(tmp_path / "out/dataset.toml")}
     assert {str(item["caption"]) for item in items.values()} == read.keys()
     assert sorted(item["target"].shape for item in items.values()) == [
         (5, 64, 48, 3),
         (5, 112, 208, 3),  # 9 frames at 24 per second
+        (9, 48, 64, 3),
         (9, 48, 64, 3),
     ]
     for item in items.values():
@@ -74,8 +75,8 @@ def test_another_mix_encodes_no_pair_again(mixed_sizes, musubi, tmp_path):
         assert by_theme == summary.rows
         return items
 
-    assert len(mixed("first", location=2, season=1)) == 3
-    assert mixed("second", location=2, season=5) == {}
-    (again,) = mixed("third", location=3, season=1) or [""]  # three rows of two pairs are one again
-    assert again.split("+")[0].endswith("_again") or again == ""
-    assert mixed("fourth", location=2, season=1) == {}
+    assert len(mixed("first", location=3, season=1)) == 4
+    assert mixed("second", location=3, season=5) == {}  # season's pair counts five times
+    (again,) = mixed("third", location=4, season=1)  # one of two pairs of a size counts twice
+    assert again.startswith("location_64x48_16fps_again+")
+    assert mixed("fourth", location=3, season=1) == {}
