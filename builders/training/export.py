@@ -180,11 +180,13 @@ def _choose(where: str | Path, trainer: str, choice: ExportChoice) -> Pairs:
     if empty or not found:
         named = f" of {', '.join(empty)}" if found else ""
         lacking = [f"{len(ids)} have no {name}" for name, ids in pairs.missing.items()]
+        asked = [name for name in choice.further if FURTHER[name].name in pairs.missing]
+        less = "ask for less" + (f", such as without --with {','.join(asked)}" if asked else "")
         raise ReleaseError(
             f"no pair{named} passes",
             got="; ".join(lacking) or None,
             where=pairs.name,
-            fix=_without(choice.mix, empty) + ", or ask for less" if found else "ask for less",
+            fix=f"{_without(choice.mix, empty)}, or {less}" if found else less,
         )
     return pairs
 

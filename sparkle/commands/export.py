@@ -34,7 +34,7 @@ _SHOWN = 20  # pairs with a problem that are named; export.json has all
     metavar="THEME=SHARE,...",
     help="Give themes these shares of the rows, such as location=2,season=1; pairs are repeated as needed.",
 )
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Write at most N rows.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Write N rows, or as many as there are.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the mix.")
 @click.option(
     "--with",
@@ -99,7 +99,7 @@ def export(
     lines = first_lines(summary.problems, _SHOWN, f"{out / 'export.json'} lists all")
     how = ", ".join(f"{count:,} {name}" for name, count in sorted(summary.how.items()))
     lines.append(
-        f"{out}: videos: {how} ({summary.bytes_written:,} bytes); tables: {', '.join(summary.tables.files)}"
+        f"{out}: files: {how} ({summary.bytes_written:,} bytes); tables: {', '.join(summary.tables.files)}"
     )
     if summary.shared:
         lines.append(

@@ -158,6 +158,7 @@ def test_a_release_without_such_files_says_so(shared_release: Path, tmp_path: Pa
     with pytest.warns(UserWarning, match="have no source_video_mask"), pytest.raises(ReleaseError) as failed:
         export_pairs(release, "diffsynth", tmp_path / "out", ExportChoice(further=["mask"]))
     assert failed.value.got == "9 have no source_video_mask"
+    assert failed.value.fix == "ask for less, such as without --with mask"
 
 
 # --- musubi -----------------------------------------------------------------------------------
