@@ -7,6 +7,7 @@ A run (generation writes it, builders read it)::
       sources.jsonl                what each source file is, keyed by content sha256
       candidates.jsonl             id, source, theme, prompt?: append-only; ids are never reused
       outcomes/<step>.jsonl        what each step said of each sample
+      dropped.jsonl                there while outcomes behind a rejection are dropped: whose they are
       funnel.json                  there when the run is finished: counts a step
       reclaimed.jsonl              which artifacts stand in tars instead of files of their own
       shards/<sha256>.tar          those tars: further names of tars of a release
@@ -103,6 +104,7 @@ KIND_BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
 RUN_CONFIG = "run.toml"
 SOURCES = "sources.jsonl"
 CANDIDATES = "candidates.jsonl"
+DROPPED = "dropped.jsonl"
 FUNNEL = "funnel.json"
 RECLAIMED = "reclaimed.jsonl"
 

@@ -273,24 +273,21 @@ class Driver:
             )
             for group in groups
         )
-        out = []
         title = f"step {STEP_NAMES.index(step.name) + 1} of {len(STEP_NAMES)}: {step.name}"
         with self.progress(title, len(groups)) as advance:
             for outcome in self.executor.map(jobs, on_gpu=step.on_gpu):
+                if outcome.status != r.KEPT:
+                    self.run.plan_drop(step.name, [sample.id for sample in by_id[outcome.id]])
                 for sample in by_id[outcome.id]:
                     self.run.append_outcome(step.name, structs.replace(outcome, id=sample.id))
                     self.processed += 1
                     whole.did(step.name)
-                    if outcome.status != r.KEPT:
-                        out.append(sample.id)
                 for kind in STEP_BY_NAME[step.name].makes:
                     if kind.name in outcome.artifacts:
                         path = self.run.root / kind.path(outcome.id)
                         self.hashes.remember(path, outcome.artifacts[kind.name].sha256)
                 advance()
-        # What an older configuration made behind this step was made from something else.
-        for later in STEP_NAMES[STEP_NAMES.index(step.name) + 1 :]:
-            self.run.drop_outcomes(later, out)
+        self.run.drop()
 
     def _reuse(self, step: AnyStep, sample: SampleState, fingerprint: str) -> bool:
         """Return whether the outcome that is there still holds; its verdict is brought up to date."""

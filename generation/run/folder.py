@@ -3,6 +3,9 @@
 - One process drives a run at a time: it holds a lock on the folder (flock, gone with the process).
 - The driver alone appends outcomes; workers only commit artifacts (`Work.write`).
 - Opening a run clears what a kill left: temporary files and torn tails of JSON lines.
+- A sample that a step did anew and keeps no longer has nothing behind that step: what an older configuration
+  made there is dropped. `dropped.jsonl` says so before the outcome does, and is removed when it is done, so
+  that a kill in between changes nothing.
 - `finish` sorts every outcome file by id and writes `funnel.json`; it is removed when work starts
   again, so a folder with a funnel is finished.
 - Artifacts whose files `sparkle build --reclaim` deleted count as made: tars of a release hold them
@@ -39,13 +42,24 @@ from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document, plain
 from sparkle.schemas.errors import RunError
 from sparkle.schemas.layout import Kind
-from sparkle.schemas.records import AnyOutcome, ArtifactRef, Candidate, SourceRecord
+from sparkle.schemas.records import AnyOutcome, ArtifactRef, Candidate, Record, SampleId, SourceRecord
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 from sparkle.schemas.validate import check
 
 FORMAT = "sparkle-run"
 
 T = TypeVar("T")
+
+
+class Dropped(Record, frozen=True):
+    """A sample of which nothing stays behind a step."""
+
+    id: SampleId
+    step: str
+
+    def __post_init__(self) -> None:
+        if self.step not in STEP_NAMES:
+            raise ValueError("no such step")
 
 
 class RunFolder:
@@ -57,14 +71,17 @@ class RunFolder:
         self.candidates: list[Candidate] = []
         self.outcomes: dict[str, dict[str, AnyOutcome]] = {}
         self.reclaimed = Reclaimed(root)
+        self._dropped: list[Dropped] = []
 
     def load(self) -> None:
-        """Read what is there; the last line of an id counts."""
+        """Read what is there, the last line of an id counts; and drop what a kill left to be dropped."""
         self.sources = {source.sha256: source for source in self._records(layout.SOURCES, SourceRecord)}
         self.candidates = list(self._records(layout.CANDIDATES, Candidate))
         for step in STEP_NAMES:
             found = self._records(layout.outcomes(step), AnyOutcome)
             self.outcomes[step] = {outcome.id: outcome for outcome in found}
+        self._dropped = list(self._records(layout.DROPPED, Dropped))
+        self.drop()
 
     def configure(self, config: RunConfig, *, shard: tuple[int, int], extra: dict[str, Any]) -> None:
         """Write `run.toml`; with another configuration than before the run is no longer finished.
@@ -100,15 +117,32 @@ class RunFolder:
         append_lines(self.root / layout.outcomes(step), [outcome])
         self.outcomes[step][outcome.id] = outcome
 
-    def drop_outcomes(self, step: str, sample_ids: Iterable[str]) -> None:
-        """Forget a step's outcomes of samples, with their artifacts: what they were made from is no more."""
-        gone = [sample_id for sample_id in sample_ids if self.outcomes[step].pop(sample_id, None)]
-        if not gone:
-            return
-        self._rewrite(step)
-        for sample_id in gone:
-            for kind in STEP_BY_NAME[step].makes:
-                (self.root / kind.path(sample_id)).unlink(missing_ok=True)
+    def plan_drop(self, step: str, sample_ids: Iterable[str]) -> None:
+        """Write down, durably, that samples have nothing behind a step any more; `drop` makes it so."""
+        later = later_steps(step)
+        new = [
+            Dropped(sample_id, step)
+            for sample_id in sample_ids
+            if any(sample_id in self.outcomes[name] for name in later)
+        ]
+        if new:
+            append_lines(self.root / layout.DROPPED, new)
+            self._dropped += new
+
+    def drop(self) -> None:
+        """Delete the outcomes and artifacts that `plan_drop` was told of."""
+        for planned in self._dropped:
+            for step in later_steps(planned.step):
+                for kind in STEP_BY_NAME[step].makes:
+                    (self.root / kind.path(planned.id)).unlink(missing_ok=True)
+        for step in STEP_NAMES:
+            gone = {planned.id for planned in self._dropped if step in later_steps(planned.step)}
+            found = self.outcomes[step]
+            if gone & found.keys():
+                self.outcomes[step] = {name: outcome for name, outcome in found.items() if name not in gone}
+                self._rewrite(step)
+        (self.root / layout.DROPPED).unlink(missing_ok=True)
+        self._dropped = []
 
     def start_work(self) -> None:
         """Return the folder is no longer finished."""
@@ -136,6 +170,11 @@ class RunFolder:
         recover_jsonl(path)
         if path.exists():
             yield from (record for _, record in read_records(path, kind))
+
+
+def later_steps(step: str) -> tuple[str, ...]:
+    """Return the steps behind one."""
+    return STEP_NAMES[STEP_NAMES.index(step) + 1 :]
 
 
 @contextmanager

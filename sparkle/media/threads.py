@@ -11,8 +11,8 @@ For the same reason no thread that decodes ever ends. One that has used OpenCV t
 it ends, and Python before 3.13 does not wait for that: a process that was forked in this very moment waited
 for the lock for ever (one in 1,500 on a busy machine).
 
-Nor does such a process collect the garbage of its parent: an encoder or decoder of anybody's in it, of which it
-has no threads, would be waited for as well. What is in use is still freed when the last that refers to it goes.
+Nor does such a process collect the garbage of its parent: it would wait for the threads of anybody's encoder
+or decoder in it, which it does not have. What is in use is still freed when nothing refers to it any more.
 """
 
 from __future__ import annotations

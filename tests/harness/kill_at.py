@@ -19,8 +19,10 @@ from typing import Any
 
 import click
 
+from sparkle._files import TEMPORARY_MARK
 from sparkle.commands import hub, main
 from sparkle.schemas.canonical import dump_line
+from sparkle.schemas.layout import KINDS
 
 Function = Callable[..., Any]
 
@@ -68,6 +70,11 @@ def to(suffix: str) -> Callable[..., bool]:
     return lambda temporary, target: bool(target.suffix == suffix)
 
 
+def artifact(path: Path, **_: Any) -> bool:
+    """Count files of a run that are artifacts in their place."""
+    return path.suffix in {kind.suffix for kind in KINDS} and not path.name.startswith(TEMPORARY_MARK)
+
+
 def of_the_run(path: Path, **_: Any) -> bool:
     """Count files of the run, which is the first argument; temporary ones come and go all the time."""
     return path.is_relative_to(sys.argv[4])
@@ -80,6 +87,9 @@ MOMENTS: dict[str, tuple[Any, ...]] = {
     "half an artifact": ("sparkle.generation.steps.base.commit", half_file),
     "an artifact in place, no outcome": ("sparkle.generation.steps.base.commit", after),
     "half a line of outcomes": ("sparkle.generation.run.folder.append_lines", half_line),
+    "outcomes not yet written anew": ("sparkle.generation.run.folder.write_jsonl", before),
+    "outcomes written anew": ("sparkle.generation.run.folder.write_jsonl", after),
+    "an artifact deleted": ("pathlib.Path.unlink", after, artifact),
     # build
     "half a tar": ("sparkle._files.commit", half_file, to(".tar")),
     "half a file of text": ("sparkle._files.commit", half_file, to(".csv")),

@@ -34,6 +34,7 @@ class Module(torch.nn.Module):
         super().__init__()
         self.pipe = torch.nn.ModuleDict({"dit": torch.nn.Linear(width, 2), "vae": torch.nn.Linear(2, 2)})
         self.pipe["vae"].requires_grad_(False)
+        torch.nn.init.zeros_(self.pipe["dit"].weight)  # to which whole numbers can be added and taken off
 
     def export_trainable_state_dict(self, state, remove_prefix):
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}

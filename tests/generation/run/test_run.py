@@ -293,6 +293,38 @@ def test_what_an_older_configuration_made_does_not_stay_behind_a_rejection(clean
     }
 
 
+@pytest.fixture(scope="module")
+def rejecting(clean_one, sources, tmp_path_factory):
+    """A configuration that rejects what is there at the first step, and the run that it leaves."""
+    folder = tmp_path_factory.mktemp("rejecting")
+    text = CLASSICAL.read_text()
+    (folder / "long.toml").write_text(text.replace("max_frames = 81", "max_frames = 81\nmin_frames = 21"))
+    run = Path(shutil.copytree(clean_one, folder / "run"))
+    generate(sources, run, "--limit", 1, "--config", folder / "long.toml")
+    return folder / "long.toml", run
+
+
+@pytest.mark.parametrize(
+    ("moment", "count"),
+    [
+        ("half a line of outcomes", 1),
+        ("half a line of outcomes", 2),
+        ("outcomes not yet written anew", 1),
+        ("outcomes written anew", 1),
+        ("outcomes written anew", 15),
+        ("an artifact deleted", 3),
+        ("an artifact deleted", 8),
+    ],
+)
+def test_a_kill_leaves_nothing_behind_a_rejection(clean_one, rejecting, sources, tmp_path, moment, count):
+    config, wanted = rejecting
+    run = Path(shutil.copytree(clean_one, tmp_path / "run"))
+    words = ["--sources", sources, "--out", run, "--workers", 1, "--limit", 1, "--config", config]
+    kill_at.kill(moment, count, "generate", *words)
+    generate(sources, run, "--limit", 1, "--config", config)
+    assert tree(run) == tree(wanted)
+
+
 @pytest.mark.parametrize("damage", ["changed", "missing"])
 def test_a_damaged_artifact_is_made_again(clean, copy, sources, damage):
     path = copy / layout.SOURCE_VIDEO_MASK.path(FIRST)
