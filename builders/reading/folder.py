@@ -104,10 +104,21 @@ class FolderPlace:
     def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
         """Yield a range of a file; fewer bytes where it ends before."""
         handle = self._handle(path)
-        while size and (block := os.pread(handle.descriptor, min(size, _BLOCK_BYTES), start)):
+        while size and (block := self._pread(path, handle, min(size, _BLOCK_BYTES), start)):
             self.bytes_read += len(block)
             start, size = start + len(block), size - len(block)
             yield block
+
+    def _pread(self, path: str, handle: _Handle, size: int, start: int) -> bytes:
+        try:
+            return os.pread(handle.descriptor, size, start)
+        except OSError as error:  # which does not say of which file
+            raise ReleaseError(
+                "a file cannot be read",
+                got=error.strerror,
+                where=f"{self.name} {path}",
+                fix="see that its disk, or the network to it, is in order, and go on from the last state",
+            ) from error
 
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:

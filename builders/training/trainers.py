@@ -123,7 +123,7 @@ def write_diffsynth(out: Path, pairs: Sequence[ExportedPair], further: Collectio
     for script, inputs in ((_VACE, vace), (control_script, control)):
         keys = ("--data_file_keys", ",".join(["video", *inputs]), "--extra_inputs", ",".join(inputs))
         options = command(*words, *keys)
-        usage.append(f"examples/wanvideo/model_training/lora/{script}, in place of its own: {options}")
+        usage.append(f"in ./examples/wanvideo/model_training/lora/{script}, in place of its own: {options}")
     return Tables((table,), tuple(usage))
 
 

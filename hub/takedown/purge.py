@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from huggingface_hub import get_hf_file_metadata, hf_hub_url
@@ -34,7 +33,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError, command
 
 _TITLE = "Forget what was before"
-_HEADS, _TAGS = "refs/heads/", "refs/tags/"
+_HEADS, _TAGS, _PULLS = "refs/heads/", "refs/tags/", "refs/pr/"
 _GONE = (EntryNotFoundError, RevisionNotFoundError, RepositoryNotFoundError)
 
 
@@ -78,11 +77,14 @@ class Purged:
         files: Contents that were deleted for good.
         bytes: Their size.
         text: Small text files of old commits that the Hub still serves to whoever knows the commit.
+        pulls: Pull requests that still show such files to everybody, as `refs/pr/N`: no client can change
+            what they were.
     """
 
     files: int
     bytes: int
     text: int
+    pulls: tuple[str, ...]
 
 
 def plan_purge(history: History, branch: str, progress: Progress = silent) -> PurgePlan:
@@ -130,6 +132,11 @@ def purge(history: History, plan: PurgePlan, progress: Progress = silent) -> Pur
         *(_move_tag(history, tag, branch) for tag, branch in plan.moved.items()),
     ]
     before = _doomed(history, plan.trace, plan.deleted)
+    pulls = {
+        ref.ref: history.held(ref.target_commit)
+        for ref in history.refs()
+        if ref.ref.startswith(_PULLS) and ref.ref in plan.trace.refs
+    }
     with progress("purging", len(steps) + 1) as advance:
         for step in steps:
             step()
@@ -140,7 +147,10 @@ def purge(history: History, plan: PurgePlan, progress: Progress = silent) -> Pur
         advance()
     _refuse_left(history, doomed)
     text = _still_served(history, plan.trace.files, doomed)
-    return Purged(len(doomed), sum(file.size for file in doomed), text)
+    shown = tuple(
+        ref for ref, files in pulls.items() if any(_is_served(history, ref, file) for file in files)
+    )
+    return Purged(len(doomed), sum(file.size for file in doomed), text, shown)
 
 
 def _manifest_of(history: History, commit: str) -> str | None:
@@ -236,20 +246,22 @@ def _still_served(
 ) -> int:
     """How many small text files of old commits are still served; raises ReleaseError for a large file."""
     large = {oid for file in doomed for oid in (file.file_oid, file.oid)}
-    served = [file for commit, file in files if history.ask(partial(_is_served, history, commit, file))]
+    served = [file for commit, file in files if _is_served(history, commit, file)]
     left = [file.path for file in served if file.sha256 in large]
     if left:
         raise _still_there(history, left)
     return len(served)
 
 
-def _is_served(history: History, commit: str, file: FileEntry) -> bool:
-    url = hf_hub_url(history.repo, file.path, repo_type="dataset", revision=commit)
-    try:
-        get_hf_file_metadata(url)
-    except _GONE:
-        return False
-    return True
+def _is_served(history: History, revision: str, file: FileEntry) -> bool:
+    def ask() -> bool:
+        try:
+            get_hf_file_metadata(hf_hub_url(history.repo, file.path, repo_type="dataset", revision=revision))
+        except _GONE:
+            return False
+        return True
+
+    return history.ask(ask)
 
 
 def _still_there(history: History, paths: Sequence[str]) -> ReleaseError:

@@ -1,14 +1,18 @@
 """What consumers are given of the tars: one of each kind of each theme, of which they read the first members.
 
-Of a Hub the beginnings of those tars are fetched, as far as they are read.
+- Of a Hub the beginnings of those tars are fetched, as far as they are read.
+- Tars of an import are upstream's: names may begin with `./`, and folders, files of no sample and links may
+  stand among the members. What a link leads to is read in its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparkle.builders.release.any_tar import TarError, TarStream
 from sparkle.builders.release.assign import BLOCK, END_BYTES, member_bytes
 from sparkle.hub.verify.verified import Verified
 from sparkle.schemas import layout
@@ -23,14 +27,20 @@ class SampledTar:
     Attributes:
         shard: Its path in the release.
         path: A file with it, or with its first members and the end of a tar.
-        listed: The members that it must list, in order.
-        read: Of them those that are read.
+        listed: Names of members that it must list, in order.
+        read: The sha256, as hexadecimal digits, of those that are read.
+        samples: How many members come up to the last of these.
+        others: Whether it may list others.
+        links: How many artifacts are links.
     """
 
     shard: str
     path: Path
-    listed: tuple[Artifact, ...]
-    read: tuple[Artifact, ...]
+    listed: tuple[str, ...]
+    read: Mapping[str, str]
+    samples: int
+    others: bool = False
+    links: int = 0
 
 
 def sample_tars(
@@ -60,7 +70,30 @@ def sample_tars(
                 there = min(end, release.files[shards[0]].size)
                 path.write_bytes(release.read(shards[0], 0, there) + bytes(END_BYTES))
                 held = read
-            yield SampledTar(shards[0], path, tuple(held), tuple(read))
+            if release.provenance().imported:
+                yield _of_upstream(shards[0], path, held, read)
+            else:
+                names = tuple(row.member for row in held)
+                yield SampledTar(shards[0], path, names, {row.member: row.hex for row in read}, count)
+
+
+def _of_upstream(shard: str, path: Path, held: Sequence[Artifact], read: Sequence[Artifact]) -> SampledTar:
+    names: dict[int, str] = {}  # of plain files, by where their data are
+    with path.open("rb") as file, suppress(TarError):  # the readers say so
+        for entry in TarStream(file, seek=True, hashed=False):
+            if entry.odd is None:
+                names[entry.offset] = entry.name
+    offsets = list(dict.fromkeys(row.offset for row in held))
+    samples = sum(offset <= read[-1].offset for offset in names)
+    return SampledTar(
+        shard,
+        path,
+        tuple(names.get(offset, "") for offset in offsets),
+        {names.get(row.offset, row.member): row.hex for row in read},
+        samples,
+        others=True,
+        links=sum(not names.get(row.offset, "").endswith(row.member) for row in held),
+    )
 
 
 def paired_shards(

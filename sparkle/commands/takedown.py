@@ -147,6 +147,7 @@ def _history(
     terminal: Terminal, repo: str, branch: str, request: TakedownRequest, removal: ReleaseOrigin
 ) -> dict[str, Any]:
     """Print what the history still contains; purge it when asked to."""
+    from sparkle.builders.reading.client import host
     from sparkle.hub.takedown.history import History
     from sparkle.hub.takedown.purge import plan_purge, purge
 
@@ -175,6 +176,12 @@ def _history(
         terminal.say(
             f"note: {purged.text:,} small text files of old commits are still served to whoever knows the "
             "commit's name, until the Hub clears up by itself; its support can do it at once"
+        )
+    for ref in purged.pulls:
+        page = f"{host()}/datasets/{repo}/discussions/{ref.rpartition('/')[2]}"
+        terminal.say(
+            f"note: a pull request still shows small text files that hold it: {page}; close it, and ask the "
+            f"Hub's support to delete {ref}"
         )
     return {"history": plan.trace.to_json(), "purge": plan.to_json(), "purged": asdict(purged)}
 

@@ -35,7 +35,7 @@ def cropped(frames: np.ndarray) -> np.ndarray:
 
 def train(checkout: Path, usage: str, out: Path) -> dict[str, dict[str, np.ndarray]]:
     """Run a line that an export printed; return the items that were trained on, by prompt."""
-    script, _, options = usage.partition(", in place of its own: ")
+    script, _, options = usage.removeprefix("in ").partition(", in place of its own: ")
     out.mkdir()
     runner = Path(__file__).with_name("diffsynth_run.py")
     words = [sys.executable, str(runner), str(checkout), Path(script).name, str(out), *shlex.split(options)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import pytest
 import sparkle
 from harness import factories
 from sparkle.builders.building import build
+from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.training.dataset import PairDataset
 from sparkle.builders.training.export import export_pairs
 from sparkle.builders.training.item import Clip
@@ -124,6 +126,13 @@ def test_one_damaged_file_is_still_told_as_that(release):
         last(pairs)
 
 
+def test_a_disk_that_fails_is_told_with_the_file():
+    """A process's memory is a file that cannot be read at its beginning."""
+    with pytest.raises(ReleaseError, match="a file cannot be read") as caught:
+        list(FolderPlace(Path("/proc/self")).read("mem", 0, 8))
+    assert (caught.value.got, caught.value.where) == (os.strerror(errno.EIO), "/proc/self mem")
+
+
 # --- who reads --------------------------------------------------------------------------------
 
 
@@ -153,10 +162,15 @@ def test_a_worker_that_is_killed_costs_no_sample(release):
         collate_fn=collate,
         num_workers=2,
     )
-    with pytest.raises((RuntimeError, EOFError, ConnectionError)):  # what docs/training.md says of torch
+
+    def train():
+        nonlocal state
         for batch in loader:
-            used += batch["id"]
+            used.extend(batch["id"])
             state = sampler.state_after(batch)
+
+    with pytest.raises((RuntimeError, EOFError, ConnectionError)):  # what docs/training.md says of torch
+        train()
     assert len(used) < len(order)
     sampler.resume(state)
     rest = torch.utils.data.DataLoader(pairs, batch_sampler=sampler, collate_fn=collate, num_workers=1)

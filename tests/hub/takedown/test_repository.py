@@ -22,6 +22,7 @@ from huggingface_hub.hf_api import RepoFile
 from sparkle.builders.checks.release import check_release
 from sparkle.builders.release.manifest import hash_by_git
 from sparkle.hub.takedown.folder import take_down
+from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 
 pytestmark = pytest.mark.slow
@@ -215,7 +216,7 @@ def test_a_purge_leaves_nothing_of_it_on_the_hub(
     answer = own.take_down("--purge-history", "--yes")
     assert answer["history"]["refs"] == ["refs/tags/v1"]
     assert answer["purge"]["deleted"] == ["v1"]
-    assert answer["purged"]["text"] == 0
+    assert (answer["purged"]["text"], answer["purged"]["pulls"]) == (0, [])
     assert own.titles() == ["Forget what was before"]
     assert own.api.list_repo_refs(own.repo, repo_type="dataset").tags == []
     assert own.differences(wanted) == []
@@ -237,8 +238,13 @@ def test_a_purge_reaches_pull_requests(
 ) -> None:
     note = {"path_or_fileobj": b"a note", "path_in_repo": "note.txt", "repo_id": own.repo}
     opened = own.api.upload_file(**note, repo_type="dataset", create_pr=True)
-    answer = own.take_down("--purge-history", "--yes")
-    assert answer["history"]["refs"] == [opened.pr_revision]
+    done = own.run("takedown", own.name, *options(IDS), "--purge-history", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "history: pr/1 still shows it" in done.stderr
+    # What no client can take out is told.
+    assert is_served(own, opened.pr_revision, layout.prompts_csv("location"))
+    assert f"{own.hub.url}/datasets/{own.repo}/discussions/1; close it" in done.stderr
+    assert f"delete {opened.pr_revision}" in done.stderr
     old, kept = files(built), set(wanted.values())
     listed = {file.file_oid for file in own.api.list_lfs_files(own.repo, repo_type="dataset")}
     assert not {sha256_bytes(data) for data in old.values() if data not in kept} & listed

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from harness import factories
+from harness import factories, upstream_folder
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.webdataset import WebDatasetOptions
+from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.hub.verify.levels import verify_release
 from sparkle.hub.verify.report import CONSUMERS, PROVED, LevelReport, VerifyOptions
 from sparkle.schemas import layout
@@ -80,3 +82,37 @@ def test_what_trips_one_reader_is_told_of_that_one(
     assert any(finding.pointer == f"{FIRST} prompt" and "pier" in (finding.got or "") for finding in said)
     assert any(finding.problem == "tar does not read the shard" for finding in findings)
     assert any("datasets does not read" in finding.problem for finding in findings)
+
+
+def test_tars_of_an_import_are_read_by_the_names_that_they_have(tmp_path: Path) -> None:
+    """Folders, `./`, a file of no sample, and a link, which webdataset passes over."""
+    media, folder = tmp_path / "media", tmp_path / "upstream"
+    for sample_id in upstream_folder.IDS:
+        for kind in layout.KINDS:
+            factories.write_artifact(media, kind, sample_id)
+    upstream_folder.write_folder(folder, media)
+    first, second, *_ = upstream_folder.ids_of("location")
+    for place, kind in enumerate((layout.SOURCE_VIDEO, layout.EDITED_VIDEO)):
+        packing, tar = tmp_path / kind.name, folder / kind.shard("location", 0)
+        packing.mkdir()
+        subprocess.run(["tar", "-C", packing, "-xf", tar], check=True)
+        (packing / kind.path(first)).with_name("A note.txt").write_text("of no sample")
+        (folder / kind.path(second)).unlink()
+        (packing / kind.path(second)).unlink()
+        (packing / kind.path(second)).symlink_to(f"{first}.mp4")
+        names = ["."] if place else ["location"]
+        subprocess.run(["tar", "--sort=name", "-C", packing, "-cf", tar, *names], check=True)
+    release = import_upstream(folder, tmp_path / "release").out
+    level = consume(release)
+    assert level.findings == []
+    assert sorted(level.notes) == [
+        f"{kind.shard('location', 0)}: webdataset passes over links, and so does not see 1 artifacts"
+        for kind in (layout.EDITED_VIDEO, layout.SOURCE_VIDEO)
+    ]
+    tar = release / layout.SOURCE_VIDEO.shard("location", 0)
+    tar.unlink()  # which is linked to the folder's
+    data = bytearray((folder / layout.SOURCE_VIDEO.shard("location", 0)).read_bytes())
+    data[data.index(b"ftyp") + 20] ^= 1
+    tar.write_bytes(data)
+    seen = {finding.problem.partition(" reads")[0] for finding in consume(release).findings}
+    assert {"webdataset", "tar", "our reader"} <= seen
