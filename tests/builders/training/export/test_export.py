@@ -12,16 +12,14 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-import sparkle
 from harness import factories, trainers
+from harness.exports import read_back, spoil, tables
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.release.exported import EXPORT
@@ -38,13 +36,6 @@ OPENVE3M = [f"Sparkle_openve3m_{index:06d}" for index in (0, 3, 6)]
 Contents = Callable[[Path], dict[str, bytes]]
 
 
-def tables(release: Path) -> dict[str, dict[str, Any]]:
-    rows = (
-        row for path in sorted(release.glob("data/*/*.parquet")) for row in pq.read_table(path).to_pylist()
-    )
-    return {row["task"]: row for row in rows}
-
-
 def decode(run: Path, sample_id: str) -> tuple[np.ndarray, np.ndarray]:
     """The source and the edited frames of a sample, from the run that the release was built of."""
     found = []
@@ -52,19 +43,6 @@ def decode(run: Path, sample_id: str) -> tuple[np.ndarray, np.ndarray]:
         with av.open(str(run / kind.path(sample_id))) as container:
             found.append(np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]))
     return found[0], found[1]
-
-
-def read_back(trainer: str, out: Path) -> list[Any]:
-    if trainer == "musubi":
-        return list(trainers.read_musubi(out / "dataset.toml"))
-    (metadata,) = out.glob("metadata.*")
-    if trainer == "kiwi":
-        return list(trainers.read_kiwi(out, metadata))
-    first, second = (
-        list(trainers.read_diffsynth(out, metadata, name)) for name in ("vace_video", "control_video")
-    )
-    assert [row[0] for row in first] == [row[0] for row in second]
-    return first
 
 
 # --- what trainers read -----------------------------------------------------------------------
@@ -253,16 +231,6 @@ def test_musubi_finds_its_files_from_any_folder(
 # --- what is left out, and refused ------------------------------------------------------------
 
 
-def spoil(release: Path, sample_id: str) -> None:
-    """Flip a bit of an edited video in its tar."""
-    row = tables(release)[sample_id]
-    with (release / row["edited_video_shard"]).open("r+b") as file:
-        file.seek(row["edited_video_offset"] + 100)
-        byte = file.read(1)
-        file.seek(row["edited_video_offset"] + 100)
-        file.write(bytes([byte[0] ^ 1]))
-
-
 def test_a_damaged_pair_is_left_out_and_named(release: Path, tmp_path: Path) -> None:
     spoil(release, LOCATION[4])
     words = [str(release), "--to", "kiwi", "--out", str(tmp_path / "out"), "--theme", "location", "--json"]
@@ -377,115 +345,3 @@ def test_an_export_is_a_function_of_the_release(tmp_path: Path, contents: Conten
     for name in ("one", "two"):
         export_pairs(tmp_path / "release", "diffsynth", tmp_path / name, choice)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-
-
-# --- pairs that are not in order, and how many there are --------------------------------------
-
-
-def test_a_mix_weights_the_pairs_that_are_in_order(release: Path, tmp_path: Path) -> None:
-    for sample_id in LOCATION[2:5]:
-        spoil(release, sample_id)
-    choice = ExportChoice(mix={"location": Fraction(1), "openve3m": Fraction(1)})
-    summary = export_pairs(release, "kiwi", tmp_path / "out", choice)
-    assert len(summary.left_out) == 3
-    assert summary.rows == {"location": 3, "openve3m": 3}
-
-
-@pytest.mark.parametrize("mix", [None, {"location": Fraction(1), "openve3m": Fraction(1)}])
-def test_with_a_limit_the_next_pair_takes_the_place_of_a_bad_one(
-    release: Path, tmp_path: Path, mix: dict[str, Fraction] | None
-) -> None:
-    for sample_id in LOCATION[2:5]:
-        spoil(release, sample_id)
-    summary = export_pairs(release, "kiwi", tmp_path / "out", ExportChoice(mix=mix, limit=5))
-    assert sum(summary.rows.values()) == 5
-    assert len(read_back("kiwi", tmp_path / "out")) == 5
-    if mix is not None:
-        assert set(summary.rows.values()) == {2, 3}
-
-
-def test_a_theme_that_gets_no_row_of_a_small_limit_is_no_error(shared_release: Path, tmp_path: Path) -> None:
-    choice = ExportChoice(mix={"location": Fraction(9), "openve3m": Fraction(1)}, limit=2)
-    summary = export_pairs(shared_release, "kiwi", tmp_path / "out", choice)
-    assert summary.rows == {"location": 2}
-
-
-def test_a_theme_without_pairs_is_named_with_the_mix_that_is_left(release: Path, tmp_path: Path) -> None:
-    mix = {"location": Fraction(2), "openve3m": Fraction(1)}
-    with pytest.raises(ReleaseError, match="themes that are not there") as failed:
-        export_pairs(release, "kiwi", tmp_path / "out", ExportChoice(mix={**mix, "style": Fraction(1)}))
-    assert failed.value.got == "style"
-    assert failed.value.fix == "leave them out: --mix location=2,openve3m=1"
-    for sample_id in OPENVE3M[2:]:
-        spoil(release, sample_id)
-    for path in (release / "openve3m").rglob("*.mp4"):
-        path.unlink()
-    with pytest.raises(ReleaseError, match="no pair of openve3m passes") as failed:
-        export_pairs(
-            release, "kiwi", tmp_path / "out", ExportChoice(mix=mix, min_scores={"edited_video": 9.1})
-        )
-    assert failed.value.fix == "leave them out: --mix location=2, or ask for less"
-
-
-def test_a_theme_of_bad_pairs_alone_is_named(release: Path, tmp_path: Path) -> None:
-    for sample_id in OPENVE3M:
-        spoil(release, sample_id)
-    choice = ExportChoice(mix={"location": Fraction(2), "openve3m": Fraction(1)})
-    with pytest.raises(ReleaseError, match="no pair of openve3m can be exported") as failed:
-        export_pairs(release, "kiwi", tmp_path / "out", choice)
-    assert OPENVE3M[0] in str(failed.value.got)
-    assert failed.value.fix == "leave them out: --mix location=2"
-
-
-# --- links, copies, halves --------------------------------------------------------------------
-
-
-def test_a_link_is_named_and_a_copy_is_apart(release: Path, tmp_path: Path) -> None:
-    words = [str(release), "--to", "kiwi", "--out", str(tmp_path / "out"), "--theme", "location"]
-    linked = CliRunner().invoke(command, words)
-    assert "4 files of these are the release's own" in linked.output
-    copied = CliRunner().invoke(command, [*words, "--copy"])
-    assert "the release's own" not in copied.output
-    assert "8 already there, 4 written" in copied.output
-    path = EDITED_VIDEO.path(LOCATION[0])
-    before = (release / path).read_bytes()
-    (tmp_path / "out" / path).write_bytes(b"overwritten in place")
-    assert (release / path).read_bytes() == before
-    assert export_pairs(release, "kiwi", tmp_path / "new", ExportChoice(copy=True)).how == {WRITTEN: 18}
-
-
-def kill_before_tables(release: Path, out: Path) -> None:
-    code = f"""
-import os, pathlib, signal
-from sparkle.builders.training import export
-def stop(*args):
-    os.kill(os.getpid(), signal.SIGKILL)
-export.times_listed = stop
-export.export_pairs({str(release)!r}, "kiwi", pathlib.Path({str(out)!r}))
-"""
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
-
-
-def test_a_half_written_export_is_told_as_one(release: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    kill_before_tables(release, out)
-    for read in (sparkle.open_pairs, sparkle.validate):
-        with pytest.raises(ReleaseError, match="an export for a trainer that did not end") as failed:
-            read(out)
-        assert f"sparkle export {release} --to kiwi --out {out}" in str(failed.value.fix)
-    said: list[str] = []
-    export_pairs(release, "kiwi", out, say=said.append)
-    assert f"{out} is an export that did not end: going on" in said
-    with pytest.raises(ReleaseError, match="an export for a trainer, not a release"):
-        sparkle.open_pairs(out)
-
-
-def test_tables_go_before_a_video_becomes_another(release: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    export_pairs(release, "kiwi", out)
-    spoiled = out / EDITED_VIDEO.path(OPENVE3M[2])
-    spoiled.write_bytes(spoiled.read_bytes()[:-1] + b"?")
-    kill_before_tables(release, out)
-    assert not list(out.glob("metadata.*"))
-    export_pairs(release, "kiwi", out)
-    assert len(list(out.glob("metadata.*"))) == 1
