@@ -185,6 +185,27 @@ def _frame_indices(value: dict[str, Any]) -> _Semantic:
         yield "/frame_indices", "frame indices must rise", str(indices)
 
 
+def _verdict(value: dict[str, Any]) -> _Semantic:
+    if value["status"] != "ok":
+        if "reason" not in value:
+            yield "/status", "no scores, and no word why", value["status"]
+        if "scores" in value:
+            yield "/scores", "scores of what was not judged", value["status"]
+    elif "scores" not in value or "raw" not in value:
+        yield "/scores", "a verdict without scores, or without those that were given", value["status"]
+    elif len(value["scores"]) != len(value["raw"]):
+        yield "/scores", "another number of scores than were given", str(len(value["scores"]))
+
+
+def _verdicts_head(value: dict[str, Any]) -> _Semantic:
+    rubric = value["rubric"]
+    if rubric["lowest"] >= rubric["highest"]:
+        yield "/rubric/lowest", "not below the highest score", str(rubric["lowest"])
+    keys = [dimension["key"] for dimension in rubric["dimensions"]]
+    if len(set(keys)) < len(keys):
+        yield "/rubric/dimensions", "a dimension stands twice", ", ".join(keys)
+
+
 def _id_and_type(value: dict[str, Any]) -> _Semantic:
     theme, kind = _theme_in(value), value["metadata"]["edit_type"]
     if kind not in (theme, f"{theme}_background_change"):
@@ -222,6 +243,8 @@ _SEMANTICS: dict[str, Callable[[dict[str, Any]], _Semantic]] = {
     "grounding_r1": _grounding_r1,
     "grounding_r2": _grounding_r2,
     "video_score": _frame_indices,
+    "verdict": _verdict,
+    "verdicts_head": _verdicts_head,
     **{name: partial(_whole_numbers, name) for name in ("manifest", "index", "provenance")},
 }
 

@@ -33,6 +33,7 @@ ORDER = {
     "builders": (
         "release",
         "reading",
+        "bench",
         "cards",
         "building",
         "training",
@@ -66,6 +67,8 @@ HEAVY = (
     "uvicorn",
     "jinja2",
     "yaml",
+    "scipy",
+    "krippendorff",
 )
 
 

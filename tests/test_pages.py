@@ -18,6 +18,7 @@ from harness.staging_server import staging
 from sparkle._files import write_jsonl
 from sparkle.builders.release.formats import csv_line
 from sparkle.schemas import layout
+from sparkle.schemas.rubric import SPARKLE_6
 
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 BLOCKS = {page: blocks_of((ROOT / page).read_text("utf-8")) for page in PAGES}
@@ -66,6 +67,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     upstream_folder.write_folder(folder / "downloads" / "Sparkle", media)
     _sparkle(folder, "index", "downloads/Sparkle", "--out", "indexes/sparkle")
     _write_bench(folder / "bench")
+    _write_scores(folder / "scores")
     about, model = (block.code for block in BLOCKS["docs/cards.md"] if block.language == "toml")
     (folder / "release.toml").write_text(about, "utf-8")
     (folder / "model.toml").write_text(model, "utf-8")
@@ -118,6 +120,22 @@ def _sparkle(folder: Path, *words: str, env: dict[str, str] | None = None) -> No
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _write_scores(folder: Path) -> None:
+    """What upstream's script wrote of that bench."""
+    headings = [dimension.heading for dimension in SPARKLE_6.dimensions]
+    line = {
+        "id": "Sparkle_season_000000",
+        "prompt": "Let it snow.",
+        "edit_type": "season",
+        "subtheme": "winter",
+        "scene": "a snowy field",
+        "scores": [4] * len(headings),
+        "result": "\n".join(["Brief reasoning: Fine.", *(f"{heading}: 4" for heading in headings)]),
+    }
+    folder.mkdir()
+    write_jsonl(folder / "season_gemini-2.5-pro_sparkle_score.jsonl", [line])
 
 
 def _write_bench(folder: Path) -> None:

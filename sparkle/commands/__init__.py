@@ -25,6 +25,7 @@ HUB = ("publish", "verify", "preview", "diff", "pull", "takedown", "serve")
 _SECTIONS = {
     "Make a dataset": ("config", "models", "plan", "generate", "build", "validate", "show", "stats", "card"),
     "Read one": ("import", "index", "export", "train"),
+    "Judge models": ("bench",),
     "Share one": HUB,
     "This machine": ("cache",),
 }

@@ -33,8 +33,9 @@ def card(what: Path, out: Path | None, update: bool, about: Path | None) -> None
     Example: sparkle card model.toml --out README.md
     """
     from sparkle._files import write_atomic
+    from sparkle.builders.bench.folder import is_bench
     from sparkle.builders.building.renewal import renew_pages
-    from sparkle.builders.cards.bench import is_bench, render_bench_card
+    from sparkle.builders.cards.bench import render_bench_card
     from sparkle.builders.cards.card import render_card
     from sparkle.builders.cards.model import render_model_card
     from sparkle.builders.cards.room import read_words

@@ -23,7 +23,9 @@ import lz4.frame
 import msgspec
 
 from fuzz.mutate import mutated
-from harness import factories
+from harness import factories, judged
+from sparkle.builders.bench.foreign import KIWI, OPENVE_CSV, import_verdicts
+from sparkle.builders.bench.verdicts import read_verdicts
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.selection import read_dropped, read_ids
@@ -65,7 +67,16 @@ from sparkle.media.mask import load_mask, mask_shape
 from sparkle.media.probe import look, perceptual_hash, probe, read_shape
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
-from sparkle.schemas.errors import ConfigError, MediaError, RecordError, ReleaseError, SourceListError
+from sparkle.schemas.errors import (
+    AnswerError,
+    ConfigError,
+    MediaError,
+    RecordError,
+    ReleaseError,
+    SourceListError,
+)
+from sparkle.schemas.judge_answer import read_judge_answer
+from sparkle.schemas.rubric import SPARKLE_6
 from sparkle.schemas.validate import check_line, findings_of, parse_strict
 
 THEME = "location"
@@ -452,6 +463,45 @@ SCHEMAS = {
     "source_list": lambda files: _SOURCES.splitlines(True),
 }
 
+# --- judges ----------------------------------------------------------------------------------------
+
+_HEADINGS = tuple(dimension.heading for dimension in SPARKLE_6.dimensions)
+_ANSWER = "Brief reasoning: Fine.\n" + "".join(f"{name}: 4\n" for name in _HEADINGS)
+_OF_JUDGES = [
+    _ANSWER.encode(),
+    f"<think>no: 2</think>\n**1. {_ANSWER}**".encode(),
+    f"```json\n{json.dumps(dict.fromkeys(_HEADINGS, 5))}\n```".encode(),
+]
+_OPENVE = b"edited_type,prompt,original_video\nlocal_change,Make it red.,videos/0000_local_change.mp4\n"
+_RESULTS = (
+    b"edited_type,prompt,original_video,edited_result_path,results,average\n"
+    b"local_change,Make it red.,videos/0000_local_change.mp4,x.mp4,"
+    b'"Prompt Compliance: 4\\nVisual Naturalness & Temporal Stability: 3\\n'
+    b'Physical & Motion Integrity: 2",3.0\n'
+)
+_KIWI = (
+    b'{"scores": [4, 3, 2], "prompt": "Make it red.", "edited_type": "local_change", "result": '
+    b'"Instruction Compliance: 4\\nVisual Quality & Stability: 3\\nConsistency & Detail Fidelity: 2"}\n'
+)
+
+
+def _answer(files: Files, data: bytes) -> None:
+    found = read_judge_answer(data.decode("utf-8", "replace"), _HEADINGS)
+    assert len(found.scores) == len(_HEADINGS)
+    assert {*found.scores} <= {1, 2, 3, 4, 5}
+
+
+def _judged(files: Files) -> Sequence[bytes]:
+    return [judged.write(files.scratch / "judged.jsonl").read_bytes()]
+
+
+def _imported(form: str, files: Files, data: bytes) -> None:
+    bench, given = files.put("bench.csv", _OPENVE), files.put("given", data)
+    out = files.scratch / "verdicts.jsonl"
+    import_verdicts([given], out, form=form, model="m", judge="j", bench=bench)
+    assert read_verdicts(out).findings == ()
+
+
 _UNREAD = (ConfigError, RecordError)
 
 TARGETS: tuple[Target, ...] = (
@@ -481,6 +531,10 @@ TARGETS: tuple[Target, ...] = (
     Target("verdicts", lambda files: [_VERDICTS], _in_file("v", read_dropped), _UNREAD),
     Target("state of a training", lambda files: [_TURNS], _turns, (ConfigError,)),
     Target("ids", lambda files: [_VERDICTS[8:31] + b"\n"], _in_file("ids", read_ids), _UNREAD),
+    Target("answer of a judge", lambda files: _OF_JUDGES, _answer, (AnswerError,)),
+    Target("file of verdicts", _judged, _in_file("j", read_verdicts), (ReleaseError,), quick=300),
+    Target("csv of verdicts", lambda files: [_RESULTS], partial(_imported, OPENVE_CSV), (ReleaseError,), 300),
+    Target("lines of verdicts", lambda files: [_KIWI], partial(_imported, KIWI), (ReleaseError,), 300),
     Target("configuration", _configurations, _in_file("c.toml", load_config), (ConfigError,), quick=500),
     Target("list of sources", lambda files: [_SOURCES], _sources, (SourceListError,)),
     Target("xorb", _xorbs, _xorb, (Refusal,)),

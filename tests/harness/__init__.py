@@ -7,3 +7,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SHARED_RECORDS = ROOT.parent / "shared" / "data" / "records"
 """Upstream's example records, which are not part of the project: tests that want them skip without."""
+
+SHARED_JUDGE = ROOT.parent / "shared" / "data" / "judge"
+"""Answers and verdicts of real judges, not part of the project either."""

@@ -1,0 +1,133 @@
+"""A bench's folder in upstream's layout: its tables and metadata, which must go together, and its revision.
+
+- A bench is `<theme>_bench.csv`, `<theme>_metadata.jsonl`, `source_videos/<theme>/ID.mp4` and, where there
+  are any, `ref_images/<theme>/ID.png`.
+- The revision is a hash over ids, prompts, scenes and source videos: verdicts on another one are never
+  averaged with these.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkle._files import safe_join
+from sparkle.schemas import layout
+from sparkle.schemas.canonical import fingerprint, sha256_file
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.ids import THEMES
+from sparkle.schemas.validate import check_jsonl
+from sparkle.schemas.verdicts import BenchIdentity
+
+
+@dataclass(frozen=True)
+class BenchItem:
+    """A sample of a bench; scene and subtheme are empty where its metadata have no keyword."""
+
+    id: str
+    theme: str
+    subtheme: str
+    scene: str
+    prompt: str
+
+
+def is_bench(folder: Path) -> bool:
+    """Whether a folder has a bench's table of any theme."""
+    return any((folder / layout.bench_csv(theme)).is_file() for theme in THEMES)
+
+
+def themes_of(folder: Path) -> list[str]:
+    """The themes of a bench; raises ReleaseError for a folder that is none."""
+    themes = [theme for theme in THEMES if (folder / layout.bench_csv(theme)).is_file()]
+    if not themes:
+        wanted = f"a table such as {layout.bench_csv('location')}"
+        raise ReleaseError("not a bench", got=folder, wanted=wanted)
+    return themes
+
+
+def read_theme(folder: Path, theme: str) -> dict[str, BenchItem]:
+    """The samples of a theme by id, in the order of its table.
+
+    Raises:
+        ReleaseError: table or metadata cannot be read, or do not go together.
+    """
+    prompts = _prompts(folder, theme)
+    keywords = _keywords(folder, theme, prompts)
+    items = {}
+    for sample_id, prompt in prompts.items():
+        subtheme, _, scene = keywords[sample_id].partition(": ")
+        items[sample_id] = BenchItem(sample_id, theme, subtheme, scene, prompt)
+    return items
+
+
+def read_bench(folder: Path) -> tuple[BenchIdentity, dict[str, BenchItem]]:
+    """What a bench is, and its samples by id.
+
+    Raises:
+        ReleaseError: it is no bench, its tables and metadata do not go together, or a source cannot be read.
+    """
+    items: dict[str, BenchItem] = {}
+    expected, content = {}, []
+    for theme in themes_of(folder):
+        found = read_theme(folder, theme)
+        expected[theme] = len(found)
+        items |= found
+        for item in found.values():
+            path = folder / layout.bench_source(theme, item.id)
+            try:
+                source = sha256_file(path)
+            except OSError as error:
+                problem = "a source video of the bench cannot be read"
+                raise ReleaseError(problem, got=error.strerror, where=path) from None
+            content.append([item.id, item.prompt, item.subtheme, item.scene, source])
+    revision = fingerprint(sorted(content))
+    return BenchIdentity(folder.resolve().name, revision, expected), items
+
+
+def _prompts(folder: Path, theme: str) -> dict[str, str]:
+    """Prompts by id, of a theme's table."""
+    name = layout.bench_csv(theme)
+    with (folder / name).open(encoding="utf-8-sig", newline="") as file:
+        try:
+            rows = csv.DictReader(file, strict=True)
+            columns = tuple(rows.fieldnames or ())
+            if columns != layout.BENCH_CSV_COLUMNS:
+                wanted = ",".join(layout.BENCH_CSV_COLUMNS)
+                raise ReleaseError(
+                    "not a table of a bench", got=",".join(columns), wanted=wanted, where=folder / name
+                )
+            found = {}
+            for row in rows:
+                video = row["original_video"] or ""
+                sample_id = Path(video).stem
+                if row["edited_type"] != theme or video != layout.bench_source(theme, sample_id):
+                    wanted = f"{theme}, ..., {layout.bench_source(theme, 'ID')}"
+                    where = f"{folder / name}:{rows.line_num}"
+                    raise ReleaseError("not a row of this table", got=row, wanted=wanted, where=where)
+                safe_join(folder, video)
+                found[sample_id] = row["prompt"]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ReleaseError("the table cannot be read", got=error, where=folder / name) from None
+    if not found:
+        raise ReleaseError("the table has no rows", where=folder / name)
+    return found
+
+
+def _keywords(folder: Path, theme: str, prompts: dict[str, str]) -> dict[str, str]:
+    """The `subtheme: scene` of a theme's samples, whose metadata must be that of its table."""
+    path = folder / layout.bench_metadata(theme)
+    if not path.is_file():
+        raise ReleaseError("the bench lacks the metadata of a theme", wanted=path)
+    known, keywords = {}, dict[str, str]()
+    for number, value, findings in check_jsonl(path, "training_metadata"):
+        for finding in findings:
+            raise ReleaseError(
+                finding.problem, got=finding.got, wanted=finding.wanted, where=f"{path}:{number}"
+            )
+        known[value["id"]] = value["prompt"]
+        keywords[value["id"]] = value["metadata"].get("chosen_keyword") or ""
+    if known != prompts:
+        unlike = sorted({*known.items()} ^ {*prompts.items()})[0][0]
+        raise ReleaseError("table and metadata of a theme differ", got=unlike, where=path)
+    return keywords

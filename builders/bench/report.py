@@ -1,0 +1,96 @@
+"""A report: tables of models, comparisons of models and of judges, as one document and the files beside it.
+
+- It is made of files of verdicts and of nothing else, and nothing depends on the clock: the same verdicts
+  give the same bytes.
+- Files of the same bench, rubric and judge are rows of one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparkle.builders.bench.agreement import agree
+from sparkle.builders.bench.pairs import compare
+from sparkle.builders.bench.resampling import LEVEL, RESAMPLES
+from sparkle.builders.bench.tables import ModelTable
+from sparkle.builders.bench.verdicts import VerdictFile, read_verdicts
+from sparkle.schemas.canonical import plain
+from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.validate import Finding
+
+FORMAT, VERSION = "sparkle-bench-report", 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report.
+
+    Attributes:
+        document: Every number, as JSON values.
+        tables: What it was made of.
+        findings: What does not count in the files of verdicts.
+    """
+
+    document: dict[str, Any]
+    tables: tuple[ModelTable, ...]
+    findings: tuple[Finding, ...]
+
+
+def make_report(paths: Sequence[Path], *, lowest: bool = False, resamples: int = RESAMPLES) -> Report:
+    """Report on files of verdicts.
+
+    Args:
+        paths: The files.
+        lowest: Whether an edit that is missing or unusable has the lowest score.
+        resamples: How many draws intervals are of.
+
+    Raises:
+        ReleaseError: a file cannot be read, or two are of the same model by the same judge.
+        ConfigError: two judges are to be compared, and the extra `bench` is not installed.
+    """
+    grouped: dict[str, dict[str, VerdictFile]] = {}
+    findings: list[Finding] = []
+    for path in paths:
+        file = read_verdicts(path)
+        same = grouped.setdefault(file.head.table(), {})
+        if earlier := same.get(file.head.model):
+            raise ReleaseError(
+                "two files have verdicts on the same model by the same judge",
+                got=f"{earlier.name} and {file.name}: {file.head.model} by {file.head.judge.name}",
+                wanted="one file per model and judge",
+            )
+        if not file.verdicts:
+            raise ReleaseError("the file has no verdicts", where=file.name)
+        same[file.head.model] = file
+        findings += file.findings
+    groups = (list(files.values()) for files in grouped.values())
+    tables = [ModelTable(files, lowest=lowest, resamples=resamples) for files in groups]
+    tables.sort(key=lambda table: (table.head.bench.name, table.head.judge.name, table.head.table()))
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "level": LEVEL,
+        "resamples": resamples,
+        "missing_have_the_lowest": lowest,
+        "tables": [_table(table) for table in tables],
+        "judges": agree(tables),
+        "findings": len(findings),
+    }
+    return Report(document, tuple(tables), tuple(findings))
+
+
+def _table(table: ModelTable) -> dict[str, Any]:
+    head = table.head
+    return {
+        "id": head.table(),
+        "bench": plain(head.bench),
+        "rubric": plain(head.rubric),
+        "judge": plain(head.judge),
+        "themes": list(table.themes),
+        "keys": list(table.keys),
+        "rows": table.rows_json(),
+        "pairs": compare(table),
+    }
