@@ -14,7 +14,8 @@ READY := $(VENV)/.ready-$(VERSION)
 # Asks for torchvision, which nothing here needs: installed without what it asks for.
 EDITSCORE := editscore==0.2 json-repair regex
 # Beside it, for tests: other versions of what reads a release. `make test` makes the first; torchcodec needs
-# FFmpeg's libraries, and torch weighs a gigabyte, so that one is made by `make .venv-torchcodec/.ready`.
+# FFmpeg's libraries, and torch weighs a gigabyte, so that one is made by `make .venv-torchcodec/.ready`. Benchmarks
+# have that one and Lance (`make .venv-lance/.ready`) beside us.
 PEERS := .venv-datasets36/.ready
 
 # Another interpreter, with the newest of everything that the package needs. `make test-newest`

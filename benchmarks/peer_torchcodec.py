@@ -1,28 +1,31 @@
-"""What `decode.py` runs where torchcodec is installed: seconds for decoding clips and bringing them to size.
+"""What `decode.py` runs where torchcodec is installed: pairs of clips out of a DataLoader, brought to size.
 
-    python peer_torchcodec.py MAX_PIXELS CORES CLIP...
+    python peer_torchcodec.py CLIP... < QUESTIONS
 
-Clips are read into memory first. Two ways are tried, and the better one counts: two clips at once with one
-thread each, and one after another with all cores. Resizing is torch's antialiased bilinear filter, on uint8.
+- A question is a line `MAX_PIXELS WORKERS REPEAT`; the answer is a line with the seconds, and the seconds of
+  processors, for one pair.
+- Clips are read into memory first. Without workers both clips of a pair are decoded at once, with one thread
+  each; a worker decodes one after the other. Resizing is torch's antialiased bilinear filter, on uint8.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
+from torch.utils.data import DataLoader, Dataset
 from torchcodec.decoders import VideoDecoder
 
 MULTIPLE = 32
 
 
-def decode(data: bytes, max_pixels: int, threads: int) -> torch.Tensor:
+def decode(data: bytes, max_pixels: int) -> torch.Tensor:
     """uint8 (T, H, W, 3), by Kiwi-Edit's size rules."""
-    decoder = VideoDecoder(data, dimension_order="NHWC", num_ffmpeg_threads=threads, seek_mode="approximate")
+    decoder = VideoDecoder(data, dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="approximate")
     frames = decoder[:]
     height, width = full_height, full_width = frames.shape[1:3]
     if width * height > max_pixels:
@@ -39,28 +42,43 @@ def decode(data: bytes, max_pixels: int, threads: int) -> torch.Tensor:
     return frames[:, top : top + height, left : left + width]
 
 
-def main() -> None:
-    """Print the seconds."""
-    max_pixels, cores = int(sys.argv[1]), int(sys.argv[2])
-    clips = [Path(name).read_bytes() for name in sys.argv[3:]]
+class Pairs(Dataset):
+    """Each pair of clips, several times."""
 
-    def at_once() -> None:
+    def __init__(self, clips: list[bytes], max_pixels: int, repeat: int) -> None:
+        self.pairs = list(zip(clips[::2], clips[1::2], strict=True))
+        self.max_pixels, self.repeat = max_pixels, repeat
+
+    def __len__(self) -> int:
+        return len(self.pairs) * self.repeat
+
+    def __getitem__(self, number: int) -> list[torch.Tensor]:
+        pair = self.pairs[number % len(self.pairs)]
+        if torch.utils.data.get_worker_info() is not None:
+            return [decode(data, self.max_pixels) for data in pair]
         with ThreadPoolExecutor(2) as pool:
-            for pair in zip(clips[::2], clips[1::2], strict=True):
-                list(pool.map(lambda data: decode(data, max_pixels, 1), pair))
-
-    def in_turn() -> None:
-        for data in clips:
-            decode(data, max_pixels, cores)
-
-    print(min(timed(way) for way in (at_once, in_turn) for _ in range(2)))
+            return list(pool.map(lambda data: decode(data, self.max_pixels), pair))
 
 
-def timed(run: Callable[[], None]) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def cpu_seconds() -> float:
+    """Processor time of this process and of those that it started and that have ended."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def main() -> None:
+    """Answer."""
+    clips = [Path(name).read_bytes() for name in sys.argv[1:]]
+    for line in sys.stdin:
+        max_pixels, workers, repeat = map(int, line.split())
+        pairs = Pairs(clips, max_pixels, repeat)
+        start, before = time.perf_counter(), cpu_seconds()
+        for videos in DataLoader(pairs, num_workers=workers):
+            for video in videos:
+                room = torch.empty_like(video[0, 0])
+                for frame in video[0]:
+                    room.copy_(frame)
+        took = (time.perf_counter() - start, cpu_seconds() - before)
+        print(*(seconds / len(pairs) for seconds in took), flush=True)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ class FolderPlace:
         """Yield a range of a file; fewer bytes where it ends before."""
         handle = self._handle(path)
         while size and (block := self._pread(path, handle, min(size, _BLOCK_BYTES), start)):
-            self.bytes_read += len(block)
+            with self._lock:
+                self.bytes_read += len(block)
             start, size = start + len(block), size - len(block)
             yield block
 

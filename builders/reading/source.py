@@ -1,10 +1,9 @@
 """Any artifact of any sample, from where it is: a loose file, a tar, or a Hub.
 
 How it works
-- A folder's tars are read by `pread`; where a tar is not there, the file that it was unpacked to is.
-- Of a repository, artifacts that are asked for together are taken a window at a time; neighbours in a file
-  are read in one request. A window's ranges are read over some connections at once while the caller works on
-  the window before, so memory holds two windows. What was read is kept in a bounded cache on disk (`cache`).
+- A folder's tars are read by `pread`; where a tar is not there, the file that it was unpacked to is. Of many
+  artifacts, some threads hash what was read while the next ones are read: sha256 takes several times as long.
+- Artifacts of a repository are read a window at a time (`windows`).
 - Every artifact is checked against its table: size, and sha256 where the table knows it. A tar or repository
   that is not the one that the tables speak of is an error that says so, and what to do.
 - A `Source` opens files and connections in the process that reads, so it can be pickled and forked.
@@ -14,28 +13,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from sparkle._cache import cache_folder
-from sparkle.builders.reading.cache import ArtifactCache
+from sparkle._processes import cpus
 from sparkle.builders.reading.catalog import Catalog, open_catalog
 from sparkle.builders.reading.place import Place, find
+from sparkle.builders.reading.windows import GAP_BYTES, Check, HubReader
 from sparkle.schemas.artifact import Artifact
-from sparkle.schemas.errors import ArtifactError, MissingFileError
+from sparkle.schemas.errors import ArtifactError, MissingFileError, SparkleError
 
 CACHE_BYTES = 10 * 10**9  # of artifacts of a Hub: some 10,000 pairs of upstream's mean size
-# Bytes between two artifacts that are read with them rather than making another request. Neighbours in a tar
-# are 512 to 1,023 bytes apart (padding and a header), or some 3 KB with pax headers; more than that is
-# another artifact, which is not worth its bytes unless the caller says so.
-GAP_BYTES = 1 << 14
-MAX_SPAN_BYTES = 1 << 25  # of one request: 64 clips of upstream's mean size; more is not faster
-WINDOW_BYTES = 1 << 25  # of artifacts that are read ahead: two spans of the largest size are in flight
-_WINDOW_COUNT = 512
-_CONNECTIONS = 8  # at once: as many as the Hub's own client uses for downloads
+_ALONE = 2  # artifacts that are hashed where they are read: a pair is not worth the start of threads
+_HASHING = 3  # threads that hash a folder's artifacts, at most: as many keep up with one that reads
+_AHEAD_BYTES = 1 << 23  # of a folder's artifacts that are read ahead: 16 clips of upstream's mean size
 
 
 def open_source(
@@ -80,9 +73,9 @@ class Source:
         self._place = catalog.artifacts
         self._reader: _Reader
         if self._place.folder is not None:
-            self._reader = _FolderReader(self._place)
+            self._reader = _FolderReader(self._place, hashed=verify)
         else:
-            self._reader = _HubReader(self._place, cache, cache_bytes)
+            self._reader = HubReader(self._place, cache, cache_bytes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_reopen, (self.catalog, self._options))
@@ -110,21 +103,14 @@ class Source:
     def read_many(self, artifacts: Iterable[Artifact], *, gap: int = GAP_BYTES) -> Iterator[bytes]:
         """Yield the bytes of artifacts, in order; neighbours in a tar on a Hub are read in one request.
 
-        Memory holds two windows of 32 MB of them, however many there are. Raises what `read` does.
+        Memory holds two windows of 32 MB of them, however many there are. Raises what `read` does, when the
+        turn of the artifact comes.
 
         Args:
             artifacts: What to read, in any order; best in that of their tars.
             gap: Bytes between two of them that are read with them rather than making another request.
         """
-        asked: deque[Artifact] = deque()
-
-        def noted() -> Iterator[Artifact]:
-            for artifact in artifacts:
-                asked.append(artifact)
-                yield artifact
-
-        for data in self._reader.read_many(noted(), gap):
-            yield self._checked(asked.popleft(), data)
+        return self._reader.read_many(artifacts, gap, self._checked)
 
     def _checked(self, artifact: Artifact, data: bytes) -> bytes:
         if self._is_right(artifact, data):
@@ -161,8 +147,8 @@ class _Reader(Protocol):
         """Return the artifact's bytes, as many as it has."""
         ...
 
-    def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
-        """Yield the same of many, in order."""
+    def read_many(self, artifacts: Iterable[Artifact], gap: int, checked: Check) -> Iterator[bytes]:
+        """Yield the same of many, in order, checked."""
         ...
 
     def forget(self, artifact: Artifact) -> bool:
@@ -171,10 +157,16 @@ class _Reader(Protocol):
 
 
 class _FolderReader:
-    """Reads artifacts of a folder: from their tars, or from the files that these were unpacked to."""
+    """Reads artifacts of a folder: from their tars, or from the files that these were unpacked to.
 
-    def __init__(self, place: Place) -> None:
+    Args:
+        place: The folder.
+        hashed: Whether checking them takes time.
+    """
+
+    def __init__(self, place: Place, *, hashed: bool) -> None:
         self._place = place
+        self._hashed = hashed
 
     def read(self, artifact: Artifact) -> bytes:
         try:
@@ -182,9 +174,34 @@ class _FolderReader:
         except MissingFileError:
             return self._read_loose(artifact)
 
-    def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
-        """Yield the same of many; nothing is gained by reading ahead of a page cache."""
-        return map(self.read, artifacts)
+    def read_many(self, artifacts: Iterable[Artifact], gap: int, checked: Check) -> Iterator[bytes]:
+        """Yield the same of many, in order, while threads hash what was read and this one reads on."""
+        if not self._hashed:  # nothing is gained by reading ahead of a page cache
+            yield from (checked(artifact, self.read(artifact)) for artifact in artifacts)
+            return
+        with ThreadPoolExecutor(min(_HASHING, cpus()), thread_name_prefix="hashing") as pool:
+            reading: deque[tuple[int, Future[bytes]]] = deque()
+            ahead = 0
+            for number, artifact in enumerate(artifacts):
+                if number < _ALONE:
+                    yield checked(artifact, self.read(artifact))
+                    continue
+                reading.append((artifact.size, self._begin(artifact, checked, pool)))
+                ahead += artifact.size
+                while reading and (ahead > _AHEAD_BYTES or reading[0][1].done()):
+                    size, future = reading.popleft()
+                    ahead -= size
+                    yield future.result()
+            for _, future in reading:
+                yield future.result()
+
+    def _begin(self, artifact: Artifact, checked: Check, pool: ThreadPoolExecutor) -> Future[bytes]:
+        try:
+            return pool.submit(checked, artifact, self.read(artifact))
+        except SparkleError as error:  # whose turn comes after what was read before
+            failed: Future[bytes] = Future()
+            failed.set_exception(error)
+            return failed
 
     def forget(self, artifact: Artifact) -> bool:
         return False  # nothing is kept
@@ -205,134 +222,3 @@ class _FolderReader:
             where=self._place.name,
             fix="unpack or download the tar, or open the repository instead of the folder",
         )
-
-
-# --- of a repository -------------------------------------------------------------------------------
-
-
-@dataclass
-class FileRange:
-    """A range of a file, and the artifacts in it by their positions in what was asked for."""
-
-    file: str
-    start: int
-    end: int
-    members: list[int] = field(default_factory=list)
-
-
-def plan_spans(artifacts: Sequence[Artifact], gap: int = GAP_BYTES) -> Iterator[FileRange]:
-    """Yield the ranges that hold some artifacts, in the order of files and offsets.
-
-    Args:
-        artifacts: What is asked for, in any order, one or more times.
-        gap: Bytes between two of them that are read with them.
-    """
-    order = sorted(range(len(artifacts)), key=lambda at: (artifacts[at].file, artifacts[at].offset))
-    span: FileRange | None = None
-    for at in order:
-        artifact = artifacts[at]
-        if (
-            span is not None
-            and span.file == artifact.file
-            and artifact.offset <= span.end + gap
-            and max(span.end, artifact.end) - span.start <= MAX_SPAN_BYTES
-        ):
-            span.end = max(span.end, artifact.end)
-        else:
-            if span is not None:
-                yield span
-            span = FileRange(artifact.file, artifact.offset, artifact.end)
-        span.members.append(at)
-    if span is not None:
-        yield span
-
-
-_Window = tuple[Sequence[Artifact], dict[int, bytes | Future[dict[int, bytes]]]]
-
-
-class _HubReader:
-    """Reads artifacts of a repository.
-
-    Args:
-        place: The repository.
-        cache: The folder of artifacts that were read; None is one in the user's cache.
-        cache_bytes: Its bytes at most.
-    """
-
-    def __init__(self, place: Place, cache: Path | None, cache_bytes: int) -> None:
-        self._place = place
-        self._cache: ArtifactCache | None = None
-        if cache_bytes > 0:
-            folder = cache if cache is not None else cache_folder() / "artifacts"
-            self._cache = ArtifactCache(folder, cache_bytes, place.where)
-
-    def read(self, artifact: Artifact) -> bytes:
-        """Return the artifact's bytes, from the cache or the Hub."""
-        kept = None if self._cache is None else self._cache.get(artifact)
-        if kept is not None:
-            return kept
-        return self._fetch(FileRange(artifact.file, artifact.offset, artifact.end, [0]), [artifact])[0]
-
-    def read_many(self, artifacts: Iterable[Artifact], gap: int) -> Iterator[bytes]:
-        """Yield the bytes of many artifacts, in order; see `plan_spans` for `gap`."""
-        with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            ahead: _Window | None = None
-            try:
-                for window in _windows(artifacts):
-                    current, ahead = ahead, self._start(window, gap, pool)
-                    if current is not None:
-                        yield from _finish(current)
-                if ahead is not None:
-                    yield from _finish(ahead)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-
-    def forget(self, artifact: Artifact) -> bool:
-        return self._cache is not None and self._cache.drop(artifact)
-
-    def _start(self, window: Sequence[Artifact], gap: int, pool: ThreadPoolExecutor) -> _Window:
-        """Begin to read a window."""
-        found: dict[int, bytes | Future[dict[int, bytes]]] = {}
-        for at, artifact in enumerate(window):
-            if self._cache is not None and (kept := self._cache.get(artifact)) is not None:
-                found[at] = kept
-        missing = [at for at in range(len(window)) if at not in found]
-        for span in plan_spans([window[at] for at in missing], gap):
-            span.members = [missing[at] for at in span.members]
-            future = pool.submit(self._fetch, span, window)
-            found |= dict.fromkeys(span.members, future)
-        return window, found
-
-    def _fetch(self, span: FileRange, window: Sequence[Artifact]) -> dict[int, bytes]:
-        """Read a span: the bytes of its artifacts by their positions in the window."""
-        data = bytearray()
-        for block in self._place.read(span.file, span.start, span.end - span.start):
-            data += block
-        found = {}
-        with memoryview(data) as view:
-            for at in span.members:
-                artifact = window[at]
-                found[at] = bytes(view[artifact.offset - span.start : artifact.end - span.start])
-                if self._cache is not None:
-                    self._cache.put(artifact, found[at])
-        return found
-
-
-def _finish(window: _Window) -> Iterator[bytes]:
-    artifacts, found = window
-    for at in range(len(artifacts)):
-        part = found.pop(at)
-        yield part if isinstance(part, bytes) else part.result()[at]
-
-
-def _windows(artifacts: Iterable[Artifact]) -> Iterator[Sequence[Artifact]]:
-    window: list[Artifact] = []
-    size = 0
-    for artifact in artifacts:
-        if window and (size + artifact.size > WINDOW_BYTES or len(window) == _WINDOW_COUNT):
-            yield window
-            window, size = [], 0
-        window.append(artifact)
-        size += artifact.size
-    if window:
-        yield window

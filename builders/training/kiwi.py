@@ -223,7 +223,7 @@ class KiwiFiles:
         return [image.crop((view.left, view.top, view.left + view.width, view.top + view.height))]
 
     def _video(self, data: Path | bytes) -> list[Image]:
-        from sparkle.builders.training.frames import Frames, images
+        from sparkle.builders.training.frames import Frames
         from sparkle.media.container import open_video
         from sparkle.media.view import fit, read_window
 
@@ -232,7 +232,7 @@ class KiwiFiles:
             pixels = read_window(
                 video, 0, self.num_frames, lambda width, height: fit(width, height, rules), or_fewer=True
             )
-        return Frames(images(pixels[: self._count(len(pixels))]))
+        return Frames(pixels[: self._count(len(pixels))])
 
     def _count(self, length: int) -> int:
         if length >= self.num_frames:

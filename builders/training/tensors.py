@@ -60,6 +60,8 @@ def _to_tensor(array: Any, form: Tensors) -> Any:
 def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Make a batch of items: tensors are stacked, the rest is as in torch's `default_collate`.
 
+    The tensors of a batch of one are those of its item, which are not copied.
+
     Example:
         >>> pairs = sparkle.PairDataset("releases/demo", clip=sparkle.Clip(frames=5))
         >>> sparkle.collate([pairs[0], pairs[1]])["edited_video"].shape
@@ -76,5 +78,11 @@ def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 got=f"{name}: " + " and ".join(map(str, sorted(shapes))),
                 fix='bucket_by=("frames", "height", "width"), one height and width, or batches of one',
             )
-    batch: dict[str, Any] = import_torch().utils.data.default_collate(list(items))
-    return batch
+    torch = import_torch()
+    if len(items) > 1:
+        batch: dict[str, Any] = torch.utils.data.default_collate(list(items))
+        return batch
+    return {
+        name: value[None] if torch.is_tensor(value) else torch.utils.data.default_collate([value])
+        for name, value in items[0].items()
+    }

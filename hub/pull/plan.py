@@ -18,7 +18,7 @@ from pathlib import Path
 from sparkle._files import safe_join
 from sparkle._progress import Advance, count_text
 from sparkle.builders.reading.pairs import Pairs
-from sparkle.builders.reading.source import plan_spans
+from sparkle.builders.reading.windows import plan_spans
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError

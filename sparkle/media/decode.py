@@ -3,8 +3,11 @@
 How it works
 - Planar YUV 4:2:0 of 8 bits goes through OpenCV's BT.601 limited-range conversion. Everything else (10 bits,
   4:4:4, full range, a frame tagged with another matrix than BT.601) is first brought to that form by
-  libswscale. Untagged video counts as BT.601, as in upstream's files. OpenCV and libswscale differ by about
-  one level, so there is no second path to RGB.
+  libswscale. Untagged video counts as BT.601, as in upstream's files.
+- Loaders see parts of frames (`part_drawer`). Where nothing is resized, a plain frame is drawn as above, of
+  that part alone. What is resized, or is no plain frame, becomes RGB planes by libswscale in one go: with all
+  of its chroma, and for half of the time that drawing it whole and resizing it takes. OpenCV and libswscale
+  differ by about one level.
 - The display matrix (how a phone was held) is applied: rotations and mirror images.
 - HDR transfer curves are not tone-mapped: such a video decodes with the flat look of its raw levels. Sources
   are (`tone`), of what `to_deep_rgb` gives.
@@ -12,16 +15,17 @@ How it works
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from sparkle.media import Pixels
 from sparkle.media.container import open_video
@@ -40,6 +44,11 @@ _AS_BT601 = frozenset({2, 5, 6})
 _MATRIX_OF_TAG = {1: 1, 4: 4, 7: 7, 9: 9, 10: 9}
 # The same for pictures of 16 bits: who does not say there has BT.2020's. RGB (0) needs none.
 _DEEP_MATRIX = {**_MATRIX_OF_TAG, 0: 9, 2: 9, 5: 5, 6: 5}
+
+# libswscale's filter of that name averages where it shrinks, as PIL's does; the same levels on any processor.
+_AS_PIL = int(Interpolation.BILINEAR) | 0x40000 | 0x80000  # and SWS_ACCURATE_RND, SWS_BITEXACT
+# PyAV converts with all processors from 17 on unless it is told, and cannot be told before.
+_ONE_THREAD: dict[str, Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
 
 _Level = TypeVar("_Level", np.uint8, np.uint16)
 
@@ -155,24 +164,33 @@ def to_deep_rgb(frame: VideoFrame) -> npt.NDArray[np.uint16]:
     return _upright(deep.to_ndarray().astype(np.uint16, copy=False), _display_matrix(frame))
 
 
-def draw_part(frame: VideoFrame, image: Pixels, corner: tuple[int, int] = (0, 0)) -> None:
-    """Write a part of a frame, upright, without drawing the rest where that can be.
+def part_drawer(
+    size: tuple[int, int], corner: tuple[int, int] = (0, 0)
+) -> Callable[[VideoFrame, Pixels], None]:
+    """Return what draws a part of a video's frames, upright, without drawing the rest where that can be.
+
+    It takes a frame of any pixel format, with its display matrix as side data, and uint8 (H, W, 3) contiguous
+    of the size of the part, which becomes RGB; it raises MediaError where the display matrix is not made of
+    quarter turns and mirror images.
 
     Args:
-        frame: A frame of any pixel format, with its display matrix as side data.
-        image: uint8 (H, W, 3) contiguous, becomes RGB; as large as the part.
-        corner: (left, top) of the part in pixels of the upright frame.
-
-    Raises:
-        MediaError: The display matrix is not made of quarter turns and mirror images.
+        size: (width, height) in pixels that whole upright frames are resized to.
+        corner: (left, top) of the part in pixels of the resized frame.
     """
-    height, width = image.shape[:2]
+    reformatter = VideoReformatter()  # which keeps its filters from frame to frame
     left, top = corner
-    odd = (left | top | width | height) % 2
-    if odd or not _is_plain(frame):
-        image[:] = to_rgb(frame)[top : top + height, left : left + width]
-    else:
-        cv2.cvtColor(_i420(frame, (left, top, width, height)), cv2.COLOR_YUV2RGB_I420, dst=image)
+
+    def draw(frame: VideoFrame, image: Pixels) -> None:
+        height, width = image.shape[:2]
+        part = (slice(top, top + height), slice(left, left + width))
+        if size != upright_size(frame) or not _is_plain(frame):
+            _draw_planes(_rgb_planes(frame, size, reformatter), _display_matrix(frame), part, image)
+        elif (left | top | width | height) % 2:
+            image[:] = to_rgb(frame)[part]
+        else:
+            cv2.cvtColor(_i420(frame, (left, top, width, height)), cv2.COLOR_YUV2RGB_I420, dst=image)
+
+    return draw
 
 
 def upright_size(frame: VideoFrame) -> tuple[int, int]:
@@ -237,6 +255,36 @@ def _to_limited_bt601(frame: VideoFrame) -> VideoFrame:
         src_color_range=frame.color_range or ColorRange.MPEG,
         dst_color_range=ColorRange.MPEG,
     )
+
+
+def _rgb_planes(frame: VideoFrame, size: tuple[int, int], reformatter: VideoReformatter) -> list[Pixels]:
+    """Red, green and blue as stored, of a frame that is resized so that, upright, it has some size."""
+    width, height = size if upright_size(frame) == (frame.width, frame.height) else size[::-1]
+    planes = reformatter.reformat(
+        frame,
+        width,
+        height,
+        "gbrp",
+        src_colorspace=_MATRIX_OF_TAG.get(frame.colorspace, Colorspace.ITU601),
+        dst_colorspace=Colorspace.ITU601,
+        interpolation=_AS_PIL,
+        src_color_range=frame.color_range or ColorRange.MPEG,
+        dst_color_range=ColorRange.JPEG,
+        **_ONE_THREAD,
+    )
+    return [_plane(planes, index, 0, 0, width, height) for index in (2, 0, 1)]
+
+
+def _draw_planes(
+    planes: list[Pixels],
+    matrix: npt.NDArray[np.int32] | None,
+    part: tuple[slice, slice],
+    image: Pixels,
+) -> None:
+    if matrix is None:
+        cv2.merge([plane[part] for plane in planes], dst=image)
+    else:
+        image[:] = _upright(np.asarray(cv2.merge(planes), np.uint8), matrix)[part]
 
 
 def _i420(frame: VideoFrame, part: tuple[int, int, int, int] | None = None) -> Pixels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import tarfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def test_threads_and_processes_share_a_source(shared_run: Path, shared_release: 
     source.read(artifacts[0])  # a file is open when the processes are made
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(source.read, artifacts)) == wanted
+    assert source.bytes_read == sum(artifact.size for artifact in [artifacts[0], *artifacts])
     with multiprocessing.get_context("spawn").Pool(2) as processes:
         assert processes.map(source.read, artifacts[:40]) == wanted[:40]
 
@@ -110,6 +112,38 @@ def test_a_changed_member_is_found_by_one_bit(release: Path, opened: tuple[Sourc
     with pytest.raises(ArtifactError, match=artifact.id):
         list(source.read_many([artifact]))
     assert len(open_source(release, verify=False).read(artifact)) == artifact.size
+
+
+@pytest.mark.parametrize("how", ["changed", "not there"])
+def test_an_error_comes_when_it_is_its_turn(release: Path, shared_run: Path, how: str) -> None:
+    """What is hashed ahead is no reason to lose what was read before it."""
+    pairs = open_pairs(release)
+    good = [pairs.artifact(row, SOURCE_VIDEO) for row in range(len(pairs))]
+    bad = pairs.artifact(4, EDITED_VIDEO)
+    tar = release / bad.file
+    data = bytearray(tar.read_bytes())
+    data[bad.offset] ^= 1
+    tar.write_bytes(data)
+    if how == "not there":
+        tar.unlink()
+    found: list[bytes] = []
+    with pytest.raises(ArtifactError, match=bad.id):
+        found.extend(open_source(release).read_many([*good, bad, *good]))
+    assert found == from_run(shared_run, good)
+
+
+def hashing() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("hashing")]
+
+
+def test_no_thread_is_left_of_artifacts_that_nobody_takes(shared_release: Path) -> None:
+    reading = open_source(shared_release).read_many(artifacts_of(open_pairs(shared_release)) * 3)
+    for _ in range(5):
+        next(reading)
+    assert hashing()
+    reading.close()
+    assert not hashing()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("artifacts")]
 
 
 def test_a_tar_that_has_grown_is_an_old_table(opened: tuple[Source, Artifact, Path]) -> None:

@@ -182,6 +182,11 @@ def shorten(item):
     return item
 
 
+def turn_round(item):
+    item["src_video"].reverse()
+    return item
+
+
 def shrink_one(item):
     item["src_video"][0] = item["src_video"][0].resize((16, 16))
     return item
@@ -197,7 +202,7 @@ def empty(item):
     return item
 
 
-@pytest.mark.parametrize("change", [nothing, paint, shorten, shrink_one, make_grey, empty])
+@pytest.mark.parametrize("change", [nothing, paint, shorten, turn_round, shrink_one, make_grey, empty])
 def test_from_a_worker_images_arrive_as_they_are_there(folder, change):
     ours = dataset(folder, num_frames=5, max_pixels=10_000)
     wanted = [change(ours[index]) for index in range(3)]

@@ -156,6 +156,20 @@ def test_windows_are_those_of_the_epoch(shared_release):
     assert starts(loader) == told[1]
 
 
+def test_a_batch_of_one_is_as_torch_makes_it(pairs):
+    item = pairs[3]
+    batch, wanted = collate([item]), torch.utils.data.default_collate([item])
+    assert batch.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert type(batch[name]) is type(value)
+        if torch.is_tensor(value):
+            assert batch[name].dtype == value.dtype
+            assert torch.equal(batch[name], value)
+        else:
+            assert batch[name] == value
+    assert batch["source_video"].data_ptr() == item["source_video"].data_ptr()
+
+
 def test_clips_of_a_batch_must_agree_in_shape(pairs):
     items = [pairs[0], {**pairs[1], "source_video": pairs[1]["source_video"][:, :16]}]
     with pytest.raises(ConfigError, match="differ in shape") as caught:
