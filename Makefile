@@ -29,10 +29,13 @@ FUZZ ?=
 MINUTES ?=
 ONLY ?=
 
-# Checkouts of trainers, whose own code `make test-trainers KIWI_EDIT=folder` runs on tiny weights. Not part of CI.
-TRAINERS := KIWI_EDIT
+# Checkouts of trainers, whose own code `make test-trainers` runs on tiny weights: KIWI_EDIT=folder DIFFSYNTH=folder
+# MUSUBI=folder, or some of them. Not part of CI.
+TRAINERS := KIWI_EDIT DIFFSYNTH MUSUBI
 KIWI_EDIT ?=
-GIVEN := $(foreach name,$(TRAINERS),$(if $($(name)),$(name)="$(abspath $($(name)))"))
+DIFFSYNTH ?=
+MUSUBI ?=
+GIVEN := $(strip $(foreach name,$(TRAINERS),$(if $($(name)),$(name)="$(abspath $($(name)))")))
 
 .PHONY: demo test test-quick test-newest test-oldest test-clients test-trainers fuzz lint clean
 
@@ -103,7 +106,8 @@ test-oldest: .venv-oldest/.ready
 
 test-trainers: $(if $(GIVEN),.venv-trainers/.ready)
 	@$(if $(GIVEN),:,echo "nothing was run: the trainers' own code is tested out of checkouts, such as \
-	make test-trainers KIWI_EDIT=folder (git clone https://github.com/showlab/Kiwi-Edit)" >&2; exit 2)
+	make test-trainers KIWI_EDIT=folder DIFFSYNTH=folder MUSUBI=folder (of github.com: showlab/Kiwi-Edit, \
+	modelscope/DiffSynth-Studio, kohya-ss/musubi-tuner)" >&2; exit 2)
 	$(GIVEN) .venv-trainers/bin/python -m pytest tests/trainers
 
 fuzz: $(READY)

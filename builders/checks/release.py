@@ -38,6 +38,7 @@ from sparkle.builders.checks.theme import TABLE, ReadJob, Theme
 from sparkle.builders.checks.values import check_licences
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.place import Place
+from sparkle.builders.release.exported import refuse_export
 from sparkle.builders.release.formats import JSONL
 from sparkle.builders.release.manifest import FileEntry, list_files
 from sparkle.builders.release.removed import Provenance
@@ -100,6 +101,7 @@ def check_release(
         ReleaseError: the folder is not a release at all, the bench is none, or a worker process died.
     """
     if not (folder / layout.MANIFEST).is_file():
+        refuse_export(folder)
         raise ReleaseError(
             "not a release",
             got=folder,

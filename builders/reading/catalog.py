@@ -15,6 +15,7 @@ from pathlib import Path
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.index import HERE, read_index
 from sparkle.builders.reading.place import Place, find, open_place
+from sparkle.builders.release.exported import refuse_export
 from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError, command
@@ -74,6 +75,8 @@ def open_catalog(where: str | Path) -> Catalog:
         return Catalog(place.name, whole, whole, _pairs(listed), remedy)
     if (index := find(place, layout.INDEX)) is not None:
         return _open_index(place, index)
+    if place.folder is not None:
+        refuse_export(place.folder)
     raise ReleaseError(
         "neither a release nor an index of one",
         got=f"no {layout.MANIFEST} and no {layout.INDEX}",

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Protocol
 
 from sparkle.builders.reading.folder import FolderPlace
 from sparkle.builders.reading.repository import HUB_SCHEME, Repository
+from sparkle.builders.release.exported import refuse_export
 from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
@@ -164,6 +165,8 @@ def read_entries(place: Place) -> dict[str, FileEntry]:
     """Return the files that a release lists, by path; raises ReleaseError where there is no release."""
     manifest = find(place, layout.MANIFEST)
     if manifest is None:
+        if place.folder is not None:
+            refuse_export(place.folder)
         raise ReleaseError(
             "not a release",
             got=place.name,

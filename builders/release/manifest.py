@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sparkle._files import read_document
 from sparkle._folders import is_no_part
+from sparkle.builders.release.exported import refuse_export
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document, plain, sha256_file
 from sparkle.schemas.errors import RecordError, ReleaseError
@@ -100,6 +101,7 @@ def read_manifest(folder: Path) -> list[FileEntry]:
     try:
         data = read_document(path)
     except FileNotFoundError:
+        refuse_export(folder)
         raise ReleaseError("not a release", got=folder, wanted=f"a folder with {layout.MANIFEST}") from None
     except OSError as error:
         raise ReleaseError("a manifest cannot be read", got=error.strerror, where=path) from None

@@ -1,11 +1,14 @@
 """A release or an index becomes the folder that a trainer reads.
 
 How it works
-- Pairs are chosen (`open_pairs`) and weighted (`mix`), their videos are put into the folder (`videos`), and
-  at last the trainer's own tables are written (`trainers`): a folder with tables has all that they list.
-- A pair whose videos are damaged or differ is left out and named, and `export.json` says so: nothing takes
-  its place. Everything else is exported.
-- A rerun, of the same or of another choice, takes the videos that are there. The release is only read.
+- Pairs are chosen (`open_pairs`), their videos are put into the folder (`videos`), those that are in order
+  are weighted (`mix`), and at last the trainer's own tables are written (`trainers`): a folder with tables
+  has all that they list.
+- A pair whose videos are damaged or differ is left out and named, and `export.json` says so. Everything else
+  is exported; with a limit the next pair takes its place.
+- A rerun, of the same or of another choice, takes the videos that are there. When one is replaced by another
+  video, the tables of the previous export and the latents that were cached of it are removed before.
+- The release is only read; but what is linked is its own, and `ExportChoice.copy` makes files apart.
 """
 
 from __future__ import annotations
@@ -16,25 +19,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from sparkle._files import read_document, remove_leftovers, write_atomic
+from sparkle._files import remove_leftovers
 from sparkle._progress import Progress, count_text, silent
+from sparkle.builders.reading.catalog import open_catalog
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
+from sparkle.builders.release.exported import read_mark, write_mark
 from sparkle.builders.release.manifest import list_files
-from sparkle.builders.training.mix import Times, times_listed
-from sparkle.builders.training.trainers import TRAINERS, ExportedPair, Tables
-from sparkle.builders.training.videos import KINDS, Named, Placed, bytes_to_write, place_videos
-from sparkle.schemas.canonical import dump_document
-from sparkle.schemas.errors import RecordError, ReleaseError
+from sparkle.builders.training.mix import candidates, times_listed
+from sparkle.builders.training.trainers import CACHE, FURTHER, TRAINERS, ExportedPair, Tables
+from sparkle.builders.training.videos import PAIR, Files, Named, Placed
+from sparkle.schemas.errors import ConfigError, ReleaseError, command
 from sparkle.schemas.ids import theme_of
-from sparkle.schemas.validate import parse_strict
-
-FORMAT, VERSION = "sparkle-export", 1
-EXPORT = "export.json"  # the mark of an export, and what it is
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,8 @@ class ExportChoice:
         mix: Shares of themes, which are then the themes; None for every pair once.
         limit: Most rows.
         seed: Seed of the mix.
+        further: What the trainer reads besides both videos, by the names of `FURTHER`.
+        copy: Whether every file is one of its own, and none a link to the release's.
     """
 
     themes: Sequence[str] | None = None
@@ -56,6 +55,8 @@ class ExportChoice:
     mix: Mapping[str, Fraction] | None = None
     limit: int | None = None
     seed: int = 0
+    further: Sequence[str] = ()
+    copy: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class ExportSummary:
         pairs: Pairs by theme.
         rows: Rows by theme: pairs, as often as each counts.
         how: Files by how they came there.
+        shared: Files that are links to the release's own.
         bytes_written: Bytes of the files that were written, not linked.
         left_out: Pairs that were left out, and why.
         uneven: Pairs that were exported, with a video whose frames are not evenly timed.
@@ -78,6 +80,7 @@ class ExportSummary:
     pairs: Mapping[str, int]
     rows: Mapping[str, int]
     how: Mapping[str, int]
+    shared: int
     bytes_written: int
     left_out: Sequence[Named]
     uneven: Sequence[Named]
@@ -113,52 +116,110 @@ def export_pairs(
 
     Raises:
         ReleaseError: `where` cannot be read, no pair passes, `out` contains other files, or there is no room.
-        ConfigError: there is no such score or measure, or the limit is below 1.
+        ConfigError: there is no such score or measure, the limit is below 1, or the trainer does not read
+            what is asked for besides videos.
     """
-    choice = choice or ExportChoice()
+    choice, out = choice or ExportChoice(), out.absolute()
     _refuse(where, out)
-    pairs, times = _choose(where, choice)
-    rows = np.flatnonzero(times).tolist()
-    _make_room(pairs, rows, out, say)
-    before = _mark(out, trainer)
-    with progress("exporting pairs", len(rows)) as advance:
-        source = open_source(pairs.catalog, cache_bytes=0)  # the folder is the copy: none in the cache
-        placed = place_videos(pairs, rows, source, out, advance)
-    listed = [
-        ExportedPair(sample_id, pairs.prompt(row), int(times[row]), placed.sizes[sample_id])
-        for row, sample_id in zip(rows, pairs.take(rows).ids, strict=True)
-        if sample_id in placed.sizes
-    ]
-    if not listed:
-        raise ReleaseError(
-            "no pair can be exported",
-            got="; ".join(f"{left.id}: {left.problem}" for left in placed.left_out[:3]),
-        )
-    tables = TRAINERS[trainer](out, listed)
-    summary = _summary(out, listed, placed, pairs, tables)
-    _finish(summary, trainer, before)
+    pairs = _choose(where, trainer, choice)
+    tried = candidates(list(pairs.ids), choice.mix, choice.limit, choice.seed)
+    source = open_source(pairs.catalog, cache_bytes=0)  # the folder is the copy: none in the cache
+    before = read_mark(out)
+    tables_before = list(before.get("tables", ()))
+    files = Files(
+        pairs=pairs,
+        source=source,
+        out=out,
+        kinds=[FURTHER[name] for name in choice.further],
+        copy=choice.copy,
+        outdate=lambda sample_id: _remove_outdated(out, tables_before, sample_id),
+    )
+    first = [rows[:most] for rows, most in tried]
+    count = sum(map(len, first))
+    _make_room(files, first, count, say)
+    if before.get("finished") is False:
+        say(f"{out} is an export that did not end: going on")
+    _mark(out, trainer, where, tables_before)
+    with progress("exporting pairs", count) as advance:
+        for rows, most in tried:
+            files.place(rows, most, advance)
+    listed = _listed(pairs, files.placed, choice)
+    tables = TRAINERS[trainer].write(out, listed, choice.further)
+    summary = _summary(out, listed, files.placed, pairs, tables)
+    _finish(summary, trainer, tables_before)
     return summary
 
 
-def _choose(where: str | Path, choice: ExportChoice) -> tuple[Pairs, Times]:
-    """Return the pairs that pass, and how often each is listed."""
-    limit = choice.limit if choice.mix is None else None
-    themes = choice.themes if choice.mix is None else list(choice.mix)
+def _choose(where: str | Path, trainer: str, choice: ExportChoice) -> Pairs:
+    """Return the pairs that pass."""
+    if choice.limit is not None and choice.limit < 1:
+        raise ConfigError("invalid number of rows", got=choice.limit, wanted="1 or more")
+    if unread := [name for name in choice.further if name not in TRAINERS[trainer].reads]:
+        reads = ", ".join(TRAINERS[trainer].reads)
+        raise ConfigError(
+            f"{trainer} does not read that besides videos", got=", ".join(unread), wanted=f"some of {reads}"
+        )
+    catalog = open_catalog(where)
+    if without := [theme for theme in choice.mix or () if theme not in catalog.themes]:
+        raise ReleaseError(
+            "the mix names themes that are not there",
+            got=", ".join(without),
+            wanted=f"some of {', '.join(catalog.themes)}",
+            where=catalog.name,
+            fix=_without(choice.mix, without),
+        )
     pairs = open_pairs(
-        where,
-        themes,
-        kinds=KINDS,
+        catalog,
+        choice.themes if choice.mix is None else list(choice.mix),
+        kinds=[*PAIR, *(FURTHER[name] for name in choice.further)],
         min_scores=choice.min_scores,
         max_scores=choice.max_scores,
-        limit=limit,
     )
-    ids = list(pairs.ids)
-    found = Counter(map(theme_of, ids))
+    found = Counter(map(theme_of, pairs.ids))
     empty = [theme for theme in choice.mix or () if not found[theme]]
-    if not ids or empty:
+    if empty or not found:
+        named = f" of {', '.join(empty)}" if found else ""
+        lacking = [f"{len(ids)} have no {name}" for name, ids in pairs.missing.items()]
+        asked = [name for name in choice.further if FURTHER[name].name in pairs.missing]
+        less = "ask for less" + (f", such as without --with {','.join(asked)}" if asked else "")
+        raise ReleaseError(
+            f"no pair{named} passes",
+            got="; ".join(lacking) or None,
+            where=pairs.name,
+            fix=f"{_without(choice.mix, empty)}, or {less}" if found else less,
+        )
+    return pairs
+
+
+def _without(mix: Mapping[str, Fraction] | None, themes: Sequence[str]) -> str:
+    """Say what to do about themes of a mix that have no pairs."""
+    rest = ",".join(f"{theme}={share}" for theme, share in (mix or {}).items() if theme not in themes)
+    return f"leave them out: --mix {rest}" if rest else "name others in --mix"
+
+
+def _listed(pairs: Pairs, placed: Placed, choice: ExportChoice) -> list[ExportedPair]:
+    """Return the pairs that are there, as often as each counts."""
+    rows = [row for row, sample_id in enumerate(pairs.ids) if sample_id in placed.shapes]
+    ids = list(pairs.take(rows).ids)
+    found = Counter(map(theme_of, ids))
+    # A theme whose share comes to no row has no pair either.
+    bad = {theme_of(left.id) for left in placed.left_out}
+    empty = [theme for theme in choice.mix or () if not found[theme] and theme in bad]
+    if empty or not ids:
         named = f" of {', '.join(empty)}" if ids else ""
-        raise ReleaseError(f"no pair{named} passes", where=pairs.name, fix="ask for less")
-    return pairs, times_listed(ids, choice.mix, choice.limit, choice.seed)
+        shown = [left for left in placed.left_out if not ids or theme_of(left.id) in empty][:3]
+        raise ReleaseError(
+            f"no pair{named} can be exported",
+            got="; ".join(f"{left.id}: {left.problem}" for left in shown),
+            where=pairs.name,
+            fix=_without(choice.mix, empty) if ids else pairs.catalog.remedy,
+        )
+    times = times_listed(ids, choice.mix, choice.limit, choice.seed)
+    return [
+        ExportedPair(sample_id, pairs.prompt(row), count, placed.shapes[sample_id])
+        for row, sample_id, count in zip(rows, ids, times.tolist(), strict=True)
+        if count
+    ]
 
 
 def _refuse(where: str | Path, out: Path) -> None:
@@ -169,7 +230,7 @@ def _refuse(where: str | Path, out: Path) -> None:
         )
     if out.exists() and not out.is_dir():
         raise ReleaseError("--out is not a folder", got=out, fix="choose another --out")
-    if out.is_dir() and list_files(out) and not _is_export(out):
+    if out.is_dir() and list_files(out) and not read_mark(out):
         raise ReleaseError(
             "--out contains files that are not part of an export",
             wanted="a new or empty folder, or an export to go on with",
@@ -178,49 +239,41 @@ def _refuse(where: str | Path, out: Path) -> None:
         )
 
 
-def _is_export(out: Path) -> bool:
-    return _read_mark(out).get("format") == FORMAT
-
-
-def _read_mark(out: Path) -> dict[str, Any]:
-    try:
-        document = parse_strict(read_document(out / EXPORT))
-    except (OSError, RecordError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _make_room(pairs: Pairs, rows: Sequence[int], out: Path, say: Callable[[str], None]) -> None:
+def _make_room(files: Files, first: Sequence[Sequence[int]], count: int, say: Callable[[str], None]) -> None:
     """Say what will be written; raise ReleaseError when there is no room for it."""
-    needed = bytes_to_write(pairs, rows, out)
-    out.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(out).free
-    say(f"{count_text(len(rows), 'pair')}; {needed:,} bytes of videos to write, others are linked or there")
+    needed = sum(map(files.bytes_to_write, first))
+    files.out.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(files.out).free
+    others = "others are there" if files.copy else "others are linked or there"
+    say(f"{count_text(count, 'pair')}; {needed:,} bytes of files to write, {others}")
     if needed > free:
         raise ReleaseError(
             "the export does not fit on this disk",
             got=f"{free:,} bytes free",
             wanted=f"{needed:,} bytes",
-            where=out,
+            where=files.out,
             fix="make room, choose another --out, or take less with --limit",
         )
 
 
-def _mark(out: Path, trainer: str) -> list[str]:
-    """Mark the folder as an unfinished export; return the tables of the previous one."""
+def _mark(out: Path, trainer: str, where: str | Path, tables: Sequence[str]) -> None:
+    """Mark the folder as an unfinished export, with the tables of the previous one."""
     remove_leftovers(out)
-    before = _read_mark(out)
-    tables = list(before.get("tables", ()))
-    document = {"format": FORMAT, "version": VERSION, "trainer": trainer, "finished": False, "tables": tables}
-    write_atomic(out / EXPORT, dump_document(document))
-    return tables
+    again = command("sparkle", "export", where, "--to", trainer, "--out", out)
+    write_mark(out, {"trainer": trainer, "finished": False, "next": again, "tables": list(tables)})
+
+
+def _remove_outdated(out: Path, tables: Sequence[str], sample_id: str) -> None:
+    """Remove what speaks of a video that is about to become another one: tables, and latents cached of it."""
+    for name in tables:
+        (out / Path(name).name).unlink(missing_ok=True)
+    for path in (out / CACHE).glob(f"*/{sample_id}_*"):
+        path.unlink()
 
 
 def _finish(summary: ExportSummary, trainer: str, before: Sequence[str]) -> None:
     """Write what was exported, and remove tables that only the previous export has."""
-    document = {
-        "format": FORMAT,
-        "version": VERSION,
+    says = {
         "trainer": trainer,
         "finished": True,
         "tables": list(summary.tables.files),
@@ -230,7 +283,7 @@ def _finish(summary: ExportSummary, trainer: str, before: Sequence[str]) -> None
         "uneven": list(map(asdict, summary.uneven)),
         "missing": {name: list(ids) for name, ids in summary.missing.items()},
     }
-    write_atomic(summary.out / EXPORT, dump_document(document))
+    write_mark(summary.out, says)
     for name in set(before) - set(summary.tables.files):
         (summary.out / Path(name).name).unlink(missing_ok=True)
 
@@ -246,6 +299,7 @@ def _summary(
         pairs=dict(Counter(theme_of(pair.id) for pair in listed)),
         rows=dict(rows),
         how=dict(placed.how),
+        shared=placed.shared,
         bytes_written=placed.bytes_written,
         left_out=placed.left_out,
         uneven=placed.uneven,

@@ -5,11 +5,13 @@
   limit that many rows are divided by weight, and themes that have more pairs than that give some of them.
 - Which pairs are left out or listed once more follows from the seed and their ids alone: adding a theme, or
   running elsewhere, changes nothing for the others.
+- Shares are those of the pairs that are in order: `candidates` says which are tried, and in which order, and
+  `times_listed` weights the ones that were found to be good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -41,6 +43,29 @@ def parse_mix(text: str) -> dict[str, Fraction]:
     return weights
 
 
+def candidates(
+    ids: Sequence[str], weights: Mapping[str, Fraction] | None, limit: int | None, seed: int
+) -> list[tuple[list[int], int | None]]:
+    """Return which pairs are tried: groups of positions in their order, and how many are wanted of each.
+
+    Args:
+        ids: See `times_listed`.
+        weights: Likewise.
+        limit: Likewise, also without weights.
+        seed: Likewise.
+
+    Returns:
+        (positions, how many; None for all) of each theme, or of all pairs without weights.
+    """
+    if weights is None:
+        return [(list(range(len(ids))), limit)]
+    found = _by_theme(ids, weights)
+    if limit is None:
+        return [(positions, None) for positions in found.values()]
+    rows = _rows({theme: len(positions) for theme, positions in found.items()}, weights, limit)
+    return [(_drawn(ids, positions, seed), rows[theme]) for theme, positions in found.items()]
+
+
 def times_listed(
     ids: Sequence[str], weights: Mapping[str, Fraction] | None, limit: int | None, seed: int
 ) -> Times:
@@ -48,7 +73,7 @@ def times_listed(
 
     Args:
         ids: The pairs.
-        weights: Shares of themes, each of which some pair has; None for every pair once.
+        weights: Shares of themes, each of which some pair has that gets rows; None for every pair once.
         limit: How many rows there are in all, with weights; None for as many as leave no pair out.
         seed: What is drawn by.
 
@@ -57,19 +82,26 @@ def times_listed(
     """
     if weights is None:
         return np.ones(len(ids), np.int32)
-    positions: dict[str, list[int]] = {theme: [] for theme in weights}
+    found = _by_theme(ids, weights)
+    times = np.zeros(len(ids), np.int32)
+    for theme, rows in _rows({theme: len(of) for theme, of in found.items()}, weights, limit).items():
+        if rows:
+            each, more = divmod(rows, len(found[theme]))
+            times[found[theme]] = each
+            times[_drawn(ids, found[theme], seed)[:more]] += 1
+    return times
+
+
+def _by_theme(ids: Sequence[str], themes: Iterable[str]) -> dict[str, list[int]]:
+    positions: dict[str, list[int]] = {theme: [] for theme in themes}
     for position, sample_id in enumerate(ids):
         positions[theme_of(sample_id)].append(position)
-    times = np.zeros(len(ids), np.int32)
-    for theme, rows in _rows(
-        {theme: len(found) for theme, found in positions.items()}, weights, limit
-    ).items():
-        found = positions[theme]
-        each, more = divmod(rows, len(found))
-        drawn = sorted(found, key=lambda position: (derive_seed(seed, "mix", ids[position]), position))
-        times[found] = each
-        times[drawn[:more]] += 1
-    return times
+    return positions
+
+
+def _drawn(ids: Sequence[str], positions: Sequence[int], seed: int) -> list[int]:
+    """Return positions in the order in which they are drawn."""
+    return sorted(positions, key=lambda position: (derive_seed(seed, "mix", ids[position]), position))
 
 
 def _rows(counts: Mapping[str, int], weights: Mapping[str, Fraction], limit: int | None) -> dict[str, int]:

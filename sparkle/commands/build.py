@@ -17,8 +17,8 @@ from sparkle.commands.options import (
     FILE,
     FOLDER,
     PATH,
+    Names,
     Size,
-    Streams,
     ids_from_option,
     limit_options,
     out_option,
@@ -26,6 +26,7 @@ from sparkle.commands.options import (
     theme_option,
 )
 from sparkle.schemas.errors import command
+from sparkle.schemas.layout import KIND_BY_NAME
 
 if TYPE_CHECKING:
     from sparkle.builders.building.from_runs import ReleaseSummary
@@ -101,7 +102,7 @@ _MAX_PREVIEW = 1000
 @click.option(
     "--webdataset-streams",
     "streams",
-    type=Streams(),
+    type=Names(KIND_BY_NAME),
     metavar="KIND,...",
     help="Streams in these tars.  [default: source_video,edited_video,source_video_mask]",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,13 +12,13 @@ import click
 from sparkle.commands.console import Terminal
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.ids import THEMES
-from sparkle.schemas.layout import KIND_BY_NAME
 
 if TYPE_CHECKING:
     from sparkle.generation.config import Resolved
 
-# Names of `sparkle.builders.training.trainers.TRAINERS`, which is not imported for `--help`.
+# Names of TRAINERS and FURTHER in `sparkle.builders.training.trainers`, which is not imported for `--help`.
 TRAINERS = ("kiwi", "diffsynth", "musubi")
+FURTHER = ("mask", "canny", "reference")
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -43,18 +43,25 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
             self.fail(f"{error.problem}: got {error.got}, wanted {error.wanted}", param, ctx)
 
 
-class Streams(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
-    """Names of kinds of artifact, separated by commas."""
+class Names(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
+    """Some of the names that there are, separated by commas.
 
-    name = "streams"
+    Args:
+        known: The names.
+    """
+
+    name = "names"
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = tuple(known)
 
     def convert(
         self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
         """Return the names; a usage error for one that is unknown or repeated."""
         names = tuple(value.split(",")) if isinstance(value, str) else value
-        if not set(names) <= KIND_BY_NAME.keys() or len(set(names)) != len(names):
-            self.fail(f"got {value}, wanted some of {','.join(KIND_BY_NAME)}, each once", param, ctx)
+        if not set(names) <= set(self._known) or len(set(names)) != len(names):
+            self.fail(f"got {value}, wanted some of {','.join(self._known)}, each once", param, ctx)
         return names
 
 

@@ -12,8 +12,8 @@ from sparkle._progress import count_text, size_text
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
 from sparkle.commands.options import (
     TRAINERS,
+    Names,
     Size,
-    Streams,
     filter_options,
     out_option,
     output_options,
@@ -42,7 +42,7 @@ _SHOWN = 20  # pairs with a problem that are named; export.json has all
     "--streams",
     default="source_video,edited_video",
     show_default=True,
-    type=Streams(),
+    type=Names(KIND_BY_NAME),
     metavar="KIND,...",
     help="Kinds of artifact to pull.",
 )

@@ -110,8 +110,41 @@ def read_musubi(config: Path) -> Iterator[Row]:
         assert len(cached) == len(lines)  # get_latent_cache_path: one latent a file name
         assert dataset["frame_extraction"] == "full"
         for line in lines:
-            target, source = _decode(line["video_path"]), _decode(line["control_path"])
+            target, source = (
+                _by_rate(_decode(line[name]), dataset["source_fps"])
+                for name in ("video_path", "control_path")
+            )
             assert len(source) >= len(target)  # else the last frame would be repeated
             count = (min(len(target), dataset["max_frames"]) - 1) // 4 * 4 + 1
+            height, width = target[0].shape[:2]
+            # resize_image_to_bucket of the rule's own bucket: no scaling, the middle
+            assert _bucket(dataset["resolution"], (width, height)) == (width // 16 * 16, height // 16 * 16)
+            sides = height // 16 * 16, width // 16 * 16
             for _ in range(dataset["num_repeats"]):  # prepare_for_training
-                yield line["caption"], source[:count], target[:count]
+                yield (
+                    line["caption"],
+                    *([crop(f, *sides) for f in frames[:count]] for frames in (source, target)),
+                )
+
+
+def _by_rate(frames: Frames, source_fps: float) -> Frames:
+    """load_video with `source_fps`: frames are dropped until there are Wan's 16 per second."""
+    kept, at, before = [], 0.0, -1
+    for frame in frames:
+        index = int(at)
+        at += 16.0 / source_fps
+        if index != before:
+            kept.append(frame)
+        before = index
+    return kept
+
+
+def _bucket(resolution: list[int], size: tuple[int, int]) -> tuple[int, int]:
+    """BucketSelector.get_bucket_resolution, as `retrieve_latent_cache_batches` asks it: also upwards."""
+    area = resolution[0] * resolution[1]
+    side = int(area**0.5)
+    found = set()
+    for width in range(side // 2 // 16 * 16, side + 16, 16):
+        height = area // width // 16 * 16
+        found |= {(width, height), (height, width)}
+    return min(sorted(found), key=lambda bucket: abs(bucket[0] / bucket[1] - size[0] / size[1]))

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from harness import factories
+from sparkle.builders.building.from_runs import build_release
+from sparkle.builders.building.provenance import ReleaseOptions
+
 
 @pytest.fixture(scope="session")
 def checkout() -> Callable[[str, str], Path]:
@@ -24,3 +28,24 @@ def checkout() -> Callable[[str, str], Path]:
         return folder
 
     return find
+
+
+@pytest.fixture(scope="session")
+def mixed_sizes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of four pairs in three sizes, one of 24 frames per second and with a side that is no
+    multiple of 16; all files are loose.
+    """
+    folder, runs = tmp_path_factory.mktemp("release"), []
+    sizes = {
+        "a": ("location", 2, 64, 48, 9, 16),
+        "b": ("season", 1, 48, 64, 5, 16),
+        "c": ("location", 1, 208, 120, 9, 24),
+    }
+    for first, (name, (theme, count, *values)) in enumerate(sizes.items()):
+        with pytest.MonkeyPatch.context() as patch:
+            for constant, value in zip(("WIDTH", "HEIGHT", "FRAMES", "FPS"), values, strict=True):
+                patch.setattr(factories, constant, value)
+            specs = factories.specs(theme, count, first=100 * first)
+            runs.append(factories.write_run(folder / name, specs))
+    build_release(runs, folder / "release", ReleaseOptions(preview=100))
+    return folder / "release"

@@ -12,18 +12,18 @@ from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from harness import factories, trainers
+from harness.exports import read_back, spoil, tables
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
-from sparkle.builders.training.export import EXPORT, ExportChoice, export_pairs
+from sparkle.builders.release.exported import EXPORT
+from sparkle.builders.training.export import ExportChoice, export_pairs
 from sparkle.builders.training.videos import HARD_LINKED, KEPT, LINKED, WRITTEN
 from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.builders.upstream.indexing import index_upstream
@@ -36,13 +36,6 @@ OPENVE3M = [f"Sparkle_openve3m_{index:06d}" for index in (0, 3, 6)]
 Contents = Callable[[Path], dict[str, bytes]]
 
 
-def tables(release: Path) -> dict[str, dict[str, Any]]:
-    rows = (
-        row for path in sorted(release.glob("data/*/*.parquet")) for row in pq.read_table(path).to_pylist()
-    )
-    return {row["task"]: row for row in rows}
-
-
 def decode(run: Path, sample_id: str) -> tuple[np.ndarray, np.ndarray]:
     """The source and the edited frames of a sample, from the run that the release was built of."""
     found = []
@@ -50,19 +43,6 @@ def decode(run: Path, sample_id: str) -> tuple[np.ndarray, np.ndarray]:
         with av.open(str(run / kind.path(sample_id))) as container:
             found.append(np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]))
     return found[0], found[1]
-
-
-def read_back(trainer: str, out: Path) -> list[Any]:
-    if trainer == "musubi":
-        return list(trainers.read_musubi(out / "dataset.toml"))
-    (metadata,) = out.glob("metadata.*")
-    if trainer == "kiwi":
-        return list(trainers.read_kiwi(out, metadata))
-    first, second = (
-        list(trainers.read_diffsynth(out, metadata, name)) for name in ("vace_video", "control_video")
-    )
-    assert [row[0] for row in first] == [row[0] for row in second]
-    return first
 
 
 # --- what trainers read -----------------------------------------------------------------------
@@ -202,16 +182,17 @@ def test_a_kill_leaves_whole_files_and_a_rerun_goes_on(
     code = f"""
 import os, pathlib, signal
 from sparkle.builders.training import export, videos
-real, count = videos._place, 0
-def place(pairs, artifact, data, out):
+real, count = videos.Files._place_file, 0
+def place(files, artifact, data, shape):
     global count
     count += 1
     if count == {moment}:
-        (out / artifact.path).parent.mkdir(parents=True, exist_ok=True)
-        (out / artifact.path).with_name(".tmp-half").write_bytes(data[: len(data) // 2])
+        target = files.out / artifact.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.with_name(".tmp-half").write_bytes(data[: len(data) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
-    return real(pairs, artifact, data, out)
-videos._place = place
+    return real(files, artifact, data, shape)
+videos.Files._place_file = place
 export.export_pairs({str(release)!r}, "kiwi", pathlib.Path({str(out)!r}))
 """
     done = subprocess.run([sys.executable, "-c", code], check=False)
@@ -231,7 +212,7 @@ def test_another_trainer_takes_the_videos_that_are_there(release: Path, tmp_path
         "dataset.toml",
         EXPORT,
         "location",
-        "location.jsonl",
+        "location_64x48_16fps.jsonl",
     ]
     assert json.loads((out / EXPORT).read_text())["trainer"] == "musubi"
 
@@ -244,20 +225,10 @@ def test_musubi_finds_its_files_from_any_folder(
     monkeypatch.chdir("/")
     assert len(list(trainers.read_musubi(tmp_path / "out/dataset.toml"))) == 6
     document = tomllib.loads((tmp_path / "out/dataset.toml").read_text())
-    assert document["general"]["resolution"] == [64, 48]
+    assert [dataset["resolution"] for dataset in document["datasets"]] == [[64, 48]]
 
 
 # --- what is left out, and refused ------------------------------------------------------------
-
-
-def spoil(release: Path, sample_id: str) -> None:
-    """Flip a bit of an edited video in its tar."""
-    row = tables(release)[sample_id]
-    with (release / row["edited_video_shard"]).open("r+b") as file:
-        file.seek(row["edited_video_offset"] + 100)
-        byte = file.read(1)
-        file.seek(row["edited_video_offset"] + 100)
-        file.write(bytes([byte[0] ^ 1]))
 
 
 def test_a_damaged_pair_is_left_out_and_named(release: Path, tmp_path: Path) -> None:
@@ -330,7 +301,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(
     said: list[str] = []
     with pytest.raises(ReleaseError, match="does not fit"):
         export_pairs(release, "kiwi", tmp_path / "out", say=said.append)
-    assert "bytes of videos to write" in said[0]
+    assert "bytes of files to write" in said[0]
     assert list((tmp_path / "out").iterdir()) == []
 
 
