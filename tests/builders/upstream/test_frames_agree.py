@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from harness import odd_videos, upstream_folder, videos
 from sparkle.builders.checks.release import CheckOptions, check_release
-from sparkle.builders.training.export import EXPORT, export_pairs
+from sparkle.builders.release.exported import EXPORT
+from sparkle.builders.training.export import export_pairs
 from sparkle.builders.training.kiwi import UnifiedDataset
 from sparkle.builders.upstream.import_ import ImportSummary, import_upstream
 from sparkle.commands.export import export

@@ -331,6 +331,8 @@ real, calls = getattr(owner, name), 0
 
 def kill(*args, **kwargs):
     global calls
+    if owner is Path and args[0].parent != Path(sys.argv[3]).parent:  # not what is swapped
+        return real(*args, **kwargs)
     calls += 1
     due, after = calls == int(sys.argv[2]), sys.argv[1] == "the old one not deleted"
     if due and after:
