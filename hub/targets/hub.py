@@ -16,7 +16,7 @@ How it works
 - Text is read into memory and compared with the manifest before it is sent; larger files are hashed while
   they are sent, or by the client before, and that is compared.
 - The client has no public way to say that a file of a commit was sent by another process, nor whether the Hub
-  keeps it as a large one: `recall`, `is_large` and `refuse_ignored` alone know its attributes.
+  keeps it as a large one: `additions` alone knows the attributes that say so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,14 +31,12 @@ from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationDelete,
     HfApi,
-    constants,
     get_session,
 )
 from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.lfs import UploadInfo
 
 from sparkle._cache import cache_folder
 from sparkle._extras import require
@@ -55,6 +52,7 @@ from sparkle.builders.reading.hub import list_tree
 from sparkle.builders.reading.patience import WRITING, Patience, tell
 from sparkle.builders.reading.repository import Repository, require_reference
 from sparkle.builders.reading.session import HttpError, raise_for_status
+from sparkle.hub.targets.additions import is_large, recall, refuse_ignored, sends_by_xet
 from sparkle.hub.targets.journal import SentJournal
 from sparkle.hub.targets.parts import PartsUpload
 from sparkle.hub.targets.target import Change, Limits, Pace, Parcel, Standing, another_publisher
@@ -145,7 +143,7 @@ class HubTarget:
         step = max(_FIRST_STEP, self._sent // _STEP_SHARE)
         if self._journal.unfinished and step < _BLOCK:
             return Pace(1, step)
-        return Pace(_XET_LANES if _sends_by_xet() else _LFS_LANES, _BLOCK)
+        return Pace(_XET_LANES if sends_by_xet() else _LFS_LANES, _BLOCK)
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -254,7 +252,7 @@ class HubTarget:
         """A file that is read while it is sent, and hashed by who reads it."""
         source = parcel.source()
         addition = CommitOperationAdd(parcel.entry.path, source)
-        if not _sends_by_xet():
+        if not sends_by_xet():
             if self._parts.send(parcel):
                 addition.upload_info.sha256 = bytes.fromhex(parcel.entry.sha256)
             parcel.compare(addition.upload_info.size, addition.upload_info.sha256.hex())
@@ -374,34 +372,3 @@ def ask_about_card(api: HfApi, card: bytes) -> None:
             where=layout.CARD,
         )
     raise_for_status(answer)
-
-
-# --- files of a commit as `huggingface_hub` holds them ---------------------------------------------
-
-
-def recall(parcel: Parcel) -> CommitOperationAdd:
-    """What stands in a commit for a large file that an earlier publish sent."""
-    addition = CommitOperationAdd(parcel.entry.path, b"")
-    addition.upload_info = UploadInfo(parcel.entry.size, b"", bytes.fromhex(parcel.entry.sha256))
-    addition._upload_mode = "lfs"
-    addition._is_uploaded = True
-    return addition
-
-
-def _sends_by_xet() -> bool:
-    return not constants.HF_HUB_DISABLE_XET and find_spec("hf_xet") is not None
-
-
-def is_large(addition: CommitOperationAdd) -> bool:
-    """Whether the Hub keeps a file, which was sent, as a large one: then its content is there."""
-    return addition._upload_mode == "lfs"
-
-
-def refuse_ignored(addition: CommitOperationAdd) -> None:
-    """Raise ReleaseError when the client would leave a file out without a word."""
-    if addition._should_ignore:
-        raise ReleaseError(
-            "the repository's .gitignore keeps a file of the release out",
-            where=addition.path_in_repo,
-            fix="take that line out of the .gitignore",
-        )
