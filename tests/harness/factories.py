@@ -153,7 +153,7 @@ def _source(candidate: r.Candidate) -> r.SourceRecord:
         height=HEIGHT,
         frames=FRAMES,
         fps=float(FPS),
-        perceptual_hash="0" * 16,
+        median_hash=sha256_bytes(candidate.source.encode()),
         licence="cc0-1.0",
     )
 
