@@ -37,6 +37,19 @@ def is_bench(folder: Path) -> bool:
     return any((folder / layout.bench_csv(theme)).is_file() for theme in THEMES)
 
 
+def keyword_problem(keyword: str | None) -> str | None:
+    """Why the `subtheme: scene` of a sample cannot name the folder of its edits; None where it can."""
+    if not keyword:
+        return "there is no keyword"
+    subtheme, colon, scene = keyword.partition(": ")
+    if not (subtheme and colon and scene) or ": " in scene:
+        return "the keyword is not one subtheme and one scene"
+    odd = any(part in keyword for part in ("/", "\\", "---")) or not keyword.isprintable()
+    if odd or keyword.startswith(".") or keyword != keyword.strip():
+        return "the keyword cannot name a folder"
+    return None
+
+
 def themes_of(folder: Path) -> list[str]:
     """The themes of a bench; raises ReleaseError for a folder that is none."""
     themes = [theme for theme in THEMES if (folder / layout.bench_csv(theme)).is_file()]
@@ -72,6 +85,9 @@ def read_bench(folder: Path) -> tuple[BenchIdentity, dict[str, BenchItem]]:
     for theme in themes_of(folder):
         found = read_theme(folder, theme)
         expected[theme] = len(found)
+        if twice := sorted(found.keys() & items.keys()):
+            where = folder / layout.bench_csv(theme)
+            raise ReleaseError("an id stands in two themes", got=twice[0], where=where)
         items |= found
         for item in found.values():
             path = folder / layout.bench_source(theme, item.id)
@@ -106,6 +122,9 @@ def _prompts(folder: Path, theme: str) -> dict[str, str]:
                     where = f"{folder / name}:{rows.line_num}"
                     raise ReleaseError("not a row of this table", got=row, wanted=wanted, where=where)
                 safe_join(folder, video)
+                if sample_id in found:
+                    where = f"{folder / name}:{rows.line_num}"
+                    raise ReleaseError("an id stands twice in the table", got=sample_id, where=where)
                 found[sample_id] = row["prompt"]
         except (csv.Error, UnicodeDecodeError) as error:
             raise ReleaseError("the table cannot be read", got=error, where=folder / name) from None
@@ -124,6 +143,10 @@ def _keywords(folder: Path, theme: str, prompts: dict[str, str]) -> dict[str, st
         for finding in findings:
             raise ReleaseError(
                 finding.problem, got=finding.got, wanted=finding.wanted, where=f"{path}:{number}"
+            )
+        if value["id"] in known:
+            raise ReleaseError(
+                "an id stands twice in the metadata", got=value["id"], where=f"{path}:{number}"
             )
         known[value["id"]] = value["prompt"]
         keywords[value["id"]] = value["metadata"].get("chosen_keyword") or ""

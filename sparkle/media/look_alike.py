@@ -25,6 +25,7 @@ How far it carries
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -37,7 +38,7 @@ import numpy.typing as npt
 
 from sparkle.media import Pixels
 from sparkle.media.container import open_video
-from sparkle.media.decode import part_drawer
+from sparkle.media.decode import part_drawer, to_rgb
 from sparkle.schemas.errors import MediaError
 
 NEAR = 40  # bits of 256 up to which two clips count as the same scene
@@ -216,3 +217,18 @@ def _cropped(scene: Pixels, percent: int) -> tuple[Pixels, npt.NDArray[np.bool_]
     known = cv2.copyMakeBorder(whole, *border, cv2.BORDER_CONSTANT, value=(0,))
     inside = cv2.resize(known, _GRID, interpolation=cv2.INTER_AREA) >= _INSIDE * 255
     return np.asarray(cv2.copyMakeBorder(scene, *border, cv2.BORDER_REPLICATE), np.uint8), inside
+
+
+def hash_pictures(source: Path | bytes) -> str:
+    """Return the sha256 of a clip's decoded frames, which a copy in another container shares.
+
+    Raises:
+        MediaError: a frame does not decode.
+    """
+    digest = hashlib.sha256()
+    with open_video(source) as video:
+        for frame in video.frames():
+            picture = to_rgb(frame)
+            digest.update(repr(picture.shape).encode())
+            digest.update(picture.data)
+    return digest.hexdigest()
