@@ -63,7 +63,7 @@ class BaselineMark(Record, frozen=True):
 
 
 @dataclass(frozen=True)
-class Edit:
+class BenchEdit:
     """A model's edit of a sample.
 
     Attributes:
@@ -102,7 +102,7 @@ class Results:
         baseline: Which baseline they are; None for a model's.
     """
 
-    edits: dict[str, Edit]
+    edits: dict[str, BenchEdit]
     strays: tuple[Finding, ...] = ()
     baseline: str | None = None
 
@@ -190,7 +190,7 @@ def given(frames: int, width: int, height: int) -> tuple[int, int, int]:
 # --- where edits are -------------------------------------------------------------------------------
 
 
-def _find(results: Path, items: Mapping[str, BenchItem]) -> tuple[dict[str, Edit], tuple[Finding, ...]]:
+def _find(results: Path, items: Mapping[str, BenchItem]) -> tuple[dict[str, BenchEdit], tuple[Finding, ...]]:
     """Where the edits are, before anybody has looked at them; and what is no edit."""
     if results.is_dir():
         edits = {item.id: _in_folder(results, item) for item in items.values()}
@@ -201,19 +201,19 @@ def _find(results: Path, items: Mapping[str, BenchItem]) -> tuple[dict[str, Edit
     return _in_table(results, items)
 
 
-def _in_folder(results: Path, item: BenchItem) -> Edit:
+def _in_folder(results: Path, item: BenchItem) -> BenchEdit:
     upstreams, *_ = places = [safe_join(results, place) for place in edit_places(item)]
     found = [place for place in places if os.path.lexists(place)]
     if len(found) > 1:
         reason = f"there are two edits of it, the other is {found[1].relative_to(results)}"
-        return Edit(item, found[0], "unusable", reason)
+        return BenchEdit(item, found[0], "unusable", reason)
     if found:
-        return Edit(item, found[0])
+        return BenchEdit(item, found[0])
     beside = [place for place in map(layout.bench_concat, edit_places(item)) if (results / place).is_file()]
     reason = "there is no edit of it"
     if beside:
         reason += f", only source and edit side by side, {beside[0]}"
-    return Edit(item, upstreams, "missing", reason)
+    return BenchEdit(item, upstreams, "missing", reason)
 
 
 def _strays(results: Path, items: Mapping[str, BenchItem]) -> Iterator[Finding]:
@@ -237,9 +237,11 @@ def _strays(results: Path, items: Mapping[str, BenchItem]) -> Iterator[Finding]:
             yield Finding(str(results / path), 0, "", problem, got=shown, wanted=wanted)
 
 
-def _in_table(path: Path, items: Mapping[str, BenchItem]) -> tuple[dict[str, Edit], tuple[Finding, ...]]:
+def _in_table(path: Path, items: Mapping[str, BenchItem]) -> tuple[dict[str, BenchEdit], tuple[Finding, ...]]:
     """The same by OpenVE-Bench's table of results."""
-    edits = {item.id: Edit(item, path, "missing", "the table has no row of it") for item in items.values()}
+    edits = {
+        item.id: BenchEdit(item, path, "missing", "the table has no row of it") for item in items.values()
+    }
     strays = []
     for number, row in csv_rows(path, RESULT_COLUMNS):
         where, place = f"{path}:{number}", row["edited_result_path"]
@@ -255,14 +257,14 @@ def _in_table(path: Path, items: Mapping[str, BenchItem]) -> tuple[dict[str, Edi
             )
             continue
         if not place:
-            edits[item.id] = Edit(item, path, "missing", f"its row has no edit ({where})")
+            edits[item.id] = BenchEdit(item, path, "missing", f"its row has no edit ({where})")
             continue
         try:
             inside = os.path.relpath(place, path.parent.absolute()) if os.path.isabs(place) else place
-            edits[item.id] = Edit(item, safe_join(path.parent, inside))
+            edits[item.id] = BenchEdit(item, safe_join(path.parent, inside))
         except UnsafePathError as error:
             strays.append(Finding(str(path), number, "", error.problem, got=place, wanted=error.wanted))
-            edits[item.id] = Edit(item, path, "missing", f"its path leaves the table's folder ({where})")
+            edits[item.id] = BenchEdit(item, path, "missing", f"its path leaves the table's folder ({where})")
     return edits, tuple(strays)
 
 
@@ -278,10 +280,10 @@ class EditLook:
         source: The source video.
     """
 
-    edit: Edit
+    edit: BenchEdit
     source: Path
 
-    def __call__(self) -> Edit:
+    def __call__(self) -> BenchEdit:
         """Return it with what is wrong."""
         edit = self.edit
         if edit.status != "ok":
@@ -299,7 +301,7 @@ class EditLook:
         except OSError as error:
             return replace(edit, status="unusable", reason=f"it cannot be read: {error.strerror}")
 
-    def _compared(self, edit: Edit, seen: _Seen) -> Edit:
+    def _compared(self, edit: BenchEdit, seen: _Seen) -> BenchEdit:
         """Compare what decoded with the source."""
         try:
             source = read_shape(self.source.read_bytes(), ".mp4")
@@ -379,7 +381,7 @@ def _is_source(seen: _Seen, source: Path) -> bool:
         return all(int(cv2.absdiff(ours, theirs).max()) < _SAME for ours, (_, theirs) in pairs)
 
 
-def _with_twins(edits: dict[str, Edit]) -> dict[str, Edit]:
+def _with_twins(edits: dict[str, BenchEdit]) -> dict[str, BenchEdit]:
     """Edits as they are, but those suspect that have the bytes of another one."""
     ids: dict[str | None, list[str]] = {}
     for edit in edits.values():

@@ -12,7 +12,7 @@ import pytest
 from harness.benches import FRAMES, cropped, drawn, write_bench, write_edits
 from harness.videos import write_video
 from sparkle.builders.bench.folder import read_bench
-from sparkle.builders.bench.results import Edit, Results, read_results
+from sparkle.builders.bench.results import BenchEdit, Results, read_results
 from sparkle.builders.release.formats import csv_line
 from sparkle.media.decode import decode
 from sparkle.schemas import layout
@@ -42,7 +42,7 @@ class Bench:
     def read(self, results: Path | None = None) -> Results:
         return read_results(self.folder, results or self.results, self.items)
 
-    def first(self) -> Edit:
+    def first(self) -> BenchEdit:
         """What is said of the first edit; the others are as they should be."""
         found = self.read()
         assert all(not edit.findings() for name, edit in found.edits.items() if name != FIRST)
