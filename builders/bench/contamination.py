@@ -62,7 +62,7 @@ _PROBLEMS: Mapping[Level, str] = {
 
 
 @dataclass(frozen=True)
-class Clip:
+class BenchSource:
     """A source that is looked for.
 
     Attributes:
@@ -81,9 +81,14 @@ class Clip:
     variants: Variants = field(repr=False)
     problem: str | None = None
 
+    @classmethod
+    def unread(cls, sample_id: str, path: Path, problem: str, sha256: str = "") -> BenchSource:
+        """A source that cannot be read."""
+        return cls(sample_id, path, sha256, "", np.empty((0, 256), np.int8), problem)
+
 
 @dataclass(frozen=True)
-class ClipJob:
+class SourcesJob:
     """Reads sources."""
 
     paths: tuple[tuple[str, Path], ...]
@@ -93,32 +98,33 @@ class ClipJob:
         """The first of them."""
         return str(self.paths[0][1])
 
-    def __call__(self) -> list[Clip]:
+    def __call__(self) -> list[BenchSource]:
         """Hash and decode each."""
-        return [_read_clip(sample_id, path) for sample_id, path in self.paths]
+        return [read_clip(sample_id, path) for sample_id, path in self.paths]
 
 
-def _read_clip(sample_id: str, path: Path) -> Clip:
+def read_clip(sample_id: str, path: Path) -> BenchSource:
+    """Return the source of a sample."""
     sha256 = sha256_file(path)
     try:
         scene = read_scene(path, threads=1)
     except MediaError as error:
-        return Clip(sample_id, path, sha256, "", np.empty((0, 256), np.int8), str(error))
-    return Clip(sample_id, path, sha256, hash_of(scene), variants(scene))
+        return BenchSource.unread(sample_id, path, f"{error.problem}: {error.got}", sha256)
+    return BenchSource(sample_id, path, sha256, hash_of(scene), variants(scene))
 
 
-def clip_jobs(paths: Sequence[tuple[str, Path]]) -> list[ClipJob]:
+def clip_jobs(paths: Sequence[tuple[str, Path]]) -> list[SourcesJob]:
     """What has to be read of the sources of samples."""
     starts = range(0, len(paths), _JOB_CLIPS)
-    return [ClipJob(tuple(paths[start : start + _JOB_CLIPS])) for start in starts]
+    return [SourcesJob(tuple(paths[start : start + _JOB_CLIPS])) for start in starts]
 
 
 def read_clips(
     paths: Sequence[tuple[str, Path]], pool: Pool, progress: Progress = silent, title: str = "reading sources"
-) -> list[Clip]:
+) -> list[BenchSource]:
     """Return the sources of samples, in their order."""
     jobs = clip_jobs(paths)
-    found: list[Clip] = []
+    found: list[BenchSource] = []
     with progress(title, len(jobs)) as advance:
         for clips in pool(jobs):
             found += clips
@@ -201,7 +207,7 @@ class Match:
         distance: Bits of 256 between the scenes; None where bytes are the same.
     """
 
-    clip: Clip
+    clip: BenchSource
     trained: Trained
     row: int
     level: Level
@@ -226,7 +232,7 @@ class Match:
 
 
 def find_trained(
-    clips: Sequence[Clip],
+    clips: Sequence[BenchSource],
     trained: Trained,
     accepted: Set[tuple[str, str]] = frozenset(),
     *,
@@ -258,7 +264,7 @@ def find_trained(
     return found
 
 
-def _same_pictures(clip: Clip, trained: Trained, row: int) -> bool:
+def _same_pictures(clip: BenchSource, trained: Trained, row: int) -> bool:
     """Whether two clips show the same; False, and near they stay, where one of them is not to be had."""
     try:
         theirs = _read_source(trained, row)
@@ -271,7 +277,7 @@ def _read_source(trained: Trained, row: int) -> bytes:
     return open_source(trained.pairs.catalog).read(trained.pairs.artifact(row, SOURCE_VIDEO))
 
 
-def plain_notes(clips: Iterable[Clip]) -> Iterator[str]:
+def plain_notes(clips: Iterable[BenchSource]) -> Iterator[str]:
     """Say of which sources look-alikes cannot be found."""
     for clip in clips:
         if clip.problem is None and not len(clip.variants):

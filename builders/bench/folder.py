@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def keyword_problem(keyword: str | None) -> str | None:
     if not (subtheme and colon and scene) or ": " in scene:
         return "the keyword is not one subtheme and one scene"
     odd = any(part in keyword for part in ("/", "\\", "---")) or not keyword.isprintable()
-    if odd or keyword.startswith(".") or keyword != keyword.strip():
+    if odd or "." in (subtheme[0], scene[0]) or keyword != keyword.strip():
         return "the keyword cannot name a folder"
     return None
 
@@ -83,7 +83,7 @@ def read_bench(folder: Path) -> tuple[BenchIdentity, dict[str, BenchItem]]:
         ReleaseError: it is no bench, its tables and metadata do not go together, or a source cannot be read.
     """
     items: dict[str, BenchItem] = {}
-    expected, content = {}, []
+    expected, sources = {}, dict[str, str]()
     for theme in themes_of(folder):
         found = read_theme(folder, theme)
         expected[theme] = len(found)
@@ -94,13 +94,22 @@ def read_bench(folder: Path) -> tuple[BenchIdentity, dict[str, BenchItem]]:
         for item in found.values():
             path = folder / layout.bench_source(theme, item.id)
             try:
-                source = sha256_file(path)
+                sources[item.id] = sha256_file(path)
             except OSError as error:
                 problem = "a source video of the bench cannot be read"
                 raise ReleaseError(problem, got=error.strerror, where=path) from None
-            content.append([item.id, item.prompt, item.subtheme, item.scene, source])
-    revision = fingerprint(sorted(content))
-    return BenchIdentity(folder.resolve().name, revision, expected), items
+    return BenchIdentity(folder.resolve().name, revision_of(items.values(), sources), expected), items
+
+
+def revision_of(items: Iterable[BenchItem], sources: Mapping[str, str]) -> str:
+    """Return the revision of a bench.
+
+    Args:
+        items: Its samples.
+        sources: The sha256 of the source video of each, by id.
+    """
+    content = [[item.id, item.prompt, item.subtheme, item.scene, sources[item.id]] for item in items]
+    return fingerprint(sorted(content))
 
 
 def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sparkle.builders.bench.contamination import Clip, ClipJob, Trained, clip_jobs, find_trained
+from sparkle.builders.bench.contamination import BenchSource, SourcesJob, Trained, clip_jobs, find_trained
 from sparkle.builders.checks.rows import SampleRows, keys_of
 from sparkle.builders.checks.theme import TABLE, Theme
 from sparkle.media.look_alike import NEAR
@@ -22,7 +22,7 @@ from sparkle.schemas.ids import THEMES, index_reader
 from sparkle.schemas.validate import Finding, check_jsonl
 
 
-def bench_jobs(folder: Path) -> list[ClipJob]:
+def bench_jobs(folder: Path) -> list[SourcesJob]:
     """What has to be read of a bench.
 
     Raises:
@@ -43,7 +43,7 @@ def check_bench(
     folder: Path,
     trained: Trained,
     themes: Sequence[Theme],
-    answers: Iterable[Sequence[Clip]],
+    answers: Iterable[Sequence[BenchSource]],
     accepted: Set[tuple[str, str]],
 ) -> Iterator[Finding]:
     """What a bench shares with a release, whose rows were read before; `answers` are those of the jobs."""

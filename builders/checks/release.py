@@ -22,7 +22,9 @@ import numpy as np
 from sparkle._processes import Pool, pool_of, useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.bench.contamination import limits_note, plain_notes, read_trained
+from sparkle.builders.bench.folder import is_bench
 from sparkle.builders.checks.bench import bench_jobs, check_bench
+from sparkle.builders.checks.bench_folder import check_bench_folder
 from sparkle.builders.checks.failures import FileJob, caught, first_findings, run_caught
 from sparkle.builders.checks.files import check_document, check_files, check_kinds, hash_jobs
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
@@ -100,11 +102,17 @@ class ReleaseReport:
 def check_release(
     folder: Path, progress: Progress = silent, options: CheckOptions | None = None
 ) -> ReleaseReport:
-    """Check a release.
+    """Check a release, or a bench.
 
     Raises:
         ReleaseError: the folder is not a release at all, the bench is none, or a worker process died.
     """
+    options = options or CheckOptions()
+    size = sum(entry.size for entry in FolderPlace(folder).list().values())
+    if is_bench(folder):
+        with pool_of(options.workers or useful_workers(size)) as pool:
+            bench = check_bench_folder(folder, pool, progress, manifest=options.files)
+        return ReleaseReport(bench.findings, bench.files, bench.samples, bench.notes)
     if not (folder / layout.MANIFEST).is_file():
         refuse_export(folder)
         raise ReleaseError(
@@ -113,8 +121,6 @@ def check_release(
             wanted=f"a folder with {layout.MANIFEST}",
             fix="`sparkle build RUN --out RELEASE` makes one",
         )
-    options = options or CheckOptions()
-    size = sum(entry.size for entry in FolderPlace(folder).list().values())
     with pool_of(options.workers or useful_workers(size)) as pool:
         return _Check(folder, progress, options, pool).run()
 

@@ -41,11 +41,16 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
 @click.command(
     name="bench",
     cls=VerbGroup,
-    sections={"Commands": ("report", "import", "export")},
-    homes={"report": "bench:report", "import": "bench:import_", "export": "bench:export"},
+    sections={"Make a bench": ("check",), "Report on it": ("report", "import", "export")},
+    homes={
+        "check": "bench_check:check",
+        "report": "bench:report",
+        "import": "bench:import_",
+        "export": "bench:export",
+    },
 )
 def bench() -> None:
-    """Report on a bench from what judges said: tables, intervals, comparisons.
+    """Make and check a bench, and report on it from what judges said: tables, intervals, comparisons.
 
     Example: sparkle bench report verdicts/*.jsonl --out report
     """

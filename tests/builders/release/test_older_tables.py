@@ -12,14 +12,13 @@ from msgspec import structs
 import sparkle
 from sparkle._files import read_records, write_jsonl
 from sparkle.builders.building.from_runs import build_release
+from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.release.manifest import describe_file, dump_manifest, read_manifest
 from sparkle.builders.release.tables import ENCODING, LATER_COLUMNS, pairs_schema_for_datasets, table_writer
 from sparkle.hub.takedown.folder import take_down
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.records import SourceRecord
-
-from ..conftest import OPTIONS
 
 
 @pytest.fixture
@@ -60,13 +59,15 @@ def test_pairs_are_taken_down(older: Path) -> None:
     assert sparkle.open_pairs(older).column("median_hash").null_count == len(sparkle.open_pairs(older))
 
 
-def test_a_build_hashes_the_clips_of_a_run_that_did_not(run: Path, shared_release: Path) -> None:
+def test_a_build_hashes_the_clips_of_a_run_that_did_not(
+    run: Path, shared_release: Path, options: ReleaseOptions
+) -> None:
     path = run / layout.SOURCES
     sources = [source for _, source in read_records(path, SourceRecord)]
     write_jsonl(
         path, [structs.replace(source, median_hash=None, perceptual_hash="0" * 16) for source in sources]
     )
-    build_release([run], run.parent / "again", OPTIONS)
+    build_release([run], run.parent / "again", options)
     found = sparkle.open_pairs(run.parent / "again").column("median_hash")
     assert found.null_count == 0
     assert found.to_pylist() != sparkle.open_pairs(shared_release).column("median_hash").to_pylist()
