@@ -11,12 +11,12 @@ import pytest
 
 from harness.benches import FRAMES, cropped, drawn, write_bench, write_edits
 from harness.videos import write_video
+from sparkle.builders.bench.edits import BenchEdit
 from sparkle.builders.bench.folder import read_bench
-from sparkle.builders.bench.results import BenchEdit, Results, read_results
+from sparkle.builders.bench.results import Results, read_results
 from sparkle.builders.release.formats import csv_line
 from sparkle.media.decode import decode
 from sparkle.schemas import layout
-from sparkle.schemas.errors import ReleaseError
 
 FIRST, SECOND = "Sparkle_location_000000", "Sparkle_location_000001"
 
@@ -225,12 +225,14 @@ def write_table(bench: Bench, path: Path, **changes: str) -> None:
 
 def test_a_table_reads_files_of_its_folder_only_and_says_what_has_no_edit(bench: Bench, tmp_path: Path):
     write_table(bench, tmp_path / "results.csv", **{FIRST: "../../etc/passwd.mp4", SECOND: ""})
+    with (tmp_path / "results.csv").open("a") as file:
+        file.write("location,Make it rain.,source_videos/location/Sparkle_location_000999.mp4,x.mp4\n")
     found = bench.read(tmp_path / "results.csv")
-    assert found.edits[FIRST].status == "missing"
-    assert "leaves the table's folder" in str(found.edits[FIRST].reason)
-    assert [finding.got for finding in found.strays] == ["../../etc/passwd.mp4"]
-    assert found.edits[SECOND].status == "missing"
-    assert "has no edit" in str(found.edits[SECOND].reason)
+    assert [found.edits[name].status for name in (FIRST, SECOND)] == ["missing", "missing"]
+    assert "'../../etc/passwd.mp4'" in str(found.edits[FIRST].reason)
+    assert found.edits[SECOND].reason == "the table has no edit of it"
+    (stray,) = found.strays
+    assert (stray.line, stray.problem) == (len(bench.items) + 2, "a row that the bench does not have")
 
 
 def test_two_edits_of_one_sample_are_not_one(bench: Bench):
@@ -241,9 +243,11 @@ def test_two_edits_of_one_sample_are_not_one(bench: Bench):
     assert "there are two edits of it" in (edit.reason or "")
 
 
-def test_there_must_be_results(bench: Bench, tmp_path: Path):
-    with pytest.raises(ReleaseError, match="no such results"):
-        bench.read(tmp_path / "nothing")
+def test_what_is_missing_below_sparkle_bench_is_wanted_there(bench: Bench, tmp_path: Path):
+    shutil.copytree(bench.results, tmp_path / "others" / "sparkle_bench")
+    path = tmp_path / "others" / "sparkle_bench" / bench.edits[FIRST].relative_to(bench.results)
+    path.unlink()
+    assert bench.read(tmp_path / "others").edits[FIRST].path == path
 
 
 def test_workers_find_the_same(bench: Bench):
