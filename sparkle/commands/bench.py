@@ -41,8 +41,9 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
 @click.command(
     name="bench",
     cls=VerbGroup,
-    sections={"Make a bench": ("check",), "Report on it": ("report", "import", "export")},
+    sections={"Make a bench": ("build", "check"), "Report on it": ("report", "import", "export")},
     homes={
+        "build": "bench_build:build",
         "check": "bench_check:check",
         "report": "bench:report",
         "import": "bench:import_",
