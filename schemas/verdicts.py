@@ -71,6 +71,7 @@ class Verdict(Record, frozen=True, kw_only=True):
         prompt: The instruction.
         answer: The judge's words.
         repairs: What was mended in them.
+        measures: What was measured, by name: a judge that measures can say it without a calibration.
         source, edited: sha256 of the clips that were judged.
         finish_reason, attempts, usage: How the answer came.
     """
@@ -87,6 +88,7 @@ class Verdict(Record, frozen=True, kw_only=True):
     prompt: str | None = None
     answer: str | None = None
     repairs: tuple[str, ...] | None = None
+    measures: dict[Text, float] | None = None
     source: Sha256 | None = None
     edited: Sha256 | None = None
     finish_reason: str | None = None
