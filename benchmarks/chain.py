@@ -19,7 +19,7 @@ import cv2
 
 from drawn_clips.synthetic import SubjectName, draw_clip
 from sparkle.generation.config import RunConfig, load_config
-from sparkle.generation.run.epoch import Epoch
+from sparkle.generation.run.epoch import RunEpoch
 from sparkle.generation.run.jobs import Process
 from sparkle.generation.run.sources import inspect_source
 from sparkle.generation.steps.base import SampleState
@@ -94,7 +94,7 @@ def run_chain(clip: Clip, run: Path, *, leave_out: frozenset[str] = frozenset())
     with chain.timed("inspect"):
         source = inspect_source(clip.path, sha256_file(clip.path))
     sample = SampleState(Candidate(clip.id, source.sha256, clip.theme, clip.prompt), source)
-    epoch = Epoch(run)
+    epoch = RunEpoch(run)
     for name in STEP_NAMES:
         if name in leave_out:
             continue

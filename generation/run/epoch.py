@@ -26,7 +26,7 @@ from sparkle.schemas.stages import STEP_BY_NAME
 _CURRENT = "epoch"  # the file that names it
 
 
-class Epoch:
+class RunEpoch:
     """One driver's time with a run, from now on; the one before it is over."""
 
     def __init__(self, root: Path) -> None:

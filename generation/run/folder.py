@@ -37,7 +37,7 @@ from sparkle._files import (
 from sparkle._folders import is_junk
 from sparkle._run_folder import Reclaimed
 from sparkle.generation.config import RunConfig
-from sparkle.generation.run.epoch import Epoch, clear_staging
+from sparkle.generation.run.epoch import RunEpoch, clear_staging
 from sparkle.generation.run.jobs import Done
 from sparkle.generation.run.lines import Lines
 from sparkle.generation.run.outcomes import Numbers, StepOutcomes
@@ -71,7 +71,7 @@ class RunFolder:
 
     sources: Lines[SourceRecord]
     candidates: Lines[Candidate]
-    epoch: Epoch
+    epoch: RunEpoch
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -79,11 +79,11 @@ class RunFolder:
         self.reclaimed = Reclaimed(root)
         self._numbers = Numbers()
         self._dropped: list[Dropped] = []
-        self._open: list[Lines[Any] | StepOutcomes | Epoch] = []
+        self._open: list[Lines[Any] | StepOutcomes | RunEpoch] = []
 
     def load(self) -> None:
         """Take the run over, and read the sources and candidates that are there."""
-        self.epoch = Epoch(self.root)
+        self.epoch = RunEpoch(self.root)
         self._open.append(self.epoch)
         self.sources = Lines(self.root / layout.SOURCES, SourceRecord, lambda source: source.sha256)
         self.candidates = Lines(self.root / layout.CANDIDATES, Candidate, lambda candidate: candidate.id)

@@ -25,7 +25,7 @@ _LETTERS = {sign: letter for letter, sign in _ESCAPED.items()}
 _LONGEST = 1 << 16  # bytes of a line
 
 
-class HashFile:
+class KnownHashes:
     """A file of hashes, open; make one with `open_hashes`."""
 
     def __init__(self, path: Path, *, writable: bool) -> None:
@@ -90,17 +90,17 @@ class HashFile:
 
 
 @contextmanager
-def open_hashes(path: Path) -> Iterator[HashFile]:
+def open_hashes(path: Path) -> Iterator[KnownHashes]:
     """Open a file of hashes, made if it is not there; whoever else may write it waits until the block ends.
 
     Raises:
         OSError: it cannot be opened.
     """
     if path.exists() and not os.access(path, os.W_OK):
-        yield HashFile(path, writable=False)
+        yield KnownHashes(path, writable=False)
         return
     with exclusive(path, None):
-        yield HashFile(path.resolve(), writable=True)
+        yield KnownHashes(path.resolve(), writable=True)
 
 
 def _format(place: str, sha256: str) -> bytes:

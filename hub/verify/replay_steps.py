@@ -24,7 +24,7 @@ from sparkle._files import link_or_copy
 from sparkle._progress import Progress
 from sparkle.generation.backend import Packaged, Prompted
 from sparkle.generation.config import RunConfig
-from sparkle.generation.run.epoch import Epoch
+from sparkle.generation.run.epoch import RunEpoch
 from sparkle.generation.run.executor import LocalExecutor, visible_gpus
 from sparkle.generation.run.jobs import Process
 from sparkle.generation.steps import make_step
@@ -122,7 +122,7 @@ class Rerun:
         self.config = config
         self.folder = folder
         self.scratch = scratch
-        self.epoch = Epoch(scratch)
+        self.epoch = RunEpoch(scratch)
         self.promises_bytes = promises_bytes
         self.executor = executor
         self.results = {recorded.id: SampleResult(recorded) for recorded in samples}

@@ -13,7 +13,7 @@ import pytest
 
 from drawn_clips.synthetic import draw_clip
 from sparkle.generation.config import parse_config
-from sparkle.generation.run.epoch import Epoch
+from sparkle.generation.run.epoch import RunEpoch
 from sparkle.generation.run.jobs import Process
 from sparkle.generation.run.sources import inspect_source
 from sparkle.generation.steps.base import SampleState
@@ -43,7 +43,7 @@ def through_the_chain(clip: Path, folder: Path):
     """Every artifact's hash and every record, made in this process."""
     config, source = parse_config(LENIENT, where="test"), inspect_source(clip, sha256_file(clip))
     sample = SampleState(Candidate(SAMPLE, source.sha256, "location"), source)
-    epoch = Epoch(folder)
+    epoch = RunEpoch(folder)
     for name in STEP_NAMES:
         done = Process(folder, epoch.folder, config, name, sample, "0" * 64, [])()
         epoch.place([done])

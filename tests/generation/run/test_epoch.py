@@ -14,7 +14,7 @@ import pytest
 from harness import kill_at
 from sparkle._files import stamp
 from sparkle.generation.config import load_config
-from sparkle.generation.run.epoch import Epoch, clear_staging
+from sparkle.generation.run.epoch import RunEpoch, clear_staging
 from sparkle.generation.run.jobs import Process
 from sparkle.generation.run.sources import inspect_source
 from sparkle.generation.steps.base import SampleState
@@ -34,14 +34,14 @@ def state(folder: Path) -> dict[str, list[int] | None]:
     return {name: stamp(folder / name) for name in below(folder) if not name.startswith(layout.STAGING)}
 
 
-def normalising(root: Path, epoch: Epoch, clip: Path) -> Process:
+def normalising(root: Path, epoch: RunEpoch, clip: Path) -> Process:
     source = inspect_source(clip, sha256_file(clip))
     sample = SampleState(Candidate(SAMPLE, source.sha256, "location"), source)
     return Process(root, epoch.folder, load_config(None), "normalise", sample, "0" * 64, [])
 
 
 def test_what_a_worker_makes_has_its_place_by_the_driver(clips, tmp_path):
-    epoch = Epoch(tmp_path)
+    epoch = RunEpoch(tmp_path)
     done = normalising(tmp_path, epoch, clips["first"].path)()
     assert not (tmp_path / layout.SOURCE_VIDEO.path(SAMPLE)).exists()
     epoch.place([done])
@@ -53,7 +53,7 @@ def test_what_a_worker_makes_has_its_place_by_the_driver(clips, tmp_path):
 
 
 def test_two_tries_at_one_sample_do_not_meet(clips, tmp_path):
-    epoch = Epoch(tmp_path)
+    epoch = RunEpoch(tmp_path)
     job = normalising(tmp_path, epoch, clips["first"].path)
     early, late = job(), job()
     epoch.place([late])
@@ -67,9 +67,9 @@ def test_two_tries_at_one_sample_do_not_meet(clips, tmp_path):
 @pytest.mark.parametrize("ended", ["by its end", "by the next driver"])
 def test_who_was_given_up_can_write_nowhere(clips, tmp_path, ended):
     root = tmp_path / "run"
-    epoch = Epoch(root)
+    epoch = RunEpoch(root)
     job = normalising(root, epoch, clips["first"].path)
-    following = None if ended == "by its end" else Epoch(root)
+    following = None if ended == "by its end" else RunEpoch(root)
     epoch.close()
     before = below(root)
     with pytest.raises(RunError, match="could not do normalise"):
@@ -83,14 +83,14 @@ def test_who_was_given_up_can_write_nowhere(clips, tmp_path, ended):
 
 def test_a_failed_sample_leaves_nothing(tmp_path):
     (tmp_path / "clip.mp4").write_bytes(b"no video")
-    epoch = Epoch(tmp_path / "run")
+    epoch = RunEpoch(tmp_path / "run")
     done = normalising(tmp_path / "run", epoch, tmp_path / "clip.mp4")()
     assert done.outcome.status == FAILED
     assert list(epoch.folder.iterdir()) == []
 
 
 def test_an_artifact_that_is_not_made_again_is_taken_away(clips, tmp_path):
-    epoch = Epoch(tmp_path)
+    epoch = RunEpoch(tmp_path)
     done = normalising(tmp_path, epoch, clips["first"].path)()
     assert done.outcome.status == KEPT
     epoch.place([done])
@@ -100,9 +100,9 @@ def test_an_artifact_that_is_not_made_again_is_taken_away(clips, tmp_path):
 
 
 def test_the_older_of_two_drivers_stops(tmp_path):
-    older = Epoch(tmp_path)
+    older = RunEpoch(tmp_path)
     older.check()
-    newer = Epoch(tmp_path)
+    newer = RunEpoch(tmp_path)
     with pytest.raises(RunError, match="another process has taken this run over"):
         older.check()
     older.close()
@@ -124,7 +124,7 @@ def test_a_driver_that_another_machine_overtook_says_so_and_writes_nothing(clips
         time.sleep(0.01)
         assert driver.poll() is None
     driver.send_signal(signal.SIGSTOP)
-    newer = Epoch(run)
+    newer = RunEpoch(run)
     before = state(run)
     driver.send_signal(signal.SIGCONT)
     _, told = driver.communicate()
