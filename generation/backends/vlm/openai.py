@@ -95,6 +95,7 @@ class EndpointModel(AskedModel):
         require_range(self, "backoff", 0, 3600)
         if not (self.model and self.revision):
             raise ConfigError("model and revision cannot be empty", got=(self.model, self.revision))
+        self.budget = Budget()
         self._cache: CacheDatabase | None = None
         self._endpoint: Endpoint | None = None
         self._holds_shapes = self.asks_for_shapes
@@ -139,11 +140,6 @@ class EndpointModel(AskedModel):
         address, key = address_of(self.base_url, self.table), key_of(self.api_key_env)
         return ChatEndpoint.connect(address, key, timeout=self.timeout, budget=self.budget, **patience)
 
-    @property
-    def budget(self) -> Budget:
-        """How many requests there may be, and how fast."""
-        return Budget()
-
     def ask(self, questions: Sequence[Question]) -> list[Reply]:
         """Return the replies, asked `concurrency` at a time; the first question that fails is the error."""
         with ThreadPoolExecutor(min(self.concurrency, len(questions))) as pool:
@@ -159,32 +155,52 @@ class EndpointModel(AskedModel):
         return Reply(completion.words(question.name, self.max_tokens), repairs)
 
     def complete(
-        self, question: Question, *, context: Mapping[str, Any] | None = None
+        self, question: Question, context: Mapping[str, Any] | None = None
     ) -> tuple[Completion, tuple[Repair, ...]]:
         """Return what is answered to a question, whole or not, and what was done to get it.
 
         Args:
             question: The question.
             context: What else decides the answer, for its key in the cache.
+
+        Raises:
+            NotKeptError: nobody may be asked, and it is not in the cache.
         """
+        known = self.find(question, context)
+        if known is not None:
+            return known
         if self._holds_shapes:
             try:
-                return self._cached(question, context or {}, shaped=True), ()
+                return self._fetch(question, context, shaped=True), ()
             except SchemaRefusedError:
                 self._holds_shapes = False
-        repairs = (Repair.ASKED_FREELY,) if self.asks_for_shapes else ()
-        return self._cached(question, context or {}, shaped=False), repairs
+        return self._fetch(question, context, shaped=False), self._freely(shaped=False)
 
-    def _cached(self, question: Question, context: Mapping[str, Any], *, shaped: bool) -> Completion:
+    def find(
+        self, question: Question, context: Mapping[str, Any] | None = None
+    ) -> tuple[Completion, tuple[Repair, ...]] | None:
+        """Return what `complete` does where that is in the cache; None where it is not."""
         if self._cache is None:
             raise RuntimeError("setup() comes before the first question")
+        for shaped in (True, False) if self.asks_for_shapes else (False,):
+            key = self._key(question, context, shaped)
+            known = self._cache.query("SELECT reply FROM replies WHERE key = ?", key)
+            if known is not None:
+                return msgspec.json.decode(known, type=Completion), self._freely(shaped=shaped)
+        return None
+
+    def _freely(self, *, shaped: bool) -> tuple[Repair, ...]:
+        return (Repair.ASKED_FREELY,) if self.asks_for_shapes and not shaped else ()
+
+    def _key(self, question: Question, context: Mapping[str, Any] | None, shaped: bool) -> str:
         request = self.request(question, question.hashes, shaped)
-        key = fingerprint({**request, "revision": self.revision, **context})
-        known = self._cache.query("SELECT reply FROM replies WHERE key = ?", key)
-        if known is not None:
-            return msgspec.json.decode(known, type=Completion)
-        if self._endpoint is None:
+        return fingerprint({**request, "revision": self.revision, **(context or {})})
+
+    def _fetch(self, question: Question, context: Mapping[str, Any] | None, *, shaped: bool) -> Completion:
+        """Ask, and keep a whole answer."""
+        if self._cache is None or self._endpoint is None:
             raise NotKeptError("the answer is not in the cache", where=question.name)
+        key = self._key(question, context, shaped)
         urls = [f"data:{kind};base64,{base64.b64encode(data).decode()}" for kind, data in question.attached]
         found = self._endpoint.complete(
             self.request(question, urls, shaped),
