@@ -32,12 +32,13 @@ def judge_names() -> list[str]:
     return list(shipped(JUDGES))
 
 
-def load_judge(chosen: str | Path, settings: Sequence[str] = ()) -> Judge:
+def load_judge(chosen: str | Path, settings: Sequence[str] = (), *, accept_model: str | None = None) -> Judge:
     """Return a judge; nothing is loaded or asked yet.
 
     Args:
         chosen: A name of the package, or the path of a file.
         settings: What differs, of the form KEY=VALUE.
+        accept_model: The name of the model that may answer in place of the one that is asked.
 
     Raises:
         ConfigError: it cannot be read, there is no such kind, or an option is wrong.
@@ -57,11 +58,13 @@ def load_judge(chosen: str | Path, settings: Sequence[str] = ()) -> Judge:
         judge: Judge = load(made, table)
         if isinstance(judge, Pinnable):
             judge = load(made, {**table, **judge.pinned()})
-        return judge
     except RecordError as error:
         raise _wrong(error, made, where) from None
     except ConfigError as error:
         raise moved(error, error.where or where) from None
+    if accept_model is not None:
+        judge.accept(accept_model)
+    return judge
 
 
 def _wrong(error: RecordError, made: Any, where: str) -> ConfigError:

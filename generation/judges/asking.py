@@ -100,7 +100,7 @@ class AskingJudge(ABC):
         """The name of the model that answers."""
 
     @property
-    def identity(self) -> JudgeIdentity:
+    def who(self) -> JudgeIdentity:
         """Who answers, and everything that decides the answers."""
         versions = {"asking": ASKING_VERSION, "showing": SHOWING_VERSION}
         settings = settings_of(self, rubric_sha256=self.rubric_sha256, **self.decides(), **versions)
@@ -162,7 +162,7 @@ class AskingJudge(ABC):
     def judge(self, subject: Subject, repeat: int) -> Opinion:
         """Ask, and once more where the answer cannot be used."""
         found: list[Completion] = []
-        failure: AnswerError | None = None
+        reason = ""
         sent = None
         for attempt in (1, 2):
             question, sent = self.question(subject, repeat, attempt)
@@ -171,11 +171,10 @@ class AskingJudge(ABC):
             try:
                 said = self.read(completion, repairs, question)
             except AnswerError as error:
-                failure = error
+                reason = error.problem
                 continue
             return self._opinion(found, sent, raw=said.scores, repairs=said.repairs or None)
-        assert failure is not None
-        return self._opinion(found, sent, reason=failure.problem)
+        return self._opinion(found, sent, reason=reason)
 
     def read(self, completion: Completion, repairs: tuple[Repair, ...], question: Question) -> JudgeAnswer:
         """Return the scores of an answer; raises AnswerError where it has none that can be read."""

@@ -85,7 +85,13 @@ class Opinion:
 
 
 class Judge(Protocol):
-    """What every judge has."""
+    """What every judge has.
+
+    Attributes:
+        budget: What it may ask; a judge that asks nobody does not look at it.
+    """
+
+    budget: Budget
 
     @property
     def rubric(self) -> Rubric:
@@ -98,13 +104,16 @@ class Judge(Protocol):
         ...
 
     @property
-    def budget(self) -> Budget:
-        """What it may ask; of a judge that asks nobody it is not used."""
+    def who(self) -> JudgeIdentity:
+        """Who it is; known without loading anything."""
         ...
 
-    @property
-    def identity(self) -> JudgeIdentity:
-        """Who it is; known without loading anything."""
+    def accept(self, model: str) -> None:
+        """Let a model answer in place of the one that is asked.
+
+        Raises:
+            ConfigError: no other can answer.
+        """
         ...
 
     def setup(self, *, offline: bool) -> None:

@@ -1,8 +1,8 @@
 """The judge behind an endpoint that speaks the OpenAI protocol: vLLM or SGLang with Qwen3-VL, gateways.
 
 - Answers are kept in the cache by their content: words, sha256 of the pictures, parameters, the model that
-  answered, repeat. A run that was killed asks nothing twice, and neither does another model's edit of the same
-  bytes. What was refused, empty or cut is not kept.
+  answered, repeat. A run that was killed asks nothing twice, and another model's edit of the same bytes is
+  not asked about again. What was refused, empty or cut is not kept.
 - What pictures two videos give is kept by the sha256 of both, so that an answer is found without decoding.
 - An answer of another model than the one that was asked stops the run before anything is written.
 """
@@ -136,6 +136,10 @@ class EndpointJudge(AskingJudge, EndpointModel):
         else:
             super().setup()
 
+    def accept(self, model: str) -> None:
+        """Let a model answer in place of the one that is asked."""
+        self.accepted = model
+
     def check(self, completion: Completion) -> None:
         """Stop where another model answers than the one whose verdicts these are."""
         if completion.model == self.answers_as:
@@ -207,7 +211,9 @@ class EndpointJudge(AskingJudge, EndpointModel):
         if self.transport == FRAMES:
             return shown
         sent = shown.sent or f"{self.frames} frames"
-        return Shown(shown.attached, shown.captions, f"{sent}: the videos are more than {self.most_bytes:,} bytes")
+        return Shown(
+            shown.attached, shown.captions, f"{sent}: the videos are more than {self.most_bytes:,} bytes"
+        )
 
     def answer(
         self, question: Question, subject: Subject, repeat: int, attempt: int
@@ -221,15 +227,18 @@ class EndpointJudge(AskingJudge, EndpointModel):
     # --- what videos were shown as
 
     def _noted(self, subject: Subject) -> _Noted | None:
-        if self._shown is None:
-            raise RuntimeError("setup() comes before the first question")
-        known = self._shown.query("SELECT shown FROM shown WHERE key = ?", self._place(subject))
+        known = self._database().query("SELECT shown FROM shown WHERE key = ?", self._place(subject))
         return None if known is None else msgspec.json.decode(known, type=_Noted)
 
     def _note(self, subject: Subject, noted: _Noted) -> None:
-        assert self._shown is not None
         text = msgspec.json.encode(noted).decode()
-        self._shown.query("REPLACE INTO shown (key, shown) VALUES (?, ?)", self._place(subject), text)
+        statement = "REPLACE INTO shown (key, shown) VALUES (?, ?)"
+        self._database().query(statement, self._place(subject), text)
+
+    def _database(self) -> CacheDatabase:
+        if self._shown is None:
+            raise RuntimeError("setup() comes before the first question")
+        return self._shown
 
     def _place(self, subject: Subject) -> str:
         how = [self.transport, self.frames, self.width, self.most_bytes, SHOWING_VERSION, version("av")]

@@ -79,9 +79,7 @@ def matched_frames(source: Path, edited: Path, *, count: int, width: int) -> Mat
         size = (after.width, after.height)
     part = fit(before.width, before.height, SizeRules(width=after.width, height=after.height))
     whole = fit(after.width, after.height, SizeRules(width=after.width, height=after.height))
-    pairs = zip(
-        _pick(source, indices, part, size), _pick(edited, indices, whole, size), strict=True
-    )
+    pairs = zip(_pick(source, indices, part, size), _pick(edited, indices, whole, size), strict=True)
     fps = before.fps or _UPSTREAM_FPS
     images, captions = [], []
     for index, pair in zip(indices, pairs, strict=True):

@@ -41,11 +41,16 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
 @click.command(
     name="bench",
     cls=VerbGroup,
-    sections={"Commands": ("report", "import", "export")},
-    homes={"report": "bench:report", "import": "bench:import_", "export": "bench:export"},
+    sections={"Commands": ("judge", "report", "import", "export")},
+    homes={
+        "judge": "bench_judge:judge",
+        "report": "bench:report",
+        "import": "bench:import_",
+        "export": "bench:export",
+    },
 )
 def bench() -> None:
-    """Report on a bench from what judges said: tables, intervals, comparisons.
+    """Judge what models made of a bench, and report on what judges said: tables, intervals, comparisons.
 
     Example: sparkle bench report verdicts/*.jsonl --out report
     """
