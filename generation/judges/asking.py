@@ -22,7 +22,7 @@ from sparkle.generation.backend import operational, require_range
 from sparkle.generation.backends.vlm.endpoint import Completion
 from sparkle.generation.backends.vlm.questions import Question
 from sparkle.generation.backends.vlm.reading import Repair
-from sparkle.generation.judges.judge import Opinion, Subject, settings_of
+from sparkle.generation.judges.judge import JudgedEdit, Opinion, settings_of
 from sparkle.generation.judges.showing import SHOWING_VERSION
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import AnswerError, ConfigError
@@ -135,7 +135,7 @@ class AskingJudge(ABC):
         """Of the rubric's words."""
         return sha256_bytes(self._template.encode())
 
-    def ask_words(self, subject: Subject, attempt: int) -> str:
+    def ask_words(self, subject: JudgedEdit, attempt: int) -> str:
         """Return what is asked of an edit, the first time or again."""
         form = form_of(self.rubric)
         text = Template(self._template).substitute(
@@ -143,23 +143,23 @@ class AskingJudge(ABC):
         )
         return text.strip()
 
-    def tokens(self, subject: Subject) -> tuple[int, int, int]:
+    def tokens(self, subject: JudgedEdit) -> tuple[int, int, int]:
         """Return an estimate: tokens of question and answer, bytes of the request."""
         pixels = 2 * self.frames * self.width * self.width * 9 // 16
         words = len(self.ask_words(subject, 1)) // _LETTERS_PER_TOKEN
         return pixels // _PIXELS_PER_TOKEN + words, _ANSWER_TOKENS, int(pixels * _BYTES_PER_PIXEL)
 
     @abstractmethod
-    def question(self, subject: Subject, repeat: int, attempt: int) -> tuple[Question, str | None]:
+    def question(self, subject: JudgedEdit, repeat: int, attempt: int) -> tuple[Question, str | None]:
         """Return what is asked, and what is sent with it where that is not what the settings say."""
 
     @abstractmethod
     def answer(
-        self, question: Question, subject: Subject, repeat: int, attempt: int
+        self, question: Question, subject: JudgedEdit, repeat: int, attempt: int
     ) -> tuple[Completion, tuple[Repair, ...]]:
         """Return what is answered, whole or not, and what was done to get it."""
 
-    def judge(self, subject: Subject, repeat: int) -> Opinion:
+    def judge(self, subject: JudgedEdit, repeat: int) -> Opinion:
         """Ask, and once more where the answer cannot be used."""
         found: list[Completion] = []
         reason = ""

@@ -13,10 +13,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
 from sparkle.generation.backends.vlm.openai import NotKeptError
-from sparkle.generation.judges.judge import Judge, Opinion, Subject
+from sparkle.generation.judges.judge import Judge, JudgedEdit, Opinion
 from sparkle.schemas.errors import SampleError, SparkleError
 
-Task = tuple[Subject, int]
+Task = tuple[JudgedEdit, int]
 """An edit, and which time it is judged, from 1."""
 
 

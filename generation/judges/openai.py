@@ -25,8 +25,8 @@ from sparkle.generation.backends.vlm.openai import EndpointModel
 from sparkle.generation.backends.vlm.questions import Question
 from sparkle.generation.backends.vlm.reading import Repair
 from sparkle.generation.judges.asking import JOB, AskingJudge, shape_of
-from sparkle.generation.judges.judge import Subject
-from sparkle.generation.judges.showing import SHOWING_VERSION, Shown, show_frames, show_videos
+from sparkle.generation.judges.judge import JudgedEdit
+from sparkle.generation.judges.showing import SHOWING_VERSION, Exhibits, show_frames, show_videos
 from sparkle.generation.needs import Estimate
 from sparkle.schemas.canonical import fingerprint, sha256_bytes
 from sparkle.schemas.errors import AnswerError, RunError
@@ -153,7 +153,7 @@ class EndpointJudge(AskingJudge, EndpointModel):
             fix=again,
         )
 
-    def knows(self, subject: Subject, repeat: int) -> bool:
+    def knows(self, subject: JudgedEdit, repeat: int) -> bool:
         """Whether the answers are in the cache."""
         if self._noted(subject) is None:
             return False
@@ -167,11 +167,11 @@ class EndpointJudge(AskingJudge, EndpointModel):
                 break
         return True
 
-    def question(self, subject: Subject, repeat: int, attempt: int) -> tuple[Question, str | None]:
+    def question(self, subject: JudgedEdit, repeat: int, attempt: int) -> tuple[Question, str | None]:
         """Return what is asked of an edit; its pictures are made when they are sent."""
-        made: list[Shown] = []
+        made: list[Exhibits] = []
 
-        def make() -> Shown:
+        def make() -> Exhibits:
             if not made:
                 subject.require_unchanged()
                 made.append(self.show(subject))
@@ -195,7 +195,7 @@ class EndpointJudge(AskingJudge, EndpointModel):
         )
         return question, noted.sent
 
-    def show(self, subject: Subject) -> Shown:
+    def show(self, subject: JudgedEdit) -> Exhibits:
         """Return what goes with the question about an edit."""
         if self.transport == VIDEO:
             shown = show_videos(subject.source, subject.edited, most_bytes=self.most_bytes)
@@ -211,12 +211,12 @@ class EndpointJudge(AskingJudge, EndpointModel):
         if self.transport == FRAMES:
             return shown
         sent = shown.sent or f"{self.frames} frames"
-        return Shown(
+        return Exhibits(
             shown.attached, shown.captions, f"{sent}: the videos are more than {self.most_bytes:,} bytes"
         )
 
     def answer(
-        self, question: Question, subject: Subject, repeat: int, attempt: int
+        self, question: Question, subject: JudgedEdit, repeat: int, attempt: int
     ) -> tuple[Completion, tuple[Repair, ...]]:
         """Ask, or find the answer in the cache."""
         return self.complete(question, self._context(repeat, attempt))
@@ -226,11 +226,11 @@ class EndpointJudge(AskingJudge, EndpointModel):
 
     # --- what videos were shown as
 
-    def _noted(self, subject: Subject) -> _Noted | None:
+    def _noted(self, subject: JudgedEdit) -> _Noted | None:
         known = self._database().query("SELECT shown FROM shown WHERE key = ?", self._place(subject))
         return None if known is None else msgspec.json.decode(known, type=_Noted)
 
-    def _note(self, subject: Subject, noted: _Noted) -> None:
+    def _note(self, subject: JudgedEdit, noted: _Noted) -> None:
         text = msgspec.json.encode(noted).decode()
         statement = "REPLACE INTO shown (key, shown) VALUES (?, ?)"
         self._database().query(statement, self._place(subject), text)
@@ -240,7 +240,7 @@ class EndpointJudge(AskingJudge, EndpointModel):
             raise RuntimeError("setup() comes before the first question")
         return self._shown
 
-    def _place(self, subject: Subject) -> str:
+    def _place(self, subject: JudgedEdit) -> str:
         how = [self.transport, self.frames, self.width, self.most_bytes, SHOWING_VERSION, version("av")]
         return fingerprint([subject.source_sha256, subject.edited_sha256, *how])
 

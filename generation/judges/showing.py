@@ -37,7 +37,7 @@ _UPSTREAM_FPS = 16.0  # where a container does not say
 
 
 @dataclass(frozen=True)
-class Shown:
+class Exhibits:
     """What goes with a question.
 
     Attributes:
@@ -89,7 +89,7 @@ def matched_frames(source: Path, edited: Path, *, count: int, width: int) -> Mat
     return MatchedFrames(images, captions)
 
 
-def show_frames(source: Path, edited: Path, *, count: int, width: int, most_bytes: int) -> Shown:
+def show_frames(source: Path, edited: Path, *, count: int, width: int, most_bytes: int) -> Exhibits:
     """Return matched frames as pictures that a request takes."""
     sent = None
     while True:
@@ -97,7 +97,7 @@ def show_frames(source: Path, edited: Path, *, count: int, width: int, most_byte
         attached = [("image/png", encode_png(image)) for image in found.images]
         size = sum(len(data) for _, data in attached)
         if size <= most_bytes:
-            return Shown(attached, found.captions, sent)
+            return Exhibits(attached, found.captions, sent)
         smaller = int(min(width, found.images[0].shape[1]) * _SMALLER)
         if smaller < _LEAST_WIDTH:
             wanted = f"at most {most_bytes:,} bytes"
@@ -106,12 +106,12 @@ def show_frames(source: Path, edited: Path, *, count: int, width: int, most_byte
         sent = f"frames {width} pixels wide: wider ones are more than {most_bytes:,} bytes"
 
 
-def show_videos(source: Path, edited: Path, *, most_bytes: int) -> Shown | None:
+def show_videos(source: Path, edited: Path, *, most_bytes: int) -> Exhibits | None:
     """Return the two files as they are; None where they are more than a request takes."""
     if sum(path.stat().st_size for path in (source, edited)) > most_bytes:
         return None
     files = [("video/mp4", path.read_bytes()) for path in (source, edited)]
-    return Shown(files, [*VIDEO_CAPTIONS])
+    return Exhibits(files, [*VIDEO_CAPTIONS])
 
 
 def _shape(path: Path) -> Shape:

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from sparkle._files import append_lines, exclusive, recover_jsonl
-from sparkle._processes import cpus
+from sparkle._processes import useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.bench.edits import BenchEdit
 from sparkle.builders.bench.folder import BenchItem, read_bench
 from sparkle.builders.bench.results import Results, read_results
 from sparkle.builders.bench.verdicts import FORMAT, VERSION, VerdictFile, read_verdicts, write_verdicts
-from sparkle.generation.judges.judge import Judge, Opinion, Subject
+from sparkle.generation.judges.judge import Judge, JudgedEdit, Opinion
 from sparkle.generation.judges.judging import Task, judge_all
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import plain, sha256_file
@@ -115,9 +115,11 @@ class Judging:
         Raises:
             ReleaseError: one of them cannot be read, or the verdicts are of something else.
         """
+        self.who = self.judge.who
         self.identity, self.items = read_bench(self.bench)
+        size = sum(self._source(item).stat().st_size for item in self.items.values())
         self.found: Results = read_results(
-            self.bench, self.results, self.items, workers=workers or cpus(), progress=progress
+            self.bench, self.results, self.items, workers=workers or useful_workers(size), progress=progress
         )
         mark = self.found.baseline
         if mark is not None and mark.revision != self.identity.revision:
@@ -128,7 +130,7 @@ class Judging:
                 where=self.results,
             )
         self.name = self.model or (mark.baseline if mark else self.results.resolve().stem)
-        self._subjects: dict[str, Subject] = {}
+        self._subjects: dict[str, JudgedEdit] = {}
         self.kept = self._kept()
 
     def _head(self) -> VerdictsHead:
@@ -138,7 +140,7 @@ class Judging:
             model=self.name,
             bench=self.identity,
             rubric=self.judge.rubric,
-            judge=self.judge.who,
+            judge=self.who,
         )
 
     def _kept(self) -> dict[tuple[str, int], Verdict]:
@@ -167,12 +169,15 @@ class Judging:
         asked = verdict.status == "ok" or verdict.attempts != 0
         return asked and verdict.edited == edit.sha256
 
-    def subject(self, edit: BenchEdit) -> Subject:
+    def _source(self, item: BenchItem) -> Path:
+        return self.bench / layout.bench_source(item.theme, item.id)
+
+    def subject(self, edit: BenchEdit) -> JudgedEdit:
         """What the judge gets of an edit."""
         item = edit.item
         if item.id not in self._subjects:
-            source = self.bench / layout.bench_source(item.theme, item.id)
-            self._subjects[item.id] = Subject(
+            source = self._source(item)
+            self._subjects[item.id] = JudgedEdit(
                 item.id, item.prompt, source, edit.path, sha256_file(source), str(edit.sha256)
             )
         return self._subjects[item.id]
@@ -280,7 +285,7 @@ class Judging:
                         edited=edit.sha256,
                     )
 
-    def _verdict(self, item: BenchItem, repeat: int, opinion: Opinion, subject: Subject) -> Verdict:
+    def _verdict(self, item: BenchItem, repeat: int, opinion: Opinion, subject: JudgedEdit) -> Verdict:
         return Verdict(
             **_place(item),
             **asdict(opinion),
@@ -340,7 +345,7 @@ def judge_results(
         repeats: How often each edit is judged.
         accept: Whether edits are judged that show the source, or are another sample's.
         offline: Whether nobody is asked.
-        workers: How many processes look at edits; one per CPU if None.
+        workers: How many processes look at edits; as many as are worth it if None.
         progress: Told of edits looked at, and of edits judged.
 
     Raises:
