@@ -41,16 +41,21 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
 @click.command(
     name="bench",
     cls=VerbGroup,
-    sections={"Make a bench": ("check",), "Report on it": ("report", "import", "export")},
+    sections={
+        "Make a bench": ("check",),
+        "Judge models": ("judge",),
+        "Report": ("report", "import", "export"),
+    },
     homes={
         "check": "bench_check:check",
+        "judge": "bench_judge:judge",
         "report": "bench:report",
         "import": "bench:import_",
         "export": "bench:export",
     },
 )
 def bench() -> None:
-    """Make and check a bench, and report on it from what judges said: tables, intervals, comparisons.
+    """Make a bench, judge what models made of it, and report: tables, intervals, comparisons.
 
     Example: sparkle bench report verdicts/*.jsonl --out report
     """
