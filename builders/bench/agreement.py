@@ -97,7 +97,7 @@ class _Judges:
             moments.append(self._moments(both, *ranks))
             by_model[model] = {
                 "n": len(x),
-                "spearman": number(_correlation(moments[-1][None].sum(axis=1))[0]),
+                "spearman": number(correlation(moments[-1][None].sum(axis=1))[0]),
                 "kendall": number(self._stats.kendalltau(x, y).statistic),
             }
         return {
@@ -125,8 +125,8 @@ class _Judges:
             found: Floats = np.tanh(np.mean(transformed, axis=0))
             return found
 
-        found = mean([_correlation(one.sum(axis=0)[None]) for one in moments])[0]
-        drawn = mean([_correlation(scenes.draws @ one) for one in moments])
+        found = mean([correlation(one.sum(axis=0)[None]) for one in moments])[0]
+        drawn = mean([correlation(scenes.draws @ one) for one in moments])
         return {"mean": number(found), "interval": _low_high(drawn), "models": len(moments)}
 
     def _pooled(self, pooled: Sequence[tuple[Floats, Floats]]) -> dict[str, Any] | None:
@@ -210,7 +210,7 @@ class _Judges:
         }
 
 
-def _correlation(moments: Floats) -> Floats:
+def correlation(moments: Floats) -> Floats:
     """Return Pearson's correlation of rows of moments: n, x, y, xx, yy, xy; NaN where one is constant."""
     n, x, y, xx, yy, xy = np.moveaxis(moments, -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
