@@ -326,3 +326,23 @@ def bench_source(theme: str, sample_id: str) -> str:
 def bench_reference(theme: str, sample_id: str) -> str:
     """The background of a sample of a bench, without its subject."""
     return f"ref_images/{theme}/{sample_id}.png"
+
+
+# --- what a model made of a bench ------------------------------------------------------------------
+RESULTS = "sparkle_bench"  # the folder that upstream's test script makes in the one that it is given
+BASELINE = "baseline.json"  # of results that no model made: which baseline, and of which bench
+
+
+def bench_edited(theme: str, subtheme: str, scene: str, sample_id: str) -> str:
+    """A model's edit of a sample, where upstream's test script writes it and its judge looks for it."""
+    return f"{theme}/{subtheme}---{scene.replace(' ', '_')}/{sample_id}_edited.mp4"
+
+
+def bench_edited_flat(theme: str, sample_id: str) -> str:
+    """The same in a tree without scenes."""
+    return f"{theme}/{sample_id}.mp4"
+
+
+def bench_concat(edited: str) -> str:
+    """Source and edit side by side, which upstream's test script writes beside an edit, for people."""
+    return f"{edited.removesuffix('.mp4').removesuffix('_edited')}_concat.mp4"

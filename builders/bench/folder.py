@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +85,26 @@ def read_bench(folder: Path) -> tuple[BenchIdentity, dict[str, BenchItem]]:
             content.append([item.id, item.prompt, item.subtheme, item.scene, source])
     revision = fingerprint(sorted(content))
     return BenchIdentity(folder.resolve().name, revision, expected), items
+
+
+def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a csv file by line.
+
+    Raises:
+        ReleaseError: it cannot be read, or lacks one of the columns.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+        rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        if not set(columns) <= {*(rows.fieldnames or ())}:
+            wanted, got = ", ".join(columns), ", ".join(rows.fieldnames or ())
+            raise ReleaseError("the table lacks columns", got=got, wanted=wanted, where=path)
+        for row in rows:
+            if None in row.values() or None in row:
+                raise ReleaseError("a row with another number of fields", where=f"{path}:{rows.line_num}")
+            yield rows.line_num, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ReleaseError("the table cannot be read", got=error, where=path) from None
 
 
 def _prompts(folder: Path, theme: str) -> dict[str, str]:

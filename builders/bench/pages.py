@@ -20,6 +20,7 @@ from typing import Any
 from sparkle._files import exclusive, link_or_copy, remove_leftovers, write_atomic
 from sparkle._folders import is_junk
 from sparkle.builders.bench.report import Report
+from sparkle.builders.bench.results import find_edit
 from sparkle.builders.bench.tables import OVERALL, ModelTable
 from sparkle.builders.release.formats import csv_line
 from sparkle.builders.release.manifest import list_files
@@ -114,9 +115,9 @@ def _link_videos(
         for sample_id, place in table.places.items():
             if bench is not None:
                 found["", sample_id] = bench / layout.bench_source(place.theme, sample_id)
-            scene = f"{place.subtheme}---{place.scene.replace(' ', '_')}"
             for model, folder in results.items():
-                found[model, sample_id] = folder / place.theme / scene / f"{sample_id}_edited.mp4"
+                if (edit := find_edit(folder, place)) is not None:
+                    found[model, sample_id] = edit
     names: dict[tuple[str, str], str] = {}
     for (model, sample_id), source in sorted(found.items()):
         if not source.is_file():
