@@ -21,6 +21,19 @@ from typing import Any
 import numpy as np
 
 from sparkle.builders.bench.agreement import correlation
+from sparkle.builders.bench.audited import (
+    BARS,
+    FORMAT,
+    VERSION,
+    Audit,
+    Check,
+    DamageSeen,
+    Fitness,
+    JudgeAudit,
+    Response,
+    Spread,
+    judge_key,
+)
 from sparkle.builders.bench.controls import (
     SOURCE,
     SWAPPED,
@@ -33,23 +46,14 @@ from sparkle.builders.bench.controls import (
 from sparkle.builders.bench.resampling import Floats, Scenes, interval
 from sparkle.builders.bench.tables import number
 from sparkle.builders.bench.verdicts import VerdictFile, read_verdicts
-from sparkle.schemas.canonical import fingerprint, plain
+from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.verdicts import VerdictsHead
 
-FORMAT, VERSION = "sparkle-bench-audit", 1
-VERDICTS, AUDIT = "verdicts", "audit.json"
-INSTRUCTION = "instruction"
-
-# What a judge must reach. Who answers by chance reaches none of them: Spearman 0, AUC .5, leak 1.
-BARS = {"spearman": 0.5, "auc": 0.75, "leak": 0.8, "failed": 0.05, "checks": 0.9, "samples": 3}
+VERDICTS = "verdicts"
+_INSTRUCTION = "instruction"
 _RESAMPLES = 2000
+_LESS = 1e-9
 _SEED_DIGITS = 15
-
-
-def judge_key(head: VerdictsHead) -> str:
-    """What audits and tables have in common when they are of the same judge."""
-    return fingerprint([plain(head.judge), plain(head.rubric)])
 
 
 def verdict_files(folder: Path) -> list[Path]:
@@ -57,7 +61,7 @@ def verdict_files(folder: Path) -> list[Path]:
     return sorted((folder / VERDICTS).rglob("*.jsonl"))
 
 
-def make_audit(folder: Path, files: Sequence[Path]) -> dict[str, Any]:
+def make_audit(folder: Path, files: Sequence[Path]) -> Audit:
     """Audit judges by their verdicts on controls.
 
     Args:
@@ -89,15 +93,18 @@ def make_audit(folder: Path, files: Sequence[Path]) -> dict[str, Any]:
             )
         same[file.head.model] = file
     audited = [_Judge(controls, of).audit() for of in judges.values()]
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "made_of": controls.made_of,
-        "seed": controls.seed,
-        "samples": list(controls.samples),
-        "bars": BARS,
-        "judges": sorted(audited, key=lambda judge: (judge["judge"]["name"], judge["key"])),
-    }
+    return Audit(
+        format=FORMAT,
+        version=VERSION,
+        made_of=controls.made_of,
+        seed=controls.seed,
+        samples=controls.samples,
+        bars=BARS,
+        judges=tuple(sorted(audited, key=lambda judge: (judge.judge.name, judge_key(judge)))),
+    )
+
+
+_Interval = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -165,27 +172,32 @@ class _Judge:
             falls.append(_Fall(damage, grades[0].dimension or "", np.stack(by, axis=1)))
         return falls
 
-    def audit(self) -> dict[str, Any]:
-        """Everything that is found, as JSON values."""
-        checks, failed = self._checks(), self._failed()
-        damages = {fall.name: {"dimension": fall.dimension, **self._figures([fall])} for fall in self._falls}
-        return {
-            "key": judge_key(self._head),
-            "judge": plain(self._head.judge),
-            "rubric": plain(self._head.rubric),
-            "verdicts": {name: file.sha256 for name, file in sorted(self._files.items())},
-            "not_judged": [
+    def audit(self) -> JudgeAudit:
+        """Everything that is found."""
+        verdicts = [verdict for file in self._files.values() for verdict in file.verdicts]
+        without = [verdict for verdict in verdicts if verdict.status != "ok"]
+        reasons = Counter(f"{verdict.status}: {verdict.reason}" for verdict in without)
+        failed = sum(verdict.status == "failed" for verdict in verdicts)
+        share, checks = failed / max(1, len(verdicts)), self._checks()
+        damages = {fall.name: DamageSeen(fall.dimension, self._response([fall])) for fall in self._falls}
+        return JudgeAudit(
+            judge=self._head.judge,
+            rubric=self._head.rubric,
+            verdicts={name: file.sha256 for name, file in sorted(self._files.items())},
+            not_judged=tuple(
                 control.name for control in self._controls.controls if control.name not in self._files
-            ],
-            "failed": failed,
-            "checks": checks,
-            "repeats": self._repeats(),
-            "damages": damages,
-            "dimensions": {key: self._dimension(key, damages, checks, failed["share"]) for key in self._keys},
-        }
+            ),
+            asked=len(verdicts),
+            failed=failed,
+            reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+            checks=checks,
+            repeats=self._repeats(),
+            damages=damages,
+            dimensions={key: self._fitness(key, damages, checks, share) for key in self._keys},
+        )
 
-    def _figures(self, falls: Sequence[_Fall]) -> dict[str, Any]:
-        """Return what damages of one dimension show of a judge."""
+    def _response(self, falls: Sequence[_Fall]) -> Response:
+        """Return how the judge answers to damages of one dimension."""
         index = self._keys.index(falls[0].dimension)
         strengths, fell, samples = [], [], []
         for fall in falls:
@@ -200,16 +212,16 @@ class _Judge:
         there = ~np.isnan(y)
         found, low_high = self._spearman(x[there], y[there], at[there])
         fallen = self._fell(falls)
-        return {
-            "samples": len(set(at.tolist())),
-            "spearman": found,
-            "interval": low_high,
-            "auc": self._auc(falls, index),
-            "leak": _leak(fallen, falls[0].dimension),
-            "fell": fallen,
-        }
+        return Response(
+            samples=len(set(at.tolist())),
+            spearman=found,
+            interval=low_high,
+            auc=self._auc(falls, index),
+            leak=_leak(fallen, falls[0].dimension),
+            fell=fallen,
+        )
 
-    def _spearman(self, x: Floats, y: Floats, at: Any) -> tuple[float | None, list[float | None] | None]:
+    def _spearman(self, x: Floats, y: Floats, at: Any) -> tuple[float | None, _Interval | None]:
         """Return the rank correlation of strength and fall, and its interval; 0 for what never changes."""
         if len(x) < 3:
             return None, None
@@ -224,7 +236,7 @@ class _Judge:
             return found, None
         drawn = correlation(self._scenes.draws @ sums)
         low, high = interval(drawn[:, None])
-        return found, [number(low[0]), number(high[0])]
+        return found, (number(low[0]), number(high[0]))
 
     def _auc(self, falls: Sequence[_Fall], index: int) -> float | None:
         """Return how likely an untouched edit scores above one that is harmed most."""
@@ -249,68 +261,45 @@ class _Judge:
             key: number(total[at] / count[at]) if count[at] else None for at, key in enumerate(self._keys)
         }
 
-    def _dimension(
-        self, key: str, damages: Mapping[str, Any], checks: Mapping[str, Any], failed: float
-    ) -> dict[str, Any]:
+    def _fitness(
+        self, key: str, damages: Mapping[str, DamageSeen], checks: Mapping[str, Check], failed: float
+    ) -> Fitness:
         falls = [fall for fall in self._falls if fall.dimension == key]
         if not falls:
-            return {"fit": None, "reasons": ["no damage of it"]}
-        found = self._figures(falls)
-        index = self._keys.index(key)
+            return Fitness(False, ("no control harms it",))
+        response, index = self._response(falls), self._keys.index(key)
         if all(np.isnan(scores[:, index]).all() for scores in self._scores.values()):
-            reasons = ["says nothing of it"]
-        else:
-            reasons = [
-                *(_unseen(fall.name, damages[fall.name]) for fall in falls),
-                *_mistaken(key, checks),
-                f"does not tell it from other dimensions (leak {found['leak']:.2f})"
-                if found["leak"] is not None and found["leak"] > BARS["leak"]
-                else "",
-                f"has no answer in {100 * failed:.0f} % of verdicts" if failed > BARS["failed"] else "",
-            ]
-        reasons = [reason for reason in reasons if reason]
-        return {"fit": not reasons, "reasons": reasons, **found}
+            return Fitness(False, ("says nothing of it",), response)
+        reasons = [_unseen(fall.name, damages[fall.name].response) for fall in falls]
+        if key == _INSTRUCTION:
+            reasons += _mistaken(checks)
+        if response.leak is not None and response.leak > BARS.leak:
+            reasons.append(f"does not tell it from other dimensions (leak {response.leak:.2f})")
+        if failed > BARS.failed:
+            reasons.append(f"has no answer in {100 * failed:.0f} % of verdicts")
+        found = tuple(reason for reason in reasons if reason)
+        return Fitness(not found, found, response)
 
     # --- checks
 
-    def _checks(self) -> dict[str, Any]:
+    def _checks(self) -> dict[str, Check]:
         """Return in how many samples the judge passes each check."""
         lowest = self._head.rubric.lowest
         at = {key: index for index, key in enumerate(self._keys)}
         nothing = np.full((len(self._at), len(self._keys)), np.nan)
         of = {name: self._scores.get(name, nothing) for name in (UNTOUCHED, SOURCE, SWAPPED, TWICE)}
-        instruction = at.get(INSTRUCTION, 0)
+        instruction = at.get(_INSTRUCTION, 0)
         subject = [at[key] for key in ("fg_integrity", "fg_motion") if key in at]
-        passed = {
-            SOURCE: (of[SOURCE][:, instruction], lambda score: score <= lowest),
-            SWAPPED: (of[SWAPPED][:, instruction] - of[UNTOUCHED][:, instruction], lambda off: off < 0),
-            TWICE: (
-                (of[TWICE][:, subject] - of[UNTOUCHED][:, subject]).min(axis=1, initial=np.inf),
-                lambda off: off >= 0,
-            ),
+        same = (of[TWICE][:, subject] - of[UNTOUCHED][:, subject]).min(axis=1, initial=np.inf)
+        values = {
+            SOURCE: lowest - of[SOURCE][:, instruction],
+            SWAPPED: of[UNTOUCHED][:, instruction] - of[SWAPPED][:, instruction] - _LESS,
+            TWICE: np.where(np.isfinite(same), same, np.nan),
         }
-        found = {}
-        for name, (values, test) in passed.items():
-            known = values[np.isfinite(values)]
-            count = int(test(known).sum())
-            share = number(count / len(known)) if len(known) else None
-            found[name] = {"passed": count, "of": len(known), "share": share}
-        return found
+        known = {name: found[~np.isnan(found)] for name, found in values.items()}
+        return {name: Check(int((found >= 0).sum()), len(found)) for name, found in known.items()}
 
-    def _failed(self) -> dict[str, Any]:
-        verdicts = [verdict for file in self._files.values() for verdict in file.verdicts]
-        reasons = Counter(
-            f"{verdict.status}: {verdict.reason}" for verdict in verdicts if verdict.status != "ok"
-        )
-        count = sum(verdict.status == "failed" for verdict in verdicts)
-        return {
-            "verdicts": len(verdicts),
-            "failed": count,
-            "share": number(count / max(1, len(verdicts))),
-            "reasons": dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
-        }
-
-    def _repeats(self) -> dict[str, Any] | None:
+    def _repeats(self) -> Spread | None:
         """Return how much raw scores differ when the judge is asked again, by dimension."""
         several: dict[tuple[str, str], list[Floats]] = {}
         for name, file in self._files.items():
@@ -325,29 +314,26 @@ class _Judge:
         of = {}
         for at, key in enumerate(self._keys):
             of[key] = number(float(np.nanmean(spreads[:, at])) ** 0.5) if known[at] else None
-        return {"clips": len(spreads), "sd": of, "moved": number(float((spreads > 0).any(axis=1).mean()))}
+        return Spread(len(spreads), of, float((spreads > 0).any(axis=1).mean()))
 
 
-def _unseen(damage: str, found: Mapping[str, Any]) -> str:
+def _unseen(damage: str, response: Response) -> str:
     """Why a judge is said not to see a damage; nothing where it does."""
-    if found["samples"] < BARS["samples"]:
-        return f"{damage} is judged on {found['samples']} samples"
-    spearman, auc = found["spearman"] or 0, found["auc"] or 0
-    if spearman >= BARS["spearman"] and auc >= BARS["auc"]:
+    if response.samples < BARS.samples:
+        return f"{damage} is judged on {response.samples} samples"
+    spearman, auc = response.spearman or 0, response.auc or 0
+    if spearman >= BARS.spearman and auc >= BARS.auc:
         return ""
     return f"does not see {damage} (Spearman {spearman:.2f}, AUC {auc:.2f})"
 
 
-def _mistaken(key: str, checks: Mapping[str, Any]) -> list[str]:
+def _mistaken(checks: Mapping[str, Check]) -> list[str]:
     """What a judge takes for an edit that is none."""
-    if key != INSTRUCTION:
-        return []
     named = ((SOURCE, "an unedited clip"), (SWAPPED, "source and edit swapped"))
-    shares = [(words, checks[name]["share"]) for name, words in named]
     return [
-        f"takes {words} for an edit in {100 * (1 - share):.0f} % of samples"
-        for words, share in shares
-        if share is not None and share < BARS["checks"]
+        f"takes {words} for an edit in {checks[name].of - checks[name].passed} of {checks[name].of} samples"
+        for name, words in named
+        if (share := checks[name].share) is not None and share < BARS.checks
     ]
 
 

@@ -23,8 +23,9 @@ from sparkle.builders.bench.controls import (
     results_of,
 )
 from sparkle.builders.bench.damages import DAMAGES, Clip
+from sparkle.builders.bench.edits import BenchEdit, EditLook
 from sparkle.builders.bench.folder import BenchItem
-from sparkle.builders.bench.results import Edit, Look, edit_places
+from sparkle.builders.bench.results import find_edit
 from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.container import open_video
 from sparkle.media.decode import decode
@@ -104,16 +105,15 @@ class ControlClips:
         write_atomic(marker, dump_document(made))
         return made
 
-    def _look(self, item: BenchItem) -> Edit | str:
+    def _look(self, item: BenchItem) -> BenchEdit | str:
         """Return a good edit, or why there is none."""
-        places = [self.edits / place for place in edit_places(item)]
-        path = next((place for place in places if place.is_file()), None)
+        path = find_edit(self.edits, item)
         if path is None:
             return "there is no edit of it"
-        found = Look(Edit(item, path), self.bench / layout.bench_source(item.theme, item.id))()
+        found = EditLook(BenchEdit(item, path), self.bench / layout.bench_source(item.theme, item.id))()
         return found.reason or found.suspect or found
 
-    def _inputs(self, found: Edit) -> str:
+    def _inputs(self, found: BenchEdit) -> str:
         paths = [self.bench / layout.bench_source(self.item.theme, self.item.id), self._mask(self.item)]
         hashes = [sha256_file(path) if path.is_file() else None for path in paths]
         donors = [[donor.id for donor in several] for several in self.donors]
@@ -125,7 +125,7 @@ class ControlClips:
     def _path(self, name: str) -> Path:
         return edit_place(results_of(self.out, name), self.item)
 
-    def _read(self, item: BenchItem, found: Edit) -> tuple[Pixels, Mask, int]:
+    def _read(self, item: BenchItem, found: BenchEdit) -> tuple[Pixels, Mask, int]:
         """Return an edit, its subject and its frames a second.
 
         Raises:

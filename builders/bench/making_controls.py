@@ -160,10 +160,17 @@ def _finish(
     for name in control_names():
         judged_on = revisions[bench_of(out, name)]
         damage, _, grade = name.rpartition("-")
-        void = tuple(sample_id for sample_id in samples if made[sample_id].void(name))
         harmed = next((known for known in DAMAGES if known.name == damage), None)
-        graded = {"damage": damage, "dimension": harmed.dimension, "strength": int(grade)} if harmed else {}
-        controls.append(Control(name=name, bench=judged_on, void=void, **graded))
+        controls.append(
+            Control(
+                name=name,
+                bench=judged_on,
+                damage=harmed.name if harmed else None,
+                dimension=harmed.dimension if harmed else None,
+                strength=int(grade) if harmed else None,
+                void=tuple(sample_id for sample_id in samples if made[sample_id].void(name)),
+            )
+        )
         if name in (SOURCE, TWICE):  # so that nobody takes them for a model that failed to edit
             mark = BaselineMark("source", judged_on)
             write_atomic(results_of(out, name) / layout.BASELINE, dump_document(mark))

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from colorsys import hsv_to_rgb
 
 import cv2
 import numpy as np
@@ -86,9 +87,8 @@ def banded(frames: Iterable[Pixels], levels: float) -> Iterator[Pixels]:
 
 def tinted(frames: Iterable[Pixels], strength: float, random: np.random.Generator) -> Iterator[Pixels]:
     """In coloured light that is cast from one side."""
-    hue, angle = random.uniform(0, 180), random.uniform(0, 2 * np.pi)
-    hsv = np.uint8([[[hue, 255, 255]]])  # type: ignore[arg-type, list-item] # numpy's stub knows no lists
-    colour = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.float32)[0, 0] / 255
+    hue, turn = random.uniform(0, 1, 2)
+    colour, angle = np.array(hsv_to_rgb(hue, 1, 1)), 2 * np.pi * turn
     gain: Floats | None = None
     for image in frames:
         if gain is None:

@@ -105,7 +105,7 @@ def _filled(frames: Pixels, holes: Mask) -> Pixels:
         earlier = hole & (since < _NEVER) & (since <= until[now])
         filled[now][earlier] = last[earlier]
         np.copyto(last, frames[now], where=~hole[..., None])
-    never = holes.all(axis=0)
+    never = np.asarray(holes.all(axis=0), np.bool_)
     if never.any():
         painted = _painted(filled[len(filled) // 2], never)
         for image in filled:
@@ -122,4 +122,4 @@ def _painted(image: Pixels, hole: Mask) -> Pixels:
     there = np.asarray(cv2.resize(hole.view(np.uint8), size, interpolation=cv2.INTER_AREA), np.uint8)
     there = dilate(there > 0, 1).view(np.uint8)
     painted = np.asarray(cv2.inpaint(small, there, 3, cv2.INPAINT_TELEA), np.uint8)
-    return resize(painted[None], (width, height))[0]
+    return np.asarray(resize(painted[None], (width, height))[0], np.uint8)
