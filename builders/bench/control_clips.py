@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from sparkle._files import atomic_path, link_or_copy, write_atomic
 from sparkle.builders.bench.controls import (
+    OTHER_PROMPT,
     SOURCE,
     SWAPPED,
     TWICE,
@@ -22,7 +22,7 @@ from sparkle.builders.bench.controls import (
     edit_place,
     results_of,
 )
-from sparkle.builders.bench.damages import DAMAGES, Clip
+from sparkle.builders.bench.damages import DAMAGES, GRADES, Clip
 from sparkle.builders.bench.edits import BenchEdit, EditLook
 from sparkle.builders.bench.folder import BenchItem
 from sparkle.builders.bench.results import find_edit
@@ -32,7 +32,7 @@ from sparkle.media.decode import decode
 from sparkle.media.encode import encode
 from sparkle.media.frames import resize
 from sparkle.media.layers import take_apart
-from sparkle.media.mask import load_mask
+from sparkle.media.mask import load_mask, save_mask
 from sparkle.media.moving import moving_subject
 from sparkle.media.view import SizeRules, fit, look
 from sparkle.schemas import layout
@@ -47,7 +47,6 @@ _LOOKED_AT = 4  # every so many frames, when that is measured
 _LOOKED_AT_WIDTH = 320
 _GRAIN = 2.0  # levels that do not count
 _COVERED = (0.005, 0.8)  # shares of a frame that a subject has
-_DONORS = 3  # clips that are tried for another scene
 
 
 class Made(Record, frozen=True):
@@ -76,11 +75,10 @@ class ControlClips:
     edits: Path
     out: Path
     seed: int
-    donors: tuple[tuple[BenchItem, ...], ...]
 
     def __call__(self) -> Made | str:
         """Make them, or return why that cannot be."""
-        found = self._look(self.item)
+        found = self._look()
         if isinstance(found, str):
             return found
         marker = self.out / "made" / f"{self.item.id}.json"
@@ -90,42 +88,39 @@ class ControlClips:
             if made.inputs == inputs and all(self._path(name).is_file() for name in control_names()):
                 return made
         try:
-            frames, masks, rate = self._read(self.item, found)
+            frames, masks, rate = self._read(found)
         except MediaError as error:
             return error.problem
         subject = float(masks.mean())
         if not _COVERED[0] <= subject <= _COVERED[1]:
             return "its subject is hardly there, or is nearly everything"
-        clip = Clip(
-            take_apart(frames, masks),
-            derive_seed(self.seed, self.item.id),
-            partial(self._other, frames.shape),
-        )
+        clip = Clip(take_apart(frames, masks), derive_seed(self.seed, self.item.id))
+        with atomic_path(self.out / "made" / f"{self.item.id}.npz") as temporary:
+            save_mask(temporary, masks)
         made = Made(inputs, self._make(clip, rate, subject))
         write_atomic(marker, dump_document(made))
         return made
 
-    def _look(self, item: BenchItem) -> BenchEdit | str:
+    def _look(self) -> BenchEdit | str:
         """Return a good edit, or why there is none."""
-        path = find_edit(self.edits, item)
+        path = find_edit(self.edits, self.item)
         if path is None:
             return "there is no edit of it"
-        found = EditLook(BenchEdit(item, path), self.bench / layout.bench_source(item.theme, item.id))()
+        found = EditLook(BenchEdit(self.item, path), self._in_bench(layout.bench_source))()
         return found.reason or found.suspect or found
 
     def _inputs(self, found: BenchEdit) -> str:
-        paths = [self.bench / layout.bench_source(self.item.theme, self.item.id), self._mask(self.item)]
+        paths = [self._in_bench(layout.bench_source), self._in_bench(layout.bench_mask)]
         hashes = [sha256_file(path) if path.is_file() else None for path in paths]
-        donors = [[donor.id for donor in several] for several in self.donors]
-        return fingerprint([_REVISION, self.seed, self.item.id, found.sha256, hashes, donors])
+        return fingerprint([_REVISION, self.seed, self.item.id, found.sha256, hashes])
 
-    def _mask(self, item: BenchItem) -> Path:
-        return self.bench / layout.bench_mask(item.theme, item.id)
+    def _in_bench(self, place: Callable[[str, str], str]) -> Path:
+        return self.bench / place(self.item.theme, self.item.id)
 
     def _path(self, name: str) -> Path:
         return edit_place(results_of(self.out, name), self.item)
 
-    def _read(self, item: BenchItem, found: BenchEdit) -> tuple[Pixels, Mask, int]:
+    def _read(self, found: BenchEdit) -> tuple[Pixels, Mask, int]:
         """Return an edit, its subject and its frames a second.
 
         Raises:
@@ -133,7 +128,7 @@ class ControlClips:
         """
         frames = decode(found.path)
         count, height, width = frames.shape[:3]
-        path = self._mask(item)
+        path = self._in_bench(layout.bench_mask)
         if path.is_file():
             masks = load_mask(path)
             view = fit(masks.shape[2], masks.shape[1], SizeRules(width=width, height=height))
@@ -147,25 +142,10 @@ class ControlClips:
 
     def _source(self, count: int, width: int, height: int) -> Pixels:
         """Return the source, as the edit shows it."""
-        frames = decode(self.bench / layout.bench_source(self.item.theme, self.item.id))[:count]
+        frames = decode(self._in_bench(layout.bench_source))[:count]
         view = fit(frames.shape[2], frames.shape[1], SizeRules(width=width, height=height))
         scaled = resize(frames, (view.scaled_width, view.scaled_height)) if view.resizes else frames
         return scaled[:, view.top : view.top + height, view.left : view.left + width]
-
-    def _other(self, shape: tuple[int, ...], grade: int) -> Pixels | None:
-        """Return the background of another scene as long and as large; a shorter one runs there and back."""
-        for donor in self.donors[grade - 1]:
-            found = self._look(donor)
-            if isinstance(found, str):
-                continue
-            try:
-                frames, masks, _ = self._read(donor, found)
-            except MediaError:
-                continue  # another one will do
-            background = resize(take_apart(frames, masks).background, (shape[2], shape[1]))
-            back = 2 * len(frames) - 2
-            return background[[min(now % back, back - now % back) for now in range(shape[0])]]
-        return None
 
     def _make(self, clip: Clip, rate: int, subject: float) -> dict[str, float]:
         """Write every control, and return by how much each damage changed the pixels where it shows."""
@@ -177,7 +157,8 @@ class ControlClips:
             (SOURCE, iter(self._source(len(frames), width, height))),
         ):
             self._write(name, made, rate)
-        for name, source in ((SWAPPED, SOURCE), (TWICE, UNTOUCHED)):
+        alike = {f"{OTHER_PROMPT}-{grade}": UNTOUCHED for grade in range(1, GRADES + 1)}
+        for name, source in {**alike, SWAPPED: SOURCE, TWICE: UNTOUCHED}.items():
             link_anew(self._path(source), self._path(name))
         changed = {}
         for damage in DAMAGES:

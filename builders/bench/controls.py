@@ -2,6 +2,8 @@
 
 - Each control is a folder of results like a model's, of a small bench beside it, so that any judge judges it
   as it does a model. `controls.json` says what each one is.
+- `other_prompt` are good edits on benches with other prompts: of another scene of the subtheme, of another
+  subtheme, of another theme. Everything about the clip is as it was, and it is not what was asked for.
 - `untouched` is the good edit, taken apart and put together again; every damage starts from that, so what
   comes of cutting out is in all of them. `source` is a model that does nothing. On a second bench, whose
   sources are the good edits, `swapped` has the sources for edits, and `twice` the same clip again.
@@ -27,6 +29,7 @@ VERSION: Literal[1] = 1
 CONTROLS = "controls.json"
 BENCH, BENCH_OF_EDITS = "bench", "bench_of_edits"
 UNTOUCHED, SOURCE, SWAPPED, TWICE = "untouched", "source", "swapped", "twice"
+OTHER_PROMPT = "other_prompt"
 
 
 class Control(Record, frozen=True, kw_only=True):
@@ -71,8 +74,13 @@ class Controls(Record, frozen=True, kw_only=True):
 
 def control_names() -> list[str]:
     """Every control by name: those that are checks, then damages by grade."""
-    graded = [f"{damage.name}-{grade}" for damage in DAMAGES for grade in range(1, GRADES + 1)]
-    return [UNTOUCHED, SOURCE, SWAPPED, TWICE, *graded]
+    return [UNTOUCHED, SOURCE, SWAPPED, TWICE, *(name for name, _, _ in harmful_controls())]
+
+
+def harmful_controls() -> list[tuple[str, str, int]]:
+    """Those that harm a dimension: name, dimension and strength."""
+    aims = {OTHER_PROMPT: "instruction", **{damage.name: damage.dimension for damage in DAMAGES}}
+    return [(f"{name}-{grade}", aim, grade) for name, aim in aims.items() for grade in range(1, GRADES + 1)]
 
 
 def results_of(out: Path, name: str) -> Path:
@@ -87,6 +95,8 @@ def edit_place(results: Path, item: BenchItem) -> Path:
 
 def bench_of(out: Path, name: str) -> Path:
     """The bench that a control is of."""
+    if name.startswith(OTHER_PROMPT):
+        return out / f"{BENCH}_{name}"
     return out / (BENCH_OF_EDITS if name in (SWAPPED, TWICE) else BENCH)
 
 

@@ -1,7 +1,7 @@
 """What is done to good edits to audit judges: each damage harms one dimension, by grades.
 
-A grade is: of another scene how far away it is (of the subtheme, of the theme, of another theme), levels per
-channel, gain of the light, shares of the subject, pixels of 720 rows, shares of the clip, speed.
+A grade is: levels per channel, gain of the light, shares of the subject, pixels of 720 rows, shares of the
+clip, speed. What harms Instruction Compliance is no damage to a clip: see `OTHER_PROMPT` of `controls`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ class Clip:
 
     layers: Layers
     seed: int
-    others: Callable[[int], Pixels | None]  # a background of another scene, by grade
 
     def random(self, name: str) -> np.random.Generator:
         """The same for every grade, so that a stronger one has more of the same."""
@@ -67,11 +66,6 @@ class Damage:
     make: Make
 
 
-def _other_scene(clip: Clip, grade: float) -> Iterator[Pixels]:
-    background = clip.others(round(grade))
-    return clip.again(background=background) if background is not None else clip.again()
-
-
 def _retimed(times: Callable[[int, float], list[int]], clip: Clip, grade: float) -> Iterator[Pixels]:
     return clip.again(times(len(clip.layers.frames), grade))
 
@@ -82,7 +76,6 @@ def _background_at(times: Callable[[int, float], list[int]], clip: Clip, grade: 
 
 
 DAMAGES = (
-    Damage("other_scene", "instruction", "background", (1, 2, 3), _other_scene),
     Damage("banding", "visual", "frame", (24, 10, 5), lambda clip, grade: banded(clip.again(), grade)),
     Damage(
         "cast_light",

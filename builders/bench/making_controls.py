@@ -6,7 +6,7 @@ One that is there, of the same clips, is not made again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from sparkle._processes import pool_of
 from sparkle._progress import Progress, silent
 from sparkle.builders.bench.control_clips import ControlClips, Made, link_anew
 from sparkle.builders.bench.controls import (
-    BENCH,
     BENCH_OF_EDITS,
     CONTROLS,
     FORMAT,
+    OTHER_PROMPT,
     SOURCE,
     TWICE,
     UNTOUCHED,
@@ -29,9 +29,9 @@ from sparkle.builders.bench.controls import (
     bench_of,
     control_names,
     edit_place,
+    harmful_controls,
     results_of,
 )
-from sparkle.builders.bench.damages import DAMAGES
 from sparkle.builders.bench.folder import BenchItem, read_bench
 from sparkle.builders.bench.results import BaselineMark
 from sparkle.builders.release.formats import csv_line
@@ -43,7 +43,6 @@ from sparkle.schemas.seeds import derive_seed
 from sparkle.schemas.validate import check_jsonl
 
 SAMPLES = 12
-_DONORS = 3  # clips that are tried for another scene
 
 
 def make_controls(
@@ -81,9 +80,7 @@ def make_controls(
         left_out: Counter[str] = Counter()
         with pool_of(workers) as pool, progress("making controls (samples)", samples) as advance:
             while batch := list(islice(queue, samples - len(made))):
-                jobs = [
-                    ControlClips(item, bench, edits, out, seed, _donors(item, items, seed)) for item in batch
-                ]
+                jobs = [ControlClips(item, bench, edits, out, seed) for item in batch]
                 for job, found in zip(jobs, pool(jobs), strict=True):
                     if isinstance(found, str):
                         left_out[found] += 1
@@ -98,7 +95,8 @@ def make_controls(
 
 def _refuse_foreign(out: Path) -> None:
     names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name} if out.exists() else set()
-    ours = {CONTROLS, "controls", "made", BENCH, BENCH_OF_EDITS, "verdicts", "audit.json"}
+    benches = {bench_of(out, name).name for name in control_names()}
+    ours = {CONTROLS, "controls", "made", "verdicts", "audit.json", *benches}
     strange = {name for name in names - ours if not is_junk(name) and not name.startswith(".")}
     if strange or (names and not ({CONTROLS, "made"} & names)):
         raise ReleaseError(
@@ -123,17 +121,15 @@ def _in_turns(items: Iterable[BenchItem], seed: int) -> list[BenchItem]:
     return [item for *_, item in sorted(ranked, key=lambda entry: entry[:4])]
 
 
-def _donors(
-    item: BenchItem, items: Mapping[str, BenchItem], seed: int
-) -> tuple[tuple[BenchItem, ...], tuple[BenchItem, ...], tuple[BenchItem, ...]]:
-    """Samples whose background is another scene's: of the subtheme, of the theme, of another theme."""
-    others = sorted(items.values(), key=lambda other: derive_seed(seed, item.id, other.id))
-    near = [other for other in others if other.theme == item.theme and other.scene != item.scene]
-    return (
-        tuple(other for other in near if other.subtheme == item.subtheme)[:_DONORS],
-        tuple(other for other in near if other.subtheme != item.subtheme)[:_DONORS],
-        tuple(other for other in others if other.theme != item.theme)[:_DONORS],
-    )
+def _other_prompt(item: BenchItem, items: Mapping[str, BenchItem], grade: int, seed: int) -> str | None:
+    """Another scene's prompt: of the subtheme, of the theme, of another theme; None where there is none."""
+    near = [
+        other
+        for other in sorted(items.values(), key=lambda other: derive_seed(seed, item.id, other.id))
+        if (other.scene != item.scene and other.prompt != item.prompt)
+        and grade == (3 if other.theme != item.theme else 2 if other.subtheme != item.subtheme else 1)
+    ]
+    return near[0].prompt if near else None
 
 
 def _finish(
@@ -145,42 +141,41 @@ def _finish(
     made: Mapping[str, Made],
     left_out: Mapping[str, int],
 ) -> Controls:
-    """Write the two benches and the list, and remove what is of no sample."""
-    samples = sorted(made)
-    benches = {name: out / name for name in (BENCH, BENCH_OF_EDITS)}
-    revisions = {}
-    for name, folder in benches.items():
-        _write_bench(folder, bench, [items[sample_id] for sample_id in samples])
-        for item in (items[sample_id] for sample_id in samples):
-            untouched = edit_place(results_of(out, UNTOUCHED), item)
-            source = bench / layout.bench_source(item.theme, item.id) if name == BENCH else untouched
-            link_anew(source, folder / layout.bench_source(item.theme, item.id))
-        revisions[folder] = read_bench(folder)[0].revision
+    """Write the benches and the list, and remove what is of no sample."""
+    chosen = [items[sample_id] for sample_id in sorted(made)]
+    aims = {name: (name.rpartition("-")[0], aim, grade) for name, aim, grade in harmful_controls()}
+    revisions: dict[Path, str] = {}
     controls = []
     for name in control_names():
-        judged_on = revisions[bench_of(out, name)]
-        damage, _, grade = name.rpartition("-")
-        harmed = next((known for known in DAMAGES if known.name == damage), None)
+        folder, (damage, aim, grade) = bench_of(out, name), aims.get(name, (None, None, None))
+        prompts: dict[str, str | None] = {item.id: item.prompt for item in chosen}
+        if damage == OTHER_PROMPT and grade is not None:
+            prompts = {item.id: _other_prompt(item, items, grade, seed) for item in chosen}
+        if folder not in revisions:
+            asked = [(item, prompts[item.id] or item.prompt) for item in chosen]
+            _write_bench(folder, bench, asked, out if folder.name == BENCH_OF_EDITS else None)
+            revisions[folder] = read_bench(folder)[0].revision
+        void = [item.id for item in chosen if prompts[item.id] is None or made[item.id].void(name)]
         controls.append(
             Control(
                 name=name,
-                bench=judged_on,
-                damage=harmed.name if harmed else None,
-                dimension=harmed.dimension if harmed else None,
-                strength=int(grade) if harmed else None,
-                void=tuple(sample_id for sample_id in samples if made[sample_id].void(name)),
+                bench=revisions[folder],
+                damage=damage,
+                dimension=aim,
+                strength=grade,
+                void=tuple(void),
             )
         )
         if name in (SOURCE, TWICE):  # so that nobody takes them for a model that failed to edit
-            mark = BaselineMark("source", judged_on)
+            mark = BaselineMark("source", revisions[folder])
             write_atomic(results_of(out, name) / layout.BASELINE, dump_document(mark))
-    _remove_others(out, [items[sample_id] for sample_id in samples])
+    _remove_others(out, made.keys())
     found = Controls(
         format=FORMAT,
         version=VERSION,
         made_of=revision,
         seed=seed,
-        samples=tuple(samples),
+        samples=tuple(item.id for item in chosen),
         left_out=dict(sorted(left_out.items())),
         controls=tuple(controls),
     )
@@ -188,25 +183,36 @@ def _finish(
     return found
 
 
-def _write_bench(folder: Path, bench: Path, items: Sequence[BenchItem]) -> None:
-    """Write tables and metadata of some samples of a bench, and link their masks."""
+def _write_bench(
+    folder: Path, bench: Path, asked: Sequence[tuple[BenchItem, str]], controls: Path | None
+) -> None:
+    """Write a bench of some samples with their prompts; its sources are good edits with `controls`."""
     for theme in THEMES:
-        own = {item.id: item for item in items if item.theme == theme}
+        own = {item.id: prompt for item, prompt in asked if item.theme == theme}
         if not own:
             for name in (layout.bench_csv(theme), layout.bench_metadata(theme)):
                 (folder / name).unlink(missing_ok=True)
             continue
-        rows = [[theme, item.prompt, layout.bench_source(theme, item.id)] for item in own.values()]
+        rows = [[theme, prompt, layout.bench_source(theme, sample_id)] for sample_id, prompt in own.items()]
         text = "".join(map(csv_line, [[*layout.BENCH_CSV_COLUMNS], *rows]))
         write_atomic(folder / layout.bench_csv(theme), text.encode())
         lines = check_jsonl(bench / layout.bench_metadata(theme), "training_metadata")
         known = {value["id"]: value for _, value, _ in lines}
-        write_jsonl(folder / layout.bench_metadata(theme), [known[sample_id] for sample_id in own])
+        metadata = [known[sample_id] | {"prompt": prompt} for sample_id, prompt in own.items()]
+        write_jsonl(folder / layout.bench_metadata(theme), metadata)
+    for item, _ in asked:
+        source, mask = (place(item.theme, item.id) for place in (layout.bench_source, layout.bench_mask))
+        if controls is None:
+            link_anew(bench / source, folder / source)
+        else:
+            link_anew(edit_place(results_of(controls, UNTOUCHED), item), folder / source)
+        if (bench / mask).is_file():
+            own_mask = bench / mask if controls is None else controls / "made" / f"{item.id}.npz"
+            link_anew(own_mask, folder / mask)
 
 
-def _remove_others(out: Path, items: Sequence[BenchItem]) -> None:
+def _remove_others(out: Path, keep: Collection[str]) -> None:
     """Remove what earlier calls made of other samples."""
-    keep = {item.id for item in items}
     for path in sorted(out.rglob("*")):
         sample_id = path.stem.removesuffix("_edited")
         if path.is_file() and is_id(sample_id) and sample_id not in keep:
