@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from sparkle.builders.bench.agreement import correlation
 from sparkle.builders.bench.audited import (
     BARS,
     FORMAT,
@@ -30,8 +29,8 @@ from sparkle.builders.bench.audited import (
     DamageSeen,
     Fitness,
     JudgeAudit,
+    RepeatSpread,
     Response,
-    Spread,
     judge_key,
 )
 from sparkle.builders.bench.controls import (
@@ -43,7 +42,8 @@ from sparkle.builders.bench.controls import (
     Controls,
     read_controls,
 )
-from sparkle.builders.bench.resampling import Floats, Scenes, interval
+from sparkle.builders.bench.correlation import ranks, spearman
+from sparkle.builders.bench.resampling import Floats, Scenes
 from sparkle.builders.bench.tables import number
 from sparkle.builders.bench.verdicts import VerdictFile, read_verdicts
 from sparkle.schemas.canonical import fingerprint
@@ -227,16 +227,7 @@ class _Judge:
             return None, None
         if len(set(y.tolist())) < 2:
             return 0.0, None
-        rx, ry = _ranks(x), _ranks(y)
-        sums = np.zeros((len(self._scenes.theme), 6))
-        moments = np.column_stack([np.ones_like(rx), rx, ry, rx * rx, ry * ry, rx * ry])
-        np.add.at(sums, self._scenes.scene[at], moments)
-        found = number(correlation(sums.sum(axis=0)[None])[0])
-        if len(sums) < 2:
-            return found, None
-        drawn = correlation(self._scenes.draws @ sums)
-        low, high = interval(drawn[:, None])
-        return found, (number(low[0]), number(high[0]))
+        return spearman(self._scenes, self._scenes.scene[at], x, y)
 
     def _auc(self, falls: Sequence[_Fall], index: int) -> float | None:
         """Return how likely an untouched edit scores above one that is harmed most."""
@@ -248,9 +239,9 @@ class _Judge:
         harmed = harmed[~np.isnan(harmed)]
         if not len(plain_scores) or not len(harmed):
             return None
-        ranks = _ranks(np.concatenate([plain_scores, harmed]))[: len(plain_scores)]
+        above = ranks(np.concatenate([plain_scores, harmed]))[: len(plain_scores)]
         least = len(plain_scores) * (len(plain_scores) + 1) / 2
-        return number((float(ranks.sum()) - least) / (len(plain_scores) * len(harmed)))
+        return number((float(above.sum()) - least) / (len(plain_scores) * len(harmed)))
 
     def _fell(self, falls: Sequence[_Fall]) -> dict[str, float | None]:
         """Return by how much each dimension fell on average at the strongest grade."""
@@ -299,7 +290,7 @@ class _Judge:
         known = {name: found[~np.isnan(found)] for name, found in values.items()}
         return {name: Check(int((found >= 0).sum()), len(found)) for name, found in known.items()}
 
-    def _repeats(self) -> Spread | None:
+    def _repeats(self) -> RepeatSpread | None:
         """Return how much raw scores differ when the judge is asked again, by dimension."""
         several: dict[tuple[str, str], list[Floats]] = {}
         for name, file in self._files.items():
@@ -314,7 +305,7 @@ class _Judge:
         of = {}
         for at, key in enumerate(self._keys):
             of[key] = number(float(np.nanmean(spreads[:, at])) ** 0.5) if known[at] else None
-        return Spread(len(spreads), of, float((spreads > 0).any(axis=1).mean()))
+        return RepeatSpread(len(spreads), of, float((spreads > 0).any(axis=1).mean()))
 
 
 def _unseen(damage: str, response: Response) -> str:
@@ -342,10 +333,3 @@ def _leak(fell: Mapping[str, float | None], own: str) -> float | None:
     others = [max(value, 0.0) for key, value in fell.items() if key != own and value is not None]
     fall = fell[own]
     return number(sum(others) / len(others) / fall) if others and fall is not None and fall > 0 else None
-
-
-def _ranks(values: Floats) -> Floats:
-    """Ranks from 1; those that are alike share the middle."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    found: Floats = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return found

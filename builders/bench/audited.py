@@ -89,7 +89,7 @@ class Check(Record, frozen=True):
         return self.passed / self.of if self.of else None
 
 
-class Spread(Record, frozen=True):
+class RepeatSpread(Record, frozen=True):
     """How much raw scores differ when a judge is asked again: of how many clips, sd, share that moved."""
 
     clips: Count
@@ -121,7 +121,7 @@ class JudgeAudit(Record, frozen=True, kw_only=True):
     failed: Count
     reasons: dict[str, Count]
     checks: dict[str, Check]
-    repeats: Spread | None = None
+    repeats: RepeatSpread | None = None
     damages: dict[str, DamageSeen]
     dimensions: dict[str, Fitness]
 

@@ -22,7 +22,7 @@ from sparkle.builders.bench.controls import (
     edit_place,
     results_of,
 )
-from sparkle.builders.bench.damages import DAMAGES, GRADES, Clip
+from sparkle.builders.bench.damages import DAMAGES, GRADES, HarmedClip
 from sparkle.builders.bench.edits import BenchEdit, EditLook
 from sparkle.builders.bench.folder import BenchItem
 from sparkle.builders.bench.results import find_edit
@@ -49,7 +49,7 @@ _GRAIN = 2.0  # levels that do not count
 _COVERED = (0.005, 0.8)  # shares of a frame that a subject has
 
 
-class Made(Record, frozen=True):
+class MadeSample(Record, frozen=True):
     """What is kept of a sample: what it was made of, and by how many levels each damage changed it."""
 
     inputs: Sha256
@@ -76,7 +76,7 @@ class ControlClips:
     out: Path
     seed: int
 
-    def __call__(self) -> Made | str:
+    def __call__(self) -> MadeSample | str:
         """Make them, or return why that cannot be."""
         found = self._look()
         if isinstance(found, str):
@@ -84,7 +84,7 @@ class ControlClips:
         marker = self.out / "made" / f"{self.item.id}.json"
         inputs = self._inputs(found)
         if marker.is_file():
-            made = msgspec.json.decode(marker.read_bytes(), type=Made)
+            made = msgspec.json.decode(marker.read_bytes(), type=MadeSample)
             if made.inputs == inputs and all(self._path(name).is_file() for name in control_names()):
                 return made
         try:
@@ -94,10 +94,10 @@ class ControlClips:
         subject = float(masks.mean())
         if not _COVERED[0] <= subject <= _COVERED[1]:
             return "its subject is hardly there, or is nearly everything"
-        clip = Clip(take_apart(frames, masks), derive_seed(self.seed, self.item.id))
+        clip = HarmedClip(take_apart(frames, masks), derive_seed(self.seed, self.item.id))
         with atomic_path(self.out / "made" / f"{self.item.id}.npz") as temporary:
             save_mask(temporary, masks)
-        made = Made(inputs, self._make(clip, rate, subject))
+        made = MadeSample(inputs, self._make(clip, rate, subject))
         write_atomic(marker, dump_document(made))
         return made
 
@@ -147,7 +147,7 @@ class ControlClips:
         scaled = resize(frames, (view.scaled_width, view.scaled_height)) if view.resizes else frames
         return scaled[:, view.top : view.top + height, view.left : view.left + width]
 
-    def _make(self, clip: Clip, rate: int, subject: float) -> dict[str, float]:
+    def _make(self, clip: HarmedClip, rate: int, subject: float) -> dict[str, float]:
         """Write every control, and return by how much each damage changed the pixels where it shows."""
         frames = clip.layers.frames
         height, width = frames.shape[1:3]

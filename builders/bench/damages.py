@@ -33,7 +33,7 @@ GRADES = 3
 
 
 @dataclass
-class Clip:
+class HarmedClip:
     """What damages are made of."""
 
     layers: Layers
@@ -52,7 +52,8 @@ class Clip:
         return put_together(self.layers, subjects or range(count), scene)
 
 
-Make = Callable[[Clip, float], Iterator[Pixels]]
+Make = Callable[[HarmedClip, float], Iterator[Pixels]]
+Times = Callable[[int, float], list[int]]
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,13 @@ class Damage:
     make: Make
 
 
-def _retimed(times: Callable[[int, float], list[int]], clip: Clip, grade: float) -> Iterator[Pixels]:
+def _retimed(times: Times, clip: HarmedClip, grade: float) -> Iterator[Pixels]:
     return clip.again(times(len(clip.layers.frames), grade))
 
 
-def _background_at(times: Callable[[int, float], list[int]], clip: Clip, grade: float) -> Iterator[Pixels]:
+def _background_at(
+    times: Callable[[int, float], list[int]], clip: HarmedClip, grade: float
+) -> Iterator[Pixels]:
     background = clip.layers.background
     return clip.again(background=(background[now] for now in times(len(background), grade)))
 

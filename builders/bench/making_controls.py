@@ -14,7 +14,7 @@ from sparkle._files import exclusive, remove_leftovers, write_atomic, write_json
 from sparkle._folders import is_junk
 from sparkle._processes import pool_of
 from sparkle._progress import Progress, silent
-from sparkle.builders.bench.control_clips import ControlClips, Made, link_anew
+from sparkle.builders.bench.control_clips import ControlClips, MadeSample, link_anew
 from sparkle.builders.bench.controls import (
     BENCH_OF_EDITS,
     CONTROLS,
@@ -76,7 +76,7 @@ def make_controls(
     with exclusive(out, busy):
         remove_leftovers(out)
         queue = iter(_in_turns(items.values(), seed))
-        made: dict[str, Made] = {}
+        made: dict[str, MadeSample] = {}
         left_out: Counter[str] = Counter()
         with pool_of(workers) as pool, progress("making controls (samples)", samples) as advance:
             while batch := list(islice(queue, samples - len(made))):
@@ -138,7 +138,7 @@ def _finish(
     revision: str,
     seed: int,
     items: Mapping[str, BenchItem],
-    made: Mapping[str, Made],
+    made: Mapping[str, MadeSample],
     left_out: Mapping[str, int],
 ) -> Controls:
     """Write the benches and the list, and remove what is of no sample."""
