@@ -328,6 +328,11 @@ def bench_reference(theme: str, sample_id: str) -> str:
     return f"ref_images/{theme}/{sample_id}.png"
 
 
+def bench_mask(theme: str, sample_id: str) -> str:
+    """The masks of the subject of a sample of a bench."""
+    return f"masks/{theme}/{sample_id}.npz"
+
+
 # --- what a model made of a bench ------------------------------------------------------------------
 RESULTS = "sparkle_bench"  # the folder that upstream's test script makes in the one that it is given
 BASELINE = "baseline.json"  # of results that no model made: which baseline, and of which bench

@@ -15,13 +15,14 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from sparkle._files import read_document, safe_join
+from sparkle._files import read_document, safe_join, write_atomic
 from sparkle._folders import is_junk
 from sparkle._processes import pool_of
 from sparkle._progress import Progress, silent
 from sparkle.builders.bench.edits import BenchEdit, EditLook
 from sparkle.builders.bench.folder import BenchItem, csv_rows
 from sparkle.schemas import layout
+from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError, UnsafePathError
 from sparkle.schemas.ids import ID_PATTERN
 from sparkle.schemas.records import Record, Sha256, Text
@@ -106,6 +107,28 @@ def baseline_of(results: Path) -> BaselineMark | None:
         return msgspec.json.decode(read_document(path), type=BaselineMark)
     except msgspec.DecodeError as error:
         raise ReleaseError("the mark of a baseline cannot be read", got=error, where=path) from None
+
+
+def mark_baseline(results: Path, name: str, revision: str) -> None:
+    """Say of a folder of results that they are a baseline; what is there already goes on.
+
+    Raises:
+        ReleaseError: the folder has other results, or those of another bench.
+    """
+    mark, there = BaselineMark(name, revision), baseline_of(results)
+    if there is None and results.exists() and (not results.is_dir() or any(results.iterdir())):
+        raise ReleaseError(
+            "there are other results in place of a baseline", got=results, wanted="a new folder"
+        )
+    if there is not None and there != mark:
+        raise ReleaseError(
+            "the baseline that is there is another one, or of another bench",
+            got=f"{there.baseline}, of revision {there.revision[:12]}",
+            wanted=f"{name}, of revision {revision[:12]}",
+            where=results,
+            fix="choose another --out, or remove that folder",
+        )
+    write_atomic(results / layout.BASELINE, dump_document(mark))
 
 
 def edit_places(item: BenchItem | Verdict) -> list[str]:

@@ -41,8 +41,17 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
 @click.command(
     name="bench",
     cls=VerbGroup,
-    sections={"Commands": ("report", "import", "export")},
-    homes={"report": "bench:report", "import": "bench:import_", "export": "bench:export"},
+    sections={
+        "Run models": ("jobs", "baselines"),
+        "Report": ("report", "import", "export"),
+    },
+    homes={
+        "jobs": "bench_jobs:jobs",
+        "baselines": "bench_baselines:baselines",
+        "report": "bench:report",
+        "import": "bench:import_",
+        "export": "bench:export",
+    },
 )
 def bench() -> None:
     """Report on a bench from what judges said: tables, intervals, comparisons.
