@@ -64,6 +64,7 @@ def read_results(
     results: Path,
     items: Mapping[str, BenchItem],
     *,
+    revision: str | None = None,
     workers: int = 1,
     progress: Progress = silent,
 ) -> Results:
@@ -73,6 +74,7 @@ def read_results(
         bench: The bench's folder.
         results: The results: a folder, which may not be there yet, or OpenVE-Bench's csv.
         items: The samples of the bench, from `read_bench`.
+        revision: The bench's, from there; a baseline of another one is then a stray.
         workers: How many processes decode.
         progress: Told of each edit.
 
@@ -81,17 +83,21 @@ def read_results(
     """
     edits, strays = _find(results, items)
     mark = baseline_of(results)
+    if mark is not None and revision is not None and mark.revision != revision:
+        problem = "a baseline of another bench, or of another revision"
+        found = (mark.revision[:12], revision[:12])
+        strays = (Finding(str(results / layout.BASELINE), 0, "/revision", problem, *found), *strays)
     jobs = [
         EditLook(edit, bench / layout.bench_source(edit.item.theme, edit.item.id)) for edit in edits.values()
     ]
-    found = {}
+    looked = {}
     with pool_of(workers) as pool, progress("looking at edits", len(jobs)) as advance:
         for edit in pool(jobs):
-            found[edit.item.id] = edit
+            looked[edit.item.id] = edit
             advance()
     if mark is not None and mark.baseline == "source":
-        found = {sample_id: replace(edit, suspect=None) for sample_id, edit in found.items()}
-    return Results(_with_twins(found), strays, mark)
+        looked = {sample_id: replace(edit, suspect=None) for sample_id, edit in looked.items()}
+    return Results(_with_twins(looked), strays, mark)
 
 
 def baseline_of(results: Path) -> BaselineMark | None:
