@@ -229,6 +229,9 @@ def _told(table: Mapping[str, Any]) -> list[str]:
             f"{pair['a']} - {pair['b']}: {pair['difference']:+.2f}{span}, {pair['wins']} won, {pair['ties']} "
             f"alike, {pair['losses']} lost of {pair['n']}, p {pair['holm']:.4f} (Holm){verdict}"
         )
+    if table["lacks_baselines"]:
+        names = ", ".join(table["lacks_baselines"])
+        lines.append(f"no baselines {names}: `sparkle bench baselines` makes their edits, to be judged too")
     return lines
 
 

@@ -8,10 +8,7 @@ import click
 
 from sparkle.commands.console import FINDINGS, Terminal, Verb
 from sparkle.commands.options import FOLDER, out_option, output_options, workers_option
-
-# Names of `sparkle.generation.backends.classical.baselines.BASELINES`, which is not imported for `--help`.
-BASELINES = ("source", "frozen", "copy_paste", "classical")
-_SHOWN = 20
+from sparkle.schemas.verdicts import BASELINES
 
 
 @click.command(cls=Verb, resumes="what is finished in {out} is kept")

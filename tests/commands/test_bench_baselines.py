@@ -17,13 +17,12 @@ from sparkle.builders.bench.edits import BenchEdit
 from sparkle.builders.bench.folder import BenchItem, read_bench
 from sparkle.builders.bench.results import read_results
 from sparkle.commands import main
-from sparkle.commands.bench_baselines import BASELINES
-from sparkle.generation.backends.classical import baselines
 from sparkle.media import Pixels
 from sparkle.media.decode import decode
 from sparkle.media.images import write_png
-from sparkle.media.mask import save_mask
+from sparkle.media.mask import load_mask, save_mask
 from sparkle.schemas import layout
+from sparkle.schemas.verdicts import BASELINES
 
 pytestmark = pytest.mark.slow
 
@@ -75,10 +74,6 @@ def clip(folder: Path, name: str, sample_id: str) -> Pixels:
     return decode(edits(folder, name)[sample_id].path)
 
 
-def test_the_command_has_the_baselines_that_there_are():
-    assert BASELINES == baselines.BASELINES
-
-
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_baseline_is_a_whole_set_of_good_edits(made: Path, name: str):
     assert [edit.status for edit in edits(made, name).values()] == ["ok", "ok"]
@@ -97,7 +92,7 @@ def test_a_frozen_edit_does_not_move_and_is_not_the_source(made: Path):
 
 @pytest.mark.parametrize("name", ["frozen", "copy_paste"])
 def test_a_benchs_reference_and_masks_are_used(made: Path, name: str):
-    masks = baselines.load_mask(made / "bench" / layout.bench_mask("location", SECOND))[:, 8:-8]
+    masks = load_mask(made / "bench" / layout.bench_mask("location", SECOND))[:, 8:-8]
     edited = clip(made, name, SECOND).astype(int)
     source = clip(made, "source", SECOND).astype(int)
     apart = ~masks.any(axis=0)
@@ -108,7 +103,7 @@ def test_a_benchs_reference_and_masks_are_used(made: Path, name: str):
 
 
 def test_only_the_classical_background_moves(made: Path):
-    masks = baselines.load_mask(made / "bench" / layout.bench_mask("location", SECOND))[:, 8:-8]
+    masks = load_mask(made / "bench" / layout.bench_mask("location", SECOND))[:, 8:-8]
     apart = ~masks.any(axis=0)
     still, live = (clip(made, name, SECOND).astype(int)[:, apart] for name in ("copy_paste", "classical"))
     assert np.abs(still[-1] - still[0]).mean() < 2 < np.abs(live[-1] - live[0]).mean()

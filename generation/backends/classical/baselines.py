@@ -40,8 +40,6 @@ from sparkle.media.view import SizeRules, View, fit, look, read_window
 from sparkle.schemas.errors import MediaError, SampleError
 from sparkle.schemas.seeds import derive_seed
 
-BASELINES = ("source", "frozen", "copy_paste", "classical")
-
 _FPS = 16  # where a source does not say
 _LOSSLESS = Encoding(crf=0)
 
@@ -58,7 +56,7 @@ class BaselineJob:
         size: (width, height) in pixels that they are cropped to.
         mask: The subject's masks; None where the bench has none.
         reference: The background without the subject; None where the bench has none.
-        outs: Where each baseline goes, by its name.
+        outs: Where each baseline goes, by its name, one of `sparkle.schemas.verdicts.BASELINES`.
     """
 
     sample_id: str
