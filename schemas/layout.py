@@ -14,6 +14,16 @@ A run (generation writes it, builders read it)::
       <theme>/<kind>/ID.mp4        source_video, edited_video
       intermediate_data/<theme>/<kind>/ID.*
 
+A bench (upstream's layout, ours below it)::
+
+    BENCH/
+      README.md
+      <theme>_bench.csv            <theme>_metadata.jsonl
+      source_videos/<theme>/ID.mp4
+      ref_images/<theme>/ID.png    the new background without the subject
+      masks/<theme>/ID.npz         the subject
+      bench.json                   bench.parquet                  manifest.json
+
 A release (upstream's layout, ours below it)::
 
     RELEASE/
@@ -305,6 +315,8 @@ def tables_of(theme: str, paths: Iterable[str]) -> list[str]:
 
 
 # --- a bench ---------------------------------------------------------------------------------------
+BENCH = "bench.json"  # what a bench of ours says of itself
+BENCH_TABLE = "bench.parquet"
 BENCH_CSV_COLUMNS = ("edited_type", "prompt", "original_video")
 
 

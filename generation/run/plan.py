@@ -19,7 +19,8 @@ from typing import Any
 from sparkle._files import read_records
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import CAPABILITIES, RunConfig
-from sparkle.generation.needs import Demanding, Estimate, ModelNeed, Requirements
+from sparkle.generation.needs import GIGABYTE, Demanding, Estimate, ModelNeed, Requirements
+from sparkle.generation.run.placement import PROCESSORS, Workload
 from sparkle.generation.steps import make_step
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
@@ -30,6 +31,8 @@ from sparkle.schemas.validate import check
 GPU, ENDPOINT, CPU = "H200", "endpoint's H200", "CPU core"
 
 _HOUR = 3600.0
+_UNKNOWN_SECONDS = 1.0  # of a sample, where a backend says nothing: what waits must count for something
+_LOAD_SECONDS, _LOADED_PER_SECOND = 10.0, GIGABYTE / 2  # a start, and what a shared disk gives to each GPU
 
 # Seconds of one processor, 720p and 81 frames: benchmarks/stage_times.py, which is 30 s for the whole chain.
 CPU_SECONDS: dict[str, float] = {
@@ -193,6 +196,35 @@ def step_seconds(config: RunConfig) -> dict[str, float]:
         span = _seconds(name, _requirements(make_step(name, config).backend))
         found[name] = 0.0 if span is None else (span.low + span.high) / 2
     return found
+
+
+def workload(
+    config: RunConfig, rates: FunnelRates = PUBLISHED_RATES, seconds: Mapping[str, float] | None = None
+) -> Workload:
+    """Return what the candidates of a run ask for, by which a schedule places models and hands out tasks.
+
+    Args:
+        config: The run's.
+        rates: Which samples go on.
+        seconds: By step, what is known better than the backends' estimates.
+
+    Raises:
+        ConfigError: no such backend or option.
+    """
+    expected = {name: known or _UNKNOWN_SECONDS for name, known in step_seconds(config).items()}
+    pool, reached, vram, load = {}, {}, {}, {}
+    share = 1.0
+    for name in STEP_NAMES:
+        step = make_step(name, config)
+        wanted = _requirements(step.backend)
+        pool[name] = PROCESSORS
+        if wanted is not None and step.on_gpu and step.capability is not None:
+            pool[name] = step.capability
+            vram[step.capability] = wanted.vram_bytes
+            load[step.capability] = _LOAD_SECONDS + fetched_bytes(wanted.models) / _LOADED_PER_SECOND
+        reached[name] = share
+        share *= rates.kept.get(name, 1.0)
+    return Workload(pool, {**expected, **(seconds or {})}, reached, vram, load)
 
 
 def trial_rates(run: Path) -> FunnelRates:

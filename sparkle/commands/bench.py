@@ -42,10 +42,12 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
     name="bench",
     cls=VerbGroup,
     sections={
-        "Run models": ("jobs", "baselines"),
-        "Report": ("report", "import", "export"),
+        "Make a bench": ("check",),
+        "Run models on it": ("jobs", "baselines"),
+        "Report on it": ("report", "import", "export"),
     },
     homes={
+        "check": "bench_check:check",
         "jobs": "bench_jobs:jobs",
         "baselines": "bench_baselines:baselines",
         "report": "bench:report",
@@ -54,7 +56,7 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
     },
 )
 def bench() -> None:
-    """Report on a bench from what judges said: tables, intervals, comparisons.
+    """Make and check a bench, run models on it, and report on it from what judges said.
 
     Example: sparkle bench report verdicts/*.jsonl --out report
     """

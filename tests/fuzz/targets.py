@@ -63,8 +63,9 @@ from sparkle.hub.staging.store.xet_format import read_chunks, read_shard, unpack
 from sparkle.hub.verify.levels import verify_release
 from sparkle.hub.verify.report import INTEGRITY, VerifyOptions
 from sparkle.media.images import read_png
+from sparkle.media.look_alike import median_hash
 from sparkle.media.mask import load_mask, mask_shape
-from sparkle.media.probe import look, perceptual_hash, probe, read_shape
+from sparkle.media.probe import look, probe, read_shape
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import (
@@ -210,7 +211,7 @@ def _shape(suffix: str, files: Files, data: bytes) -> None:
 
 def _video(files: Files, data: bytes) -> None:
     path = files.put("clip.mp4", data)
-    for read in (probe, look, perceptual_hash):
+    for read in (probe, look, median_hash):
         with contextlib.suppress(MediaError):
             read(path)
 
