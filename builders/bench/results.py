@@ -1,8 +1,9 @@
 """Where a model's edits of a bench are, and what is wrong with each.
 
 - Results are a folder, in upstream's tree (`<theme>/<subtheme>---<scene>/ID_edited.mp4`, also below
-  `sparkle_bench/`, as its script makes it) or as `<theme>/ID.mp4`; or OpenVE-Bench's csv with a column
-  `edited_result_path`, whose paths are those of files below the csv's folder.
+  `sparkle_bench/`, as its script makes it), as `<theme>/ID.mp4`, or as Kiwi-Edit's script makes it
+  (`openve/ID_edited.mp4`); or OpenVE-Bench's csv with a column `edited_result_path`, whose paths are those of
+  files below the csv's folder.
 """
 
 from __future__ import annotations
@@ -141,7 +142,8 @@ def edit_places(item: BenchItem | Verdict) -> list[str]:
     """Where in a folder of results a sample's edit may be; the first is upstream's."""
     tree = layout.bench_edited(item.theme, item.subtheme, item.scene, item.id)
     flat = layout.bench_edited_flat(item.theme, item.id)
-    return [f"{root}{place}" for place in (tree, flat) for root in ("", f"{layout.RESULTS}/")]
+    places = [f"{root}{place}" for place in (tree, flat) for root in ("", f"{layout.RESULTS}/")]
+    return [*places, layout.bench_edited_kiwi(item.id)]
 
 
 def find_edit(results: Path, item: BenchItem | Verdict) -> Path | None:
