@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from sparkle._files import exclusive, remove_leftovers
+from sparkle._progress import Progress, silent
 from sparkle.commands.console import FINDINGS, Terminal, Verb
 from sparkle.commands.options import FOLDER, out_option, output_options, workers_option
+from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.verdicts import BASELINES
+
+if TYPE_CHECKING:
+    from sparkle.builders.bench.jobs import EditJob
+    from sparkle.generation.backends.classical.baselines import BaselineJob
 
 
 @click.command(cls=Verb, resumes="what is finished in {out} is kept")
@@ -29,43 +40,79 @@ def baselines(
     judge whose scores do not tell them apart does not see what it is asked about.
 
     They are made on the CPU of the bench's folder alone: source videos, instructions, reference images and
-    masks where there are any. Run the same command again to resume.
+    masks where there are any. A sample of which one cannot be made is named, and the exit code is 1. Run the
+    same command again to resume.
 
     Example: sparkle bench baselines bench --out results
     """
-    from sparkle._processes import cpus, pool_of
+    from sparkle._processes import cpus
+
+    names = tuple(dict.fromkeys(names)) or BASELINES
+    problems = make_baselines(bench, out, names, workers=workers or cpus(), progress=terminal.progress)
+    lines = [f"{sample_id}: {problem}" for sample_id, problem in problems.items()]
+    lines += [f"{out / name}: {'not whole' if problems else 'whole'}" for name in names]
+    terminal.result("\n".join(lines), {"baselines": list(names), "problems": problems})
+    raise SystemExit(FINDINGS if problems else 0)
+
+
+def make_baselines(
+    bench: Path, out: Path, names: Sequence[str], *, workers: int = 1, progress: Progress = silent
+) -> dict[str, str]:
+    """Make what is missing of some baselines of a bench.
+
+    Args:
+        bench: The bench's folder.
+        out: The folder that has or gets a folder of each.
+        names: Which, of `BASELINES`.
+        workers: How many processes make them.
+        progress: Told of each sample.
+
+    Returns:
+        Why some of them cannot be made, by sample.
+
+    Raises:
+        ReleaseError: the bench cannot be read, or what is there are other results.
+    """
+    from sparkle._processes import pool_of
     from sparkle.builders.bench.folder import read_bench
     from sparkle.builders.bench.jobs import list_jobs
     from sparkle.builders.bench.results import mark_baseline
-    from sparkle.generation.backends.classical.baselines import BaselineJob
-    from sparkle.schemas import layout
 
-    identity, items = read_bench(bench)
-    workers, names = workers or cpus(), names or BASELINES
-    made: dict[str, BaselineJob] = {}
-    for name in names:
-        mark_baseline(out / name, name, identity.revision)
-        for job in list_jobs(bench, out / name, workers=workers, progress=terminal.progress):
-            mask, reference = (
-                path if (path := bench / place(job.theme, job.id)).is_file() else None
-                for place in (layout.bench_mask, layout.bench_reference)
+    identity, _ = read_bench(bench)
+    jobs: dict[str, BaselineJob] = {}
+    with ExitStack() as held:
+        for name in names:
+            results = out / name
+            mark_baseline(results, name, identity.revision)
+            held.enter_context(
+                exclusive(results, ReleaseError("another process makes this baseline", where=results))
             )
-            new = BaselineJob(
-                sample_id=job.id,
-                source=Path(job.source),
-                prompt=job.prompt,
-                frames=job.frames,
-                size=(job.width, job.height),
-                mask=mask,
-                reference=reference,
-                outs={},
-            )
-            made.setdefault(job.id, new).outs[name] = Path(job.out)
-    problems = []
-    with pool_of(workers) as pool, terminal.progress("making baselines", len(made)) as advance:
-        for sample_id, problem in zip(made, pool([*made.values()]), strict=True):
-            problems += [f"{sample_id}: {problem}"] if problem is not None else []
-            advance()
-    lines = [f"{out / name}: made of {len(items)} samples" for name in names]
-    terminal.result("\n".join([*lines, *problems]), {"baselines": list(names), "problems": problems})
-    raise SystemExit(FINDINGS if problems else 0)
+            remove_leftovers(results)
+            for job in list_jobs(bench, results, workers=workers, progress=progress):
+                jobs.setdefault(job.id, _job(bench, job)).outs[name] = Path(job.out)
+        problems = {}
+        with pool_of(workers) as pool, progress("making baselines", len(jobs)) as advance:
+            for sample_id, problem in zip(jobs, pool([*jobs.values()]), strict=True):
+                if problem is not None:
+                    problems[sample_id] = problem
+                advance()
+    return problems
+
+
+def _job(bench: Path, job: EditJob) -> BaselineJob:
+    from sparkle.generation.backends.classical.baselines import BaselineJob
+
+    mask, reference = (
+        path if (path := bench / place(job.theme, job.id)).is_file() else None
+        for place in (layout.bench_mask, layout.bench_reference)
+    )
+    return BaselineJob(
+        sample_id=job.id,
+        source=Path(job.source),
+        prompt=job.prompt,
+        frames=job.frames,
+        size=(job.width, job.height),
+        mask=mask,
+        reference=reference,
+        outs={},
+    )
