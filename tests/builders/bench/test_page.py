@@ -139,3 +139,7 @@ def test_judges_are_compared_score_by_score(tmp_path: Path, visit: Callable[[Pat
     cells = page.query_selector_all("details tbody td:not(:first-child)")
     counts = [int(cell.inner_text()) for cell in cells]
     assert sum(counts) == 6 * len(judged.PLACES)
+
+
+def test_the_page_says_which_baselines_have_no_verdicts(page: Any) -> None:
+    assert page.get_by_text("Baselines without verdicts: source, frozen, copy_paste, classical").count() == 1
