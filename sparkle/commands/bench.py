@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparkle.commands import VerbGroup
+from sparkle.commands.bench_audit import told_audit
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
 from sparkle.commands.options import FOLDER, output_options, report_option
 
@@ -41,16 +42,22 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
 @click.command(
     name="bench",
     cls=VerbGroup,
-    sections={"Commands": ("judge", "report", "import", "export")},
+    sections={
+        "Make a bench": ("check",),
+        "Judge models": ("judge", "audit"),
+        "Report": ("report", "import", "export"),
+    },
     homes={
+        "check": "bench_check:check",
         "judge": "bench_judge:judge",
+        "audit": "bench_audit:audit",
         "report": "bench:report",
         "import": "bench:import_",
         "export": "bench:export",
     },
 )
 def bench() -> None:
-    """Judge what models made of a bench, and report on what judges said: tables, intervals, comparisons.
+    """Make a bench, judge what models made of it, and report: tables, intervals, comparisons.
 
     Example: sparkle bench report verdicts/*.jsonl --out report
     """
@@ -75,6 +82,13 @@ def bench() -> None:
     metavar="MODEL=FOLDER",
     help="Show a model's edits on the page. Repeatable.",
 )
+@click.option(
+    "--audit",
+    "audits",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Show what an audit found of a judge beside its tables. Repeatable.",
+)
 @report_option
 @output_options
 def report(
@@ -83,6 +97,7 @@ def report(
     missing: str,
     folder: Path | None,
     results: tuple[tuple[str, Path], ...],
+    audits: tuple[Path, ...],
     report: Path | None,
     terminal: Terminal,
 ) -> None:
@@ -96,17 +111,19 @@ def report(
 
     Example: sparkle bench report verdicts/*.jsonl --out report --bench bench --results kiwi=results/kiwi
     """
+    from sparkle.builders.bench.audited import judge_key
     from sparkle.builders.bench.pages import write_report
     from sparkle.builders.bench.report import make_report
 
     if out is None and (folder is not None or results):
         raise click.UsageError("--bench and --results need --out: videos are shown on its page")
-    found = make_report(verdicts, lowest=missing == "lowest")
+    found = make_report(verdicts, lowest=missing == "lowest", audits=audits)
     if out is not None:
         write_report(found, out, bench=folder, results=dict(results))
     lines: list[str] = []
-    for table in found.document["tables"]:
-        lines += [*_told(table), ""]
+    for table, models in zip(found.document["tables"], found.tables, strict=True):
+        audited = found.audits.get(judge_key(models.head))
+        lines += [*_told(table), *(told_audit(audited) if audited is not None else ()), ""]
     lines += _told_judges(found.document["judges"])
     lines += [f"{out}: open {out}/index.html"] if out is not None else []
     terminal.result("\n".join(lines).rstrip("\n"), found.document)

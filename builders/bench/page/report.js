@@ -121,12 +121,32 @@ const BENCH = {};
     });
   }
 
+  /** What an audit found of the judge: whether it is fit for a dimension, and why not. */
+  function auditBox(audit) {
+    if (!audit) return [];
+    const head = ['', 'fit', 'Spearman', 'AUC', 'leak', 'why not'];
+    const rows = audit.rubric.dimensions.map(({ key, short }) => {
+      const { fit, reasons = [], response = {} } = audit.dimensions[key];
+      return h('tr', { 'data-dimension': key }, h('td', null, short), h('td', { class: fit ? 'apart-more' : 'apart-less' }, fit ? 'fit' : `not fit for ${short}`),
+        h('td', { class: 'num' }, shown(response.spearman), h('span', { class: 'sign' }, span(response.interval) || '')),
+        h('td', { class: 'num' }, shown(response.auc)), h('td', { class: 'num' }, shown(response.leak)), h('td', { class: 'why' }, reasons.join('; ')));
+    });
+    const damages = Object.entries(audit.damages).map(([name, { dimension, response }]) =>
+      `${name} (${dimension}) ${shown(response.spearman)}, AUC ${shown(response.auc)}`);
+    const checks = Object.entries(audit.checks).map(([name, { passed, of }]) => `${name} ${passed} of ${of}`);
+    const again = audit.repeats ? [`asked again, ${shown(100 * audit.repeats.moved, 0)} % of clips moved`] : [];
+    return [h('details', { class: 'audit', open: true }, h('summary', null, 'What this judge can see, by edits harmed on purpose'),
+      h('div', { class: 'wide' }, h('table', null, h('thead', null, h('tr', null, head.map((name) => h('th', { scope: 'col' }, name)))), h('tbody', null, rows))),
+      h('p', { class: 'soft' }, 'Spearman: strength of the damage and fall of the score. AUC: how likely an untouched edit scores above the most harmed. Leak: how far the other dimensions fell, as a share. ',
+        [`Checks as they should be: ${checks.join(', ')}`, ...again, `${audit.failed} of ${audit.asked} verdicts failed`].join('; '), '.', h('br'), damages.join('; ')))];
+  }
+
   function drawTable(table) {
     const settings = Object.entries(table.judge.settings || {}).map(([name, value]) => `${name} ${value}`);
     $('tables').append(h('section', { class: 'judge' },
       h('h2', null, `${table.bench.name}, judged by ${table.judge.name}`),
       h('p', { class: 'soft' }, [`rubric ${table.rubric.name}`, `judge ${table.judge.kind}`, ...settings].join(', '), h('br'), h('code', null, `bench ${table.bench.revision}`)),
-      modelTable(table), pairTable(table), footOf(table)));
+      modelTable(table), auditBox(table.audit), pairTable(table), footOf(table)));
   }
 
   // --- judges
