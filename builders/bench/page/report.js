@@ -28,12 +28,12 @@ const BENCH = {};
 
   function entryOf(row, theme) {
     if (theme !== 'MACRO') return row.themes[theme];
-    return { n: row.n, expected: row.expected, mean: row.macro, raw: row.macro_raw, interval: row.interval, bounds: row.bounds };
+    return { n: row.n, expected: row.expected, mean: row.macro, raw: row.macro_raw, calibrated: row.macro_calibrated, interval: row.interval, bounds: row.bounds };
   }
 
-  function cell(table, entry, key, raw) {
+  function cell(table, entry, key, form) {
     const { lowest, highest } = table.rubric;
-    const value = (raw ? entry.raw : entry.mean)?.[key] ?? null;
+    const value = entry[form]?.[key] ?? null;
     if (value === null) {
       const bounds = span(entry.bounds?.[key]);
       return h('td', { class: 'num partial', title: 'if all that is missing had the lowest score, and the highest' }, bounds || '–');
@@ -43,7 +43,7 @@ const BENCH = {};
     bar.style.width = share(value);
     const found = h('td', { class: 'num' }, shown(value), bar);
     const between = entry.interval?.[key];
-    if (!raw && between && between[0] !== null) {
+    if (form === 'mean' && between && between[0] !== null) {
       const line = h('b', null);
       line.style.left = share(between[0]);
       line.style.width = `calc(${share(between[1])} - ${share(between[0])})`;
@@ -54,7 +54,7 @@ const BENCH = {};
   }
 
   function modelTable(table) {
-    const state = { theme: 'MACRO', key: 'overall', down: true, raw: false };
+    const state = { theme: 'MACRO', key: 'overall', down: true, form: 'mean' };
     const place = h('div', { class: 'wide' });
     const shorts = { overall: 'Overall' };
     for (const dimension of table.rubric.dimensions) shorts[dimension.key] = dimension.short;
@@ -62,7 +62,7 @@ const BENCH = {};
       const valueOf = (row) => {
         if (state.key === 'model') return row.model;
         const entry = entryOf(row, state.theme);
-        return state.key === 'n' ? entry.n : (state.raw ? entry.raw : entry.mean)?.[state.key] ?? -Infinity;
+        return state.key === 'n' ? entry.n : entry[state.form]?.[state.key] ?? -Infinity;
       };
       const order = (a, b) => (valueOf(a) < valueOf(b) ? -1 : valueOf(a) > valueOf(b) ? 1 : 0) * (state.down ? -1 : 1);
       const head = (key, name) => h('th', { scope: 'col', 'aria-sort': state.key !== key ? 'none' : state.down ? 'descending' : 'ascending' },
@@ -72,7 +72,7 @@ const BENCH = {};
         const partial = entry.n < entry.expected;
         return h('tr', { 'data-model': row.model },
           h('td', null, row.model, partial ? h('span', { class: 'partial' }, ` partial, ${entry.n}/${entry.expected}`) : null),
-          h('td', null, String(entry.n)), table.keys.map((key) => cell(table, entry, key, state.raw)));
+          h('td', null, String(entry.n)), table.keys.map((key) => cell(table, entry, key, state.form)));
       });
       place.replaceChildren(h('table', null,
         h('thead', null, h('tr', null, head('model', 'Model'), head('n', 'n'), table.keys.map((key) => head(key, shorts[key])))),
@@ -80,9 +80,11 @@ const BENCH = {};
     }
     const themes = h('select', { onchange() { state.theme = themes.value; draw(); } },
       ['MACRO', ...table.themes].map((theme) => h('option', { value: theme }, theme)));
-    const raw = h('input', { type: 'checkbox', onchange() { state.raw = raw.checked; draw(); } });
+    const forms = [['mean', 'as they count'], ['raw', 'before the cap'], ['calibrated', `calibrated to ${table.calibration?.reference.name}`]]
+      .filter(([form]) => form === 'mean' || (form === 'raw' ? table.rubric.capped : table.calibration));
+    const form = h('select', { class: 'form', onchange() { state.form = form.value; draw(); } }, forms.map(([value, name]) => h('option', { value }, name)));
     draw();
-    return [h('form', null, h('label', null, 'Theme ', themes), table.rubric.capped ? h('label', null, raw, ' before the cap') : null), place];
+    return [h('form', null, h('label', null, 'Theme ', themes), forms.length > 1 ? h('label', null, 'Scores ', form) : null), place, calibrationNote(table.calibration)];
   }
 
   function pairTable(table) {
@@ -119,6 +121,14 @@ const BENCH = {};
       return h('p', { class: 'soft' }, `${row.model}: `, [...lost, ...absent, ...repeats, ''].join('; '),
         h('a', { href: `verdicts/${row.verdicts}.jsonl` }, 'verdicts'), h('code', null, ` sha256 ${row.verdicts}`));
     });
+  }
+
+  /** To what scores are calibrated, and how well. */
+  function calibrationNote(calibration) {
+    if (!calibration) return null;
+    const found = Object.entries(calibration.dimensions).map(([key, { measure, pairs, before, after, spearman }]) =>
+      `${key}${measure ? ` by ${measure}` : ''}: ${pairs} pairs, mean error ${before ? `${shown(before.mae)} before, ` : ''}${shown(after.mae)} out of fold, Spearman ${shown(spearman)}`);
+    return h('p', { class: 'soft' }, `Calibrated scores are on the scale of ${calibration.reference.name} (${calibration.reference.kind}). ${found.join('; ')}. Their intervals are not known.`);
   }
 
   /** What an audit found of the judge: whether it is fit for a dimension, and why not. */
