@@ -177,7 +177,51 @@ const BENCH = {};
     $('judges').append(
       h('p', { class: 'soft' }, 'Spearman: within each model, then the mean by Fisher. Kendall: over the means of models; with three models even perfect agreement proves nothing.'),
       h('div', { class: 'wide' }, h('table', null, h('thead', null, h('tr', null, head.map((name) => h('th', { scope: 'col' }, name)))), h('tbody', null, rows))));
-    for (const pair of pairs) $('judges').append(...confusion(pair));
+    for (const pair of pairs) $('judges').append(...scatter(pair), ...confusion(pair));
+  }
+
+  function svg(tag, attributes, ...children) {
+    const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  }
+
+  /** Overall scores of the same edits by two judges: the larger a dot, the more edits; rings are means of models. */
+  function scatter(pair) {
+    const scales = pair.tables.map((id) => data.report.tables.find((table) => table.id === id).rubric);
+    const counts = new Map(), byModel = new Map();
+    for (const sample of data.samples) {
+      const [ours, theirs] = pair.tables.map((id) => sample.scores[id] || {});
+      for (const [model, x] of Object.entries(ours)) {
+        if (theirs[model] === undefined) continue;
+        const place = `${x} ${theirs[model]}`;
+        counts.set(place, (counts.get(place) || 0) + 1);
+        const sums = byModel.get(model) || [0, 0, 0];
+        byModel.set(model, [sums[0] + 1, sums[1] + x, sums[2] + theirs[model]]);
+      }
+    }
+    if (!counts.size) return [];
+    const side = 300, margin = 46;
+    const at = (value, axis) => ((value - scales[axis].lowest) / (scales[axis].highest - scales[axis].lowest)) * side;
+    const spot = (x, y) => ({ cx: margin + at(x, 0), cy: 10 + side - at(y, 1) });
+    const titled = (element, text) => { element.append(svg('title', {}, text)); return element; };
+    const most = Math.max(...counts.values());
+    const dots = [...counts].map(([place, count]) => {
+      const [x, y] = place.split(' ').map(Number);
+      return titled(svg('circle', { ...spot(x, y), r: 2 + 6 * Math.sqrt(count / most), class: 'dot' }), `${shown(x)} and ${shown(y)}: ${count}`);
+    });
+    const means = [...byModel].map(([model, [n, x, y]]) => titled(svg('circle', { ...spot(x / n, y / n), r: 6, class: 'mean' }), `${model}: ${shown(x / n)} and ${shown(y / n)} over ${n}`));
+    const ticks = [0, 0.5, 1].flatMap((share) => [0, 1].map((axis) => {
+      const { lowest, highest } = scales[axis];
+      const place = axis ? { x: margin - 8, y: 14 + side * (1 - share), 'text-anchor': 'end' } : { x: margin + side * share, y: 26 + side, 'text-anchor': 'middle' };
+      return svg('text', place, String(lowest + share * (highest - lowest)));
+    }));
+    const names = [svg('text', { x: margin + side / 2, y: side + 44, 'text-anchor': 'middle' }, pair.judges[0]),
+      svg('text', { transform: `translate(14 ${10 + side / 2}) rotate(-90)`, 'text-anchor': 'middle' }, pair.judges[1])];
+    const frame = svg('rect', { x: margin, y: 10, width: side, height: side, class: 'frame' });
+    return [h('figure', { class: 'scatter' }, svg('svg', { viewBox: `0 0 ${side + margin + 14} ${side + 54}`, role: 'img', 'aria-label': `${pair.judges.join(' and ')}, edit by edit` }, frame, ...dots, ...means, ...ticks, ...names),
+      h('figcaption', { class: 'soft' }, 'Overall scores of the same edits. The larger a dot, the more edits; rings are means of models.'))];
   }
 
   /** How often one judge gave which score where the other gave which, by dimension. */
