@@ -73,7 +73,9 @@ class Verdict(Record, frozen=True, kw_only=True):
         repairs: What was mended in them.
         measures: What was measured, by name: a judge that measures can say it without a calibration.
         source, edited: sha256 of the clips that were judged.
-        finish_reason, attempts, usage: How the answer came.
+        finish_reason, attempts, usage, system_fingerprint: How the answer came. After 0 attempts the judge is
+            asked again by the next run: it could not answer.
+        sent: What it was sent, where that is not what its settings say.
     """
 
     id: Text
@@ -94,3 +96,5 @@ class Verdict(Record, frozen=True, kw_only=True):
     finish_reason: str | None = None
     attempts: Count | None = None
     usage: dict[str, Count] | None = None
+    system_fingerprint: str | None = None
+    sent: str | None = None

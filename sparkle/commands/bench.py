@@ -42,8 +42,14 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
 @click.command(
     name="bench",
     cls=VerbGroup,
-    sections={"Commands": ("audit", "calibrate", "report", "import", "export")},
+    sections={
+        "Make a bench": ("check",),
+        "Judge models": ("judge", "audit", "calibrate"),
+        "Report": ("report", "import", "export"),
+    },
     homes={
+        "check": "bench_check:check",
+        "judge": "bench_judge:judge",
         "audit": "bench_audit:audit",
         "calibrate": "bench_calibrate:calibrate",
         "report": "bench:report",
@@ -52,7 +58,7 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
     },
 )
 def bench() -> None:
-    """Report on a bench from what judges said: tables, intervals, comparisons.
+    """Make a bench, judge what models made of it, and report: tables, intervals, comparisons.
 
     Example: sparkle bench report verdicts/*.jsonl --out report
     """
