@@ -22,7 +22,7 @@ _SHOWN = 20
 _VERDICTS = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
+class ModelResults(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
     """A model's folder of edits, such as kiwi=results/kiwi."""
 
     name = "results"
@@ -44,12 +44,13 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
     cls=VerbGroup,
     sections={
         "Make a bench": ("check",),
-        "Judge models": ("judge", "audit"),
+        "Judge models": ("judge", "review", "audit"),
         "Report": ("report", "import", "export"),
     },
     homes={
         "check": "bench_check:check",
         "judge": "bench_judge:judge",
+        "review": "bench_review:review",
         "audit": "bench_audit:audit",
         "report": "bench:report",
         "import": "bench:import_",
@@ -77,7 +78,7 @@ def bench() -> None:
 @click.option("--bench", "folder", type=FOLDER, help="Show the source videos of this bench on the page.")
 @click.option(
     "--results",
-    type=_Results(),
+    type=ModelResults(),
     multiple=True,
     metavar="MODEL=FOLDER",
     help="Show a model's edits on the page. Repeatable.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +11,13 @@ import click
 
 from sparkle._progress import count_text
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
-from sparkle.commands.options import FOLDER, output_options, report_option
+from sparkle.commands.options import FILE, FOLDER, output_options, report_option
 
 if TYPE_CHECKING:
     from sparkle.commands.judging import JudgePlan
 
 # Names of the files in `sparkle.configs.judges`, which are not read for `--help`.
-JUDGES = ("qwen3-vl-32b",)
+JUDGES = ("classical", "gemini", "human", "qwen3-vl-32b", "qwen3-vl-8b-local", "upstream")
 _SHOWN = 20
 
 
@@ -45,14 +46,18 @@ _SHOWN = 20
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file of verdicts."
 )
+@click.option(
+    "--ratings",
+    multiple=True,
+    type=FILE,
+    help="What raters saved on the page of `sparkle bench review`, for the judge human. Repeatable.",
+)
 @click.option("--model", help="Whose edits they are.  [default: the name of the results]")
 @click.option(
     "--repeats",
     type=click.IntRange(1, 100),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Judge each edit so often, to see how much verdicts move.",
+    help="Judge each edit so often, to see how much verdicts move.  [default: once; by each rater of human]",
 )
 @click.option("--plan", is_flag=True, help="Say what would be asked, and ask nobody.")
 @click.option("--offline", is_flag=True, help="Ask nobody: take answers that are kept, and files.")
@@ -79,8 +84,9 @@ def judge(
     chosen: str,
     settings: tuple[str, ...],
     out: Path,
+    ratings: tuple[Path, ...],
     model: str | None,
-    repeats: int,
+    repeats: int | None,
     plan: bool,
     offline: bool,
     accept: bool,
@@ -103,12 +109,15 @@ def judge(
     from sparkle.commands.judging import Judging, alone
     from sparkle.generation.judges import load_judge
 
+    if ratings:
+        settings = (*settings, f"ratings={json.dumps([str(path) for path in ratings])}")
     who = load_judge(chosen, settings, accept_model=accept_model)
     who.budget.most_requests, who.budget.most_cost = max_requests, max_cost
     if max_cost is not None and not (who.budget.price_in or who.budget.price_out):
         raise click.UsageError("--max-cost needs price_in and price_out in the judge's file, or by --set")
+    often = repeats or who.repeats
     with alone(out):
-        judging = Judging(bench, results, who, out, model, repeats, accept)
+        judging = Judging(bench, results, who, out, model, often, accept)
         judging.look(progress=terminal.progress)
         who.setup(offline=offline or plan)
         planned = judging.plan()
@@ -117,7 +126,7 @@ def judge(
             return
         terminal.say(_told(planned))
         done = judging.run(progress=terminal.progress)
-    expected = planned.samples * repeats
+    expected = planned.samples * often
     lines = [f"{out}: {done.counts.get('ok', 0)} of {count_text(expected, 'verdict')} have scores"]
     lines += [f"  {count} {reason}" for reason, count in done.reasons.items()]
     lines += [f"  {done.unasked} not asked: no answer is kept"] * bool(done.unasked)
