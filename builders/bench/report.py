@@ -19,9 +19,12 @@ from sparkle.builders.bench.pairs import compare
 from sparkle.builders.bench.resampling import LEVEL, RESAMPLES
 from sparkle.builders.bench.tables import ModelTable
 from sparkle.builders.bench.verdicts import VerdictFile, read_verdicts
+from sparkle.schemas.calibration import Calibration, read_calibration
 from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.ids import THEMES
 from sparkle.schemas.validate import Finding
+from sparkle.schemas.verdicts import BASELINES, VerdictsHead
 
 FORMAT, VERSION = "sparkle-bench-report", 1
 
@@ -49,6 +52,7 @@ def make_report(
     lowest: bool = False,
     resamples: int = RESAMPLES,
     audits: Sequence[Path] = (),
+    calibrations: Sequence[Path] = (),
 ) -> Report:
     """Report on files of verdicts.
 
@@ -57,6 +61,7 @@ def make_report(
         lowest: Whether an edit that is missing or unusable has the lowest score.
         resamples: How many draws intervals are of.
         audits: Audits of judges, to be shown beside their tables.
+        calibrations: Calibrations of judges, for columns on the scale of their references.
 
     Raises:
         ReleaseError: a file cannot be read, or two are of the same model by the same judge.
@@ -77,8 +82,12 @@ def make_report(
             raise ReleaseError("the file has no verdicts", where=file.name)
         same[file.head.model] = file
         findings += file.findings
-    groups = (list(files.values()) for files in grouped.values())
-    tables = [ModelTable(files, lowest=lowest, resamples=resamples) for files in groups]
+    groups = [list(files.values()) for files in grouped.values()]
+    maps = _read_calibrations(calibrations, [files[0].head for files in groups])
+    tables = [
+        ModelTable(files, lowest=lowest, resamples=resamples, calibration=maps.get(judge_key(files[0].head)))
+        for files in groups
+    ]
     tables.sort(key=lambda table: (table.head.bench.name, table.head.judge.name, table.head.table()))
     audited = _read_audits(audits, {judge_key(table.head) for table in tables})
     document = {
@@ -109,17 +118,47 @@ def _read_audits(paths: Sequence[Path], judges: AbstractSet[str]) -> dict[str, J
     return {key: judge for key, judge in found.items() if key in judges}
 
 
+def _read_calibrations(paths: Sequence[Path], heads: Sequence[VerdictsHead]) -> dict[str, Calibration]:
+    """Calibrations by judge; each is of one that is reported on."""
+    found: dict[str, Calibration] = {}
+    for path in paths:
+        calibration = read_calibration(path)
+        for head in heads:
+            same = head.judge == calibration.judge and plain(head.rubric) == plain(calibration.rubric)
+            if same and found.setdefault(judge_key(head), calibration) != calibration:
+                raise ReleaseError("two calibrations of the same judge", got=head.judge.name, where=path)
+        if calibration not in found.values():
+            raise ReleaseError(
+                "a calibration of another judge",
+                got=f"{calibration.judge.name}, {calibration.rubric.name}",
+                wanted="one whose verdicts are reported on, with the same settings and rubric",
+                where=path,
+            )
+    return found
+
+
 def _table(table: ModelTable, audit: JudgeAudit | None) -> dict[str, Any]:
     head = table.head
-    audited = {} if audit is None else {"audit": plain(audit)}
+    known = {} if audit is None else {"audit": plain(audit)}
+    if table.calibration is not None:
+        known["calibration"] = plain(table.calibration)
     return {
         "id": head.table(),
         "bench": plain(head.bench),
         "rubric": plain(head.rubric),
         "judge": plain(head.judge),
-        **audited,
+        **known,
         "themes": list(table.themes),
         "keys": list(table.keys),
         "rows": table.rows_json(),
         "pairs": compare(table),
+        "lacks_baselines": _lacking(table),
     }
+
+
+def _lacking(table: ModelTable) -> list[str]:
+    """The baselines that have no row; none of another bench than those that baselines are made of."""
+    if not {*table.head.bench.expected} <= {*THEMES}:
+        return []
+    models = {row.model for row in table.rows}
+    return [name for name in BASELINES if name not in models]

@@ -43,22 +43,27 @@ class ModelResults(click.ParamType):  # type: ignore[type-arg] # generic since c
     name="bench",
     cls=VerbGroup,
     sections={
-        "Make a bench": ("check",),
-        "Judge models": ("judge", "review", "audit"),
+        "Make a bench": ("build", "check"),
+        "Run models on it": ("jobs", "baselines"),
+        "Judge models": ("judge", "review", "audit", "calibrate"),
         "Report": ("report", "import", "export"),
     },
     homes={
+        "build": "bench_build:build",
         "check": "bench_check:check",
+        "jobs": "bench_jobs:jobs",
+        "baselines": "bench_baselines:baselines",
         "judge": "bench_judge:judge",
         "review": "bench_review:review",
         "audit": "bench_audit:audit",
+        "calibrate": "bench_calibrate:calibrate",
         "report": "bench:report",
         "import": "bench:import_",
         "export": "bench:export",
     },
 )
 def bench() -> None:
-    """Make a bench, judge what models made of it, and report: tables, intervals, comparisons.
+    """Make a bench, run models on it, judge them, and report: tables, intervals, comparisons.
 
     Example: sparkle bench report verdicts/*.jsonl --out report
     """
@@ -90,6 +95,13 @@ def bench() -> None:
     type=click.Path(path_type=Path, exists=True),
     help="Show what an audit found of a judge beside its tables. Repeatable.",
 )
+@click.option(
+    "--calibration",
+    "calibrations",
+    multiple=True,
+    type=_VERDICTS,
+    help="Show a judge's scores on the scale of another one's too: a file of `bench calibrate`. Repeatable.",
+)
 @report_option
 @output_options
 def report(
@@ -99,6 +111,7 @@ def report(
     folder: Path | None,
     results: tuple[tuple[str, Path], ...],
     audits: tuple[Path, ...],
+    calibrations: tuple[Path, ...],
     report: Path | None,
     terminal: Terminal,
 ) -> None:
@@ -118,7 +131,7 @@ def report(
 
     if out is None and (folder is not None or results):
         raise click.UsageError("--bench and --results need --out: videos are shown on its page")
-    found = make_report(verdicts, lowest=missing == "lowest", audits=audits)
+    found = make_report(verdicts, lowest=missing == "lowest", audits=audits, calibrations=calibrations)
     if out is not None:
         write_report(found, out, bench=folder, results=dict(results))
     lines: list[str] = []
@@ -219,6 +232,7 @@ def _told(table: Mapping[str, Any]) -> list[str]:
     shorts = ["Overall", *(dimension["short"] for dimension in table["rubric"]["dimensions"])]
     heads = dict(zip(table["keys"], shorts, strict=True))
     lines = [f"{table['bench']['name']}, {table['rubric']['name']}, judged by {table['judge']['name']}"]
+    calibration = table.get("calibration")
     for row in table["rows"]:
         lines.append(f"=== {row['model']} ===")
         for theme, entry in row["themes"].items():
@@ -234,6 +248,9 @@ def _told(table: Mapping[str, Any]) -> list[str]:
             low, high = row["bounds"]["overall"]
             bounds = "" if low is None else f", which may be {low:.2f} to {high:.2f}"
             lines.append(f"  partial, {row['n']}/{row['expected']}: no MACRO{bounds}")
+        if calibration is not None and row["macro_calibrated"] is not None:
+            lines.append(f"  calibrated to {calibration['reference']['name']}:")
+            lines.append(f"  {'MACRO':<10s} {'':<8s} {_numbers(row['macro_calibrated'], heads)}")
         lines += [f"  {count} {reason}" for reason, count in row["reasons"].items()]
     for pair in table["pairs"]:
         low, high = pair["interval"] or (None, None)
@@ -243,6 +260,9 @@ def _told(table: Mapping[str, Any]) -> list[str]:
             f"{pair['a']} - {pair['b']}: {pair['difference']:+.2f}{span}, {pair['wins']} won, {pair['ties']} "
             f"alike, {pair['losses']} lost of {pair['n']}, p {pair['holm']:.4f} (Holm){verdict}"
         )
+    if table["lacks_baselines"]:
+        names = ", ".join(table["lacks_baselines"])
+        lines.append(f"no baselines {names}: `sparkle bench baselines` makes their edits, to be judged too")
     return lines
 
 

@@ -11,14 +11,65 @@ import click
 
 from sparkle._progress import count_text
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
-from sparkle.commands.options import FILE, FOLDER, output_options, report_option
+from sparkle.commands.options import FILE, FOLDER, options, output_options, report_option
 
 if TYPE_CHECKING:
     from sparkle.commands.judging import JudgePlan
+    from sparkle.generation.judges.judge import Judge
 
 # Names of the files in `sparkle.configs.judges`, which are not read for `--help`.
 JUDGES = ("classical", "gemini", "human", "qwen3-vl-32b", "qwen3-vl-8b-local", "upstream")
 _SHOWN = 20
+
+
+# What it takes to ask a judge, but for who it is.
+asking_options = options(
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="What differs from the judge's file, such as base_url=http://127.0.0.1:8000/v1. Repeatable.",
+    ),
+    click.option(
+        "--repeats",
+        type=click.IntRange(1, 100),
+        metavar="N",
+        help="Judge each edit so often, to see how much verdicts move.  [default: once, or once per rater]",
+    ),
+    click.option("--plan", is_flag=True, help="Say what would be asked, and ask nobody."),
+    click.option("--offline", is_flag=True, help="Ask nobody: take answers that are kept, and files."),
+    click.option(
+        "--accept-model",
+        metavar="NAME",
+        help="Go on though this model answers in place of the one that was asked, under its name.",
+    ),
+    click.option("--max-requests", type=click.IntRange(0), metavar="N", help="Stop after so many requests."),
+    click.option(
+        "--max-cost",
+        type=click.FloatRange(0),
+        metavar="X",
+        help="Stop when answers have cost so much, by price_in and price_out of the judge's file.",
+    ),
+)
+
+
+def load_asked(
+    chosen: str,
+    settings: tuple[str, ...],
+    *,
+    accept_model: str | None,
+    max_requests: int | None,
+    max_cost: float | None,
+) -> Judge:
+    """Return a judge with its budget, by the values of `--judge` and `asking_options`."""
+    from sparkle.generation.judges import load_judge
+
+    who = load_judge(chosen, settings, accept_model=accept_model)
+    who.budget.most_requests, who.budget.most_cost = max_requests, max_cost
+    if max_cost is not None and not (who.budget.price_in or who.budget.price_out):
+        raise click.UsageError("--max-cost needs price_in and price_out in the judge's file, or by --set")
+    return who
 
 
 @click.command(cls=Verb, resumes="the verdicts so far are in {out}")
@@ -37,13 +88,6 @@ _SHOWN = 20
     help=f"Who judges: {', '.join(JUDGES)}; or the path of a TOML file.",
 )
 @click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="What differs from the judge's file, such as base_url=http://127.0.0.1:8000/v1. Repeatable.",
-)
-@click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file of verdicts."
 )
 @click.option(
@@ -54,28 +98,9 @@ _SHOWN = 20
 )
 @click.option("--model", help="Whose edits they are.  [default: the name of the results]")
 @click.option(
-    "--repeats",
-    type=click.IntRange(1, 100),
-    metavar="N",
-    help="Judge each edit so often, to see how much verdicts move.  [default: once; by each rater of human]",
-)
-@click.option("--plan", is_flag=True, help="Say what would be asked, and ask nobody.")
-@click.option("--offline", is_flag=True, help="Ask nobody: take answers that are kept, and files.")
-@click.option(
     "--accept", is_flag=True, help="Judge edits that show the source, or are another sample's, too."
 )
-@click.option(
-    "--accept-model",
-    metavar="NAME",
-    help="Go on though this model answers in place of the one that was asked, under its name.",
-)
-@click.option("--max-requests", type=click.IntRange(0), metavar="N", help="Stop after so many requests.")
-@click.option(
-    "--max-cost",
-    type=click.FloatRange(0),
-    metavar="X",
-    help="Stop when answers have cost so much, by price_in and price_out of the judge's file.",
-)
+@asking_options
 @report_option
 @output_options
 def judge(
@@ -107,14 +132,12 @@ def judge(
     """
     from sparkle._files import write_jsonl
     from sparkle.commands.judging import Judging, alone
-    from sparkle.generation.judges import load_judge
 
     if ratings:
         settings = (*settings, f"ratings={json.dumps([str(path) for path in ratings])}")
-    who = load_judge(chosen, settings, accept_model=accept_model)
-    who.budget.most_requests, who.budget.most_cost = max_requests, max_cost
-    if max_cost is not None and not (who.budget.price_in or who.budget.price_out):
-        raise click.UsageError("--max-cost needs price_in and price_out in the judge's file, or by --set")
+    who = load_asked(
+        chosen, settings, accept_model=accept_model, max_requests=max_requests, max_cost=max_cost
+    )
     often = repeats or who.repeats
     with alone(out):
         judging = Judging(bench, results, who, out, model, often, accept)
@@ -122,9 +145,9 @@ def judge(
         who.setup(offline=offline or plan)
         planned = judging.plan()
         if plan:
-            terminal.result(_told(planned), asdict(planned))
+            terminal.result(told_plan(planned), asdict(planned))
             return
-        terminal.say(_told(planned))
+        terminal.say(told_plan(planned))
         done = judging.run(progress=terminal.progress)
     expected = planned.samples * often
     lines = [f"{out}: {done.counts.get('ok', 0)} of {count_text(expected, 'verdict')} have scores"]
@@ -151,7 +174,7 @@ def judge(
         raise SystemExit(FINDINGS)
 
 
-def _told(plan: JudgePlan) -> str:
+def told_plan(plan: JudgePlan) -> str:
     """What is to be judged, in words."""
     lines = [f"{plan.samples} samples: {plan.edits} edits, {plan.missing} missing, {plan.unusable} unusable"]
     if plan.suspect:

@@ -79,7 +79,7 @@ def _subject(number: int, now: int) -> np.ndarray:
 
 def _clip(number: int, *, still: bool):
     random = np.random.default_rng([number, still])
-    small = random.integers(40, 216, (6, 16, 3), dtype=np.uint8)
+    small = random.integers(40, (100, 216, 216), (6, 16, 3), dtype=np.uint8)  # red is the subject's
     scene = cv2.resize(small, (2 * WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     for now in range(FRAMES):
         frame = np.roll(scene, 0 if still else 3 * now, axis=1)[:, :WIDTH].copy()
