@@ -141,9 +141,9 @@ def find_subjects(
     maps = look(frames, times)
     moving = _moving_region(activity.std)
     place = moving if moving.any() else _moving(activity.std, CORE_SHARE)
-    seen = {t: _standing_out(found, place) for t, found in maps.items()}
-    if seen and np.mean([seen[t] for t in survey]) > FILLING_SHARE:
+    if maps and np.mean([maps[t] > SEEN for t in survey]) > FILLING_SHARE:
         return ()
+    seen = {t: _standing_out(found, place) for t, found in maps.items()}
     subjects = []
     for territory in _territories(np.logical_or.reduce([moving, *(seen[t] for t in survey if t in seen)])):
         boxes = _locate(activity, territory & moving, times)
