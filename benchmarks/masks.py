@@ -87,8 +87,8 @@ class Tracker:
         self.shape = (self.frames.shape[1], self.frames.shape[2])
         self.anchors = range(0, len(self.frames), ANCHOR_STEP)
         self.activity: Activity = measure_activity(self.frames)
-        self.flows: Flows = compute_flows(self.frames)
         self.maps = look(self.frames, self.anchors)
+        self.flows: Flows = compute_flows(self.frames, fast=bool(self.maps))
 
     def follow(self, t: int, boxes: Sequence[Box], *, trusted: bool) -> Mask | None:
         """One pass from the boxes of frame t; None where they hold nothing."""

@@ -2,7 +2,7 @@
 
 - The subject's mask comes before any grounding. Sources jump in tone over their first frames, so frame 0
   alone is a poor anchor: the subject is also cut out a little later, followed back, and the majority of the
-  three counts.
+  three counts. A network is not misled by tone, and looks at frame 0 alone.
 - `remove` draws the scene again where the boxes are, from the same prompt and seed: what a box misses of
   the subject stays in the picture, and the removal's score says so.
 """
@@ -74,9 +74,9 @@ def first_frame_mask(frames: Pixels, look: Look = by_motion) -> Mask:
     All false where nothing stands out.
     """
     activity = measure_activity(frames)
-    anchors = [t for t in _ANCHORS if t < len(frames)]
+    maps = look(frames, (0,))
+    anchors = [t for t in _ANCHORS if t < len(frames)][: 1 if maps else None]
     subjects = find_subjects(activity, frames, anchors, look)
-    maps = look(frames, anchors)
     start = frames[: anchors[-1] + 1]
     flows = compute_flows(start)
     passes = []

@@ -122,11 +122,12 @@ def segment_in_box(
         static |= activity.evidence.visible[t]
     hints = _foreground_hints(activity, t, static, box_mask(shape, box))
     if seen is not None:
-        subject = seen_in_box(seen, box)
-        if np.count_nonzero(subject) > SEEN_SHARE * (box[2] - box[0]) * (box[3] - box[1]):
+        place = box_mask(shape, box)
+        subject = (seen > SEEN) & place if trusted else _seen_in_box(seen, place)
+        if np.count_nonzero(subject) > SEEN_SHARE * np.count_nonzero(place):
             cut = _cut_seen(frame, subject, seen, static, hints)
             if 2 * np.count_nonzero(hints & ~dilate(subject, SEEN_EROSION)) <= np.count_nonzero(hints):
-                return cut
+                return cut & place if trusted else cut
             return cut | segment_in_box(frame, box, activity, t, trusted=trusted)
     if not trusted:
         return _cut(frame, box, static, hints, ring=UNTRUSTED_RING, hard=True)
@@ -141,9 +142,9 @@ def segment_in_box(
     return best
 
 
-def seen_in_box(seen: Floats, box: Box) -> Mask:
+def _seen_in_box(seen: Floats, inside: Mask) -> Mask:
     """Return what a network sees in a box: pieces that are mostly in it as a whole, others cut off at it."""
-    subject, inside = seen > SEEN, box_mask((seen.shape[0], seen.shape[1]), box)
+    subject = seen > SEEN
     found = components(subject)
     within = np.bincount(found.labels[inside], minlength=len(found.areas))
     whole = 2 * within > found.areas

@@ -44,8 +44,8 @@ class Backend(ByMotion):
         frames = read_working(clip)
         shape = (frames.shape[1], frames.shape[2])
         activity = measure_activity(frames)
-        flows = compute_flows(frames)
         maps = self.maps(frames, [t for t, _ in anchors])
+        flows = compute_flows(frames, fast=bool(maps))
 
         def one(anchor: tuple[int, Sequence[r.GroundedObject]]) -> Mask:
             t, objects = anchor

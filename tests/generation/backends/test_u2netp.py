@@ -82,8 +82,8 @@ def covered(boxes, mask: np.ndarray) -> float:
 def test_what_stands_out_beside_what_moves_belongs_to_it():
     frames = clip(CHAIR, LAMP)
     activity = measure_activity(frames)
-    alone = find_subjects(activity, frames, [0, 8])
-    helped = find_subjects(activity, frames, [0, 8], seen(CHAIR, LAMP))
+    alone = find_subjects(activity, frames, [0, 16])
+    helped = find_subjects(activity, frames, [0, 16], seen(CHAIR, LAMP))
     for k in (0, 1):
         assert covered([subject.boxes[k] for subject in alone], CHAIR) < 0.5
         boxes = [subject.boxes[k] for subject in helped]
@@ -95,32 +95,33 @@ def test_what_moves_is_a_subject_though_it_does_not_stand_out():
     frames = clip(CHAIR)
     look = seen(CHAIR, moving=False)
     activity = measure_activity(frames)
-    boxes = [subject.boxes[0] for subject in find_subjects(activity, frames, [8], look)]
-    assert covered(boxes, swaying(8)) > 0.9
+    boxes = [subject.boxes[0] for subject in find_subjects(activity, frames, [16], look)]
+    assert covered(boxes, swaying(16)) > 0.9
     cut = [
-        segment_in_box(frames[8], box, activity, 8, trusted=False, seen=look(frames, [8])[8]) for box in boxes
+        segment_in_box(frames[16], box, activity, 16, trusted=False, seen=look(frames, [16])[16])
+        for box in boxes
     ]
-    assert (np.logical_or.reduce(cut) & swaying(8)).sum() > 0.9 * swaying(8).sum()
+    assert (np.logical_or.reduce(cut) & swaying(16)).sum() > 0.9 * swaying(16).sum()
 
 
 def test_a_still_part_is_cut_out_with_the_part_that_moves():
     frames = clip(CHAIR)
-    activity, truth = measure_activity(frames), CHAIR | swaying(8)
-    (subject,) = find_subjects(activity, frames, [8], seen(CHAIR))
+    activity, truth = measure_activity(frames), CHAIR | swaying(16)
+    (subject,) = find_subjects(activity, frames, [16], seen(CHAIR))
     (box,) = subject.boxes
-    cut = segment_in_box(frames[8], box, activity, 8, trusted=False, seen=seen(CHAIR)(frames, [8])[8])
+    cut = segment_in_box(frames[16], box, activity, 16, trusted=False, seen=seen(CHAIR)(frames, [16])[16])
     assert (cut & truth).sum() > 0.95 * (cut | truth).sum()
 
 
 def test_where_nothing_moves_nothing_that_stands_out_is_a_subject():
     frames = np.stack([scene((LAMP, (60, 120, 90)), seed=t) for t in range(FRAMES)])
-    assert find_subjects(measure_activity(frames), frames, [0, 8], seen(LAMP, moving=False)) == ()
+    assert find_subjects(measure_activity(frames), frames, [0, 16], seen(LAMP, moving=False)) == ()
 
 
 def test_what_fills_the_frame_is_no_subject():
     frames = clip()
     everything = np.ones((HEIGHT, WIDTH), bool)
-    assert find_subjects(measure_activity(frames), frames, [0, 8], seen(everything)) == ()
+    assert find_subjects(measure_activity(frames), frames, [0, 16], seen(everything)) == ()
 
 
 # --- weights ---------------------------------------------------------------------------------------
