@@ -197,7 +197,7 @@ def tables_csv(document: Mapping[str, Any]) -> str:
     """One row per table, model and theme, and one for the macro: means, raw means, intervals, bounds."""
     lines = []
     head = ["judge", "bench", "rubric", "model", "theme", "n", "expected", "key", "mean", "raw"]
-    lines.append(csv_line([*head, "low", "high", "least", "most"]))
+    lines.append(csv_line([*head, "low", "high", "least", "most", "calibrated"]))
     for table in document["tables"]:
         names = [table["judge"]["name"], table["bench"]["name"], table["rubric"]["name"]]
         for row in table["rows"]:
@@ -208,12 +208,14 @@ def tables_csv(document: Mapping[str, Any]) -> str:
                 "raw": row["macro_raw"],
                 "interval": row["interval"],
                 "bounds": row["bounds"],
+                "calibrated": row.get("macro_calibrated"),
             }
             for theme, entry in [*row["themes"].items(), ("MACRO", macro)]:
                 for key in table["keys"]:
                     numbers = [(entry.get(part) or {}).get(key) for part in ("mean", "raw")]
                     for part in ("interval", "bounds"):
                         numbers += (entry.get(part) or {}).get(key) or [None, None]
+                    numbers.append((entry.get("calibrated") or {}).get(key))
                     place = [*names, row["model"], theme, str(entry["n"]), str(entry["expected"]), key]
                     lines.append(csv_line([*place, *map(_digits, numbers)]))
     return "".join(lines)
