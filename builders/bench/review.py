@@ -31,7 +31,7 @@ from sparkle.schemas.ratings import FORMAT, edit_token
 from sparkle.schemas.rubric import Rubric
 from sparkle.schemas.validate import Finding
 
-INDEX, MEDIA, DATA = "index.html", "media", "data/review.js"
+INDEX, MEDIA, DATA = "index.html", "media", "edits.js"
 _MARK = b'<meta name="generator" content="sparkle bench review">'
 _PAGE = resources.files("sparkle.builders.bench").joinpath("review_page")
 

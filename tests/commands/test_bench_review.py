@@ -39,7 +39,7 @@ def make_page(bench, *more: object) -> Result:
 
 
 def document(page: Path) -> dict:
-    text = (page / "data/review.js").read_text()
+    text = (page / "edits.js").read_text()
     return json.loads(text.removeprefix("window.REVIEW = ").removesuffix(";\n"))
 
 
