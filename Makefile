@@ -44,13 +44,13 @@ $(READY): pyproject.toml constraints.txt
 	"Python $(OLDEST) or newer is needed, and $(PYTHON) is $(VERSION): name another one, as in make PYTHON=python3.12")'
 	@echo "Installing the package and its tools into $(VENV) (Python $(VERSION)): some minutes, once."
 	@[ -e $@ ] || $(PYTHON) -m venv --clear $(VENV)
-	$(PIP) -e ".[dev,vlm,serve,bench]"
+	$(PIP) -e ".[dev,vlm,gemini,serve,bench]"
 	@touch $@
 
 # What only tests need: torch (its CPU build, see constraints.txt), for the models on tiny weights and the loader.
 $(READY)-tests: $(READY)
 	@echo "Installing torch and what only tests need into $(VENV): some minutes, once."
-	$(PIP) -e ".[dev,vlm,serve,bench,gpu,train]" torchdata
+	$(PIP) -e ".[dev,vlm,gemini,serve,bench,gpu,train]" torchdata
 	$(PIP) --no-deps $(EDITSCORE)
 	@touch $@
 
@@ -74,7 +74,7 @@ test-quick: $(READY) lint
 .venv-newest/.ready: pyproject.toml
 	@echo "Installing the newest of everything into .venv-newest ($(NEWEST)): some minutes, once."
 	$(NEWEST) -m venv --clear .venv-newest
-	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev,vlm,serve,bench]"
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev,vlm,gemini,serve,bench]"
 	@touch $@
 
 test-newest: .venv-newest/.ready

@@ -349,6 +349,7 @@ def bench_mask(theme: str, sample_id: str) -> str:
 
 # --- what a model made of a bench ------------------------------------------------------------------
 RESULTS = "sparkle_bench"  # the folder that upstream's test script makes in the one that it is given
+KIWI_RESULTS = "openve"  # the folder that Kiwi-Edit's makes
 BASELINE = "baseline.json"  # of results that no model made: which baseline, and of which bench
 
 
@@ -362,6 +363,14 @@ def bench_edited_flat(theme: str, sample_id: str) -> str:
     return f"{theme}/{sample_id}.mp4"
 
 
+def bench_edited_kiwi(sample_id: str) -> str:
+    """The same where Kiwi-Edit's test script writes it."""
+    return f"{KIWI_RESULTS}/{sample_id}_edited.mp4"
+
+
 def bench_concat(edited: str) -> str:
-    """Source and edit side by side, which upstream's test script writes beside an edit, for people."""
+    """Source and edit side by side, which those scripts write beside an edit, for people."""
+    folder, slash, name = edited.rpartition("/")
+    if folder == KIWI_RESULTS:
+        return f"{folder}{slash}concat_{name}"
     return f"{edited.removesuffix('.mp4').removesuffix('_edited')}_concat.mp4"

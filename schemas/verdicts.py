@@ -21,6 +21,9 @@ from sparkle.schemas.rubric import Rubric
 Status = Literal["ok", "failed", "missing", "unusable"]
 OF_THE_MODEL: tuple[Status, ...] = ("missing", "unusable")
 
+# Models that are none; a report of a bench of ours should have them beside the others.
+BASELINES = ("source", "frozen", "copy_paste", "classical")
+
 Setting = str | int | float | bool
 Score = int | float | None  # None for a dimension that the judge cannot say
 

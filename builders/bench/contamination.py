@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -19,8 +20,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sparkle._processes import Pool
-from sparkle._progress import Progress, silent
 from sparkle.builders.reading.columns import BASE, REST
 from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
@@ -42,7 +41,7 @@ from sparkle.media.look_alike import (
     unpack_hashes,
     variants,
 )
-from sparkle.schemas.canonical import sha256_file
+from sparkle.schemas.canonical import fingerprint, sha256_bytes, sha256_file
 from sparkle.schemas.errors import ConfigError, MediaError, RecordError, ReleaseError
 from sparkle.schemas.ids import parse_id
 from sparkle.schemas.layout import SOURCE_VIDEO
@@ -89,47 +88,39 @@ class BenchSource:
 
 @dataclass(frozen=True)
 class SourcesJob:
-    """Reads sources."""
+    """Reads sources: of each its sample, its file, and where in a tar it lies, by offset and size."""
 
-    paths: tuple[tuple[str, Path], ...]
+    places: tuple[tuple[str, Path, tuple[int, int] | None], ...]
 
     @property
     def file(self) -> str:
         """The first of them."""
-        return str(self.paths[0][1])
+        return str(self.places[0][1])
 
     def __call__(self) -> list[BenchSource]:
         """Hash and decode each."""
-        return [read_clip(sample_id, path) for sample_id, path in self.paths]
+        return [read_source(*place) for place in self.places]
 
 
-def read_clip(sample_id: str, path: Path) -> BenchSource:
-    """Return the source of a sample."""
-    sha256 = sha256_file(path)
+def read_source(sample_id: str, path: Path, span: tuple[int, int] | None = None) -> BenchSource:
+    """Return the source of a sample: a file, or a span of one by offset and size."""
+    source: Path | bytes = path
+    if span is not None:
+        with path.open("rb") as file:
+            file.seek(span[0])
+            source = file.read(span[1])
+    sha256 = sha256_bytes(source) if isinstance(source, bytes) else sha256_file(source)
     try:
-        scene = read_scene(path, threads=1)
+        scene = read_scene(source, threads=1)
     except MediaError as error:
         return BenchSource.unread(sample_id, path, f"{error.problem}: {error.got}", sha256)
     return BenchSource(sample_id, path, sha256, hash_of(scene), variants(scene))
 
 
-def clip_jobs(paths: Sequence[tuple[str, Path]]) -> list[SourcesJob]:
+def source_jobs(places: Sequence[tuple[str, Path, tuple[int, int] | None]]) -> list[SourcesJob]:
     """What has to be read of the sources of samples."""
-    starts = range(0, len(paths), _JOB_CLIPS)
-    return [SourcesJob(tuple(paths[start : start + _JOB_CLIPS])) for start in starts]
-
-
-def read_clips(
-    paths: Sequence[tuple[str, Path]], pool: Pool, progress: Progress = silent, title: str = "reading sources"
-) -> list[BenchSource]:
-    """Return the sources of samples, in their order."""
-    jobs = clip_jobs(paths)
-    found: list[BenchSource] = []
-    with progress(title, len(jobs)) as advance:
-        for clips in pool(jobs):
-            found += clips
-            advance()
-    return found
+    starts = range(0, len(places), _JOB_CLIPS)
+    return [SourcesJob(tuple(places[start : start + _JOB_CLIPS])) for start in starts]
 
 
 @dataclass(frozen=True)
@@ -154,6 +145,16 @@ class Trained:
     def name(self) -> str:
         """What to call it."""
         return self.pairs.name
+
+    @property
+    def prompts(self) -> list[str]:
+        """The instruction of each row."""
+        return list(self.pairs.column("prompt").to_pylist())
+
+    @cached_property
+    def revision(self) -> str:
+        """A hash of the clips and source files that it has."""
+        return fingerprint(sorted(self.known))
 
     def notes(self) -> Iterator[str]:
         """Say what cannot be compared."""
@@ -200,14 +201,14 @@ class Match:
     """A source that was trained on, or looks like one.
 
     Attributes:
-        clip: The source.
+        source: The source.
         trained: Where it was found.
         row: In which row.
         level: How alike they are.
         distance: Bits of 256 between the scenes; None where bytes are the same.
     """
 
-    clip: BenchSource
+    source: BenchSource
     trained: Trained
     row: int
     level: Level
@@ -220,15 +221,15 @@ class Match:
 
     def __str__(self) -> str:
         bits = "" if self.distance is None else f" ({self.distance} of 256 bits differ)"
-        return f"{self.clip.path}: {_PROBLEMS[self.level]}: {self.id} of {self.trained.name}{bits}"
+        return f"{self.source.path}: {_PROBLEMS[self.level]}: {self.id} of {self.trained.name}{bits}"
 
     def finding(self) -> Finding:
         """What is wrong."""
         got = self.id if self.distance is None else f"{self.id}, {self.distance} of 256 bits differ"
         wanted = None
         if self.level == "near":
-            wanted = f"another scene; accept the pair if it is one: `{self.clip.id} {self.id}`"
-        return Finding(str(self.clip.path), 0, "", _PROBLEMS[self.level], got, wanted)
+            wanted = f"another scene; accept the pair if it is one: `{self.source.id} {self.id}`"
+        return Finding(str(self.source.path), 0, "", _PROBLEMS[self.level], got, wanted)
 
 
 def find_trained(
@@ -267,13 +268,13 @@ def find_trained(
 def _same_pictures(clip: BenchSource, trained: Trained, row: int) -> bool:
     """Whether two clips show the same; False, and near they stay, where one of them is not to be had."""
     try:
-        theirs = _read_source(trained, row)
+        theirs = _read_trained_source(trained, row)
         return hash_pictures(theirs) == hash_pictures(clip.path)
     except (ReleaseError, MediaError):
         return False
 
 
-def _read_source(trained: Trained, row: int) -> bytes:
+def _read_trained_source(trained: Trained, row: int) -> bytes:
     return open_source(trained.pairs.catalog).read(trained.pairs.artifact(row, SOURCE_VIDEO))
 
 
@@ -334,13 +335,13 @@ def draw_matches(
         if match.level == "bytes":
             continue
         try:
-            rows = [_shown(match.clip.path), _shown(_read_source(match.trained, match.row))]
+            rows = [_shown(match.source.path), _shown(_read_trained_source(match.trained, match.row))]
         except (ReleaseError, MediaError) as error:
-            say(f"{match.clip.id} and {match.id} cannot be shown: {error}")
+            say(f"{match.source.id} and {match.id} cannot be shown: {error}")
             continue
         width = max(row.shape[1] for row in rows)
         padded = [cv2.copyMakeBorder(row, 2, 2, 0, width - row.shape[1], cv2.BORDER_CONSTANT) for row in rows]
-        path = folder / f"{match.clip.id}--{match.id}.png"
+        path = folder / f"{match.source.id}--{match.id}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(path, np.concatenate(padded))
         written.append(path)

@@ -112,6 +112,15 @@ def revision_of(items: Iterable[BenchItem], sources: Mapping[str, str]) -> str:
     return fingerprint(sorted(content))
 
 
+def count_scenes(items: Iterable[BenchItem]) -> dict[str, dict[str, dict[str, int]]]:
+    """Return how many samples each scene has: theme -> subtheme -> scene -> samples."""
+    scenes: dict[str, dict[str, dict[str, int]]] = {}
+    for item in items:
+        found = scenes.setdefault(item.theme, {}).setdefault(item.subtheme, {})
+        found[item.scene] = found.get(item.scene, 0) + 1
+    return scenes
+
+
 def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a csv file by line.
 

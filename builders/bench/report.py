@@ -22,8 +22,9 @@ from sparkle.builders.bench.verdicts import VerdictFile, read_verdicts
 from sparkle.schemas.calibration import Calibration, read_calibration
 from sparkle.schemas.canonical import plain
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.ids import THEMES
 from sparkle.schemas.validate import Finding
-from sparkle.schemas.verdicts import VerdictsHead
+from sparkle.schemas.verdicts import BASELINES, VerdictsHead
 
 FORMAT, VERSION = "sparkle-bench-report", 1
 
@@ -151,4 +152,13 @@ def _table(table: ModelTable, audit: JudgeAudit | None) -> dict[str, Any]:
         "keys": list(table.keys),
         "rows": table.rows_json(),
         "pairs": compare(table),
+        "lacks_baselines": _lacking(table),
     }
+
+
+def _lacking(table: ModelTable) -> list[str]:
+    """The baselines that have no row; none of another bench than those that baselines are made of."""
+    if not {*table.head.bench.expected} <= {*THEMES}:
+        return []
+    models = {row.model for row in table.rows}
+    return [name for name in BASELINES if name not in models]

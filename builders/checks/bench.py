@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sparkle.builders.bench.contamination import BenchSource, SourcesJob, Trained, clip_jobs, find_trained
+from sparkle.builders.bench.contamination import BenchSource, SourcesJob, Trained, find_trained, source_jobs
 from sparkle.builders.checks.rows import SampleRows, keys_of
 from sparkle.builders.checks.theme import TABLE, Theme
 from sparkle.media.look_alike import NEAR
@@ -36,7 +36,7 @@ def bench_jobs(folder: Path) -> list[SourcesJob]:
             raise ReleaseError("not a bench", got="no plain file", where=path)
     if not found:
         raise ReleaseError("not a bench", got=folder, wanted="a folder with source_videos/<theme>/ID.mp4")
-    return clip_jobs([(path.stem, path) for path in found])
+    return source_jobs([(path.stem, path, None) for path in found])
 
 
 def check_bench(

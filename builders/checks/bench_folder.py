@@ -12,7 +12,7 @@ How it works
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -27,9 +27,16 @@ from sparkle.builders.bench.contamination import (
     find_trained,
     limits_note,
     plain_notes,
-    read_clip,
+    read_source,
 )
-from sparkle.builders.bench.folder import BenchItem, keyword_problem, read_theme, revision_of, themes_of
+from sparkle.builders.bench.folder import (
+    BenchItem,
+    count_scenes,
+    keyword_problem,
+    read_theme,
+    revision_of,
+    themes_of,
+)
 from sparkle.builders.checks.failures import caught, run_caught
 from sparkle.builders.checks.files import check_document, check_files, hash_jobs
 from sparkle.builders.release.manifest import FileEntry, list_files
@@ -112,7 +119,7 @@ class SamplesJob:
         except MediaError as error:
             clip = BenchSource.unread(item.id, path, str(error))
             return _Sample(item, clip, [Finding(name, 0, "", error.problem, error.got, error.wanted)])
-        found = _Sample(item, read_clip(item.id, path))
+        found = _Sample(item, read_source(item.id, path))
         if not is_4k_plus_1(shape.frames):
             problem = "the source is not 4k + 1 frames long"
             found.findings.append(Finding(name, 0, "", problem, str(shape.frames), "5, 9, ..., 81"))
@@ -215,15 +222,6 @@ def check_bench_folder(
         revision=revision,
         scenes=count_scenes(items.values()),
     )
-
-
-def count_scenes(items: Iterable[BenchItem]) -> dict[str, dict[str, dict[str, int]]]:
-    """Return how many samples each scene has: theme -> subtheme -> scene -> samples."""
-    scenes: dict[str, dict[str, dict[str, int]]] = {}
-    for item in items:
-        found = scenes.setdefault(item.theme, {}).setdefault(item.subtheme, {})
-        found[item.scene] = found.get(item.scene, 0) + 1
-    return scenes
 
 
 def _source(item: BenchItem) -> str:

@@ -24,6 +24,9 @@ JUDGES = "sparkle.configs.judges"
 # Kind in a judge's file -> module below this package and class.
 _MODULES: dict[str, tuple[str, str]] = {
     "openai": ("openai", "ChatJudge"),
+    "gemini": ("gemini", "GeminiJudge"),
+    "upstream": ("upstream", "UpstreamJudge"),
+    "qwen3-vl": ("qwen3_vl", "QwenJudge"),
 }
 
 

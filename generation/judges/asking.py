@@ -106,6 +106,11 @@ class AskingJudge(ABC):
         settings = settings_of(self, rubric_sha256=self.rubric_sha256, **self.decides(), **versions)
         return JudgeIdentity(self.answers_as, self.kind, settings)
 
+    @property
+    def asks_for_shapes(self) -> bool:
+        """Whether an answer of the right shape is asked for by a schema."""
+        return False
+
     def decides(self) -> dict[str, Any]:
         """Return what decides the answers beside options."""
         return {}
@@ -135,38 +140,38 @@ class AskingJudge(ABC):
         """Of the rubric's words."""
         return sha256_bytes(self._template.encode())
 
-    def ask_words(self, subject: JudgedEdit, attempt: int) -> str:
+    def ask_words(self, edit: JudgedEdit, attempt: int) -> str:
         """Return what is asked of an edit, the first time or again."""
         form = form_of(self.rubric)
         text = Template(self._template).substitute(
-            instruction=subject.prompt, form=form if attempt == 1 else _AGAIN + form
+            instruction=edit.prompt, form=form if attempt == 1 else _AGAIN + form
         )
         return text.strip()
 
-    def tokens(self, subject: JudgedEdit) -> tuple[int, int, int]:
+    def tokens(self, edit: JudgedEdit) -> tuple[int, int, int]:
         """Return an estimate: tokens of question and answer, bytes of the request."""
         pixels = 2 * self.frames * self.width * self.width * 9 // 16
-        words = len(self.ask_words(subject, 1)) // _LETTERS_PER_TOKEN
+        words = len(self.ask_words(edit, 1)) // _LETTERS_PER_TOKEN
         return pixels // _PIXELS_PER_TOKEN + words, _ANSWER_TOKENS, int(pixels * _BYTES_PER_PIXEL)
 
     @abstractmethod
-    def question(self, subject: JudgedEdit, repeat: int, attempt: int) -> tuple[Question, str | None]:
+    def question(self, edit: JudgedEdit, repeat: int, attempt: int) -> tuple[Question, str | None]:
         """Return what is asked, and what is sent with it where that is not what the settings say."""
 
     @abstractmethod
     def answer(
-        self, question: Question, subject: JudgedEdit, repeat: int, attempt: int
+        self, question: Question, edit: JudgedEdit, repeat: int, attempt: int
     ) -> tuple[Completion, tuple[Repair, ...]]:
         """Return what is answered, whole or not, and what was done to get it."""
 
-    def judge(self, subject: JudgedEdit, repeat: int) -> Opinion:
+    def judge(self, edit: JudgedEdit, repeat: int) -> Opinion:
         """Ask, and once more where the answer cannot be used."""
         found: list[Completion] = []
         reason = ""
         sent = None
         for attempt in (1, 2):
-            question, sent = self.question(subject, repeat, attempt)
-            completion, repairs = self.answer(question, subject, repeat, attempt)
+            question, sent = self.question(edit, repeat, attempt)
+            completion, repairs = self.answer(question, edit, repeat, attempt)
             found.append(completion)
             try:
                 said = self.read(completion, repairs, question)
@@ -182,7 +187,7 @@ class AskingJudge(ABC):
         text = completion.words(question.name, self.most_tokens)
         lowest, highest = int(self.rubric.lowest), int(self.rubric.highest)
         said = read_judge_answer(text, headings, lowest=lowest, highest=highest, where=question.name)
-        as_asked = question.shape and Repair.ASKED_FREELY not in repairs
+        as_asked = self.asks_for_shapes and Repair.ASKED_FREELY not in repairs
         mended = [repair for repair in said.repairs if not (as_asked and repair == AnswerRepair.JSON)]
         return JudgeAnswer(said.scores, (*repairs, *mended))
 

@@ -120,15 +120,15 @@ class Judge(Protocol):
         """Load what it needs; offline it answers from what is kept, and asks nobody."""
         ...
 
-    def knows(self, subject: JudgedEdit, repeat: int) -> bool:
+    def knows(self, edit: JudgedEdit, repeat: int) -> bool:
         """Whether it can answer without asking."""
         ...
 
-    def tokens(self, subject: JudgedEdit) -> tuple[int, int, int]:
+    def tokens(self, edit: JudgedEdit) -> tuple[int, int, int]:
         """Return about how many tokens question and answer take, and bytes the request."""
         ...
 
-    def judge(self, subject: JudgedEdit, repeat: int) -> Opinion:
+    def judge(self, edit: JudgedEdit, repeat: int) -> Opinion:
         """Judge an edit.
 
         Raises:

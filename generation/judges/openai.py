@@ -153,12 +153,12 @@ class EndpointJudge(AskingJudge, EndpointModel):
             fix=again,
         )
 
-    def knows(self, subject: JudgedEdit, repeat: int) -> bool:
+    def knows(self, edit: JudgedEdit, repeat: int) -> bool:
         """Whether the answers are in the cache."""
-        if self._noted(subject) is None:
+        if self._noted(edit) is None:
             return False
         for attempt in (1, 2):
-            question, _ = self.question(subject, repeat, attempt)
+            question, _ = self.question(edit, repeat, attempt)
             found = self.find(question, self._context(repeat, attempt))
             if found is None:
                 return False
@@ -167,43 +167,43 @@ class EndpointJudge(AskingJudge, EndpointModel):
                 break
         return True
 
-    def question(self, subject: JudgedEdit, repeat: int, attempt: int) -> tuple[Question, str | None]:
+    def question(self, edit: JudgedEdit, repeat: int, attempt: int) -> tuple[Question, str | None]:
         """Return what is asked of an edit; its pictures are made when they are sent."""
         made: list[Exhibits] = []
 
         def make() -> Exhibits:
             if not made:
-                subject.require_unchanged()
-                made.append(self.show(subject))
+                edit.require_unchanged()
+                made.append(self.show(edit))
             return made[0]
 
-        noted = self._noted(subject)
+        noted = self._noted(edit)
         if noted is None:
             shown = make()
             noted = _Noted([sha256_bytes(data) for _, data in shown.attached], shown.captions, shown.sent)
-            self._note(subject, noted)
+            self._note(edit, noted)
         question = _ShownQuestion(
             JOB,
-            self.ask_words(subject, attempt),
+            self.ask_words(edit, attempt),
             (),
             shape_of(self.rubric),
             self.seed + repeat - 1,
-            subject.id,
+            edit.id,
             tuple(noted.captions),
             known=noted.hashes,
             make=lambda: make().attached,
         )
         return question, noted.sent
 
-    def show(self, subject: JudgedEdit) -> Exhibits:
+    def show(self, edit: JudgedEdit) -> Exhibits:
         """Return what goes with the question about an edit."""
         if self.transport == VIDEO:
-            shown = show_videos(subject.source, subject.edited, most_bytes=self.most_bytes)
+            shown = show_videos(edit.source, edit.edited, most_bytes=self.most_bytes)
             if shown is not None:
                 return shown
         shown = show_frames(
-            subject.source,
-            subject.edited,
+            edit.source,
+            edit.edited,
             count=self.frames,
             width=self.width,
             most_bytes=self.most_bytes,
@@ -216,7 +216,7 @@ class EndpointJudge(AskingJudge, EndpointModel):
         )
 
     def answer(
-        self, question: Question, subject: JudgedEdit, repeat: int, attempt: int
+        self, question: Question, edit: JudgedEdit, repeat: int, attempt: int
     ) -> tuple[Completion, tuple[Repair, ...]]:
         """Ask, or find the answer in the cache."""
         return self.complete(question, self._context(repeat, attempt))
@@ -226,23 +226,23 @@ class EndpointJudge(AskingJudge, EndpointModel):
 
     # --- what videos were shown as
 
-    def _noted(self, subject: JudgedEdit) -> _Noted | None:
-        known = self._database().query("SELECT shown FROM shown WHERE key = ?", self._place(subject))
+    def _noted(self, edit: JudgedEdit) -> _Noted | None:
+        known = self._database().query("SELECT shown FROM shown WHERE key = ?", self._place(edit))
         return None if known is None else msgspec.json.decode(known, type=_Noted)
 
-    def _note(self, subject: JudgedEdit, noted: _Noted) -> None:
+    def _note(self, edit: JudgedEdit, noted: _Noted) -> None:
         text = msgspec.json.encode(noted).decode()
         statement = "REPLACE INTO shown (key, shown) VALUES (?, ?)"
-        self._database().query(statement, self._place(subject), text)
+        self._database().query(statement, self._place(edit), text)
 
     def _database(self) -> CacheDatabase:
         if self._shown is None:
             raise RuntimeError("setup() comes before the first question")
         return self._shown
 
-    def _place(self, subject: JudgedEdit) -> str:
+    def _place(self, edit: JudgedEdit) -> str:
         how = [self.transport, self.frames, self.width, self.most_bytes, SHOWING_VERSION, version("av")]
-        return fingerprint([subject.source_sha256, subject.edited_sha256, *how])
+        return fingerprint([edit.source_sha256, edit.edited_sha256, *how])
 
 
 @dataclass(kw_only=True)

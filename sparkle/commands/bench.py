@@ -43,12 +43,16 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
     name="bench",
     cls=VerbGroup,
     sections={
-        "Make a bench": ("check",),
+        "Make a bench": ("build", "check"),
+        "Run models on it": ("jobs", "baselines"),
         "Judge models": ("judge", "audit", "calibrate"),
         "Report": ("report", "import", "export"),
     },
     homes={
+        "build": "bench_build:build",
         "check": "bench_check:check",
+        "jobs": "bench_jobs:jobs",
+        "baselines": "bench_baselines:baselines",
         "judge": "bench_judge:judge",
         "audit": "bench_audit:audit",
         "calibrate": "bench_calibrate:calibrate",
@@ -58,7 +62,7 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
     },
 )
 def bench() -> None:
-    """Make a bench, judge what models made of it, and report: tables, intervals, comparisons.
+    """Make a bench, run models on it, judge them, and report: tables, intervals, comparisons.
 
     Example: sparkle bench report verdicts/*.jsonl --out report
     """
@@ -255,6 +259,9 @@ def _told(table: Mapping[str, Any]) -> list[str]:
             f"{pair['a']} - {pair['b']}: {pair['difference']:+.2f}{span}, {pair['wins']} won, {pair['ties']} "
             f"alike, {pair['losses']} lost of {pair['n']}, p {pair['holm']:.4f} (Holm){verdict}"
         )
+    if table["lacks_baselines"]:
+        names = ", ".join(table["lacks_baselines"])
+        lines.append(f"no baselines {names}: `sparkle bench baselines` makes their edits, to be judged too")
     return lines
 
 

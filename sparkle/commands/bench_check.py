@@ -1,4 +1,4 @@
-"""`sparkle bench check`: is a bench whole, and apart from what is trained on?"""
+"""`sparkle bench check`: is a bench whole, and apart from what is trained on? Can edits of it be judged?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sparkle.commands.bench_results import check_results
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
 from sparkle.commands.options import FOLDER, accept_option, output_options, report_option, workers_option
 
@@ -15,6 +16,11 @@ _SHOWN = 50  # a screen or two; the report has all
 
 @click.command(cls=Verb)
 @click.argument("bench", type=FOLDER)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, exists=True),
+    help="Check a model's edits in place of the bench: a folder, or OpenVE-Bench's csv of results.",
+)
 @click.option(
     "--train",
     multiple=True,
@@ -33,6 +39,7 @@ _SHOWN = 50  # a screen or two; the report has all
 @output_options
 def check(
     bench: Path,
+    results: Path | None,
     train: tuple[str, ...],
     accept: Path | None,
     pictures: Path | None,
@@ -40,18 +47,31 @@ def check(
     workers: int | None,
     terminal: Terminal,
 ) -> None:
-    """Check that a bench is whole, and apart from what is trained on.
+    """Check that a bench is whole, and apart from what is trained on; or that a model's edits can be judged.
 
     Tables and metadata must agree, videos decode, images and masks fit them. With --train, sources with the
     same bytes or pictures are findings, and so are those that look alike, until --accept names the pair.
 
+    With --results, the edits are looked at, before a judge is paid for: what is missing, empty, cut, no
+    video, of another size, length or rate; what is another sample's edit, or not edited; what is nobody's.
+    The crop of upstream's script is named and is fine. The last line is the command that makes what is
+    missing.
+
     Example: sparkle bench check bench --train releases/demo --pictures look
+
+    Example: sparkle bench check bench --results results/kiwi
     """
+    if results is not None and (train or accept or pictures):
+        raise click.UsageError("--results looks at edits: --train, --accept and --pictures are for the bench")
+
     from sparkle._files import write_jsonl
     from sparkle._processes import cpus, pool_of
     from sparkle.builders.bench.contamination import draw_matches, read_accepted, read_trained
     from sparkle.builders.checks.bench_folder import check_bench_folder
 
+    if results is not None:
+        count = check_results(bench, results, report, workers or cpus(), terminal)
+        raise SystemExit(FINDINGS if count else 0)
     terminal.name_junk(bench)
     accepted = frozenset() if accept is None else read_accepted(accept)
     trained = [read_trained(where) for where in train]

@@ -141,13 +141,14 @@ def judge(
         terminal.say(told_plan(planned))
         done = judging.run(progress=terminal.progress)
     expected = planned.samples * repeats
-    kinds = [f"{count} {status}" for status, count in sorted(done.counts.items()) if status != "ok"]
-    kinds += [f"{done.unasked} not asked, since no answer is kept"] * bool(done.unasked)
     lines = [f"{out}: {done.counts.get('ok', 0)} of {count_text(expected, 'verdict')} have scores"]
+    lines += [f"  {count} {reason}" for reason, count in done.reasons.items()]
+    lines += [f"  {done.unasked} not asked: no answer is kept"] * bool(done.unasked)
     terminal.result(
-        ", ".join([*lines, *kinds]),
+        "\n".join(lines),
         {
             "verdicts": done.counts,
+            "reasons": done.reasons,
             "expected": expected,
             "unasked": done.unasked,
             "requests": who.budget.requests,

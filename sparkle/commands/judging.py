@@ -77,12 +77,14 @@ class JudgedResults:
     Attributes:
         head: The file's first line; None where no verdict was written.
         counts: Verdicts by status.
+        reasons: How many have no scores, by status and why; commonest first.
         unasked: Verdicts that are not there, since nobody was asked.
         findings: What is wrong with the results, and what was not judged.
     """
 
     head: VerdictsHead | None
     counts: dict[str, int]
+    reasons: dict[str, int]
     unasked: int
     findings: tuple[Finding, ...]
 
@@ -255,6 +257,9 @@ class Judging:
         if written:
             write_verdicts(self.out, head, written.values())
         counts = Counter[str](verdict.status for verdict in written.values())
+        reasons = Counter(
+            f"{verdict.status}: {verdict.reason}" for verdict in written.values() if verdict.status != "ok"
+        )
         findings = [
             finding
             for edit in self.found.edits.values()
@@ -262,7 +267,11 @@ class Judging:
             if edit.status != "ok" or (edit.suspect is not None and not self.accept)
         ]
         return JudgedResults(
-            head if written else None, dict(counts), unasked, (*findings, *self.found.strays)
+            head if written else None,
+            dict(counts),
+            dict(reasons.most_common()),
+            unasked,
+            (*findings, *self.found.strays),
         )
 
     def _append(self, head: VerdictsHead, verdict: Verdict) -> None:

@@ -149,9 +149,15 @@ class LocalEndpoint:
         time.sleep(self.delay)
         with self._changed:
             self._under_way -= 1
-        if path != "/v1/chat/completions":
+        if not self.serves(path):
             return fault(404, f"no such path: {path}")
-        return scripted or completion(self.answer(body), about={"model": body["model"], **self.about})
+        return scripted or self.said(body)
+
+    def serves(self, path: str) -> bool:
+        return path == "/v1/chat/completions"
+
+    def said(self, body: dict) -> tuple[int, dict, bytes]:
+        return completion(self.answer(body), about={"model": body["model"], **self.about})
 
     def _handler(endpoint):
         class Handler(BaseHTTPRequestHandler):

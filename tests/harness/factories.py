@@ -64,7 +64,9 @@ class SampleSpec:
     failed_at: str | None = None
     prompt: str | None = None
     scores: dict[str, float] = field(default_factory=dict)  # step -> score; 9.0 where not given
-    scene: int | None = None  # the seed of the scene that its source shows (`harness.scenes`)
+    scene: int | None = (
+        None  # the seed of the scene that its source shows (`harness.scenes`); below 0 mirrored
+    )
     keyword: str = "urban: rooftop overlooking skyline"
 
 
@@ -272,7 +274,7 @@ def write_artifact(folder: Path, kind: Kind, sample_id: str, scene: int | None =
     path = folder / kind.path(sample_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind is layout.SOURCE_VIDEO and scene is not None:
-        _write_mp4(path, scene_frames(scene, FRAMES, WIDTH, HEIGHT)[..., ::-1])
+        _write_mp4(path, _scene_frames(scene))
         return r.ArtifactRef(sha256_file(path), path.stat().st_size)
     frames = _draw(zlib.crc32(f"{kind.name} {sample_id}".encode()))
     if kind.suffix == ".mp4":
@@ -290,8 +292,13 @@ def _scene_hash(scene: int | None) -> str:
         return "5a" * 32
     with TemporaryDirectory() as folder:
         path = Path(folder, "scene.mp4")
-        _write_mp4(path, scene_frames(scene, FRAMES, WIDTH, HEIGHT)[..., ::-1])
+        _write_mp4(path, _scene_frames(scene))
         return median_hash(path)
+
+
+def _scene_frames(scene: int) -> _Frames:
+    frames = scene_frames(abs(scene), FRAMES, WIDTH, HEIGHT)[..., ::-1]
+    return np.ascontiguousarray(frames[:, :, ::-1] if scene < 0 else frames)
 
 
 def _draw(number: int) -> _Frames:

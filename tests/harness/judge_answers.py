@@ -31,9 +31,11 @@ def about(model: str = MODEL) -> dict[str, Any]:
     return {"model": model, "usage": USAGE, "system_fingerprint": "fp_1"}
 
 
-def says(text: str | None, finish_reason: str = "stop", **message: Any) -> tuple[int, dict, bytes]:
+def says(
+    text: str | None, finish_reason: str = "stop", *, model: str = MODEL, **message: Any
+) -> tuple[int, dict, bytes]:
     """A reply of the endpoint."""
-    return completion(text, finish_reason, about(), **message)
+    return completion(text, finish_reason, about(model), **message)
 
 
 def judged_by_prompt(body: dict) -> str:

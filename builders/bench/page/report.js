@@ -156,7 +156,8 @@ const BENCH = {};
     $('tables').append(h('section', { class: 'judge' },
       h('h2', null, `${table.bench.name}, judged by ${table.judge.name}`),
       h('p', { class: 'soft' }, [`rubric ${table.rubric.name}`, `judge ${table.judge.kind}`, ...settings].join(', '), h('br'), h('code', null, `bench ${table.bench.revision}`)),
-      modelTable(table), auditBox(table.audit), pairTable(table), footOf(table)));
+      modelTable(table), auditBox(table.audit), pairTable(table), footOf(table),
+      table.lacks_baselines.length ? h('p', { class: 'soft' }, `Baselines without verdicts: ${table.lacks_baselines.join(', ')}`) : ''));
   }
 
   // --- judges

@@ -37,6 +37,7 @@ _STOPS = (401, 403, 404)  # statuses that every question would meet
 _SCHEMA_WORDS = (
     "response_format",
     "json_schema",
+    "jsonschema",
     "responseschema",
     "response_schema",
     "structured",

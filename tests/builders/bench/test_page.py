@@ -148,6 +148,10 @@ def test_judges_are_compared_score_by_score(tmp_path: Path, visit: Callable[[Pat
     assert sum(counts) == 6 * len(judged.PLACES)
 
 
+def test_the_page_says_which_baselines_have_no_verdicts(page: Any) -> None:
+    assert page.get_by_text("Baselines without verdicts: source, frozen, copy_paste, classical").count() == 1
+
+
 def test_what_an_audit_and_a_calibration_found_stands_beside_the_table(
     tmp_path: Path, visit: Callable[[Path], Any]
 ) -> None:

@@ -194,7 +194,7 @@ def test_results_of_another_bench_are_all_missing_and_all_strays(bench: Bench, t
     assert [finding.got for finding in found.strays] == sorted(edits, key=lambda name: str(edits[name]))
 
 
-@pytest.mark.parametrize("form", ["sparkle_bench", "flat", "table"])
+@pytest.mark.parametrize("form", ["sparkle_bench", "flat", "kiwi", "table"])
 def test_other_forms_of_results_are_read(bench: Bench, tmp_path: Path, form: str):
     results = tmp_path / "others"
     if form == "sparkle_bench":
@@ -204,6 +204,10 @@ def test_other_forms_of_results_are_read(bench: Bench, tmp_path: Path, form: str
             target = results / layout.bench_edited_flat(bench.items[sample_id].theme, sample_id)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+        if form == "kiwi":
+            (results / "openve").mkdir(parents=True, exist_ok=True)
+            for name in (f"{sample_id}_edited.mp4", f"concat_{sample_id}_edited.mp4"):
+                shutil.copyfile(path, results / "openve" / name)
     if form == "table":
         results = tmp_path / "results.csv"
         write_table(bench, results)

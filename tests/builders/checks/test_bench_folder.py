@@ -73,7 +73,7 @@ def test_twenty_planted_sources_are_found_and_no_other(trained: Path, tmp_path: 
         encode(np.ascontiguousarray(change(scene_frames(seed))), video, encoding=Encoding(crf=30))
     found = check(bench, trained=[read_trained(trained)])
     ids = read_trained(trained).pairs.ids
-    assert [(match.clip.id, match.id, match.level) for match in found.matches] == [
+    assert [(match.source.id, match.id, match.level) for match in found.matches] == [
         (videos[seed].stem, ids[seed], "near") for seed in range(TRAINED)
     ]
     assert [Path(finding.file).stem for finding in found.findings] == [
