@@ -71,7 +71,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about, model = (block.code for block in BLOCKS["docs/cards.md"] if block.language == "toml")
     (folder / "release.toml").write_text(about, "utf-8")
     (folder / "model.toml").write_text(model, "utf-8")
-    judged.write(folder / "kiwi-sparkle.jsonl")
+    judged.write(folder / "verdicts-kiwi.jsonl")
     (folder / "my.toml").write_text('base = "paper-fast"\n', "utf-8")
     (folder / "verdicts.jsonl").write_text("", "utf-8")
     for name in ("examples", "benchmarks"):

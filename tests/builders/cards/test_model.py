@@ -169,7 +169,7 @@ def test_the_example_in_the_documentation_has_a_card(shared_release: Path, tmp_p
     (tmp_path / "releases").mkdir()
     (tmp_path / "releases/demo").symlink_to(shared_release)
     (tmp_path / "model.toml").write_text(example)
-    judged.write(tmp_path / "kiwi-sparkle.jsonl")
+    judged.write(tmp_path / "verdicts-kiwi.jsonl")
     card = render_model_card(tmp_path / "model.toml")
     assert "| batch size | 128 |" in card
     assert "| pairs of `location` | 6 |" in card
