@@ -41,6 +41,17 @@ _LETTERS_PER_TOKEN, _ANSWER_TOKENS = 4, 120
 _BYTES_PER_PIXEL = 1.5  # of a PNG of footage
 
 
+def _words_of(rubric: Rubric) -> str:
+    """The package's words of a rubric."""
+    return resources.files(__package__).joinpath("prompts", f"{rubric.name}.txt").read_text("utf-8")
+
+
+def words_for_people(rubric: Rubric) -> str:
+    """Return the same for people, who see instruction and form beside it."""
+    paragraphs = _words_of(rubric).split("\n\n")
+    return "\n\n".join(text for text in paragraphs if "$" not in text)
+
+
 def form_of(rubric: Rubric) -> str:
     """Return the form of an answer, in words."""
     scale = f"{rubric.lowest}-{rubric.highest}"
@@ -95,6 +106,11 @@ class AskingJudge(ABC):
         return SPARKLE_6
 
     @property
+    def repeats(self) -> int:
+        """Once, unless it is to be seen how much verdicts move."""
+        return 1
+
+    @property
     @abstractmethod
     def answers_as(self) -> str:
         """The name of the model that answers."""
@@ -118,8 +134,7 @@ class AskingJudge(ABC):
     @cached_property
     def _template(self) -> str:
         if self.words is None:
-            file = resources.files(__package__).joinpath("prompts", f"{self.rubric.name}.txt")
-            return file.read_text("utf-8")
+            return _words_of(self.rubric)
         try:
             text = Path(self.words).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:

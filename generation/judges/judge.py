@@ -27,6 +27,7 @@ class JudgedEdit:
     """What is judged.
 
     Attributes:
+        bench: The bench's revision.
         id: The sample of the bench.
         prompt: The instruction.
         source: The source video.
@@ -36,6 +37,7 @@ class JudgedEdit:
         masks: The subject's masks, npz; None where the bench has none.
     """
 
+    bench: str
     id: str
     prompt: str
     source: Path
@@ -96,6 +98,11 @@ class Judge(Protocol):
     @property
     def rubric(self) -> Rubric:
         """What it judges by."""
+        ...
+
+    @property
+    def repeats(self) -> int:
+        """How often it judges each edit, unless that is said."""
         ...
 
     @property

@@ -46,7 +46,7 @@ def audit(
     workers: int | None,
     chosen: str | None,
     settings: tuple[str, ...],
-    repeats: int,
+    repeats: int | None,
     plan: bool,
     offline: bool,
     accept_model: str | None,
@@ -114,7 +114,7 @@ def _judge(
     out: Path,
     controls: Controls,
     who: Judge,
-    repeats: int,
+    repeats: int | None,
     *,
     plan: bool,
     offline: bool,
@@ -133,7 +133,8 @@ def _judge(
         for name in names:
             to = folder / f"{name}.jsonl"
             locks.enter_context(alone(to))
-            judging = Judging(bench_of(out, name), results_of(out, name), who, to, name, repeats, accept=True)
+            often = repeats or who.repeats
+            judging = Judging(bench_of(out, name), results_of(out, name), who, to, name, often, accept=True)
             judging.look(workers=1)
             judgings.append(judging)
         who.setup(offline=offline or plan)

@@ -119,7 +119,7 @@ def build(
     for note in (note for trained in made_of.trained for note in (*trained.notes(), limits_note())):
         terminal.say(f"note: {note}")
     for (theme, subtheme, scene), count in [*choice.short.items()][:_SHOWN]:
-        terminal.say(f"note: {theme}, {subtheme}: {scene} has {count_text(count, 'sample')} and no more")
+        terminal.say(f"note: {theme}, {subtheme}: {scene} ran out at {count_text(count, 'sample')}")
     if len(choice.short) > _SHOWN:
         terminal.say(f"note: and {len(choice.short) - _SHOWN} more scenes; bench.json names them")
     for sample_id, reason in choice.left.items():

@@ -99,7 +99,7 @@ class Judging:
         judge: Who judges.
         out: The file of verdicts.
         model: Whose edits they are; the name of the results if None.
-        repeats: How often each edit is judged.
+        repeats: How often each edit is judged; as the judge does if None.
         accept: Whether edits are judged that are suspect: the source's pictures, another sample's edit.
     """
 
@@ -132,7 +132,7 @@ class Judging:
                 where=self.results,
             )
         self.name = self.model or (mark.baseline if mark else self.results.resolve().stem)
-        self._subjects: dict[str, JudgedEdit] = {}
+        self._edits: dict[str, JudgedEdit] = {}
         self.kept = self._kept()
 
     def _head(self) -> VerdictsHead:
@@ -174,20 +174,28 @@ class Judging:
     def _source(self, item: BenchItem) -> Path:
         return self.bench / layout.bench_source(item.theme, item.id)
 
-    def subject(self, edit: BenchEdit) -> JudgedEdit:
+    def _judged(self, edit: BenchEdit) -> JudgedEdit:
         """What the judge gets of an edit."""
         item = edit.item
-        if item.id not in self._subjects:
+        if item.id not in self._edits:
             source = self._source(item)
-            self._subjects[item.id] = JudgedEdit(
-                item.id, item.prompt, source, edit.path, sha256_file(source), str(edit.sha256)
+            masks = self.bench / layout.bench_mask(item.theme, item.id)
+            self._edits[item.id] = JudgedEdit(
+                self.identity.revision,
+                item.id,
+                item.prompt,
+                source,
+                edit.path,
+                sha256_file(source),
+                str(edit.sha256),
+                masks if masks.is_file() else None,
             )
-        return self._subjects[item.id]
+        return self._edits[item.id]
 
     def _to_judge(self) -> list[Task]:
         edits = [edit for edit in self.found.edits.values() if edit.status == "ok" and self._wanted(edit)]
         return [
-            (self.subject(edit), repeat)
+            (self._judged(edit), repeat)
             for repeat in range(1, self.repeats + 1)
             for edit in edits
             if (edit.item.id, repeat) not in self.kept
@@ -203,7 +211,7 @@ class Judging:
         tasks = self._to_judge()
         asked = [task for task in tasks if not self.judge.knows(*task)]
         question, answer, size = (
-            map(sum, zip(*(self.judge.tokens(subject) for subject, _ in asked), strict=True))
+            map(sum, zip(*(self.judge.tokens(edit) for edit, _ in asked), strict=True))
             if asked
             else (0, 0, 0)
         )
@@ -238,12 +246,12 @@ class Judging:
         if self.out.exists():
             write_verdicts(self.out, head, written.values())
         with progress("judging", len(tasks)) as advance:
-            for (subject, repeat), opinion in judge_all(self.judge, tasks):
+            for (edit, repeat), opinion in judge_all(self.judge, tasks):
                 advance()
                 if opinion is None:
                     unasked += 1
                     continue
-                verdict = self._verdict(self.items[subject.id], repeat, opinion, subject)
+                verdict = self._verdict(self.items[edit.id], repeat, opinion, edit)
                 self._append(head, verdict)
                 written[verdict.id, repeat] = verdict
         for verdict in self._without_edits():
@@ -294,15 +302,15 @@ class Judging:
                         edited=edit.sha256,
                     )
 
-    def _verdict(self, item: BenchItem, repeat: int, opinion: Opinion, subject: JudgedEdit) -> Verdict:
+    def _verdict(self, item: BenchItem, repeat: int, opinion: Opinion, edit: JudgedEdit) -> Verdict:
         return Verdict(
             **_place(item),
             **asdict(opinion),
             repeat=repeat,
             status="failed" if opinion.raw is None else "ok",
             scores=None if opinion.raw is None else self.judge.rubric.cap(opinion.raw),
-            source=subject.source_sha256,
-            edited=subject.edited_sha256,
+            source=edit.source_sha256,
+            edited=edit.edited_sha256,
         )
 
 
@@ -337,7 +345,7 @@ def judge_results(
     out: Path,
     *,
     model: str | None = None,
-    repeats: int = 1,
+    repeats: int | None = None,
     accept: bool = False,
     offline: bool = False,
     workers: int | None = None,
@@ -351,7 +359,7 @@ def judge_results(
         judge: Who judges, from `sparkle.generation.judges.load_judge`.
         out: The file of verdicts; what is in it already is not judged again.
         model: Whose edits they are; the name of the results if None.
-        repeats: How often each edit is judged.
+        repeats: How often each edit is judged; as the judge does if None.
         accept: Whether edits are judged that show the source, or are another sample's.
         offline: Whether nobody is asked.
         workers: How many processes look at edits; as many as are worth it if None.
@@ -361,7 +369,7 @@ def judge_results(
         SparkleError: something cannot be read, or the judge cannot go on.
     """
     with alone(out):
-        judging = Judging(bench, results, judge, out, model, repeats, accept)
+        judging = Judging(bench, results, judge, out, model, repeats or judge.repeats, accept)
         judging.look(workers=workers, progress=progress)
         judge.setup(offline=offline)
         return judging.run(progress=progress)
