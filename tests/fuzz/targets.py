@@ -18,12 +18,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import lz4.frame
 import msgspec
 
 from fuzz.mutate import mutated
 from harness import factories, judged
+from harness.endpoint import completion
 from sparkle.builders.bench.contamination import read_accepted
 from sparkle.builders.bench.folder import BenchItem
 from sparkle.builders.bench.foreign import KIWI, OPENVE_CSV, import_verdicts
@@ -57,7 +59,10 @@ from sparkle.builders.release.read_text import line_reader, pair_reader, read_li
 from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.tar import list_tar
 from sparkle.builders.training.turns import TurnRows, Turns, read_turn_state
+from sparkle.generation.backends.vlm.endpoint import ChatEndpoint, Completion
 from sparkle.generation.config import load_config
+from sparkle.generation.judges.human import HumanJudge
+from sparkle.generation.judges.judge import JudgedEdit
 from sparkle.generation.run.hashes import open_hashes
 from sparkle.generation.run.sources import list_sources
 from sparkle.hub.staging.store.cards import card_metadata, check_card_yaml
@@ -539,6 +544,36 @@ def _results(files: Files, data: bytes) -> None:
     assert len(found.findings()) >= 1
 
 
+def _rated(files: Files) -> Sequence[bytes]:
+    line = {"format": "sparkle-rating", "version": 1, "bench": "a" * 64, "rubric": SPARKLE_6.name}
+    line |= {"rater": "Ann", "edit": "0" * 20, "raw": [4] * 6, "note": "é"}
+    return [json.dumps(line).encode() + b"\n"]
+
+
+def _ratings(files: Files, data: bytes) -> None:
+    judge = HumanJudge(ratings=(str(files.put("ratings.jsonl", data)),))
+    judge.setup()
+    edit = JudgedEdit("a" * 64, "id", "Let it snow.", files.scratch, files.scratch, "b" * 64, "c" * 64)
+    if judge.repeats:
+        assert not judge.knows(edit, 1)
+
+
+def _completions(files: Files) -> Sequence[bytes]:
+    usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+    about = {"model": "m", "usage": usage, "system_fingerprint": "fp"}
+    return [completion(_ANSWER, about=about)[2], completion(None, "length", refusal="No.")[2]]
+
+
+def _completion(files: Files, data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    body = SimpleNamespace(text=text)
+    endpoint = ChatEndpoint(
+        base_url="", key="", timeout=1, retries=0, backoff=0, create=lambda **request: body
+    )
+    found = endpoint.send({})
+    assert found == text or msgspec.json.decode(msgspec.json.encode(found), type=Completion) == found
+
+
 def _imported(form: str, files: Files, data: bytes) -> None:
     bench, given = files.put("bench.csv", _OPENVE), files.put("given", data)
     out = files.scratch / "verdicts.jsonl"
@@ -578,6 +613,8 @@ TARGETS: tuple[Target, ...] = (
     Target("answer of a judge", lambda files: _OF_JUDGES, _answer, (AnswerError,)),
     Target("file of verdicts", _judged, _in_file("j", read_verdicts), (ReleaseError,), quick=300),
     Target("csv of verdicts", lambda files: [_RESULTS], partial(_imported, OPENVE_CSV), (ReleaseError,), 300),
+    Target("ratings", _rated, _ratings, (ConfigError,), quick=500),
+    Target("completion of an endpoint", _completions, _completion),
     Target("csv of results", lambda files: [_RESULTS], _results, (ReleaseError,), 300),
     Target("lines of verdicts", lambda files: [_KIWI], partial(_imported, KIWI), (ReleaseError,), 300),
     Target("configuration", _configurations, _in_file("c.toml", load_config), (ConfigError,), quick=500),
