@@ -26,9 +26,9 @@ import msgspec
 from fuzz.mutate import mutated
 from harness import factories, judged
 from harness.endpoint import completion
-from sparkle.builders.bench.contamination import read_accepted
 from sparkle.builders.bench.folder import BenchItem
 from sparkle.builders.bench.foreign import KIWI, OPENVE_CSV, import_verdicts
+from sparkle.builders.bench.looked_at import read_accepted
 from sparkle.builders.bench.results import read_results
 from sparkle.builders.bench.verdicts import read_verdicts
 from sparkle.builders.building.bench import BenchOptions
