@@ -26,7 +26,7 @@ from sparkle.generation.backends.vlm.endpoint import (
 )
 from sparkle.generation.backends.vlm.openai import chat_content
 from sparkle.generation.backends.vlm.questions import Question
-from sparkle.generation.judges.openai import EndpointJudge
+from sparkle.generation.judges.openai import TOKENS_PER_FRAME, VIDEO_SECONDS, EndpointJudge
 from sparkle.generation.judges.showing import VIDEO_CAPTIONS
 from sparkle.generation.needs import package_versions
 
@@ -57,6 +57,11 @@ class GeminiJudge(EndpointJudge):
         super().__post_init__()
         require_range(self, "thinking_budget", 0, 1_000_000)
         require_range(self, "fps", 0.1, 24)
+
+    @property
+    def video_tokens(self) -> int:
+        """About how many tokens two whole videos take."""
+        return round(2 * VIDEO_SECONDS * self.fps * TOKENS_PER_FRAME)
 
     def connect(self, **patience: Any) -> Endpoint:
         """Return the service behind its client; nothing is sent."""

@@ -131,7 +131,7 @@ class Judging:
                 wanted=self.identity.revision,
                 where=self.results,
             )
-        self.name = self.model or (mark.baseline if mark else self.results.resolve().stem)
+        self.name = self.model or (mark.baseline if mark else _name_of(self.results.resolve()))
         self._edits: dict[str, JudgedEdit] = {}
         self.kept = self._kept()
 
@@ -312,6 +312,10 @@ class Judging:
             source=edit.source_sha256,
             edited=edit.edited_sha256,
         )
+
+
+def _name_of(results: Path) -> str:
+    return results.name if results.is_dir() else results.stem
 
 
 def _place(item: BenchItem) -> dict[str, Any]:
