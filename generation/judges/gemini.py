@@ -16,13 +16,12 @@ from typing import Any, ClassVar, Self
 from sparkle._extras import install
 from sparkle._patience import seconds_asked
 from sparkle.generation.backend import operational, require_range
+from sparkle.generation.backends.vlm.address import address_of, key_of
 from sparkle.generation.backends.vlm.endpoint import (
     Completion,
     Endpoint,
     FaultError,
-    address_of,
     counted,
-    key_of,
 )
 from sparkle.generation.backends.vlm.openai import chat_content
 from sparkle.generation.backends.vlm.questions import Question
