@@ -189,6 +189,14 @@ def test_limits_of_requests_and_money_stop(judged_bench):
     assert judged_bench.judge("--max-cost", 1).exit_code == 2  # without prices
 
 
+def test_money_cannot_be_counted_where_the_endpoint_counts_nothing(judged_bench):
+    judged_bench.endpoint.about = {}
+    done = judged_bench.judge("--set", "price_in=1.0", "--max-cost", 1)
+    assert done.exit_code == 2
+    assert "does not say how many tokens" in done.output
+    assert len(judged_bench.endpoint.requests) == 1
+
+
 @pytest.mark.parametrize("pace", ["requests_per_minute=600.0", "tokens_per_minute=660000.0"])
 def test_a_pace_is_kept(judged_bench, pace):
     judged_bench.configure(concurrency=4)
