@@ -7,6 +7,7 @@ A run (generation writes it, builders read it)::
       sources.jsonl                what each source file is, keyed by content sha256
       candidates.jsonl             id, source, theme, prompt?: append-only; ids are never reused
       outcomes/<step>.jsonl        what each step said of each sample
+      .staging/<epoch>/            there while a driver works: what its workers write, before it has its place
       dropped.jsonl                there while outcomes behind a rejection are dropped: whose they are
       funnel.json                  there when the run is finished: counts a step
       reclaimed.jsonl              which artifacts stand in tars instead of files of their own
@@ -107,6 +108,7 @@ CANDIDATES = "candidates.jsonl"
 DROPPED = "dropped.jsonl"
 FUNNEL = "funnel.json"
 RECLAIMED = "reclaimed.jsonl"
+STAGING = ".staging"
 
 
 def outcomes(step: str) -> str:

@@ -30,12 +30,13 @@ from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import run_packages, sample_fingerprint, step_identity
 from sparkle.generation.run.finished import FinishedRuns, RunSummary, state_of
 from sparkle.generation.run.folder import HeldArtifacts, RunFolder, open_run, run_document
+from sparkle.generation.run.hashes import open_hashes
 from sparkle.generation.run.jobs import HashFiles, Inspect, Process
 from sparkle.generation.run.sources import ListedSource, licences, new_candidates, refuse_unreadable
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.schemas import records as r
-from sparkle.schemas.errors import ServiceError, SourceGoneError
+from sparkle.schemas.errors import RunError, ServiceError, SourceGoneError
 from sparkle.schemas.funnel import Fate, make_funnel
 from sparkle.schemas.load import load
 from sparkle.schemas.records import Record
@@ -71,9 +72,28 @@ class Driver:
         self.processed = 0
         self.judged_again = 0
 
-    def ingest(self, listed: list[ListedSource], shard: tuple[int, int], id_offset: int) -> None:
-        """Write down the configuration, and the sources and candidates that are new."""
-        hashed = self._hash(listed)
+    def ingest(
+        self,
+        listed: list[ListedSource],
+        shard: tuple[int, int],
+        id_offset: int,
+        shared: Path | None = None,
+    ) -> None:
+        """Write down the configuration, and the sources and candidates that are new.
+
+        Args:
+            listed: The sources.
+            shard: (index, count) of the candidates that the run has.
+            id_offset: Where ids begin.
+            shared: A file of hashes, which may lack some or all.
+        """
+        if shared is None:
+            hashed = self._hash(listed, {})
+        else:
+            with open_hashes(shared) as file:
+                named = file.find([item.place for item in listed])
+                hashed = self._hash(listed, named)
+                file.add({item.place: sha256 for sha256, item in hashed if item.place not in named})
         refuse_unreadable(self.unreadable, hashed, shard)
         known = self.run.sources
         licence = licences(known, hashed)
@@ -91,7 +111,9 @@ class Driver:
                 for ready in self.executor.map(jobs):
                     found.update((source.sha256, source) for source in ready)
                     advance(len(ready))
+                self.run.epoch.check()
                 self.run.sources.append([found[sha256] for sha256 in some])
+        self.run.epoch.check()
         self.run.candidates.append(candidates)
         for sha256, item in reversed(hashed):  # the first that is listed counts
             if sha256 in known:
@@ -99,12 +121,19 @@ class Driver:
                 if known[sha256].path == item.place:
                     del self.places[sha256]
 
-    def _hash(self, listed: Sequence[ListedSource]) -> list[tuple[str, ListedSource]]:
-        """What can be read, each with the sha256 of its file; workers hash what the cache cannot tell."""
+    def _hash(
+        self, listed: Sequence[ListedSource], known: Mapping[str, str]
+    ) -> list[tuple[str, ListedSource]]:
+        """What can be read, each with the sha256 of its file; workers hash what is not known.
+
+        Args:
+            listed: The sources.
+            known: Hashes by place.
+        """
         unknown: dict[str, None] = {}
         for item in listed:
             with suppress(OSError, ValueError):
-                if self.hashes.find(item.path) is None:
+                if item.place not in known and self.hashes.find(item.path) is None:
                     unknown[item.place] = None
         paths = [Path(place) for place in unknown]
         share = max(1, min(_TOGETHER, len(paths) // (4 * self.executor.workers)))
@@ -117,7 +146,7 @@ class Driver:
         hashed = []
         for item in listed:
             try:
-                hashed.append((self.hashes.sha256(item.path), item))
+                hashed.append((known.get(item.place) or self.hashes.sha256(item.path), item))
             except (OSError, ValueError) as error:  # ValueError: a NUL in its name
                 self.unreadable[item.path] = getattr(error, "strerror", None) or str(error)
         return hashed
@@ -227,19 +256,17 @@ class Driver:
         with self.progress(title, len(pending)) as advance:
             for ready in self.executor.map(self._jobs(step, pending), on_gpu=step.on_gpu):
                 outcomes = [
-                    structs.replace(outcome, id=sample_id)
-                    for outcome in ready
-                    for sample_id in (outcome.id, *alike.get(outcome.id, ()))
+                    structs.replace(done.outcome, id=sample_id)
+                    for done in ready
+                    for sample_id in (done.outcome.id, *alike.get(done.outcome.id, ()))
                 ]
-                # Before they say so: a kill in between must not leave what is behind them.
-                self.run.plan_drop(step.name, [each.id for each in outcomes if each.status != r.KEPT])
-                self.run.outcomes[step.name].append(outcomes)
+                self.run.accept(ready, {step.name: outcomes})
                 self.hashes.remember(
                     {
-                        self.run.root / kind.path(outcome.id): outcome.artifacts[kind.name].sha256
-                        for outcome in ready
+                        self.run.root / kind.path(done.outcome.id): done.outcome.artifacts[kind.name].sha256
+                        for done in ready
                         for kind in STEP_BY_NAME[step.name].makes
-                        if kind.name in outcome.artifacts
+                        if kind.name in done.outcome.artifacts
                     }
                 )
                 self.processed += len(outcomes)
@@ -252,7 +279,9 @@ class Driver:
         for key, sample_id in pending.items():
             sample = self._sample(step, sample_id)
             held = self.held.inputs(step.reads, sample_id, sample.artifacts)
-            yield Process(self.run.root, self.config, step.name, sample, key[:32].hex(), held)
+            yield Process(
+                self.run.root, self.run.epoch.folder, self.config, step.name, sample, key[:32].hex(), held
+            )
 
     def _holds(self, step: AnyStep, found: r.AnyOutcome) -> bool:
         """Return whether an outcome, made from the same, may be used again."""
@@ -268,8 +297,7 @@ class Driver:
         return structs.replace(found, status=r.REJECTED if reason else r.KEPT, reason=reason)
 
     def _write_judged(self, step: AnyStep, outcomes: list[r.AnyOutcome]) -> None:
-        self.run.start_work()
-        self.run.outcomes[step.name].append(outcomes)
+        self.run.judge_again(step.name, outcomes)
         self.judged_again += len(outcomes)
         outcomes.clear()
 
@@ -305,6 +333,7 @@ def generate(
     workers: int,
     shard: tuple[int, int],
     id_offset: int = 0,
+    shared_hashes: Path | None = None,
     progress: Progress = silent,
     say: Callable[[str], None] = lambda text: None,
 ) -> RunSummary:
@@ -312,6 +341,7 @@ def generate(
 
     Raises:
         RunError: the folder cannot be used, or a worker died; a rerun continues.
+        SourceListError: no source can be read, or a line of `shared_hashes` is bad.
     """
     # What is unknown or missing (a backend, an option, a model, a package) is found before anything starts.
     config = pin_models(config)
@@ -335,8 +365,12 @@ def generate(
             return summary
         run.load()
         driver = Driver(run, config, executor, hashes, progress)
-        driver.ingest(listed, shard, id_offset)
-        summary = driver.work()
+        try:
+            driver.ingest(listed, shard, id_offset, shared_hashes)
+            summary = driver.work()
+        except RunError:
+            run.epoch.check()  # workers cannot write when it is over: that is what is to be said then
+            raise
         if not driver.may_pass:
             finished.remember(out, state(), summary)
         return summary

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sparkle.generation.backends.local_model import free_device_memory
 from sparkle.generation.config import RunConfig
-from sparkle.generation.run.folder import taken_out
 from sparkle.generation.run.sources import inspect_source
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, Failed, Kept, Rejected, SampleState, Work
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import plain, sha256_file
-from sparkle.schemas.stages import STEP_BY_NAME
 
 
 @dataclass(frozen=True)
@@ -54,10 +52,36 @@ class Inspect:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What came of a `Process`.
+
+    Args:
+        step: Of which step.
+        outcome: What it said.
+        mark: By which its artifacts are found in the staging folder (`staged_path`).
+    """
+
+    step: str
+    outcome: r.AnyOutcome
+    mark: str
+
+
+@dataclass(frozen=True)
 class Process:
-    """A job: one sample in one step."""
+    """A job: one sample in one step.
+
+    Args:
+        root: The run folder, of which it only reads.
+        staging: The folder where its artifacts are left.
+        config: The run's configuration.
+        step: The step's name.
+        sample: The sample, with what the step needs of those before it.
+        fingerprint: Of the outcome.
+        held: What it reads that lies in tars.
+    """
 
     root: Path
+    staging: Path
     config: RunConfig
     step: str
     sample: SampleState
@@ -67,20 +91,21 @@ class Process:
     def __str__(self) -> str:
         return f"{self.step} of {self.sample.id}"
 
-    def __call__(self) -> r.AnyOutcome:
+    def __call__(self) -> Done:
         """Do it, with the step that this process has set up."""
         step = _set_up(self.step, self.config)
-        work = Work(self.root, self.config, step, self.sample)
+        work = Work(self.root, self.config, step, self.sample, self.staging)
+        kept: Collection[str] = ()
         try:
-            with taken_out(self.root, self.held):
-                answer = step.process(work)
+            work.take_out(self.held)
+            outcome = _outcome(self.sample.id, self.fingerprint, step.process(work), work.made)
+            kept = outcome.artifacts
         except BaseException as error:
             error.add_note(f"in {self}, source {self.sample.source.path}")
             raise
-        for kind in STEP_BY_NAME[self.step].makes:
-            if kind.name not in work.committed:  # an older one is no longer this sample's
-                (self.root / kind.path(self.sample.id)).unlink(missing_ok=True)
-        return _outcome(self.sample.id, self.fingerprint, answer, work.committed)
+        finally:
+            work.clear(kept)
+        return Done(self.step, outcome, work.mark)
 
 
 _ready: list[AnyStep] = []  # this process's step: one at a time, so that one model is in memory

@@ -11,6 +11,7 @@ from sparkle._processes import cpus
 from sparkle._progress import count_text
 from sparkle.commands.console import Terminal, Verb, first_lines
 from sparkle.commands.options import (
+    NEW_FILE,
     PATH,
     config_options,
     out_option,
@@ -68,6 +69,12 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     metavar="N",
     help="Number new samples of each theme from N on, for a run that is built together with others.",
 )
+@click.option(
+    "--hashes",
+    type=NEW_FILE,
+    help="Take the sha256 of sources from this file, as sha256sum writes it, and add what it lacks: "
+    "shards that share one hash the list once.",
+)
 @output_options
 def generate(
     sources: Path,
@@ -79,6 +86,7 @@ def generate(
     workers: int | None,
     shard: tuple[int, int],
     id_offset: int,
+    hashes: Path | None,
     terminal: Terminal,
 ) -> None:
     """Make source/edited pairs with every intermediate: clips in, a run folder out.
@@ -102,6 +110,7 @@ def generate(
         workers=workers or cpus(),
         shard=shard,
         id_offset=id_offset,
+        shared_hashes=hashes,
         progress=terminal.progress,
         say=terminal.say,
     )

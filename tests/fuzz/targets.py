@@ -53,6 +53,7 @@ from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.tar import list_tar
 from sparkle.builders.training.turns import TurnRows, Turns, read_turn_state
 from sparkle.generation.config import load_config
+from sparkle.generation.run.hashes import open_hashes
 from sparkle.generation.run.sources import list_sources
 from sparkle.hub.staging.store.cards import card_metadata, check_card_yaml
 from sparkle.hub.staging.store.commits import make_commit
@@ -309,6 +310,7 @@ _VERDICTS = b"""{"id": "Sparkle_location_000000", "verdict": "drop", "source": "
 _SOURCES = b"""{"path": "clip.mp4", "theme": "location"}
 {"path": "clip.mp4", "theme": "openve3m", "prompt": "Put it elsewhere.", "licence": "cc0-1.0"}
 """
+_HASHES = b"".join(b"%s%064x  %s\n" % line for line in ((b"", 1, b"clip.mp4"), (b"\\", 2, b"a\\nb.mp4")))
 _TURNED = {"images": TurnRows(3, "a" * 64, "images.csv"), "videos": TurnRows(5, "b" * 64, "videos.csv")}
 _TURNS = msgspec.json.encode(Turns(_TURNED, 4).state_after(5))
 
@@ -328,6 +330,11 @@ def _configurations(files: Files) -> Sequence[bytes]:
 def _sources(files: Files, data: bytes) -> None:
     (files.scratch / "clip.mp4").touch()
     list_sources(files.put("list.jsonl", data), [THEME], None)
+
+
+def _hashes(path: Path) -> None:
+    with open_hashes(path) as file:
+        file.find(["clip.mp4"])
 
 
 # --- the staging hub -------------------------------------------------------------------------------
@@ -537,6 +544,7 @@ TARGETS: tuple[Target, ...] = (
     Target("lines of verdicts", lambda files: [_KIWI], partial(_imported, KIWI), (ReleaseError,), 300),
     Target("configuration", _configurations, _in_file("c.toml", load_config), (ConfigError,), quick=500),
     Target("list of sources", lambda files: [_SOURCES], _sources, (SourceListError,)),
+    Target("hashes of sources", lambda files: [_HASHES], _in_file("h", _hashes), (SourceListError,)),
     Target("xorb", _xorbs, _xorb, (Refusal,)),
     Target("shard of a xorb", _shards, lambda files, data: read_shard(data), (Refusal,)),
     Target("commit", _commits, _commit, (Refusal,), quick=200),
