@@ -32,7 +32,10 @@ from sparkle.generation.run.finished import FinishedRuns, RunSummary, state_of
 from sparkle.generation.run.folder import HeldArtifacts, RunFolder, open_run, run_document
 from sparkle.generation.run.hashes import open_hashes
 from sparkle.generation.run.jobs import HashFiles, Inspect, Process
+from sparkle.generation.run.live import LiveStatus
 from sparkle.generation.run.sources import ListedSource, licences, new_candidates, refuse_unreadable
+from sparkle.generation.run.status import RunStatus
+from sparkle.generation.run.timings import Timings
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.schemas import records as r
@@ -60,11 +63,15 @@ class Driver:
         executor: LocalExecutor,
         hashes: HashCache,
         progress: Progress,
+        show: Callable[[RunStatus], None] = lambda status: None,
+        timings: Timings | None = None,
     ) -> None:
         self.run = run
         self.config = config
         self.executor = executor
         self.progress = progress
+        self.show = show
+        self.timings = timings
         self.hashes = hashes
         self.places: dict[str, str] = {}  # of sources that have moved
         self.unreadable: dict[Path, str] = {}
@@ -155,7 +162,8 @@ class Driver:
         """Take every candidate through the steps."""
         self.run.load_outcomes()
         ids = sorted(self.run.candidates)
-        with WholeRun(self.config, self.executor.workers, self.progress) as whole:
+        self.live = LiveStatus(self.run.epoch.folder, len(ids), self.executor, self.show, self.timings)
+        with WholeRun(self.config, self.executor.workers, self.progress) as whole, closing(self.live):
             for name in STEP_NAMES:
                 ids = self._run_step(make_step(name, self.config), ids, whole)
         funnel = make_funnel(len(self.run.candidates), sorted(self.run.candidates), self._verdict)
@@ -245,6 +253,7 @@ class Driver:
         if pending:
             count = len(pending) + sum(map(len, alike.values()))
             whole.begin(step.name, count, ids, self.run.outcomes)
+            self.live.begin(step.name, len(ids) - count, count)
             self._process(step, pending, alike, whole)
         return [sample_id for sample_id in ids if outcomes.verdict(sample_id).status == r.KEPT]
 
@@ -272,6 +281,15 @@ class Driver:
                 self.processed += len(outcomes)
                 for _ in outcomes:
                     whole.did(step.name)
+                for done in ready:
+                    self.live.did(
+                        step.name,
+                        1 + len(alike.get(done.outcome.id, ())),
+                        done.seconds,
+                        on_gpu=step.on_gpu,
+                        failed=done.outcome.status == r.FAILED,
+                        left=whole.left,
+                    )
                 advance(len(ready))
         self.run.drop()
 
@@ -334,7 +352,9 @@ def generate(
     shard: tuple[int, int],
     id_offset: int = 0,
     shared_hashes: Path | None = None,
+    timings: Path | None = None,
     progress: Progress = silent,
+    show: Callable[[RunStatus], None] = lambda status: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> RunSummary:
     """Make a run of what is listed, or bring the run that is there to its end.
@@ -364,7 +384,8 @@ def generate(
         if run.finished and (summary := finished.recall(out, state())) is not None:
             return summary
         run.load()
-        driver = Driver(run, config, executor, hashes, progress)
+        noted = None if timings is None else Timings(timings)
+        driver = Driver(run, config, executor, hashes, progress, show, noted)
         try:
             driver.ingest(listed, shard, id_offset, shared_hashes)
             summary = driver.work()

@@ -43,6 +43,7 @@ class LocalExecutor:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
+        self.gpus = 0  # that have a worker now
         self._pool: Workers | None = None
         self._gpu_pool: Workers | None = None
 
@@ -91,7 +92,9 @@ class LocalExecutor:
             for gpu in gpus:
                 own.put(gpu)
             self._gpu_pool = Workers(workers, _start_gpu_worker, own)
+        self.gpus = len(gpus)
         yield from _answers(self._gpu_pool, jobs, workers * _QUEUED)
+        self.gpus = 0
         self._gpu_pool.shutdown(wait=True)
         self._gpu_pool = None
 

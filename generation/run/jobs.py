@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,11 +60,13 @@ class Done:
         step: Of which step.
         outcome: What it said.
         mark: By which its artifacts are found in the staging folder (`staged_path`).
+        seconds: That the step took, once it was set up.
     """
 
     step: str
     outcome: r.AnyOutcome
     mark: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Process:
         step = _set_up(self.step, self.config)
         work = Work(self.root, self.config, step, self.sample, self.staging)
         kept: Collection[str] = ()
+        began = time.monotonic()
         try:
             work.take_out(self.held)
             outcome = _outcome(self.sample.id, self.fingerprint, step.process(work), work.made)
@@ -105,7 +109,7 @@ class Process:
             raise
         finally:
             work.clear(kept)
-        return Done(self.step, outcome, work.mark)
+        return Done(self.step, outcome, work.mark, time.monotonic() - began)
 
 
 _ready: list[AnyStep] = []  # this process's step: one at a time, so that one model is in memory

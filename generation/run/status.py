@@ -1,7 +1,7 @@
 """How a run goes, for whoever looks on: also from another process, or another machine.
 
-- The driver leaves a file in the staging folder of its epoch, every few seconds. It goes with the folder, and
-  is no part of the run.
+- The driver leaves a file in the folder of its epoch (`sparkle.generation.run.epoch`), every few seconds. It
+  goes with the folder, and is no part of the run.
 - Where nobody works, what is done is counted from the lines of outcomes; nothing is locked or changed.
 """
 
@@ -19,7 +19,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from sparkle._files import read_document, write_atomic
+from sparkle._files import read_document
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, RunError
 from sparkle.schemas.load import load
@@ -31,8 +31,8 @@ _LONG_SILENCE = 600.0  # seconds; a step of one sample may take minutes
 _BLOCK_BYTES = 1 << 24
 _LINE = re.compile(rb'^\{"id": "([^"]+)", "fingerprint": "[0-9a-f]{64}", "status": "([a-z]+)"', re.MULTILINE)
 
-_Count = Annotated[int, Meta(ge=0)]
-_Number = Annotated[float, Meta(ge=0)]
+_Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
+_Number = Annotated[float, Meta(ge=0, lt=1e15)]
 
 
 class StepStatus(Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,12 +95,12 @@ class RunStatus(Struct, frozen=True, forbid_unknown_fields=True):
         return bool(self.host) and self.silence < _LONG_SILENCE
 
 
-def leave_status(root: Path, status: RunStatus) -> None:
-    """Write down how a run goes; where the epoch is over, nobody is interested."""
-    folder = root / layout.STAGING
-    if folder.is_dir():
-        with suppress(FileNotFoundError):
-            write_atomic(folder / _FILE, msgspec.json.encode(status) + b"\n")
+def leave_status(folder: Path, status: RunStatus) -> None:
+    """Write down how a run goes in the folder of an epoch; once that is over, nobody is interested."""
+    unfinished = folder / f"{_FILE}.new"
+    with suppress(FileNotFoundError):
+        unfinished.write_bytes(msgspec.json.encode(status) + b"\n")
+        unfinished.replace(folder / _FILE)
 
 
 def read_status(root: Path) -> RunStatus:
@@ -113,11 +113,20 @@ def read_status(root: Path) -> RunStatus:
         raise RunError(
             "there is no run", wanted=layout.RUN_CONFIG, where=root, fix="name the folder of `generate --out`"
         )
-    path = root / layout.STAGING / _FILE
+    for path in sorted((root / layout.STAGING).glob(f"*/{_FILE}")):  # one at most, but for a moment
+        with suppress(FileNotFoundError):  # its epoch has just ended
+            return read_left(path)
+    return _count(root)
+
+
+def read_left(path: Path) -> RunStatus:
+    """Read the file that a driver leaves.
+
+    Raises:
+        RunError: it is something else.
+    """
     try:
         return load(RunStatus, parse_strict(read_document(path)))
-    except FileNotFoundError:
-        return _count(root)
     except RecordError as error:
         raise RunError("what the driver left cannot be read", got=error, where=path) from None
 

@@ -19,6 +19,7 @@ from sparkle.commands.options import (
     read_config,
     workers_option,
 )
+from sparkle.commands.status import status_table
 from sparkle.schemas.errors import command
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 
@@ -75,6 +76,11 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     help="Take the sha256 of sources from this file, as sha256sum writes it, and add what it lacks: "
     "shards that share one hash the list once.",
 )
+@click.option(
+    "--timings",
+    type=NEW_FILE,
+    help="Note the seconds of each step in this file, for `sparkle plan --timings`; it is not in the run.",
+)
 @output_options
 def generate(
     sources: Path,
@@ -87,6 +93,7 @@ def generate(
     shard: tuple[int, int],
     id_offset: int,
     hashes: Path | None,
+    timings: Path | None,
     terminal: Terminal,
 ) -> None:
     """Make source/edited pairs with every intermediate: clips in, a run folder out.
@@ -100,6 +107,9 @@ def generate(
     from sparkle.generation.run.driver import generate as run_generate
     from sparkle.generation.run.sources import list_sources
 
+    for option, file in (("--timings", timings), ("--hashes", hashes)):
+        if file is not None and file.resolve().is_relative_to(out.resolve()):
+            raise click.BadParameter(f"{file} would be inside the run folder", param_hint=option)
     terminal.name_junk(sources)
     resolved = read_config(config, settings).config
     listed = list_sources(sources, themes, limit, out=out, say=terminal.say)
@@ -111,7 +121,9 @@ def generate(
         shard=shard,
         id_offset=id_offset,
         shared_hashes=hashes,
+        timings=timings,
         progress=terminal.progress,
+        show=lambda status: terminal.board(*status_table(status)),
         say=terminal.say,
     )
     _print_funnel(summary.funnel, terminal)
