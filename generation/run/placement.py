@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from sparkle.schemas.stages import STEP_NAMES
 
@@ -39,7 +40,7 @@ class Workload:
     vram_bytes: Mapping[str, int]
     load_seconds: Mapping[str, float]
 
-    @property
+    @cached_property
     def models(self) -> Role:
         """The pools on a GPU, in the order in which samples need them."""
         return tuple(dict.fromkeys(self.pool[step] for step in STEP_NAMES if self.pool[step] != PROCESSORS))

@@ -24,10 +24,14 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from sparkle.generation.run.placement import PROCESSORS, Role, Workload
+from sparkle._progress import count_text, size_text
+from sparkle.generation.run.placement import PROCESSORS, Role, Workload, fewest_gpus, place
+from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.stages import STEP_NAMES
 
-PER_GPU = 64  # samples under way: with fewer, GPUs wait for each other
+AUTO, BY_STEP, STREAMING = SCHEDULES = ("auto", "by-step", "streaming")
+
+PER_GPU, PER_PROCESSOR = 64, 4  # samples under way: with fewer, workers wait for each other
 ATTEMPTS = 3  # workers that one task may take with it
 
 _IN_HAND = 2
@@ -65,12 +69,15 @@ class Schedule(ABC):
 
     Args:
         work: What is known of the steps.
-        window: Samples that may be under way.
+        window: Samples that may be under way; None is enough that no worker waits.
     """
 
-    def __init__(self, work: Workload, window: int) -> None:
+    roles: tuple[Role, ...] = ()  # the models of each GPU; none by step
+
+    def __init__(self, work: Workload, window: int | None) -> None:
         self.work = work
-        self.window = window
+        self._window = window
+        self._gpus = 0
         self.waiting: Counter[str] = Counter()  # by step
         self.working: Counter[str] = Counter()
         pools = (*work.models, PROCESSORS)
@@ -86,9 +93,15 @@ class Schedule(ABC):
         self._deaths: Counter[Task] = Counter()
 
     @property
+    def window(self) -> int:
+        """How many samples may be under way."""
+        others = len(self._workers) - self._gpus
+        return self._window or PER_GPU * self._gpus + PER_PROCESSOR * others
+
+    @property
     def room(self) -> int:
         """How many samples may begin."""
-        return self.window - len(self._under_way)
+        return max(0, self.window - len(self._under_way))
 
     @property
     def idle(self) -> bool:
@@ -116,6 +129,7 @@ class Schedule(ABC):
         role = self._role() if gpu else (PROCESSORS,)
         worker = self._workers[name] = _Worker(name, role, set() if gpu else {PROCESSORS})
         self._asking[worker] = None
+        self._gpus += gpu
 
     def lost(self, name: Hashable, *, blame: bool = True) -> list[Task]:
         """Take a worker out, and put back what it had.
@@ -132,6 +146,7 @@ class Schedule(ABC):
         self._withdraw(worker)
         self._asking.pop(worker, None)
         if worker.pools != (PROCESSORS,):
+            self._gpus -= 1
             self._leave(worker)
         tasks = [what for what in worker.hands if isinstance(what, Task)]
         given_up = []
@@ -325,14 +340,16 @@ class Streaming(Schedule):
 
     Args:
         work: What is known of the steps.
-        window: Samples that may be under way.
+        window: Samples that may be under way; None is enough that no worker waits.
         roles: The models of each GPU; see `place`.
         vram_bytes: Of one GPU.
     """
 
-    def __init__(self, work: Workload, window: int, roles: Sequence[Role] = (), vram_bytes: int = 0) -> None:
+    def __init__(
+        self, work: Workload, window: int | None, roles: Sequence[Role] = (), vram_bytes: int = 0
+    ) -> None:
         super().__init__(work, window)
-        self._roles = tuple(roles)
+        self.roles = tuple(roles)
         self._vacant = list(roles)
         self._vram_bytes = vram_bytes
         self._holders: Counter[str] = Counter()  # GPUs in whose role a model is
@@ -400,10 +417,39 @@ class Streaming(Schedule):
             role = max(self._vacant, key=lambda role: sum(not self._holders[model] for model in role))
             self._vacant.remove(role)
         else:  # more GPUs than were planned
-            role = self._roles[len(self._workers) % len(self._roles)]
+            role = self.roles[len(self._workers) % len(self.roles)]
         self._holders.update(role)
         return role
 
     def _leave(self, worker: _Worker) -> None:
         self._holders.subtract(worker.pools)
         self._vacant.append(worker.pools)
+
+
+def make_schedule(
+    work: Workload, gpus: int, vram_bytes: int, wanted: str = AUTO, window: int | None = None
+) -> Schedule:
+    """Return the schedule for some GPUs, without workers yet.
+
+    Args:
+        work: What there is to do.
+        gpus: How many there are.
+        vram_bytes: Of one.
+        wanted: One of SCHEDULES; "auto" streams where every model finds room.
+        window: Samples that may be under way while it streams; None is enough that no worker waits.
+
+    Raises:
+        ConfigError: it is to stream, and the models do not fit.
+    """
+    roles = None if wanted == BY_STEP else place(work, gpus, vram_bytes)
+    if roles is not None:
+        return Streaming(work, window, roles, vram_bytes)
+    if wanted == STREAMING:
+        fewest = fewest_gpus(work, vram_bytes)
+        raise ConfigError(
+            "the models do not fit on the GPUs at once, which streaming needs",
+            got=f"{count_text(gpus, 'GPU')} of {size_text(vram_bytes)}",
+            wanted="larger ones" if fewest is None else f"{fewest} of them",
+            fix="go by step, one model at a time",
+        )
+    return ByStep(work)

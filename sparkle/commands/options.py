@@ -1,4 +1,4 @@
-"""Options that several verbs share; nothing but click and the contract is imported."""
+"""Options that several verbs share; nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sparkle.commands.console import Terminal
+from sparkle.generation.run.schedule import AUTO, SCHEDULES
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.ids import THEMES
 
@@ -141,6 +142,14 @@ workers_option = click.option(
     type=click.IntRange(1),
     metavar="N",
     help="Number of worker processes.  [default: one per CPU]",
+)
+schedule_option = click.option(
+    "--schedule",
+    type=click.Choice(SCHEDULES),
+    default=AUTO,
+    show_default=True,
+    help="Streaming: each sample moves on at once, GPUs hold several models. By-step: one model at a time. "
+    "Auto: streaming where every model finds room.",
 )
 config_options = options(
     click.option(

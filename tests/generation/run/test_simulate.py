@@ -7,7 +7,7 @@ import pytest
 from sparkle.generation.config import load_config
 from sparkle.generation.run.placement import PROCESSORS, place
 from sparkle.generation.run.plan import workload
-from sparkle.generation.run.schedule import PER_GPU, ByStep, Streaming
+from sparkle.generation.run.schedule import ByStep, Streaming
 from sparkle.generation.run.simulate import Losses, draw, simulate
 from sparkle.schemas.stages import STEP_NAMES
 
@@ -16,7 +16,7 @@ PAPER = workload(load_config("paper-fast"))
 
 
 def streaming(gpus):
-    return Streaming(PAPER, PER_GPU * gpus, place(PAPER, gpus, VRAM), VRAM)
+    return Streaming(PAPER, None, place(PAPER, gpus, VRAM), VRAM)
 
 
 def test_what_is_drawn_is_what_the_plan_says():
@@ -56,6 +56,6 @@ def test_lost_gpus_cost_what_they_had_begun_and_the_time_that_they_are_away():
 def test_processors_can_be_the_bottleneck():
     work = workload(load_config("classical"))
     draws = draw(work, 200)
-    found = simulate(Streaming(work, 64), draws, 0, 2)
+    found = simulate(Streaming(work, None), draws, 0, 2)
     assert found.share > 0.99
     assert found.loads == 0
