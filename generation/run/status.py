@@ -64,9 +64,10 @@ class RunStatus(Struct, frozen=True, forbid_unknown_fields=True):
         process: Of the driver.
         began: When it began to work, in seconds since 1970.
         heard: When it was last heard of.
-        workers: Processes that work.
-        gpus: Those of them that are on a GPU.
-        busy: The share of the GPUs' time (without any, of the workers') that was work.
+        workers: Processes that work without a GPU.
+        busy: How many of them were at work, on average, lately.
+        gpus: Those on one; 0 where that is not known.
+        gpus_busy: How many of these were at work.
         seconds_left: Until everything is done, at the pace so far; None where that is not known.
     """
 
@@ -78,8 +79,9 @@ class RunStatus(Struct, frozen=True, forbid_unknown_fields=True):
     began: _Number = 0.0
     heard: _Number = 0.0
     workers: _Count = 0
-    gpus: _Count = 0
     busy: _Number = 0.0
+    gpus: _Count = 0
+    gpus_busy: _Number = 0.0
     seconds_left: _Number | None = None
 
     @property

@@ -25,7 +25,7 @@ from sparkle._progress import Progress
 from sparkle.generation.backend import Packaged, Prompted
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.epoch import RunEpoch
-from sparkle.generation.run.executor import LocalExecutor, visible_gpus
+from sparkle.generation.run.local import LocalExecutor, visible_gpus
 from sparkle.generation.run.jobs import Process
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, SampleState

@@ -57,8 +57,10 @@ def status_table(found: RunStatus) -> tuple[str, tuple[str, ...], list[list[str]
     """Return a headline, columns and rows of how a run goes."""
     parts = [count_text(found.candidates, "candidate")]
     if found.works:
-        gpus = f", {count_text(found.gpus, 'GPU')}" if found.gpus else ""
-        parts.append(f"{count_text(found.workers, 'worker')}{gpus}, at work {found.busy:.0%} of the time")
+        parts.append(f"at work: {found.busy:.1f} of {count_text(found.workers, 'worker')}")
+        if found.gpus or found.gpus_busy:
+            gpus = count_text(found.gpus, "GPU") if found.gpus else "the GPUs"
+            parts.append(f"{found.gpus_busy:.1f} of {gpus}")
         if found.seconds_left is not None:
             parts.append(f"about {time_text(found.seconds_left)} left")
     return "; ".join(parts), COLUMNS, [_row(step) for step in found.steps]

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -14,9 +13,15 @@ from click.testing import CliRunner
 
 from harness import factories
 from sparkle.commands import main
+from sparkle.generation.config import load_config
+from sparkle.generation.run.jobs import Done
 from sparkle.generation.run.live import LiveStatus
+from sparkle.generation.run.placement import place
+from sparkle.generation.run.plan import workload
+from sparkle.generation.run.schedule import Streaming, Task
 from sparkle.generation.run.status import RunStatus, leave_status, read_status
 from sparkle.schemas import layout
+from sparkle.schemas.records import AnyOutcome
 from sparkle.schemas.stages import STEP_NAMES
 
 SAMPLES = [
@@ -31,6 +36,11 @@ def status(*words: object, expect: int):
     result = CliRunner().invoke(main, ["status", *map(str, words)])
     assert result.exit_code == expect, result.output
     return result
+
+
+def done(step: str, seconds: float) -> Done:
+    outcome = AnyOutcome(id=SAMPLES[0].id, fingerprint="0" * 64, status="kept", record={}, artifacts={})
+    return Done(step, outcome, "", seconds)
 
 
 @pytest.fixture
@@ -83,20 +93,45 @@ def test_what_a_driver_sees_is_what_others_read(run):
     shown: list[RunStatus] = []
     folder = run / layout.STAGING / "epoch-1"
     folder.mkdir(parents=True)
-    live = LiveStatus(folder, 4, SimpleNamespace(workers=3, gpus=2), shown.append, None)
+    live = LiveStatus(folder, load_config("paper-fast"), 3, shown.append)
+    live.start(4, None)
     live.begin("track", 1, 3)
-    live.did("track", 2, 6.0, on_gpu=True, failed=False, left=0.75)
+    live.left = 0.75
+    live.accepted([done("track", 6.0)], {"track": 2})
     found = read_status(run)
     assert [found] == shown
-    assert (found.workers, found.gpus, found.process, found.works) == (3, 2, os.getpid(), True)
-    assert found.busy == 1.0
+    assert (found.candidates, found.workers, found.process, found.works) == (4, 3, os.getpid(), True)
+    assert 0 < found.gpus_busy <= 6.0
+    assert found.busy == 0.0
     assert found.seconds_left >= 3.0
     [track] = found.steps
     assert (track.done, track.waiting, track.seconds) == (3, 1, 6.0)
     people = status(run, expect=0)
-    assert "3 workers, 2 GPUs" in people.stdout
-    live.did("track", 1, 1.0, on_gpu=True, failed=False, left=0.5)
+    assert "at work: 0.0 of 3 workers" in people.stdout
+    assert "of the GPUs" in people.stdout
+    live.accepted([done("track", 1.0)], {"track": 1})
     assert [*folder.iterdir()] == [folder / "status.json"]
+
+
+def test_what_waits_while_samples_stream_the_schedule_knows(run):
+    folder = run / layout.STAGING / "epoch-1"
+    folder.mkdir(parents=True)
+    work = workload(load_config("paper-fast"))
+    schedule = Streaming(work, None, place(work, 4, 10**12), 10**12)
+    for number in range(4):
+        schedule.joined(number, gpu=True)
+    schedule.joined("a", gpu=False)
+    for sample in "123":
+        schedule.put(Task(sample, "track"))
+    live = LiveStatus(folder, load_config("paper-fast"), 8)
+    live.start(4, schedule)
+    live.accepted([done("edges", 0.5)], {"edges": 1})
+    found = read_status(run)
+    assert (found.gpus, found.workers) == (4, 1)
+    assert {step.step: (step.done, step.waiting) for step in found.steps} == {
+        "track": (0, 3),
+        "edges": (1, 0),
+    }
 
 
 def test_nothing_is_left_where_the_epoch_is_over(run):
@@ -109,8 +144,7 @@ def test_a_driver_that_is_gone_is_told(run):
     ended.wait()
     folder = run / layout.STAGING / "epoch-1"
     folder.mkdir(parents=True)
-    live = LiveStatus(folder, 4, SimpleNamespace(workers=1, gpus=0), lambda status: None, None)
-    live.did("flow", 1, 0.1, on_gpu=False, failed=False, left=0.5)
+    LiveStatus(folder, load_config("classical"), 1).accepted([done("flow", 0.1)], {"flow": 1})
     leave_status(folder, msgspec.structs.replace(read_status(run), process=ended.pid))
     assert f"process {ended.pid}" in status(run, expect=1).stdout
     elsewhere = msgspec.structs.replace(read_status(run), host="another")
