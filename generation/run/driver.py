@@ -17,24 +17,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from sparkle._cache import HashCache
+from sparkle._extras import require
+from sparkle._processes import cpus
 from sparkle._progress import Progress, count_text, silent
 from sparkle.generation.backends import list_models, pin_models
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.ahead import WholeRun
+from sparkle.generation.run.cluster import ClusterOptions
 from sparkle.generation.run.executor import Executor
 from sparkle.generation.run.fingerprints import run_packages
 from sparkle.generation.run.finished import FinishedRuns, RunSummary, state_of
+from sparkle.generation.run.fleet import GPU_BYTES
 from sparkle.generation.run.folder import RunFolder, open_run, run_document
 from sparkle.generation.run.hashes import open_hashes
 from sparkle.generation.run.jobs import HashFiles, Inspect
 from sparkle.generation.run.journey import Journeys, Todo
 from sparkle.generation.run.live import LiveStatus
 from sparkle.generation.run.local import LocalExecutor
-from sparkle.generation.run.schedule import Schedule
+from sparkle.generation.run.plan import workload
+from sparkle.generation.run.schedule import BY_STEP, Schedule, Streaming, make_schedule
 from sparkle.generation.run.sources import ListedSource, licences, new_candidates, refuse_unreadable
 from sparkle.generation.run.status import RunStatus
 from sparkle.generation.run.stream import Stream
@@ -44,6 +50,9 @@ from sparkle.schemas import records as r
 from sparkle.schemas.errors import RunError
 from sparkle.schemas.funnel import Fate, make_funnel
 from sparkle.schemas.stages import STEP_NAMES
+
+if TYPE_CHECKING:
+    from sparkle.generation.run.ray_executor import RayExecutor
 
 _INSPECTED = 10_000  # sources that are written down together, in the list's order
 _TOGETHER = 1000  # sources that a worker hashes at once
@@ -68,7 +77,7 @@ class Driver:
         self.hashes = hashes
         self.places: dict[str, str] = {}  # of sources that have moved
         self.unreadable: dict[Path, str] = {}
-        self.live = live or LiveStatus(run.epoch.folder, config, executor.workers)
+        self.live = live or LiveStatus(run.epoch.folder, config, executor)
         self.journeys = Journeys(run, config, hashes, self.places, self.live)
         self.processed = 0
 
@@ -280,20 +289,38 @@ def generate(
     out: Path,
     config: RunConfig,
     *,
-    workers: int,
+    workers: int | None,
     shard: tuple[int, int],
     id_offset: int = 0,
     shared_hashes: Path | None = None,
     timings: Path | None = None,
+    cluster: ClusterOptions | None = None,
+    schedule: str = BY_STEP,
     progress: Progress = silent,
     show: Callable[[RunStatus], None] = lambda status: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> RunSummary:
     """Make a run of what is listed, or bring the run that is there to its end.
 
+    Args:
+        listed: The sources.
+        out: The run folder.
+        config: Its configuration.
+        workers: Processes that share what is not on a GPU; None is one per CPU.
+        shard: (index, count) of the candidates that the folder has.
+        id_offset: Where ids begin.
+        shared_hashes: A file of hashes of sources.
+        timings: A file that notes what steps take.
+        cluster: Does the work; None is this machine.
+        schedule: One of SCHEDULES, for this machine.
+        progress: Shows what is done.
+        show: Is given how the run goes, every second or so.
+        say: Told what there is to know.
+
     Raises:
         RunError: the folder cannot be used, or a worker died; a rerun continues.
         SourceListError: no source can be read, or a line of `shared_hashes` is bad.
+        ConfigError: something of the configuration is missing, or the models do not fit as they should.
     """
     # What is unknown or missing (a backend, an option, a model, a package) is found before anything starts.
     config = pin_models(config)
@@ -302,12 +329,11 @@ def generate(
         open_run(out, shard=shard) as run,
         closing(HashCache()) as hashes,
         closing(FinishedRuns()) as finished,
-        LocalExecutor(workers) as executor,
     ):
         if len(run.reclaimed):
             say(
                 f"note: in tars of a release: {count_text(len(run.reclaimed), 'artifact')} of this run, "
-                "which count as made; what a step reads of them is taken out while it works"
+                "which count as made; what a step reads of them is copied out while it works"
             )
 
         def state() -> str:
@@ -316,15 +342,44 @@ def generate(
         if run.finished and (summary := finished.recall(out, state())) is not None:
             return summary
         run.load()
+        options = ClusterOptions(schedule=schedule) if cluster is None else cluster
         noted = None if timings is None else Timings(timings)
-        with closing(LiveStatus(run.epoch.folder, config, workers, show, noted)) as live:
+        with (
+            _executor(run, config, workers, cluster, say) as executor,
+            closing(LiveStatus(run.epoch.folder, config, executor, show, noted)) as live,
+        ):
             driver = Driver(run, config, executor, hashes, progress, live)
             try:
                 driver.ingest(listed, shard, id_offset, shared_hashes)
-                summary = driver.work()
+                summary = driver.work(_schedule(config, executor, options), options.keep_free)
             except RunError:
                 run.epoch.check()  # workers cannot write when it is over: that is what is to be said then
                 raise
         if not driver.may_pass:
             finished.remember(out, state(), summary)
         return summary
+
+
+def _executor(
+    run: RunFolder,
+    config: RunConfig,
+    workers: int | None,
+    cluster: ClusterOptions | None,
+    say: Callable[[str], None],
+) -> LocalExecutor | RayExecutor:
+    if cluster is None:
+        return LocalExecutor(workers or cpus())
+    require("ray", "2.52", extra="ray", whom="a run on a cluster")
+    from sparkle.generation.run.ray_executor import RayExecutor
+
+    return RayExecutor(cluster, run.root, config, workers, say)
+
+
+def _schedule(config: RunConfig, executor: Executor, options: ClusterOptions) -> Schedule | None:
+    """The schedule by which samples stream; None goes by step."""
+    if options.schedule == BY_STEP:
+        return None
+    work = workload(config)
+    vram = options.vram or (executor.vram() if work.models else 0)
+    found = make_schedule(work, executor.gpus, vram or GPU_BYTES, options.schedule, options.window or None)
+    return found if isinstance(found, Streaming) else None

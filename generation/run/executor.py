@@ -21,6 +21,15 @@ class Executor(Protocol):
         """How many share what is not on a GPU."""
         ...
 
+    @property
+    def gpus(self) -> int:
+        """How many GPUs there are."""
+        ...
+
+    def vram(self) -> int:
+        """Return the bytes of a GPU; 0 where nobody says."""
+        ...
+
     def map(self, jobs: Iterable[Job[Answer]], *, on_gpu: bool = False) -> Iterator[list[Answer]]:
         """Yield the answers of all jobs.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sparkle.generation.config import RunConfig
+from sparkle.generation.run.executor import Executor
 from sparkle.generation.run.jobs import Done
 from sparkle.generation.run.schedule import Schedule
 from sparkle.generation.run.status import RunStatus, StepStatus, leave_status
@@ -39,7 +40,7 @@ class LiveStatus:
     Args:
         folder: Of the epoch, where it is left for others to read.
         config: The run's configuration.
-        workers: How many share what is not on a GPU.
+        executor: Who does the work.
         show: Is given it every second or so.
         timings: Where what steps took is noted.
     """
@@ -48,14 +49,14 @@ class LiveStatus:
         self,
         folder: Path,
         config: RunConfig,
-        workers: int,
+        executor: Executor,
         show: Callable[[RunStatus], None] = lambda status: None,
         timings: Timings | None = None,
     ) -> None:
         self.left = 1.0  # of everything that was ahead, the share that still is
         self._folder = folder
         self._on_gpu = {name: make_step(name, config).on_gpu for name in STEP_NAMES}
-        self._workers = workers
+        self._workers, self._gpus = executor.workers, executor.gpus
         self._show = show
         self._timings = timings
         self._candidates = 0
@@ -134,7 +135,7 @@ class LiveStatus:
             heard=now,
             workers=self._workers if schedule is None else schedule.processors,
             busy=busy,
-            gpus=0 if schedule is None else schedule.gpus,
+            gpus=self._gpus if schedule is None else schedule.gpus,
             gpus_busy=on_gpus,
             seconds_left=elapsed * self.left / (1 - self.left) if self.left < 1 else None,
         )

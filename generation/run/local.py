@@ -38,6 +38,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 _QUEUED = 2  # jobs per worker that are handed out ahead, so that no worker waits for the driver's fsync
 _LISTING = ("nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader")
+_MEMORY = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
 _PATIENCE = 60.0  # seconds; a machine of eight takes a few where persistence is off
 
 Answer = TypeVar("Answer")
@@ -65,6 +66,15 @@ class LocalExecutor:
                 for process in list((pool._processes or {}).values()):
                     process.kill()
             pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs there are."""
+        return len(visible_gpus())
+
+    def vram(self) -> int:
+        """Return the bytes of the smallest GPU; 0 where nobody says."""
+        return min(map(gpu_bytes, visible_gpus()), default=0)
 
     def map(self, jobs: Iterable[Job[Answer]], *, on_gpu: bool = False) -> Iterator[list[Answer]]:
         """Yield the answers of all jobs, those together that are ready at once.
@@ -208,3 +218,14 @@ def visible_gpus() -> tuple[str, ...]:
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(line.strip() for line in listing.stdout.splitlines() if line.strip())
+
+
+def gpu_bytes(gpu: str) -> int:
+    """Return the memory of a GPU, by a name that `CUDA_VISIBLE_DEVICES` takes; 0 where nobody says."""
+    try:
+        said = subprocess.run(
+            (*_MEMORY, f"--id={gpu}"), capture_output=True, text=True, timeout=_PATIENCE, check=True
+        ).stdout
+        return int(said) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return 0

@@ -12,7 +12,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from sparkle._files import temporary_beside
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.fingerprints import processor, run_packages
 from sparkle.generation.run.local import gpu_bytes, visible_gpus
+from sparkle.generation.run.plan import workload
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.version import __version__
 
@@ -84,7 +85,7 @@ class ClusterReport:
     nodes: tuple[Node, ...]
     ours: View
     troubles: tuple[Trouble, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 AskNodes = Callable[[Callable[[], View]], Sequence[Node]]
@@ -181,8 +182,12 @@ def _troubles(nodes: Sequence[Node], ours: View, run: Path | None, config: RunCo
                 f"{run} is not the same folder there: {view.folder}",
                 f"mount the disk of {run.resolve()} on {node.name}, at the same path",
             )
-    if not nodes:
-        yield Trouble("", "the cluster has no node", "start one: ray start --head")
+    if not any(node.gpus for node in nodes) and workload(config).models:
+        yield Trouble(
+            "the cluster",
+            f"it has no GPU, and {config.name} needs one",
+            "start a node that has one, or choose other backends: sparkle models",
+        )
 
 
 def _same_environment(node: Node, ours: View) -> str:

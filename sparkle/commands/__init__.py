@@ -38,7 +38,7 @@ _SECTIONS = {
     "Read one": ("import", "index", "export", "train"),
     "Judge models": ("bench",),
     "Share one": HUB,
-    "This machine": ("cache",),
+    "Machines": ("cache", "cluster"),
 }
 # Where a verb is that has not a module of its own name.
 _HOMES = {"import": "import_:import_upstream", "models": "plan:models"}

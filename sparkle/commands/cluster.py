@@ -24,7 +24,9 @@ _EXAMPLES = {"slurm": "slurm.sbatch", "kuberay": "rayjob.yaml", "workstation": "
 
 @click.command(cls=Verb)
 @click.argument("run", metavar="[RUN]", type=PATH, required=False)
-@click.option("--address", default="auto", show_default=True, help="The cluster's head, such as 10.0.0.1:6379.")
+@click.option(
+    "--address", default="auto", show_default=True, help="The cluster's head, such as 10.0.0.1:6379."
+)
 @config_options
 @click.option(
     "--example",
@@ -90,15 +92,15 @@ def _way(report: ClusterReport, config: RunConfig, gpus: int) -> list[str]:
     from sparkle.generation.run.plan import workload
 
     work = workload(config)
-    if not work.models:
+    if not work.models or not gpus:
         return []
-    if not gpus:
-        return [f"no GPU is there, and {config.name} needs one"]
     sizes = [size for node in report.nodes if node.view for size in node.view.gpus if size]
     if not sizes:
         return ["nobody says how large the GPUs are: give vram in the file of --cluster"]
     if place(work, gpus, min(sizes)) is not None:
-        return [f"{config.name} streams: {count_text(gpus, 'GPU')} of {size_text(min(sizes))} hold its models"]
+        return [
+            f"{config.name} streams: {count_text(gpus, 'GPU')} of {size_text(min(sizes))} hold its models"
+        ]
     fewest = fewest_gpus(work, min(sizes))
     return [f"{config.name} goes by step: its models need {fewest or 'larger'} GPUs at once"]
 
