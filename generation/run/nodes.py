@@ -100,8 +100,10 @@ def check_cluster(ask: AskNodes, config: RunConfig, run: Path | None) -> Cluster
         run: Its folder, which may come to be.
 
     Raises:
+        ConfigError: a backend of the configuration lacks a package, here already.
         OSError: the folder cannot be written here.
     """
+    run_packages(config)
     with _probe(run) as (place, token):
         ours = look(config, place, token)
         nodes = tuple(ask(partial(look, config, place, token)))
@@ -168,14 +170,14 @@ def _troubles(nodes: Sequence[Node], ours: View, run: Path | None, config: RunCo
             )
             continue
         if view.missing:
-            yield Trouble(node.name, f"{view.missing} is not installed", _same_environment(node, ours))
+            yield Trouble(node.name, f"{view.missing} is not installed there", _same_environment(node))
         other = [
             f"{name} {view.versions.get(name, 'missing')} (here {wanted})"
             for name, wanted in ours.versions.items()
             if view.versions.get(name) != wanted
         ]
         if other and not view.missing:
-            yield Trouble(node.name, f"other versions: {', '.join(other)}", _same_environment(node, ours))
+            yield Trouble(node.name, f"other versions: {', '.join(other)}", _same_environment(node))
         if view.folder and run is not None:
             yield Trouble(
                 node.name,
@@ -190,11 +192,8 @@ def _troubles(nodes: Sequence[Node], ours: View, run: Path | None, config: RunCo
         )
 
 
-def _same_environment(node: Node, ours: View) -> str:
-    return (
-        f"install on {node.name} what is here: python {ours.versions['python']}, "
-        f"pip install 'sparkle-dataset[ray]=={ours.versions['sparkle']}' ray=={ours.versions['ray']}"
-    )
+def _same_environment(node: Node) -> str:
+    return f"here: pip freeze > here.txt; on {node.name}, with the same Python: pip install -r here.txt"
 
 
 def _notes(nodes: Sequence[Node]) -> Iterator[str]:

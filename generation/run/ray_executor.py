@@ -60,6 +60,7 @@ _NODES = 3  # on so many the machine could not do it: it is not theirs
 _STARTS = 5  # actors that die one after the other before they are ready: others will, too
 _GROWING = 5.0  # seconds between looks at how large the cluster is
 _ALONE = 30.0  # seconds without an actor until that is said
+_LISTENING = 10.0  # seconds that a head has to take a connection
 _PATIENCE = 60.0  # seconds that a node has to answer a question
 _THREADS = "OMP_NUM_THREADS"
 
@@ -530,6 +531,7 @@ def connect(address: str) -> None:
             wanted="auto, or the address of the head such as 10.0.0.1:6379",
             fix="run the same command on a node of the cluster, with --address auto",
         )
+    _refuse_deaf(named)
     try:
         ray.init(address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -542,6 +544,22 @@ def connect(address: str) -> None:
             fix="install the same environment on every node"
             if other
             else "start one: ray start --head; or leave --executor ray away",
+        ) from None
+
+
+def _refuse_deaf(address: str) -> None:
+    """Raise RunError where nobody listens: Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_LISTENING).close()
+    except (OSError, OverflowError) as error:
+        raise RunError(
+            "there is no Ray cluster",
+            got=error,
+            where=address,
+            fix="start one: ray start --head; or leave --executor ray away",
         ) from None
 
 
