@@ -28,7 +28,7 @@ from sparkle.schemas.version import __version__
 
 
 @dataclass(frozen=True)
-class View:
+class NodeView:
     """What a process sees where it is.
 
     Args:
@@ -65,7 +65,7 @@ class Node:
     address: str
     cpus: int
     gpus: int
-    view: View | None = None
+    view: NodeView | None = None
     error: str = ""
 
 
@@ -83,12 +83,12 @@ class ClusterReport:
     """What a look at a cluster has found."""
 
     nodes: tuple[Node, ...]
-    ours: View
+    ours: NodeView
     troubles: tuple[Trouble, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-AskNodes = Callable[[Callable[[], View]], Sequence[Node]]
+AskNodes = Callable[[Callable[[], NodeView]], Sequence[Node]]
 
 
 def check_cluster(ask: AskNodes, config: RunConfig, run: Path | None) -> ClusterReport:
@@ -127,7 +127,7 @@ def _probe(run: Path | None) -> Iterator[tuple[Path | None, str]]:
         place.unlink(missing_ok=True)
 
 
-def look(config: RunConfig, place: Path | None, token: str) -> View:
+def look(config: RunConfig, place: Path | None, token: str) -> NodeView:
     """Return what this process sees.
 
     Args:
@@ -149,7 +149,7 @@ def look(config: RunConfig, place: Path | None, token: str) -> View:
     gpus = tuple(map(gpu_bytes, visible_gpus()))
     wrong = "" if place is None else _wrong_with(place, token)
     free = 0 if place is None or wrong else shutil.disk_usage(place.parent).free
-    return View(dict(sorted(versions.items())), processor(), gpus, wrong, free, missing)
+    return NodeView(dict(sorted(versions.items())), processor(), gpus, wrong, free, missing)
 
 
 def _wrong_with(place: Path, token: str) -> str:
@@ -161,7 +161,9 @@ def _wrong_with(place: Path, token: str) -> str:
     return "" if os.access(place.parent, os.W_OK) else "nothing may be written there"
 
 
-def _troubles(nodes: Sequence[Node], ours: View, run: Path | None, config: RunConfig) -> Iterator[Trouble]:
+def _troubles(
+    nodes: Sequence[Node], ours: NodeView, run: Path | None, config: RunConfig
+) -> Iterator[Trouble]:
     for node in nodes:
         view = node.view
         if view is None:

@@ -48,7 +48,7 @@ from sparkle.generation.run.executor import MakeJob
 from sparkle.generation.run.fingerprints import processor, run_packages
 from sparkle.generation.run.jobs import Done, Process
 from sparkle.generation.run.local import VISIBLE, gpu_bytes
-from sparkle.generation.run.nodes import Node, View
+from sparkle.generation.run.nodes import Node, NodeView
 from sparkle.generation.run.schedule import ATTEMPTS, Load, Schedule, Task
 from sparkle.schemas.errors import RunError, SparkleError
 from sparkle.schemas.version import __version__
@@ -564,7 +564,7 @@ def _refuse_deaf(address: str) -> None:
 
 
 @contextmanager
-def ask_nodes(address: str) -> Iterator[Callable[[Callable[[], View]], list[Node]]]:
+def ask_nodes(address: str) -> Iterator[Callable[[Callable[[], NodeView]], list[Node]]]:
     """Connect to a cluster; yield what has each of its nodes answer a question.
 
     Raises:
@@ -577,7 +577,7 @@ def ask_nodes(address: str) -> Iterator[Callable[[Callable[[], View]], list[Node
         ray.shutdown()
 
 
-def _ask(question: Callable[[], View]) -> list[Node]:
+def _ask(question: Callable[[], NodeView]) -> list[Node]:
     asked = {}
     for node in ray.nodes():
         if node["Alive"]:

@@ -49,7 +49,7 @@ def cluster(
 
     Example: sparkle cluster runs/paper --config paper-fast
 
-    Example: sparkle cluster --example slurm > sparkle.sbatch
+    Example: sparkle cluster --example slurm > job.sbatch
     """
     if example is not None:
         name = _EXAMPLES[example]
