@@ -40,7 +40,14 @@ from sparkle.generation.run.journey import Journeys, Todo
 from sparkle.generation.run.live import LiveStatus
 from sparkle.generation.run.local import LocalExecutor
 from sparkle.generation.run.plan import workload
-from sparkle.generation.run.schedule import BY_STEP, Schedule, Streaming, make_schedule
+from sparkle.generation.run.schedule import (
+    BY_STEP,
+    PER_GPU,
+    PER_PROCESSOR,
+    Schedule,
+    Streaming,
+    make_schedule,
+)
 from sparkle.generation.run.sources import ListedSource, licences, new_candidates, refuse_unreadable
 from sparkle.generation.run.status import RunStatus
 from sparkle.generation.run.stream import Stream
@@ -381,5 +388,6 @@ def _schedule(config: RunConfig, executor: Executor, options: ClusterOptions) ->
         return None
     work = workload(config)
     vram = options.vram or (executor.vram() if work.models else 0)
-    found = make_schedule(work, executor.gpus, vram or GPU_BYTES, options.schedule, options.window or None)
+    window = options.window or PER_GPU * executor.gpus + PER_PROCESSOR * executor.workers
+    found = make_schedule(work, executor.gpus, vram or GPU_BYTES, options.schedule, window)
     return found if isinstance(found, Streaming) else None

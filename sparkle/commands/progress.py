@@ -85,7 +85,9 @@ class Watch:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*columns)
+        table = Table()
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="right" if index else "left")
         for row in rows:
             table.add_row(*map(Text, row))
         self._board = Group(Text(title), table)
