@@ -41,7 +41,7 @@ from sparkle.generation.run.local import LocalExecutor
 from sparkle.generation.run.plan import workload
 from sparkle.generation.run.schedule import BY_STEP, PER_GPU, Schedule, Streaming, make_schedule
 from sparkle.generation.run.sources import ListedSource, licences, new_candidates, refuse_unreadable
-from sparkle.generation.run.stream import Stream
+from sparkle.generation.run.stream import SampleStream
 from sparkle.generation.steps import make_step
 from sparkle.schemas import records as r
 from sparkle.schemas.errors import RunError
@@ -211,7 +211,7 @@ class Driver:
     def _stream(self, schedule: Schedule, keep_free: int) -> None:
         """Take every sample on as soon as it can go on."""
         with self.progress("samples", len(self.run.candidates)) as advance:
-            stream = Stream(self.journeys, schedule, list(self.run.candidates), keep_free, advance)
+            stream = SampleStream(self.journeys, schedule, list(self.run.candidates), keep_free, advance)
             stream.work(self.executor)
         self.journeys.write_judged()
         self.run.drop()
