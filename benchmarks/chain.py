@@ -80,16 +80,19 @@ def drawn_clips(folder: Path, subjects: tuple[SubjectName, ...] = DRAWN) -> Iter
         yield Clip(f"Sparkle_location_{number:06d}", path)
 
 
-def run_chain(clip: Clip, run: Path, *, leave_out: frozenset[str] = frozenset()) -> Chain:
+def run_chain(
+    clip: Clip, run: Path, *, leave_out: frozenset[str] = frozenset(), config_name: str | None = None
+) -> Chain:
     """Takes a clip through the steps, with OpenCV on every processor.
 
     Args:
         clip: The clip.
         run: The run folder; several clips may share one.
         leave_out: Steps whose record nobody needs.
+        config_name: A configuration's name or file; `classical` without it.
     """
     cv2.setNumThreads(os.cpu_count() or 1)  # as `sparkle generate --workers 1`
-    config: RunConfig = load_config(None)
+    config: RunConfig = load_config(config_name)
     chain = Chain(run)
     with chain.timed("inspect"):
         source = inspect_source(clip.path, sha256_file(clip.path))

@@ -115,7 +115,7 @@ class Instant:
         if isinstance(job, HashFiles):
             return job()
         if isinstance(job, Inspect):
-            return r.SourceRecord(job.sha256, str(job.path), 1000, 1280, 720, 81, 16.0, "0" * 16)
+            return r.SourceRecord(job.sha256, str(job.path), 1000, 1280, 720, 81, 16.0, "0" * 64)
         keeps = KEEPS.get(job.step, 1.0)
         kept = keeps == 1.0 or random.Random(f"{job.step} {job.sample.id}").random() < keeps  # noqa: S311
         for kind in STEP_BY_NAME[job.step].makes:

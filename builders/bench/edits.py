@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from sparkle.builders.bench.folder import BenchItem
 from sparkle.media import Pixels
 from sparkle.media.container import open_video
 from sparkle.media.decode import part_drawer, upright_size
-from sparkle.media.probe import read_shape
+from sparkle.media.probe import Shape, read_shape
 from sparkle.media.view import SizeRules, fit
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import MediaError, ReleaseError
@@ -41,13 +42,27 @@ _RATES_DIFFER = 0.01  # frames a second
 _UPSTREAM_FPS = 15.0  # of what its script writes, whatever the source's are
 
 
-def given(frames: int, width: int, height: int) -> tuple[int, int, int]:
-    """Return the frames, width and height of a source that a model is given, as by upstream's test script.
+def given(source: Path) -> tuple[Shape, Shape]:
+    """Return what a source of a bench is, and what of it a model is given, as by upstream's test script.
 
     Raises:
-        MediaError: the source is too small.
+        ReleaseError: the source cannot be read, or is too small.
     """
-    return min(MOST_FRAMES, (frames - 1) // 4 * 4 + 1), *RULES.target(width, height)
+    with _of_the_bench(source):
+        whole = read_shape(source.read_bytes(), source.suffix)
+        width, height = RULES.target(whole.width, whole.height)
+    frames = min(MOST_FRAMES, (whole.frames - 1) // 4 * 4 + 1)
+    return whole, whole._replace(frames=frames, width=width, height=height)
+
+
+@contextmanager
+def _of_the_bench(source: Path) -> Iterator[None]:
+    """What is wrong with a source is no fault of an edit."""
+    try:
+        yield
+    except (MediaError, OSError) as error:
+        got = error.problem if isinstance(error, MediaError) else error.strerror
+        raise ReleaseError("a source video of the bench cannot be used", got=got, where=source) from None
 
 
 @dataclass(frozen=True)
@@ -112,21 +127,16 @@ class EditLook:
 
     def _compared(self, edit: BenchEdit, seen: _Seen) -> BenchEdit:
         """Compare what decoded with the source."""
-        try:
-            source = read_shape(self.source.read_bytes(), ".mp4")
-            frames, *expected = given(source.frames, source.width, source.height)
-        except (MediaError, OSError) as error:
-            problem = "a source video of the bench cannot be used"
-            raise ReleaseError(problem, got=error, where=self.source) from None
-        allowed = {(expected[0], expected[1]), (source.width, source.height)}
+        source, part = given(self.source)
+        allowed = {(part.width, part.height), (source.width, source.height)}
         size, reason = f"{seen.width}x{seen.height}", None
         if (seen.width, seen.height) in {(2 * across, down) for across, down in allowed}:
             reason = f"{size}: it is source and edit side by side, the _concat video in place of _edited"
         elif (seen.width, seen.height) not in allowed:
             wanted = " or ".join(f"{across}x{down}" for across, down in sorted(allowed))
             reason = f"another size than the source's: {size}, wanted {wanted}"
-        elif seen.frames not in (frames, source.frames):
-            reason = f"another length than the source's: {seen.frames} frames, wanted {frames}"
+        elif seen.frames not in (part.frames, source.frames):
+            reason = f"another length than the source's: {seen.frames} frames, wanted {part.frames}"
         if reason is not None:
             return replace(edit, status="unusable", reason=reason)
         remarks, notes, suspect = [], [], None
@@ -184,7 +194,7 @@ def _small(
 
 
 def _is_source(seen: _Seen, source: Path) -> bool:
-    with open_video(source) as video:
+    with _of_the_bench(source), open_video(source) as video:
         pictures = filter(None, _small(video.frames(), (seen.width, seen.height)))
         pairs = zip(seen.small, pictures, strict=False)
         return all(int(cv2.absdiff(ours, theirs).max()) < _SAME for ours, (_, theirs) in pairs)

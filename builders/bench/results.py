@@ -1,8 +1,9 @@
 """Where a model's edits of a bench are, and what is wrong with each.
 
 - Results are a folder, in upstream's tree (`<theme>/<subtheme>---<scene>/ID_edited.mp4`, also below
-  `sparkle_bench/`, as its script makes it) or as `<theme>/ID.mp4`; or OpenVE-Bench's csv with a column
-  `edited_result_path`, whose paths are those of files below the csv's folder.
+  `sparkle_bench/`, as its script makes it), as `<theme>/ID.mp4`, or as Kiwi-Edit's script makes it
+  (`openve/ID_edited.mp4`); or OpenVE-Bench's csv with a column `edited_result_path`, whose paths are those of
+  files below the csv's folder.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from sparkle._files import read_document, safe_join
+from sparkle._files import read_document, safe_join, write_atomic
 from sparkle._folders import is_junk
 from sparkle._processes import pool_of
 from sparkle._progress import Progress, silent
 from sparkle.builders.bench.edits import BenchEdit, EditLook
 from sparkle.builders.bench.folder import BenchItem, csv_rows
 from sparkle.schemas import layout
+from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError, UnsafePathError
 from sparkle.schemas.ids import ID_PATTERN
 from sparkle.schemas.records import Record, Sha256, Text
@@ -63,6 +65,7 @@ def read_results(
     results: Path,
     items: Mapping[str, BenchItem],
     *,
+    revision: str | None = None,
     workers: int = 1,
     progress: Progress = silent,
 ) -> Results:
@@ -72,6 +75,7 @@ def read_results(
         bench: The bench's folder.
         results: The results: a folder, which may not be there yet, or OpenVE-Bench's csv.
         items: The samples of the bench, from `read_bench`.
+        revision: The bench's, from there; a baseline of another one is then a stray.
         workers: How many processes decode.
         progress: Told of each edit.
 
@@ -80,17 +84,21 @@ def read_results(
     """
     edits, strays = _find(results, items)
     mark = baseline_of(results)
+    if mark is not None and revision is not None and mark.revision != revision:
+        problem = "a baseline of another bench, or of another revision"
+        found = (mark.revision[:12], revision[:12])
+        strays = (Finding(str(results / layout.BASELINE), 0, "/revision", problem, *found), *strays)
     jobs = [
         EditLook(edit, bench / layout.bench_source(edit.item.theme, edit.item.id)) for edit in edits.values()
     ]
-    found = {}
+    looked = {}
     with pool_of(workers) as pool, progress("looking at edits", len(jobs)) as advance:
         for edit in pool(jobs):
-            found[edit.item.id] = edit
+            looked[edit.item.id] = edit
             advance()
     if mark is not None and mark.baseline == "source":
-        found = {sample_id: replace(edit, suspect=None) for sample_id, edit in found.items()}
-    return Results(_with_twins(found), strays, mark)
+        looked = {sample_id: replace(edit, suspect=None) for sample_id, edit in looked.items()}
+    return Results(_with_twins(looked), strays, mark)
 
 
 def baseline_of(results: Path) -> BaselineMark | None:
@@ -108,11 +116,34 @@ def baseline_of(results: Path) -> BaselineMark | None:
         raise ReleaseError("the mark of a baseline cannot be read", got=error, where=path) from None
 
 
+def mark_baseline(results: Path, name: str, revision: str) -> None:
+    """Say of a folder of results that they are a baseline; what is there already goes on.
+
+    Raises:
+        ReleaseError: the folder has other results, or those of another bench.
+    """
+    mark, there = BaselineMark(name, revision), baseline_of(results)
+    if there is None and results.exists() and (not results.is_dir() or any(results.iterdir())):
+        raise ReleaseError(
+            "there are other results in place of a baseline", got=results, wanted="a new folder"
+        )
+    if there is not None and there != mark:
+        raise ReleaseError(
+            "the baseline that is there is another one, or of another bench",
+            got=f"{there.baseline}, of revision {there.revision[:12]}",
+            wanted=f"{name}, of revision {revision[:12]}",
+            where=results,
+            fix="choose another --out, or remove that folder",
+        )
+    write_atomic(results / layout.BASELINE, dump_document(mark))
+
+
 def edit_places(item: BenchItem | Verdict) -> list[str]:
     """Where in a folder of results a sample's edit may be; the first is upstream's."""
     tree = layout.bench_edited(item.theme, item.subtheme, item.scene, item.id)
     flat = layout.bench_edited_flat(item.theme, item.id)
-    return [f"{root}{place}" for place in (tree, flat) for root in ("", f"{layout.RESULTS}/")]
+    places = [f"{root}{place}" for place in (tree, flat) for root in ("", f"{layout.RESULTS}/")]
+    return [*places, layout.bench_edited_kiwi(item.id)]
 
 
 def find_edit(results: Path, item: BenchItem | Verdict) -> Path | None:

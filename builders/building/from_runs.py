@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +23,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
+from msgspec import structs
 
 from sparkle._files import BLOCK_BYTES
 from sparkle._processes import cpus
@@ -43,12 +45,13 @@ from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.sample import Sample
 from sparkle.builders.release.staging import journal_path, refuse_foreign, refuse_overlap, staged
 from sparkle.builders.release.tables import Artifacts, pairs_table
+from sparkle.media.look_alike import median_hash
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError, SparkleError
 from sparkle.schemas.ids import THEMES, theme_of
-from sparkle.schemas.layout import KINDS
+from sparkle.schemas.layout import KINDS, SOURCE_VIDEO
 
 # What the system says when there is no more room: on the disk, in a quota, in a file.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -134,6 +137,7 @@ def build_release(
             previous = _previous(out, mode)
             samples = previous.keep_out(samples, mode.say)
             check_artifacts(samples)
+            samples = hash_scenes(samples, progress)
             origin = RunOrigin(replays, samples, options, previous)
             journal = Journal(journal_path(out), folder, mode.spool)
             journal.clear([*origin.shards(), *origin.paired()])
@@ -170,6 +174,36 @@ def build_release(
         pending=sum(found.pending for found in replays),
         space=space,
     )
+
+
+def hash_scenes(samples: Sequence[Sample], progress: Progress = silent) -> list[Sample]:
+    """Return samples of which every source has the hash of its scene: runs of earlier versions have none.
+
+    Raises:
+        ReleaseError: a source video is not what was recorded.
+        MediaError: one does not decode.
+    """
+    first = {sample.source.sha256: sample for sample in samples if sample.source.median_hash is None}
+    if not first:
+        return [*samples]
+    with progress("hashing scenes", len(first)) as advance, ThreadPoolExecutor(cpus()) as pool:
+        found = {}
+        for sha256, scene in zip(first, pool.map(_hash_scene, first.values()), strict=True):
+            found[sha256] = scene
+            advance()
+    return [
+        replace(sample, source=structs.replace(sample.source, median_hash=found[sample.source.sha256]))
+        if sample.source.sha256 in found
+        else sample
+        for sample in samples
+    ]
+
+
+def _hash_scene(sample: Sample) -> str:
+    artifact = sample.artifact(SOURCE_VIDEO)
+    room = memoryview(bytearray(artifact.size))
+    data = b"".join(bytes(block) for block in read_blocks(artifact, lambda: room))
+    return median_hash(data, threads=1)
 
 
 def _previous(out: Path, mode: BuildMode) -> PreviousRelease:

@@ -50,7 +50,7 @@ from sparkle.generation.run.schedule import (
 )
 from sparkle.generation.run.sources import ListedSource, licences, new_candidates, refuse_unreadable
 from sparkle.generation.run.status import RunStatus
-from sparkle.generation.run.stream import Stream
+from sparkle.generation.run.stream import SampleStream
 from sparkle.generation.run.timings import Timings
 from sparkle.generation.steps import make_step
 from sparkle.schemas import records as r
@@ -233,7 +233,7 @@ class Driver:
                 self.live.left = 1 - ended / count
                 advance()
 
-            stream = Stream(self.journeys, schedule, list(self.run.candidates), keep_free, end)
+            stream = SampleStream(self.journeys, schedule, list(self.run.candidates), keep_free, end)
             stream.work(self.executor)
         self.journeys.write_judged()
         self.run.drop()

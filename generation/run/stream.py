@@ -25,7 +25,7 @@ from sparkle.schemas.stages import STEP_NAMES
 _REMEMBERED = 10_000  # outcomes of a moment ago
 
 
-class Stream:
+class SampleStream:
     """The samples of a run, on their way through a schedule.
 
     Args:

@@ -167,7 +167,14 @@ config_options = options(
     ),
 )
 bench_option = click.option(
-    "--bench", type=FOLDER, help="Check that this bench shares no source video with the release."
+    "--bench",
+    type=FOLDER,
+    help="Check that no source video of this bench is one of the release, or looks like one.",
+)
+accept_option = click.option(
+    "--accept",
+    type=FILE,
+    help="Pairs that look alike and are not: an id of the bench and one of the release per line.",
 )
 report_option = click.option(
     "--report", type=NEW_FILE, help="Write every finding to this file, as JSON lines."

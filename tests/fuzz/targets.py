@@ -24,7 +24,9 @@ import msgspec
 
 from fuzz.mutate import mutated
 from harness import factories, judged
+from sparkle.builders.bench.folder import BenchItem
 from sparkle.builders.bench.foreign import KIWI, OPENVE_CSV, import_verdicts
+from sparkle.builders.bench.results import read_results
 from sparkle.builders.bench.verdicts import read_verdicts
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
@@ -67,8 +69,9 @@ from sparkle.hub.staging.store.xet_format import read_chunks, read_shard, unpack
 from sparkle.hub.verify.levels import verify_release
 from sparkle.hub.verify.report import INTEGRITY, VerifyOptions
 from sparkle.media.images import read_png
+from sparkle.media.look_alike import median_hash
 from sparkle.media.mask import load_mask, mask_shape
-from sparkle.media.probe import look, perceptual_hash, probe, read_shape
+from sparkle.media.probe import look, probe, read_shape
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import (
@@ -215,7 +218,7 @@ def _shape(suffix: str, files: Files, data: bytes) -> None:
 
 def _video(files: Files, data: bytes) -> None:
     path = files.put("clip.mp4", data)
-    for read in (probe, look, perceptual_hash):
+    for read in (probe, look, median_hash):
         with contextlib.suppress(MediaError):
             read(path)
 
@@ -516,6 +519,13 @@ def _judged(files: Files) -> Sequence[bytes]:
     return [judged.write(files.scratch / "judged.jsonl").read_bytes()]
 
 
+def _results(files: Files, data: bytes) -> None:
+    item = BenchItem("0000_local_change", "local_change", "", "", "Make it red.")
+    found = read_results(files.scratch, files.put("results.csv", data), {item.id: item})
+    assert found.edits[item.id].status != "ok"  # there are no files
+    assert len(found.findings()) >= 1
+
+
 def _imported(form: str, files: Files, data: bytes) -> None:
     bench, given = files.put("bench.csv", _OPENVE), files.put("given", data)
     out = files.scratch / "verdicts.jsonl"
@@ -555,6 +565,7 @@ TARGETS: tuple[Target, ...] = (
     Target("answer of a judge", lambda files: _OF_JUDGES, _answer, (AnswerError,)),
     Target("file of verdicts", _judged, _in_file("j", read_verdicts), (ReleaseError,), quick=300),
     Target("csv of verdicts", lambda files: [_RESULTS], partial(_imported, OPENVE_CSV), (ReleaseError,), 300),
+    Target("csv of results", lambda files: [_RESULTS], _results, (ReleaseError,), 300),
     Target("lines of verdicts", lambda files: [_KIWI], partial(_imported, KIWI), (ReleaseError,), 300),
     Target("configuration", _configurations, _in_file("c.toml", load_config), (ConfigError,), quick=500),
     Target("list of sources", lambda files: [_SOURCES], _sources, (SourceListError,)),

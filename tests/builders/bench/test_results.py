@@ -17,6 +17,7 @@ from sparkle.builders.bench.results import Results, read_results
 from sparkle.builders.release.formats import csv_line
 from sparkle.media.decode import decode
 from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
 
 FIRST, SECOND = "Sparkle_location_000000", "Sparkle_location_000001"
 
@@ -194,7 +195,7 @@ def test_results_of_another_bench_are_all_missing_and_all_strays(bench: Bench, t
     assert [finding.got for finding in found.strays] == sorted(edits, key=lambda name: str(edits[name]))
 
 
-@pytest.mark.parametrize("form", ["sparkle_bench", "flat", "table"])
+@pytest.mark.parametrize("form", ["sparkle_bench", "flat", "kiwi", "table"])
 def test_other_forms_of_results_are_read(bench: Bench, tmp_path: Path, form: str):
     results = tmp_path / "others"
     if form == "sparkle_bench":
@@ -204,6 +205,10 @@ def test_other_forms_of_results_are_read(bench: Bench, tmp_path: Path, form: str
             target = results / layout.bench_edited_flat(bench.items[sample_id].theme, sample_id)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+        if form == "kiwi":
+            (results / "openve").mkdir(parents=True, exist_ok=True)
+            for name in (f"{sample_id}_edited.mp4", f"concat_{sample_id}_edited.mp4"):
+                shutil.copyfile(path, results / "openve" / name)
     if form == "table":
         results = tmp_path / "results.csv"
         write_table(bench, results)
@@ -248,6 +253,22 @@ def test_what_is_missing_below_sparkle_bench_is_wanted_there(bench: Bench, tmp_p
     path = tmp_path / "others" / "sparkle_bench" / bench.edits[FIRST].relative_to(bench.results)
     path.unlink()
     assert bench.read(tmp_path / "others").edits[FIRST].path == path
+
+
+def _no_picture(path: Path) -> None:
+    """What the video says of itself is in order, and its pictures are not."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat") + 4
+    data[start : start + 400] = bytes(400)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, _cut, _no_picture])
+def test_a_source_that_cannot_be_read_is_no_fault_of_its_edit(bench: Bench, spoil: Callable[[Path], None]):
+    spoil(bench.source(FIRST))
+    with pytest.raises(ReleaseError, match="a source video of the bench cannot be used") as raised:
+        bench.read()
+    assert raised.value.where == str(bench.source(FIRST))
 
 
 def test_workers_find_the_same(bench: Bench):

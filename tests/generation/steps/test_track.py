@@ -64,7 +64,7 @@ def track(folder: Path, text: str, boxes: list[tuple[int, ...]], masks: dict[int
     config = parse_config(text, where="test.toml")
     step = make_step("track", config)
     step.backend = GivenPasses(masks)
-    source = r.SourceRecord("0" * 64, "clip.mp4", 1, SHAPE[2], SHAPE[1], SHAPE[0], 16.0, "0" * 16)
+    source = r.SourceRecord("0" * 64, "clip.mp4", 1, SHAPE[2], SHAPE[1], SHAPE[0], 16.0, "0" * 64)
     records = {
         "normalise": r.NormaliseRecord(
             SHAPE[2], SHAPE[1], SHAPE[0], 16.0, True, SHAPE[2], SHAPE[1], SHAPE[0], 16.0, 5
