@@ -44,7 +44,8 @@ def status(run: Path, terminal: Terminal) -> None:
         driver = f"process {found.process} on {found.host} began {began} ago, last heard of {heard} ago"
         terminal.result(f"{run}: {told}\n{driver}", document)
     else:
-        gone = f"; process {found.process} on {found.host} is gone" if found.host else ""
+        driver = f"process {found.process} on {found.host}"
+        gone = f"; {driver} is gone, last heard of {time_text(found.silence)} ago" if found.host else ""
         terminal.result(
             f"{run}: {told}; unfinished, and nobody works at it{gone}\n"
             "next: the same `sparkle generate` again; it goes on where it was",
