@@ -27,7 +27,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -41,7 +41,7 @@ from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 from sparkle._processes import Job
 from sparkle._progress import count_text
 from sparkle.generation.config import RunConfig
-from sparkle.generation.run.cluster import ClusterOptions, refuse_devices
+from sparkle.generation.run.cluster import ClusterOptions
 from sparkle.generation.run.epoch import RunEpoch
 from sparkle.generation.run.executor import MakeJob
 from sparkle.generation.run.fingerprints import processor, run_packages
@@ -58,6 +58,7 @@ _NODES = 3  # on so many the machine could not do it: it is not theirs
 _STARTS = 5  # actors that die one after the other before they are ready: others will, too
 _GROWING = 5.0  # seconds between looks at how large the cluster is
 _ALONE = 30.0  # seconds without an actor until that is said
+_PATIENCE = 20.0  # seconds until a head that does not answer is not there
 _THREADS = "OMP_NUM_THREADS"
 
 
@@ -190,7 +191,6 @@ class RayExecutor:
         workers: int | None,
         say: Callable[[str], None],
     ) -> None:
-        refuse_devices(config)
         self._options = options
         self._root = root
         self._config = config
@@ -202,10 +202,13 @@ class RayExecutor:
         self._failed_starts = 0
         self._looked = self._somebody = time.monotonic()
         self._ours = self._told_processors = False
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self._ours = not ray.is_initialized()
         if self._ours:
+            # Ray prints there what befalls its nodes, and a command's answer is to be alone.
+            self._stack.enter_context(redirect_stdout(self._stack.enter_context(open(os.devnull, "w"))))
             connect(self._options.address)
         self._versions = _versions(self._config)
         self._epoch = RunEpoch.read(self._root)
@@ -217,6 +220,7 @@ class RayExecutor:
         self._actors = []
         if self._ours:
             ray.shutdown()
+        self._stack.close()
 
     @property
     def workers(self) -> int:
@@ -528,8 +532,11 @@ def connect(address: str) -> None:
             fix="run the same command on a node of the cluster, with --address auto",
         )
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+        host, _, port = named.rpartition(":")
+        if host and port.isdecimal():  # Ray itself would try for two minutes
+            socket.create_connection((host, int(port)), _PATIENCE).close()
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, ValueError, RuntimeError) as error:
         other = "ersion mismatch" in str(error)
         raise RunError(
             "the cluster has another version" if other else "there is no Ray cluster",
