@@ -28,7 +28,7 @@ from sparkle._progress import Progress, count_text, silent
 from sparkle.generation.backends import list_models, pin_models
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.ahead import WholeRun
-from sparkle.generation.run.cluster import ClusterOptions
+from sparkle.generation.run.cluster import ClusterOptions, refuse_devices
 from sparkle.generation.run.executor import Executor
 from sparkle.generation.run.fingerprints import run_packages
 from sparkle.generation.run.finished import FinishedRuns, RunSummary, state_of
@@ -329,6 +329,8 @@ def generate(
         SourceListError: no source can be read, or a line of `shared_hashes` is bad.
         ConfigError: something of the configuration is missing, or the models do not fit as they should.
     """
+    if cluster is not None:
+        refuse_devices(config)
     # What is unknown or missing (a backend, an option, a model, a package) is found before anything starts.
     config = pin_models(config)
     document = _document(config, shard)

@@ -27,7 +27,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -42,7 +42,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from sparkle._processes import Job
 from sparkle._progress import count_text
 from sparkle.generation.config import RunConfig
-from sparkle.generation.run.cluster import ClusterOptions, refuse_devices
+from sparkle.generation.run.cluster import ClusterOptions
 from sparkle.generation.run.epoch import RunEpoch
 from sparkle.generation.run.executor import MakeJob
 from sparkle.generation.run.fingerprints import processor, run_packages
@@ -60,8 +60,8 @@ _NODES = 3  # on so many the machine could not do it: it is not theirs
 _STARTS = 5  # actors that die one after the other before they are ready: others will, too
 _GROWING = 5.0  # seconds between looks at how large the cluster is
 _ALONE = 30.0  # seconds without an actor until that is said
-_LISTENING = 10.0  # seconds that a head has to take a connection
-_PATIENCE = 60.0  # seconds that a node has to answer a question
+_ANSWERED = 60.0  # seconds that a node has to answer a question
+_PATIENCE = 20.0  # seconds until a head that does not answer is not there
 _THREADS = "OMP_NUM_THREADS"
 
 
@@ -194,7 +194,6 @@ class RayExecutor:
         workers: int | None,
         say: Callable[[str], None],
     ) -> None:
-        refuse_devices(config)
         self._options = options
         self._root = root
         self._config = config
@@ -206,10 +205,13 @@ class RayExecutor:
         self._failed_starts = 0
         self._looked = self._somebody = time.monotonic()
         self._ours = self._told_processors = False
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         self._ours = not ray.is_initialized()
         if self._ours:
+            # Ray prints there what befalls its nodes, and a command's answer is to be alone.
+            self._stack.enter_context(redirect_stdout(self._stack.enter_context(open(os.devnull, "w"))))
             connect(self._options.address)
         self._versions = _versions(self._config)
         self._epoch = RunEpoch.read(self._root)
@@ -221,6 +223,7 @@ class RayExecutor:
         self._actors = []
         if self._ours:
             ray.shutdown()
+        self._stack.close()
 
     @property
     def workers(self) -> int:
@@ -531,10 +534,12 @@ def connect(address: str) -> None:
             wanted="auto, or the address of the head such as 10.0.0.1:6379",
             fix="run the same command on a node of the cluster, with --address auto",
         )
-    _refuse_deaf(named)
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR", configure_logging=True)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+        host, _, port = named.rpartition(":")
+        if host and port.isdecimal():  # Ray itself would try for two minutes
+            socket.create_connection((host, int(port)), _PATIENCE).close()
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, OverflowError, ValueError, RuntimeError) as error:  # Overflow: of a port
         other = "ersion mismatch" in str(error)
         raise RunError(
             "the cluster has another version" if other else "there is no Ray cluster",
@@ -547,22 +552,6 @@ def connect(address: str) -> None:
         ) from None
 
 
-def _refuse_deaf(address: str) -> None:
-    """Raise RunError where nobody listens: Ray itself tries for minutes."""
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_LISTENING).close()
-    except (OSError, OverflowError) as error:
-        raise RunError(
-            "there is no Ray cluster",
-            got=error,
-            where=address,
-            fix="start one: ray start --head; or leave --executor ray away",
-        ) from None
-
-
 @contextmanager
 def ask_nodes(address: str) -> Iterator[Callable[[Callable[[], NodeView]], list[Node]]]:
     """Connect to a cluster; yield what has each of its nodes answer a question.
@@ -570,7 +559,8 @@ def ask_nodes(address: str) -> Iterator[Callable[[Callable[[], NodeView]], list[
     Raises:
         RunError: there is no such cluster; see `connect`.
     """
-    connect(address)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # Ray prints there what is no answer
+        connect(address)
     try:
         yield _ask
     finally:
@@ -584,14 +574,14 @@ def _ask(question: Callable[[], NodeView]) -> list[Node]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             asking = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_caught)
             asked[asking.remote(question)] = node
-    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_PATIENCE)
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWERED)
     found = [_node(node, answer, answer in answered) for answer, node in asked.items()]
     return sorted(found, key=lambda node: (node.name, node.address))
 
 
 def _node(told: dict[str, Any], answer: Any, answered: bool) -> Node:
     has = told["Resources"]
-    view, error = None, f"no answer within {_PATIENCE:.0f} s"
+    view, error = None, f"no answer within {_ANSWERED:.0f} s"
     if answered:
         try:
             said = ray.get(answer)

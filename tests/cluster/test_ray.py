@@ -247,13 +247,13 @@ def test_a_sample_that_kills_its_workers_fails_alone_and_is_tried_again(
 
 
 def test_a_bug_stops_the_run_and_says_where_it_was(nodes, sources, tmp_path):
-    plan = Plan(str(tmp_path / "plan"), "in a step", 0, "bug")
+    plan = Plan(str(tmp_path / "plan"), "in a step", 1, "bug")
     words = ("--sources", sources, "--out", tmp_path / "run", "--limit", 1, *on_ray(nodes))
     driver = start(plan, *words, "--verbose")
     _, told = driver.communicate(timeout=300)
     assert driver.returncode == 2
     assert "a bug" in told
-    assert "in compose of Sparkle_location_000000, source" in told
+    assert "in track of Sparkle_location_000000, source" in told
 
 
 def test_a_full_disk_on_one_node_costs_that_node(nodes, sources, wanted_two, tmp_path):

@@ -45,7 +45,8 @@ class Plan:
         folder: Where it is noted what has happened.
         moment: One of MOMENTS.
         count: At the how manieth.
-        fault: Who dies: "worker", "raylet", "driver", or freezes: "frozen raylet", "frozen node".
+        fault: Who dies: "worker", "raylet", "driver", or freezes: "frozen raylet", "frozen node"; or a "bug".
+            Whatever the moment, "poison" is a sample that kills its workers, and "none" is none.
     """
 
     folder: str
@@ -78,6 +79,8 @@ class Plan:
         return True
 
     def _act(self) -> None:
+        if self.fault == "bug":
+            raise ZeroDivisionError("a bug")
         worker, raylet = self._victim()
         Path(self.folder, "victims").write_text(f"{worker} {raylet}")
         if self.fault == "driver":
@@ -112,8 +115,6 @@ class Armed(Process):
         plan.enter()
         if plan.moment in IN_WORKERS:
             arm(plan)
-        if plan.fault == "bug" and self.step == "compose":
-            raise ZeroDivisionError("a bug")
         if plan.fault == "poison" and self.step == "compose" and self.sample.id.endswith("1"):
             os.kill(os.getpid(), signal.SIGKILL)
         try:
