@@ -561,10 +561,10 @@ def ask_nodes(address: str) -> Iterator[Callable[[Callable[[], NodeView]], list[
     """
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # Ray prints there what is no answer
         connect(address)
-    try:
-        yield _ask
-    finally:
-        ray.shutdown()
+        try:
+            yield _ask
+        finally:
+            ray.shutdown()
 
 
 def _ask(question: Callable[[], NodeView]) -> list[Node]:
