@@ -382,6 +382,7 @@ def test_edits_that_are_missing_or_broken_have_no_scores_until_they_are_made(jud
     assert len(judged_bench.endpoint.requests) == 4
 
 
+@pytest.mark.slow
 def test_edits_are_judged_as_they_arrive(judged_bench):
     names = sorted(judged_bench.items)
     kept = {name: judged_bench.edits[name].read_bytes() for name in names[1:]}
