@@ -567,9 +567,8 @@ def _calibrations(files: Files) -> Sequence[bytes]:
 
 def _audits(files: Files) -> Sequence[bytes]:
     head = judged.head()
-    response = Response(
-        samples=3, spearman=0.9, interval=(0.8, None), auc=1.0, leak=0.1, fell={"visual": 1.0}
-    )
+    keys = [dimension.key for dimension in head.rubric.dimensions]
+    response = Response(samples=3, spearman=0.9, interval=(0.8, None), auc=1.0, fell={"visual": 1.0})
     judge = JudgeAudit(
         judge=head.judge,
         rubric=head.rubric,
