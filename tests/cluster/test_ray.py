@@ -21,11 +21,16 @@ from typing import Any
 import pytest
 
 from drawn_clips.synthetic import draw_clip
-from harness import ROOT
+from harness import ROOT, streamed
 from harness.on_ray import FULL, IN_WORKERS, MOMENTS, Plan, start
+from sparkle.generation.config import load_config
+from sparkle.generation.run.cluster import ClusterOptions
+from sparkle.generation.run.epoch import RunEpoch
 from sparkle.schemas import layout
 
 pytest.importorskip("ray", reason="needs the extra ray: pip install 'sparkle-dataset[ray]'")
+
+from sparkle.generation.run.ray_executor import RayExecutor
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -57,13 +62,13 @@ class Nodes:
     def address(self) -> str:
         return str(self._cluster.address)
 
-    def add(self, **env: str) -> None:
-        """Add a node; one that is unlike the others by its environment."""
+    def add(self, gpus: int = 0, **env: str) -> None:
+        """Add a node; one that is unlike the others by its environment, or by GPUs, which are but numbers."""
         paths = os.pathsep.join([str(ODD), os.environ["PYTHONPATH"]]) if env else os.environ["PYTHONPATH"]
         node = self._cluster.add_node(
-            num_cpus=1, object_store_memory=STORE, env_vars={**env, "PYTHONPATH": paths}
+            num_cpus=1, num_gpus=gpus, object_store_memory=STORE, env_vars={**env, "PYTHONPATH": paths}
         )
-        node.odd = bool(env)
+        node.odd = bool(env or gpus)
         self._nodes.append(node)
 
     def remove_all(self) -> None:
@@ -296,6 +301,18 @@ def test_a_node_that_sees_another_run_folder_is_refused(nodes, sources, tmp_path
     assert said["problem"] == "the run folder is not the same folder on every node"
     assert said["got"] == "no epoch there"
     assert str(tmp_path / "run") in said["where"]
+
+
+def test_gpus_keep_their_models_and_one_that_is_lost_is_replaced(nodes, tmp_path):
+    nodes.add(gpus=streamed.GPUS)
+    told: list[str] = []
+    epoch = RunEpoch(tmp_path)
+    options = ClusterOptions(address=nodes.address)
+    with RayExecutor(options, tmp_path, load_config(None), 2, told.append) as executor:
+        assert executor.gpus == streamed.GPUS
+        streamed.stream(executor, 12, tmp_path / "died")
+    epoch.close()
+    assert [line for line in told if "is lost (ActorDiedError)" in line]
 
 
 @pytest.mark.parametrize(
