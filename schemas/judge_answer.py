@@ -12,39 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from sparkle.schemas.answer_text import AnswerRepair, text_of_answer
 from sparkle.schemas.errors import AnswerError, RecordError
 from sparkle.schemas.validate import parse_strict
 
 _KEPT = 20_000  # characters of an answer that an error keeps, and that are read
-
-
-class AnswerRepair(StrEnum):
-    """What is not as it was asked for, and readable all the same."""
-
-    THOUGHT = "thought left out"  # what comes before </think>
-    FENCE = "fence"  # lines of ```
-    JSON = "JSON"  # an object in place of lines
-    LOOSE_JSON = "loose JSON"  # with a comma too many, or other quotes
-    BOLD = "bold"  # emphasis of Markdown
-    BULLET = "bullet"
-    NUMBERED = "numbered"
-    QUOTED = "quoted"  # a heading or a score in quotes, brackets or tags
-    HEADING = "heading"  # the rubric's own, with its words in parentheses
-    SPELLING = "spelling"  # other case, spaces, underscores
-    SEPARATOR = "separator"  # = or a dash in place of the colon
-    FULL_WIDTH = "full width"  # colons and digits of Chinese and Japanese fonts
-    INVISIBLE = "invisible characters"
-    LABEL = "label"  # "Score: 4", "4 points"
-    OUT_OF = "out of the highest"  # 4/5
-    DECIMALS = "decimals"  # 4.0
-    REMARK = "remark left out"
-    ONE_LINE = "one line"  # for several dimensions
-    NEXT_LINE = "score on another line"
-    TEMPLATE = "template left out"  # the form as it was asked for, repeated
-    SAME_TWICE = "same twice"
 
 
 @dataclass(frozen=True)
@@ -73,15 +47,22 @@ def read_judge_answer(
     return _Reading(answer, tuple(headings), lowest, highest, where).read()
 
 
-_ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
-_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
-_THOUGHTS = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_THOUGHT = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-_TAG = re.compile(r"</?(?:answer|output|result|scores?|b|strong|br|p|li)\s*/?>", re.IGNORECASE)
-_BULLET = re.compile(r"[-*•–—+·●▪◦#>]+\s+|#+|•")
-_NUMBERING = re.compile(r"\(?(?:[0-9]{1,2}|[a-f])(?:[.):]+)\s+")
+# Signs that decorate. Not among them: stars, question marks and the digits in circles.
+_SIGN = "\u2600-\u2604\u2607-\u2752\u2756-\u2775\u2794-\u27bf\U0001f300-\U0001f51e\U0001f520-\U0001faff"
+_SIGNS = re.compile(f"[{_SIGN}]+")
+_LETTERS = "(?=[A-Za-z\"“'*_\\[])"
+_BULLET = re.compile(
+    rf"[-*•–—+·●▪◦‣#>\u25a0-\u25ff{_SIGN}]+\s+|[-•–—+·‣>\u25a0-\u25ff{_SIGN}]+{_LETTERS}|#+|•"
+)
+_NUMBERING = re.compile(
+    rf"\(?(?:[0-9]{{1,2}}|[a-f]|[ivx]{{1,4}})[.):]+(?:\s+|{_LETTERS})|#[0-9]+[.):]*\s+|"
+    r"(?:dimension|criterion)\s+[0-9]\s*[-–—:.)]\s*|[0-9]\u20e3\s*|[\u2460-\u2473\u2776-\u2793]\s*(?=[A-Za-z])",
+    re.IGNORECASE,
+)
 _EMPHASIS = re.compile(r"\*+|`+|__+|(?<!\w)_|_(?!\w)")
+_EMPHASIS_ENDS = re.compile(r"(?<=[0-9])(?:(?:\*+|__)\s+(?=[A-Z])|\s+[*_](?=[A-Za-z]))")  # before a remark
 _QUOTES = "\"'“”‘’"
+_ENDS = f"{_QUOTES}.,;|}}!\\ "
 _WORDS = re.compile(
     r"[-\"'<(\[\s]*(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|nan|null|none|n/?a|unknown|undefined|"
     r"infinity|inf|not applicable|poor|fair|good|excellent|perfect|high|medium|low)\b[-\"'>)\]\s.,;]*$",
@@ -100,17 +81,50 @@ _NUMBER_WORD = re.compile(
 _BEHIND_KEY = re.compile(r"[\s_]*(?:\([^()0-9]*\))?[\s_]*(?:score|rating)?:?", re.IGNORECASE)
 _NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _SPELT = re.compile(rf"(?P<word>{'|'.join(_NUMBERS)})\s*[(\[](?P<digit>[0-9])[)\]][.]?", re.IGNORECASE)
+_OF = re.compile(r"(?:the\s+)?(?:score|rating)\s+(?:for|of)\s+(?:the\s+)?", re.IGNORECASE)
 _LABEL = re.compile(r"(?:score|rating)\s*(?:[:=]|is)?\s*", re.IGNORECASE)
-_SEPARATOR = re.compile(r"\s*(?P<sign>:|=>|=|->|→|[-–—](?=\s)|\bis(?=\s))\s*|\s+")
+_LEAD = re.compile(  # which can only stand behind a heading: "a 4", "Level 4", "I give it a 4"
+    r"(?:(?:(?:my|the|final)\s+)*(?:score|rating|grade|level)\s*(?:[:=]|is)?\s*"
+    r"|i\s+(?:would\s+)?(?:give|rate)\s+(?:it|this)\s+)?(?:an?\s+(?=[0-9]))?",
+    re.IGNORECASE,
+)
+_SOURCE = re.compile(
+    r"\(\s*(?:the\s+)?(?:source|original|input|reference|unedited|before)(?:\s+\w+)?\s*\)", re.I
+)
+_SEPARATOR = re.compile(
+    r"\s*(?P<sign>::?|=>|=|->|→|\.{3,}|[-–—](?=\s)|\bis(?=\s))\s*|\s+",
+)
 _OPENS_REMARK = re.compile(
     r"[.,;:(\[–—]|-\s|(?:because|since|as|with|but|although|though|due|for|while)\b", re.IGNORECASE
 )
 # Numbers of a remark that can be no other score.
 _HARMLESS = re.compile(
-    r"\bframes?\s+#?[0-9]+(?:\s*(?:-|–|to|and)\s*[0-9]+)?|"
-    r"\b[0-9]+(?:[.][0-9]+)?\s*(?:frames?|seconds?|px|pixels|fps)\b",
+    r"\b(?:frame|second)s?\s+#?[0-9]+(?:\s*(?:-|–|to|and)\s*[0-9]+)?|"
+    r"\b[0-9]+(?:[.][0-9]+)?\s*(?:frames?|seconds?|secs?|s|ms|px|pixels|fps)\b|"
+    r"\b(?:[0-9]+(?:[.][0-9]+)?\s*%|[0-9]+(?:st|nd|rd|th))(?=\s+[a-z])|"
+    r"\b(?:[0-9]{3,4}p|[23]D|[248]K|(?:1[5-9]|20)[0-9]{2}s?)\b",
     re.IGNORECASE,
 )
+_STARS = re.compile(r"([★⭐🌟]+)[☆✩]*|[☆✩]+")
+_AT_THE_END = (  # of a sentence of its own: "the maximum score: 5" is none
+    r"(?:[.;,!)|—–-]\s*|\()(?:(?:so|hence|thus|therefore|my|the|final)\s+)*(?:score|rating)\s*(?:[:=]|is)?\s*"
+    r"(?P<value>[0-9][0-9./ ]*)[.)\]]*",
+    r"(?:→|->|=>)\s*(?P<value>[0-9][0-9./ ]*)[.)\]]*",
+)
+_SCALE_SAID = re.compile(
+    r"\bscale\b[^0-9\n]{0,15}(?P<low>[0-9]+)\s*(?:-|–|to)\s*(?P<high>[0-9]+)|"
+    r"\bscale\s+of\s+(?P<of>[0-9]{2,})|\b(?P<points>[0-9]+)-point\s+scale|"
+    r"\b(?:scores|ratings)\b[^0-9\n:]{0,20}\bout\s+of\s+(?P<out>[0-9]+)",
+    re.IGNORECASE,
+)
+_OTHER_SECTION = re.compile(
+    r"(?:overall|total|average|mean|summary|final|conclusion|verdict)\b", re.IGNORECASE
+)
+# What else an object beside a score may say that would be another one, or another scale.
+_RIVAL = re.compile(
+    r"scor|rating|value|source|edited|original|raw|cap|final|max|scale|out.?of", re.IGNORECASE
+)
+_GREATEST = re.compile(r"max|scale|out.?of", re.IGNORECASE)
 
 
 @dataclass
@@ -122,7 +136,7 @@ class _Reading:
     lowest: int
     highest: int
     where: str
-    repairs: dict[str, None] = field(default_factory=dict)
+    repairs: set[AnswerRepair] = field(default_factory=set)
     found: dict[int, set[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,21 +162,29 @@ class _Reading:
         self._value = re.compile(
             rf"(?P<open>[\[({_QUOTES}]*)\s*(?P<number>[0-9]+(?:[.][0-9]+)?)[{_QUOTES}]?\s*"
             r"(?:(?:/|(?:out\s+)?of\b)\s*(?P<of>[0-9]+(?:[.][0-9]+)?|[a-z]+))?"
-            rf"\s*(?P<unit>(?:points?|stars?)\b)?(?P<close>[\])}}{_QUOTES}]*)(?P<rest>.*)",
+            r"\s*(?P<unit>(?:points?|stars?)\b|[★⭐🌟](?![★⭐🌟☆✩]))?"
+            rf"(?P<close>[\])}}{_QUOTES}]*)(?P<rest>.*)",
             re.IGNORECASE,
         )
-        self._aside = re.compile(
-            rf"(?:on\s+)?(?:a\s+)?scale\s+(?:of|from)\s+{form}|out\s+of\s+{self.highest}\b|[\[(]\s*{form}\s*[\])]",
-            re.IGNORECASE,
+        of_scale = (
+            rf"(?:on\s+)?(?:a\s+)?scale\s+(?:of|from)\s+(?:{form}|{self.highest})\b|"
+            rf"(?:on\s+)?a\s+{form}\s+scale\b|out\s+of\s+{self.highest}\b"
         )
+        self._aside = re.compile(rf"{of_scale}|[\[(]\s*(?:{of_scale}|{form})\s*[\])]", re.IGNORECASE)
 
     def read(self) -> JudgeAnswer:
         if not self.answer.strip():
             raise self._bad("the judge answered nothing")
         if len(self.answer) > _KEPT:
             raise self._bad("the answer is too long", wanted=f"at most {_KEPT} characters")
-        text = self._unwrapped()
-        rest = self._json(text)
+        text = text_of_answer(self.answer, self.repairs)
+        if text is None:
+            raise self._bad("cut short: the answer ends in its thoughts")
+        tagged = self._tag.sub(lambda tag: f"\n{tag['name']}: {tag['said']}\n", text)
+        if tagged != text:
+            self._mend(AnswerRepair.QUOTED)
+        self._refuse_another_scale(tagged)
+        rest = self._json(tagged)
         self._lines(rest)
         missing = [at for at in range(len(self.headings)) if at not in self.found]
         if missing:
@@ -171,34 +193,17 @@ class _Reading:
             if len(values) > 1:
                 raise self._bad("two answers", place=f"{self.headings[at]}: {sorted(values)}")
         scores = tuple(next(iter(self.found[at])) for at in range(len(self.headings)))
-        return JudgeAnswer(scores, tuple(name.value for name in AnswerRepair if name.value in self.repairs))
+        return JudgeAnswer(scores, tuple(repair.value for repair in AnswerRepair if repair in self.repairs))
 
-    # --- what is around the scores
+    def _mend(self, *repairs: AnswerRepair) -> None:
+        self.repairs.update(repairs)
 
-    def _unwrapped(self) -> str:
-        """Return the answer without thoughts, fences and characters that nobody sees."""
-        text = self.answer
-        *thoughts, rest = _THOUGHTS.split(text)
-        if thoughts:
-            self._mend(AnswerRepair.THOUGHT)
-            text = rest
-        if _THOUGHT.search(text):
-            raise self._bad("cut short: the answer ends in its thoughts")
-        text = self._replaced(AnswerRepair.INVISIBLE, text, _ZERO_WIDTH.sub("", text))
-        text = self._replaced(AnswerRepair.FULL_WIDTH, text, text.translate(_FULL_WIDTH))
-        text = self._replaced(AnswerRepair.QUOTED, text, _TAG.sub("\n", text))
-        tagged = self._tag.sub(lambda tag: f"\n{tag['name']}: {tag['said']}\n", text)
-        text = self._replaced(AnswerRepair.QUOTED, text, tagged)
-        fences = re.sub(r"^[ \t>]*```.*$", "", text, flags=re.MULTILINE)
-        return self._replaced(AnswerRepair.FENCE, text, fences)
-
-    def _replaced(self, repair: AnswerRepair, before: str, after: str) -> str:
-        if before != after:
-            self._mend(repair)
-        return after
-
-    def _mend(self, repair: AnswerRepair) -> None:
-        self.repairs[repair.value] = None
+    def _refuse_another_scale(self, text: str) -> None:
+        for said in _SCALE_SAID.finditer(text):
+            most = next(said[name] for name in ("high", "of", "points", "out") if said[name])
+            if float(most) != self.highest or float(said["low"] or self.lowest) != self.lowest:
+                wanted = f"{self.lowest} to {self.highest}"
+                raise self._bad("another scale", wanted=wanted, place=said[0])
 
     # --- JSON
 
@@ -217,47 +222,58 @@ class _Reading:
             if "twice" in error.problem:
                 raise self._bad("two answers", place=str(error.got)) from None
             self._mend(AnswerRepair.LOOSE_JSON)
+            text = re.sub(rf"(?<=[0-9,{_QUOTES}])[ \t]*(?://|#).*$", "", text, flags=re.MULTILINE)
             return re.sub(r"[{}]", "\n", re.sub(rf"(?<=[0-9{_QUOTES}])\s*,\s*(?=[{_QUOTES}])", "\n", text))
         self._mend(AnswerRepair.JSON)
-        self._walk(value, 0)
-        return f"{text[:start]}\n{text[end:]}"
+        said = self._walk(value, 0)
+        return "\n".join((text[:start], *(() if self.found else said), text[end:]))
 
-    def _walk(self, value: Any, depth: int) -> None:
+    def _walk(self, value: Any, depth: int) -> list[str]:
+        """Take scores out of a value; gives its texts, one of which may be the whole answer."""
+        if isinstance(value, str):
+            return [value]
         if isinstance(value, list):
-            for item in value:
-                self._walk(item, depth + 1)
-        elif isinstance(value, dict):
-            words = (word for word in value.values() if isinstance(word, str))
-            named = [at for word in words if (at := self._is(word)) is not None]
-            inside = [key for key in value if _is_score(key)]
-            if len(named) == 1 and len(inside) == 1:  # {"dimension": "...", "score": 4}
-                self._json_score(named[0], value[inside[0]])
-                return
+            return [text for item in value for text in self._walk(item, depth + 1)]
+        texts: list[str] = []
+        if isinstance(value, dict):
+            named = [
+                at for word in value.values() if isinstance(word, str) if (at := self._is(word)) is not None
+            ]
+            if len(named) == 1 and any(_is_score(key) for key in value):  # {"dimension": "...", "score": 4}
+                self._json_score(named[0], value, entry=True)
+                return []
             for key, item in value.items():
                 at = self._is(key)
                 if at is not None:
                     self._json_score(at, item)
                 elif depth < 8:
-                    self._walk(item, depth + 1)
+                    texts += self._walk(item, depth + 1)
+        return texts
 
     def _is(self, words: str) -> int | None:
         """Which dimension a whole text names."""
         text = words.strip()
         match = self._name.match(text)
-        if match is None or not _BEHIND_KEY.fullmatch(text, match.end()):
+        if match is None or not _BEHIND_KEY.fullmatch(text, match.end()) or _SOURCE.search(text):
             return None
         at = _which(match)
         if text != self.headings[at]:
             self._mend(AnswerRepair.HEADING if "(" in text else AnswerRepair.SPELLING)
         return at
 
-    def _json_score(self, at: int, value: Any) -> None:
+    def _json_score(self, at: int, value: Any, *, entry: bool = False) -> None:
         if isinstance(value, dict):
             inside = [key for key in value if _is_score(key)]
             if len(inside) != 1:
                 raise self._bad("a score that is no number", place=self.headings[at])
-            self._mend(AnswerRepair.LABEL)
-            value = value[inside[0]]
+            said = value[inside[0]]
+            for key, other in value.items():
+                same = {_plain(said), f"{self.highest}" if _GREATEST.search(key) else None}
+                if _RIVAL.search(key) and _plain(other) not in {None, *same}:
+                    raise self._bad("two answers", place=f"{self.headings[at]}: {key} {str(other)[:80]}")
+            if not entry:
+                self._mend(AnswerRepair.LABEL)
+            value = said
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise self._bad("a score that is no number", place=self.headings[at])
         if isinstance(value, str):
@@ -268,48 +284,47 @@ class _Reading:
     # --- lines
 
     def _lines(self, text: str) -> None:
-        """Take scores out of lines that begin with a heading."""
-        pending: int | None = None  # the heading that stands above
+        """Take scores out of lines that begin with a heading, and of those below it."""
+        above: int | None = None  # the heading that stands above
         bare = False  # whether nothing but that heading was said
+        scored = False  # whether its own line has a score, so that its part ends with a blank line
         for whole in text.splitlines():
+            if not whole.strip() and scored:
+                above = None
             shown, marks = _without_marks(whole.strip())
+            shown = _EMPHASIS_ENDS.sub(" - ", shown)
             bare_words = _EMPHASIS.sub("", shown)
             plain, inner = _without_marks(bare_words)
             marks |= inner
             parts = [part.strip() for part in self._inside.sub("\n", plain).split("\n") if part.strip()]
             for line in parts:
-                match = self._name.match(line.lstrip(_QUOTES + "[("))
-                if match is None:
-                    said = pending is not None and self._below(pending, line, bare=bare)
-                    pending, bare = None if said and bare else pending, False
-                    continue
-                at = _which(match)
                 opened = len(line) - len(line.lstrip(_QUOTES + "[("))
-                scored = self._after(at, line[opened + match.end() :])
-                pending, bare = (None, False) if scored is True else (at, scored is None)
+                match = self._name.match(line, opened)
+                lead = _OF.match(line, opened)
+                if match is None and lead and (match := self._name.match(line, lead.end())):
+                    self._mend(AnswerRepair.LABEL)
+                if match is None:
+                    title = whole.lstrip().startswith("#") and not _LABEL.match(line)
+                    if title or _OTHER_SECTION.match(line):
+                        above = None
+                    bare = above is not None and self._below(above, line, bare=bare)
+                    continue
+                above = _which(match)
+                said = self._after(above, line[match.end() :])
+                bare, scored = said is None, said is True
                 if scored:
-                    self._wrote(match, at, marks, bold=bare_words != shown, quoted=opened > 0)
-                    if len(parts) > 1:
-                        self._mend(AnswerRepair.ONE_LINE)
-
-    def _wrote(
-        self, match: re.Match[str], at: int, marks: set[AnswerRepair], *, bold: bool, quoted: bool
-    ) -> None:
-        """Write down how a line with a score was written."""
-        for repair in marks:
-            self._mend(repair)
-        if bold:
-            self._mend(AnswerRepair.BOLD)
-        if quoted:
-            self._mend(AnswerRepair.QUOTED)
-        if match[0] != self.headings[at]:
-            self._mend(AnswerRepair.SPELLING)
+                    self._mend(*marks, *([AnswerRepair.BOLD] if bare_words != shown else ()))
+                    self._mend(*([AnswerRepair.QUOTED] if opened else ()))
+                    self._mend(*([AnswerRepair.SPELLING] if match[0] != self.headings[above] else ()))
+                    self._mend(*([AnswerRepair.ONE_LINE] if len(parts) > 1 else ()))
 
     def _after(self, at: int, text: str) -> bool | None:
         """Read what follows a heading on its line: whether that is a score; None where nothing follows."""
         rest = text.lstrip(_QUOTES + "])")
         mends: set[AnswerRepair] = {AnswerRepair.QUOTED} if rest != text and rest[:1] != "" else set()
-        if match := re.match(r"\s*\([^()0-9]*\)", rest):
+        if _SOURCE.match(rest.lstrip()):
+            raise self._bad("a score of the source", place=f"{self.headings[at]}{rest[:80]}")
+        if match := re.match(r"\s*(?:\([^()0-9]*\)|[/–—-]\s*liveness\b)", rest, re.IGNORECASE):
             rest = rest[match.end() :]
             mends.add(AnswerRepair.HEADING)
         if match := self._scale.match(rest.lstrip()):
@@ -317,6 +332,9 @@ class _Reading:
             mends.add(AnswerRepair.TEMPLATE)
         if match := re.match(r"\s*(?:score|rating)(?=\s*[:=(\[0-9-])", rest, re.IGNORECASE):
             rest = rest[match.end() :]
+            mends.add(AnswerRepair.LABEL)
+        elif match := re.match(r"\s*\((?:score|rating)\s*[:=]?\s*(?=[0-9])", rest, re.IGNORECASE):
+            rest = f" ({rest[match.end() :]}"
             mends.add(AnswerRepair.LABEL)
         separator = _SEPARATOR.match(rest)
         rest = rest[separator.end() if separator else 0 :].strip()
@@ -330,8 +348,9 @@ class _Reading:
         if self._template.fullmatch(rest):
             self._mend(AnswerRepair.TEMPLATE)
             return False
-        if match := _LABEL.match(rest):
-            rest = rest[match.end() :]
+        lead = _LEAD.match(rest)
+        if lead and lead[0]:
+            rest = rest[lead.end() :]
             mends.add(AnswerRepair.LABEL)
         if match := re.fullmatch(r"<\s*([0-9.]+)\s*>[.,;]?", rest):
             rest = match[1]
@@ -341,37 +360,37 @@ class _Reading:
             mends.add(AnswerRepair.LABEL)
         if _WORDS.match(rest):
             raise self._bad("a score that is no number", place=f"{self.headings[at]}: {rest[:80]}")
-        scored = self._state(at, rest, remarks=signed) or self._at_the_end(at, rest)
-        if scored:
-            for repair in mends:
-                self._mend(repair)
-        elif re.search("[0-9]", rest) and (len(rest.split()) < 4 or (signed and _HEDGE.match(rest))):
+        closed = re.match(r"[(\[][0-9./ ]+[)\]]", rest) is not None
+        if self._state(at, rest, remarks=signed or closed) or self._at_the_end(at, rest):
+            self._mend(*mends)
+            return True
+        if re.search("[0-9]", rest) and (len(rest.split()) < 4 or (signed and _HEDGE.match(rest))):
             raise self._bad("a score that is no number", place=f"{self.headings[at]}: {rest[:80]}")
-        return scored
+        return False
 
     def _below(self, at: int, line: str, *, bare: bool) -> bool:
-        """Read a line below a heading: a score alone directly below, or one with its label anywhere."""
+        """Read a line below a heading: a score alone directly below, which is told, or one with its label."""
         label = _LABEL.match(line)
         if label and re.match(r"[\[({]?[0-9]", line[label.end() :]):
-            self._mend(AnswerRepair.LABEL)
             if self._state(at, line[label.end() :].strip(), remarks=True):
-                self._mend(AnswerRepair.NEXT_LINE)
-                return True
-        if bare and self._state(at, line, remarks=False):
+                self._mend(AnswerRepair.LABEL, AnswerRepair.NEXT_LINE)
+        elif bare and self._state(at, line, remarks=False):
             self._mend(AnswerRepair.NEXT_LINE)
             return True
         return False
 
     def _at_the_end(self, at: int, text: str) -> bool:
         """Read words that end with their score: `Fine edges. Score: 4`, `Fine edges (4/5)`."""
-        ways = (
-            r"\b(?:score|rating)\s*(?:[:=]|is)?\s*(?P<value>[0-9][0-9./ ]*)[.)\]]*",
-            rf"(?P<value>\b[0-9]+(?:[.][0-9]+)?\s*/\s*{self.highest})[.)\]]*",
-        )
-        for way in ways:
+        of_highest = rf"[(\[.,;:–—-]\s*(?P<value>\b[0-9]+(?:[.][0-9]+)?\s*/\s*{self.highest})[.)\]]*"
+        for way in (*_AT_THE_END, of_highest):
             match = re.search(f"{way}$", text, re.IGNORECASE)
             before = "" if match is None else _HARMLESS.sub("", text[: match.start()])
-            if match and len(before.split()) > 1 and not re.search("[0-9]", before):
+            if (
+                match
+                and (_STARS.search(before) or len(before.split()) > 1)
+                and not re.search("[0-9½¼¾]", before)
+            ):
+                self._without_stars(before, float(re.split(r"[/ ]", match["value"])[0].rstrip(".")), text)
                 self._mend(AnswerRepair.REMARK)
                 return self._state(at, match["value"].strip().rstrip("."), remarks=False)
         return False
@@ -388,50 +407,59 @@ class _Reading:
         if not remarks and rest.strip(".,; ") and not (match["open"] and rest in ")]"):
             return False
         number, of = match["number"], match["of"]
+        value, scale = float(number), f"{self.lowest} to {self.highest}"
         if of is not None:
             words = {"ten": 10, "five": 5, "hundred": 100}
-            scale = words.get(of.lower()) if of.isalpha() else float(of)
-            if scale is None and rest:  # "4 of the windows"
+            most = words.get(of.lower()) if of.isalpha() else float(of)
+            if most is None and rest:  # "4 of the windows"
                 raise self._bad("ambiguous: a number that may be no score", place=place)
-            if scale != self.highest:
-                raise self._bad("another scale", wanted=f"{self.lowest} to {self.highest}", place=place)
+            if most != self.highest:
+                raise self._bad("another scale", wanted=scale, place=place)
             self._mend(AnswerRepair.OUT_OF)
-        self._remark(rest.strip(f"{_QUOTES}.,;|}} "), rest, float(number), place)
-        value = float(number)
+        if aside := self._aside.match(rest):
+            rest = rest[aside.end() :].strip()
+            self._mend(AnswerRepair.OUT_OF)
+        self._remark(rest, value, place)
         if not self.lowest <= value <= self.highest:
-            raise self._bad("out of the scale", wanted=f"{self.lowest} to {self.highest}", place=place)
+            raise self._bad("out of the scale", wanted=scale, place=place)
         if value != int(value):
             raise self._bad("out of the scale: not a whole number", wanted="a whole number", place=place)
-        if match["unit"]:
-            self._mend(AnswerRepair.LABEL)
-        if number.startswith("0"):
-            self._mend(AnswerRepair.SPELLING)
-        if "." in number:
-            self._mend(AnswerRepair.DECIMALS)
-        if match["open"] or match["close"]:
-            self._mend(AnswerRepair.QUOTED)
         states = self.found.setdefault(at, set())
-        if int(value) in states:
-            self._mend(AnswerRepair.SAME_TWICE)
+        for repair, needed in (
+            (AnswerRepair.LABEL, match["unit"]),
+            (AnswerRepair.SPELLING, number.startswith("0")),
+            (AnswerRepair.DECIMALS, "." in number),
+            (AnswerRepair.QUOTED, match["open"] or match["close"]),
+            (AnswerRepair.SAME_TWICE, int(value) in states),
+        ):
+            if needed:
+                self._mend(repair)
         states.add(int(value))
         return True
 
-    def _remark(self, words: str, whole: str, score: float, place: str) -> None:
+    def _remark(self, rest: str, score: float, place: str) -> None:
         """Let a remark behind a score pass that can hold no other score."""
-        if not words:
-            if whole.strip(f"{_QUOTES}.,;|}} "):
-                raise self._bad("ambiguous: what follows a score", place=place)
-            return
-        said = _HARMLESS.sub("", self._aside.sub("", words))
+        whole = _SIGNS.sub(" ", self._without_stars(rest, score, place))
+        opened = _OPENS_REMARK.match(whole) or whole[:1] in _QUOTES or whole[:1] == " "
+        said = _HARMLESS.sub("", self._aside.sub("", whole.strip(_ENDS)))
         spelt = _NUMBERS.get(said.strip("()[]-–—:=,. ").casefold())
         if spelt is not None and spelt != score:
             raise self._bad("two answers", place=place)
-        opened = _OPENS_REMARK.match(whole) or whole[:1] in _QUOTES
-        if not opened or re.search(r"[0-9½¼¾]", said) or _NUMBER_WORD.search(said):
-            raise self._bad("ambiguous: what follows a score", place=place)
-        if not re.search(r"\w", said) and said.strip("()[] "):
+        if not rest.strip(_ENDS):
+            return
+        if re.fullmatch(rf"\({score:g}(?:\s*/\s*{self.highest})?\)", said):
+            said = ""
+        bad = re.search(r"[0-9½¼¾]", said) or _NUMBER_WORD.search(said)
+        if (said and not opened) or bad or (not re.search(r"\w", said) and said.strip("()[] ")):
             raise self._bad("ambiguous: what follows a score", place=place)
         self._mend(AnswerRepair.REMARK)
+
+    def _without_stars(self, text: str, score: float, place: str) -> str:
+        """Return a text without stars that say the score once more."""
+        for stars in _STARS.findall(text):
+            if len(stars) != score:
+                raise self._bad("two answers", place=place)
+        return _STARS.sub(" ", text)
 
     # --- errors
 
@@ -461,6 +489,12 @@ def _pattern(heading: str) -> str:
 
 def _which(match: re.Match[str]) -> int:
     return int(str(match.lastgroup)[1:])
+
+
+def _plain(value: Any) -> str | None:
+    """A number of JSON, or one in a text, in one form; None for anything else."""
+    match = re.fullmatch(r"\s*(-?[0-9]+(?:[.][0-9]*[1-9])?)(?:[.]0*)?\s*(?:/\s*[0-9]+)?\s*", str(value))
+    return None if match is None else match[1]
 
 
 def _is_score(key: str) -> bool:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import SHARED_JUDGE
+from sparkle.schemas.answer_text import AnswerRepair
 from sparkle.schemas.errors import AnswerError
-from sparkle.schemas.judge_answer import AnswerRepair, read_judge_answer
+from sparkle.schemas.judge_answer import read_judge_answer
 from sparkle.schemas.rubric import OPENVE_HEADINGS, SPARKLE_6
 
 HEADINGS = tuple(dimension.heading for dimension in SPARKLE_6.dimensions)
@@ -86,7 +87,7 @@ READABLE = {
         "label, score on another line",
     ),
     "angle brackets": ("{name}: <{score}>", "quoted"),
-    "the scale behind": ("{name}: {score} [1-5]", "remark left out"),
+    "the scale behind": ("{name}: {score} [1-5]", "out of the highest"),
     "a verb": ("{name} is {score}", "separator"),
     "tags of its own": ("<{name}>{score}</{name}>", "quoted"),
     "other case": ("{name}: {score}".lower(), ""),
