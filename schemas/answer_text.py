@@ -43,6 +43,9 @@ _THOUGHT_ENDS = re.compile(
     rf"[<◁]/{_WORD}[>▷]|\[/think\]|<\|channel\|>\s*final\s*<\|message\|>", re.IGNORECASE
 )
 _THOUGHT_BEGINS = re.compile(rf"[<◁]{_WORD}[>▷]|\[think\]|<\|channel\|>\s*analysis", re.IGNORECASE)
+_THOUGHT = re.compile(
+    rf"(?:{_THOUGHT_BEGINS.pattern}).*?(?:{_THOUGHT_ENDS.pattern})", re.IGNORECASE | re.DOTALL
+)
 _ZERO_WIDTH = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]")
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
 _COLONS = dict.fromkeys((0x2236, 0xA789, 0xFE13, 0xFE55), ":")
@@ -63,8 +66,8 @@ _FENCE = re.compile(r"^[ \t>]*(?:```|~~~).*$", re.MULTILINE)
 
 def text_of_answer(answer: str, repairs: set[AnswerRepair]) -> str | None:
     """Return the text of an answer, None where it ends in its thoughts; `repairs` takes what was mended."""
-    *thoughts, text = _THOUGHT_ENDS.split(answer)
-    if thoughts:
+    *_, text = _THOUGHT_ENDS.split(_THOUGHT.sub("\n", answer))
+    if text != answer:
         repairs.add(AnswerRepair.THOUGHT)
     if _THOUGHT_BEGINS.search(text):
         return None

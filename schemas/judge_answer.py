@@ -16,6 +16,7 @@ from typing import Any
 
 from sparkle.schemas.answer_text import AnswerRepair, text_of_answer
 from sparkle.schemas.errors import AnswerError, RecordError
+from sparkle.schemas.score_text import QUOTES, SIGNS, Scale
 from sparkle.schemas.validate import parse_strict
 
 _KEPT = 20_000  # characters of an answer that an error keeps, and that are read
@@ -44,15 +45,12 @@ def read_judge_answer(
     Raises:
         AnswerError: there is not exactly one readable score of each dimension; the problem says in which way.
     """
-    return _Reading(answer, tuple(headings), lowest, highest, where).read()
+    return _Reading(answer, tuple(headings), Scale(lowest, highest), where).read()
 
 
-# Signs that decorate. Not among them: stars, question marks and the digits in circles.
-_SIGN = "\u2600-\u2604\u2607-\u2752\u2756-\u2775\u2794-\u27bf\U0001f300-\U0001f51e\U0001f520-\U0001faff"
-_SIGNS = re.compile(f"[{_SIGN}]+")
 _LETTERS = "(?=[A-Za-z\"“'*_\\[])"
 _BULLET = re.compile(
-    rf"[-*•–—+·●▪◦‣#>\u25a0-\u25ff{_SIGN}]+\s+|[-•–—+·‣>\u25a0-\u25ff{_SIGN}]+{_LETTERS}|#+|•"
+    rf"[-*•–—+·●▪◦‣#>\u25a0-\u25ff{SIGNS}]+\s+|[-•–—+·‣>\u25a0-\u25ff{SIGNS}]+{_LETTERS}|#+|•"
 )
 _NUMBERING = re.compile(
     rf"\(?(?:[0-9]{{1,2}}|[a-f]|[ivx]{{1,4}})[.):]+(?:\s+|{_LETTERS})|#[0-9]+[.):]*\s+|"
@@ -61,61 +59,14 @@ _NUMBERING = re.compile(
 )
 _EMPHASIS = re.compile(r"\*+|`+|__+|(?<!\w)_|_(?!\w)")
 _EMPHASIS_ENDS = re.compile(r"(?<=[0-9])(?:(?:\*+|__)\s+(?=[A-Z])|\s+[*_](?=[A-Za-z]))")  # before a remark
-_QUOTES = "\"'“”‘’"
-_ENDS = f"{_QUOTES}.,;|}}!\\ "
-_WORDS = re.compile(
-    r"[-\"'<(\[\s]*(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|nan|null|none|n/?a|unknown|undefined|"
-    r"infinity|inf|not applicable|poor|fair|good|excellent|perfect|high|medium|low)\b[-\"'>)\]\s.,;]*$",
-    re.IGNORECASE,
-)
-_HEDGE = re.compile(
-    r"[~≈<>≤≥±+\-]|(?:about|approx\w*|around|between|maybe|perhaps|roughly|nearly|almost|at (?:most|least)|"
-    r"(?:less|more) than|above|below|over|under|not)\b",
-    re.IGNORECASE,
-)
-_NUMBER_WORD = re.compile(
-    r"\b(?:or|to|maybe|perhaps|rather|almost|nearly|closer to|not|be|actually|is)\s+(?:an?\s+)?"
-    r"(?:one|two|three|four|five)\b",
-    re.IGNORECASE,
-)
 _BEHIND_KEY = re.compile(r"[\s_]*(?:\([^()0-9]*\))?[\s_]*(?:score|rating)?:?", re.IGNORECASE)
-_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
-_SPELT = re.compile(rf"(?P<word>{'|'.join(_NUMBERS)})\s*[(\[](?P<digit>[0-9])[)\]][.]?", re.IGNORECASE)
 _OF = re.compile(r"(?:the\s+)?(?:score|rating)\s+(?:for|of)\s+(?:the\s+)?", re.IGNORECASE)
 _LABEL = re.compile(r"(?:score|rating)\s*(?:[:=]|is)?\s*", re.IGNORECASE)
-_LEAD = re.compile(  # which can only stand behind a heading: "a 4", "Level 4", "I give it a 4"
-    r"(?:(?:(?:my|the|final)\s+)*(?:score|rating|grade|level)\s*(?:[:=]|is)?\s*"
-    r"|i\s+(?:would\s+)?(?:give|rate)\s+(?:it|this)\s+)?(?:an?\s+(?=[0-9]))?",
-    re.IGNORECASE,
-)
 _SOURCE = re.compile(
     r"\(\s*(?:the\s+)?(?:source|original|input|reference|unedited|before)(?:\s+\w+)?\s*\)", re.I
 )
 _SEPARATOR = re.compile(
     r"\s*(?P<sign>::?|=>|=|->|→|\.{3,}|[-–—](?=\s)|\bis(?=\s))\s*|\s+",
-)
-_OPENS_REMARK = re.compile(
-    r"[.,;:(\[–—]|-\s|(?:because|since|as|with|but|although|though|due|for|while)\b", re.IGNORECASE
-)
-# Numbers of a remark that can be no other score.
-_HARMLESS = re.compile(
-    r"\b(?:frame|second)s?\s+#?[0-9]+(?:\s*(?:-|–|to|and)\s*[0-9]+)?|"
-    r"\b[0-9]+(?:[.][0-9]+)?\s*(?:frames?|seconds?|secs?|s|ms|px|pixels|fps)\b|"
-    r"\b(?:[0-9]+(?:[.][0-9]+)?\s*%|[0-9]+(?:st|nd|rd|th))(?=\s+[a-z])|"
-    r"\b(?:[0-9]{3,4}p|[23]D|[248]K|(?:1[5-9]|20)[0-9]{2}s?)\b",
-    re.IGNORECASE,
-)
-_STARS = re.compile(r"([★⭐🌟]+)[☆✩]*|[☆✩]+")
-_AT_THE_END = (  # of a sentence of its own: "the maximum score: 5" is none
-    r"(?:[.;,!)|—–-]\s*|\()(?:(?:so|hence|thus|therefore|my|the|final)\s+)*(?:score|rating)\s*(?:[:=]|is)?\s*"
-    r"(?P<value>[0-9][0-9./ ]*)[.)\]]*",
-    r"(?:→|->|=>)\s*(?P<value>[0-9][0-9./ ]*)[.)\]]*",
-)
-_SCALE_SAID = re.compile(
-    r"\bscale\b[^0-9\n]{0,15}(?P<low>[0-9]+)\s*(?:-|–|to)\s*(?P<high>[0-9]+)|"
-    r"\bscale\s+of\s+(?P<of>[0-9]{2,})|\b(?P<points>[0-9]+)-point\s+scale|"
-    r"\b(?:scores|ratings)\b[^0-9\n:]{0,20}\bout\s+of\s+(?P<out>[0-9]+)",
-    re.IGNORECASE,
 )
 _OTHER_SECTION = re.compile(
     r"(?:overall|total|average|mean|summary|final|conclusion|verdict)\b", re.IGNORECASE
@@ -133,8 +84,7 @@ class _Reading:
 
     answer: str
     headings: tuple[str, ...]
-    lowest: int
-    highest: int
+    scale: Scale
     where: str
     repairs: set[AnswerRepair] = field(default_factory=set)
     found: dict[int, set[int]] = field(default_factory=dict)
@@ -146,31 +96,11 @@ class _Reading:
         self._name = re.compile(rf"{name}(?![A-Za-z])", re.IGNORECASE)
         self._inside = re.compile(
             rf"(?<=[,;|.0-9\])])(?:\s*(?:[/–—-]|and\b))?(?:\s+\(?[0-9][.)])?\s*"
-            rf"(?={name}[{_QUOTES}]?\s*(?:\([^()]*\))?\s*[:=])",
+            rf"(?={name}[{QUOTES}]?\s*(?:\([^()]*\))?\s*[:=])",
             re.IGNORECASE,
         )
         any_name = "|".join(_pattern(heading) for heading in self.headings)
         self._tag = re.compile(rf"<(?P<name>{any_name})>(?P<said>[^<>\n]*)</(?P=name)>", re.IGNORECASE)
-        form = rf"{self.lowest}\s*(?:-|–|to)\s*{self.highest}"
-        self._template = re.compile(
-            rf"[\[<(]*(?:an?\s+)?(?:whole\s+)?(?:number|score|integer)?\s*(?:from|between)?\s*{form}[\])>]*[.]?",
-            re.IGNORECASE,
-        )
-        self._scale = re.compile(
-            rf"\((?:score\s*)?(?:{form}|/\s*{self.highest}|out of {self.highest})\)", re.IGNORECASE
-        )
-        self._value = re.compile(
-            rf"(?P<open>[\[({_QUOTES}]*)\s*(?P<number>[0-9]+(?:[.][0-9]+)?)[{_QUOTES}]?\s*"
-            r"(?:(?:/|(?:out\s+)?of\b)\s*(?P<of>[0-9]+(?:[.][0-9]+)?|[a-z]+))?"
-            r"\s*(?P<unit>(?:points?|stars?)\b|[★⭐🌟](?![★⭐🌟☆✩]))?"
-            rf"(?P<close>[\])}}{_QUOTES}]*)(?P<rest>.*)",
-            re.IGNORECASE,
-        )
-        of_scale = (
-            rf"(?:on\s+)?(?:a\s+)?scale\s+(?:of|from)\s+(?:{form}|{self.highest})\b|"
-            rf"(?:on\s+)?a\s+{form}\s+scale\b|out\s+of\s+{self.highest}\b"
-        )
-        self._aside = re.compile(rf"{of_scale}|[\[(]\s*(?:{of_scale}|{form})\s*[\])]", re.IGNORECASE)
 
     def read(self) -> JudgeAnswer:
         if not self.answer.strip():
@@ -183,7 +113,10 @@ class _Reading:
         tagged = self._tag.sub(lambda tag: f"\n{tag['name']}: {tag['said']}\n", text)
         if tagged != text:
             self._mend(AnswerRepair.QUOTED)
-        self._refuse_another_scale(tagged)
+        try:
+            self.scale.refuse_another(tagged)
+        except AnswerError as error:
+            raise self._bad(error.problem, wanted=error.wanted, place=str(error.got)) from None
         rest = self._json(tagged)
         self._lines(rest)
         missing = [at for at in range(len(self.headings)) if at not in self.found]
@@ -197,13 +130,6 @@ class _Reading:
 
     def _mend(self, *repairs: AnswerRepair) -> None:
         self.repairs.update(repairs)
-
-    def _refuse_another_scale(self, text: str) -> None:
-        for said in _SCALE_SAID.finditer(text):
-            most = next(said[name] for name in ("high", "of", "points", "out") if said[name])
-            if float(most) != self.highest or float(said["low"] or self.lowest) != self.lowest:
-                wanted = f"{self.lowest} to {self.highest}"
-                raise self._bad("another scale", wanted=wanted, place=said[0])
 
     # --- JSON
 
@@ -222,8 +148,8 @@ class _Reading:
             if "twice" in error.problem:
                 raise self._bad("two answers", place=str(error.got)) from None
             self._mend(AnswerRepair.LOOSE_JSON)
-            text = re.sub(rf"(?<=[0-9,{_QUOTES}])[ \t]*(?://|#).*$", "", text, flags=re.MULTILINE)
-            return re.sub(r"[{}]", "\n", re.sub(rf"(?<=[0-9{_QUOTES}])\s*,\s*(?=[{_QUOTES}])", "\n", text))
+            text = re.sub(rf"(?<=[0-9,{QUOTES}])[ \t]*(?://|#)[^{QUOTES}\n]*$", "", text, flags=re.MULTILINE)
+            return re.sub(r"[{}]", "\n", re.sub(rf"(?<=[0-9{QUOTES}])\s*,\s*(?=[{QUOTES}])", "\n", text))
         self._mend(AnswerRepair.JSON)
         said = self._walk(value, 0)
         return "\n".join((text[:start], *(() if self.found else said), text[end:]))
@@ -268,7 +194,7 @@ class _Reading:
                 raise self._bad("a score that is no number", place=self.headings[at])
             said = value[inside[0]]
             for key, other in value.items():
-                same = {_plain(said), f"{self.highest}" if _GREATEST.search(key) else None}
+                same = {_plain(said), f"{self.scale.highest}" if _GREATEST.search(key) else None}
                 if _RIVAL.search(key) and _plain(other) not in {None, *same}:
                     raise self._bad("two answers", place=f"{self.headings[at]}: {key} {str(other)[:80]}")
             if not entry:
@@ -278,7 +204,7 @@ class _Reading:
             raise self._bad("a score that is no number", place=self.headings[at])
         if isinstance(value, str):
             self._mend(AnswerRepair.QUOTED)
-        if not self._state(at, str(value).strip(), remarks=isinstance(value, str)):
+        if not self._took(at, str(value).strip(), remarks=isinstance(value, str)):
             raise self._bad("a score that is no number", place=f"{self.headings[at]}: {str(value)[:80]}")
 
     # --- lines
@@ -286,7 +212,7 @@ class _Reading:
     def _lines(self, text: str) -> None:
         """Take scores out of lines that begin with a heading, and of those below it."""
         above: int | None = None  # the heading that stands above
-        bare = False  # whether nothing but that heading was said
+        bare = False  # whether a number alone would be its score, or another one
         scored = False  # whether its own line has a score, so that its part ends with a blank line
         for whole in text.splitlines():
             if not whole.strip() and scored:
@@ -298,7 +224,7 @@ class _Reading:
             marks |= inner
             parts = [part.strip() for part in self._inside.sub("\n", plain).split("\n") if part.strip()]
             for line in parts:
-                opened = len(line) - len(line.lstrip(_QUOTES + "[("))
+                opened = len(line) - len(line.lstrip(QUOTES + "[("))
                 match = self._name.match(line, opened)
                 lead = _OF.match(line, opened)
                 if match is None and lead and (match := self._name.match(line, lead.end())):
@@ -311,7 +237,7 @@ class _Reading:
                     continue
                 above = _which(match)
                 said = self._after(above, line[match.end() :])
-                bare, scored = said is None, said is True
+                bare, scored = said is not False, said is True
                 if scored:
                     self._mend(*marks, *([AnswerRepair.BOLD] if bare_words != shown else ()))
                     self._mend(*([AnswerRepair.QUOTED] if opened else ()))
@@ -320,14 +246,14 @@ class _Reading:
 
     def _after(self, at: int, text: str) -> bool | None:
         """Read what follows a heading on its line: whether that is a score; None where nothing follows."""
-        rest = text.lstrip(_QUOTES + "])")
+        rest = text.lstrip(QUOTES + "])")
         mends: set[AnswerRepair] = {AnswerRepair.QUOTED} if rest != text and rest[:1] != "" else set()
         if _SOURCE.match(rest.lstrip()):
             raise self._bad("a score of the source", place=f"{self.headings[at]}{rest[:80]}")
         if match := re.match(r"\s*(?:\([^()0-9]*\)|[/–—-]\s*liveness\b)", rest, re.IGNORECASE):
             rest = rest[match.end() :]
             mends.add(AnswerRepair.HEADING)
-        if match := self._scale.match(rest.lstrip()):
+        if match := self.scale.in_heading.match(rest.lstrip()):
             rest = rest.lstrip()[match.end() :]
             mends.add(AnswerRepair.TEMPLATE)
         if match := re.match(r"\s*(?:score|rating)(?=\s*[:=(\[0-9-])", rest, re.IGNORECASE):
@@ -345,121 +271,41 @@ class _Reading:
         signed = separator is not None and separator["sign"] is not None
         if not rest:
             return None
-        if self._template.fullmatch(rest):
+        if self.scale.template.fullmatch(rest):
             self._mend(AnswerRepair.TEMPLATE)
             return False
-        lead = _LEAD.match(rest)
-        if lead and lead[0]:
-            rest = rest[lead.end() :]
-            mends.add(AnswerRepair.LABEL)
-        if match := re.fullmatch(r"<\s*([0-9.]+)\s*>[.,;]?", rest):
-            rest = match[1]
-            mends.add(AnswerRepair.QUOTED)
-        if (match := _SPELT.fullmatch(rest)) and _NUMBERS[match["word"].casefold()] == int(match["digit"]):
-            rest = match["digit"]
-            mends.add(AnswerRepair.LABEL)
-        if _WORDS.match(rest):
-            raise self._bad("a score that is no number", place=f"{self.headings[at]}: {rest[:80]}")
-        closed = re.match(r"[(\[][0-9./ ]+[)\]]", rest) is not None
-        if self._state(at, rest, remarks=signed or closed) or self._at_the_end(at, rest):
+        if self._took(at, rest, signed=signed):
             self._mend(*mends)
             return True
-        if re.search("[0-9]", rest) and (len(rest.split()) < 4 or (signed and _HEDGE.match(rest))):
-            raise self._bad("a score that is no number", place=f"{self.headings[at]}: {rest[:80]}")
         return False
 
     def _below(self, at: int, line: str, *, bare: bool) -> bool:
         """Read a line below a heading: a score alone directly below, which is told, or one with its label."""
         label = _LABEL.match(line)
         if label and re.match(r"[\[({]?[0-9]", line[label.end() :]):
-            if self._state(at, line[label.end() :].strip(), remarks=True):
+            if self._took(at, line[label.end() :].strip(), remarks=True):
                 self._mend(AnswerRepair.LABEL, AnswerRepair.NEXT_LINE)
-        elif bare and self._state(at, line, remarks=False):
+        elif bare and self._took(at, line, remarks=False):
             self._mend(AnswerRepair.NEXT_LINE)
             return True
         return False
 
-    def _at_the_end(self, at: int, text: str) -> bool:
-        """Read words that end with their score: `Fine edges. Score: 4`, `Fine edges (4/5)`."""
-        of_highest = rf"[(\[.,;:–—-]\s*(?P<value>\b[0-9]+(?:[.][0-9]+)?\s*/\s*{self.highest})[.)\]]*"
-        for way in (*_AT_THE_END, of_highest):
-            match = re.search(f"{way}$", text, re.IGNORECASE)
-            before = "" if match is None else _HARMLESS.sub("", text[: match.start()])
-            if (
-                match
-                and (_STARS.search(before) or len(before.split()) > 1)
-                and not re.search("[0-9½¼¾]", before)
-            ):
-                self._without_stars(before, float(re.split(r"[/ ]", match["value"])[0].rstrip(".")), text)
-                self._mend(AnswerRepair.REMARK)
-                return self._state(at, match["value"].strip().rstrip("."), remarks=False)
-        return False
-
-    # --- one score
-
-    def _state(self, at: int, text: str, *, remarks: bool) -> bool:
-        """Take a score that a text begins with; False where it begins with something else."""
-        match = self._value.match(text)
-        if match is None:
+    def _took(self, at: int, text: str, *, remarks: bool = False, signed: bool | None = None) -> bool:
+        """Take the score that a text says; with `signed` the text stands behind the heading."""
+        try:
+            if signed is None:
+                score = self.scale.read(text, remarks=remarks)
+            else:
+                score = self.scale.behind_heading(text, signed=signed)
+        except AnswerError as error:
+            place = f"{self.headings[at]}: {text[:80]}"
+            raise self._bad(error.problem, wanted=error.wanted, place=place) from None
+        if score is None:
             return False
-        place = f"{self.headings[at]}: {text[:80]}"
-        rest = match["rest"].strip()
-        if not remarks and rest.strip(".,; ") and not (match["open"] and rest in ")]"):
-            return False
-        number, of = match["number"], match["of"]
-        value, scale = float(number), f"{self.lowest} to {self.highest}"
-        if of is not None:
-            words = {"ten": 10, "five": 5, "hundred": 100}
-            most = words.get(of.lower()) if of.isalpha() else float(of)
-            if most is None and rest:  # "4 of the windows"
-                raise self._bad("ambiguous: a number that may be no score", place=place)
-            if most != self.highest:
-                raise self._bad("another scale", wanted=scale, place=place)
-            self._mend(AnswerRepair.OUT_OF)
-        if aside := self._aside.match(rest):
-            rest = rest[aside.end() :].strip()
-            self._mend(AnswerRepair.OUT_OF)
-        self._remark(rest, value, place)
-        if not self.lowest <= value <= self.highest:
-            raise self._bad("out of the scale", wanted=scale, place=place)
-        if value != int(value):
-            raise self._bad("out of the scale: not a whole number", wanted="a whole number", place=place)
         states = self.found.setdefault(at, set())
-        for repair, needed in (
-            (AnswerRepair.LABEL, match["unit"]),
-            (AnswerRepair.SPELLING, number.startswith("0")),
-            (AnswerRepair.DECIMALS, "." in number),
-            (AnswerRepair.QUOTED, match["open"] or match["close"]),
-            (AnswerRepair.SAME_TWICE, int(value) in states),
-        ):
-            if needed:
-                self._mend(repair)
-        states.add(int(value))
+        self._mend(*score.repairs, *([AnswerRepair.SAME_TWICE] if score.value in states else ()))
+        states.add(score.value)
         return True
-
-    def _remark(self, rest: str, score: float, place: str) -> None:
-        """Let a remark behind a score pass that can hold no other score."""
-        whole = _SIGNS.sub(" ", self._without_stars(rest, score, place))
-        opened = _OPENS_REMARK.match(whole) or whole[:1] in _QUOTES or whole[:1] == " "
-        said = _HARMLESS.sub("", self._aside.sub("", whole.strip(_ENDS)))
-        spelt = _NUMBERS.get(said.strip("()[]-–—:=,. ").casefold())
-        if spelt is not None and spelt != score:
-            raise self._bad("two answers", place=place)
-        if not rest.strip(_ENDS):
-            return
-        if re.fullmatch(rf"\({score:g}(?:\s*/\s*{self.highest})?\)", said):
-            said = ""
-        bad = re.search(r"[0-9½¼¾]", said) or _NUMBER_WORD.search(said)
-        if (said and not opened) or bad or (not re.search(r"\w", said) and said.strip("()[] ")):
-            raise self._bad("ambiguous: what follows a score", place=place)
-        self._mend(AnswerRepair.REMARK)
-
-    def _without_stars(self, text: str, score: float, place: str) -> str:
-        """Return a text without stars that say the score once more."""
-        for stars in _STARS.findall(text):
-            if len(stars) != score:
-                raise self._bad("two answers", place=place)
-        return _STARS.sub(" ", text)
 
     # --- errors
 

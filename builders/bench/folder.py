@@ -130,10 +130,10 @@ def csv_rows(
         ReleaseError: it cannot be read, or does not have each of the columns once.
     """
 
-    def wrong(problem: str) -> None:
+    def wrong(number: int, problem: str) -> None:
         if findings is None:
-            raise ReleaseError(problem, where=f"{path}:{rows.line_num}")
-        findings.append(Finding(str(path), rows.line_num, "", problem))
+            raise ReleaseError(problem, where=f"{path}:{number}")
+        findings.append(Finding(str(path), number, "", problem))
 
     try:
         text = path.read_text("utf-8-sig")
@@ -146,11 +146,11 @@ def csv_rows(
         try:
             for row in rows:
                 if None in row.values() or None in row:
-                    wrong("a row with another number of fields")
+                    wrong(rows.line_num, "a row with another number of fields")
                 else:
                     yield rows.line_num, row
         except csv.Error as error:
-            wrong(f"not a row of a table: {error}")
+            wrong(rows.line_num + 1, f"not a row of a table: {error}")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ReleaseError("the table cannot be read", got=error, where=path) from None
 
