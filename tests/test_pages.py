@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from drawn_clips.synthetic import draw_clip
-from harness import ROOT, factories, upstream_folder
+from harness import ROOT, factories, judged, upstream_folder
 from harness.endpoint import LocalEndpoint
 from harness.judge_answers import judged_by_prompt
 from harness.pages import NO_CODE, RUN, blocks_of
@@ -74,6 +74,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about, model = (block.code for block in BLOCKS["docs/cards.md"] if block.language == "toml")
     (folder / "release.toml").write_text(about, "utf-8")
     (folder / "model.toml").write_text(model, "utf-8")
+    judged.write(folder / "verdicts-kiwi.jsonl")
     (folder / "my.toml").write_text('base = "paper-fast"\n', "utf-8")
     (folder / "verdicts.jsonl").write_text("", "utf-8")
     for name in ("examples", "benchmarks"):

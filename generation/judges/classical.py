@@ -100,6 +100,9 @@ class ClassicalJudge:
         """Refuse: nobody is asked."""
         raise ConfigError("no model can answer", got=model, wanted="a judge that asks one")
 
+    def open_kept(self) -> None:
+        """Nothing is kept but verdicts."""
+
     def setup(self, *, offline: bool = False) -> None:
         """Read the calibration."""
         _ = self._curves

@@ -25,6 +25,8 @@ from sparkle.schemas.ratings import Rating, edit_token
 from sparkle.schemas.rubric import SPARKLE_6, Rubric
 from sparkle.schemas.verdicts import JudgeIdentity
 
+_MOST_BYTES = 1 << 26  # ten thousand ratings are about 3 MB
+
 
 @dataclass(kw_only=True)
 class HumanJudge:
@@ -93,6 +95,9 @@ class HumanJudge:
     def _read(self, path: Path) -> Iterator[tuple[str, Rating]]:
         lowest, highest, count = self.rubric.lowest, self.rubric.highest, len(self.rubric.dimensions)
         try:
+            if path.stat().st_size > _MOST_BYTES:
+                wanted = f"at most {_MOST_BYTES:,} bytes"
+                raise ConfigError("the file is too large for ratings", wanted=wanted, where=path)
             for number, value in read_jsonl(path):
                 where = f"{path}:{number}"
                 rating = load(Rating, value, f"{where} ")
@@ -117,9 +122,13 @@ class HumanJudge:
         """Refuse: nobody is asked."""
         raise ConfigError("no model can answer", got=model, wanted="a judge that asks one")
 
-    def setup(self, *, offline: bool = False) -> None:
+    def open_kept(self) -> None:
         """Read the ratings."""
         _ = self._found
+
+    def setup(self, *, offline: bool = False) -> None:
+        """Read the ratings."""
+        self.open_kept()
 
     def knows(self, edit: JudgedEdit, repeat: int) -> bool:
         """Whether this rater has rated it."""

@@ -123,6 +123,10 @@ class Judge(Protocol):
         """
         ...
 
+    def open_kept(self) -> None:
+        """Open the answers that are kept: enough for a plan, and nothing is loaded."""
+        ...
+
     def setup(self, *, offline: bool) -> None:
         """Load what it needs; offline it answers from what is kept, and asks nobody."""
         ...

@@ -128,12 +128,15 @@ class EndpointJudge(AskingJudge, EndpointModel):
         """Return nothing: how long an endpoint takes is not known."""
         return {}
 
+    def open_kept(self) -> None:
+        """Open the cache."""
+        self._shown = CacheDatabase("answers.sqlite", _SHOWN)
+        self.open_cache()
+
     def setup(self, *, offline: bool = False) -> None:
         """Open the cache and, unless it is to do without, the client; nothing is sent."""
-        self._shown = CacheDatabase("answers.sqlite", _SHOWN)
-        if offline:
-            self.open_cache()
-        else:
+        self.open_kept()
+        if not offline:
             super().setup()
 
     def accept(self, model: str) -> None:

@@ -137,7 +137,7 @@ def _judge(
             judging = Judging(bench_of(out, name), results_of(out, name), who, to, name, often, accept=True)
             judging.look(workers=1)
             judgings.append(judging)
-        who.setup(offline=offline or plan)
+        who.open_kept()
         plans = [judging.plan() for judging in judgings]
         cost = None if plans[0].cost is None else round(sum(one.cost or 0 for one in plans), 4)
         counts = {
@@ -148,6 +148,7 @@ def _judge(
         planned = replace(plans[0], **counts, cost=cost)
         if not plan:
             terminal.say(told_plan(planned))
+            who.setup(offline=offline)
             for judging in judgings:
                 judging.run(progress=terminal.progress)
     return planned

@@ -110,6 +110,7 @@ def build(
         trained=[read_trained(where) for where in train],
         accepted=frozenset() if accept is None else read_accepted(accept),
         previous=previous,
+        reserve=reserve is not None,
     )
     options = BenchOptions(seed, per_scene, total, themes, rules or RULES[:1])
     summary = build_bench(made_of, out, options, terminal.progress, workers=workers)

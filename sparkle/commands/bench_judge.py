@@ -142,12 +142,13 @@ def judge(
     with alone(out):
         judging = Judging(bench, results, who, out, model, often, accept)
         judging.look(progress=terminal.progress)
-        who.setup(offline=offline or plan)
+        who.open_kept()
         planned = judging.plan()
         if plan:
             terminal.result(told_plan(planned), asdict(planned))
             return
         terminal.say(told_plan(planned))
+        who.setup(offline=offline)
         done = judging.run(progress=terminal.progress)
     expected = planned.samples * often
     lines = [f"{out}: {done.counts.get('ok', 0)} of {count_text(expected, 'verdict')} have scores"]

@@ -205,7 +205,7 @@ class Judging:
         return self.accept or edit.suspect is None
 
     def plan(self) -> JudgePlan:
-        """Return what is to be judged, and about what that takes; the judge is set up."""
+        """Return what is to be judged, and about what that takes; the judge has opened what it keeps."""
         edits = self.found.edits.values()
         status = Counter(edit.status for edit in edits)
         tasks = self._to_judge()
