@@ -256,7 +256,7 @@ class _Reading:
         if match := self.scale.in_heading.match(rest.lstrip()):
             rest = rest.lstrip()[match.end() :]
             mends.add(AnswerRepair.TEMPLATE)
-        if match := re.match(r"\s*(?:score|rating)(?=\s*[:=(\[0-9-])", rest, re.IGNORECASE):
+        if match := re.match(r"\s*(?:score|rating)(?=\s*[:=→(\[0-9–—-])", rest, re.IGNORECASE):
             rest = rest[match.end() :]
             mends.add(AnswerRepair.LABEL)
         elif match := re.match(r"\s*\((?:score|rating)\s*[:=]?\s*(?=[0-9])", rest, re.IGNORECASE):

@@ -318,6 +318,103 @@ def test_any_answer_is_read_or_refused(parts: list[str]) -> None:
     assert {*found.scores} <= {1, 2, 3, 4, 5}
 
 
+BEFORE = (
+    "",
+    "- ",
+    "* ",
+    "• ",
+    "{number}. ",
+    "({number}) ",
+    "### ",
+    "### {number}. ",
+    "> ",
+    "🎯 ",
+    "- {number}) ",
+)
+NAMES = (
+    "{name}",
+    "**{name}**",
+    "*{name}*",
+    "`{name}`",
+    '"{name}"',
+    "[{name}]",
+    "{name} Score",
+    "{name} (1-5)",
+    "<b>{name}</b>",
+)
+BETWEEN = (": ", ":", " : ", "：", " = ", " — ", " – ", " -> ", ": Score: ")
+VALUES = (
+    "{score}",
+    "{score}/5",
+    "{score} out of 5",
+    "{score}.0",
+    "**{score}**",
+    "[{score}]",
+    "({score}/5)",
+    "${score}$",
+)
+BEHIND = (
+    "",
+    ".",
+    ";",
+    "  ",
+    " (it fits)",
+    " - it fits",
+    ", it fits",
+    " — it fits",
+    " because it fits",
+    " ✅",
+    "!",
+)
+NO_SCORES = (
+    "4.5",
+    "3-4",
+    "4/10",
+    "0",
+    "6",
+    "-3",
+    "N/A",
+    "3 or 4",
+    "four",
+    "~4",
+    "4±1",
+    "8/10",
+    "70%",
+    "4 (5)",
+    "3/4",
+    "4→3",
+    "≥4",
+    "4?",
+    "4½",
+    "④",
+    "★★★",
+)
+forms = st.tuples(*(st.sampled_from(parts) for parts in (BEFORE, NAMES, BETWEEN, VALUES, BEHIND))).map(
+    "".join
+)
+
+
+@given(forms, st.lists(st.integers(1, 5), min_size=6, max_size=6))
+def test_ways_of_writing_go_together(form: str, scores: list[int]) -> None:
+    lines = (
+        form.format(name=name, score=score, number=number)
+        for number, (name, score) in enumerate(zip(HEADINGS, scores, strict=True), 1)
+    )
+    found = read_judge_answer("\n".join(lines), HEADINGS)
+    assert found.scores == tuple(scores)
+    assert found.repairs or form.rstrip(".;! ") in ("{name}: {score}", "{name}:{score}")
+
+
+@given(forms, st.sampled_from(NO_SCORES), st.integers(1, 6))
+def test_what_is_no_score_is_none_in_any_form(form: str, said: str, wrong: int) -> None:
+    lines = (
+        form.format(name=name, score=said if number == wrong else 3, number=number)
+        for number, name in enumerate(HEADINGS, 1)
+    )
+    with pytest.raises(AnswerError):
+        read_judge_answer("\n".join(lines), HEADINGS)
+
+
 @given(st.lists(st.integers(1, 5), min_size=6, max_size=6), st.sampled_from(sorted(READABLE)))
 def test_every_score_is_read_as_it_was_written(scores: list[int], case: str) -> None:
     form = READABLE[case][0]
