@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ _NUMBERING = re.compile(
     r"(?:dimension|criterion)\s+[0-9]\s*[-–—:.)]\s*|[0-9]\u20e3\s*|[\u2460-\u2473\u2776-\u2793]\s*(?=[A-Za-z])",
     re.IGNORECASE,
 )
+_OPENING = re.compile(r"\[\s*(?=\{)|\{")
+_DECODER = json.JSONDecoder()
 _EMPHASIS = re.compile(r"\*+|`+|__+|(?<!\w)_|_(?!\w)")
 _EMPHASIS_ENDS = re.compile(r"(?<=[0-9])(?:(?:\*+|__)\s+(?=[A-Z])|\s+[*_](?=[A-Za-z]))")  # before a remark
 _BEHIND_KEY = re.compile(r"[\s_]*(?:\([^()0-9]*\))?[\s_]*(?:score|rating)?:?", re.IGNORECASE)
@@ -66,7 +69,7 @@ _SOURCE = re.compile(
     r"\(\s*(?:the\s+)?(?:source|original|input|reference|unedited|before)(?:\s+\w+)?\s*\)", re.I
 )
 _SEPARATOR = re.compile(
-    r"\s*(?P<sign>::?|=>|=|->|→|\.{3,}|[-–—](?=\s)|\bis(?=\s))\s*|\s+",
+    r"\s*(?P<sign>::?|=>|=|->|→|\.{3,}|[-–—](?=\s)|\b(?:is|gets|scores)(?=\s))\s*|\s+",
 )
 _OTHER_SECTION = re.compile(
     r"(?:overall|total|average|mean|summary|final|conclusion|verdict)\b", re.IGNORECASE
@@ -96,7 +99,7 @@ class _Reading:
         self._name = re.compile(rf"{name}(?![A-Za-z])", re.IGNORECASE)
         self._inside = re.compile(
             rf"(?<=[,;|.0-9\])])(?:\s*(?:[/–—-]|and\b))?(?:\s+\(?[0-9][.)])?\s*"
-            rf"(?={name}[{QUOTES}]?\s*(?:\([^()]*\))?\s*[:=])",
+            rf"(?={name}[{QUOTES}]?\s*(?:(?:\([^()]*\))?\s*[:=]|\([0-9./ ]+\)))",
             re.IGNORECASE,
         )
         any_name = "|".join(_pattern(heading) for heading in self.headings)
@@ -134,25 +137,39 @@ class _Reading:
     # --- JSON
 
     def _json(self, text: str) -> str:
-        """Take scores out of a JSON object or list; gives the text that is not JSON."""
-        start, end = text.find("{"), text.rfind("}") + 1
-        if start < 0 or not self._name.search(text, start):
+        """Take scores out of JSON; gives the text that is not JSON."""
+        kept, said, at = [], [], 0
+        for opening in _OPENING.finditer(text):
+            start = opening.start()
+            if start < at:
+                continue
+            try:
+                _, end = _DECODER.raw_decode(text, start)
+                value = parse_strict(text[start:end].encode("utf-8", "replace"))
+            except RecordError as error:
+                if "twice" in error.problem:
+                    raise self._bad("two answers", place=str(error.got)) from None
+                continue
+            except (ValueError, RecursionError):
+                continue
+            if self._name.search(text, start, end):
+                self._mend(AnswerRepair.JSON)
+                said += self._walk(value, 0)
+                kept.append(text[at:start])
+                at = end
+        return self._loose_json("\n".join((*kept, *(() if self.found else said), text[at:])))
+
+    def _loose_json(self, text: str) -> str:
+        """Return lines in place of what is nearly JSON."""
+        start = text.find("{")
+        cut = text.count("{") != text.count("}")
+        if start < 0 or not (self._name.search(text, start) or (cut and AnswerRepair.JSON in self.repairs)):
             return text
-        if text.count("{") != text.count("}") or end < start:
+        if cut:
             raise self._bad("cut short: the JSON of the answer does not end")
-        if text[:start].rstrip().endswith("[") and text[end:].lstrip().startswith("]"):
-            start, end = text.rindex("[", 0, start), text.index("]", end) + 1
-        try:
-            value = parse_strict(text[start:end].encode("utf-8", "replace"))
-        except RecordError as error:
-            if "twice" in error.problem:
-                raise self._bad("two answers", place=str(error.got)) from None
-            self._mend(AnswerRepair.LOOSE_JSON)
-            text = re.sub(rf"(?<=[0-9,{QUOTES}])[ \t]*(?://|#)[^{QUOTES}\n]*$", "", text, flags=re.MULTILINE)
-            return re.sub(r"[{}]", "\n", re.sub(rf"(?<=[0-9{QUOTES}])\s*,\s*(?=[{QUOTES}])", "\n", text))
-        self._mend(AnswerRepair.JSON)
-        said = self._walk(value, 0)
-        return "\n".join((text[:start], *(() if self.found else said), text[end:]))
+        self._mend(AnswerRepair.LOOSE_JSON)
+        text = re.sub(rf"(?<=[0-9,{QUOTES}])[ \t]*(?://|#)[^{QUOTES}\n]*$", "", text, flags=re.MULTILINE)
+        return re.sub(r"[{}]", "\n", re.sub(rf"(?<=[0-9{QUOTES}])\s*,\s*(?=[{QUOTES}])", "\n", text))
 
     def _walk(self, value: Any, depth: int) -> list[str]:
         """Take scores out of a value; gives its texts, one of which may be the whole answer."""
@@ -178,11 +195,13 @@ class _Reading:
 
     def _is(self, words: str) -> int | None:
         """Which dimension a whole text names."""
-        text = words.strip()
+        shown, marks = _without_marks(words.strip())
+        text = _EMPHASIS.sub("", shown)
         match = self._name.match(text)
         if match is None or not _BEHIND_KEY.fullmatch(text, match.end()) or _SOURCE.search(text):
             return None
         at = _which(match)
+        self._mend(*marks, *([AnswerRepair.BOLD] if text != shown else ()))
         if text != self.headings[at]:
             self._mend(AnswerRepair.HEADING if "(" in text else AnswerRepair.SPELLING)
         return at
@@ -203,6 +222,9 @@ class _Reading:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise self._bad("a score that is no number", place=self.headings[at])
         if isinstance(value, str):
+            if self.scale.template.fullmatch(value):
+                self._mend(AnswerRepair.TEMPLATE)
+                return
             self._mend(AnswerRepair.QUOTED)
         if not self._took(at, str(value).strip(), remarks=isinstance(value, str)):
             raise self._bad("a score that is no number", place=f"{self.headings[at]}: {str(value)[:80]}")
@@ -285,7 +307,7 @@ class _Reading:
         if label and re.match(r"[\[({]?[0-9]", line[label.end() :]):
             if self._took(at, line[label.end() :].strip(), remarks=True):
                 self._mend(AnswerRepair.LABEL, AnswerRepair.NEXT_LINE)
-        elif bare and self._took(at, line, remarks=False):
+        elif bare and self._took(at, line, remarks=re.match(r"[0-9.]+\s*/\s*[0-9]", line) is not None):
             self._mend(AnswerRepair.NEXT_LINE)
             return True
         return False

@@ -35,12 +35,12 @@ _NUMBER_WORD = re.compile(
     re.IGNORECASE,
 )
 _LEAD = re.compile(  # "a 4", "Level 4", "I give it a 4"
-    r"(?:(?:(?:my|the|final)\s+)*(?:score|rating|grade|level)\s*(?:[:=]|is)?\s*"
+    r"(?:(?:(?:my|the|final|an?)\s+)*(?:score|rating|grade|level|rated(?=\s))\s*(?:[:=]|is|of\b)?\s*"
     r"|i\s+(?:would\s+)?(?:give|rate)\s+(?:it|this)\s+)?(?:an?\s+(?=[0-9]))?",
     re.IGNORECASE,
 )
 _OPENS_REMARK = re.compile(
-    r"[.,;:(\[–—]|-\s|(?:because|since|as|with|but|although|though|due|for|while)\b", re.IGNORECASE
+    r"[.,;:(\[–—|#=→]|-\s|->|//|(?:because|since|as|with|but|although|though|due|for|while)\b", re.IGNORECASE
 )
 _HARMLESS = re.compile(  # numbers of a remark that can be no other score
     r"\b(?:frame|second)s?\s+#?[0-9]+(?:\s*(?:-|–|to|and)\s*[0-9]+)?|"
@@ -99,7 +99,7 @@ class Scale:
     def _aside(self) -> re.Pattern[str]:
         of = (
             rf"(?:on\s+)?(?:a\s+)?scale\s+(?:of|from)\s+(?:{self._form}|{self.highest})\b|"
-            rf"(?:on\s+)?a\s+{self._form}\s+scale\b|out\s+of\s+{self.highest}\b"
+            rf"(?:on\s+)?a\s+{self._form}\s+scale\b|(?:out\s+)?of\s+{self.highest}\b"
         )
         return re.compile(rf"{of}|[\[(]\s*(?:{of}|{self._form})\s*[\])]", re.IGNORECASE)
 
@@ -108,7 +108,7 @@ class Scale:
         return re.compile(
             rf"(?P<open>[\[({QUOTES}]*)\s*(?P<number>{_NUMBER})[{QUOTES}]?\s*"
             rf"(?:(?:/|(?:out\s+)?of\b)\s*(?P<of>{_NUMBER}|[a-z]+))?"
-            r"\s*(?P<unit>(?:points?|stars?)\b|[★⭐🌟](?![★⭐🌟☆✩]))?"
+            r"\s*(?P<unit>(?:points?|pts?|stars?)\b|[★⭐🌟](?![★⭐🌟☆✩]))?"
             rf"(?P<close>[\])}}{QUOTES}]*)(?P<rest>.*)",
             re.IGNORECASE,
         )

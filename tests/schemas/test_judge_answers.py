@@ -104,6 +104,9 @@ READABLE = {
     "of a scale of five": ("{name}: {score} on a scale of 1 to 5", "out of the highest"),
     "out of five in parentheses": ("{name}: {score} (out of 5)", "out of the highest"),
     "a level": ("{name}: Level {score}", "label"),
+    "a score of": ("{name}: a score of {score}", "label"),
+    "points of five": ("{name}: {score} pts out of 5", "label, out of the highest"),
+    "a remark behind an arrow": ("{name}: {score} → the light fits", "remark left out"),
     "an article": ("{name}: a {score}", "label"),
     "a sentence": ("{name}: I give it a {score}.", "label"),
     "a label before": ("Score for {name}: {score}", "label"),
@@ -193,6 +196,15 @@ WRONG = {
     "JSON with NaN": (json.dumps(TABLE | {HEADINGS[0]: float("nan")}), "missing"),
     "JSON with a key twice": (json.dumps(TABLE)[:-1] + f', "{HEADINGS[0]}": 2}}', "two answers"),
     "JSON that was cut": (json.dumps(TABLE)[:-1], "cut short"),
+    "JSON that was cut behind its scores": (
+        json.dumps({"scores": TABLE, "reason": "It"})[:-2],
+        "cut short",
+    ),
+    "JSON twice": (json.dumps(TABLE) + json.dumps(TABLE | {HEADINGS[0]: 1}), "two answers"),
+    "JSON of the source beside it": (
+        json.dumps({"source": dict.fromkeys(HEADINGS, 5), "edited": TABLE}),
+        "two answers",
+    ),
     "JSON beside other lines": (json.dumps(TABLE) + "\nForeground Integrity: 1", "two answers"),
     "scores without names": (json.dumps({"scores": SCORES}), "no scores"),
 }
@@ -216,6 +228,19 @@ JSONS = {
         "JSON, label",
     ),
     "lines inside": (json.dumps({"answer": written(FORM)}), "JSON"),
+    "an object per line": (
+        "\n".join(json.dumps({"dimension": k, "score": v}) for k, v in TABLE.items()),
+        "JSON",
+    ),
+    "braces around and inside": (f"Of {{a, b}}: {json.dumps({'Brief reasoning': 'a { c'} | TABLE)}", "JSON"),
+    "the form first": (
+        json.dumps(dict.fromkeys(HEADINGS, "1-5")) + json.dumps(TABLE),
+        "JSON, template left out",
+    ),
+    "numbered and bold keys": (
+        json.dumps({f"{n}. **{k}**": v for n, (k, v) in enumerate(TABLE.items(), 1)}),
+        "JSON, bold, numbered",
+    ),
     "quotes of Python": (str(TABLE), "loose JSON, quoted"),
 }
 AROUND = {
@@ -244,6 +269,10 @@ AROUND = {
     "the form first": (written("{name}: 1-5.") + "\n\n" + written(FORM), "template left out"),
     "one line": (", ".join(f"{k}: {v}" for k, v in TABLE.items()), "one line"),
     "one line with bars": (" | ".join(f"{k}: {v}" for k, v in TABLE.items()), "one line"),
+    "one line with parentheses": (
+        ", ".join(f"{k} ({v})" for k, v in TABLE.items()),
+        "quoted, separator, one line",
+    ),
     "one line with slashes": (" / ".join(f"{k}: {v}" for k, v in TABLE.items()), "one line"),
     "a score in words, too": (first("five (5)"), "label"),
     "one line with numbers": (
