@@ -179,7 +179,7 @@ def _samples(tables: Sequence[ModelTable]) -> list[dict[str, Any]]:
             for verdict in row.file.verdicts:
                 sample = found[revision, verdict.id]
                 told: dict[str, Any] = {"table": judge, "model": row.model, "status": verdict.status}
-                for name in ("scores", "raw", "reason", "answer", "repairs"):
+                for name in ("scores", "raw", "reason", "answer", "repairs", "measures"):
                     if (value := getattr(verdict, name)) is not None:
                         told[name] = value
                 sample["words"].append(told | ({"repeat": verdict.repeat} if verdict.repeat > 1 else {}))

@@ -38,8 +38,8 @@ REASONING = "Brief reasoning"
 JOB = "judge"
 _AGAIN = "Your last answer could not be read. Answer once more, in the form below and in no other.\n\n"
 _PIXELS_PER_TOKEN = 32 * 32  # Qwen3-VL's; others are of that order
-_LETTERS_PER_TOKEN, _ANSWER_TOKENS = 4, 120
-_BYTES_PER_PIXEL = 1.5  # of a PNG of footage
+LETTERS_PER_TOKEN, ANSWER_TOKENS = 4, 120
+_BYTES_PER_PIXEL = 1.8  # of a PNG of footage, in base64
 
 
 def _words_of(rubric: Rubric) -> str:
@@ -167,8 +167,8 @@ class AskingJudge(ABC):
     def tokens(self, edit: JudgedEdit) -> tuple[int, int, int]:
         """Return an estimate: tokens of question and answer, bytes of the request."""
         pixels = 2 * self.frames * self.width * self.width * 9 // 16
-        words = len(self.ask_words(edit, 1)) // _LETTERS_PER_TOKEN
-        return pixels // _PIXELS_PER_TOKEN + words, _ANSWER_TOKENS, int(pixels * _BYTES_PER_PIXEL)
+        words = len(self.ask_words(edit, 1)) // LETTERS_PER_TOKEN
+        return pixels // _PIXELS_PER_TOKEN + words, ANSWER_TOKENS, int(pixels * _BYTES_PER_PIXEL)
 
     @abstractmethod
     def question(self, edit: JudgedEdit, repeat: int, attempt: int) -> tuple[Question, str | None]:

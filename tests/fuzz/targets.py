@@ -59,12 +59,15 @@ from sparkle.builders.release.read_text import line_reader, pair_reader, read_li
 from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.tar import list_tar
 from sparkle.builders.training.turns import TurnRows, Turns, read_turn_state
+from sparkle.commands.status import status_table
 from sparkle.generation.backends.vlm.endpoint import ChatEndpoint, Completion
 from sparkle.generation.config import load_config
 from sparkle.generation.judges.human import HumanJudge
 from sparkle.generation.judges.judge import JudgedEdit
 from sparkle.generation.run.hashes import open_hashes
 from sparkle.generation.run.sources import list_sources
+from sparkle.generation.run.status import read_left
+from sparkle.generation.run.timings import read_timings
 from sparkle.hub.staging.store.cards import card_metadata, check_card_yaml
 from sparkle.hub.staging.store.commits import make_commit
 from sparkle.hub.staging.store.refusal import Refusal
@@ -85,6 +88,7 @@ from sparkle.schemas.errors import (
     MediaError,
     RecordError,
     ReleaseError,
+    RunError,
     SourceListError,
 )
 from sparkle.schemas.judge_answer import read_judge_answer
@@ -329,6 +333,12 @@ _VERDICTS = b"""{"id": "Sparkle_location_000000", "verdict": "drop", "source": "
 _SOURCES = b"""{"path": "clip.mp4", "theme": "location"}
 {"path": "clip.mp4", "theme": "openve3m", "prompt": "Put it elsewhere.", "licence": "cc0-1.0"}
 """
+_TIMINGS = b'{"steps": {"flow": {"samples": 12, "seconds": 3.5}, "track": {"samples": 2, "seconds": 90}}}\n'
+_STATUS = (
+    b'{"candidates":4,"steps":[{"step":"track","done":3,"waiting":1,"per_second":0.5,"seconds":6.0}],'
+    b'"finished":false,"host":"node-1","process":12,"began":1e9,"heard":1000000005.5,"workers":3,"gpus":2,'
+    b'"busy":0.9,"seconds_left":3.0}\n'
+)
 _HASHES = b"".join(b"%s%064x  %s\n" % line for line in ((b"", 1, b"clip.mp4"), (b"\\", 2, b"a\\nb.mp4")))
 _TURNED = {"images": TurnRows(3, "a" * 64, "images.csv"), "videos": TurnRows(5, "b" * 64, "videos.csv")}
 _TURNS = msgspec.json.encode(Turns(_TURNED, 4).state_after(5))
@@ -349,6 +359,10 @@ def _configurations(files: Files) -> Sequence[bytes]:
 def _sources(files: Files, data: bytes) -> None:
     (files.scratch / "clip.mp4").touch()
     list_sources(files.put("list.jsonl", data), [THEME], None)
+
+
+def _told(path: Path) -> None:
+    status_table(read_left(path))
 
 
 def _hashes(path: Path) -> None:
@@ -620,6 +634,8 @@ TARGETS: tuple[Target, ...] = (
     Target("configuration", _configurations, _in_file("c.toml", load_config), (ConfigError,), quick=500),
     Target("list of sources", lambda files: [_SOURCES], _sources, (SourceListError,)),
     Target("hashes of sources", lambda files: [_HASHES], _in_file("h", _hashes), (SourceListError,)),
+    Target("timings", lambda files: [_TIMINGS], _in_file("t.json", read_timings), (ConfigError,)),
+    Target("status of a run", lambda files: [_STATUS], _in_file("s.json", _told), (RunError,)),
     Target("xorb", _xorbs, _xorb, (Refusal,)),
     Target("shard of a xorb", _shards, lambda files, data: read_shard(data), (Refusal,)),
     Target("commit", _commits, _commit, (Refusal,), quick=200),

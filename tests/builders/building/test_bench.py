@@ -23,11 +23,12 @@ from harness.factories import SampleSpec
 from harness.kill_at import kill
 from sparkle.builders.bench.contamination import read_trained
 from sparkle.builders.bench.folder import read_bench
-from sparkle.builders.building.bench import ALIKE, SAME_PROMPT, SAME_SOURCE, TRAINED, BenchOptions
+from sparkle.builders.building.bench import ALIKE, REMOVED, SAME_PROMPT, SAME_SOURCE, TRAINED, BenchOptions
 from sparkle.builders.building.bench_writer import BenchInput, BenchSummary, build_bench
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.commands.bench import bench as command
+from sparkle.hub.takedown.folder import take_down
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import format_id
@@ -210,6 +211,23 @@ def test_a_killed_build_loses_nothing_and_a_rerun_gives_the_same_bytes(
     assert CliRunner().invoke(command, [*map(str, words[1:])]).exit_code == 0
     assert contents(out) == contents(plain)
     assert built.revision != read_bench(out)[0].revision
+
+
+def test_what_was_taken_down_does_not_come_back(run: Path, trained: Path, tmp_path: Path) -> None:
+    release = Path(shutil.copytree(trained, tmp_path / "release"))
+    before = build(run, tmp_path / "before", release)
+    assert "Sparkle_location_000100" not in {reject.id for reject in before.choice.samples}
+    take_down(release, [], [sparkle.open_pairs(release).column("source_sha256")[0].as_py()])
+    after = build(run, tmp_path / "after", release)
+    assert after.choice.excluded[REMOVED] == 1  # a reject of the same source
+    assert TRAINED not in after.choice.excluded
+
+
+def test_a_bench_is_no_release_to_train_on(built: BenchSummary, trained: Path) -> None:
+    with pytest.raises(ReleaseError, match="a bench, and no release"):
+        read_trained(built.out)
+    with pytest.raises(ReleaseError, match="a bench is compared with releases"):
+        sparkle.validate(built.out, bench=built.out)
 
 
 def test_nothing_else_is_replaced(run: Path, trained: Path, tmp_path: Path, contents: Contents) -> None:
