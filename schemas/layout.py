@@ -25,6 +25,12 @@ A bench (upstream's layout, ours below it)::
       masks/<theme>/ID.npz         the subject
       bench.json                   bench.parquet                  manifest.json
 
+A model (its card, and whatever else is published with it)::
+
+    MODEL/
+      model.toml                   what is said of the model; names the verdicts
+      README.md                    manifest.json
+
 A release (upstream's layout, ours below it)::
 
     RELEASE/
@@ -346,6 +352,9 @@ def bench_mask(theme: str, sample_id: str) -> str:
     """The masks of the subject of a sample of a bench."""
     return f"masks/{theme}/{sample_id}.npz"
 
+
+# --- a model ---------------------------------------------------------------------------------------
+MODEL = "model.toml"  # what is said of a model, which its card is made of
 
 # --- what a model made of a bench ------------------------------------------------------------------
 RESULTS = "sparkle_bench"  # the folder that upstream's test script makes in the one that it is given

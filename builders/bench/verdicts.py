@@ -20,7 +20,7 @@ from sparkle.schemas.verdicts import Verdict, VerdictsHead
 
 FORMAT: Literal["sparkle-verdicts"] = "sparkle-verdicts"
 VERSION: Literal[1] = 1
-_MOST_BYTES = 1 << 30  # ten thousand verdicts with their words are about 20 MB
+MOST_BYTES = 1 << 30  # ten thousand verdicts with their words are about 20 MB
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def read_verdicts(path: Path) -> VerdictFile:
     """
     name = str(path)
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            wanted = f"at most {_MOST_BYTES:,} bytes"
+        if path.stat().st_size > MOST_BYTES:
+            wanted = f"at most {MOST_BYTES:,} bytes"
             raise ReleaseError("the file is too large for verdicts", wanted=wanted, where=path)
         data = path.read_bytes() if path.is_file() else read_document(path)
     except OSError as error:

@@ -4,6 +4,8 @@
   and the licence also go into the YAML, where the Hub links by them.
 - Results are read from files of verdicts and from nowhere else, as a report reads them. A model of which a
   verdict is missing has bounds and no mean, and the YAML, by which the Hub ranks, says nothing of it.
+- A folder with such a file is a model that can be published: its card and its manifest are written into it,
+  and the verdicts lie in it, so that anybody can make the results again and compare them.
 - With the release itself at hand the card also says what exactly was trained on: pairs by theme, and the
   sha256 of the release's manifest, which covers every byte.
 """
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,15 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
+from sparkle._files import safe_join, write_atomic
+from sparkle._folders import is_stray_link
 from sparkle.builders.bench.resampling import RESAMPLES
 from sparkle.builders.bench.tables import OVERALL, ModelTable
 from sparkle.builders.bench.verdicts import read_verdicts
 from sparkle.builders.cards.card import render
 from sparkle.builders.cards.facts import read_facts
+from sparkle.builders.cards.room import PLACE, furnish, words_of
+from sparkle.builders.release.manifest import describe_file, dump_manifest, list_files, read_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ConfigError, RecordError, ReleaseError
@@ -65,11 +71,17 @@ class ModelFacts(Struct, frozen=True, forbid_unknown_fields=True):
     verdicts: tuple[str, ...] = ()
 
 
-def render_model_card(file: Path) -> str:
+def is_model(folder: Path) -> bool:
+    """Whether a folder says of itself that it is a model."""
+    return (folder / layout.MODEL).is_file()
+
+
+def render_model_card(file: Path, words: str = "") -> str:
     """The card of a model.
 
     Args:
         file: A TOML file with the fields of `ModelFacts`.
+        words: What goes into the publisher's room (see `room`).
 
     Raises:
         ConfigError: the file cannot be read, lacks a field, or has one that is not what it should be.
@@ -77,15 +89,85 @@ def render_model_card(file: Path) -> str:
             be read, has lines that do not count, or is of another model than the others.
     """
     model = _read(file)
-    results = _results([file.parent / name for name in model.verdicts])
     release = _release_facts(file.parent / model.release, model) if model.release is not None else None
+    results = _results([file.parent / name for name in model.verdicts])
+    return furnish(_render(model, results, release), words)
+
+
+def _render(model: ModelFacts, results: Sequence[ModelResult], release: dict[str, Any] | None) -> str:
     context = {
+        "place": PLACE,
         "head": yaml.safe_dump(_head(model, results), sort_keys=False, allow_unicode=True, width=1000),
         "model": model,
         "release": release,
         "results": results,
     }
     return render(_TEMPLATE, context)
+
+
+def write_model_card(folder: Path) -> None:
+    """Write the card of a model and the manifest into its folder; words in the room of its card stay.
+
+    Raises:
+        ConfigError, ReleaseError: as `render_model_card` raises them; or verdicts are not in the folder, the
+            card was edited outside its room, or the folder holds something that is no plain file.
+        UnsafePathError: the path of verdicts leaves the folder.
+    """
+    others = (layout.CARD, layout.MANIFEST, ".git", ".gitignore")  # of a clone, git's own stays behind
+    paths = [path for path in list_files(folder) if path.partition("/")[0] not in others]
+    for path in paths:
+        if is_stray_link(folder / path, folder) or not (folder / path).is_file():
+            raise ReleaseError("no plain file, and a model is published as it is", where=folder / path)
+    verdicts_beside(folder, paths)
+    card, listed = folder / layout.CARD, None
+    if (folder / layout.MANIFEST).is_file():
+        listed = {entry.path: entry for entry in read_manifest(folder)}.get(layout.CARD)
+    words = words_of(card.read_bytes(), listed, card) if card.is_file() else ""
+    text = render_model_card(folder / layout.MODEL, words)
+    write_atomic(card, text.encode())
+    entries = [describe_file(folder, path) for path in sorted([*paths, layout.CARD])]
+    write_atomic(folder / layout.MANIFEST, dump_manifest(entries))
+
+
+def verdicts_beside(folder: Path, listed: Collection[str]) -> list[str]:
+    """The files of verdicts of the model in a folder, which must be among the files that are listed.
+
+    Raises:
+        ConfigError: what is said of the model cannot be read.
+        ReleaseError: verdicts are not listed.
+        UnsafePathError: the path of verdicts leaves the folder.
+    """
+    names = _read(folder / layout.MODEL).verdicts
+    for name in names:
+        safe_join(folder, name)
+        if name not in listed:
+            raise ReleaseError(
+                "verdicts that the model's results are made of are not beside its card",
+                got=name,
+                wanted="a file of the model's folder",
+                where=folder / layout.MODEL,
+            )
+    return [*names]
+
+
+def results_differ(folder: Path, listed: Collection[str]) -> bool:
+    """Whether the card in a model's folder shows other results than its verdicts give.
+
+    Compared are the YAML, by which the Hub ranks, and the section of results.
+
+    Raises:
+        ConfigError, ReleaseError, UnsafePathError: as `verdicts_beside` and `render_model_card` raise them.
+    """
+    paths = [folder / name for name in verdicts_beside(folder, listed)]
+    wanted = _render(_read(folder / layout.MODEL), _results(paths), None)
+    return _shown((folder / layout.CARD).read_text("utf-8", "replace")) != _shown(wanted)
+
+
+def _shown(card: str) -> tuple[str, list[str]]:
+    """The YAML of a card, and its sections of results."""
+    head, _, rest = card.replace("\r\n", "\n").partition("\n---\n")
+    sections = re.split(r"^## ", rest, flags=re.MULTILINE)
+    return head, [section.strip() for section in sections if section.startswith("Results\n")]
 
 
 def _read(file: Path) -> ModelFacts:

@@ -40,7 +40,9 @@ def check_document(folder: Path, name: str, schema: str) -> tuple[Any, list[Find
 
 
 def always(listed: Collection[str]) -> tuple[str, ...]:
-    """The pages that every release has, or every bench, whose files these are."""
+    """The pages that every release has, or every bench or model, whose files these are."""
+    if layout.MODEL in listed:
+        return (layout.CARD,)
     return (layout.CARD, layout.BENCH) if layout.BENCH in listed else _ALWAYS
 
 

@@ -23,11 +23,13 @@ from sparkle._processes import Pool, pool_of, useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.bench.contamination import limits_note, plain_notes, read_trained
 from sparkle.builders.bench.folder import is_bench
+from sparkle.builders.cards.model import is_model
 from sparkle.builders.checks.bench import bench_jobs, check_bench
 from sparkle.builders.checks.bench_folder import check_bench_folder
 from sparkle.builders.checks.failures import FileJob, caught, first_findings, run_caught
 from sparkle.builders.checks.files import check_document, check_files, check_kinds, hash_jobs
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
+from sparkle.builders.checks.model import check_model
 from sparkle.builders.checks.pages import check_pages
 from sparkle.builders.checks.previews import preview_jobs
 from sparkle.builders.checks.provenance import check_provenance
@@ -102,13 +104,21 @@ class ReleaseReport:
 def check_release(
     folder: Path, progress: Progress = silent, options: CheckOptions | None = None
 ) -> ReleaseReport:
-    """Check a release, or a bench.
+    """Check a release, a bench or a model.
 
     Raises:
         ReleaseError: the folder is not a release at all, the bench is none, or a worker process died.
     """
     options = options or CheckOptions()
     size = sum(entry.size for entry in FolderPlace(folder).list().values())
+    if is_model(folder):
+        if options.bench is not None:
+            raise ReleaseError("a bench is compared with releases, and not with a model", got=folder)
+        with pool_of(options.workers or useful_workers(size)) as pool:
+            wrong = sorted(
+                check_model(folder, pool, contents=options.files), key=lambda one: (one.file, one.line)
+            )
+        return ReleaseReport(tuple(wrong), len(list_files(folder)), {})
     if is_bench(folder) and options.bench is not None:
         raise ReleaseError(
             "a bench is compared with releases, and not with a bench",

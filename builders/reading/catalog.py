@@ -75,6 +75,8 @@ def open_catalog(where: str | Path) -> Catalog:
                 where=place.name,
                 fix=f"`datasets` reads it, `{command('sparkle', 'bench', 'check', place.name)}` checks it",
             )
+        if any(entry.path == layout.MODEL for entry in listed):
+            raise ReleaseError("a model, and no release: it has no pairs", where=place.name)
         verb = "validate" if place.folder is not None else "verify"
         remedy = f"`{command('sparkle', verb, place.name)}` says what is wrong with it"
         whole = place.expecting(listed, remedy)

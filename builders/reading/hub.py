@@ -1,4 +1,4 @@
-"""A dataset repository of a Hub at a commit, as a place to read.
+"""A repository of a Hub at a commit, of a dataset or a model, as a place to read.
 
 How it works
 - A revision is resolved once, to a commit: everything that is read belongs together, even when somebody
@@ -15,17 +15,19 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 from huggingface_hub import HfApi, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile, RepoFolder
 
 from sparkle._files import BLOCK_BYTES
 from sparkle.builders.reading.patience import READING, Bound, Patience, tell
 from sparkle.builders.reading.ranges import Ranges
-from sparkle.builders.reading.repository import HUB_SCHEME, Repository
+from sparkle.builders.reading.repository import DATASET, MODEL, RepoKind, Repository
 from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.errors import MissingFileError, ReleaseError, SparkleError, UnreachableError
@@ -43,22 +45,46 @@ def open_repository(repository: Repository) -> HubPlace:
         ReleaseError: there is no such repository or revision.
         UnreachableError: the Hub does not answer.
     """
-    if (commit := repository.commit) is None:
-        ask = Patience(str(repository)).run
-        with _naming_the_copy(repository.name, repository.revision):
-            commit = ask(lambda: HfApi().dataset_info(repository.name, revision=repository.revision)).sha
+    commit = repository.commit
+    if commit is None or repository.kind is None:
+        with _naming_the_copy(repository):
+            kind, commit = Patience(str(repository)).run(lambda: _resolve(repository))
+        repository = replace(repository, kind=kind)
     if commit is None:
         raise ReleaseError("the Hub names no commit of this repository", where=repository)
-    return HubPlace(repository.name, commit, name=str(repository))
+    return HubPlace(repository.name, commit, name=str(repository), kind=repository.kind or DATASET)
+
+
+def _resolve(repository: Repository) -> tuple[RepoKind, str | None]:
+    """Ask what a name means, a dataset first where it does not say; raises what the client raises."""
+
+    def ask(kind: RepoKind) -> tuple[RepoKind, str | None]:
+        found = HfApi().repo_info(repository.name, revision=repository.revision, repo_type=kind)
+        return kind, found.sha
+
+    if repository.kind is not None:
+        return ask(repository.kind)
+    try:
+        return ask(DATASET)
+    except GatedRepoError:
+        raise
+    except RepositoryNotFoundError as no_dataset:
+        try:
+            return ask(MODEL)
+        except GatedRepoError:
+            raise
+        except RepositoryNotFoundError:
+            raise no_dataset from None
 
 
 class HubPlace:
-    """A dataset repository at a commit.
+    """A repository at a commit.
 
     Args:
         repo: `owner/name`.
         commit: The commit.
         name: What to call it in messages; None is `owner/name@commit`.
+        kind: Whether it is a dataset's or a model's.
         cache: A folder for whole files; None is the client's own cache.
         say: Told of waits; the default writes to standard error.
         bound: How long one waits.
@@ -77,15 +103,17 @@ class HubPlace:
         commit: str,
         *,
         name: str | None = None,
+        kind: RepoKind = DATASET,
         cache: Path | None = None,
         say: Callable[[str], None] = tell,
         bound: Bound = READING,
         expected: Mapping[str, FileEntry] | None = None,
         remedy: str = _REMEDY,
     ) -> None:
-        self.repo, self.commit = repo, commit
-        self.name = str(Repository(repo, commit)) if name is None else name
-        self.ranges = Ranges(repo, commit, say)
+        self.repo, self.commit, self.kind = repo, commit, kind
+        self._repository = Repository(repo, commit, kind)
+        self.name = str(self._repository) if name is None else name
+        self.ranges = Ranges(repo, commit, say, kind)
         self._cache, self._say, self._bound = cache, say, bound
         self._expected, self._remedy = expected or {}, remedy
         self._listed: Mapping[str, FileEntry] | None = None
@@ -95,6 +123,7 @@ class HubPlace:
         make = partial(
             HubPlace,
             name=self.name,
+            kind=self.kind,
             cache=self._cache,
             bound=self._bound,
             expected=self._expected,
@@ -105,7 +134,7 @@ class HubPlace:
     @property
     def where(self) -> str:
         """The repository at this commit."""
-        return f"{HUB_SCHEME}{self.repo}@{self.commit}"
+        return f"{self._repository.address}@{self.commit}"
 
     @property
     def requests(self) -> int:
@@ -126,6 +155,7 @@ class HubPlace:
             self.repo,
             self.commit,
             name=self.name,
+            kind=self.kind,
             cache=self._cache,
             say=self._say,
             bound=self._bound,
@@ -138,7 +168,7 @@ class HubPlace:
     def list(self) -> Mapping[str, FileEntry]:
         """Return every file by its path, without what the Hub puts there itself; it is asked once."""
         if self._listed is None:
-            self._listed = self._ask("", lambda: list_tree(self.repo, self.commit))
+            self._listed = self._ask("", lambda: list_tree(self.repo, self.commit, kind=self.kind))
         return self._listed
 
     def fetch(self, path: str) -> Path:
@@ -147,14 +177,14 @@ class HubPlace:
             path,
             lambda: Path(
                 hf_hub_download(
-                    self.repo, path, repo_type="dataset", revision=self.commit, cache_dir=self._cache
+                    self.repo, path, repo_type=self.kind, revision=self.commit, cache_dir=self._cache
                 )
             ),
         )
 
     def read(self, path: str, start: int, size: int) -> Iterator[bytes]:
         """Yield a range of a file as it arrives."""
-        with _naming_the_copy(self.repo, self.commit):
+        with _naming_the_copy(self._repository):
             yield from self.ranges.blocks(path, start, start + size, self._expected.get(path), self._remedy)
 
     @contextmanager
@@ -175,24 +205,29 @@ class HubPlace:
             found = self._listed.get(path)
         else:
             ask = HfApi().get_paths_info
-            items = self._ask(path, lambda: ask(self.repo, path, revision=self.commit, repo_type="dataset"))
+            items = self._ask(path, lambda: ask(self.repo, path, revision=self.commit, repo_type=self.kind))
             found = next((_entry_of(item) for item in items if isinstance(item, RepoFile)), None)
         if found is None:
             raise MissingFileError("the repository has no such file", where=f"{self.name} {path}")
         return found
 
     def _ask(self, path: str, action: Callable[[], Answer]) -> Answer:
-        with _naming_the_copy(self.repo, self.commit):
+        with _naming_the_copy(self._repository):
             return Patience(f"{self.name} {path}".strip(), self._say, self._bound).run(action)
 
 
 @contextmanager
-def _naming_the_copy(repo: str, revision: str | None) -> Iterator[None]:
+def _naming_the_copy(repository: Repository) -> Iterator[None]:
     """Let an error say where the client's cache has a whole copy of a release whose Hub is not reached."""
     try:
         yield
     except UnreachableError as error:
-        manifest = try_to_load_from_cache(repo, layout.MANIFEST, repo_type="dataset", revision=revision)
+        manifest = try_to_load_from_cache(
+            repository.name,
+            layout.MANIFEST,
+            repo_type=repository.kind or DATASET,
+            revision=repository.revision,
+        )
         if isinstance(manifest, str) and _is_whole(folder := Path(manifest).parent):
             copy = f"give the copy that the client's cache has: {folder}"
             error.fix = f"{error.fix}; or {copy}" if error.fix else copy
@@ -207,16 +242,19 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def list_tree(repo: str, commit: str, under: str | None = None) -> dict[str, FileEntry]:
+def list_tree(
+    repo: str, commit: str, under: str | None = None, *, kind: RepoKind = DATASET
+) -> dict[str, FileEntry]:
     """Ask for every file of a commit by its path, without the Hub's own; raises what the client raises.
 
     Args:
         repo: `owner/name`.
         commit: A commit.
         under: A folder of it; None is all of it.
+        kind: Whether it is a dataset's or a model's.
     """
     tree: Iterable[RepoFile | RepoFolder] = HfApi().list_repo_tree(
-        repo, under, recursive=True, revision=commit, repo_type="dataset"
+        repo, under, recursive=True, revision=commit, repo_type=kind
     )
     files = [_entry_of(item) for item in tree if isinstance(item, RepoFile) and item.path != _HUBS_OWN]
     return {entry.path: entry for entry in sorted(files, key=lambda entry: entry.path)}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from sparkle.builders.reading.folder import FolderPlace
-from sparkle.builders.reading.repository import HUB_SCHEME, Repository
+from sparkle.builders.reading.repository import Repository
 from sparkle.builders.release.exported import refuse_export
 from sparkle.builders.release.manifest import FileEntry, read_manifest
 from sparkle.schemas import layout
@@ -108,22 +108,24 @@ class Place(Protocol):
         ...
 
 
-def open_place(name: str | Path) -> Place:
+def open_place(name: str | Path, *, models: bool = False) -> Place:
     """Find out what a name means.
 
     Args:
         name: A folder, or `owner/name[@revision]` of a dataset on a Hub, which `hf://datasets/` may precede.
+        models: Whether it may be a model's repository too, which `hf://` may precede. A plain name is a
+            dataset's where there is one.
 
     Raises:
         ReleaseError: it means neither, or the Hub does not have it.
         UnreachableError: the Hub does not answer.
     """
     text = str(name)
-    plain = not text.startswith(HUB_SCHEME)
+    plain = not text.startswith("hf://")
     if plain and text and Path(text).is_dir():
         return FolderPlace(Path(text))
     try:
-        repository = Repository.parse(text)
+        repository = Repository.parse(text, models=models)
     except ConfigError:
         raise ReleaseError(
             "neither a folder nor a repository",

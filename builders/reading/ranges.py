@@ -24,6 +24,7 @@ from huggingface_hub.errors import OfflineModeIsEnabled
 from sparkle._patience import BUSY
 from sparkle.builders.reading.client import explain, no_hub
 from sparkle.builders.reading.patience import STREAMING, Patience, tell
+from sparkle.builders.reading.repository import DATASET, RepoKind
 from sparkle.builders.reading.session import Answer, HttpError, get
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.schemas.errors import ReleaseError, UnreachableError
@@ -40,19 +41,22 @@ class Ranges:
     """Ranges of the files of a repository at a commit.
 
     Args:
-        repo: `owner/name` of a dataset.
+        repo: `owner/name`.
         commit: The commit.
         say: Told of waits.
+        kind: Whether it is a dataset's or a model's.
 
     Attributes:
         requests: How many were made, redirects and repetitions included.
         bytes_received: Bytes of their answers.
     """
 
-    def __init__(self, repo: str, commit: str, say: Callable[[str], None] = tell) -> None:
+    def __init__(
+        self, repo: str, commit: str, say: Callable[[str], None] = tell, kind: RepoKind = DATASET
+    ) -> None:
         self.requests = 0
         self.bytes_received = 0
-        self._repo, self._commit = repo, commit
+        self._repo, self._commit, self._kind = repo, commit, kind
         self._locations: dict[str, str] = {}  # where a file's ranges are, once the Hub has said it
         self._patience = Patience(f"{repo}@{commit}", say, STREAMING)
         self._gates: dict[str, Lock] = {}
@@ -103,7 +107,7 @@ class Ranges:
 
     def _answer(self, asked: _Asked, start: int) -> Iterator[bytes]:
         """Yield the blocks of one answer, which may be fewer than were asked for."""
-        origin = hf_hub_url(self._repo, asked.path, repo_type="dataset", revision=self._commit)
+        origin = hf_hub_url(self._repo, asked.path, repo_type=self._kind, revision=self._commit)
         for _ in range(_REDIRECTS):
             with ExitStack() as gate, ExitStack() as answering:
                 url = self._locations.get(asked.path)

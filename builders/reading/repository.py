@@ -1,13 +1,18 @@
-"""The names of a dataset repository and of its branches and tags, as people and `datasets` write them."""
+"""The names of a repository and of its branches and tags, as people and `datasets` write them."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from sparkle.schemas.errors import ConfigError
 
+RepoKind = Literal["dataset", "model"]
+DATASET: RepoKind = "dataset"
+MODEL: RepoKind = "model"
 HUB_SCHEME = "hf://datasets/"  # how `datasets` and fsspec write a repository
+_MODEL_SCHEME = "hf://"  # and one of a model
 _NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[^@\s]+))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # `git help check-ref-format`.
@@ -17,23 +22,38 @@ _LONGEST_REFERENCE = 255  # bytes: what file systems take
 
 @dataclass(frozen=True)
 class Repository:
-    """What names a dataset repository.
+    """What names a repository.
 
     Attributes:
         name: `owner/name`.
         revision: A branch, tag or commit; None is the main branch.
+        kind: Of a dataset or a model; None where the name does not say.
     """
 
     name: str
     revision: str | None = None
+    kind: RepoKind | None = DATASET
 
     @classmethod
-    def parse(cls, text: str) -> Repository:
-        """Read `owner/name` or `owner/name@revision`, also after `hf://datasets/`; raises ConfigError."""
-        match = _NAME.fullmatch(text.removeprefix(HUB_SCHEME))
+    def parse(cls, text: str, *, models: bool = False) -> Repository:
+        """Read `owner/name` or `owner/name@revision`, also after `hf://datasets/`; raises ConfigError.
+
+        With `models`, a name may be a model's: one after `hf://` is, a plain one does not say.
+        """
+        kind: RepoKind | None = DATASET
+        name = text.removeprefix(HUB_SCHEME)
+        if models and name == text:
+            name = text.removeprefix(_MODEL_SCHEME)
+            kind = None if name == text else MODEL
+        match = _NAME.fullmatch(name)
         if match is None:
             raise ConfigError("not the name of a repository", got=text, wanted="owner/name[@revision]")
-        return cls(match["name"], match["revision"])
+        return cls(match["name"], match["revision"], kind)
+
+    @property
+    def address(self) -> str:
+        """What names the repository alone, whatever else has its name."""
+        return f"{_MODEL_SCHEME if self.kind == MODEL else HUB_SCHEME}{self.name}"
 
     @property
     def commit(self) -> str | None:
@@ -41,9 +61,10 @@ class Repository:
         return self.revision if self.revision and _COMMIT.fullmatch(self.revision) else None
 
     def __str__(self) -> str:
+        name = self.address if self.kind == MODEL else self.name
         if self.revision is None:
-            return self.name
-        return f"{self.name}@{self.revision if self.commit is None else self.commit[:12]}"
+            return name
+        return f"{name}@{self.revision if self.commit is None else self.commit[:12]}"
 
 
 def is_reference(name: str) -> bool:

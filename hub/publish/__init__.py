@@ -29,7 +29,7 @@ def publish(
     progress: Progress = silent,
     say: Callable[[str], None] | None = None,
 ) -> PublishReport:
-    """Publish a release to a dataset repository on a Hub, or to a folder.
+    """Publish a release or a bench to a dataset repository on a Hub, a model to a model's, or to a folder.
 
     The release is checked first and never changed. Which Hub, and who you are, is up to the client:
     `HF_ENDPOINT`, `HF_TOKEN`, `hf auth login`. After a kill, the same call goes on and sends nothing twice.
@@ -40,7 +40,7 @@ def publish(
         'v1.0'
 
     Args:
-        release: The release's folder.
+        release: The folder of the release, the bench or the model.
         repo: `owner/name`, or a folder.
         remote: What `repo` is; None for a folder where there is one or the name begins with `/`, `.` or `~`.
         revision: The branch, or the revision of a folder; it is made if need be.
@@ -57,12 +57,20 @@ def publish(
         ReleaseError: the release is not whole, the destination contains other files or changed meanwhile, or
             the Hub refuses.
     """
+    from sparkle.builders.cards.model import is_model
     from sparkle.builders.reading.patience import tell
+    from sparkle.builders.reading.repository import DATASET, MODEL
     from sparkle.hub.publish.publishing import PublishOptions, publish_release
     from sparkle.hub.targets.opening import open_target
 
     target = open_target(
-        str(repo), remote, revision=revision, private=private, checkpoint=checkpoint, say=say or tell
+        str(repo),
+        remote,
+        revision=revision,
+        private=private,
+        checkpoint=checkpoint,
+        repository=MODEL if is_model(Path(release)) else DATASET,
+        say=say or tell,
     )
     options = PublishOptions(tag, dry_run=dry_run)
     return publish_release(Path(release), target, options, progress, say or (lambda text: None))

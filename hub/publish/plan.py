@@ -102,6 +102,8 @@ def make_plan(parcels: Mapping[str, Parcel], standing: Standing, target: Target)
     found = {path: stored for path, stored in standing.files.items() if path in parcels}
     same = {path for path, stored in found.items() if _same(parcels[path], stored, target)}
     before = published_before(standing, target.name, same)
+    if before and (layout.MODEL in before) != (layout.MODEL in parcels):
+        raise _other_dataset("a release in place of a model, or a model in place of a release", target.name)
     puts = [entry for entry in entries if entry.path not in same]
     for entry in puts:
         parcel = parcels[entry.path]

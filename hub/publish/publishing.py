@@ -23,6 +23,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from sparkle._progress import Progress, silent
+from sparkle.builders.cards.model import is_model
 from sparkle.builders.cards.room import is_edited_inside, words_of
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.builders.release.manifest import parse_manifest
@@ -161,11 +162,13 @@ def _refuse_broken(folder: Path, progress: Progress) -> None:
         again = (
             "mend what was imported, and import it again" if imported else "build it, or download it, again"
         )
+        if is_model(folder):
+            again = f"`{command('sparkle', 'card', folder, '--update')}` writes its card and manifest"
         raise ReleaseError(
-            "the release is not whole",
+            f"the {'model' if is_model(folder) else 'release'} is not whole",
             got=f"{found[0]}{more}",
             where=folder,
-            fix=f"`{command('sparkle', 'validate', folder)}` shows everything; {again} again",
+            fix=f"`{command('sparkle', 'validate', folder)}` shows everything; {again}",
         )
 
 

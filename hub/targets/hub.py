@@ -1,4 +1,4 @@
-"""A dataset repository of a Hub, as a place to publish to.
+"""A repository of a Hub, of a dataset or a model, as a place to publish to.
 
 How it works
 - Everything goes through the unmodified `huggingface_hub`: by Xet, or by LFS with `HF_HUB_DISABLE_XET=1`.
@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,7 +51,7 @@ from sparkle.builders.reading.client import (
 )
 from sparkle.builders.reading.hub import list_tree
 from sparkle.builders.reading.patience import WRITING, Patience, tell
-from sparkle.builders.reading.repository import Repository, require_reference
+from sparkle.builders.reading.repository import DATASET, MODEL, RepoKind, Repository, require_reference
 from sparkle.builders.reading.session import HttpError, raise_for_status
 from sparkle.hub.targets.additions import is_large, recall, refuse_ignored, sends_by_xet
 from sparkle.hub.targets.journal import SentJournal
@@ -75,7 +76,7 @@ _NOTE_BLOCKS = ("HF_XET_DATA_SESSION_XORB_METADATA_FLUSH_MAX_COUNT", "1")
 
 
 class HubTarget:
-    """A dataset repository to publish to.
+    """A repository to publish to.
 
     Args:
         repo: `owner/name`.
@@ -85,6 +86,7 @@ class HubTarget:
         limits: What the Hub takes.
         checkpoint: Bytes of a large file that are sent in one step when it is sent by Xet, one file at a
             time; None is the whole file, and several at a time. A kill costs what was under way.
+        kind: Whether it is a dataset's or a model's.
 
     Attributes:
         key: A name of the repository and its Hub for files that are kept of them.
@@ -102,14 +104,16 @@ class HubTarget:
         say: Callable[[str], None] = tell,
         limits: Limits | None = None,
         checkpoint: int | None = None,
+        kind: RepoKind = DATASET,
     ) -> None:
         require("huggingface_hub", "1.0", extra="publish", whom="publishing to a Hub")
-        repository = Repository.parse(repo)
-        if repository.revision is not None:
-            raise ConfigError("not the name of a repository", got=repo, wanted="owner/name")
+        named = Repository.parse(repo, models=kind == MODEL)
+        if named.revision is not None or named.kind not in (None, kind):
+            raise ConfigError(f"not the name of a {kind} repository", got=repo, wanted="owner/name")
         os.environ.setdefault(*_NOTE_BLOCKS)
         quiet_clients()
-        self.repo = repository.name
+        self._repository = Repository(named.name, kind=kind)
+        self.repo, self.kind = named.name, kind
         self.branch = _MAIN if revision is None else require_reference("--revision", revision)
         self.private = private
         self.limits = limits or Limits()
@@ -118,22 +122,23 @@ class HubTarget:
         self._say = say
         self._patience = Patience(self.name, say, WRITING)
         self._additions: dict[str, CommitOperationAdd] = {}
-        self.key = fingerprint([host_of(self._api.endpoint), self.repo.lower()])[:32]
+        space = [MODEL] if kind == MODEL else []  # a dataset may have the same name
+        self.key = fingerprint([host_of(self._api.endpoint), *space, self.repo.lower()])[:32]
         self._notes = cache_folder() / "publish" / self.key
         self._journal = SentJournal(self._notes.with_suffix(".jsonl"))
-        self._parts = PartsUpload(self._api, self.repo, self._journal, self._patience)
+        self._parts = PartsUpload(self._api, self._repository, self._journal, self._patience)
         self._sent = 0  # bytes by this process
 
     @property
     def name(self) -> str:
-        """`owner/name`, with `@branch` where it is not the main one."""
-        return self.repo if self.branch == _MAIN else f"{self.repo}@{self.branch}"
+        """`owner/name`, with `@branch` where it is not the main one; a model's after `hf://`."""
+        return str(replace(self._repository, revision=None if self.branch == _MAIN else self.branch))
 
     @property
     def address(self) -> str:
         """The repository's page."""
         branch = "" if self.branch == _MAIN else f"/tree/{self.branch}"
-        return f"{host()}/datasets/{self.repo}{branch}"
+        return f"{host()}/{'' if self.kind == MODEL else 'datasets/'}{self.repo}{branch}"
 
     @property
     def pace(self) -> Pace:
@@ -168,10 +173,10 @@ class HubTarget:
     def _look(self) -> Standing:
         refuse_reader(self._api, self.name)
         try:
-            refs = self._api.list_repo_refs(self.repo, repo_type="dataset")
+            refs = self._api.list_repo_refs(self.repo, repo_type=self.kind)
         except RepositoryNotFoundError:
             return Standing()
-        if self.private and not self._api.repo_info(self.repo, repo_type="dataset").private:
+        if self.private and not self._api.repo_info(self.repo, repo_type=self.kind).private:
             raise ReleaseError(
                 "the repository is public: what is published there is seen by everybody",
                 wanted="a private repository",
@@ -187,7 +192,7 @@ class HubTarget:
                 )
             return Standing(tags=tags)
         head = heads[self.branch]
-        files = list_tree(self.repo, head)
+        files = list_tree(self.repo, head, kind=self.kind)
         manifest = self.read(layout.MANIFEST, head) if layout.MANIFEST in files else None
         return Standing(head, files, manifest, tags)
 
@@ -195,7 +200,7 @@ class HubTarget:
         """The content of a file of the branch, or of a commit of it."""
         return self._patience.run(
             lambda: Path(
-                self._api.hf_hub_download(self.repo, path, repo_type="dataset", revision=head or self.branch)
+                self._api.hf_hub_download(self.repo, path, repo_type=self.kind, revision=head or self.branch)
             ).read_bytes()
         )
 
@@ -212,17 +217,17 @@ class HubTarget:
 
     def _create(self) -> None:
         private = self.private or None  # None: what the owner's settings say
-        self._api.create_repo(self.repo, repo_type="dataset", private=private, exist_ok=True)
+        self._api.create_repo(self.repo, repo_type=self.kind, private=private, exist_ok=True)
         if self.branch != _MAIN:
-            self._api.create_branch(self.repo, branch=self.branch, repo_type="dataset", exist_ok=True)
+            self._api.create_branch(self.repo, branch=self.branch, repo_type=self.kind, exist_ok=True)
 
     def check_card(self, card: bytes) -> None:
         """Ask the Hub about the card; raises ReleaseError, as a commit with a bad one would be refused."""
-        self._patience.run(lambda: ask_about_card(self._api, card))
+        self._patience.run(lambda: ask_about_card(self._api, card, self.kind))
 
     def _head(self) -> str | None:
         try:
-            return self._api.repo_info(self.repo, revision=self.branch, repo_type="dataset").sha
+            return self._api.repo_info(self.repo, revision=self.branch, repo_type=self.kind).sha
         except (RepositoryNotFoundError, RevisionNotFoundError):
             return None
 
@@ -266,7 +271,7 @@ class HubTarget:
     def _upload(self, additions: list[CommitOperationAdd]) -> None:
         self._patience.run(
             lambda: self._api.preupload_lfs_files(
-                self.repo, additions, repo_type="dataset", revision=self.branch
+                self.repo, additions, repo_type=self.kind, revision=self.branch
             )
         )
 
@@ -280,7 +285,7 @@ class HubTarget:
                 self.repo,
                 [*additions, *deletions],
                 commit_message=change.title,
-                repo_type="dataset",
+                repo_type=self.kind,
                 revision=self.branch,
                 parent_commit=parent,
             )
@@ -301,7 +306,7 @@ class HubTarget:
         head = self._head()
         if head in (parent, None):
             return None
-        files = list_tree(self.repo, str(head))
+        files = list_tree(self.repo, str(head), kind=self.kind)
         there = all(put.is_stored(files.get(put.entry.path)) for put in change.puts)
         if there and not any(path in files for path in change.deletes):
             return head
@@ -322,11 +327,11 @@ class HubTarget:
 
         def create() -> None:
             try:
-                self._api.create_tag(self.repo, tag=name, revision=head, repo_type="dataset")
+                self._api.create_tag(self.repo, tag=name, revision=head, repo_type=self.kind)
             except HttpError as error:
                 if status_of(error) != CONFLICT:
                     raise
-                refs = self._api.list_repo_refs(self.repo, repo_type="dataset")
+                refs = self._api.list_repo_refs(self.repo, repo_type=self.kind)
                 if {tag.name: tag.target_commit for tag in refs.tags}.get(name) != head:
                     raise
 
@@ -360,9 +365,9 @@ def refuse_reader(api: HfApi, where: str) -> None:
         )
 
 
-def ask_about_card(api: HfApi, card: bytes) -> None:
+def ask_about_card(api: HfApi, card: bytes, kind: RepoKind) -> None:
     """Have a card checked by the Hub's own rules; raises ReleaseError for what they refuse."""
-    question = {"content": card.decode(), "repoType": "dataset"}
+    question = {"content": card.decode(), "repoType": kind}
     answer = get_session().post(f"{api.endpoint}/api/validate-yaml", json=question)
     if answer.status_code == _BAD_REQUEST:
         found = answer.json().get("errors", [])

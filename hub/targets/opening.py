@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sparkle.builders.reading.patience import tell
+from sparkle.builders.reading.repository import DATASET, RepoKind
 from sparkle.hub.targets.folder import FolderTarget
 from sparkle.hub.targets.target import Target
 from sparkle.schemas.errors import ConfigError
@@ -20,17 +21,19 @@ def open_target(
     revision: str | None = None,
     private: bool = False,
     checkpoint: int | None = None,
+    repository: RepoKind = DATASET,
     say: Callable[[str], None] = tell,
 ) -> Target:
     """The place that a name means.
 
     Args:
-        name: `owner/name` of a dataset repository, or a folder.
+        name: `owner/name` of a repository, or a folder.
         kind: `hub` or `folder`; None goes by the name: a folder is one that is there, or begins with `/`, `.`
             or `~`.
         revision: The branch, or the folder's revision; None is the main one.
         private: Whether a repository that is made is private.
         checkpoint: See `HubTarget`.
+        repository: What a repository is of.
         say: Told of waits; the default writes to standard error.
 
     Raises:
@@ -42,4 +45,4 @@ def open_target(
         return FolderTarget(Path(name).expanduser(), revision)
     from sparkle.hub.targets.hub import HubTarget
 
-    return HubTarget(name, revision, private=private, checkpoint=checkpoint, say=say)
+    return HubTarget(name, revision, private=private, checkpoint=checkpoint, kind=repository, say=say)

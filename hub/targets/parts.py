@@ -21,6 +21,7 @@ from huggingface_hub.lfs import LFS_HEADERS, UploadInfo, post_lfs_batch_info
 
 from sparkle.builders.reading.client import HubRefusal
 from sparkle.builders.reading.patience import Patience
+from sparkle.builders.reading.repository import DATASET, Repository
 from sparkle.builders.reading.session import raise_for_status
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.hub.targets.journal import SentJournal
@@ -38,7 +39,7 @@ class PartsUpload:
         patience: Waits for the Hub.
     """
 
-    def __init__(self, api: HfApi, repo: str, journal: SentJournal, patience: Patience) -> None:
+    def __init__(self, api: HfApi, repo: Repository, journal: SentJournal, patience: Patience) -> None:
         self._api = api
         self._repo = repo
         self._journal = journal
@@ -87,7 +88,12 @@ class PartsUpload:
         headers = self._api._build_hf_headers()
         info = UploadInfo(entry.size, b"", bytes.fromhex(entry.sha256))
         answers, *_ = post_lfs_batch_info(
-            [info], None, "dataset", self._repo, endpoint=self._api.endpoint, headers=headers
+            [info],
+            None,
+            self._repo.kind or DATASET,
+            self._repo.name,
+            endpoint=self._api.endpoint,
+            headers=headers,
         )
         action: dict[str, Any] = {}
         for answer in answers:

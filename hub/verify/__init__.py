@@ -37,7 +37,7 @@ def verify(
         True
 
     Args:
-        release: A folder, or `owner/name[@revision]` of a dataset on a Hub.
+        release: A folder, or `owner/name[@revision]` of a dataset or a model on a Hub.
         levels: Some of "integrity", "consistency", "reshard", "replay" and "consumers"; None is all that can
             be tried here. One that is named must be possible.
         sample: Number of samples to replay, and to read with each consumer.

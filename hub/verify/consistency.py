@@ -10,17 +10,28 @@ How it works
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sparkle._progress import Progress
+from sparkle.builders.bench.verdicts import MOST_BYTES
+from sparkle.builders.cards.model import verdicts_beside
+from sparkle.builders.checks.model import check_results
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
 from sparkle.hub.verify.verified import Verified
 from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
+
+_MOST_CARD = 1 << 20  # bytes of the card of a model, and of what is said of it
 
 
 def verify_consistency(
     release: Verified, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
 ) -> None:
     """Check that the release agrees with itself; findings go to the report."""
+    if layout.MODEL in release.entries:
+        _verify_model(release, report, options, progress)
+        return
     tars = [
         path
         for path in release.files
@@ -53,6 +64,36 @@ def verify_consistency(
         report.claim = "tables, metadata, videos, images and masks agree"
     if options.bench is not None:
         report.claim += f", {options.bench} shares no source"
+
+
+def _verify_model(release: Verified, report: LevelReport, options: VerifyOptions, progress: Progress) -> None:
+    """Compare the results that a model's card shows with those of its verdicts; weights are not read."""
+    if options.bench is not None:
+        raise NotProvedError("a model shares no source with a bench")
+    read = [layout.MODEL, layout.CARD]
+    _refuse_large(release, read, _MOST_CARD)
+    release.need(read, progress)
+    verdicts = verdicts_beside(release.folder, release.entries)
+    _refuse_large(release, verdicts, MOST_BYTES)
+    if verdicts and not release.local:
+        options.say(f"consistency: verdicts are fetched ({release.sizes(verdicts):,} bytes)")
+    release.need(verdicts, progress)
+    report.findings += check_results(release.folder, release.entries)
+    report.files = len(read) + len(verdicts)
+    report.bytes = release.sizes([*read, *verdicts])
+    report.claim = "the card's results are those of the verdicts beside it"
+    if not verdicts:
+        report.claim = "the card shows no results, and there are no verdicts"
+
+
+def _refuse_large(release: Verified, paths: Iterable[str], most: int) -> None:
+    """Raise ReleaseError for a file that is missing, or too large to be fetched and read."""
+    for path in paths:
+        if path not in release.files or path in release.odd:
+            raise ReleaseError("a file of the model is missing", where=path)
+        if release.files[path].size > most:
+            got, wanted = f"{release.files[path].size:,} bytes", f"at most {most:,}"
+            raise ReleaseError("a file of the model is too large", got=got, wanted=wanted, where=path)
 
 
 def _fetch(release: Verified, tars: list[str], options: VerifyOptions, progress: Progress) -> None:

@@ -42,7 +42,7 @@ def verify_release(
     """Verify a release in a folder or on a Hub.
 
     Args:
-        where: A folder, or `owner/name[@revision]` of a dataset on a Hub.
+        where: A folder, or `owner/name[@revision]` of a dataset or a model on a Hub.
         options: What to look at; everything, without a repair, when None.
         progress: Told how the work goes on.
 
@@ -51,7 +51,7 @@ def verify_release(
             be tried.
     """
     options = options or VerifyOptions()
-    place = open_place(where)
+    place = open_place(where, models=True)
     repaired: tuple[Mended, ...] = ()
     if options.origin is not None:
         if place.folder is None:
@@ -78,6 +78,8 @@ def _run(
                 raise ReleaseError("no plain file", where=release.odd[0])
             if layout.BENCH in release.files and level not in (INTEGRITY, CONSISTENCY, CONSUMERS):
                 raise NotProvedError("a bench has no tars, and no pairs to make again")
+            if layout.MODEL in release.entries and level not in (INTEGRITY, CONSISTENCY):
+                raise NotProvedError("a model has no tars, and no pairs to make again or to read")
             run(release, report, options, progress, workers)
         except (ReleaseError, RecordError) as error:  # what it stumbled over is wrong
             problem = f"the level cannot go on: {error.problem}"

@@ -45,11 +45,13 @@ def publish(
     checkpoint: int | None,
     terminal: Terminal,
 ) -> None:
-    """Publish RELEASE to REPO: owner/name on a Hub, or a folder.
+    """Publish RELEASE, a bench or a model to REPO: owner/name on a Hub, or a folder.
 
     The release is checked first and never changed. Data is sent before anything becomes visible; then card,
     tables and manifest change at once. Run the same command again after a kill: nothing is sent twice and no
     commit is made twice. Outages and quotas are waited out.
+
+    A folder with model.toml is a model, and goes to a model repository; all else to a dataset's.
 
     Which Hub, and who you are, is up to the Hub's client: HF_ENDPOINT, HF_TOKEN, `hf auth login`.
 

@@ -48,7 +48,8 @@ def verify(
 ) -> None:
     """Prove that a release is whole, agrees with itself, and can be made again.
 
-    RELEASE is a folder, or a dataset on a Hub as owner/name or owner/name@revision.
+    RELEASE is a folder, or a dataset on a Hub as owner/name or owner/name@revision; a bench or a model too.
+    hf://owner/name is a model's repository where a dataset has the same name.
 
     \b
     integrity    every byte is the one in the manifest; on a Hub, by its own hashes
