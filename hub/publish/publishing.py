@@ -102,6 +102,12 @@ def publish_release(
     options = options or PublishOptions()
     if options.tag is not None:
         target.check_tag(options.tag)
+    if is_model(folder) and not (folder / layout.MANIFEST).is_file():
+        raise ReleaseError(
+            "the model has no manifest",
+            where=folder,
+            fix=f"`{command('sparkle', 'card', folder, '--update')}` writes its card and manifest",
+        )
     parcels = note_files(folder, list_release(folder))
     if options.check:
         _refuse_broken(folder, progress)

@@ -57,7 +57,9 @@ def verify_release(
         if place.folder is None:
             raise ReleaseError("only a folder can be repaired", got=place.name, wanted="a release's folder")
         workers = options.workers or cpus()
-        repaired = repair_folder(place.folder, open_place(options.origin), progress, options.say, workers)
+        repaired = repair_folder(
+            place.folder, open_place(options.origin, models=True), progress, options.say, workers
+        )
     with scratch_folder() as scratch:
         release = Verified(place, scratch)
         opened = release.downloaded

@@ -12,6 +12,7 @@ import pytest
 import tomli_w
 from click.testing import CliRunner
 
+import sparkle
 from harness import judged
 from sparkle.builders.release.manifest import describe_file, dump_manifest, list_files
 from sparkle.commands.card import card as card_command
@@ -203,12 +204,16 @@ def test_what_says_too_much_is_not_read(model: Path) -> None:
 def test_a_model_is_no_release_and_replaces_none(
     model: Path, releases: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    import sparkle
-
-    for step in (lambda: sparkle.open_pairs(str(model)), lambda: sparkle.publish(model, before)):
-        before = tmp_path / "published"
-        sparkle.publish(releases[0], before)
-        with pytest.raises(sparkle.ReleaseError, match="model"):
-            step()
+    release = tmp_path / "published"
+    sparkle.publish(releases[0], release)
+    with pytest.raises(sparkle.ReleaseError, match="a model, and no release"):
+        sparkle.open_pairs(str(model))
+    with pytest.raises(sparkle.ReleaseError, match="something else stands there"):
+        sparkle.publish(model, release)
+    assert sparkle.verify(release, levels=["integrity"]).ok
+    (model / layout.MANIFEST).rename(tmp_path / "manifest")
+    with pytest.raises(sparkle.ReleaseError, match=r"card .* --update"):
+        sparkle.publish(model, tmp_path / "models")
+    (tmp_path / "manifest").rename(model / layout.MANIFEST)
     sparkle.publish(model, tmp_path / "models")
     assert sparkle.verify(tmp_path / "models").ok
