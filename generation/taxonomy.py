@@ -43,7 +43,7 @@ _CLAUSE = re.compile(
 _PLAIN_WORDS = re.compile(r"[^\s,.:;]+( [^\s,.:;]+)*")
 _WORD = re.compile(r"[a-z0-9]+")
 # Words of grammar: they say nothing about a scene.
-_FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(
     _WORD.findall(
         "a an and are as at by for from in into is it its of off on or over s that the their this through"
         " to under up where while with"
@@ -138,12 +138,7 @@ def _packaged() -> bytes:
 def match_prompt(theme: str, prompt: str) -> TaxonomyScene | None:
     """Return the scene of a theme that a prompt is about, or None when none is near enough.
 
-    A scene's overlap is the sum, over the words that it shares with the prompt, of the word's weight
-    (`KEYWORD_WEIGHT`, `SETTING_WEIGHT` or `CLAUSE_WEIGHT`, the highest that applies) times its rarity:
-    log(scenes / scenes with the word) / log(scenes), so 1 for a word that one scene alone has and 0
-    for one that all have. Words are whole, in lower case, without a plural's `s`; words of grammar do
-    not count. The greatest overlap wins, the earlier scene of two equal ones, and must exceed
-    `MIN_OVERLAP`.
+    The greatest `overlap` wins, the earlier scene of two equal ones, and must exceed `MIN_OVERLAP`.
 
     Args:
         theme: Where to look; always None for `openve3m`, which has no scenes.
@@ -152,13 +147,21 @@ def match_prompt(theme: str, prompt: str) -> TaxonomyScene | None:
     Raises:
         ConfigError: the theme is not one of `THEMES`.
     """
-    worth, words = _word_worth(), _content_words(prompt)
-    overlaps = {
-        scene: math.fsum(worth[scene].get(word, 0.0) for word in words)
-        for scene in load_taxonomy().scenes(theme)
-    }
+    overlaps = {scene: overlap(scene, prompt) for scene in load_taxonomy().scenes(theme)}
     best = max(overlaps, key=overlaps.__getitem__, default=None)
     return best if best is not None and overlaps[best] > MIN_OVERLAP else None
+
+
+def overlap(scene: TaxonomyScene, prompt: str) -> float:
+    """Return how much of a prompt is about a scene of the packaged taxonomy.
+
+    It is the sum, over the words that they share, of the word's weight (`KEYWORD_WEIGHT`, `SETTING_WEIGHT` or
+    `CLAUSE_WEIGHT`, the highest that applies) times its rarity: log(scenes / scenes with the word) /
+    log(scenes), so 1 for a word that one scene alone has and 0 for one that all have. Words are whole, in
+    lower case, without a plural's `s`; words of grammar do not count.
+    """
+    worth = _word_worth()[scene]
+    return math.fsum(worth.get(word, 0.0) for word in _content_words(prompt))
 
 
 @cache
@@ -175,12 +178,12 @@ def _word_worth() -> Mapping[TaxonomyScene, Mapping[str, float]]:
 
 def _content_words(text: str) -> list[str]:
     """Return the distinct words of a text that can tell a scene, sorted (sums depend on the order)."""
-    words = set(_WORD.findall(text.lower())) - _FUNCTION_WORDS
+    words = set(_WORD.findall(text.lower())) - FUNCTION_WORDS
     return sorted({word[:-1] if len(word) > 3 and re.search("[^s]s$", word) else word for word in words})
 
 
 def _word_weights(scene: TaxonomyScene) -> dict[str, float]:
-    clauses = " ".join(scene.moves + scene.moves_finite + scene.light + scene.light_finite)
+    clauses = " ".join((*scene.moves, *scene.moves_finite, *scene.light, *scene.light_finite, scene.also))
     weights = dict.fromkeys(_content_words(clauses), CLAUSE_WEIGHT)
     weights |= dict.fromkeys(_content_words(scene.setting), SETTING_WEIGHT)
     return weights | dict.fromkeys(_content_words(scene.keyword), KEYWORD_WEIGHT)
@@ -283,7 +286,10 @@ def _layer_names(entry: _Entry, where: str) -> frozenset[str]:
         name = layer.get("name", layer.get("is"))
         if not isinstance(layer.get("is"), str) or not isinstance(name, str):
             raise ConfigError(
-                "not a layer", got=repr(layer)[:80], wanted='{ is = "sky", ... }', where=f"{where}/layers/{number}"
+                "not a layer",
+                got=repr(layer)[:80],
+                wanted='{ is = "sky", ... }',
+                where=f"{where}/layers/{number}",
             )
         names.add(name)
     return frozenset(names)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
 from typing import Literal
 
 import cv2
 import numpy as np
 
-from sparkle.generation.backends.drawing.canvas import Canvas, Colour, Image, Points, pick, rgb
+from sparkle.generation.backends.drawing.canvas import Canvas, Colour, Image, pick, rgb
 from sparkle.generation.backends.drawing.noise import as_field, fractal, sample, smoothstep
-from sparkle.generation.backends.drawing.stage import Draw, Stage, Still, flicker, glowing, ink, layer_of, swaying, together
+from sparkle.generation.backends.drawing.stage import (
+    Draw,
+    Stage,
+    Still,
+    glowing,
+    ink,
+    layer_of,
+    swaying,
+    together,
+)
 
 PANES = np.stack([rgb(255, 210, 138), rgb(255, 190, 110), rgb(255, 232, 190), rgb(190, 220, 255)])
 
@@ -19,7 +28,9 @@ def _window_glow(stage: Stage, lit: Canvas, strength: float, depth: float, rate:
     """Lit windows and their shine, wavering."""
     layer = lit.layer()
     spread = cv2.GaussianBlur(layer[..., :3], (0, 0), 0.012 * stage.height)
-    return glowing(stage, as_field((layer[..., :3] + 0.6 * spread) * np.float32(strength)), depth=depth, rate=rate)
+    return glowing(
+        stage, as_field((layer[..., :3] + 0.6 * spread) * np.float32(strength)), depth=depth, rate=rate
+    )
 
 
 def skyline(
@@ -49,13 +60,31 @@ def skyline(
             wide = width * scale * rng.uniform(0.6, 1.5)
             calm = 1 - (0.0, 0.25, 0.5)[rank] * np.exp(-(((x / stage.aspect - 0.5) / 0.16) ** 2))
             top = y - tall * share * rng.uniform(0.35, 1.0) * calm
-            _tower(canvas, groups, stage, (x, top, wide, y), pick(rng, ink(colour)[None], 1, 0.14)[0], air, lit, hues)
+            _tower(
+                canvas,
+                groups,
+                stage,
+                (x, top, wide, y),
+                pick(rng, ink(colour)[None], 1, 0.14)[0],
+                air,
+                lit,
+                hues,
+            )
             if stacked and rng.random() < 0.6:
                 level = top + (y - top) * rng.uniform(0.15, 0.7)
-                canvas.box(x + wide, level, x + 2.2 * wide, level + 0.014, light.lit(ink(colour) * 0.6, 0.4, air))
+                canvas.box(
+                    x + wide, level, x + 2.2 * wide, level + 0.014, light.lit(ink(colour) * 0.6, 0.4, air)
+                )
             x += wide * rng.uniform(0.85, 1.25)
     draws: list[Draw] = [Still(canvas.layer())]
-    draws += [_window_glow(stage, group, 0.95, 0.6 * blink + 0.1 * k, 0.25 + 0.25 * k) for k, group in enumerate(groups)] if lit else []
+    draws += (
+        [
+            _window_glow(stage, group, 0.95, 0.6 * blink + 0.1 * k, 0.25 + 0.25 * k)
+            for k, group in enumerate(groups)
+        ]
+        if lit
+        else []
+    )
     if beacons:
         solid = canvas.layer()[..., 3] > 0.5
         tops = np.where(solid.any(axis=0), solid.argmax(axis=0), stage.height)
@@ -69,22 +98,32 @@ def skyline(
 
 
 def _tower(
-    canvas: Canvas, groups: list[Canvas], stage: Stage, place: tuple[float, float, float, float], albedo: Colour,
-    far: float, lit: float, hues: Colour,
-) -> None:  # fmt: skip
+    canvas: Canvas,
+    groups: list[Canvas],
+    stage: Stage,
+    place: tuple[float, float, float, float],
+    albedo: Colour,
+    far: float,
+    lit: float,
+    hues: Colour,
+) -> None:
     rng, light = stage.rng, stage.light
     left, top, wide, foot = place
     parts = [(left, wide, top)]
     if rng.random() < 0.4:
         parts.append((left + 0.18 * wide, 0.64 * wide, top - 0.12 * (foot - top)))
     if rng.random() < 0.3:
-        canvas.stroke(np.array([[left + 0.5 * wide, top], [left + 0.5 * wide, top - 0.07]]), 0.0025, light.lit(ink("#46464e"), 0.3, far))
+        canvas.stroke(
+            np.array([[left + 0.5 * wide, top], [left + 0.5 * wide, top - 0.07]]),
+            0.0025,
+            light.lit(ink("#46464e"), 0.3, far),
+        )
     for x, across, high in parts[::-1]:
         for group in groups:
             group.box(x, high, x + across, foot, np.zeros(3))
         rows = np.linspace(high, foot, 7)
         split = x + across * (0.72 if light.side < 0 else 0.28)
-        for a, b in zip(rows[:-1], rows[1:], strict=True):
+        for a, b in itertools.pairwise(rows):
             air = far + 0.6 * (a - high)
             canvas.box(x, a, x + across, b + 0.002, light.lit(albedo, 0.72, air))
             dark = (split, x + across) if light.side < 0 else (x, split)
@@ -94,19 +133,33 @@ def _tower(
         col, row = (part.ravel() for part in np.meshgrid(np.arange(cols), np.arange(lines)))
         px, py = x + across * (col + 0.2) / cols, high + (foot - high) * (row + 0.25) / lines
         w, h = 0.6 * across / cols, 0.5 * (foot - high) / lines
-        quads = np.stack([np.stack([px, py], -1), np.stack([px + w, py], -1), np.stack([px + w, py + h], -1), np.stack([px, py + h], -1)], 1)
+        quads = np.stack(
+            [
+                np.stack([px, py], -1),
+                np.stack([px + w, py], -1),
+                np.stack([px + w, py + h], -1),
+                np.stack([px, py + h], -1),
+            ],
+            1,
+        )
         glass = ink("#6f90ac") * (light.ambient + 0.3 * light.key) * rng.uniform(0.5, 1.0, (len(px), 1))
         canvas.convex(quads, light.hazed(glass, np.full(len(px), far)))
         on = rng.random(len(px)) < lit * rng.uniform(0.5, 1.4)
         which = rng.integers(0, len(groups), len(px))
-        tones = hues[rng.integers(0, len(hues), len(px))] * rng.uniform(0.4, 1.0, (len(px), 1)) * np.exp(-0.3 * far)
+        tones = (
+            hues[rng.integers(0, len(hues), len(px))]
+            * rng.uniform(0.4, 1.0, (len(px), 1))
+            * np.exp(-0.3 * far)
+        )
         for k, group in enumerate(groups):
             group.convex(quads[on & (which == k)], tones[on & (which == k)])
 
 
 # --- houses in a row, seen from the front ----------------------------------------------------------
 
-HouseKind = Literal["gabled", "timber", "white", "western", "shop", "brick", "stone", "edo", "cottage", "pixel"]
+HouseKind = Literal[
+    "gabled", "timber", "white", "western", "shop", "brick", "stone", "edo", "cottage", "pixel"
+]
 WALLS: dict[str, tuple[str, ...]] = {
     "gabled": ("#8a4a38", "#a8643c", "#6e3a34", "#c49a6a"),
     "timber": ("#d0bc98", "#c0a880", "#d8c8a8"),
@@ -119,10 +172,27 @@ WALLS: dict[str, tuple[str, ...]] = {
     "cottage": ("#e0d4bc", "#d4c4a4", "#c8b898"),
     "pixel": ("#c87850", "#7890c0", "#d8b868", "#90a868"),
 }
-ROOFS = {"gabled": "#5a3a34", "timber": "#8e7448", "white": "#3c78c0", "cottage": "#7a5a44", "edo": "#3c4048", "pixel": "#a83c34"}
+ROOFS = {
+    "gabled": "#5a3a34",
+    "timber": "#8e7448",
+    "white": "#3c78c0",
+    "cottage": "#7a5a44",
+    "edo": "#3c4048",
+    "pixel": "#a83c34",
+}
 
 
-def house(c: Canvas, lit: Canvas, stage: Stage, kind: str, wide: float, tall: float, far: float, glow: float, snow: float) -> None:
+def house(
+    c: Canvas,
+    lit: Canvas,
+    stage: Stage,
+    kind: str,
+    wide: float,
+    tall: float,
+    far: float,
+    glow: float,
+    snow: float,
+) -> None:
     """One house of unit scale: its foot at (0, 0), walls `wide` and `tall`, then its roof."""
     rng, light = stage.rng, stage.light
     wall = pick(rng, np.stack([ink(each) for each in WALLS[kind]]), 1, 0.06, 0.02)[0]
@@ -136,18 +206,35 @@ def house(c: Canvas, lit: Canvas, stage: Stage, kind: str, wide: float, tall: fl
     if kind == "gabled":
         steps = [(-half, -tall)]
         for k in range(4):
-            steps += [(-half + 0.12 * k * wide, -tall - 0.11 * (k + 1) * wide), (-half + 0.12 * (k + 1) * wide, -tall - 0.11 * (k + 1) * wide)]
+            steps += [
+                (-half + 0.12 * k * wide, -tall - 0.11 * (k + 1) * wide),
+                (-half + 0.12 * (k + 1) * wide, -tall - 0.11 * (k + 1) * wide),
+            ]
         steps += [(-x, y) for x, y in steps[::-1]]
         c.polygon(np.array(steps), light.lit(wall, shade, far))
-        c.polygon(np.array([(-half, -tall - 0.02), (half, -tall - 0.02), (half, -tall), (-half, -tall)]), light.lit(ink("#e8e0d0"), 0.7, far))
+        c.polygon(
+            np.array([(-half, -tall - 0.02), (half, -tall - 0.02), (half, -tall), (-half, -tall)]),
+            light.lit(ink("#e8e0d0"), 0.7, far),
+        )
     elif kind in ("timber", "cottage", "pixel", "edo"):
         rise, out = (0.62, 0.09) if kind in ("timber", "cottage") else (0.42, 0.14)
-        gable = np.array([(-half - out, -tall + 0.02), (0.0, -tall - rise * wide), (half + out, -tall + 0.02)])
+        gable = np.array(
+            [(-half - out, -tall + 0.02), (0.0, -tall - rise * wide), (half + out, -tall + 0.02)]
+        )
         if kind == "edo" or (kind != "pixel" and rng.random() < 0.5):
-            gable = np.array([(-half - out, -tall + 0.03), (-0.72 * half, -tall - 0.34 * wide), (0.72 * half, -tall - 0.34 * wide), (half + out, -tall + 0.03)])
+            gable = np.array(
+                [
+                    (-half - out, -tall + 0.03),
+                    (-0.72 * half, -tall - 0.34 * wide),
+                    (0.72 * half, -tall - 0.34 * wide),
+                    (half + out, -tall + 0.03),
+                ]
+            )
         c.polygon(gable, white if snow else roof)
         if snow:
-            c.polygon(gable * [1.0, 1.0] + [0.0, 0.03], roof) if snow < 0.5 else c.stroke(gable[[0, -1]], 0.03, roof)
+            c.polygon(gable * [1.0, 1.0] + [0.0, 0.03], roof) if snow < 0.5 else c.stroke(
+                gable[[0, -1]], 0.03, roof
+            )
     elif kind == "white":
         if rng.random() < 0.35:
             turn = np.linspace(np.pi, 2 * np.pi, 18)
@@ -169,15 +256,32 @@ def house(c: Canvas, lit: Canvas, stage: Stage, kind: str, wide: float, tall: fl
     _openings(c, lit, stage, kind, wide, tall, far, glow, snow)
 
 
-def _openings(c: Canvas, lit: Canvas, stage: Stage, kind: str, wide: float, tall: float, far: float, glow: float, snow: float) -> None:
+def _openings(
+    c: Canvas,
+    lit: Canvas,
+    stage: Stage,
+    kind: str,
+    wide: float,
+    tall: float,
+    far: float,
+    glow: float,
+    snow: float,
+) -> None:
     """Door, shop front and windows of a house."""
     rng, light, half = stage.rng, stage.light, wide / 2
     shopfront = kind in ("shop", "western")
     floor = 0.42 if kind != "cottage" else 0.5
-    cols, rows = max(2, round(wide / 0.26)), max(1, round((tall - floor) / 0.36)) + (0 if kind in ("cottage", "pixel") else 0)
+    cols, rows = (
+        max(2, round(wide / 0.26)),
+        max(1, round((tall - floor) / 0.36)),
+    )
     frame = light.lit(ink("#f0ece4" if kind not in ("western", "timber", "edo") else "#4a3a2c"), 0.6, far)
     glass = light.hazed(ink("#37485a") * (light.ambient + 0.4 * light.key), far)
-    spots = [(-half + wide * (k + 0.5) / cols, -tall + (tall - floor) * (n + 0.55) / rows) for k in range(cols) for n in range(rows)]
+    spots = [
+        (-half + wide * (k + 0.5) / cols, -tall + (tall - floor) * (n + 0.55) / rows)
+        for k in range(cols)
+        for n in range(rows)
+    ]
     w, h = 0.30 * wide / cols, 0.34 * (tall - floor) / rows
     for x, y in spots:
         c.box(x - w - 0.014, y - h - 0.014, x + w + 0.014, y + h + 0.014, frame)
@@ -188,7 +292,13 @@ def _openings(c: Canvas, lit: Canvas, stage: Stage, kind: str, wide: float, tall
         c.box(x - 0.006, y - h, x + 0.006, y + h, frame)
         if kind == "white":
             for side in (-1, 1):
-                c.box(x + side * (w + 0.02) - 0.03, y - h, x + side * (w + 0.02) + 0.03, y + h, light.lit(ink("#2f6ab8"), 0.6, far))
+                c.box(
+                    x + side * (w + 0.02) - 0.03,
+                    y - h,
+                    x + side * (w + 0.02) + 0.03,
+                    y + h,
+                    light.lit(ink("#2f6ab8"), 0.6, far),
+                )
         if snow:
             c.box(x - w - 0.02, y + h, x + w + 0.02, y + h + 0.03, light.lit(ink("#eef2f8"), 0.9, far))
     if shopfront:
@@ -198,7 +308,10 @@ def _openings(c: Canvas, lit: Canvas, stage: Stage, kind: str, wide: float, tall
         if kind == "shop":
             for k in range(8):
                 a, b = -0.48 * wide + 0.12 * wide * k, -0.48 * wide + 0.12 * wide * (k + 1)
-                c.polygon(np.array([(a, -0.42), (b, -0.42), (b, -0.3), (a, -0.3)]), light.lit(awning if k % 2 else ink("#efe8dc"), 0.7, far))
+                c.polygon(
+                    np.array([(a, -0.42), (b, -0.42), (b, -0.3), (a, -0.3)]),
+                    light.lit(awning if k % 2 else ink("#efe8dc"), 0.7, far),
+                )
         else:
             c.box(-half - 0.05, -0.46, half + 0.05, -0.42, light.lit(ink("#5c4632"), 0.6, far))
             for x in (-half, half - 0.03):
@@ -223,7 +336,7 @@ def houses(
     blink: float = 0.4,
     gap: float = 0.0,
 ) -> Draw:
-    """Houses side by side along `y` (or at (share of the width, foot, scale)), some windows lit and wavering."""
+    """Houses side by side along `y`, or at (share of the width, foot, scale); lit windows waver."""
     rng, canvas, windows = stage.rng, stage.canvas(), stage.canvas()
     spots = [(x, foot, tall) for x, foot, tall in stage.places(at, 0, (0, 0), (0, 0))] if at else []
     if not at:
@@ -234,7 +347,17 @@ def houses(
     step = (stage.aspect + 0.1) / count
     for x, foot, scale in spots:
         wide = (step / scale if not at else rng.uniform(0.8, 1.1)) * (1 - gap)
-        house(canvas.at(x, foot, scale), windows.at(x, foot, scale), stage, kind, wide, stories * rng.uniform(0.8, 1.15), far, lit, snow)
+        house(
+            canvas.at(x, foot, scale),
+            windows.at(x, foot, scale),
+            stage,
+            kind,
+            wide,
+            stories * rng.uniform(0.8, 1.15),
+            far,
+            lit,
+            snow,
+        )
     return together(Still(canvas.layer()), _window_glow(stage, windows, 0.95, blink, 0.8))
 
 
@@ -284,7 +407,17 @@ def street(
         while x < flat_w / flat_h:
             wide = rng.uniform(0.26, 0.36)
             scale = 0.66 * rng.uniform(0.85, 1.1)
-            house(canvas.at(x + wide / 2, 1.0, scale), windows.at(x + wide / 2, 1.0, scale), stage, kind, wide / scale, 1.05, 0.0, lit, snow)
+            house(
+                canvas.at(x + wide / 2, 1.0, scale),
+                windows.at(x + wide / 2, 1.0, scale),
+                stage,
+                kind,
+                wide / scale,
+                1.05,
+                0.0,
+                lit,
+                snow,
+            )
             x += wide
         near, last = 1.0, depth
 
@@ -292,7 +425,10 @@ def street(
             return (cx + side * half / z) * h, (y + (eye - up) / z) * h
 
         source = np.array([[0, flat_h], [flat_w, flat_h], [flat_w, 0], [0, 0]], np.float32)
-        target = np.array([project(near * 0.55, 0.0), project(last, 0.0), project(last, tall), project(near * 0.55, tall)], np.float32)
+        target = np.array(
+            [project(near * 0.55, 0.0), project(last, 0.0), project(last, tall), project(near * 0.55, tall)],
+            np.float32,
+        )
         warp = cv2.getPerspectiveTransform(source, target)
         for made, into in ((canvas, picture), (windows, glow)):
             wall = as_field(cv2.warpPerspective(made.layer(), warp, (stage.width, h), flags=cv2.INTER_AREA))
@@ -303,7 +439,9 @@ def street(
     alpha = np.clip(picture[..., 3], 0, 1)
     albedo = picture[..., :3] / np.maximum(alpha, 1e-3)[..., None]
     faces = np.where((x_grid > cx) == (stage.light.side > 0), 0.72, 1.0)
-    draws.append(Still(layer_of(stage.light.hazed(albedo * faces[..., None], 0.28 * (z - 0.5)), as_field(alpha))))
+    draws.append(
+        Still(layer_of(stage.light.hazed(albedo * faces[..., None], 0.28 * (z - 0.5)), as_field(alpha)))
+    )
     bright = glow[..., :3] * np.exp(-0.1 * z)[..., None]
     spread = cv2.GaussianBlur(as_field(bright), (0, 0), 0.014 * h)
     draws.append(glowing(stage, as_field(0.62 * bright + 0.45 * spread), depth=blink, rate=0.9))
@@ -328,7 +466,7 @@ def _sign(stage: Stage, view: tuple[float, float, float, float], k: int, blink: 
     c = canvas.at(x, foot, scale)
     c.box(-w, -long, w, 0.0, 0.14 * hue)
     ring = np.array([(-w, -long), (w, -long), (w, 0.0), (-w, 0.0), (-w, -long)])
-    for a, b in zip(ring[:-1], ring[1:], strict=True):
+    for a, b in itertools.pairwise(ring):
         c.stroke(np.stack([a, b]), 0.008, hue)
     other = ink(NEON[rng.integers(0, len(NEON))])
     for n in range(int(long / 0.05)):
@@ -339,7 +477,9 @@ def _sign(stage: Stage, view: tuple[float, float, float, float], k: int, blink: 
     layer = canvas.layer()
     shine = cv2.GaussianBlur(layer[..., :3], (0, 0), 0.016 * stage.height) * 1.1
     wide = cv2.GaussianBlur(layer[..., :3], (0, 0), 0.06 * stage.height) * 1.0
-    return glowing(stage, as_field(1.1 * layer[..., :3] + shine + wide), depth=1.1 * blink, rate=rng.uniform(0.7, 2.4))
+    return glowing(
+        stage, as_field(1.1 * layer[..., :3] + shine + wide), depth=1.1 * blink, rate=rng.uniform(0.7, 2.4)
+    )
 
 
 def _lamps(stage: Stage, view: tuple[float, float, float, float], count: int) -> Draw:
@@ -351,14 +491,21 @@ def _lamps(stage: Stage, view: tuple[float, float, float, float], count: int) ->
             x, foot, s = cx + side * 0.72 * half / z, y + eye / z, 1.0 / z
             c = canvas.at(float(x), float(foot), float(s))
             c.stroke(np.array([[0, 0], [0, -0.62]]), 0.018, light.lit(ink("#24262a"), 0.4, 0.3 * z))
-            c.polygon(np.array([(-0.05, -0.74), (0.05, -0.74), (0.035, -0.62), (-0.035, -0.62)]), ink("#ffe0a0"))
-            c.polygon(np.array([(-0.06, -0.74), (0.0, -0.80), (0.06, -0.74)]), light.lit(ink("#24262a"), 0.4, 0.3 * z))
+            c.polygon(
+                np.array([(-0.05, -0.74), (0.05, -0.74), (0.035, -0.62), (-0.035, -0.62)]), ink("#ffe0a0")
+            )
+            c.polygon(
+                np.array([(-0.06, -0.74), (0.0, -0.80), (0.06, -0.74)]),
+                light.lit(ink("#24262a"), 0.4, 0.3 * z),
+            )
             spots.append((x, foot - 0.68 * s, s))
     x_grid, y_grid = stage.grid()
     draws: list[Draw] = [Still(canvas.layer())]
     for group in (spots[::3], spots[1::3], spots[2::3]):
         picture = sum(np.exp(-np.hypot(x_grid - x, y_grid - top) / (0.10 * s)) * 0.75 for x, top, s in group)
-        draws.append(glowing(stage, as_field(np.asarray(picture)[..., None] * ink("#ffb860")), depth=0.35, rate=1.7))
+        draws.append(
+            glowing(stage, as_field(np.asarray(picture)[..., None] * ink("#ffb860")), depth=0.35, rate=1.7)
+        )
     return together(*draws)
 
 
@@ -395,7 +542,9 @@ def room(
     from sparkle.generation.backends.drawing.land import ground
 
     kind = "soft" if pattern == "carpet" else pattern
-    base = ground(stage, y=y - 0.16, kind=kind, colour=floor, scale=0.5 if pattern == "planks" else 0.7, rough=0.5)  # type: ignore[arg-type]
+    base = ground(
+        stage, y=y - 0.16, kind=kind, colour=floor, scale=0.5 if pattern == "planks" else 0.7, rough=0.5
+    )  # type: ignore[arg-type]
     canvas, light, a = stage.canvas(), stage.light, stage.aspect
     left, right = side * a, (1 - side) * a
     low = y + (1.0 - y) * 2.1
@@ -404,9 +553,18 @@ def room(
     if paper:
         for x in np.arange(left, right, 0.05):
             canvas.box(x, ceiling, x + 0.02, y, light.lit(tone * (1 - 0.12 * paper), 0.62))
-    for edge, out, shade in ((left, -0.02, 0.42 if light.side > 0 else 0.75), (right, a + 0.02, 0.75 if light.side > 0 else 0.42)):
-        canvas.polygon(np.array([(edge, ceiling), (edge, y), (out, low * 0.5 + y * 0.5), (out, -0.25)]), light.lit(tone * 0.92, shade * 0.8))
-    canvas.polygon(np.array([(left, ceiling), (right, ceiling), (a + 0.02, -0.25), (-0.02, -0.25)]), light.lit(tone * 1.02 + 0.02, 0.35))
+    for edge, out, shade in (
+        (left, -0.02, 0.42 if light.side > 0 else 0.75),
+        (right, a + 0.02, 0.75 if light.side > 0 else 0.42),
+    ):
+        canvas.polygon(
+            np.array([(edge, ceiling), (edge, y), (out, low * 0.5 + y * 0.5), (out, -0.25)]),
+            light.lit(tone * 0.92, shade * 0.8),
+        )
+    canvas.polygon(
+        np.array([(left, ceiling), (right, ceiling), (a + 0.02, -0.25), (-0.02, -0.25)]),
+        light.lit(tone * 1.02 + 0.02, 0.35),
+    )
     if panel:
         canvas.box(left, y - panel, right, y, light.lit(dark, 0.5))
         for x in np.arange(left + 0.03, right - 0.1, 0.17):
@@ -416,7 +574,9 @@ def room(
     layer = canvas.layer()
     x_grid, y_grid = stage.grid()
     fall = 1.0 - 0.30 * np.hypot((x_grid / a - 0.5) * 1.2, y_grid - 0.45)
-    corner = 1.0 - 0.25 * np.exp(-np.abs(x_grid - left) / 0.03) - 0.25 * np.exp(-np.abs(x_grid - right) / 0.03)
+    corner = (
+        1.0 - 0.25 * np.exp(-np.abs(x_grid - left) / 0.03) - 0.25 * np.exp(-np.abs(x_grid - right) / 0.03)
+    )
     layer[..., :3] *= (fall * corner)[..., None]
     walls, full = Still(layer), np.zeros((stage.height, stage.width, 3), np.float32)
     base(full, 0.0)
@@ -439,7 +599,21 @@ def shelves(
     rng, light, canvas = stage.rng, stage.light, stage.canvas()
     a, b = left * stage.aspect, right * stage.aspect
     canvas.box(a, top, b, low, light.lit(ink(wood) * 0.4, 0.2))
-    hues = np.stack([ink(each) for each in ("#7a2424", "#2c4a6a", "#3a5a34", "#8a6a2c", "#5a3a5a", "#c8b890", "#a84c30", "#2a2c38")])
+    hues = np.stack(
+        [
+            ink(each)
+            for each in (
+                "#7a2424",
+                "#2c4a6a",
+                "#3a5a34",
+                "#8a6a2c",
+                "#5a3a5a",
+                "#c8b890",
+                "#a84c30",
+                "#2a2c38",
+            )
+        ]
+    )
     step = (low - top) / rows
     for n in range(rows):
         foot, x = top + (n + 1) * step - 0.008, a + 0.01
@@ -459,7 +633,9 @@ def shelves(
                 wide = step
             else:
                 canvas.box(x, foot - 0.7 * tall, x + 0.85 * wide, foot, tone)
-                canvas.box(x, foot - 0.78 * tall, x + 0.85 * wide, foot - 0.68 * tall, light.lit(ink("#d8d0c0"), 0.7))
+                canvas.box(
+                    x, foot - 0.78 * tall, x + 0.85 * wide, foot - 0.68 * tall, light.lit(ink("#d8d0c0"), 0.7)
+                )
             x += wide + (0.001 if goods == "books" else 0.01)
         canvas.box(a, foot, b, foot + 0.012, light.lit(ink(wood) * 1.2, 0.6))
     for x in np.linspace(a, b, max(2, round((b - a) / 0.36) + 1)):
@@ -503,31 +679,40 @@ def window(
     outside = np.zeros((*x.shape, 3), np.float32)
     mask, bars, cloth = np.zeros_like(x), stage.canvas(), stage.canvas()
     glow = np.zeros((*x.shape, 3), np.float32)
-    for l0, t0, r0, b0 in at:
-        l, r = l0 * stage.aspect, r0 * stage.aspect
-        inside = (x > l) & (x < r) & (y > t0) & (y < b0)
+    for left0, t0, right0, b0 in at:
+        left, right = left0 * stage.aspect, right0 * stage.aspect
+        inside = (x > left) & (x < right) & (y > t0) & (y < b0)
         if arched:
-            cap = (r - l) / 2
-            inside &= (y > t0 + cap) | (np.hypot(x - (l + r) / 2, y - t0 - cap) < cap)
+            cap = (right - left) / 2
+            inside &= (y > t0 + cap) | (np.hypot(x - (left + right) / 2, y - t0 - cap) < cap)
         share = np.clip((y - t0) / (b0 - t0), 0, 1)[..., None]
         outside = np.where(inside[..., None], top + (low - top) * share, outside)
         mask = np.maximum(mask, inside)
         tone = light.lit(ink(frame), 0.7)
         for k in range(panes[0] + 1):
-            px = l + (r - l) * k / panes[0]
+            px = left + (right - left) * k / panes[0]
             bars.box(px - 0.006, t0, px + 0.006, b0, tone)
         for k in range(panes[1] + 1):
             py = t0 + (b0 - t0) * k / panes[1]
-            bars.box(l - 0.006, py - 0.005, r + 0.006, py + 0.005, tone)
-        bars.box(l - 0.025, b0, r + 0.025, b0 + 0.018, light.lit(ink(frame), 0.9))
-        glow += (shine * np.exp(-np.hypot(np.maximum(np.abs(x - (l + r) / 2) - (r - l) / 2, 0), np.maximum(np.abs(y - (t0 + b0) / 2) - (b0 - t0) / 2, 0)) / 0.12))[..., None] * low * 0.5  # fmt: skip
+            bars.box(left - 0.006, py - 0.005, right + 0.006, py + 0.005, tone)
+        bars.box(left - 0.025, b0, right + 0.025, b0 + 0.018, light.lit(ink(frame), 0.9))
+        aside = np.maximum(np.abs(x - (left + right) / 2) - (right - left) / 2, 0)
+        away = np.hypot(aside, np.maximum(np.abs(y - (t0 + b0) / 2) - (b0 - t0) / 2, 0))
+        glow += 0.5 * shine * np.exp(-away / 0.12)[..., None] * low
         if curtain:
-            for edge, way in ((l, 1), (r, -1)):
+            for edge, way in ((left, 1), (right, -1)):
                 for fold in range(5):
                     f0 = edge - way * 0.05 + way * 0.022 * fold
-                    wide = np.array([(f0, t0 - 0.03), (f0 + way * 0.026, t0 - 0.03), (f0 + way * (0.03 - 0.002 * fold), b0 + 0.05), (f0 - way * 0.002, b0 + 0.05)])
+                    wide = np.array(
+                        [
+                            (f0, t0 - 0.03),
+                            (f0 + way * 0.026, t0 - 0.03),
+                            (f0 + way * (0.03 - 0.002 * fold), b0 + 0.05),
+                            (f0 - way * 0.002, b0 + 0.05),
+                        ]
+                    )
                     cloth.polygon(wide, light.lit(ink(curtain) * (0.72 + 0.28 * (fold % 2)), 0.55))
-            cloth.box(l - 0.08, t0 - 0.045, r + 0.08, t0 - 0.028, light.lit(ink("#8a6a3a"), 0.7))
+            cloth.box(left - 0.08, t0 - 0.045, right + 0.08, t0 - 0.028, light.lit(ink("#8a6a3a"), 0.7))
     land = fractal(rng, 64, 512, cells=9, slope=1.6)
     base = float(np.mean([t0 + 0.68 * (b0 - t0) for _, t0, _, b0 in at]))
     near = as_field(mask)
@@ -538,7 +723,11 @@ def window(
         crest = base + 0.05 * sample(land, x[:1] * 90 + way * 0.35, 0 * x[:1])
         scene = np.where((y > crest)[..., None], ink(ground) * 0.75, outside)
         hedge = base + 0.13 + 0.04 * sample(land, x[:1] * 160 + 3 * way, 0 * x[:1] + 20)
-        scene = np.where((y > hedge)[..., None], ink(ground) * (0.8 + 0.2 * (np.sin(x * 90 + 6 * way) > 0.3))[..., None], scene)
+        scene = np.where(
+            (y > hedge)[..., None],
+            ink(ground) * (0.8 + 0.2 * (np.sin(x * 90 + 6 * way) > 0.3))[..., None],
+            scene,
+        )
         if rain:
             for dx, dy, pace in drops:
                 px, py = int(dx * stage.width), int(((dy + (0.10 + 0.22 * pace) * t) % 1.0) * stage.height)
@@ -556,18 +745,31 @@ def window(
 
 def _cropped(look: Draw, stage: Stage, rows: slice) -> Draw:
     """A still view through a window, made once."""
-    blank, white = np.zeros((stage.height, stage.width, 3), np.float32), np.ones((stage.height, stage.width, 3), np.float32)
+    blank, white = (
+        np.zeros((stage.height, stage.width, 3), np.float32),
+        np.ones((stage.height, stage.width, 3), np.float32),
+    )
     look(blank, 0.0)
     look(white, 0.0)
     alpha = as_field(1.0 - (white - blank).max(axis=2))
     return Still(np.dstack([blank, alpha]).astype(np.float32))
 
 
-def skylight(stage: Stage, *, top: str = "#8fc0ea", low: str = "#eaf4fa", y: float = 0.3, bars: int = 9, dome: bool = False) -> Draw:
+def skylight(
+    stage: Stage,
+    *,
+    top: str = "#8fc0ea",
+    low: str = "#eaf4fa",
+    y: float = 0.3,
+    bars: int = 9,
+    dome: bool = False,
+) -> Draw:
     """A roof of glass: sky behind iron ribs that run to the vanishing point, with light that shifts on it."""
     (x, down), canvas = stage.grid(), stage.canvas()
     share = np.clip(down / y, 0, 1)[..., None]
-    alpha = smoothstep(y + 0.004, y - 0.004, down + 0.25 * np.abs(x / stage.aspect - 0.5) * (1 if dome else 0.4))
+    alpha = smoothstep(
+        y + 0.004, y - 0.004, down + 0.25 * np.abs(x / stage.aspect - 0.5) * (1 if dome else 0.4)
+    )
     sky = Still(layer_of(as_field(ink(top) + (ink(low) - ink(top)) * share), alpha))
     iron = stage.light.lit(ink("#e4ece8" if dome else "#3c4448"), 0.6)
     middle = np.array([0.5 * stage.aspect, y + 0.18])
@@ -581,27 +783,37 @@ def skylight(stage: Stage, *, top: str = "#8fc0ea", low: str = "#eaf4fa", y: flo
     return together(sky, Still(canvas.layer()))
 
 
-def dance_floor(stage: Stage, *, y: float = 0.55, colours: list[str], rate: float = 1.0, scale: float = 1.0) -> Draw:
+def dance_floor(
+    stage: Stage, *, y: float = 0.55, colours: list[str], rate: float = 1.0, scale: float = 1.0
+) -> Draw:
     """A floor of lit tiles that flash in sequence, or a glowing grid that scrolls."""
     top = stage.row(y)
     x, down = (axis[top:] for axis in stage.grid())
     depth = np.minimum((1.0 - y) / np.maximum(down - y, 0.004), 30.0)
     u, v = np.floor((x - 0.5 * stage.aspect) * depth * 2.6 / scale), np.floor(depth * 2.2 / scale)
-    edge = np.maximum(np.abs(np.mod((x - 0.5 * stage.aspect) * depth * 2.6 / scale, 1) - 0.5), np.abs(np.mod(depth * 2.2 / scale, 1) - 0.5))
+    edge = np.maximum(
+        np.abs(np.mod((x - 0.5 * stage.aspect) * depth * 2.6 / scale, 1) - 0.5),
+        np.abs(np.mod(depth * 2.2 / scale, 1) - 0.5),
+    )
     face = as_field(smoothstep(0.5, 0.42, edge) * np.exp(-0.12 * depth))
     hues = np.stack([ink(each) for each in colours]).astype(np.float32)
     key = np.mod(np.sin(u * 12.9 + v * 78.2) * 43758.0, 1.0)
     which = (key * len(hues)).astype(int) % len(hues)
 
     def draw(frame: Image, t: float) -> None:
-        wave = np.float32(0.12) + np.float32(0.95) * np.clip(np.sin(2.4 * rate * t + 6.3 * as_field(key)), 0, 1) ** 2
+        wave = (
+            np.float32(0.12)
+            + np.float32(0.95) * np.clip(np.sin(2.4 * rate * t + 6.3 * as_field(key)), 0, 1) ** 2
+        )
         tone = hues[which] * (wave * face)[..., None]
         frame[top:] = frame[top:] * np.float32(0.25) + tone
 
     return draw
 
 
-def grid_floor(stage: Stage, *, y: float = 0.56, colour: str = "#ff3ad2", base: str = "#120628", speed: float = 1.0) -> Draw:
+def grid_floor(
+    stage: Stage, *, y: float = 0.56, colour: str = "#ff3ad2", base: str = "#120628", speed: float = 1.0
+) -> Draw:
     """A plane of glowing lines that scrolls towards the camera."""
     top = stage.row(y)
     x, down = (axis[top:] for axis in stage.grid())
@@ -613,7 +825,9 @@ def grid_floor(stage: Stage, *, y: float = 0.56, colour: str = "#ff3ad2", base: 
 
     def draw(frame: Image, t: float) -> None:
         place = v + np.float32(1.9 * speed * t)
-        line = np.maximum(across, np.clip(1.6 - np.abs(place - np.round(place)) / (0.035 * blur / 0.05), 0, 1))
+        line = np.maximum(
+            across, np.clip(1.6 - np.abs(place - np.round(place)) / (0.035 * blur / 0.05), 0, 1)
+        )
         wide = np.exp(-np.abs(place - np.round(place)) / 0.12) * 0.25
         frame[top:] = dark + cv2.merge([as_field((line * fade + wide * fade) * 1.25 * c) for c in hue])
 
@@ -629,10 +843,10 @@ def pipes(stage: Stage, *, colour: str = "#4a3a34", count: int = 9, y: float = 0
         foot, top, wide = y + 0.15, y - rng.uniform(0.25, 0.8), rng.uniform(0.012, 0.04)
         bend = np.array([(x, foot), (x, top), (x + side * 0.2, top), (x + side * 0.6, top + 0.02)])
         for share, shade in ((1.0, 0.15), (0.6, 0.4), (0.25, 0.8)):
-            for a, b in zip(bend[:-1], bend[1:], strict=True):
+            for a, b in itertools.pairwise(bend):
                 canvas.stroke(np.stack([a, b]), wide * share, light.lit(ink(colour), shade, 0.2))
         for ring in np.arange(top + 0.03, foot, 0.14):
-            canvas.box(x - 0.7 * wide, ring, x + 0.7 * wide, ring + 0.016, light.lit(ink(colour) * 1.3, 0.5, 0.2))
+            canvas.box(
+                x - 0.7 * wide, ring, x + 0.7 * wide, ring + 0.016, light.lit(ink(colour) * 1.3, 0.5, 0.2)
+            )
     return Still(canvas.layer())
-
-

@@ -64,21 +64,69 @@ class Hand:
 
 HANDS: dict[str, Hand] = {
     "plain": Hand(),
-    "oil": Hand(saturation=1.30, contrast=0.24, lights=(1.03, 1.0, 0.95), bloom=0.2, grain=0.4, dabs=7, relief=1.5, paper=0.022),
-    "watercolor": Hand(saturation=1.05, contrast=-0.08, shadows=(0.20, 0.195, 0.20), lights=(1.1, 1.1, 1.07), bloom=0.25,
-                       grain=0.3, dabs=7, lines=0.30, paper=0.045),
-    "ink": Hand(saturation=0.35, contrast=0.2, bloom=0.0, grain=0.4, dabs=5, lines=0.25, paper=0.03, ink=0.92),
-    "papercut": Hand(saturation=1.25, contrast=0.1, bloom=0.1, grain=0.3, dabs=7, levels=7, relief=2.6, paper=0.02),
+    "oil": Hand(
+        saturation=1.30,
+        contrast=0.24,
+        lights=(1.03, 1.0, 0.95),
+        bloom=0.2,
+        grain=0.4,
+        dabs=7,
+        relief=1.5,
+        paper=0.022,
+    ),
+    "watercolor": Hand(
+        saturation=1.05,
+        contrast=-0.08,
+        shadows=(0.20, 0.195, 0.20),
+        lights=(1.1, 1.1, 1.07),
+        bloom=0.25,
+        grain=0.3,
+        dabs=7,
+        lines=0.30,
+        paper=0.045,
+    ),
+    "ink": Hand(saturation=1.1, contrast=0.2, bloom=0.0, grain=0.4, dabs=5, lines=0.25, paper=0.03, ink=0.92),
+    "papercut": Hand(
+        saturation=1.25, contrast=0.1, bloom=0.1, grain=0.3, dabs=7, levels=7, relief=2.6, paper=0.02
+    ),
     "pixel": Hand(saturation=1.4, contrast=0.25, bloom=0.1, grain=0.0, levels=7),
     "pencil": Hand(saturation=0.15, contrast=0.0, bloom=0.0, grain=0.5, lines=1.4, paper=0.03, ink=0.75),
-    "print": Hand(saturation=1.05, contrast=0.15, shadows=(0.08, 0.08, 0.09), lights=(1.0, 0.97, 0.9), bloom=0.0, grain=0.3,
-                  dabs=5, levels=7, lines=0.9, paper=0.03),
-    "anime": Hand(saturation=1.38, contrast=0.16, shadows=(0.02, 0.025, 0.05), bloom=0.5, grain=0.3, dabs=3, levels=14, lines=0.22),
-    "noir": Hand(saturation=0.0, contrast=0.55, shadows=(0.0, 0.0, 0.0), bloom=0.45, grain=1.8),
-    "neon": Hand(saturation=1.3, contrast=0.22, shadows=(0.015, 0.01, 0.05), lights=(1.0, 0.94, 1.04), bloom=0.7),
-    "vintage": Hand(saturation=0.72, contrast=0.06, shadows=(0.065, 0.045, 0.03), lights=(0.99, 0.92, 0.78), bloom=0.3, grain=1.6),
+    "print": Hand(
+        saturation=1.05,
+        contrast=0.15,
+        shadows=(0.08, 0.08, 0.09),
+        lights=(1.0, 0.97, 0.9),
+        bloom=0.0,
+        grain=0.3,
+        dabs=5,
+        levels=7,
+        lines=0.9,
+        paper=0.03,
+    ),
+    "anime": Hand(
+        saturation=1.38,
+        contrast=0.16,
+        shadows=(0.02, 0.025, 0.05),
+        bloom=0.5,
+        grain=0.3,
+        dabs=3,
+        levels=14,
+        lines=0.22,
+    ),
+    "noir": Hand(saturation=0.0, contrast=0.4, shadows=(0.0, 0.0, 0.0), bloom=0.45, grain=1.8),
+    "neon": Hand(
+        saturation=1.3, contrast=0.22, shadows=(0.015, 0.01, 0.05), lights=(1.0, 0.94, 1.04), bloom=0.7
+    ),
+    "vintage": Hand(
+        saturation=0.72,
+        contrast=0.06,
+        shadows=(0.065, 0.045, 0.03),
+        lights=(0.99, 0.92, 0.78),
+        bloom=0.3,
+        grain=1.6,
+    ),
     "mosaic": Hand(saturation=1.3, contrast=0.2, bloom=0.1, grain=0.2),
-}  # fmt: skip
+}
 
 
 class Finish:
@@ -100,7 +148,11 @@ class Finish:
         self._matrix = _grade_matrix(hand)
         self._vignette = _vignette(painted, 1.5 if style in ("vintage", "noir") else 1.0 - hand.ink)
         sheet = (size[0] + GRAIN_MARGIN, size[1] + GRAIN_MARGIN)
-        grain = as_field(cv2.GaussianBlur(rng.standard_normal(sheet, dtype=np.float32), (0, 0), max(0.6, 0.8 * size[0] / 720)))
+        grain = as_field(
+            cv2.GaussianBlur(
+                rng.standard_normal(sheet, dtype=np.float32), (0, 0), max(0.6, 0.8 * size[0] / 720)
+            )
+        )
         grain *= np.float32(WHITE * GRAIN * hand.grain) / grain.std()
         self._grain = as_field(cv2.merge([grain, grain, grain]))
         if hand.paper:
@@ -142,10 +194,13 @@ class Finish:
         size = (max(1, round(rows * self._size[1] / self._size[0])), rows)
         small = as_field(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
         if self._style == "pixel":
-            bayer = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16 - 0.47
+            bayer = (
+                np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]], np.float32) / 16
+                - 0.47
+            )
             pattern = np.tile(bayer, (rows // 4 + 1, size[0] // 4 + 1))[:rows, : size[0], None]
             steps = np.float32(self._hand.levels - 1)
-            small = as_field(np.round(small * steps + pattern * 0.9) / steps)
+            small = as_field(np.round(small * steps + pattern * 0.6) / steps)
         big = cv2.resize(np.clip(small * WHITE, 0, WHITE), self._size[::-1], interpolation=cv2.INTER_NEAREST)
         if self._style == "mosaic":
             y, x = np.mgrid[0 : self._size[0], 0 : self._size[1]]

@@ -51,10 +51,15 @@ def ridge(
     bend = as_field(60.0 * np.sin(7.0 * x + 3.0 * rng.random()) * below)
     gully = sample(folds, x * 150.0 + bend - 90.0 * below, below * 120.0)
     coarse = sample(folds, x * 70.0 + 2 * bend, below * 60.0)
-    slope = as_field(np.gradient(as_field(cv2.GaussianBlur(top[None], (0, 0), max(1.0, w / 240)))[0])) * stage.height
+    slope = (
+        as_field(np.gradient(as_field(cv2.GaussianBlur(top[None], (0, 0), max(1.0, w / 240)))[0]))
+        * stage.height
+    )
     # A crest's lit and dark sides run on downhill, leaning aside: its slope, sheared.
     lean = as_field((x + np.float32(0.30) * below + np.float32(0.012) * coarse) * stage.height)
-    sides = cv2.remap(slope[None], lean, np.zeros_like(x), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    sides = cv2.remap(
+        slope[None], lean, np.zeros_like(x), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
     facing = np.clip(1.3 * sides * stage.light.side, -1, 1) * np.exp(-np.maximum(below, 0) / (1.2 * height))
     texture = (0.6 * coarse + 0.6 * gully) * np.float32(rough)
     shade = np.clip(0.5 + 0.38 * facing + 0.17 * texture, 0.02, 1.1)
@@ -78,7 +83,9 @@ def _crest(stage: Stage, shape: str, cells: float) -> Field:
     if shape in ("firs", "woods"):
         rise = np.clip(0.5 + 0.12 * broad, 0.1, 1.0)
         trees, count = np.zeros(w, np.float32), round(70 * stage.aspect * cells / 4)
-        for centre, tall in zip(rng.uniform(-0.1, stage.aspect + 0.1, count), rng.uniform(0.15, 0.5, count)):
+        for centre, tall in zip(
+            rng.uniform(-0.1, stage.aspect + 0.1, count), rng.uniform(0.15, 0.5, count), strict=False
+        ):
             off = np.abs(place - centre) / (0.035 * (0.6 if shape == "firs" else 1.4))
             tree = np.clip(1 - off, 0, 1) ** 0.8 if shape == "firs" else np.sqrt(np.clip(1 - off**2, 0, 1))
             np.maximum(trees, tree * tall * (1.0 if shape == "firs" else 0.7), out=trees)
@@ -86,9 +93,13 @@ def _crest(stage: Stage, shape: str, cells: float) -> Field:
         return as_field(np.clip(rise * 0.75 + trees + ragged * (trees > 0), 0, 1.3))
     if shape == "spires":
         heights = 0.12 + 0.04 * broad
-        for centre, tall in zip((np.arange(16) + rng.uniform(0, 1, 16)) / 16 * stage.aspect, rng.uniform(0.25, 1, 16)):
+        for centre, tall in zip(
+            (np.arange(16) + rng.uniform(0, 1, 16)) / 16 * stage.aspect,
+            rng.uniform(0.25, 1, 16),
+            strict=False,
+        ):
             off = np.abs(place - centre) / (0.028 + 0.05 * (1 - tall) + 0.02 * rng.random())
-            heights = np.maximum(heights, tall * np.clip(1.25 - off**1.4 * 0.8, 0, 1))
+            heights = np.maximum(heights, tall * np.clip(1.0 - (0.75 * off) ** 1.7, 0, 1))
         return as_field(heights)
     if shape == "mesas":
         level = np.clip(0.5 + 0.5 * np.tanh(3.0 * broad), 0, 1)
@@ -102,12 +113,16 @@ def _crest(stage: Stage, shape: str, cells: float) -> Field:
             wide = tall * share * 0.95 * stage.aspect / cells
             reach = np.abs(place - centre - off * wide) / wide
             np.maximum(heights, tall * share * np.clip(1 - reach, 0, 1) ** 1.15, out=heights)
-    heights += heights * (0.05 * curve(rng, w, cells=5 * cells, slope=2.0) + 0.012 * curve(rng, w, cells=22 * cells))
+    heights += heights * (
+        0.05 * curve(rng, w, cells=5 * cells, slope=2.0) + 0.012 * curve(rng, w, cells=22 * cells)
+    )
     heights += 0.10 + 0.03 * broad
     return as_field(np.clip(heights / max(float(heights.max()), 1e-3), 0.02, 1))
 
 
-def dunes(stage: Stage, *, y: float = 0.55, colour: str = "#dcae72", count: int = 5, height: float = 0.13) -> Draw:
+def dunes(
+    stage: Stage, *, y: float = 0.55, colour: str = "#dcae72", count: int = 5, height: float = 0.13
+) -> Draw:
     """Sand dunes one before the other: sharp crests, a lit side and one in shade, ripples."""
     (x, down), rng = stage.grid(), stage.rng
     frame, cover = np.zeros((*x.shape, 3), np.float32), np.zeros_like(x)
@@ -120,10 +135,19 @@ def dunes(stage: Stage, *, y: float = 0.55, colour: str = "#dcae72", count: int 
         top = as_field(foot - rise * line)
         below = down - top[None]
         alpha = np.clip(below * stage.height + 0.5, 0.0, 1.0)
-        slope = as_field(np.gradient(as_field(cv2.GaussianBlur(top[None], (0, 0), stage.width / 120))[0])) * stage.height
+        slope = (
+            as_field(np.gradient(as_field(cv2.GaussianBlur(top[None], (0, 0), stage.width / 120))[0]))
+            * stage.height
+        )
         # A dune's edge runs on downhill and aside: its shade is the crest's slope, sheared.
         sheared = (x + 1.6 * stage.light.side * below) * stage.height
-        faces = cv2.remap(slope[None], as_field(sheared), np.zeros_like(x), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        faces = cv2.remap(
+            slope[None],
+            as_field(sheared),
+            np.zeros_like(x),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
         flank = smoothstep(0.05, -0.07, faces * stage.light.side + 0.35 * below)
         marks = sample(ripple, x * 140 / (0.4 + near) + 40 * below, down * 620 / (0.4 + near))
         shade = 0.95 - 0.66 * flank * np.exp(-np.maximum(below, 0) / (0.75 * rise)) + 0.05 * marks
@@ -161,8 +185,9 @@ def ground(
     Args:
         stage: The stage; draws from its random stream.
         y: The horizon.
-        kind: What lies on it. `pier` is planks that do not reach the sides; `rows` are stripes of the two colours that run to the vanishing point, `path`
-            and `road` a way to it in the second colour, `snowy` patches of the second.
+        kind: What lies on it. `pier` is planks that do not reach the sides; `rows` are stripes of the two
+            colours that run to the vanishing point, `path` and `road` a way to it in the second colour,
+            `snowy` patches of the second.
         colour: Its albedo.
         second: The other albedo of its pattern.
         scale: Multiplies the size of the pattern.
@@ -210,12 +235,16 @@ def _pattern(
     if kind == "pier":
         tone = np.mod(np.sin(np.floor(11.0 * v) * 12.9) * 43758.0, 1.0)
         rail = smoothstep(0.33, 0.345, np.abs(u))
-        return as_field(np.maximum(joint(11.0 * v, 0.06), rail) + 0.3 * tone).clip(0, 1), as_field(plain - 0.08 * fine)
+        return as_field(np.maximum(joint(11.0 * v, 0.06), rail) + 0.3 * tone).clip(0, 1), as_field(
+            plain - 0.08 * fine
+        )
     if kind == "planks":
         board = np.floor(9.0 * u)
         tone = np.mod(np.sin(board * 12.9) * 43758.0, 1.0)
         ends = joint(0.8 * v + 5.0 * tone, 0.01)
-        return as_field(np.maximum(joint(9.0 * u, 0.05), ends) + 0.25 * tone).clip(0, 1), as_field(plain - 0.06 * fine)
+        return as_field(np.maximum(joint(9.0 * u, 0.05), ends) + 0.25 * tone).clip(0, 1), as_field(
+            plain - 0.06 * fine
+        )
     if kind == "checker":
         odd = np.tanh(np.sin(np.pi * 2.2 * u) * np.sin(np.pi * 2.2 * v) / (2.0 * blur))
         return as_field(0.5 + 0.5 * odd), plain
@@ -226,7 +255,10 @@ def _pattern(
         bend = 0.12 * np.sin(0.9 * v) + 0.03 * broad
         return smoothstep(0.30, 0.20, np.abs(u + bend) + 0.04 * fine), plain
     if kind == "road":
-        road, dash = smoothstep(0.62, 0.58, np.abs(u)), smoothstep(0.03, 0.02, np.abs(u)) * (np.sin(2.6 * v) > 0)
+        road, dash = (
+            smoothstep(0.62, 0.58, np.abs(u)),
+            smoothstep(0.03, 0.02, np.abs(u)) * (np.sin(2.6 * v) > 0),
+        )
         edge = smoothstep(0.03, 0.02, np.abs(np.abs(u) - 0.53))
         return as_field(road), as_field(plain + 1.5 * np.maximum(dash, edge))
     if kind == "snowy":

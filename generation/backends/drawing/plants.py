@@ -16,8 +16,8 @@ from sparkle.generation.backends.drawing.noise import as_field, curve
 from sparkle.generation.backends.drawing.stage import Draw, Stage, Still, ink, swaying, together
 
 TreeKind = Literal[
-    "broadleaf", "blossom", "birch", "fir", "cypress", "palm", "acacia", "willow", "bamboo", "redwood", "bare",
-    "fungus", "shrub", "vine", "fern",
+    "broadleaf", "blossom", "birch", "fir", "cypress", "palm", "acacia", "willow", "bamboo", "redwood",
+    "bare", "fungus", "shrub", "vine", "fern",
 ]  # fmt: skip
 LEAVES: dict[str, tuple[str, ...]] = {
     "summer": ("#467a30", "#34662c", "#608e3a", "#2c582e"),
@@ -62,7 +62,10 @@ def foliage(
     """A crown: `dabs` leaves of radius `leaf` around bunches of relative size `clump`, within `radii`."""
     rng, light = stage.rng, np.array([0.62 * stage.light.side, -0.78])
     angle = rng.uniform(0, 2 * np.pi, clumps)
-    bunches = np.stack([np.cos(angle), np.sin(angle)], -1) * (np.sqrt(rng.random(clumps)) * (1 - 0.6 * clump))[:, None]
+    bunches = (
+        np.stack([np.cos(angle), np.sin(angle)], -1)
+        * (np.sqrt(rng.random(clumps)) * (1 - 0.6 * clump))[:, None]
+    )
     owner, turn = rng.integers(0, clumps, dabs), rng.uniform(0, 2 * np.pi, dabs)
     local = np.stack([np.cos(turn), np.sin(turn)], -1) * np.sqrt(rng.random(dabs))[:, None]
     place = bunches[owner] + local * (clump * rng.uniform(0.6, 1.2, clumps)[owner])[:, None]
@@ -88,7 +91,9 @@ def limb(canvas: Canvas, stage: Stage, path: Points, widths: Points, far: float,
     canvas.stroke(path, widths, light.lit(bark, 0.08, far))
     flank = np.array([light.side, -0.1])
     for share, shade in ((0.62, 0.28), (0.34, 0.55), (0.14, 0.85)):
-        canvas.stroke(path + flank * (0.5 - share / 2) * widths[:, None], widths * share, light.lit(bark, shade, far))
+        canvas.stroke(
+            path + flank * (0.5 - share / 2) * widths[:, None], widths * share, light.lit(bark, shade, far)
+        )
     for _ in range(9):
         off, (a, b) = rng.uniform(-0.42, 0.42), np.sort(rng.integers(0, len(path), 2))
         if b - a > 2:
@@ -108,12 +113,16 @@ def _branched(c: Canvas, stage: Stage, kind: str, leaves: Colour, far: float, de
     width[0] *= 1.5
     for _ in range(11 if kind == "bare" else 6):
         start, angle = trunk[rng.integers(5, len(trunk))], rng.uniform(-1.15, 1.15)
-        tip = start + rng.uniform(0.22, 0.38) * np.array([np.sin(angle), -np.cos(angle) * (0.4 if acacia else 1)])
+        tip = start + rng.uniform(0.22, 0.38) * np.array(
+            [np.sin(angle), -np.cos(angle) * (0.4 if acacia else 1)]
+        )
         branch = wander(rng, start, tip, 0.08)
         limb(c, stage, branch, np.linspace(0.40, 0.08, len(branch)) * width[4], far, bark)
         for _ in range(12 if kind == "bare" else 0):
             root, turn = branch[rng.integers(3, len(branch))], angle + rng.uniform(-1.0, 1.0)
-            twig = wander(rng, root, root + rng.uniform(0.05, 0.16) * np.array([np.sin(turn), -np.cos(turn)]), 0.1, 5)
+            twig = wander(
+                rng, root, root + rng.uniform(0.05, 0.16) * np.array([np.sin(turn), -np.cos(turn)]), 0.1, 5
+            )
             c.stroke(twig, np.linspace(0.006, 0.002, 5), stage.light.lit(bark * 0.9, 0.3, far))
     limb(c, stage, trunk, width, far, bark)
     if birch:
@@ -122,18 +131,33 @@ def _branched(c: Canvas, stage: Stage, kind: str, leaves: Colour, far: float, de
                    stage.light.lit(ink("#3a3632")[None], 0.3, np.full(1, far)))  # fmt: skip
     count = round((1500 if kind != "birch" else 700) * detail)
     if acacia:
-        foliage(c, stage, (0.0, -0.80), (0.58, 0.13), leaves, far, leaf=0.012, dabs=count, clumps=22, clump=0.3)
+        foliage(
+            c, stage, (0.0, -0.80), (0.58, 0.13), leaves, far, leaf=0.012, dabs=count, clumps=22, clump=0.3
+        )
     elif kind != "bare":
         size = 0.0135 / detail**0.35
         wide = {"broadleaf": 0.36, "blossom": 0.46, "birch": 0.24}[kind]
-        foliage(c, stage, (float(top[0]), -0.68), (wide, 0.33), leaves, far, leaf=size, dabs=count, clumps=18, clump=0.34)
+        foliage(
+            c,
+            stage,
+            (float(top[0]), -0.68),
+            (wide, 0.33),
+            leaves,
+            far,
+            leaf=size,
+            dabs=count,
+            clumps=18,
+            clump=0.34,
+        )
 
 
 def _fir(c: Canvas, stage: Stage, leaves: Colour, far: float, snow: float, blades: int) -> None:
     """Drooping blades in tiers, dark near the trunk, light at the tips, with snow on top."""
     rng, light = stage.rng, stage.light
     c.stroke(np.array([[0, 0.0], [0, -0.5]]), np.array([0.035, 0.02]), light.lit(BARK * 0.8, 0.15, far))
-    c.polygon(np.array([(0, -0.98), (0.11, -0.09), (-0.11, -0.09)]), light.lit(leaves.mean(0) * 0.6, 0.0, far))
+    c.polygon(
+        np.array([(0, -0.98), (0.11, -0.09), (-0.11, -0.09)]), light.lit(leaves.mean(0) * 0.6, 0.0, far)
+    )
     level = np.sort(rng.random(blades) ** 0.75)[::-1]  # 1 at the foot, so that upper tiers cover lower ones
     level = 0.65 * level + 0.35 * np.ceil(level * 12) / 12
     side = rng.uniform(-1, 1, blades)
@@ -143,10 +167,19 @@ def _fir(c: Canvas, stage: Stage, leaves: Colour, far: float, snow: float, blade
     shade = np.clip(0.26 + 0.30 * side * light.side - 0.2 * level + 0.14 * rng.standard_normal(blades), 0, 1)
     width = (0.018 + 0.024 * level) * (160 / blades) ** 0.35
     start, far_all = base + (tip - base) * 0.12, np.full(blades, far)
-    c.blades(start, tip, 0.10 * reach * np.sign(side), width, light.lit(pick(rng, leaves, blades, 0.12, 0.05), shade, far_all))
+    c.blades(
+        start,
+        tip,
+        0.10 * reach * np.sign(side),
+        width,
+        light.lit(pick(rng, leaves, blades, 0.12, 0.05), shade, far_all),
+    )
     some = rng.random(blades) < 0.8 * snow
     if some.any():
-        lift, white = np.array([0.0, -0.35]) * width[some, None], np.clip(0.5 + 0.3 * side[some] * light.side, 0, 1)
+        lift, white = (
+            np.array([0.0, -0.35]) * width[some, None],
+            np.clip(0.5 + 0.3 * side[some] * light.side, 0, 1),
+        )
         near, end = start[some] + 0.2 * (tip - start)[some], start[some] + 0.95 * (tip - start)[some]
         c.blades(near + lift, end + lift, 0.06 * reach[some] * np.sign(side[some]), 0.8 * width[some],
                  light.lit(np.tile(SNOW, (int(some.sum()), 1)), white, far_all[some]))  # fmt: skip
@@ -160,11 +193,17 @@ def _palm(c: Canvas, stage: Stage, leaves: Colour, far: float) -> None:
     width = np.linspace(0.046, 0.026, 24)
     limb(c, stage, trunk, width, far, ink("#887054"))
     for k in range(2, 23):
-        c.stroke(trunk[k] + np.array([[-0.5 * width[k], 0.0], [0.5 * width[k], 0.004]]), 0.004, light.lit(ink("#604e3c"), 0.2, far))
+        c.stroke(
+            trunk[k] + np.array([[-0.5 * width[k], 0.0], [0.5 * width[k], 0.004]]),
+            0.004,
+            light.lit(ink("#604e3c"), 0.2, far),
+        )
     angles = np.linspace(-3.42, 0.28, 15) + rng.normal(0, 0.09, 15)
     for angle in angles[np.argsort(-np.abs(angles + 1.57), kind="stable")]:
         length, s1 = 0.42 * rng.uniform(0.8, 1.1), np.linspace(0, 1, 30)
-        out = np.stack([np.cos(angle) * s1, np.sin(angle) * s1 + (0.32 + 0.30 * abs(np.cos(angle))) * s1**2.2], -1)
+        out = np.stack(
+            [np.cos(angle) * s1, np.sin(angle) * s1 + (0.32 + 0.30 * abs(np.cos(angle))) * s1**2.2], -1
+        )
         spine = trunk[-1] + length * out
         along = np.gradient(spine, axis=0)
         along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -175,7 +214,13 @@ def _palm(c: Canvas, stage: Stage, leaves: Colour, far: float) -> None:
             hang = np.array([0.0, 0.55]) * rng.uniform(0.5, 1.0, (30, 1))
             tips = spine + leaf[:, None] * (0.65 * along + 0.55 * normal + hang)
             shade = np.clip(facing - 0.18 * normal[:, 1] + 0.12 * rng.standard_normal(30), 0.02, 1.0)
-            c.blades(spine, tips, 0.05 * leaf * side, 0.026 * length, light.lit(pick(rng, leaves, 30, 0.1, 0.04), shade, np.full(30, far)))
+            c.blades(
+                spine,
+                tips,
+                0.05 * leaf * side,
+                0.026 * length,
+                light.lit(pick(rng, leaves, 30, 0.1, 0.04), shade, np.full(30, far)),
+            )
         c.stroke(spine, np.linspace(0.026, 0.006, 30) * length, light.lit(ink("#80a046"), 0.6, far))
 
 
@@ -184,30 +229,58 @@ def _cane(c: Canvas, stage: Stage, far: float, kind: str) -> None:
     rng, light = stage.rng, stage.light
     bamboo = kind == "bamboo"
     lean, s = float(rng.normal(0, 0.03 if bamboo else 0.008)), np.linspace(0.0, 1.0, 20)
-    path, thick = np.stack([lean * s, -1.15 * s], -1), rng.uniform(0.020, 0.030) if bamboo else rng.uniform(0.11, 0.15)
-    green = pick(rng, np.stack([ink("#708e3e"), ink("#8c9c50"), ink("#5c7e3c")]) if bamboo else ink("#7a4a34")[None], 1, 0.1)[0]
+    path, thick = (
+        np.stack([lean * s, -1.15 * s], -1),
+        rng.uniform(0.020, 0.030) if bamboo else rng.uniform(0.11, 0.15),
+    )
+    green = pick(
+        rng,
+        np.stack([ink("#708e3e"), ink("#8c9c50"), ink("#5c7e3c")]) if bamboo else ink("#7a4a34")[None],
+        1,
+        0.1,
+    )[0]
     widths = np.full(20, thick) if bamboo else thick * (1.0 + 0.9 * np.exp(-s / 0.06) - 0.25 * s)
     limb(c, stage, path, widths, far, green)
     for y in np.arange(-0.05 - 0.08 * rng.random(), -1.1, -0.13) if bamboo else ():
         x = lean * -y / 1.15
-        c.stroke(np.array([[x - 0.55 * thick, y], [x + 0.55 * thick, y]]), 0.004, light.lit(green * 0.5, 0.2, far))
-        foliage(c, stage, (float(x + rng.choice([-1, 1]) * 0.05), float(y) - 0.02), (0.08, 0.05), palette("spring"), far,
-                leaf=0.011, dabs=18, clumps=4)  # fmt: skip
+        c.stroke(
+            np.array([[x - 0.55 * thick, y], [x + 0.55 * thick, y]]), 0.004, light.lit(green * 0.5, 0.2, far)
+        )
+        foliage(
+            c,
+            stage,
+            (float(x + rng.choice([-1, 1]) * 0.05), float(y) - 0.02),
+            (0.08, 0.05),
+            palette("spring"),
+            far,
+            leaf=0.011,
+            dabs=18,
+            clumps=4,
+        )
 
 
 def _fungus(c: Canvas, stage: Stage, leaves: Colour, far: float) -> None:
     """A giant mushroom whose cap glows from below."""
     light, hue = stage.light, leaves[stage.rng.integers(0, len(leaves))]
-    c.stroke(wander(stage.rng, np.zeros(2), np.array([0.0, -0.8]), 0.05), np.linspace(0.14, 0.08, 14), light.lit(0.5 * hue + 0.2, 0.5, far))
+    c.stroke(
+        wander(stage.rng, np.zeros(2), np.array([0.0, -0.8]), 0.05),
+        np.linspace(0.14, 0.08, 14),
+        light.hazed(0.5 * hue + 0.12, far),
+    )
     s = np.linspace(np.pi, 2 * np.pi, 30)
     cap = np.stack([0.42 * np.cos(s), -0.70 + 0.30 * np.sin(s)], -1)
     c.polygon(np.concatenate([cap, [[0.30, -0.62], [-0.30, -0.62]]]), np.clip(1.1 * hue, 0, 1))
-    c.polygon(np.array([[-0.40, -0.70], [0.40, -0.70], [0.28, -0.62], [-0.28, -0.62]]), np.clip(0.4 + 0.9 * hue, 0, 1))
+    c.polygon(
+        np.array([[-0.40, -0.70], [0.40, -0.70], [0.28, -0.62], [-0.28, -0.62]]),
+        np.clip(0.4 + 0.9 * hue, 0, 1),
+    )
     spots = np.stack([stage.rng.uniform(-0.26, 0.26, 9), stage.rng.uniform(-0.93, -0.76, 9)], -1)
     c.dabs(spots, np.full((9, 2), 0.028), np.zeros(9), np.tile(np.clip(0.55 + 0.6 * hue, 0, 1), (9, 1)))
 
 
-def tree(c: Canvas, stage: Stage, kind: TreeKind, leaves: Colour, far: float, snow: float, detail: float) -> None:
+def tree(
+    c: Canvas, stage: Stage, kind: TreeKind, leaves: Colour, far: float, snow: float, detail: float
+) -> None:
     """One tree of size 1, its foot at (0, 0)."""
     rng = stage.rng
     if kind == "fir":
@@ -220,12 +293,38 @@ def tree(c: Canvas, stage: Stage, kind: TreeKind, leaves: Colour, far: float, sn
         _fungus(c, stage, leaves, far)
     elif kind == "cypress":
         c.stroke(np.array([[0.0, 0.0], [0.0, -0.3]]), 0.04, stage.light.lit(BARK, 0.3, far))
-        foliage(c, stage, (0.0, -0.52), (0.10, 0.48), leaves, far, leaf=0.014, dabs=round(420 * detail), clumps=20, clump=0.3)
+        foliage(
+            c,
+            stage,
+            (0.0, -0.52),
+            (0.10, 0.48),
+            leaves,
+            far,
+            leaf=0.022,
+            dabs=round(260 + 700 * detail),
+            clumps=24,
+            clump=0.34,
+        )
     elif kind in ("shrub", "vine"):
         if kind == "vine":
-            limb(c, stage, wander(rng, np.zeros(2), np.array([0.02, -0.6]), 0.1), np.linspace(0.09, 0.05, 14), far)
+            limb(
+                c,
+                stage,
+                wander(rng, np.zeros(2), np.array([0.02, -0.6]), 0.1),
+                np.linspace(0.09, 0.05, 14),
+                far,
+            )
         middle = (0.0, -0.45) if kind == "shrub" else (0.0, -0.68)
-        foliage(c, stage, middle, (0.62, 0.48) if kind == "shrub" else (0.55, 0.36), leaves, far, leaf=0.045, dabs=round(300 * detail))
+        foliage(
+            c,
+            stage,
+            middle,
+            (0.62, 0.48) if kind == "shrub" else (0.55, 0.36),
+            leaves,
+            far,
+            leaf=0.045,
+            dabs=round(300 * detail),
+        )
     elif kind == "fern":
         for angle in np.linspace(-1.3, 1.3, 9) + rng.normal(0, 0.08, 9):
             s = np.linspace(0.0, 1.0, 15)
@@ -233,16 +332,37 @@ def tree(c: Canvas, stage: Stage, kind: TreeKind, leaves: Colour, far: float, sn
             spine = np.stack([np.sin(angle) * s, -np.cos(angle) * s + droop], -1) * rng.uniform(0.7, 1.1)
             leaf = 0.24 * np.sin(np.pi * (0.12 + 0.86 * s))[:, None]
             for side in (-1.0, 1.0):
-                tips = spine + leaf * np.array([0.45 * np.sin(angle) + side * np.cos(angle), -0.45 * np.cos(angle) + side * np.sin(angle)])
-                shade = np.clip(0.4 + 0.25 * np.sin(angle) * stage.light.side + 0.1 * rng.standard_normal(15), 0.02, 1)
-                c.blades(spine, tips, np.zeros(15), 0.05, stage.light.lit(pick(rng, leaves, 15), shade, np.full(15, far)))
+                tips = spine + leaf * np.array(
+                    [
+                        0.45 * np.sin(angle) + side * np.cos(angle),
+                        -0.45 * np.cos(angle) + side * np.sin(angle),
+                    ]
+                )
+                shade = np.clip(
+                    0.4 + 0.25 * np.sin(angle) * stage.light.side + 0.1 * rng.standard_normal(15), 0.02, 1
+                )
+                c.blades(
+                    spine,
+                    tips,
+                    np.zeros(15),
+                    0.05,
+                    stage.light.lit(pick(rng, leaves, 15), shade, np.full(15, far)),
+                )
     elif kind == "willow":
         _branched(c, stage, "bare", leaves, far, detail)
         count = round(150 * detail)
         root = np.stack([rng.normal(0, 0.26, count), -0.72 - 0.26 * rng.random(count)], -1)
-        tip = root + np.stack([0.10 * np.sign(root[:, 0]) * rng.random(count), 0.25 + 0.45 * rng.random(count)], -1)
+        tip = root + np.stack(
+            [0.10 * np.sign(root[:, 0]) * rng.random(count), 0.25 + 0.45 * rng.random(count)], -1
+        )
         light = np.clip(0.45 + 0.9 * root[:, 0] * stage.light.side + 0.15 * rng.standard_normal(count), 0, 1)
-        c.blades(root, tip, np.zeros(count), 0.014, stage.light.lit(pick(rng, leaves, count), light, np.full(count, far)))
+        c.blades(
+            root,
+            tip,
+            np.zeros(count),
+            0.014,
+            stage.light.lit(pick(rng, leaves, count), light, np.full(count, far)),
+        )
     else:
         _branched(c, stage, kind, leaves, far, detail)
 
@@ -264,8 +384,8 @@ def trees(
 ) -> Draw:
     """Trees of one kind, the far (small) ones first and hazier; the wind moves them more the higher they are.
 
-    `leave_middle` moves those spread out aside, to leave that share of the width free; `fruit` hangs dabs of that
-    colour in the crowns.
+    `leave_middle` moves those spread out aside, to leave that share of the width free; `fruit` hangs dabs of
+    that colour in the crowns.
     """
     canvas, rng = stage.canvas(), stage.rng
     reach = np.zeros((stage.height, stage.width), np.float32)
@@ -282,7 +402,12 @@ def trees(
         tree(c, stage, kind, palette(leaves), air, snow, detail)
         if fruit:
             spots_of = np.stack([rng.normal(0, 0.17, 22), -0.66 + rng.normal(0, 0.13, 22)], -1)
-            c.dabs(spots_of, np.full((22, 2), 0.018), np.zeros(22), stage.light.lit(np.tile(ink(fruit), (22, 1)), 0.75, np.full(22, air)))
+            c.dabs(
+                spots_of,
+                np.full((22, 2), 0.018),
+                np.zeros(22),
+                stage.light.lit(np.tile(ink(fruit), (22, 1)), 0.75, np.full(22, air)),
+            )
         up = np.clip((foot - y_grid) / tall, 0, 1.3)
         near = np.exp(-(((x_grid - x) / (0.75 * tall)) ** 2))
         np.maximum(reach, near * 0.020 * sway * tall * up**1.6, out=reach)
@@ -328,18 +453,38 @@ def grass(
         foot, tall = y + (low - y) * share, length * (0.14 + 0.86 * share**1.2)
         step = (low - y) * 0.30 * (0.25 + share)
         count = round(1300 * density * (1.15 - 0.55 * share) * stage.aspect / 1.78)
-        roots = np.stack([rng.uniform(-0.05, stage.aspect + 0.05, count), foot - step * rng.random(count) ** 1.3], -1)
+        roots = np.stack(
+            [rng.uniform(-0.05, stage.aspect + 0.05, count), foot - step * rng.random(count) ** 1.3], -1
+        )
         lengths = tall * rng.uniform(0.55, 1.2, count)
         lengths *= 1 - hollow * share * np.exp(-(((roots[:, 0] / stage.aspect - 0.5) / 0.28) ** 2))
         canvas = stage.canvas()
-        _tufts(canvas, stage, roots, lengths, colours, distance_of(roots[:, 1], y), width * (0.0022 + 0.0042 * share), heads)
+        _tufts(
+            canvas,
+            stage,
+            roots,
+            lengths,
+            colours,
+            distance_of(roots[:, 1], y),
+            width * (0.0022 + 0.0042 * share),
+            heads,
+        )
         up = np.clip((foot - 0.2 * step - y_grid) / (tall + 0.4 * step), 0.0, 1.3) ** 1.6
-        draws.append(swaying(stage, canvas.layer(), as_field(0.20 * sway * tall * up), flutter=0.12, pace=1.25 * pace))
+        draws.append(
+            swaying(stage, canvas.layer(), as_field(0.20 * sway * tall * up), flutter=0.12, pace=1.25 * pace)
+        )
     return together(*draws)
 
 
 def _tufts(
-    canvas: Canvas, stage: Stage, roots: Points, lengths: Points, leaves: Colour, far: Points, width: float, heads: float
+    canvas: Canvas,
+    stage: Stage,
+    roots: Points,
+    lengths: Points,
+    leaves: Colour,
+    far: Points,
+    width: float,
+    heads: float,
 ) -> None:
     """Blades in tufts: neighbours share their colour, light and direction."""
     rng, count = stage.rng, len(roots)
@@ -351,8 +496,13 @@ def _tufts(
     row = np.clip((0.5 + 0.24 * hue + 0.16 * rng.standard_normal(count)) * len(leaves), 0, len(leaves) - 1)
     albedo = leaves[row.astype(int)] * (1.0 + 0.06 * rng.standard_normal((count, 1)))
     order = np.argsort(roots[:, 1], kind="stable")
-    bend, widths = -lengths * (0.35 * angle + rng.normal(0, 0.05, count)), width * rng.uniform(0.6, 1.3, count)
-    canvas.blades(roots[order], tips[order], bend[order], widths[order], stage.light.lit(albedo, light, far)[order])
+    bend, widths = (
+        -lengths * (0.35 * angle + rng.normal(0, 0.05, count)),
+        width * rng.uniform(0.6, 1.3, count),
+    )
+    canvas.blades(
+        roots[order], tips[order], bend[order], widths[order], stage.light.lit(albedo, light, far)[order]
+    )
     eared = np.flatnonzero(rng.random(count) < heads)
     if len(eared):
         ear = np.stack([0.10 * lengths, 0.9 * widths], -1)[eared]
@@ -373,7 +523,7 @@ def flowers(
     stripes: int = 0,
     first: float = 0.05,
 ) -> Draw:
-    """Flowers on a field in perspective; with `stripes`, each colour in its own rows to the vanishing point."""
+    """Flowers on a field in perspective; with `stripes`, each colour in rows to the vanishing point."""
     rng, canvas = stage.rng, stage.canvas()
     share = first + (1 - first) * np.sort(rng.random(count)) ** 0.9
     x = rng.uniform(-0.05, stage.aspect + 0.05, count)
@@ -381,7 +531,10 @@ def flowers(
     which = rng.integers(0, len(inks), count)
     if stripes:
         lane = rng.integers(-2 * stripes, 2 * stripes, count)
-        x = 0.5 * stage.aspect + (lane + 0.5 + rng.uniform(-0.28, 0.28, count)) / stripes * stage.aspect * share
+        x = (
+            0.5 * stage.aspect
+            + (lane + 0.5 + rng.uniform(-0.28, 0.28, count)) / stripes * stage.aspect * share
+        )
         which = lane % len(inks)
     foot, tall = y + (low - y) * share, size * (0.10 + 0.90 * share)
     far = distance_of(foot, y)
@@ -396,24 +549,54 @@ def flowers(
         if kind == "dots":
             c.circle((0.0, -stem), 0.5, petals[k])
         elif kind == "tulip":
-            cup = np.array([(-0.45, -0.9), (-0.5, -0.1), (0.0, 0.2), (0.5, -0.1), (0.45, -0.9), (0.2, -0.5), (0.0, -1.0), (-0.2, -0.5)])
-            c.polygon(cup + (0.1, -stem), petals[k])
+            cup = np.array(
+                [
+                    (-0.45, -0.9),
+                    (-0.5, -0.1),
+                    (0.0, 0.2),
+                    (0.5, -0.1),
+                    (0.45, -0.9),
+                    (0.2, -0.5),
+                    (0.0, -1.0),
+                    (-0.2, -0.5),
+                ]
+            )
+            c.polygon((*cup, 0.1, -stem), petals[k])
         elif kind == "sunflower":
             if tall[k] > 0.01:
                 spots = np.array([[-0.7, -0.4 * stem], [0.7, -0.6 * stem]])
-                c.dabs(spots, np.full((2, 2), (0.7, 0.35)), np.array([0.5, -0.5]), np.tile(stems[k], (2, 1)), outline=LEAF)
+                c.dabs(
+                    spots,
+                    np.full((2, 2), (0.7, 0.35)),
+                    np.array([0.5, -0.5]),
+                    np.tile(stems[k], (2, 1)),
+                    outline=LEAF,
+                )
             turn = np.linspace(0, 2 * np.pi, 13)[:-1]
-            c.dabs(np.stack([0.62 * np.cos(turn), 0.62 * np.sin(turn) - stem], -1), np.full((12, 2), (0.42, 0.2)), turn,
-                   np.tile(petals[k], (12, 1)), outline=LEAF)  # fmt: skip
+            c.dabs(
+                np.stack([0.62 * np.cos(turn), 0.62 * np.sin(turn) - stem], -1),
+                np.full((12, 2), (0.42, 0.2)),
+                turn,
+                np.tile(petals[k], (12, 1)),
+                outline=LEAF,
+            )
             c.circle((0.0, -stem), 0.45, stage.light.lit(ink("#4e3018"), 0.5, far[k]))
         elif kind == "spike":
             heads = np.stack([rng.normal(0, 0.16, 7), -stem - np.linspace(0, 1.7, 7)], -1)
             c.dabs(heads, np.full((7, 2), (0.34, 0.26)), np.zeros(7), np.tile(petals[k], (7, 1)))
         else:
-            pad = np.stack([1.6 * np.cos(np.linspace(0.3, 6.0, 22)), 0.45 * np.sin(np.linspace(0.3, 6.0, 22))], -1)
+            pad = np.stack(
+                [1.6 * np.cos(np.linspace(0.3, 6.0, 22)), 0.45 * np.sin(np.linspace(0.3, 6.0, 22))], -1
+            )
             c.polygon(np.concatenate([pad, [[0.0, 0.0]]]), stems[k])
             for turn in np.linspace(-1.2, 1.2, 5) if k % 3 == 0 else ():
-                c.dabs(np.array([[0.45 * np.sin(turn), -0.45]]), np.array([[0.6, 0.24]]), np.array([turn - np.pi / 2]), petals[k][None], outline=LEAF)
+                c.dabs(
+                    np.array([[0.45 * np.sin(turn), -0.45]]),
+                    np.array([[0.6, 0.24]]),
+                    np.array([turn - np.pi / 2]),
+                    petals[k][None],
+                    outline=LEAF,
+                )
     _, y_grid = stage.grid()
     reach = 0.012 * sway * np.clip((y_grid - y) / (low - y), 0.05, 1.0)
     return swaying(stage, canvas.layer(), as_field(reach), flutter=0.5, pace=1.3)
@@ -430,7 +613,7 @@ def hanging(
     colour: str = "#7a1f24",
     sides: float = 0.0,
 ) -> Draw:
-    """What hangs into the frame from its upper edge; `sides` keeps it to that share of the width on both sides."""
+    """What hangs into the frame from above; `sides` keeps it to that share of the width on both sides."""
     rng, canvas, light = stage.rng, stage.canvas(), stage.light
     count = 26 if kind in ("leaves", "blossom") else 40
     for k in range(count):
@@ -439,14 +622,33 @@ def hanging(
             place = place * sides if k % 2 else 1 - place * sides
         x, fall = place * stage.aspect, depth * rng.uniform(0.4, 1.1)
         if kind in ("leaves", "blossom"):
-            foliage(canvas, stage, (x, 0.4 * fall - 0.03), (0.10, 0.75 * fall), palette(leaves), far, leaf=0.011, dabs=170, dim=0.15)
+            foliage(
+                canvas,
+                stage,
+                (x, 0.4 * fall - 0.03),
+                (0.10, 0.75 * fall),
+                palette(leaves),
+                far,
+                leaf=0.011,
+                dabs=170,
+                dim=0.15,
+            )
         elif kind == "icicles":
-            canvas.polygon(np.array([[x - 0.008, -0.01], [x + 0.008, -0.01], [x, 0.7 * fall]]), light.lit(ink("#d4e6f4"), rng.uniform(0.5, 1)))
+            canvas.polygon(
+                np.array([[x - 0.008, -0.01], [x + 0.008, -0.01], [x, 0.7 * fall]]),
+                light.lit(ink("#d4e6f4"), rng.uniform(0.5, 1)),
+            )
         elif kind == "vines":
             path = wander(rng, np.array([x, -0.02]), np.array([x + rng.normal(0, 0.03), fall]), 0.06)
             canvas.stroke(path, 0.005, light.lit(ink("#46582c"), 0.4))
             spots = path[rng.integers(0, len(path), 16)] + rng.normal(0, 0.007, (16, 2))
-            canvas.dabs(spots, np.full((16, 2), (0.013, 0.006)), rng.uniform(0, 3, 16), light.lit(pick(rng, palette(leaves), 16), 0.5), outline=LEAF)
+            canvas.dabs(
+                spots,
+                np.full((16, 2), (0.013, 0.006)),
+                rng.uniform(0, 3, 16),
+                light.lit(pick(rng, palette(leaves), 16), 0.5),
+                outline=LEAF,
+            )
         else:
             for fold in range(3):
                 tone = light.lit(ink(colour) * (0.7 + 0.25 * fold), 0.4 + 0.2 * fold)

@@ -1,7 +1,8 @@
 """A recipe, read: the layers of a taxonomy's scene as functions and checked options.
 
-`LAYERS` names every layer function. What a recipe says of one is checked against the function's own signature,
-so that a wrong name or option is an error that says where, before anything is drawn.
+`LAYERS` names every layer function: the public ones of its modules that return a `Draw`. What a recipe says
+of one is checked against the function's own signature, so that a wrong name or option is an error that says
+where, before anything is drawn.
 """
 
 from __future__ import annotations
@@ -20,17 +21,13 @@ from sparkle.generation.taxonomy import TaxonomyScene
 from sparkle.schemas.errors import ConfigError, did_you_mean
 
 LAYERS: dict[str, Callable[..., Draw]] = {
-    function.__name__: function
-    for function in (
-        sky.sky, sky.sun, sky.clouds, sky.stars, sky.aurora, sky.lightning, sky.fireworks, sky.planet, sky.nebula,
-        sky.searchlights, land.ridge, land.dunes, land.ground, land.rocks, land.cliffs, water.water, water.surf,
-        water.waterfall, water.fountain, water.rings, plants.trees, plants.grass, plants.flowers, plants.hanging,
-        buildings.skyline, buildings.houses, buildings.street, buildings.room, buildings.shelves, buildings.window,
-        buildings.skylight, buildings.dance_floor, buildings.grid_floor, buildings.pipes, props.props, air.particles,
-        air.fog, air.smoke, air.fire, air.rays, air.dapple, air.glow, air.birds, air.bulbs, air.haze_shimmer,
-        air.mirror_ball, air.whorls,
-    )
-}  # fmt: skip
+    name: function
+    for module in (air, buildings, land, plants, props, sky, water)
+    for name, function in inspect.getmembers(module, inspect.isfunction)
+    if function.__module__ == module.__name__
+    and not name.startswith("_")
+    and function.__annotations__["return"] == "Draw"
+}
 
 
 @dataclass(frozen=True)
@@ -70,13 +67,19 @@ def _read_layer(table: dict[str, Any], where: str) -> Layer:
         place = f"{where}/{name or kind}/{option}"
         if option not in known:
             fix = did_you_mean(option, known)
-            raise ConfigError("no such option of a layer", got=option, wanted=", ".join(known), where=place, fix=fix)
+            raise ConfigError(
+                "no such option of a layer", got=option, wanted=", ".join(known), where=place, fix=fix
+            )
         options[option] = _convert(value, hints[option], place)
     missing = [
-        option for option in known if parameters[option].default is inspect.Parameter.empty and option not in options
+        option
+        for option in known
+        if parameters[option].default is inspect.Parameter.empty and option not in options
     ]
     if missing:
-        raise ConfigError("a layer lacks an option", wanted=", ".join(missing), where=f"{where}/{name or kind}")
+        raise ConfigError(
+            "a layer lacks an option", wanted=", ".join(missing), where=f"{where}/{name or kind}"
+        )
     return Layer(name or kind, function, options)
 
 
@@ -84,4 +87,6 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError("wrong value in a recipe", got=repr(value)[:120], wanted=str(error), where=where) from None
+        raise ConfigError(
+            "wrong value in a recipe", got=repr(value)[:120], wanted=str(error), where=where
+        ) from None

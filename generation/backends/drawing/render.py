@@ -1,10 +1,10 @@
 """A scene as a moving picture: `Scene`.
 
-- The layers of its recipe are painted once, at about half the size asked for; `frame(t)` moves and stacks them
-  and finishes the picture. Every layer has a random stream of its own, so that one can be left out and all
-  others stay as they are.
-- A frame is a function of (recipe, seed, size, t) alone: the same bytes in every process, in any order, for any
-  number of OpenCV threads.
+- The layers of its recipe are painted once, at about half the size asked for; `frame(t)` moves and stacks
+  them and finishes the picture. Every layer has a random stream of its own, so that one can be left out and
+  all others stay as they are.
+- A frame is a function of (recipe, seed, size, t) alone: the same bytes in every process, in any order, for
+  any number of OpenCV threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sparkle.generation.backends.drawing.prompt import understand
 from sparkle.generation.backends.drawing.recipe import read_recipe
 from sparkle.generation.backends.drawing.stage import Stage, Still, make_light
 from sparkle.generation.taxonomy import TaxonomyScene
-from sparkle.schemas.errors import ConfigError, MediaError
+from sparkle.schemas.errors import ConfigError, MediaError, SampleError
 
 SMALLEST_SIDE, LARGEST_SIDE = 96, 4096  # pixels; below, layers vanish
 LARGEST_AREA = 3840 * 2160  # pixels; a scene of this size holds about a gigabyte of layers
@@ -79,12 +79,12 @@ class Scene:
         """Draw the scene that a prompt is about; see `understand`.
 
         Raises:
-            ConfigError: no recipe draws what the prompt says; or as for the class.
-            MediaError: as for the class.
+            SampleError: no recipe draws what the prompt says.
+            ConfigError, MediaError: as for the class.
         """
         meant = understand(prompt)
         if meant.scene is None:
-            raise ConfigError("this prompt cannot be drawn", got=meant.reason, where=prompt[:80])
+            raise SampleError("the instruction cannot be drawn", got=meant.reason)
         return cls(meant.scene, seed=seed, width=width, height=height, pace=meant.pace)
 
     @property
@@ -94,7 +94,7 @@ class Scene:
         return {"scene": self.scene.keyword, "layers": names, "pace": round(self._pace, 3)}
 
     def frame(self, t: float) -> npt.NDArray[np.uint8]:
-        """Return the picture at t seconds, uint8 (height, width, 3) RGB; `frame(0)` is a clip's first frame."""
+        """Return the picture at t seconds, uint8 (height, width, 3) RGB; `frame(0)` is a clip's first."""
         canvas = self._backdrop.copy()
         for draw in self._draws:
             draw(canvas, t * self._pace)

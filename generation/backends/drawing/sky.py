@@ -26,7 +26,7 @@ from sparkle.generation.backends.drawing.stage import (
 
 
 def sky(stage: Stage, *, horizon: float = 0.6, glow: float = 0.7, tint: str = "") -> Draw:
-    """The gradient from overhead to the horizon, brighter around the sun; `tint` replaces its colours' hue."""
+    """The gradient from overhead to the horizon, brighter around the sun; `tint` replaces its hue."""
     x, y = stage.grid()
     light = stage.light
     down = np.clip(y / max(horizon, 0.05), 0.0, 1.0)[..., None]
@@ -52,14 +52,16 @@ def sun(
     size: float = 0.032,
     kind: Literal["sun", "moon", "striped", "ink"] = "sun",
     colour: str = "",
-    pulse: float = 0.12,
+    pulse: float = 0.25,
 ) -> Draw:
     """The disc of the sun or moon and the light around it, which breathes."""
     x, y = stage.grid()
     place, edge = _sun_place(stage, horizon), 1.2 / stage.height
     reach = np.hypot(x - place[0], y - place[1])
     face = 1.0 - smoothstep(size - edge, size + edge, reach)
-    warm = ink(colour) if colour else (rgb(244, 240, 226) if kind == "moon" else 0.45 * stage.light.warm + 0.55)
+    warm = (
+        ink(colour) if colour else (rgb(244, 240, 226) if kind == "moon" else 0.45 * stage.light.warm + 0.55)
+    )
     body = np.broadcast_to(np.asarray(warm, np.float32), (*x.shape, 3))
     if kind == "moon":
         marks = as_field(cv2.resize(fractal(stage.rng, 64, 64, cells=9), x.shape[::-1]))
@@ -68,7 +70,9 @@ def sun(
         across = np.clip((y - place[1]) / size, -1, 1)
         body = ink("#ffd34d") + (ink("#ff2e88") - ink("#ffd34d")) * ((across + 1) / 2)[..., None]
         face = face * ((across < -0.1) | (np.sin(across * 22.0) > across - 0.35))
-    disc = Still(layer_of(as_field(body * (1.0 if kind in ("moon", "striped", "ink") else 1.5)), as_field(face)))
+    disc = Still(
+        layer_of(as_field(body * (1.0 if kind in ("moon", "striped", "ink") else 1.5)), as_field(face))
+    )
     if kind == "ink":
         return disc
     strength = 0.35 if kind == "moon" else 0.55
@@ -124,7 +128,11 @@ def stars(stage: Stage, *, horizon: float = 0.6, count: int = 420, milky: float 
     if milky:
         across = (x - 0.5 * stage.aspect) * 0.55 + (y - 0.35)
         clots = as_field(cv2.resize(fractal(rng, 128, 256, cells=5, slope=1.5), x.shape[::-1]))
-        band = np.exp(-((across / 0.13) ** 2)) * np.clip(0.6 + 0.45 * clots, 0, 1.6) * smoothstep(horizon, 0.2, y)
+        band = (
+            np.exp(-((across / 0.13) ** 2))
+            * np.clip(0.6 + 0.45 * clots, 0, 1.6)
+            * smoothstep(horizon, 0.2, y)
+        )
         draws.append(glowing(stage, as_field(milky * band[..., None] * rgb(120, 124, 170)), depth=0.06))
     for group in range(3):
         picture = np.zeros((h, stage.width, 3), np.float32)
@@ -144,10 +152,13 @@ def aurora(stage: Stage, *, horizon: float = 0.6, strength: float = 0.9) -> Draw
     y = ((np.arange(rows, dtype=np.float32) + 0.5) / stage.height)[:, None]
     x = (np.arange(w, dtype=np.float32) + 0.5) / stage.height
     curtains = [
-        (horizon * base + 0.05 * curve(rng, w), Tile(np.repeat(fractal(rng, 1, 2 * w, cells=40, slope=1.2), 2, 0)),
-         ink(colour))
+        (
+            horizon * base + 0.05 * curve(rng, w),
+            Tile(np.repeat(fractal(rng, 1, 2 * w, cells=40, slope=1.2), 2, 0)),
+            ink(colour),
+        )
         for base, colour in ((0.80, "#46eb96"), (0.62, "#50dcbe"), (0.46, "#966ee6"))
-    ]  # fmt: skip
+    ]
 
     def draw(frame: Image, t: float) -> None:
         for k, (feet, streaks, colour) in enumerate(curtains):
@@ -188,10 +199,16 @@ def fireworks(stage: Stage, *, top: float = 0.12, low: float = 0.42, every: floa
     """Rockets that burst into spheres of sparks, which sink and fade."""
     rng, h = stage.rng, stage.height
     shots = [
-        (rng.uniform(0.12, 0.88) * stage.aspect, rng.uniform(top, low), rng.uniform(0.10, 0.2), rng.uniform(0, 6.3, 70),
-         np.sqrt(rng.random(70)), ink(("#ff6a5a", "#ffd76a", "#7ad0ff", "#b98cff", "#8cff9a")[k % 5]))
+        (
+            rng.uniform(0.12, 0.88) * stage.aspect,
+            rng.uniform(top, low),
+            rng.uniform(0.10, 0.2),
+            rng.uniform(0, 6.3, 70),
+            np.sqrt(rng.random(70)),
+            ink(("#ff6a5a", "#ffd76a", "#7ad0ff", "#b98cff", "#8cff9a")[k % 5]),
+        )
         for k in range(10)
-    ]  # fmt: skip
+    ]
 
     def draw(frame: Image, t: float) -> None:
         canvas = np.zeros((*frame.shape[:2], 3), np.uint8)
@@ -202,9 +219,13 @@ def fireworks(stage: Stage, *, top: float = 0.12, low: float = 0.42, every: floa
             grown, fade = 1 - math.exp(-2.6 * age), math.exp(-1.1 * age)
             out = size * grown * reach
             places = np.stack([x + out * np.cos(angle), y + out * np.sin(angle) + 0.035 * age**2], -1)
-            tails = np.stack([x + 0.8 * out * np.cos(angle), y + 0.8 * out * np.sin(angle) + 0.03 * age**2], -1)
+            tails = np.stack(
+                [x + 0.8 * out * np.cos(angle), y + 0.8 * out * np.sin(angle) + 0.03 * age**2], -1
+            )
             level = tuple(int(255 * fade * c) for c in colour)
-            for one, two in zip((places * h * 16).astype(int).tolist(), (tails * h * 16).astype(int).tolist()):
+            for one, two in zip(
+                (places * h * 16).astype(int).tolist(), (tails * h * 16).astype(int).tolist(), strict=False
+            ):
                 cv2.line(canvas, one, two, level, max(1, h // 300), cv2.LINE_AA, 4)
         light = as_field(canvas) * np.float32(1.4 / 255)
         frame += light
@@ -256,7 +277,8 @@ def nebula(stage: Stage, *, colours: tuple[str, str] = ("#7a2f9e", "#1f6fb0"), s
     """Glowing gas in two colours that drifts slowly."""
     x, y = stage.grid(4)
     fields = [
-        Tile(fractal(stage.rng, 256, 256, cells=3, slope=1.7, finest=0.2)).lookup(x * 70, y * 70) for _ in range(2)
+        Tile(fractal(stage.rng, 256, 256, cells=3, slope=1.7, finest=0.2)).lookup(x * 70, y * 70)
+        for _ in range(2)
     ]
     inks = [ink(each) * np.float32(strength) for each in colours]
 
@@ -271,7 +293,9 @@ def nebula(stage: Stage, *, colours: tuple[str, str] = ("#7a2f9e", "#1f6fb0"), s
     return draw
 
 
-def searchlights(stage: Stage, *, count: int = 3, y: float = 0.8, strength: float = 0.3, speed: float = 1.0) -> Draw:
+def searchlights(
+    stage: Stage, *, count: int = 3, y: float = 0.8, strength: float = 0.3, speed: float = 1.0
+) -> Draw:
     """Beams from the ground that swing over the sky."""
     x, down = stage.grid(4)
     feet = (np.arange(count) + stage.rng.uniform(0.3, 0.7, count)) / count * stage.aspect

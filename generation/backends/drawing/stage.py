@@ -49,8 +49,8 @@ class Look(Struct, frozen=True, forbid_unknown_fields=True):
     style: Style = "plain"
 
 
-# Sky overhead, half-way, at the horizon; key light and gain; ambient and gain; height of the sun; cloud lit and
-# in shade. Colours are 8-bit levels.
+# Sky overhead, half-way, at the horizon; key light and gain; ambient and gain; height of the sun; cloud lit
+# and in shade. Colours are 8-bit levels.
 HOURS: dict[str, tuple[str, str, str, str, float, str, float, float, str, str]] = {
     "dawn": ("5c76ac", "ceacb2", "ffcd9e", "ffbe8c", 0.70, "9696b9", 0.52, 0.16, "ffceb4", "968aa8"),
     "morning": ("5c90ca", "b6cad6", "fde4b6", "ffdea4", 0.88, "a0aec2", 0.54, 0.42, "fff6e6", "b2c0d4"),
@@ -174,11 +174,17 @@ class Stage:
         """
         if at:
             jitter = self.rng.uniform(-0.012, 0.012, len(at))
-            return [((x + j) * self.aspect, foot, tall) for (x, foot, tall), j in zip(at, jitter, strict=True)]
+            return [
+                ((x + j) * self.aspect, foot, tall) for (x, foot, tall), j in zip(at, jitter, strict=True)
+            ]
         stripes = (self.rng.permutation(count) + self.rng.uniform(0.15, 0.85, count)) / max(count, 1)
         depth = np.sort(self.rng.random(count))
         return [
-            (float(x * self.aspect), float(y[0] + d * (y[1] - y[0])), float(size[0] + d * (size[1] - size[0])))
+            (
+                float(x * self.aspect),
+                float(y[0] + d * (y[1] - y[0])),
+                float(size[0] + d * (size[1] - size[0])),
+            )
             for x, d in zip(stripes, depth, strict=True)
         ]
 
@@ -261,8 +267,8 @@ def flicker(rng: np.random.Generator, depth: float = 0.25, rate: float = 1.6) ->
 def swaying(stage: Stage, layer: Image, reach: Image, *, flutter: float = 0.3, pace: float = 1.0) -> Draw:
     """A premultiplied layer that leans with the wind.
 
-    A gust is a wave that runs along x; leaves flutter at their own phases. Both are a fixed map times a sine of
-    time, so that a frame costs a few scaled additions and one remap.
+    A gust is a wave that runs along x; leaves flutter at their own phases. Both are a fixed map times a sine
+    of time, so that a frame costs a few scaled additions and one remap.
 
     Args:
         stage: The stage; draws from its random stream.
@@ -277,7 +283,9 @@ def swaying(stage: Stage, layer: Image, reach: Image, *, flutter: float = 0.3, p
     x, y = stage.grid()
     phase = (x + np.float32(0.25) * y)[rows, cols] * np.float32(2 * np.pi / 1.3)
     leaves = fractal(stage.rng, 128, 256, cells=22, slope=2.5, finest=0.16)
-    leaves = as_field(cv2.resize(leaves, (stage.width, stage.height), interpolation=cv2.INTER_CUBIC))[rows, cols]
+    leaves = as_field(cv2.resize(leaves, (stage.width, stage.height), interpolation=cv2.INTER_CUBIC))[
+        rows, cols
+    ]
     gust = (still * np.cos(phase), still * np.sin(phase))
     own = np.minimum(np.float32(flutter) * np.abs(still), np.float32(0.0065 * stage.height))
     shake = (own * np.cos(1.6 * leaves), own * np.sin(1.6 * leaves))
@@ -310,7 +318,9 @@ def glowing(stage: Stage, picture: Image, *, depth: float = 0.25, rate: float = 
     return draw
 
 
-def halo(stage: Stage, centre: tuple[float, float], radius: float, colour: Colour, core: float = 0.0) -> Image:
+def halo(
+    stage: Stage, centre: tuple[float, float], radius: float, colour: Colour, core: float = 0.0
+) -> Image:
     """A round glow, float32 (h, w, 3): exponential fall over `radius`, saturated within `core`."""
     x, y = stage.grid()
     reach = np.maximum(np.hypot(x - centre[0], y - centre[1]) - core, 0.0)

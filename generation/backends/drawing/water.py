@@ -78,7 +78,9 @@ def water(
         u, v = px + slope * bend * np.float32(0.22), py + slope * bend
         above = frame[: max(1, top)]
         np.clip(v, 0.0, above.shape[0] - 1, out=v)
-        mirrored = cv2.remap(above, as_field(u), as_field(v), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        mirrored = cv2.remap(
+            above, as_field(u), as_field(v), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
         body = mirrored * mix + own
         body *= cv2.merge([as_field(np.float32(1.0) + np.float32(0.09) * slope)] * 3)
         spark = smoothstep(1.0, 2.1, slope) * glint
@@ -117,12 +119,17 @@ def surf(
     rng, light, top = stage.rng, stage.light, stage.row(y)
     x, down = (axis[top:] for axis in stage.grid())
     ripples = _ripples(stage, y, top, 170.0, power)
-    edge = as_field(beach + 0.012 * curve(rng, stage.width, cells=4, slope=1.8)[None] + slant * (x / stage.aspect - 0.5))
+    edge = as_field(
+        beach + 0.012 * curve(rng, stage.width, cells=4, slope=1.8)[None] + slant * (x / stage.aspect - 0.5)
+    )
     close = as_field(np.clip((down - y) / np.maximum(edge - y, 0.02), 0.0, 1.3))
     tone = ink(near) + (ink(deep) - ink(near)) * smoothstep(0.95, 0.25, close)[..., None]
     body = light.lit(tone, 0.62, 1.2 * distance_of(down, y))
     path = np.exp(-(((x - light.sun_x * stage.aspect) / (0.12 + 0.3 * close)) ** 2))
-    sky = light.sky[2] + (0.5 * (light.sky[0] + light.sky[1]) - light.sky[2]) * np.clip(0.9 * close, 0, 1)[..., None]
+    sky = (
+        light.sky[2]
+        + (0.5 * (light.sky[0] + light.sky[1]) - light.sky[2]) * np.clip(0.9 * close, 0, 1)[..., None]
+    )
     sky = as_field(sky + (light.warm - sky) * (0.6 * path * (light.sun_y < 1))[..., None])
     mirror = as_field((0.26 + 0.5 * np.clip(1.0 - close, 0.0, 1.0) ** 1.5).clip(0, 0.8))
     phase = as_field(2 * np.pi * 3.4 * close**1.6 + 0.5 * curve(rng, stage.width, cells=3)[None] * close)
@@ -142,10 +149,14 @@ def surf(
         roll = phase - np.float32(1.9 * power * t) + np.float32(0.12) * slope
         crest = np.clip(np.sin(roll), 0.0, 1.0) ** 8 * rise
         front = np.clip(np.cos(roll), 0.0, 1.0) * rise
-        sea = body * cv2.merge([as_field(np.float32(1.0) + np.float32(0.16) * slope - np.float32(0.24) * front)] * 3)
+        sea = body * cv2.merge(
+            [as_field(np.float32(1.0) + np.float32(0.16) * slope - np.float32(0.24) * front)] * 3
+        )
         blend(sea, sky, as_field(np.clip(mirror * (np.float32(1.0) + np.float32(0.55) * slope), 0.0, 0.9)))
         back = np.clip(np.sin(roll - np.float32(0.7)), 0.0, 1.0) ** 2 * rise
-        foam = crest * np.clip(0.75 + 0.5 * lace, 0.0, 1.3) + back * smoothstep(0.5, 1.7, lace) * np.float32(0.75)
+        foam = crest * np.clip(0.75 + 0.5 * lace, 0.0, 1.3) + back * smoothstep(0.5, 1.7, lace) * np.float32(
+            0.75
+        )
         blend(sea, white, as_field(np.clip(strength * foam, 0.0, 0.95)))
         sea += cv2.merge([smoothstep(1.25, 2.3, slope) * spark_gain * c for c in shine])
         swash = 0.024 * min(power, 1.6) * math.sin(1.3 * power * t) + 0.008 * math.sin(2.9 * power * t + 1)
@@ -177,17 +188,26 @@ def waterfall(
     across = (x - lip[0]) / half
     body = smoothstep(1.05, 0.75, np.abs(across)) * smoothstep(-0.004, 0.004, y - lip[1])
     body = as_field(body * smoothstep(0.02, -0.02, y - foot) * np.float32(0.93))
-    mist = as_field(spray * np.exp(-(((x - lip[0]) / (1.1 * width)) ** 2 + ((y - foot) / (0.55 * width)) ** 2)))
+    mist = as_field(
+        spray * np.exp(-(((x - lip[0]) / (1.1 * width)) ** 2 + ((y - foot) / (0.55 * width)) ** 2))
+    )
     rows = slice(stage.row(lip[1] - 0.02), stage.row(foot + 1.2 * width))
-    cols = slice(max(0, round((lip[0] - 2.6 * width) * stage.height)), round((lip[0] + 2.6 * width) * stage.height))
+    cols = slice(
+        max(0, round((lip[0] - 2.6 * width) * stage.height)), round((lip[0] + 2.6 * width) * stage.height)
+    )
     body, mist, across, fallen, x, y = (part[rows, cols] for part in (body, mist, across, fallen, x, y))
     run = 150.0 * np.sqrt(fallen + 0.02)
     streaks = [
-        Tile(fractal(stage.rng, 256, 256, cells=22, slope=1.2, stretch=0.12)).lookup(across * 40.0 * k, -run * k)
+        Tile(fractal(stage.rng, 256, 256, cells=22, slope=1.2, stretch=0.12)).lookup(
+            across * 40.0 * k, -run * k
+        )
         for k in (1.0, 1.5)
     ]
     puffs = Tile(fractal(stage.rng, 256, 256, cells=8, slope=1.8)).lookup(x * 150.0, y * 150.0)
-    bright, dark = stage.light.lit(ink(colour), 0.75, 0.3), stage.light.lit(ink(colour) * rgb(120, 160, 178), 0.4, 0.3)
+    bright, dark = (
+        stage.light.lit(ink(colour), 0.75, 0.3),
+        stage.light.lit(ink(colour) * rgb(120, 160, 178), 0.4, 0.3),
+    )
 
     def draw(frame: Image, t: float) -> None:
         way, view = 110.0 * speed * t, frame[rows, cols]
@@ -206,8 +226,12 @@ def fountain(
     """Jets that leap and fall back, at (share of the width, foot, height)."""
     rng, h = stage.rng, stage.height
     jets = stage.places(at, 0, (0, 0), (0, 0))
-    phase, angle, force = rng.random((len(jets), drops)), rng.normal(0, spread, (len(jets), drops)), rng.uniform(0.75, 1, (len(jets), drops))
-    level = tuple(int(255 * min(1.0, c)) for c in stage.light.lit(rgb(250, 252, 255), 0.95)) + (255,)
+    phase, angle, force = (
+        rng.random((len(jets), drops)),
+        rng.normal(0, spread, (len(jets), drops)),
+        rng.uniform(0.75, 1, (len(jets), drops)),
+    )
+    level = (*tuple(int(255 * min(1.0, c)) for c in stage.light.lit(rgb(250, 252, 255), 0.95)), 255)
 
     def draw(frame: Image, t: float) -> None:
         canvas = np.zeros((*frame.shape[:2], 4), np.uint8)
@@ -215,9 +239,13 @@ def fountain(
             age = (phase[k] + 0.7 * t) % 1.0
             up = 4 * age * (1 - age) * tall * force[k]
             aside = x + angle[k] * age * tall * 1.3
-            for a, b, near in zip((aside * h * 16).astype(int), ((foot - up) * h * 16).astype(int), age, strict=True):
+            for a, b, near in zip(
+                (aside * h * 16).astype(int), ((foot - up) * h * 16).astype(int), age, strict=True
+            ):
                 tail = int(h * tall * 0.55 * (1 - 2 * near) * 1.6)
-                cv2.line(canvas, (int(a), int(b)), (int(a), int(b) + tail), level, max(1, h // 240), cv2.LINE_AA, 4)
+                cv2.line(
+                    canvas, (int(a), int(b)), (int(a), int(b) + tail), level, max(1, h // 240), cv2.LINE_AA, 4
+                )
         layer = as_field(cv2.GaussianBlur(canvas, (0, 0), 0.0013 * h)) * np.float32(0.8 / 255)
         view = frame
         cv2.multiply(view, cv2.cvtColor(np.float32(1.0) - layer[..., 3], cv2.COLOR_GRAY2RGB), dst=view)
@@ -226,7 +254,14 @@ def fountain(
     return draw
 
 
-def rings(stage: Stage, *, y: tuple[float, float] = (0.65, 1.0), count: int = 70, size: float = 0.05, rate: float = 1.0) -> Draw:
+def rings(
+    stage: Stage,
+    *,
+    y: tuple[float, float] = (0.65, 1.0),
+    count: int = 70,
+    size: float = 0.05,
+    rate: float = 1.0,
+) -> Draw:
     """Rings that open where drops fall on water or wet ground."""
     rng, h = stage.rng, stage.height
     x, down = rng.uniform(0, stage.aspect, count), y[0] + (y[1] - y[0]) * rng.random(count) ** 0.8
@@ -237,9 +272,14 @@ def rings(stage: Stage, *, y: tuple[float, float] = (0.65, 1.0), count: int = 70
         canvas = np.zeros(frame.shape[:2], np.uint8)
         for k in range(count):
             age = (phase[k] + pace[k] * t) % 1.0
-            place = int(((x[k] + 0.31 * math.floor(phase[k] + pace[k] * t)) % stage.aspect) * h * 16), int(down[k] * h * 16)
+            place = (
+                int(((x[k] + 0.31 * math.floor(phase[k] + pace[k] * t)) % stage.aspect) * h * 16),
+                int(down[k] * h * 16),
+            )
             wide = max(16, int(size * near[k] * age * h * 16))
-            cv2.ellipse(canvas, place, (wide, max(8, wide // 4)), 0, 0, 360, int(230 * (1 - age)), 1, cv2.LINE_AA, 4)
+            cv2.ellipse(
+                canvas, place, (wide, max(8, wide // 4)), 0, 0, 360, int(230 * (1 - age)), 1, cv2.LINE_AA, 4
+            )
         light = as_field(canvas) * np.float32(0.55 / 255)
         frame += cv2.merge([light] * 3) * (stage.light.ambient + 0.5 * stage.light.key)
 
