@@ -450,7 +450,7 @@ def bulbs(
             wave = 0.014 * sway * s * np.sin(7.0 * t + phase - 3.0 * s) + 0.02 * s * math.sin(1.3 * t + phase)
             edge = np.stack([px + wave, py + 0.062 * s], -1)
             shade = 0.75 + 0.2 * math.sin(7.0 * t + phase)
-            shape = np.concatenate([edge, ([*edge, 0.042, 0.004])[::-1]]) * h
+            shape = np.concatenate([edge, np.add(edge, (0.042, 0.004))[::-1]]) * h
             level = (*tuple(int(255 * c) for c in np.clip(stage.light.lit(hue, shade), 0, 1)), 255)
             cv2.fillPoly(canvas, [np.round(shape * 16).astype(np.int32)], level, cv2.LINE_AA, 4)
         over(frame, as_field(canvas) * np.float32(1.0 / 255.0))

@@ -431,7 +431,8 @@ def street(
         )
         warp = cv2.getPerspectiveTransform(source, target)
         for made, into in ((canvas, picture), (windows, glow)):
-            wall = as_field(cv2.warpPerspective(made.layer(), warp, (stage.width, h), flags=cv2.INTER_AREA))
+            wall = cv2.warpPerspective(made.layer(), warp, (stage.width, h), flags=cv2.INTER_AREA)
+            wall = as_field(np.nan_to_num(wall))  # a pixel at the wall's line of infinity is not a number
             into *= np.float32(1.0) - wall[..., 3:] if into is picture else np.float32(1.0)
             into += wall
     x_grid, _ = stage.grid()

@@ -561,7 +561,7 @@ def flowers(
                     (-0.2, -0.5),
                 ]
             )
-            c.polygon((*cup, 0.1, -stem), petals[k])
+            c.polygon(np.add(cup, (0.1, -stem)), petals[k])
         elif kind == "sunflower":
             if tall[k] > 0.01:
                 spots = np.array([[-0.7, -0.4 * stem], [0.7, -0.6 * stem]])
