@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -28,7 +29,8 @@ from sparkle.generation.backends.drawing.stage import (
 COARSE = 4  # smooth light is made at 1/COARSE of the painted size
 
 
-class Drift(NamedTuple):
+@dataclass(frozen=True)
+class Drift:
     """One kind of particle; lengths in frame heights, speeds a second; negative `fall` rises."""
 
     count: int

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from sparkle.generation.backends.drawing.canvas import Canvas, Colour, Image, pick, rgb
+from sparkle.generation.backends.drawing.land import ground
 from sparkle.generation.backends.drawing.noise import as_field, fractal, sample, smoothstep
 from sparkle.generation.backends.drawing.stage import (
     Draw,
@@ -398,7 +399,8 @@ def street(
         depth: How far away the last house stands.
     """
     rng, h = stage.rng, stage.height
-    cx, draws = middle * stage.aspect, []
+    cx = middle * stage.aspect
+    draws: list[Draw] = []
     flat_h, flat_w = round(0.9 * h), round(2.6 * h)
     picture, glow = np.zeros((h, stage.width, 4), np.float32), np.zeros((h, stage.width, 4), np.float32)
     for side in (-1.0, 1.0):
@@ -540,12 +542,10 @@ def room(
         panel: Height of wainscot panels.
         paper: Strength of stripes on the wall.
     """
-    from sparkle.generation.backends.drawing.land import ground
-
     kind = "soft" if pattern == "carpet" else pattern
     base = ground(
         stage, y=y - 0.16, kind=kind, colour=floor, scale=0.5 if pattern == "planks" else 0.7, rough=0.5
-    )  # type: ignore[arg-type]
+    )
     canvas, light, a = stage.canvas(), stage.light, stage.aspect
     left, right = side * a, (1 - side) * a
     low = y + (1.0 - y) * 2.1
@@ -674,7 +674,7 @@ def window(
         rain: Whether drops run down the glass.
         arched: Whether its top is round.
     """
-    rng, light, draws = stage.rng, stage.light, []
+    rng, light = stage.rng, stage.light
     x, y = stage.grid()
     top, low = ink(view[0]), ink(view[1])
     outside = np.zeros((*x.shape, 3), np.float32)
@@ -737,7 +737,7 @@ def window(
 
     rows = slice(stage.row(min(t0 for _, t0, _, _ in at)), stage.row(max(b0 for *_, b0 in at)) + 1)
     cropped = _cropped(look, stage, rows) if not passing and not rain else look
-    draws += [cropped, Still(bars.layer()), glowing(stage, as_field(glow), depth=0.12, rate=0.4)]
+    draws: list[Draw] = [cropped, Still(bars.layer()), glowing(stage, as_field(glow), depth=0.12, rate=0.4)]
     if curtain:
         reach = np.clip((y - at[0][1]) / max(at[0][3] - at[0][1], 0.05), 0, 1.2) * 0.020
         draws.append(swaying(stage, cloth.layer(), as_field(reach), flutter=0.2, pace=1.2))

@@ -7,7 +7,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from sparkle.generation.backends.drawing.canvas import Colour, Image, Points, pick
+from sparkle.generation.backends.drawing.canvas import Image, Points, pick
 from sparkle.generation.backends.drawing.noise import Field, as_field, curve, fractal, sample, smoothstep
 from sparkle.generation.backends.drawing.stage import Draw, Stage, Still, ink, layer_of
 
@@ -203,7 +203,7 @@ def ground(
     broad, fine = broad * np.exp(-0.05 * depth), fine * np.exp(-0.25 * depth)
     base = np.broadcast_to(ink(colour), (*x.shape, 3))
     other = ink(second) if second else 0.62 * ink(colour)
-    share, shade = _pattern(stage, kind, u, v, depth, broad, fine)
+    share, shade = _pattern(stage, kind, as_field(u), as_field(v), depth, as_field(broad), as_field(fine))
     base = base + (other - base) * share[..., None]
     base = base * (1.0 + 0.11 * rough * (0.8 * broad + fine))[..., None]
     picture = np.zeros((stage.height, stage.width, 4), np.float32)
@@ -345,8 +345,3 @@ def cliffs(
     if kind == "cave":
         colours = colours * (0.16 + 0.84 * np.exp(-np.maximum(depth, 0) / 0.35))[..., None]
     return Still(layer_of(as_field(colours), as_field(alpha)))
-
-
-def shades(stage: Stage, colour: Colour, count: int, spread: float = 0.1) -> Colour:
-    """`count` variations of one colour."""
-    return pick(stage.rng, colour[None], count, spread, 0.03)

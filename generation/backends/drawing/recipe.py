@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from sparkle.generation.backends.drawing import air, buildings, land, plants, props, sky, water
-from sparkle.generation.backends.drawing.stage import Draw, Look
+from sparkle.generation.backends.drawing.stage import Draw, Lighting
 from sparkle.generation.taxonomy import TaxonomyScene
 from sparkle.schemas.errors import ConfigError, did_you_mean
 
@@ -31,7 +31,7 @@ LAYERS: dict[str, Callable[..., Draw]] = {
 
 
 @dataclass(frozen=True)
-class Layer:
+class RecipeLayer:
     """One layer of a recipe: its name, what draws it, and with which options."""
 
     name: str
@@ -40,7 +40,7 @@ class Layer:
 
 
 @cache
-def read_recipe(scene: TaxonomyScene) -> tuple[Look, tuple[Layer, ...]]:
+def read_recipe(scene: TaxonomyScene) -> tuple[Lighting, tuple[RecipeLayer, ...]]:
     """Return the look and the layers of a scene, back to front.
 
     Raises:
@@ -49,11 +49,11 @@ def read_recipe(scene: TaxonomyScene) -> tuple[Look, tuple[Layer, ...]]:
     where = f"{scene.theme}: {scene.keyword}"
     if not scene.layers:
         raise ConfigError("no recipe draws this scene", got=scene.keyword, where=where)
-    look = _convert(dict(scene.look), Look, f"{where}/look")
+    look = _convert(dict(scene.look), Lighting, f"{where}/look")
     return look, tuple(_read_layer(dict(layer), where) for layer in scene.layers)
 
 
-def _read_layer(table: dict[str, Any], where: str) -> Layer:
+def _read_layer(table: dict[str, Any], where: str) -> RecipeLayer:
     kind, name = table.pop("is"), table.pop("name", None)
     function = LAYERS.get(kind)
     if function is None:
@@ -80,7 +80,7 @@ def _read_layer(table: dict[str, Any], where: str) -> Layer:
         raise ConfigError(
             "a layer lacks an option", wanted=", ".join(missing), where=f"{where}/{name or kind}"
         )
-    return Layer(name or kind, function, options)
+    return RecipeLayer(name or kind, function, options)
 
 
 def _convert(value: Any, kind: Any, where: str) -> Any:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterator
 from typing import Self
@@ -39,7 +40,6 @@ class Scene:
         width: Columns of the pictures, even, 96 to 4096.
         height: Rows of the pictures, even, 96 to 4096.
         pace: Multiplies time: how lively a prompt wants it.
-        without: The name of a layer that is left out.
 
     Raises:
         ConfigError: the seed is negative, or the recipe is wrong.
@@ -54,7 +54,6 @@ class Scene:
         width: int,
         height: int,
         pace: float = 1.0,
-        without: str | None = None,
     ) -> None:
         _check(seed, width, height)
         look, layers = read_recipe(scene)
@@ -65,13 +64,16 @@ class Scene:
         light = make_light(look, rng)
         self._mirrored = bool(rng.random() < 0.5)
         self._draws = [
-            layer.function(Stage(*painted, light, _stream(seed, scene, f"layer {number}")), **layer.options)
-            for number, layer in enumerate(layers)
-            if layer.name != without
+            (
+                layer.name,
+                layer.function(Stage(*painted, light, _stream(seed, scene, f"layer {n}")), **layer.options),
+            )
+            for n, layer in enumerate(layers)
         ]
-        self._backdrop = np.zeros((*painted, 3), np.float32)
-        while self._draws and isinstance(self._draws[0], Still):
-            self._draws.pop(0)(self._backdrop, 0.0)
+        self._backdrop, self._still = np.zeros((*painted, 3), np.float32), 0
+        for _, draw in itertools.takewhile(lambda each: isinstance(each[1], Still), self._draws):
+            draw(self._backdrop, 0.0)
+            self._still += 1
         self._finish = Finish(look.style, _stream(seed, scene, "finish"), painted, (height, width))
 
     @classmethod
@@ -93,11 +95,16 @@ class Scene:
         names = " ".join(layer.name for layer in read_recipe(self.scene)[1])
         return {"scene": self.scene.keyword, "layers": names, "pace": round(self._pace, 3)}
 
-    def frame(self, t: float) -> npt.NDArray[np.uint8]:
-        """Return the picture at t seconds, uint8 (height, width, 3) RGB; `frame(0)` is a clip's first."""
-        canvas = self._backdrop.copy()
-        for draw in self._draws:
-            draw(canvas, t * self._pace)
+    def frame(self, t: float, *, without: str = "") -> npt.NDArray[np.uint8]:
+        """Return the picture at t seconds, uint8 (height, width, 3) RGB; `frame(0)` is a clip's first.
+
+        `without` is the name of a layer that is left out.
+        """
+        whole = not without
+        canvas = self._backdrop.copy() if whole else np.zeros_like(self._backdrop)
+        for name, draw in self._draws[self._still if whole else 0 :]:
+            if whole or name != without:
+                draw(canvas, t * self._pace)
         picture = self._finish.picture(canvas, t)
         return np.asarray(cv2.flip(picture, 1), np.uint8) if self._mirrored else picture
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from msgspec import Struct
 
-from sparkle.generation.backends.drawing.canvas import Canvas, Colour, Image, Points, rgb
+from sparkle.generation.backends.drawing.canvas import Canvas, Colour, Image, rgb
 from sparkle.generation.backends.drawing.noise import as_field, fractal
 
 Draw: TypeAlias = Callable[[Image, float], None]
@@ -31,7 +31,7 @@ Style = Literal[
 ]  # fmt: skip
 
 
-class Look(Struct, frozen=True, forbid_unknown_fields=True):
+class Lighting(Struct, frozen=True, forbid_unknown_fields=True):
     """The one light of a recipe, and how its picture is finished.
 
     Attributes:
@@ -111,7 +111,7 @@ class Light:
         return as_field(np.asarray(colour, np.float32) * clear + self.haze * (1.0 - clear))
 
 
-def make_light(look: Look, rng: np.random.Generator) -> Light:
+def make_light(look: Lighting, rng: np.random.Generator) -> Light:
     """The light of a look; `rng` jitters the palette a little, so that no two seeds share one."""
     *colours, key, key_gain, ambient, ambient_gain, sun, lit, shade = HOURS[look.hour]
     sky = np.stack([ink(str(each)) for each in colours]) * (1.0 + 0.03 * rng.standard_normal((3, 3)))
@@ -352,10 +352,6 @@ def put(frame: Image, picture: Image, x: float, y: float, *, turn: float = 0.0, 
     matrix = np.array([[cos, -sin * squash, 0.0], [sin, cos * squash, 0.0]])
     matrix[:, 2] = (x - left, y - top) - matrix[:, :2] @ (middle, middle)
     moved = cv2.warpAffine(picture, matrix, (side + 1, side + 1), flags=cv2.INTER_LINEAR)
+    moved = as_field(moved)
     rows, cols = bounds(moved[..., 3])
-    over(frame, as_field(moved[rows, cols]), top + rows.start, left + cols.start)
-
-
-def line(*points: tuple[float, float]) -> Points:
-    """Points as an array (n, 2)."""
-    return np.array(points, np.float64)
+    over(frame, moved[rows, cols], top + rows.start, left + cols.start)

@@ -75,34 +75,24 @@ def is_shown(
     if not clause.moves:
         return True
     anywhere = own.any(axis=0)
-    steps = [
-        np.abs(after - before).mean(axis=2)[anywhere].mean()
-        for before, after in ((seen[0], frame) for frame in seen[1:])
-    ]
-    behind = [
-        np.abs(after - before).mean(axis=2)[anywhere].mean()
-        for before, after in ((rest[0], frame) for frame in rest[1:])
-    ]
-    layer = [
-        np.abs((seen[k] - rest[k]) - (seen[0] - rest[0])).mean(axis=2)[anywhere].mean()
-        for k in range(1, len(seen))
-    ]
-    return max(steps) > LEAST_MOTION and max(max(layer), max(steps) - max(behind)) > LEAST_MOTION
+    return min(_motion(seen, anywhere), _motion(seen - rest, anywhere)) > LEAST_MOTION
 
 
-def draw_frames(scene: TaxonomyScene, seed: int, *, without: str | None = None) -> list[Picture]:
-    """Return a scene's frames at `TIMES`, small."""
-    made = Scene(scene, seed=seed, width=SIZE[0], height=SIZE[1], without=without)
-    return [made.frame(t) for t in TIMES]
+def _motion(frames: Field, where: npt.NDArray[np.bool_]) -> float:
+    """Return how far frames (times, h, w, 3) change at most from the first one, on average over a region."""
+    return max(float(np.abs(frame - frames[0])[where].mean()) for frame in frames[1:])
+
+
+def draw_frames(scene: Scene, *, without: str = "") -> list[Picture]:
+    """Return a scene's frames at `TIMES`."""
+    return [scene.frame(t, without=without) for t in TIMES]
 
 
 def shown_clauses(scene: TaxonomyScene, seed: int) -> dict[str, bool]:
-    """Return for each clause of a scene whether its own drawing shows it."""
-    drawn = draw_frames(scene, seed)
-    clauses = clauses_of(scene)
-    without = {
-        layer: draw_frames(scene, seed, without=layer) for layer in {clause.layer for clause in clauses}
-    }
+    """Return for each clause of a scene whether its own drawing, a small one, shows it."""
+    made = Scene(scene, seed=seed, width=SIZE[0], height=SIZE[1])
+    drawn, clauses = draw_frames(made), clauses_of(scene)
+    without = {layer: draw_frames(made, without=layer) for layer in {clause.layer for clause in clauses}}
     return {clause.words: is_shown(clause, drawn, drawn, without[clause.layer]) for clause in clauses}
 
 

@@ -198,23 +198,22 @@ class TestTruth:
         assert [words for words, is_there in shown.items() if not is_there] == []
 
     def test_other_pictures_do_not_show_it(self) -> None:
-        beach = DRAWN["palm-lined tropical beach"]
-        drawn = draw_frames(beach, 2)
+        beach = scene("palm-lined tropical beach", 2)
+        drawn = draw_frames(beach)
         flat = [np.full_like(drawn[0], 128)] * len(drawn)
         frozen = [drawn[0]] * len(drawn)
-        for clause in clauses_of(beach):
-            without = draw_frames(beach, 2, without=clause.layer)
+        lake = draw_frames(scene("calm mountain lake", 2))
+        for clause in clauses_of(beach.scene):
+            without = draw_frames(beach, without=clause.layer)
             assert is_shown(clause, drawn, drawn, without)
-            for other in (flat, frozen, without, draw_frames(DRAWN["calm mountain lake"], 2)):
+            for other in (flat, frozen, without, lake):
                 assert not is_shown(clause, other, drawn, without), clause.words
 
     def test_a_layer_changes_no_other(self) -> None:
-        beach = DRAWN["palm-lined tropical beach"]
-        whole, bare = (
-            Scene(beach, seed=2, width=WIDTH, height=HEIGHT, without=layer).frame(0.5)
-            for layer in (None, "gulls")
-        )
+        beach = scene("palm-lined tropical beach", 2)
+        whole, bare = beach.frame(0.5), beach.frame(0.5, without="gulls")
         assert 0 < (np.abs(whole.astype(int) - bare).max(axis=2) > 8).mean() < 0.02
+        np.testing.assert_array_equal(beach.frame(0.5, without="nothing of this name"), whole)
 
     def test_a_picture_agrees_with_its_own_text_more_than_with_others(self) -> None:
         prompts = {name: compose_prompt(DRAWN[name], seed=1) for name in SOME}
