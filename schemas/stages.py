@@ -41,3 +41,4 @@ STEPS: tuple[StepInfo, ...] = (
 )
 STEP_NAMES: tuple[str, ...] = tuple(step.name for step in STEPS)
 STEP_BY_NAME: dict[str, StepInfo] = {step.name: step for step in STEPS}
+LAST_STAGE = max(step.stage for step in STEPS)

@@ -21,6 +21,9 @@ from sparkle.schemas.rubric import Rubric
 Status = Literal["ok", "failed", "missing", "unusable"]
 OF_THE_MODEL: tuple[Status, ...] = ("missing", "unusable")
 
+# Models that are none; a report of a bench of ours should have them beside the others.
+BASELINES = ("source", "frozen", "copy_paste", "classical")
+
 Setting = str | int | float | bool
 Score = int | float | None  # None for a dimension that the judge cannot say
 
@@ -71,8 +74,11 @@ class Verdict(Record, frozen=True, kw_only=True):
         prompt: The instruction.
         answer: The judge's words.
         repairs: What was mended in them.
+        measures: What was measured, by name: a judge that measures can say it without a calibration.
         source, edited: sha256 of the clips that were judged.
-        finish_reason, attempts, usage: How the answer came.
+        finish_reason, attempts, usage, system_fingerprint: How the answer came. After 0 attempts the judge is
+            asked again by the next run: it could not answer.
+        sent: What it was sent, where that is not what its settings say.
     """
 
     id: Text
@@ -87,8 +93,11 @@ class Verdict(Record, frozen=True, kw_only=True):
     prompt: str | None = None
     answer: str | None = None
     repairs: tuple[str, ...] | None = None
+    measures: dict[Text, float] | None = None
     source: Sha256 | None = None
     edited: Sha256 | None = None
     finish_reason: str | None = None
     attempts: Count | None = None
     usage: dict[str, Count] | None = None
+    system_fingerprint: str | None = None
+    sent: str | None = None

@@ -53,6 +53,7 @@ PARTS = {
     "hashes.sqlite": "sha256 of files: without it, a finished run is hashed again",
     "runs.sqlite": "what finished runs came to: without it, each is looked through again",
     "answers.sqlite": "answers of models behind an endpoint: without it, they are asked again",
+    "saliency.sqlite": "what a network sees in frames of clips: without it, it looks again",
     "tables": "columns of releases' tables: without it, they are read again",
     "artifacts": "videos and images read from a Hub: without it, they are downloaded again",
     "publish": "what a publish has sent: without it, one that was ended begins anew",

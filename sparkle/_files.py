@@ -78,10 +78,15 @@ def _host() -> str:
     return sha256_bytes(socket.gethostname().encode())[:8]
 
 
+def fsync_file(path: Path) -> None:
+    """Make what a file contains durable."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def commit(temporary: Path, target: Path) -> None:
     """Make a written temporary file durable and give it its name."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
+    fsync_file(temporary)
     temporary.replace(target)
     fsync_folder(target.parent)
 

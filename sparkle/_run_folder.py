@@ -133,33 +133,34 @@ class Reclaimed:
 
 
 def take_out(run: Path, held: Artifact) -> None:
-    """Write an artifact that a tar holds to its own place in the run.
+    """Write an artifact that a tar holds to its own place in the run; raises as `copy_out` does."""
+    with atomic_path(run / held.path) as temporary:
+        copy_out(run, held, temporary)
+
+
+def copy_out(run: Path, held: Artifact, target: Path) -> None:
+    """Write an artifact that a tar holds to a file.
 
     Raises:
         RunError: the tar is missing, or does not hold what was recorded.
     """
     tar, digest, left = run / held.file, hashlib.sha256(), held.size
-    try:
-        with (
-            tar.open("rb") as source,
-            atomic_path(run / held.path) as temporary,
-            temporary.open("wb") as file,
-        ):
-            source.seek(held.offset)
-            while left and (block := source.read(min(left, BLOCK_BYTES))):
-                digest.update(block)
-                file.write(block)
-                left -= len(block)
-            if left or digest.digest() != held.sha256:
-                raise RunError(
-                    "a tar does not hold what the run recorded",
-                    got=f"sha256 {digest.hexdigest()}, {held.size - left} bytes",
-                    wanted=f"sha256 {held.hex}, {held.size} bytes",
-                    where=f"{tar}, byte {held.offset} ({held.member})",
-                )
-    except FileNotFoundError:
+    if not tar.is_file():
         fix = "put it back: the tars in this folder are part of the run"
-        raise RunError("a tar that holds reclaimed artifacts is missing", where=tar, fix=fix) from None
+        raise RunError("a tar that holds reclaimed artifacts is missing", where=tar, fix=fix)
+    with tar.open("rb") as source, target.open("wb") as file:
+        source.seek(held.offset)
+        while left and (block := source.read(min(left, BLOCK_BYTES))):
+            digest.update(block)
+            file.write(block)
+            left -= len(block)
+    if left or digest.digest() != held.sha256:
+        raise RunError(
+            "a tar does not hold what the run recorded",
+            got=f"sha256 {digest.hexdigest()}, {held.size - left} bytes",
+            wanted=f"sha256 {held.hex}, {held.size} bytes",
+            where=f"{tar}, byte {held.offset} ({held.member})",
+        )
 
 
 def _lines(members: Sequence[Artifact]) -> Iterator[dict[str, Any]]:

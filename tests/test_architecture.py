@@ -29,7 +29,7 @@ FLOORS = {
 }
 # Within a floor: the sub-packages in the order in which they may import each other, later from earlier.
 ORDER = {
-    "generation": ("backends", "steps", "run"),
+    "generation": ("backends", "judges", "steps", "run"),
     "builders": (
         "release",
         "reading",

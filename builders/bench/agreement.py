@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from sparkle._extras import install
-from sparkle.builders.bench.resampling import Floats, interval
+from sparkle.builders.bench.correlation import correlation, low_high, moments, quadratic_kappa
+from sparkle.builders.bench.resampling import Floats
 from sparkle.builders.bench.tables import ModelTable, Row, number
 from sparkle.schemas.errors import ConfigError
 
@@ -36,7 +37,9 @@ def agree(tables: Sequence[ModelTable]) -> list[dict[str, Any]]:
         same = a.head.bench.revision == b.head.bench.revision and a.keys == b.keys
         models = {row.model for row in a.rows} & {row.model for row in b.rows}
         if same and models and {*a.ids} & {*b.ids}:
-            found.append(_Judges(a, b).compare())
+            compared = _Judges(a, b).compare()
+            if any(dimension["models"] for dimension in compared["dimensions"].values()):
+                found.append(compared)  # else one of them gives no scores, such as one that measures
     return found
 
 
@@ -97,7 +100,7 @@ class _Judges:
             moments.append(self._moments(both, *ranks))
             by_model[model] = {
                 "n": len(x),
-                "spearman": number(_correlation(moments[-1][None].sum(axis=1))[0]),
+                "spearman": number(correlation(moments[-1][None].sum(axis=1))[0]),
                 "kendall": number(self._stats.kendalltau(x, y).statistic),
             }
         return {
@@ -111,7 +114,7 @@ class _Judges:
         """Sums per scene of what correlations and kappa are made of."""
         scenes = self._scenes
         values = np.full((len(both), 6), np.nan)
-        values[both] = np.column_stack([np.ones_like(x), x, y, x * x, y * y, x * y])
+        values[both] = moments(x, y)
         return scenes.sums(values)[0]
 
     def _fisher(self, moments: Sequence[Floats]) -> dict[str, Any] | None:
@@ -125,9 +128,9 @@ class _Judges:
             found: Floats = np.tanh(np.mean(transformed, axis=0))
             return found
 
-        found = mean([_correlation(one.sum(axis=0)[None]) for one in moments])[0]
-        drawn = mean([_correlation(scenes.draws @ one) for one in moments])
-        return {"mean": number(found), "interval": _low_high(drawn), "models": len(moments)}
+        found = mean([correlation(one.sum(axis=0)[None]) for one in moments])[0]
+        drawn = mean([correlation(scenes.draws @ one) for one in moments])
+        return {"mean": number(found), "interval": low_high(drawn), "models": len(moments)}
 
     def _pooled(self, pooled: Sequence[tuple[Floats, Floats]]) -> dict[str, Any] | None:
         if not pooled:
@@ -164,9 +167,9 @@ class _Judges:
             total += self._moments(both, x, y)
             cells = [np.rint(values - lowest).astype(int) for values in (x, y)]  # repeats have a mean
             np.add.at(table, (cells[0], cells[1]), 1)
-        drawn = _quadratic_kappa(scenes.draws @ total)
-        found = _quadratic_kappa(total.sum(axis=0)[None])[0]
-        return {"kappa": number(found), "interval": _low_high(drawn), "counts": table.tolist()}
+        drawn = quadratic_kappa(scenes.draws @ total)
+        found = quadratic_kappa(total.sum(axis=0)[None])[0]
+        return {"kappa": number(found), "interval": low_high(drawn), "counts": table.tolist()}
 
     def _macro(self, table: ModelTable, row: Row) -> Floats:
         """Return a model's macro mean, and that of each draw; two judges of the same samples share draws."""
@@ -204,29 +207,10 @@ class _Judges:
         return {
             "n": len(names),
             "kendall": number(taus[0]),
-            "interval": _low_high(taus[1:]) if self._a.ids == self._b.ids else None,
+            "interval": low_high(taus[1:]) if self._a.ids == self._b.ids else None,
             "p": p,
             "ordered_differently": swapped,
         }
-
-
-def _correlation(moments: Floats) -> Floats:
-    """Return Pearson's correlation of rows of moments: n, x, y, xx, yy, xy; NaN where one is constant."""
-    n, x, y, xx, yy, xy = np.moveaxis(moments, -1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.maximum(n * xx - x * x, 0) * np.maximum(n * yy - y * y, 0)
-        found: Floats = (n * xy - x * y) / np.sqrt(spread)
-    found[~np.isfinite(found)] = np.nan
-    return found
-
-
-def _quadratic_kappa(moments: Floats) -> Floats:
-    """Return 1 - observed / expected squared difference, of rows of moments."""
-    n, x, y, xx, yy, xy = np.moveaxis(moments, -1, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = 1 - (xx + yy - 2 * xy) / (xx + yy - 2 * x * y / n)
-    found[~np.isfinite(found)] = np.nan
-    return found
 
 
 def _tau(x: Floats, y: Floats) -> Floats:
@@ -240,10 +224,3 @@ def _tau(x: Floats, y: Floats) -> Floats:
         untied = np.sqrt((ours**2).sum(axis=1) * (theirs**2).sum(axis=1))
         found: Floats = (ours * theirs).sum(axis=1) / untied
     return found
-
-
-def _low_high(drawn: Floats) -> list[float | None] | None:
-    if np.isnan(drawn).all():
-        return None
-    low, high = interval(drawn[:, None])
-    return [number(low[0]), number(high[0])]

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,19 @@ class BenchItem:
 def is_bench(folder: Path) -> bool:
     """Whether a folder has a bench's table of any theme."""
     return any((folder / layout.bench_csv(theme)).is_file() for theme in THEMES)
+
+
+def keyword_problem(keyword: str | None) -> str | None:
+    """Why the `subtheme: scene` of a sample cannot name the folder of its edits; None where it can."""
+    if not keyword:
+        return "there is no keyword"
+    subtheme, colon, scene = keyword.partition(": ")
+    if not (subtheme and colon and scene) or ": " in scene:
+        return "the keyword is not one subtheme and one scene"
+    odd = any(part in keyword for part in ("/", "\\", "---")) or not keyword.isprintable()
+    if odd or "." in (subtheme[0], scene[0]) or keyword != keyword.strip():
+        return "the keyword cannot name a folder"
+    return None
 
 
 def themes_of(folder: Path) -> list[str]:
@@ -68,21 +83,62 @@ def read_bench(folder: Path) -> tuple[BenchIdentity, dict[str, BenchItem]]:
         ReleaseError: it is no bench, its tables and metadata do not go together, or a source cannot be read.
     """
     items: dict[str, BenchItem] = {}
-    expected, content = {}, []
+    expected, sources = {}, dict[str, str]()
     for theme in themes_of(folder):
         found = read_theme(folder, theme)
         expected[theme] = len(found)
+        if twice := sorted(found.keys() & items.keys()):
+            where = folder / layout.bench_csv(theme)
+            raise ReleaseError("an id stands in two themes", got=twice[0], where=where)
         items |= found
         for item in found.values():
             path = folder / layout.bench_source(theme, item.id)
             try:
-                source = sha256_file(path)
+                sources[item.id] = sha256_file(path)
             except OSError as error:
                 problem = "a source video of the bench cannot be read"
                 raise ReleaseError(problem, got=error.strerror, where=path) from None
-            content.append([item.id, item.prompt, item.subtheme, item.scene, source])
-    revision = fingerprint(sorted(content))
-    return BenchIdentity(folder.resolve().name, revision, expected), items
+    return BenchIdentity(folder.resolve().name, revision_of(items.values(), sources), expected), items
+
+
+def revision_of(items: Iterable[BenchItem], sources: Mapping[str, str]) -> str:
+    """Return the revision of a bench.
+
+    Args:
+        items: Its samples.
+        sources: The sha256 of the source video of each, by id.
+    """
+    content = [[item.id, item.prompt, item.subtheme, item.scene, sources[item.id]] for item in items]
+    return fingerprint(sorted(content))
+
+
+def count_scenes(items: Iterable[BenchItem]) -> dict[str, dict[str, dict[str, int]]]:
+    """Return how many samples each scene has: theme -> subtheme -> scene -> samples."""
+    scenes: dict[str, dict[str, dict[str, int]]] = {}
+    for item in items:
+        found = scenes.setdefault(item.theme, {}).setdefault(item.subtheme, {})
+        found[item.scene] = found.get(item.scene, 0) + 1
+    return scenes
+
+
+def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a csv file by line.
+
+    Raises:
+        ReleaseError: it cannot be read, or lacks one of the columns.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+        rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        if not set(columns) <= {*(rows.fieldnames or ())}:
+            wanted, got = ", ".join(columns), ", ".join(rows.fieldnames or ())
+            raise ReleaseError("the table lacks columns", got=got, wanted=wanted, where=path)
+        for row in rows:
+            if None in row.values() or None in row:
+                raise ReleaseError("a row with another number of fields", where=f"{path}:{rows.line_num}")
+            yield rows.line_num, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ReleaseError("the table cannot be read", got=error, where=path) from None
 
 
 def _prompts(folder: Path, theme: str) -> dict[str, str]:
@@ -106,6 +162,9 @@ def _prompts(folder: Path, theme: str) -> dict[str, str]:
                     where = f"{folder / name}:{rows.line_num}"
                     raise ReleaseError("not a row of this table", got=row, wanted=wanted, where=where)
                 safe_join(folder, video)
+                if sample_id in found:
+                    where = f"{folder / name}:{rows.line_num}"
+                    raise ReleaseError("an id stands twice in the table", got=sample_id, where=where)
                 found[sample_id] = row["prompt"]
         except (csv.Error, UnicodeDecodeError) as error:
             raise ReleaseError("the table cannot be read", got=error, where=folder / name) from None
@@ -124,6 +183,10 @@ def _keywords(folder: Path, theme: str, prompts: dict[str, str]) -> dict[str, st
         for finding in findings:
             raise ReleaseError(
                 finding.problem, got=finding.got, wanted=finding.wanted, where=f"{path}:{number}"
+            )
+        if value["id"] in known:
+            raise ReleaseError(
+                "an id stands twice in the metadata", got=value["id"], where=f"{path}:{number}"
             )
         known[value["id"]] = value["prompt"]
         keywords[value["id"]] = value["metadata"].get("chosen_keyword") or ""

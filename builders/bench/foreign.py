@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from sparkle._files import write_atomic
-from sparkle.builders.bench.folder import BenchItem, read_bench
+from sparkle.builders.bench.folder import BenchItem, csv_rows, read_bench
 from sparkle.builders.bench.verdicts import FORMAT, VERSION, VerdictFile, write_verdicts
 from sparkle.builders.release.formats import csv_line
 from sparkle.schemas.canonical import dump_document, dump_line, fingerprint
@@ -203,7 +202,7 @@ def _read_openve(path: Path, unjudged: Sequence[str]) -> tuple[BenchIdentity, di
     """What OpenVE-Bench's table is, and its rows by the name of their source video."""
     items: dict[str, BenchItem] = {}
     rows = []
-    for number, row in _rows(path, _BENCH_COLUMNS):
+    for number, row in csv_rows(path, _BENCH_COLUMNS):
         rows.append([row[name] for name in _BENCH_COLUMNS])
         sample_id = PurePosixPath(row["original_video"]).stem
         if row["edited_type"] not in OPENVE_HEADINGS or not sample_id or sample_id in items:
@@ -219,26 +218,10 @@ def _read_openve(path: Path, unjudged: Sequence[str]) -> tuple[BenchIdentity, di
     return BenchIdentity("OpenVE-Bench", fingerprint(rows), expected), judged
 
 
-def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows of a csv file by line."""
-    try:
-        text = path.read_text("utf-8-sig")
-        rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        if not set(columns) <= {*(rows.fieldnames or ())}:
-            wanted, got = ", ".join(columns), ", ".join(rows.fieldnames or ())
-            raise ReleaseError("the table lacks columns", got=got, wanted=wanted, where=path)
-        for row in rows:
-            if None in row.values() or None in row:
-                raise ReleaseError("a row with another number of fields", where=f"{path}:{rows.line_num}")
-            yield rows.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ReleaseError("the table cannot be read", got=error, where=path) from None
-
-
 def _openve_lines(
     path: Path, items: dict[str, BenchItem], findings: list[Finding]
 ) -> Iterator[_Judged | tuple[int, Verdict]]:
-    for number, row in _rows(path, _RESULT_COLUMNS):
+    for number, row in csv_rows(path, _RESULT_COLUMNS):
         item = items.get(PurePosixPath(row["original_video"]).stem)
         if item is None or (item.theme, item.prompt) != (row["edited_type"], row["prompt"]):
             problem = "a row that the bench does not have"

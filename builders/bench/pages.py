@@ -20,6 +20,7 @@ from typing import Any
 from sparkle._files import exclusive, link_or_copy, remove_leftovers, write_atomic
 from sparkle._folders import is_junk
 from sparkle.builders.bench.report import Report
+from sparkle.builders.bench.results import find_edit
 from sparkle.builders.bench.tables import OVERALL, ModelTable
 from sparkle.builders.release.formats import csv_line
 from sparkle.builders.release.manifest import list_files
@@ -53,7 +54,7 @@ def write_report(
     for model in results or {}:
         if model not in known:
             raise ReleaseError("no such model", got=model, wanted=f"one of {', '.join(sorted(known))}")
-    _refuse_foreign(out)
+    refuse_foreign(out, _MARK, "a report")
     out.mkdir(parents=True, exist_ok=True)
     busy = ReleaseError("another process is writing this report", where=out, fix="wait for it to end")
     with exclusive(out, busy):
@@ -77,15 +78,20 @@ def write_report(
                 (out / path).unlink()
 
 
-def _refuse_foreign(out: Path) -> None:
+def refuse_foreign(out: Path, mark: bytes, what: str) -> None:
+    """Raise ReleaseError where a folder has something else in it than a page.
+
+    Args:
+        out: The folder.
+        mark: What is in such a page's file.
+        what: What it is of, such as "a report".
+    """
     names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name} if out.exists() else set()
     index = out / INDEX
-    if {name for name in names if not is_junk(name)} and not (
-        index.is_file() and _MARK in index.read_bytes()
-    ):
+    if {name for name in names if not is_junk(name)} and not (index.is_file() and mark in index.read_bytes()):
         raise ReleaseError(
-            "--out already contains files that do not belong to a report",
-            wanted="a new or empty folder, or a report to bring up to date",
+            f"--out already contains files that do not belong to {what}",
+            wanted=f"a new or empty folder, or {what} to bring up to date",
             where=out,
             fix="choose another --out",
         )
@@ -114,9 +120,9 @@ def _link_videos(
         for sample_id, place in table.places.items():
             if bench is not None:
                 found["", sample_id] = bench / layout.bench_source(place.theme, sample_id)
-            scene = f"{place.subtheme}---{place.scene.replace(' ', '_')}"
             for model, folder in results.items():
-                found[model, sample_id] = folder / place.theme / scene / f"{sample_id}_edited.mp4"
+                if (edit := find_edit(folder, place)) is not None:
+                    found[model, sample_id] = edit
     names: dict[tuple[str, str], str] = {}
     for (model, sample_id), source in sorted(found.items()):
         if not source.is_file():
@@ -173,7 +179,7 @@ def _samples(tables: Sequence[ModelTable]) -> list[dict[str, Any]]:
             for verdict in row.file.verdicts:
                 sample = found[revision, verdict.id]
                 told: dict[str, Any] = {"table": judge, "model": row.model, "status": verdict.status}
-                for name in ("scores", "raw", "reason", "answer", "repairs"):
+                for name in ("scores", "raw", "reason", "answer", "repairs", "measures"):
                     if (value := getattr(verdict, name)) is not None:
                         told[name] = value
                 sample["words"].append(told | ({"repeat": verdict.repeat} if verdict.repeat > 1 else {}))
@@ -196,7 +202,7 @@ def tables_csv(document: Mapping[str, Any]) -> str:
     """One row per table, model and theme, and one for the macro: means, raw means, intervals, bounds."""
     lines = []
     head = ["judge", "bench", "rubric", "model", "theme", "n", "expected", "key", "mean", "raw"]
-    lines.append(csv_line([*head, "low", "high", "least", "most"]))
+    lines.append(csv_line([*head, "low", "high", "least", "most", "calibrated"]))
     for table in document["tables"]:
         names = [table["judge"]["name"], table["bench"]["name"], table["rubric"]["name"]]
         for row in table["rows"]:
@@ -207,12 +213,14 @@ def tables_csv(document: Mapping[str, Any]) -> str:
                 "raw": row["macro_raw"],
                 "interval": row["interval"],
                 "bounds": row["bounds"],
+                "calibrated": row.get("macro_calibrated"),
             }
             for theme, entry in [*row["themes"].items(), ("MACRO", macro)]:
                 for key in table["keys"]:
                     numbers = [(entry.get(part) or {}).get(key) for part in ("mean", "raw")]
                     for part in ("interval", "bounds"):
                         numbers += (entry.get(part) or {}).get(key) or [None, None]
+                    numbers.append((entry.get("calibrated") or {}).get(key))
                     place = [*names, row["model"], theme, str(entry["n"]), str(entry["expected"]), key]
                     lines.append(csv_line([*place, *map(_digits, numbers)]))
     return "".join(lines)

@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from sparkle.builders.bench.resampling import Floats, Scenes, interval
 from sparkle.builders.bench.verdicts import VerdictFile
+from sparkle.schemas.calibration import Calibration
 from sparkle.schemas.canonical import fingerprint
 from sparkle.schemas.errors import ReleaseError
-from sparkle.schemas.verdicts import OF_THE_MODEL, Verdict, VerdictsHead
+from sparkle.schemas.verdicts import OF_THE_MODEL, Score, Verdict, VerdictsHead
 
 OVERALL = "overall"
 _UPSTREAMS_ORDER = ("location", "season", "style", "time")
@@ -36,12 +37,14 @@ class Row:
         file: Its verdicts.
         scores: Overall and dimensions of each sample of the table as they count; NaN where there are none.
         raw: The same before the cap.
+        calibrated: The same on the scale of the calibration's reference; None without a calibration.
         overall_by_repeat: Overall of each sample and repeat.
     """
 
     file: VerdictFile
     scores: Floats
     raw: Floats
+    calibrated: Floats | None
     overall_by_repeat: Floats
 
     @property
@@ -57,11 +60,19 @@ class ModelTable:
         files: Their verdicts; the same model is in it once.
         lowest: Whether an edit that is missing or unusable has the lowest score of every dimension.
         resamples: How many draws intervals are of.
+        calibration: What the judge's scores or measures mean on another one's scale.
     """
 
-    def __init__(self, files: Sequence[VerdictFile], *, lowest: bool, resamples: int) -> None:
+    def __init__(
+        self,
+        files: Sequence[VerdictFile],
+        *,
+        lowest: bool,
+        resamples: int,
+        calibration: Calibration | None = None,
+    ) -> None:
         self.head: VerdictsHead = files[0].head
-        self.lowest = lowest
+        self.lowest, self.calibration = lowest, calibration
         self.keys = (OVERALL, *(dimension.key for dimension in self.head.rubric.dimensions))
         expected = self.head.bench.expected
         known = [theme for theme in _UPSTREAMS_ORDER if theme in expected]
@@ -91,17 +102,21 @@ class ModelTable:
         at = {sample_id: index for index, sample_id in enumerate(self.ids)}
         repeats = sorted({verdict.repeat for verdict in file.verdicts})
         shape = (len(self.ids), len(repeats), len(self.keys))
-        scores, raw = np.full(shape, np.nan), np.full(shape, np.nan)
+        scores, raw, calibrated = np.full((3, *shape), np.nan)
         rubric = self.head.rubric
         for verdict in file.verdicts:
             place = at[verdict.id], repeats.index(verdict.repeat)
             if verdict.scores is not None and verdict.raw is not None:
-                for found, told in ((scores, verdict.scores), (raw, verdict.raw)):
-                    values = [np.nan if score is None else float(score) for score in told]
+                told = [(scores, verdict.scores), (raw, verdict.raw)]
+                if self.calibration is not None:
+                    told.append((calibrated, _calibrated(verdict, self.calibration)))
+                for found, several in told:
+                    values = [np.nan if score is None else float(score) for score in several]
                     found[place] = [sum(values) / len(values), *values]
             elif self.lowest and verdict.status in OF_THE_MODEL:
-                scores[place] = raw[place] = rubric.lowest
-        return Row(file, _over_repeats(scores), _over_repeats(raw), scores[:, :, 0])
+                scores[place] = raw[place] = calibrated[place] = rubric.lowest
+        known = _over_repeats(calibrated) if self.calibration is not None else None
+        return Row(file, _over_repeats(scores), _over_repeats(raw), known, scores[:, :, 0])
 
     @cached_property
     def scenes(self) -> Scenes:
@@ -135,6 +150,11 @@ class ModelTable:
         means = scenes.theme_means(totals, counts)[0]
         means[_some_but_not_all(scenes, counts)] = np.nan
         raw = scenes.theme_means(*scenes.sums(row.raw))[0]
+        calibrated = None
+        if row.calibrated is not None:
+            sums = scenes.sums(row.calibrated)
+            calibrated = scenes.theme_means(*sums)[0]
+            calibrated[_some_but_not_all(scenes, sums[1])] = np.nan
         drawn = scenes.theme_means(totals, counts, scenes.draws)
         enough = scenes.enough(counts)
         valid = dict.fromkeys(self.themes, 0)
@@ -148,12 +168,18 @@ class ModelTable:
             if index is not None:
                 entry["mean"] = self._named(means[index])
                 entry["raw"] = self._named(raw[index])
+                if calibrated is not None:
+                    entry["calibrated"] = self._named(calibrated[index])
                 entry["interval"] = self._intervals(drawn[:, index], known=bool(enough[index]))
             if not judged[theme]:
                 entry["bounds"] = self._bounds(theme, means, index, valid[theme])
             themes[theme] = entry
         whole = all(judged.values())
         low_high = [self._bound(themes, side) for side in (0, 1)]
+        macro_calibrated: dict[str, Any] = {}
+        if calibrated is not None:
+            means_of = self._named(calibrated.mean(axis=0)) if whole else None
+            macro_calibrated["macro_calibrated"] = means_of
         return {
             "model": row.model,
             "verdicts": row.file.sha256,
@@ -163,6 +189,7 @@ class ModelTable:
             "themes": themes,
             "macro": self._named(means.mean(axis=0)) if whole else None,
             "macro_raw": self._named(raw.mean(axis=0)) if whole else None,
+            **macro_calibrated,
             "interval": self._intervals(drawn.mean(axis=1), known=bool(enough.all())) if whole else None,
             "bounds": None if whole else {key: [side[key] for side in low_high] for key in self.keys},
             "lowered_by_the_cap": self._lowered(row),
@@ -285,6 +312,17 @@ def _over_repeats(scores: Floats) -> Floats:
     total = np.nansum(scores, axis=1)
     means: Floats = np.divide(total, there, np.full_like(total, np.nan), where=there > 0)
     return means
+
+
+def _calibrated(verdict: Verdict, calibration: Calibration) -> tuple[Score, ...]:
+    """What a verdict means on the scale of a calibration's reference; null where that is not known."""
+    found: list[Score] = []
+    for raw, dimension in zip(verdict.raw or (), calibration.rubric.dimensions, strict=True):
+        curve, given = calibration.dimensions.get(dimension.key), raw
+        if curve is not None and curve.measure is not None:
+            given = (verdict.measures or {}).get(curve.measure)
+        found.append(curve.at(given) if curve is not None and given is not None else None)
+    return calibration.rubric.cap(found)
 
 
 def _place(verdict: Verdict) -> tuple[str, str, str]:

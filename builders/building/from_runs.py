@@ -22,6 +22,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa
+from msgspec import structs
 
 from sparkle._files import BLOCK_BYTES
 from sparkle._processes import cpus
@@ -43,15 +44,18 @@ from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.sample import Sample
 from sparkle.builders.release.staging import journal_path, refuse_foreign, refuse_overlap, staged
 from sparkle.builders.release.tables import Artifacts, pairs_table
+from sparkle.media.look_alike import median_hash
+from sparkle.media.threads import side_by_side
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError, SparkleError
 from sparkle.schemas.ids import THEMES, theme_of
-from sparkle.schemas.layout import KINDS
+from sparkle.schemas.layout import KINDS, SOURCE_VIDEO
 
 # What the system says when there is no more room: on the disk, in a quota, in a file.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SCENES = 64  # that are hashed between two reports of progress
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ def build_release(
             previous = _previous(out, mode)
             samples = previous.keep_out(samples, mode.say)
             check_artifacts(samples)
+            samples = hash_scenes(samples, progress)
             origin = RunOrigin(replays, samples, options, previous)
             journal = Journal(journal_path(out), folder, mode.spool)
             journal.clear([*origin.shards(), *origin.paired()])
@@ -170,6 +175,38 @@ def build_release(
         pending=sum(found.pending for found in replays),
         space=space,
     )
+
+
+def hash_scenes(samples: Sequence[Sample], progress: Progress = silent) -> list[Sample]:
+    """Return samples of which every source has the hash of its scene: runs of earlier versions have none.
+
+    Raises:
+        ReleaseError: a source video is not what was recorded.
+        MediaError: one does not decode.
+    """
+    first = {sample.source.sha256: sample for sample in samples if sample.source.median_hash is None}
+    if not first:
+        return [*samples]
+    found: dict[str, str] = {}
+    with progress("hashing scenes", len(first)) as advance:
+        for start in range(0, len(first), _SCENES):
+            some = [*first.items()][start : start + _SCENES]
+            scenes = side_by_side(_hash_scene, [sample for _, sample in some], cpus())
+            found |= {sha256: scene for (sha256, _), scene in zip(some, scenes, strict=True)}
+            advance(len(some))
+    return [
+        replace(sample, source=structs.replace(sample.source, median_hash=found[sample.source.sha256]))
+        if sample.source.sha256 in found
+        else sample
+        for sample in samples
+    ]
+
+
+def _hash_scene(sample: Sample) -> str:
+    artifact = sample.artifact(SOURCE_VIDEO)
+    room = memoryview(bytearray(artifact.size))
+    data = b"".join(bytes(block) for block in read_blocks(artifact, lambda: room))
+    return median_hash(data, threads=1)
 
 
 def _previous(out: Path, mode: BuildMode) -> PreviousRelease:

@@ -39,14 +39,15 @@ from sparkle._progress import count_text
 from sparkle.builders.building.outcomes import Verdicts, judge_steps
 from sparkle.builders.building.run import Run
 from sparkle.builders.building.selection import Selection
-from sparkle.builders.release.sample import SCORES, STREAMED, Sample
+from sparkle.builders.release.sample import SCORES, STREAMED, Sample, locate
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.errors import RecordError, ReleaseError, RunError, command
 from sparkle.schemas.ids import THEMES, theme_of
 from sparkle.schemas.layout import KINDS, Kind
 from sparkle.schemas.rules import Thresholds
-from sparkle.schemas.stages import STEP_NAMES
+from sparkle.schemas.stages import LAST_STAGE, STEP_BY_NAME, STEP_NAMES
 
 
 @dataclass
@@ -83,6 +84,7 @@ class Replay:
             happens when thresholds were loosened after the run.
         lost: Id -> step, rejected or failed, and why; of every sample that ended on the way.
         measured: Every score and measure of the samples that came to its step, kept or not, by name.
+        rejects: The samples that the last stage rejected, sorted by id.
     """
 
     run: Run
@@ -92,6 +94,36 @@ class Replay:
     pending: int
     lost: Mapping[str, tuple[str, str, str]]
     measured: Mapping[str, Sequence[float]]
+    rejects: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A sample that passed every stage but the last.
+
+    Attributes:
+        id: Its id.
+        run: Its run.
+        source: The source file that it was made from.
+        rule: The step that rejected it.
+        score: Its score there, 0 to 10; None where the step gives none.
+        normalise: The normalised clip.
+        compose: The instruction and its metadata.
+        artifacts: Content hash and size by the name of the kind.
+    """
+
+    id: str
+    run: Run
+    source: r.SourceRecord
+    rule: str
+    score: float | None
+    normalise: r.NormaliseRecord
+    compose: r.ComposeRecord
+    artifacts: Mapping[str, r.ArtifactRef]
+
+    def artifact(self, kind: Kind) -> Artifact:
+        """Where an artifact's data is on this machine."""
+        return locate(self.id, kind, self.artifacts[kind.name], self.run.folder, self.run.reclaimed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +163,7 @@ def replay(run: Run, limits: Mapping[str, float] | None = None) -> Replay:
     measured: dict[str, array[float]] = {}
     funnel, pending = [], 0
     lost: dict[str, tuple[str, str, str]] = {}
+    rejects: list[Reject] = []
     for step, verdicts in zip(
         STEP_NAMES, judge_steps(run.folder, len(run.candidates), thresholds), strict=True
     ):
@@ -148,6 +181,8 @@ def replay(run: Run, limits: Mapping[str, float] | None = None) -> Replay:
             elif index in verdicts.rejected:
                 count.rejected[verdicts.rejected[index].partition(":")[0]] += 1
                 lost[sample_id] = (step, r.REJECTED, verdicts.rejected[index])
+                if STEP_BY_NAME[step].stage == LAST_STAGE:
+                    rejects.append(_reject(run, sample_id, alive[sample_id], step, verdicts, index))
             else:
                 trail = going_on[sample_id] = alive[sample_id]
                 trail.add(step, verdicts, index)
@@ -155,7 +190,8 @@ def replay(run: Run, limits: Mapping[str, float] | None = None) -> Replay:
         count.reached, count.kept = len(last), len(alive)
         funnel.append(count)
     samples = tuple(_sample(run, sample_id, alive[sample_id]) for sample_id in sorted(alive))
-    return Replay(run, thresholds, samples, tuple(funnel), pending, lost, measured)
+    rejects.sort(key=lambda reject: reject.id)
+    return Replay(run, thresholds, samples, tuple(funnel), pending, lost, measured, tuple(rejects))
 
 
 def _last_lines(run: Run, step: str, verdicts: Verdicts, alive: Mapping[str, Any]) -> dict[str, int]:
@@ -272,7 +308,20 @@ def _is_held(sample: Sample, kind: Kind) -> bool:
         return False
 
 
-def _sample(run: Run, sample_id: str, trail: _Trail) -> Sample:
+def _reject(run: Run, sample_id: str, trail: _Trail, step: str, verdicts: Verdicts, index: int) -> Reject:
+    return Reject(
+        id=sample_id,
+        run=run,
+        source=_source(run, sample_id),
+        rule=step,
+        score=verdicts.numbers[SCORES[step]][index] if step in SCORES else None,
+        normalise=trail.records["normalise"],
+        compose=trail.records["compose"],
+        artifacts=trail.artifacts,
+    )
+
+
+def _source(run: Run, sample_id: str) -> r.SourceRecord:
     candidate = run.candidates[sample_id]
     source = run.sources.get(candidate.source)
     if source is None:
@@ -281,12 +330,16 @@ def _sample(run: Run, sample_id: str, trail: _Trail) -> Sample:
             got=candidate.source,
             where=f"{run.folder / layout.SOURCES}, candidate {sample_id}",
         )
+    return source
+
+
+def _sample(run: Run, sample_id: str, trail: _Trail) -> Sample:
     return Sample(
         id=sample_id,
         folder=run.folder,
         reclaimed=run.reclaimed,
-        candidate=candidate,
-        source=source,
+        candidate=run.candidates[sample_id],
+        source=_source(run, sample_id),
         **trail.records,
         scores=trail.scores,
         artifacts=trail.artifacts,

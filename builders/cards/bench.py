@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparkle._files import read_document
 from sparkle.builders.bench.folder import read_theme, themes_of
 from sparkle.builders.cards.card import THEME_TEXTS, render, size_category
 from sparkle.media.probe import read_shape
 from sparkle.schemas import layout
-from sparkle.schemas.errors import MediaError, ReleaseError
+from sparkle.schemas.errors import MediaError, RecordError, ReleaseError
+from sparkle.schemas.validate import check, parse_strict
 
 _TEMPLATE = "bench_card.md"
 
@@ -62,8 +64,23 @@ def render_bench_card(folder: Path) -> str:
         "size_category": size_category(total),
         "first_theme": themes[0].name,
         "columns": layout.BENCH_CSV_COLUMNS,
+        "made": _made(folder),
+        "masks": any((folder / "masks").glob("*/*.npz")),
     }
     return render(_TEMPLATE, context)
+
+
+def _made(folder: Path) -> dict[str, Any] | None:
+    """What a bench of ours says of itself; None for one of somebody else's."""
+    path = folder / layout.BENCH
+    if not path.is_file():
+        return None
+    try:
+        document: dict[str, Any] = parse_strict(read_document(path))
+        check("bench", document, where=str(path))
+    except RecordError as error:
+        raise ReleaseError(error.problem, got=error.got, wanted=error.wanted, where=path) from None
+    return document
 
 
 def _theme(folder: Path, theme: str) -> BenchTheme:

@@ -6,7 +6,7 @@ their own sha256 is left to `sparkle verify`. A rerun reads everything again: no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sparkle.schemas.errors import RecordError, UnsafePathError
 from sparkle.schemas.misplaced import recognise_file
 from sparkle.schemas.validate import Finding, findings_of, parse_strict
 
-ALWAYS = (layout.CARD, layout.CROISSANT, layout.PROVENANCE)  # pages of every release
+_ALWAYS = (layout.CARD, layout.CROISSANT, layout.PROVENANCE)  # pages of every release
 _GIT = (".git", ".gitignore")  # of a release that was cloned; building over it is refused all the same
 _JOB_BYTES, _JOB_FILES = 64 << 20, 500  # of a job: a tenth of a second of hashing, or of opening files
 
@@ -39,11 +39,16 @@ def check_document(folder: Path, name: str, schema: str) -> tuple[Any, list[Find
     return (None if findings else value), findings
 
 
+def always(listed: Collection[str]) -> tuple[str, ...]:
+    """The pages that every release has, or every bench, whose files these are."""
+    return (layout.CARD, layout.BENCH) if layout.BENCH in listed else _ALWAYS
+
+
 def check_files(folder: Path, entries: Sequence[FileEntry]) -> Iterator[Finding]:
     """Everything in which the folder differs from its manifest, contents aside."""
     yield from _check_order(entries)
     listed = {entry.path for entry in entries}
-    for name in ALWAYS:
+    for name in always(listed):
         if name not in listed:
             yield Finding(layout.MANIFEST, 0, "/files", "a file of every release is not listed", wanted=name)
     for path in list_files(folder):

@@ -25,11 +25,12 @@ from sparkle.builders.checks.rows import SampleRows, make_rows
 from sparkle.builders.reading.place import Place
 from sparkle.builders.release.any_tar import FOLDER, TarEntry, TarError, TarStream, follow, plain_name
 from sparkle.builders.release.assign import END_BYTES
+from sparkle.media.look_alike import median_hash
 from sparkle.media.probe import Shape, read_shape, require_mp4
 from sparkle.schemas import layout
 from sparkle.schemas.errors import MediaError
 from sparkle.schemas.ids import index_reader
-from sparkle.schemas.layout import KIND_BY_NAME, Kind
+from sparkle.schemas.layout import KIND_BY_NAME, SOURCE_VIDEO, Kind
 from sparkle.schemas.misplaced import recognise
 from sparkle.schemas.validate import Finding
 
@@ -39,8 +40,10 @@ _LOOK_BYTES = 128 << 20
 # What is read of upstream's artifacts: what its image editor makes has sizes of its own.
 _SHAPED_UPSTREAM = (".mp4", ".npz")
 SHAPE = Shape._fields
+_NO_HASH = bytes(32)
 _DTYPE: list[tuple[Any, ...]] = [
-    ("offset", np.int64), ("size", np.int64), ("sha256", "V32"), *((name, np.float64) for name in SHAPE)
+    ("offset", np.int64), ("size", np.int64), ("sha256", "V32"), ("median_hash", "V32"),
+    *((name, np.float64) for name in SHAPE),
 ]  # fmt: skip
 
 
@@ -102,12 +105,14 @@ class Found:
 
     def skip(self, index: int | None, entry: TarEntry) -> None:
         """Add an artifact whose data is not read; without an index it is remembered for links to it."""
-        self._add(index, (entry.offset, entry.size, bytes(32), *[np.nan] * len(SHAPE)), None, "", entry.name)
+        row = (entry.offset, entry.size, _NO_HASH, _NO_HASH, *[np.nan] * len(SHAPE))
+        self._add(index, row, None, "", entry.name)
 
     def read(self, index: int | None, offset: int, blocks: Iterable[bytes], file: str, member: str) -> None:
         """Add an artifact: its size and hash, and what its header says where it is not too large.
 
-        Without an index it is remembered for links to it.
+        Without an index it is remembered for links to it. A source video of upstream's is decoded for the
+        hash of its scene; a build has that from the run.
         """
         digest, size = hashlib.sha256(), 0
         kept: list[bytes] = []
@@ -116,7 +121,7 @@ class Found:
             size += len(block)
             self.told(len(block))
             kept = [*kept, block] if size <= _LOOK_BYTES else []
-        shape, problem = Shape(), None
+        shape, scene, problem = Shape(), _NO_HASH, None
         try:
             if size > _LOOK_BYTES:
                 raise MediaError(
@@ -127,12 +132,14 @@ class Found:
                 shape = read_shape(content, self.kind.suffix)
                 if self.kind.suffix == ".mp4":
                     require_mp4(content)
+                if self.kind is SOURCE_VIDEO and not self.ours:
+                    scene = bytes.fromhex(median_hash(content, threads=1))
             elif kept and (misplaced := recognise(kept[0])):
                 raise MediaError(misplaced.problem, wanted=misplaced.fix)
         except MediaError as error:
             problem = error
         known = (value or np.nan for value in shape)
-        self._add(index, (offset, size, digest.digest(), *known), problem, file, member)
+        self._add(index, (offset, size, digest.digest(), scene, *known), problem, file, member)
 
     def _add(
         self, index: int | None, row: tuple[Any, ...], problem: MediaError | None, file: str, member: str
@@ -168,7 +175,8 @@ class Found:
         """Return what was found in a tar, or in as many files as artifacts."""
         found = [row for row in self._rows if row is not None]
         rows = make_rows(self.theme, files[0], found, _DTYPE, findings=self.findings, kind=self.kind)
-        rows.columns["sha256"] = rows.columns["sha256"].view(np.uint8).reshape(len(rows.keys), 32)
+        for name in ("sha256", "median_hash"):
+            rows.columns[name] = rows.columns[name].view(np.uint8).reshape(len(rows.keys), 32)
         if len(files) > 1:
             rows.files, rows.columns["file"] = files, np.arange(len(files))
         return rows

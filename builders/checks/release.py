@@ -10,7 +10,7 @@ How it works
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -21,7 +21,10 @@ import numpy as np
 
 from sparkle._processes import Pool, pool_of, useful_workers
 from sparkle._progress import Progress, silent
+from sparkle.builders.bench.contamination import limits_note, plain_notes, read_trained
+from sparkle.builders.bench.folder import is_bench
 from sparkle.builders.checks.bench import bench_jobs, check_bench
+from sparkle.builders.checks.bench_folder import check_bench_folder
 from sparkle.builders.checks.failures import FileJob, caught, first_findings, run_caught
 from sparkle.builders.checks.files import check_document, check_files, check_kinds, hash_jobs
 from sparkle.builders.checks.media import ALL, NONE, SAMPLE, media_jobs
@@ -63,6 +66,7 @@ class CheckOptions:
         contents: Whether to read the contents of tars; without, their headers only.
         media: Of how many samples videos, images and masks are decoded: "none", "sample" or "all".
         bench: A bench that must share no source with the release; None for none.
+        accepted: Pairs of a sample of the bench and one of the release that look alike, and are not.
         workers: How many processes read; None is one per CPU where there is enough to read. More than one are
             spawned, which a script must allow for by `if __name__ == "__main__"`.
         files: Whether to compare files with the manifest, tars aside; `sparkle verify` has done so.
@@ -72,6 +76,7 @@ class CheckOptions:
     contents: bool = True
     media: str = NONE
     bench: Path | None = None
+    accepted: Set[tuple[str, str]] = frozenset()
     workers: int | None = 1
     files: bool = True
     tars: Place | None = None
@@ -85,21 +90,35 @@ class ReleaseReport:
         findings: What is wrong, sorted by file and line; empty when nothing is.
         files: Files in the release.
         samples: Samples by theme.
+        notes: What to know of the answer besides.
     """
 
     findings: tuple[Finding, ...]
     files: int
     samples: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def check_release(
     folder: Path, progress: Progress = silent, options: CheckOptions | None = None
 ) -> ReleaseReport:
-    """Check a release.
+    """Check a release, or a bench.
 
     Raises:
         ReleaseError: the folder is not a release at all, the bench is none, or a worker process died.
     """
+    options = options or CheckOptions()
+    size = sum(entry.size for entry in FolderPlace(folder).list().values())
+    if is_bench(folder) and options.bench is not None:
+        raise ReleaseError(
+            "a bench is compared with releases, and not with a bench",
+            got=folder,
+            fix="`sparkle bench check BENCH --train RELEASE`",
+        )
+    if is_bench(folder):
+        with pool_of(options.workers or useful_workers(size)) as pool:
+            bench = check_bench_folder(folder, pool, progress, manifest=options.files)
+        return ReleaseReport(bench.findings, bench.files, bench.samples, bench.notes)
     if not (folder / layout.MANIFEST).is_file():
         refuse_export(folder)
         raise ReleaseError(
@@ -108,8 +127,6 @@ def check_release(
             wanted=f"a folder with {layout.MANIFEST}",
             fix="`sparkle build RUN --out RELEASE` makes one",
         )
-    options = options or CheckOptions()
-    size = sum(entry.size for entry in FolderPlace(folder).list().values())
     with pool_of(options.workers or useful_workers(size)) as pool:
         return _Check(folder, progress, options, pool).run()
 
@@ -125,6 +142,7 @@ class _Check:
         # What is no plain file is never opened: a fifo would be waited for.
         self.files = frozenset(name for name in list_files(folder) if (folder / name).is_file())
         self.findings: list[Finding] = []
+        self.notes: list[str] = []
         self.listed: Mapping[str, FileEntry] = {}
         self.preview: int | None = None
         self.samples: dict[str, int] = {}
@@ -167,11 +185,15 @@ class _Check:
         if self.options.bench is not None:  # a bench shares no source with the release
             with self._run("reading the bench", bench_jobs(self.options.bench)) as found:
                 answers = list(self._good(found))
-                self.findings += check_bench(self.options.bench, themes, answers)
+            with caught(self.findings.append, str(self.options.bench)):
+                trained, accepted = read_trained(self.folder), self.options.accepted
+                self.findings += check_bench(self.options.bench, trained, themes, answers, accepted)
+                clips = chain.from_iterable(answers)
+                self.notes += [*trained.notes(), *plain_notes(clips), limits_note()]
         for theme in themes:
             self.findings += theme.findings
         findings = sorted(dict.fromkeys(self.findings), key=lambda finding: (finding.file, finding.line))
-        return ReleaseReport(tuple(findings), len(self.files), self.samples)
+        return ReleaseReport(tuple(findings), len(self.files), self.samples, tuple(self.notes))
 
     def _check_files(self) -> None:
         manifest, wrong = check_document(self.folder, layout.MANIFEST, "manifest")

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from sparkle.builders.checks.text import digest_text, read_again
 from sparkle.builders.checks.theme import PAIRS, TABLE, Theme
 from sparkle.builders.checks.values import check_finite, check_sources, judge_measures
 from sparkle.builders.release.read_tables import TableFile
-from sparkle.builders.release.tables import pairs_schema, pairs_schema_for_datasets
+from sparkle.builders.release.tables import LATER_COLUMNS, pairs_schema_for_datasets
 from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.ids import index_reader
@@ -85,7 +85,7 @@ def check_table(theme: Theme, preview: int | None) -> None:
         if parquet is None:
             parts[0].whole = False
             continue
-        columns = ["preview.path" if name == "preview" else name for name in pairs_schema().names]
+        columns = ["preview.path" if name == "preview" else name for name in parquet.schema.names]
         known, first = len(theme.findings), 0
         try:
             for batch in parquet.batches(BATCH_ROWS, columns):
@@ -130,9 +130,10 @@ def home_of(theme: Theme, kind: Kind | None) -> Callable[[int], str | None]:
     return home
 
 
-def _check_features(theme: Theme, file: str, found: pa.Schema, wanted: pa.Schema) -> None:
-    """Note columns of which a table tells `datasets` something else than a build does."""
+def _check_features(theme: Theme, file: str, found: pa.Schema, wanted: pa.Schema, older: Set[str]) -> None:
+    """Note columns, but those that older tables lack, of which `datasets` is told something else."""
     told, right = _features_of(found), _features_of(wanted)
+    right = {name: feature for name, feature in right.items() if name not in older}
     unlike = sorted(name for name in told.keys() | right.keys() if told.get(name) != right.get(name))
     if unlike:
         shown = (json.dumps({name: of[name] for name in unlike if name in of}) for of in (told, right))
@@ -161,7 +162,9 @@ def open_for(theme: Theme, file: str, schema: pa.Schema) -> TableFile | None:
     if most is not None and rows > most:
         theme.note(file, 0, "", "more rows than the csv has room for", got=rows, wanted=f"at most {most}")
         return None
-    _check_features(theme, file, parquet.schema, schema)
+    older = {name for name in LATER_COLUMNS if name not in parquet.schema.names}
+    _check_features(theme, file, parquet.schema, schema, older)
+    schema = pa.schema([field for field in schema if field.name not in older], schema.metadata)
     found, schema = parquet.schema.remove_metadata(), schema.remove_metadata()
     if found.equals(schema):
         return parquet

@@ -40,6 +40,11 @@ def check_finite(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None:
 
 def check_sources(theme: Theme, rows: SampleRows, batch: pa.RecordBatch) -> None:
     """Note what cannot be the source of a sample, or was taken down: the files themselves are not here."""
+    scenes = batch.column("median_hash").to_pylist() if "median_hash" in batch.schema.names else ()
+    for row, scene in enumerate(scenes):
+        if scene is not None and not _SHA256.fullmatch(scene):  # which has as many digits
+            file, line, pointer = rows.at(row)
+            theme.note(file, line, f"{pointer}/median_hash", "not the hash of a scene", got=cut(scene, SHOWN))
     if theme.imported:
         return
     for row, sha256 in enumerate(batch.column("source_sha256").to_pylist()):

@@ -32,11 +32,11 @@ from sparkle.builders.reading.sparse import read_listed
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.read_tables import table_errors
-from sparkle.builders.release.tables import SCORE_COLUMNS, pairs_schema
+from sparkle.builders.release.tables import SCORE_COLUMNS, pad_columns, pairs_schema
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.layout import KINDS, Kind
 
-_VERSION = 1  # of a group's file; raised when it holds something else
+_VERSION = 2  # of a group's file; raised when it holds something else
 
 BASE, REST = "base", "rest"
 _SHA256_BYTES = 32
@@ -184,7 +184,7 @@ def _schema(group: str) -> pa.Schema:
 
 def _read(place: Place, entry: FileEntry, columns: Sequence[str]) -> pa.Table:
     """Columns of a table with the types that are kept, one chunk each."""
-    table, fields = read_listed(place, entry, columns), pairs_schema()
+    table, fields = pad_columns(read_listed(place, entry, columns), columns), pairs_schema()
     found = {}
     with table_errors(f"{place.name} {entry.path}"):
         for name in columns:

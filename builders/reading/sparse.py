@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,6 +18,7 @@ from sparkle.builders.reading.place import Place, read_exactly
 from sparkle.builders.release.footer import Group, read_footer
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.builders.release.read_tables import TableFile, table_errors
+from sparkle.builders.release.tables import LATER_COLUMNS
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.misplaced import refuse_misplaced
 
@@ -28,7 +29,7 @@ _GAP_BYTES = 1 << 16  # bytes between two chunks that are read rather than makin
 
 
 def read_listed(
-    place: Place, entry: FileEntry, columns: Sequence[str], *, optional: bool = False
+    place: Place, entry: FileEntry, columns: Sequence[str], *, optional: Collection[str] = LATER_COLUMNS
 ) -> pa.Table:
     """Return columns of a table that a place lists, the names of tars as dictionaries.
 
@@ -36,7 +37,7 @@ def read_listed(
         place: Where it is.
         entry: The table.
         columns: What is read of it.
-        optional: Whether columns that it lacks are left out.
+        optional: Columns that are left out where it lacks them.
 
     Raises:
         ReleaseError: it is not the one that is listed, cannot be read, or lacks a column.
@@ -47,7 +48,7 @@ def read_listed(
         return _read_ranges(place, entry, columns, optional)
 
 
-def _read_file(place: Place, entry: FileEntry, columns: Sequence[str], optional: bool) -> pa.Table:
+def _read_file(place: Place, entry: FileEntry, columns: Sequence[str], optional: Collection[str]) -> pa.Table:
     path = place.fetch(entry.path)
     with pa.memory_map(str(path)) as file:
         data = file.read_buffer()
@@ -64,7 +65,9 @@ def _read_file(place: Place, entry: FileEntry, columns: Sequence[str], optional:
         return _read(pa.BufferReader(data), columns, optional)
 
 
-def _read_ranges(place: Place, entry: FileEntry, columns: Sequence[str], optional: bool) -> pa.Table:
+def _read_ranges(
+    place: Place, entry: FileEntry, columns: Sequence[str], optional: Collection[str]
+) -> pa.Table:
     def read(span: tuple[int, int]) -> bytes:
         return read_exactly(place, entry.path, span[0], span[1] - span[0])
 
@@ -85,20 +88,22 @@ def _read_ranges(place: Place, entry: FileEntry, columns: Sequence[str], optiona
     return _read(file, columns, optional)
 
 
-def _read(source: Any, columns: Sequence[str], optional: bool) -> pa.Table:
+def _read(source: Any, columns: Sequence[str], optional: Collection[str]) -> pa.Table:
     shards = [name for name in columns if name.endswith("_shard")]
     parquet = TableFile(source, encoded=shards)
     known = set(parquet.schema.names)
-    return parquet.read([name for name in columns if name in known or not optional])
+    return parquet.read([name for name in columns if name in known or name not in optional])
 
 
-def _chunks(groups: Sequence[Group], columns: Sequence[str], optional: bool) -> list[tuple[int, int]]:
+def _chunks(
+    groups: Sequence[Group], columns: Sequence[str], optional: Collection[str]
+) -> list[tuple[int, int]]:
     """The ranges that hold some columns, those near each other joined, in order."""
     found = []
     for group in groups:
         chunks = {chunk.path.partition(".")[0]: chunk for chunk in group.chunks}
         for name in columns:
-            if name in chunks or not optional:
+            if name in chunks or name not in optional:
                 found.append((chunks[name].start, chunks[name].end))
     joined: list[tuple[int, int]] = []
     for first, last in sorted(found):

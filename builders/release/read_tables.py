@@ -28,6 +28,7 @@ from sparkle.builders.release.footer import (
     read_footer,
     read_pages,
 )
+from sparkle.builders.release.tables import LATER_COLUMNS, pad_columns
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.misplaced import refuse_misplaced
 
@@ -170,6 +171,15 @@ class TableFile:
 def read_columns(source: Source, columns: Sequence[str], where: object = None) -> pa.Table:
     """Return columns of a Parquet file in the order given; raises ReleaseError, also where one is missing."""
     return TableFile(source, where).read(columns)
+
+
+def read_pair_columns(source: Source, columns: Sequence[str], where: object = None) -> pa.Table:
+    """Return columns of a table of pairs in the order given; null where an earlier version had none."""
+    table = TableFile(source, where)
+    known = set(table.schema.names)
+    return pad_columns(
+        table.read([name for name in columns if name in known or name not in LATER_COLUMNS]), columns
+    )
 
 
 @contextmanager

@@ -109,8 +109,13 @@ class Sample:
 
     def artifact(self, kind: Kind) -> Artifact:
         """Where an artifact's data is on this machine: its own file, or a tar that holds it for the run."""
-        path, ref = self.path(kind), self.artifacts[kind.name]
-        held = self.reclaimed.find(kind, self.id, ref)
-        if held is None or path.exists():
-            return Artifact(self.id, kind, str(path), 0, ref.size, bytes.fromhex(ref.sha256))
-        return replace(held, file=str(self.folder / held.file))
+        return locate(self.id, kind, self.artifacts[kind.name], self.folder, self.reclaimed)
+
+
+def locate(sample_id: str, kind: Kind, ref: r.ArtifactRef, folder: Path, reclaimed: Reclaimed) -> Artifact:
+    """Return where an artifact of a run is: its own file, or a tar that holds it for the run."""
+    path = folder / kind.path(sample_id)
+    held = reclaimed.find(kind, sample_id, ref)
+    if held is None or path.exists():
+        return Artifact(sample_id, kind, str(path), 0, ref.size, bytes.fromhex(ref.sha256))
+    return replace(held, file=str(folder / held.file))

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from sparkle._progress import count_text
 from sparkle.builders.reading.place import Place, fetch_listed
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.release.read_tables import read_columns
+from sparkle.builders.release.read_tables import read_pair_columns
 from sparkle.builders.release.removed import Removed, id_mark, source_mark
 from sparkle.builders.release.tables import rows_schema
 from sparkle.schemas import layout
@@ -102,7 +102,7 @@ def _read_rows(place: Place, theme: str, entries: Mapping[str, FileEntry]) -> pa
     if not paths:
         return None
     schema = rows_schema()
-    tables = [read_columns(fetch_listed(place, entries[path]), schema.names, path) for path in paths]
+    tables = [read_pair_columns(fetch_listed(place, entries[path]), schema.names, path) for path in paths]
     table = pa.concat_tables(tables).replace_schema_metadata(None).combine_chunks()
     found = table["task"].to_pylist()
     if table.schema != schema or found != sorted(set(found)):

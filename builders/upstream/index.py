@@ -33,7 +33,7 @@ from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import parse_id
 from sparkle.schemas.validate import Finding
 
-_VERSION = 4  # of a unit in the journal; raised when it holds something else
+_VERSION = 5  # of a unit in the journal; raised when it holds something else
 _LOOSE_FILES = 1000  # files of a unit: some 500 MB of clips, so that little is read again after a kill
 _MEGABYTE = 10**6
 

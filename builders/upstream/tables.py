@@ -179,6 +179,10 @@ def _columns(theme: Theme, keys: Keys, keywords: list[str | None]) -> dict[str, 
         if place in theme.rows:
             values = theme.rows[place].values(column, keys, np.nan)
             columns[name] = pa.array(values, mask=np.isnan(values)).cast(dtype)
+    if SOURCE_VIDEO.name in theme.rows:
+        hashes = theme.rows[SOURCE_VIDEO.name].values("median_hash", keys, 0)
+        known = [row.tobytes().hex() if row.any() else None for row in hashes]
+        columns["median_hash"] = pa.array(known, pa.string())
     for kind in KINDS:
         if kind.name in theme.rows:
             found = theme.rows[kind.name]
@@ -187,8 +191,8 @@ def _columns(theme: Theme, keys: Keys, keywords: list[str | None]) -> dict[str, 
             columns[f"{kind.name}_shard"] = files.take(pa.array(found.values("file", keys, 0), mask=missing))
             for name in ("offset", "size"):
                 columns[f"{kind.name}_{name}"] = pa.array(found.values(name, keys, 0), mask=missing)
-            hashes = zip(found.values("sha256", keys, 0), missing.tolist(), strict=True)
-            digests = [None if lost else digest.tobytes() for digest, lost in hashes]
+            sha256 = zip(found.values("sha256", keys, 0), missing.tolist(), strict=True)
+            digests = [None if lost else digest.tobytes() for digest, lost in sha256]
             columns[f"{kind.name}_sha256"] = pa.array(digests, pa.binary())
     return columns
 

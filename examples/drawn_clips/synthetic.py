@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drawn_clips.paint import Canvas, Floats
-from drawn_clips.scenery import SCENES
+from drawn_clips.scenery import SCENES, Scene
 from drawn_clips.subjects import SUBJECTS
 from sparkle.media.encode import DEFAULT_ENCODING, Encoding, VideoWriter
 
@@ -72,9 +72,8 @@ def draw_clip(
     Raises:
         MediaError: A side is odd or there are no frames.
     """
-    generator = np.random.Generator(np.random.PCG64([seed, crc32(subject.encode())]))
+    scene, generator = choose_scene(seed, subject)
     aspect = width / height
-    scene = SCENES[int(generator.integers(len(SCENES)))]
     actor = SUBJECTS[subject](aspect, generator)
     path_of_camera = _camera_path(camera, frames, fps, generator)
     margin = int(np.ceil(np.abs(path_of_camera).max(initial=0) * height)) + 2
@@ -94,6 +93,12 @@ def draw_clip(
             levels = picture * vignette + grain
             writer.write(np.clip(np.rint(levels, out=levels), 0, 255, out=levels).astype(np.uint8))
     return masks
+
+
+def choose_scene(seed: int, subject: SubjectName) -> tuple[Scene, np.random.Generator]:
+    """Return what paints the scene of a clip, and what decides the rest of it."""
+    generator = np.random.Generator(np.random.PCG64([seed, crc32(subject.encode())]))
+    return SCENES[int(generator.integers(len(SCENES)))], generator
 
 
 def _camera_path(

@@ -22,15 +22,25 @@ from sparkle.schemas.load import load
 # Capability -> name in the configuration -> module below this package.
 _MODULES: dict[str, dict[str, str]] = {
     "flow": {"classical": "classical.flow", "raft": "raft"},
-    "vlm": {"classical": "classical.vlm", "openai": "vlm.openai", "qwen3-vl": "vlm.qwen3_vl"},
-    "image_editor": {"classical": "classical.image_editor", "flux2-klein": "diffusion.flux2_klein"},
+    "vlm": {
+        "classical": "classical.vlm",
+        "u2netp": "u2netp.vlm",
+        "openai": "vlm.openai",
+        "qwen3-vl": "vlm.qwen3_vl",
+    },
+    "image_editor": {
+        "classical": "classical.image_editor",
+        "u2netp": "u2netp.image_editor",
+        "flux2-klein": "diffusion.flux2_klein",
+    },
     "image_scorer": {
         "classical": "classical.image_scorer",
+        "u2netp": "u2netp.image_scorer",
         "editscore": "editscore.local",
         "editscore-openai": "editscore.openai",
     },
     "image_to_video": {"classical": "classical.image_to_video", "wan22-i2v": "diffusion.wan_i2v"},
-    "tracker": {"classical": "classical.tracker", "sam3": "sam3"},
+    "tracker": {"classical": "classical.tracker", "u2netp": "u2netp.tracker", "sam3": "sam3"},
     "control_to_video": {
         "classical": "classical.control_to_video",
         "copy-paste": "classical.copy_paste",

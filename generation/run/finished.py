@@ -24,7 +24,7 @@ from sparkle.generation.config import RunConfig
 from sparkle.generation.run.fingerprints import step_identity
 from sparkle.generation.run.sources import ListedSource
 from sparkle.generation.steps import make_step
-from sparkle.schemas import rules
+from sparkle.schemas import layout, rules
 from sparkle.schemas.canonical import canonical_json
 from sparkle.schemas.stages import STEP_NAMES
 from sparkle.schemas.version import __version__
@@ -109,8 +109,13 @@ def _stamp_of(place: str) -> list[int] | None:
 
 
 def _files_below(folder: Path) -> Iterator[bytes]:
-    """Yield a line for each file, also behind links to folders: where it is, its size, mtime and inode."""
-    for root, _, files in os.walk(folder, followlinks=True):
+    """Yield a line for each file, also behind links to folders: where it is, its size, mtime and inode.
+
+    What is there only while a driver works does not count.
+    """
+    for root, folders, files in os.walk(folder, followlinks=True):
+        if layout.STAGING in folders:
+            folders.remove(layout.STAGING)
         for name in files:
             path = os.path.join(root, name)
             yield os.fsencode(f"{path}\0{_stamp_of(path)}\n")

@@ -1,7 +1,8 @@
 """The run folder: what generation writes and builders read (drawn in `sparkle.schemas.layout`).
 
 - One process drives a run at a time: it holds a lock on the folder (flock, gone with the process).
-- The driver alone appends outcomes; workers only commit artifacts (`Work.write`).
+- The driver alone changes what is there: it gives artifacts that workers made (`Work.write`) their place, and
+  appends outcomes (`sparkle.generation.run.epoch`).
 - Opening a run clears what a kill left: temporary files and torn tails of JSON lines.
 - A sample that a step did anew and keeps no longer has nothing behind that step: what an older configuration
   made there is dropped. `dropped.jsonl` says so before the outcome does, and is removed when it is done, so
@@ -10,7 +11,7 @@
   again, so a folder with a funnel is finished.
 - Artifacts whose files `sparkle build --reclaim` deleted count as made: tars of a release hold them
   (`sparkle._run_folder`). A tar is hashed before what it holds counts; the hash is remembered as that of any
-  artifact. What a step reads is taken out right before its sample is worked on and deleted right after, so
+  artifact. What a step reads is copied out right before its sample is worked on and deleted right after, so
   that a rerun needs no more room than what it makes.
 """
 
@@ -34,8 +35,10 @@ from sparkle._files import (
     write_atomic,
 )
 from sparkle._folders import is_junk
-from sparkle._run_folder import Reclaimed, take_out
+from sparkle._run_folder import Reclaimed
 from sparkle.generation.config import RunConfig
+from sparkle.generation.run.epoch import RunEpoch, clear_staging
+from sparkle.generation.run.jobs import Done
 from sparkle.generation.run.lines import Lines
 from sparkle.generation.run.outcomes import Numbers, StepOutcomes
 from sparkle.schemas import layout
@@ -43,7 +46,7 @@ from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document, plain
 from sparkle.schemas.errors import RunError
 from sparkle.schemas.layout import Kind
-from sparkle.schemas.records import ArtifactRef, Candidate, Record, SampleId, SourceRecord
+from sparkle.schemas.records import KEPT, AnyOutcome, ArtifactRef, Candidate, Record, SampleId, SourceRecord
 from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES
 from sparkle.schemas.validate import check
 
@@ -68,6 +71,7 @@ class RunFolder:
 
     sources: Lines[SourceRecord]
     candidates: Lines[Candidate]
+    epoch: RunEpoch
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -75,10 +79,12 @@ class RunFolder:
         self.reclaimed = Reclaimed(root)
         self._numbers = Numbers()
         self._dropped: list[Dropped] = []
-        self._open: list[Lines[Any] | StepOutcomes] = []
+        self._open: list[Lines[Any] | StepOutcomes | RunEpoch] = []
 
     def load(self) -> None:
-        """Read the sources and candidates that are there."""
+        """Take the run over, and read the sources and candidates that are there."""
+        self.epoch = RunEpoch(self.root)
+        self._open.append(self.epoch)
         self.sources = Lines(self.root / layout.SOURCES, SourceRecord, lambda source: source.sha256)
         self.candidates = Lines(self.root / layout.CANDIDATES, Candidate, lambda candidate: candidate.id)
         self._open += [self.sources, self.candidates]
@@ -100,7 +106,7 @@ class RunFolder:
 
     def close(self) -> None:
         """Let go of the files."""
-        for opened in self._open:
+        for opened in reversed(self._open):
             opened.close()
 
     def configure(self, document: bytes) -> None:
@@ -110,7 +116,29 @@ class RunFolder:
             self.start_work()
             write_atomic(target, document)
 
-    def plan_drop(self, step: str, sample_ids: Iterable[str]) -> None:
+    def accept(self, answers: Sequence[Done], outcomes: Mapping[str, Sequence[AnyOutcome]]) -> None:
+        """Make durable what workers made of samples: their artifacts, then what was said of them.
+
+        Args:
+            answers: Whose artifacts are to have their place.
+            outcomes: By step: theirs, and those of samples that are like them.
+
+        Raises:
+            RunError: another driver has taken the run over.
+        """
+        self.epoch.check()
+        self.epoch.place(answers)
+        for step, some in outcomes.items():
+            # Before they say so: a kill in between must not leave what is behind them.
+            self._plan_drop(step, [each.id for each in some if each.status != KEPT])
+            self.outcomes[step].append(some)
+
+    def judge_again(self, step: str, outcomes: Sequence[AnyOutcome]) -> None:
+        """Make other verdicts on the same records durable; what is behind a rejection stays."""
+        self.start_work()
+        self.outcomes[step].append(outcomes)
+
+    def _plan_drop(self, step: str, sample_ids: Iterable[str]) -> None:
         """Write down, durably, that samples have nothing behind a step any more; `drop` makes it so."""
         behind = [self.outcomes[name] for name in later_steps(step) if len(self.outcomes[name])]
         new = [
@@ -124,6 +152,9 @@ class RunFolder:
 
     def drop(self) -> None:
         """Delete the outcomes and artifacts that `plan_drop` was told of."""
+        if not self._dropped and not (self.root / layout.DROPPED).exists():
+            return
+        self.epoch.check()
         for planned in self._dropped:
             for step in later_steps(planned.step):
                 for kind in STEP_BY_NAME[step].makes:
@@ -138,11 +169,13 @@ class RunFolder:
         self._dropped = []
 
     def start_work(self) -> None:
-        """Return the folder is no longer finished."""
+        """Say that the folder is no longer finished."""
+        self.epoch.check()
         (self.root / layout.FUNNEL).unlink(missing_ok=True)
 
     def finish(self, funnel: dict[str, Any]) -> None:
         """Sort every outcome file by id and mark the folder as finished."""
+        self.epoch.check()
         self._sort(self.outcomes.values())
         check("funnel", funnel, where=layout.FUNNEL)
         write_atomic(self.root / layout.FUNNEL, dump_document(funnel))
@@ -191,6 +224,7 @@ def open_run(root: Path, *, shard: tuple[int, int]) -> Iterator[RunFolder]:
     root.mkdir(parents=True, exist_ok=True)
     with exclusive(root, RunError("another process works in this run", where=root, fix="wait for it")):
         remove_leftovers(root)
+        clear_staging(root)
         run = RunFolder(root)
         try:
             yield run
@@ -206,7 +240,9 @@ def _refuse_foreign(root: Path, shard: tuple[int, int]) -> None:
     config = root / layout.RUN_CONFIG
     if not config.exists():
         names = [entry.name for entry in root.iterdir()]
-        others = sorted(name for name in names if ".tmp-" not in name and not is_junk(name))
+        others = sorted(
+            name for name in names if ".tmp-" not in name and name != layout.STAGING and not is_junk(name)
+        )
         if others:
             raise RunError(
                 "the folder contains files that do not belong to a run",
@@ -259,15 +295,3 @@ class HeldArtifacts:
     def _find(self, kind: Kind, sample_id: str, ref: ArtifactRef) -> Artifact | None:
         held = self._reclaimed.find(kind, sample_id, ref)
         return None if held and (self._reclaimed.run / kind.path(sample_id)).exists() else held
-
-
-@contextmanager
-def taken_out(run: Path, inputs: Sequence[Artifact]) -> Iterator[None]:
-    """Give artifacts files of their own while the block runs; raises as `take_out` does."""
-    try:
-        for held in inputs:
-            take_out(run, held)
-        yield
-    finally:
-        for held in inputs:
-            (run / held.path).unlink(missing_ok=True)

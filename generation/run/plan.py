@@ -3,15 +3,15 @@
 - A funnel says which share of the samples passes each step; a step costs its seconds per sample, times the
   samples that reach it. So what is rejected early is never paid for late.
 - Seconds come from the backends (`Requirements`), and for steps without a model from the classical chain as
-  it was measured. The funnel comes from what upstream published, or from a trial run, whose own bytes a
-  sample are then taken too. A run records no times: those stay the noted ones.
+  it was measured; or from what was timed beside a run (`read_timings`). The funnel comes from what upstream
+  published, or from a trial run, whose own bytes a sample are then taken too.
 - Estimates are spans. Nothing is loaded and nobody is asked.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from typing import Any
 from sparkle._files import read_records
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import CAPABILITIES, RunConfig
-from sparkle.generation.needs import Demanding, Estimate, ModelNeed, Requirements
+from sparkle.generation.needs import GIGABYTE, Demanding, Estimate, ModelNeed, Requirements
+from sparkle.generation.run.placement import PROCESSORS, Workload
 from sparkle.generation.steps import make_step
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
@@ -30,6 +31,9 @@ from sparkle.schemas.validate import check
 GPU, ENDPOINT, CPU = "H200", "endpoint's H200", "CPU core"
 
 _HOUR = 3600.0
+_MEASURED = "measured: benchmarks/stage_times.py, for steps on a CPU"
+_UNKNOWN_SECONDS = 1.0  # of a sample, where a backend says nothing: what waits must count for something
+_LOAD_SECONDS, _LOADED_PER_SECOND = 10.0, GIGABYTE / 2  # a start, and what a shared disk gives to each GPU
 
 # Seconds of one processor, 720p and 81 frames: benchmarks/stage_times.py, which is 30 s for the whole chain.
 CPU_SECONDS: dict[str, float] = {
@@ -148,23 +152,33 @@ class CostPlan:
     unknown: tuple[str, ...] = field(default=())
 
 
-def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RATES) -> CostPlan:
+def make_plan(
+    config: RunConfig,
+    sources: int,
+    rates: FunnelRates = PUBLISHED_RATES,
+    timings: Mapping[str, float] | None = None,
+) -> CostPlan:
     """Return the plan for a number of candidates.
+
+    Args:
+        config: The run's.
+        sources: How many there are.
+        rates: Which samples go on.
+        timings: By step, the seconds that a sample took in a run.
 
     Raises:
         ConfigError: no such backend or option.
     """
     steps: list[StepPlan] = []
-    needs: list[Requirements] = []
+    needs: list[Requirements | None] = []
     reached, run_bytes = float(sources), 0.0
     for name in STEP_NAMES:
         step = make_step(name, config)
         kept = reached * rates.kept.get(name, 1.0)
         backend = None if step.capability is None else str(config.backend_table(step.capability)["name"])
         wanted = _requirements(step.backend)
-        if wanted is not None:
-            needs.append(wanted)
-        steps.append(_plan_step(name, backend, wanted, reached, kept))
+        needs.append(wanted)
+        steps.append(_plan_step(name, backend, wanted, (timings or {}).get(name), reached, kept))
         run_bytes += reached * rates.bytes.get(name, 0)
         reached = kept
     return CostPlan(
@@ -173,26 +187,61 @@ def make_plan(config: RunConfig, sources: int, rates: FunnelRates = PUBLISHED_RA
         round(reached),
         _sum_hours(steps),
         max(step.vram_bytes for step in steps),
-        fetched_bytes(model for need in needs for model in need.models),
+        fetched_bytes(model for need in needs if need is not None for model in need.models),
         round(run_bytes),
         tuple(steps),
         rates.source,
-        _times(needs),
+        _times(needs, timings or {}),
         tuple(step.step for step in steps if step.hours is None),
     )
 
 
-def step_seconds(config: RunConfig) -> dict[str, float]:
+def step_seconds(config: RunConfig, timings: Mapping[str, float] | None = None) -> dict[str, float]:
     """Return the seconds per sample that each step is expected to take; 0 where nothing is known.
+
+    Args:
+        config: The run's.
+        timings: By step, the seconds that a sample took in a run.
 
     Raises:
         ConfigError: no such backend or option.
     """
     found = {}
     for name in STEP_NAMES:
-        span = _seconds(name, _requirements(make_step(name, config).backend))
+        span = _seconds(name, _requirements(make_step(name, config).backend), (timings or {}).get(name))
         found[name] = 0.0 if span is None else (span.low + span.high) / 2
     return found
+
+
+def workload(
+    config: RunConfig,
+    rates: FunnelRates = PUBLISHED_RATES,
+    timings: Mapping[str, float] | None = None,
+) -> Workload:
+    """Return what the candidates of a run ask for, by which a schedule places models and hands out tasks.
+
+    Args:
+        config: The run's.
+        rates: Which samples go on.
+        timings: By step, the seconds that a sample took in a run.
+
+    Raises:
+        ConfigError: no such backend or option.
+    """
+    seconds = {name: known or _UNKNOWN_SECONDS for name, known in step_seconds(config, timings).items()}
+    pool, reached, vram, load = {}, {}, {}, {}
+    share = 1.0
+    for name in STEP_NAMES:
+        step = make_step(name, config)
+        wanted = _requirements(step.backend)
+        pool[name] = PROCESSORS
+        if wanted is not None and step.on_gpu and step.capability is not None:
+            pool[name] = step.capability
+            vram[step.capability] = wanted.vram_bytes
+            load[step.capability] = _LOAD_SECONDS + fetched_bytes(wanted.models) / _LOADED_PER_SECOND
+        reached[name] = share
+        share *= rates.kept.get(name, 1.0)
+    return Workload(pool, seconds, reached, vram, load)
 
 
 def trial_rates(run: Path) -> FunnelRates:
@@ -255,15 +304,22 @@ def _requirements(backend: object) -> Requirements | None:
 
 
 def _plan_step(
-    name: str, backend: str | None, wanted: Requirements | None, reached: float, kept: float
+    name: str,
+    backend: str | None,
+    wanted: Requirements | None,
+    timed: float | None,
+    reached: float,
+    kept: float,
 ) -> StepPlan:
     on, vram = (CPU, 0) if wanted is None else (device_of(wanted), wanted.vram_bytes)
-    seconds = _seconds(name, wanted)
+    seconds = _seconds(name, wanted, timed)
     hours = None if seconds is None else seconds.times(reached / _HOUR)
     return StepPlan(name, round(reached), round(kept), on, vram, backend, hours)
 
 
-def _seconds(name: str, wanted: Requirements | None) -> Estimate | None:
+def _seconds(name: str, wanted: Requirements | None, timed: float | None) -> Estimate | None:
+    if timed is not None:
+        return Estimate(timed, timed)
     if wanted is None:
         return Estimate(CPU_SECONDS[name], CPU_SECONDS[name])
     return wanted.seconds.get(name)
@@ -284,9 +340,15 @@ def _sum_hours(steps: list[StepPlan]) -> dict[str, Estimate]:
     return found
 
 
-def _times(needs: list[Requirements]) -> tuple[str, ...]:
-    noted = dict.fromkeys(need.source for need in needs if need.source)
-    return (*noted, "measured: benchmarks/stage_times.py, for steps on a CPU")
+def _times(needs: Sequence[Requirements | None], timings: Mapping[str, float]) -> tuple[str, ...]:
+    timed = [name for name in STEP_NAMES if name in timings]
+    sources = [f"timed in a run: {', '.join(timed)}"] if timed else []
+    sources += [
+        _MEASURED if need is None else need.source
+        for name, need in zip(STEP_NAMES, needs, strict=True)
+        if name not in timings
+    ]
+    return tuple(dict.fromkeys(filter(None, sources)))
 
 
 def _trial_bytes(run: Path, funnel: Mapping[str, Any]) -> dict[str, int]:

@@ -192,12 +192,13 @@ def _read_list(path: Path) -> Iterator[_Named]:
 
 def inspect_source(path: Path, sha256: str, licence: str | None = None) -> SourceRecord:
     """Return what a source file is; an unreadable one has a `problem`."""
-    from sparkle.media.probe import perceptual_hash, probe
+    from sparkle.media.look_alike import median_hash
+    from sparkle.media.probe import probe
 
     known = (sha256, str(path), path.stat().st_size)
     try:
         info = probe(path)
-        seen = perceptual_hash(path)
+        seen = median_hash(path)
     except MediaError as error:
         return SourceRecord(*known, licence=licence, problem=str(error))
     return SourceRecord(*known, info.width, info.height, info.frames, info.fps, seen, licence)

@@ -11,25 +11,28 @@ How it works:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
+from uuid import uuid4
 
 import av.error
 import cv2
 import numpy as np
 
-from sparkle._files import TEMPORARY, commit, temporary_beside
+from sparkle._files import fsync_file
+from sparkle._run_folder import copy_out
 from sparkle.generation.backend import Loadable
 from sparkle.generation.backends import make_backend
 from sparkle.generation.config import RunConfig
 from sparkle.generation.needs import Demanding
 from sparkle.schemas import records as r
+from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import plain, sha256_file
 from sparkle.schemas.errors import RunError, SampleError
-from sparkle.schemas.layout import Kind
+from sparkle.schemas.layout import KIND_BY_NAME, Kind
 from sparkle.schemas.records import Record
 from sparkle.schemas.rules import Thresholds, judge
 from sparkle.schemas.seeds import derive_seed
@@ -76,13 +79,31 @@ class Failed:
     error: dict[str, str]
 
 
-class Work:
-    """One sample in one step: where to read and write, and its seed."""
+def staged_path(staging: Path, mark: str, kind: Kind, sample_id: str) -> Path:
+    """Return where an artifact lies until it has its place; a try's mark is its own, on any machine."""
+    return staging / f"{mark}-{kind.name}-{sample_id}{kind.suffix}"
 
-    def __init__(self, root: Path, config: RunConfig, step: AnyStep, sample: SampleState) -> None:
+
+class Work:
+    """One sample in one step: where to read and write, and its seed.
+
+    Args:
+        root: The run folder. Nothing is written there, but in `staging`.
+        config: The run's configuration.
+        step: What is done.
+        sample: To whom.
+        staging: A folder that is there. It is never made: who was given up finds it gone.
+    """
+
+    def __init__(
+        self, root: Path, config: RunConfig, step: AnyStep, sample: SampleState, staging: Path
+    ) -> None:
         self.root = root
         self.sample = sample
-        self.committed: dict[str, r.ArtifactRef] = {}
+        self.mark = uuid4().hex
+        self.made: dict[str, r.ArtifactRef] = {}
+        self._staging = staging
+        self._staged: dict[str, Path] = {}  # by kind
         self._makes = STEP_BY_NAME[step.name].makes
         self.seed = step_seed(config, step, sample)
 
@@ -96,27 +117,47 @@ class Work:
         return next(record for record in self.sample.records.values() if type(record) is kind)
 
     def read(self, kind: Kind) -> Path:
-        """Return the path of an artifact that a step before made."""
-        return self.root / kind.path(self.sample.id)
+        """Return the path of an artifact that a step before made, or this one."""
+        return self._staged.get(kind.name) or self.root / kind.path(self.sample.id)
+
+    def take_out(self, held: Iterable[Artifact]) -> None:
+        """Give artifacts that lie in tars files to read; raises as `copy_out` does."""
+        for artifact in held:
+            copy_out(self.root, artifact, self._stage(artifact.kind))
 
     @contextmanager
     def write(self, kind: Kind) -> Iterator[Path]:
-        """Yield a temporary path; what is written there becomes the sample's artifact of this kind.
+        """Yield a path; what is written there becomes the sample's artifact of this kind, once it counts.
 
         A block that writes nothing leaves no artifact: the record must say why a rule keeps the sample out.
         """
         if kind not in self._makes:
             raise KeyError(f"{kind.name} is not among what this step makes")
-        target = self.root / kind.path(self.sample.id)
-        temporary = temporary_beside(target)
-        try:
-            yield temporary
-            if temporary.exists():
-                reference = r.ArtifactRef(sha256_file(temporary), temporary.stat().st_size)
-                commit(temporary, target)
-                self.committed[kind.name] = reference
-        finally:
-            temporary.unlink(missing_ok=True)
+        path = self._stage(kind)
+        yield path
+        if path.exists():
+            reference = r.ArtifactRef(sha256_file(path), path.stat().st_size)
+            fsync_file(path)
+            self.made[kind.name] = reference
+
+    def clear(self, keep: Collection[str]) -> None:
+        """Delete what was written, but for some kinds."""
+        for name, path in self._staged.items():
+            if name not in keep:
+                path.unlink(missing_ok=True)
+
+    def portable(self, parts: dict[str, str]) -> dict[str, str]:
+        """Return error texts that speak of artifacts by their places in the run."""
+        for name, path in self._staged.items():
+            place = self.root / KIND_BY_NAME[name].path(self.sample.id)
+            for ours, others in ((str(path), str(place)), (path.name, place.name)):
+                parts = {part: text.replace(ours, others) for part, text in parts.items()}
+        return parts
+
+    def _stage(self, kind: Kind) -> Path:
+        path = staged_path(self._staging, self.mark, kind, self.sample.id)
+        self._staged[kind.name] = path
+        return path
 
 
 class Step(ABC, Generic[B]):
@@ -164,7 +205,7 @@ class Step(ABC, Generic[B]):
         try:
             record = self.measure(work)
         except SampleError as error:
-            return Failed(_portable({"kind": type(error).__name__, **error.parts()}))
+            return Failed(work.portable({"kind": type(error).__name__, **error.parts()}))
         except OSError as error:
             raise _machine_error(self.name, work, error) from error
         except (cv2.error, av.error.FFmpegError, np.linalg.LinAlgError) as error:
@@ -178,20 +219,15 @@ class Step(ABC, Generic[B]):
                 "got": str(error).strip(),
                 "where": where,
             }
-            return Failed(_portable(parts))
+            return Failed(work.portable(parts))
         answer = verdict(self.name, record, self.config.thresholds)
-        left_out = {kind.name for kind in STEP_BY_NAME[self.name].makes} - work.committed.keys()
+        left_out = {kind.name for kind in STEP_BY_NAME[self.name].makes} - work.made.keys()
         if isinstance(answer, Kept) and left_out:
             raise RuntimeError(f"{self.name} kept {work.sample.id} without {', '.join(sorted(left_out))}")
         return answer
 
 
 AnyStep = Step[Any]  # whatever its backend
-
-
-def _portable(parts: dict[str, str]) -> dict[str, str]:
-    """Return error texts without the names of temporary files, which hold a process id and a host."""
-    return {name: TEMPORARY.sub("", text) for name, text in parts.items()}
 
 
 def _machine_error(step: str, work: Work, error: Exception) -> RunError:

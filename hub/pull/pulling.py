@@ -28,7 +28,7 @@ from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.source import open_source
 from sparkle.builders.release.formats import CSV_COLUMNS, csv_line, pair_row
 from sparkle.builders.release.manifest import FileEntry
-from sparkle.builders.release.read_tables import read_columns
+from sparkle.builders.release.read_tables import read_pair_columns
 from sparkle.builders.release.tables import ROW_GROUP, pairs_schema, pairs_schema_for_datasets, table_writer
 from sparkle.hub.pull.plan import PullPlan, make_plan, refuse_too_much
 from sparkle.schemas import layout
@@ -217,7 +217,7 @@ def _rows_before(out: Path) -> dict[str, _Row]:
     """The rows of pulls before, by id; also of one that was killed before the index listed its tables."""
     names = [name for name in pairs_schema().names if name != "preview"]
     tables = (out / layout.data_parquet(theme, 0, 1) for theme in THEMES)
-    found = (row for path in tables if path.exists() for row in read_columns(path, names).to_pylist())
+    found = (row for path in tables if path.exists() for row in read_pair_columns(path, names).to_pylist())
     return {row["task"]: row for row in found}
 
 

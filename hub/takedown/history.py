@@ -160,7 +160,7 @@ class History:
         """The rows of the samples in a table."""
         key = entry.sha256 or entry.git_sha1 or ""
         if key not in self._rows:
-            table = read_listed(self._place(commit), entry, _COLUMNS, optional=True)
+            table = read_listed(self._place(commit), entry, _COLUMNS, optional=_COLUMNS)
             found = pa.array([False] * table.num_rows)
             for column, values in self._wanted.items():
                 if column in table.column_names and len(values):

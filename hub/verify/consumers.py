@@ -28,11 +28,13 @@ from typing import Any
 
 from sparkle._progress import Progress
 from sparkle._scratch import scratch_folder
+from sparkle.builders.bench.folder import read_theme
+from sparkle.builders.bench.folder import themes_of as bench_themes
 from sparkle.builders.reading.repository import Repository
 from sparkle.builders.release.formats import CSV_COLUMNS
 from sparkle.builders.release.tables import SCORE_COLUMNS
 from sparkle.hub.verify.reader_process import run_consumer
-from sparkle.hub.verify.report import LevelReport, VerifyOptions
+from sparkle.hub.verify.report import LevelReport, NotProvedError, VerifyOptions
 from sparkle.hub.verify.sampled_tars import SampledTar, paired_shards, sample_tars
 from sparkle.hub.verify.verified import (
     Verified,
@@ -104,6 +106,9 @@ def verify_consumers(
     release: Verified, report: LevelReport, options: VerifyOptions, progress: Progress, workers: int
 ) -> None:
     """Let every reader read the release; what it reads otherwise goes to the report."""
+    if layout.BENCH in release.files:
+        _verify_bench(release, report)
+        return
     chosen = choose_samples(release, options.sample, options.seed)
     themes = [theme for theme in themes_of(release) if any(theme_of(one) == theme for one in chosen)]
     ids = {theme: [one for one in chosen if theme_of(one) == theme] for theme in themes}
@@ -184,6 +189,37 @@ def _plain(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
     plain = {name: value.hex() if isinstance(value := row[name], bytes) else value for name in columns}
     preview = row["preview"]
     return {**plain, "preview": None if preview is None else sha256_bytes(preview["bytes"])}
+
+
+def _verify_bench(release: Verified, report: LevelReport) -> None:
+    """Let `datasets` read a bench, which has no tars."""
+    if find_spec("datasets") is None:
+        raise NotProvedError("datasets is not installed", fix=f"`{command('pip', 'install', 'datasets')}`")
+    release.need([path for path in release.files if path.endswith((".csv", ".jsonl"))])
+    wanted = {
+        theme: [
+            dict(
+                zip(
+                    layout.BENCH_CSV_COLUMNS,
+                    (theme, item.prompt, layout.bench_source(theme, item.id)),
+                    strict=True,
+                )
+            )
+            for item in read_theme(release.folder, theme).values()
+        ]
+        for theme in bench_themes(release.folder)
+    }
+    with scratch_folder() as folder:
+        readers = Readers(release, report, {}, {}, (), 0, folder)
+        task = {"where": readers.where, "revision": release.commit, "themes": [*wanted]}
+        answer = readers.run("bench", task)
+    if answer is not None:
+        for theme, rows in wanted.items():
+            readers.compare(layout.bench_csv(theme), "datasets", "", answer["rows"][theme], rows)
+        counts = {theme: len(rows) for theme, rows in wanted.items()}
+        readers.compare(layout.CARD, "datasets", "config default", answer["default"], counts)
+    report.files, report.samples = len(wanted), sum(map(len, wanted.values()))
+    report.claim = "datasets reads what the tables say"
 
 
 # --- tars -------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from sparkle._processes import pool_of
 from sparkle._progress import Progress
 from sparkle.builders.checks.failures import run_caught
-from sparkle.builders.checks.files import ALWAYS, HashJob, check_files
+from sparkle.builders.checks.files import HashJob, always, check_files
 from sparkle.builders.release.manifest import FileEntry
 from sparkle.hub.verify.report import LevelReport, VerifyOptions
 from sparkle.hub.verify.verified import Verified
@@ -108,7 +108,7 @@ def _check_names(release: Verified, report: LevelReport) -> None:
         report.note(path, "the manifest does not list this file")
     for path in sorted(release.entries.keys() - release.files.keys()):
         report.note(path, "the manifest lists this file", got="nothing", wanted="a file")
-    for name in ALWAYS:
+    for name in always(release.entries):
         if name not in release.entries:
             report.note(
                 layout.MANIFEST, "a file of every release is not listed", pointer="/files", wanted=name

@@ -19,6 +19,7 @@ from sparkle.builders.reading.place import open_place
 from sparkle.hub.verify.repair import repair_folder
 from sparkle.hub.verify.report import (
     CONSISTENCY,
+    CONSUMERS,
     INTEGRITY,
     LevelReport,
     Mended,
@@ -29,6 +30,7 @@ from sparkle.hub.verify.report import (
     timed,
 )
 from sparkle.hub.verify.verified import Verified
+from sparkle.schemas import layout
 from sparkle.schemas.errors import RecordError, ReleaseError
 
 _Level = Callable[[Verified, LevelReport, VerifyOptions, Progress, int], None]
@@ -74,6 +76,8 @@ def _run(
         try:
             if release.odd and level not in (INTEGRITY, CONSISTENCY):  # which name them and open none
                 raise ReleaseError("no plain file", where=release.odd[0])
+            if layout.BENCH in release.files and level not in (INTEGRITY, CONSISTENCY, CONSUMERS):
+                raise NotProvedError("a bench has no tars, and no pairs to make again")
             run(release, report, options, progress, workers)
         except (ReleaseError, RecordError) as error:  # what it stumbled over is wrong
             problem = f"the level cannot go on: {error.problem}"

@@ -24,8 +24,9 @@ from sparkle._files import link_or_copy
 from sparkle._progress import Progress
 from sparkle.generation.backend import Packaged, Prompted
 from sparkle.generation.config import RunConfig
-from sparkle.generation.run.executor import LocalExecutor, visible_gpus
+from sparkle.generation.run.epoch import RunEpoch
 from sparkle.generation.run.jobs import Process
+from sparkle.generation.run.local import LocalExecutor, visible_gpus
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.hub.verify.recorded import Difference, Recorded, compare_files, compare_records
@@ -121,6 +122,7 @@ class Rerun:
         self.config = config
         self.folder = folder
         self.scratch = scratch
+        self.epoch = RunEpoch(scratch)
         self.promises_bytes = promises_bytes
         self.executor = executor
         self.results = {recorded.id: SampleResult(recorded) for recorded in samples}
@@ -183,9 +185,12 @@ class Rerun:
         for sample in samples:
             for kind in (kind for earlier in before for kind in STEP_BY_NAME[earlier].makes):
                 _link(self.folder / kind.path(sample.id), self.scratch / kind.path(sample.id))
-            jobs.append(Process(self.scratch, self.config, step.name, sample, "", []))
-        answers = self.executor.map(jobs, on_gpu=step.on_gpu)
-        return {outcome.id: outcome for ready in answers for outcome in ready}
+            jobs.append(Process(self.scratch, self.epoch.folder, self.config, step.name, sample, "", []))
+        outcomes: dict[str, r.AnyOutcome] = {}
+        for ready in self.executor.map(jobs, on_gpu=step.on_gpu):
+            self.epoch.place(ready)
+            outcomes.update((done.outcome.id, done.outcome) for done in ready)
+        return outcomes
 
     def _judge(self, result: StepResult, sample: SampleState, outcome: r.AnyOutcome) -> None:
         """Compare what a step made and said with what was recorded."""

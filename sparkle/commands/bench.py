@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sparkle.commands import VerbGroup
+from sparkle.commands.bench_audit import told_audit
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
 from sparkle.commands.options import FOLDER, output_options, report_option
 
@@ -21,7 +22,7 @@ _SHOWN = 20
 _VERDICTS = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
+class ModelResults(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
     """A model's folder of edits, such as kiwi=results/kiwi."""
 
     name = "results"
@@ -41,11 +42,28 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
 @click.command(
     name="bench",
     cls=VerbGroup,
-    sections={"Commands": ("report", "import", "export")},
-    homes={"report": "bench:report", "import": "bench:import_", "export": "bench:export"},
+    sections={
+        "Make a bench": ("build", "check"),
+        "Run models on it": ("jobs", "baselines"),
+        "Judge models": ("judge", "review", "audit", "calibrate"),
+        "Report": ("report", "import", "export"),
+    },
+    homes={
+        "build": "bench_build:build",
+        "check": "bench_check:check",
+        "jobs": "bench_jobs:jobs",
+        "baselines": "bench_baselines:baselines",
+        "judge": "bench_judge:judge",
+        "review": "bench_review:review",
+        "audit": "bench_audit:audit",
+        "calibrate": "bench_calibrate:calibrate",
+        "report": "bench:report",
+        "import": "bench:import_",
+        "export": "bench:export",
+    },
 )
 def bench() -> None:
-    """Report on a bench from what judges said: tables, intervals, comparisons.
+    """Make a bench, run models on it, judge them, and report: tables, intervals, comparisons.
 
     Example: sparkle bench report verdicts/*.jsonl --out report
     """
@@ -65,10 +83,24 @@ def bench() -> None:
 @click.option("--bench", "folder", type=FOLDER, help="Show the source videos of this bench on the page.")
 @click.option(
     "--results",
-    type=_Results(),
+    type=ModelResults(),
     multiple=True,
     metavar="MODEL=FOLDER",
     help="Show a model's edits on the page. Repeatable.",
+)
+@click.option(
+    "--audit",
+    "audits",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Show what an audit found of a judge beside its tables. Repeatable.",
+)
+@click.option(
+    "--calibration",
+    "calibrations",
+    multiple=True,
+    type=_VERDICTS,
+    help="Show a judge's scores on the scale of another one's too: a file of `bench calibrate`. Repeatable.",
 )
 @report_option
 @output_options
@@ -78,6 +110,8 @@ def report(
     missing: str,
     folder: Path | None,
     results: tuple[tuple[str, Path], ...],
+    audits: tuple[Path, ...],
+    calibrations: tuple[Path, ...],
     report: Path | None,
     terminal: Terminal,
 ) -> None:
@@ -91,17 +125,19 @@ def report(
 
     Example: sparkle bench report verdicts/*.jsonl --out report --bench bench --results kiwi=results/kiwi
     """
+    from sparkle.builders.bench.audited import judge_key
     from sparkle.builders.bench.pages import write_report
     from sparkle.builders.bench.report import make_report
 
     if out is None and (folder is not None or results):
         raise click.UsageError("--bench and --results need --out: videos are shown on its page")
-    found = make_report(verdicts, lowest=missing == "lowest")
+    found = make_report(verdicts, lowest=missing == "lowest", audits=audits, calibrations=calibrations)
     if out is not None:
         write_report(found, out, bench=folder, results=dict(results))
     lines: list[str] = []
-    for table in found.document["tables"]:
-        lines += [*_told(table), ""]
+    for table, models in zip(found.document["tables"], found.tables, strict=True):
+        audited = found.audits.get(judge_key(models.head))
+        lines += [*_told(table), *(told_audit(audited) if audited is not None else ()), ""]
     lines += _told_judges(found.document["judges"])
     lines += [f"{out}: open {out}/index.html"] if out is not None else []
     terminal.result("\n".join(lines).rstrip("\n"), found.document)
@@ -196,6 +232,7 @@ def _told(table: Mapping[str, Any]) -> list[str]:
     shorts = ["Overall", *(dimension["short"] for dimension in table["rubric"]["dimensions"])]
     heads = dict(zip(table["keys"], shorts, strict=True))
     lines = [f"{table['bench']['name']}, {table['rubric']['name']}, judged by {table['judge']['name']}"]
+    calibration = table.get("calibration")
     for row in table["rows"]:
         lines.append(f"=== {row['model']} ===")
         for theme, entry in row["themes"].items():
@@ -211,6 +248,9 @@ def _told(table: Mapping[str, Any]) -> list[str]:
             low, high = row["bounds"]["overall"]
             bounds = "" if low is None else f", which may be {low:.2f} to {high:.2f}"
             lines.append(f"  partial, {row['n']}/{row['expected']}: no MACRO{bounds}")
+        if calibration is not None and row["macro_calibrated"] is not None:
+            lines.append(f"  calibrated to {calibration['reference']['name']}:")
+            lines.append(f"  {'MACRO':<10s} {'':<8s} {_numbers(row['macro_calibrated'], heads)}")
         lines += [f"  {count} {reason}" for reason, count in row["reasons"].items()]
     for pair in table["pairs"]:
         low, high = pair["interval"] or (None, None)
@@ -220,6 +260,9 @@ def _told(table: Mapping[str, Any]) -> list[str]:
             f"{pair['a']} - {pair['b']}: {pair['difference']:+.2f}{span}, {pair['wins']} won, {pair['ties']} "
             f"alike, {pair['losses']} lost of {pair['n']}, p {pair['holm']:.4f} (Holm){verdict}"
         )
+    if table["lacks_baselines"]:
+        names = ", ".join(table["lacks_baselines"])
+        lines.append(f"no baselines {names}: `sparkle bench baselines` makes their edits, to be judged too")
     return lines
 
 

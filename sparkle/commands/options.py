@@ -1,4 +1,4 @@
-"""Options that several verbs share; nothing but click and the contract is imported."""
+"""Options that several verbs share; nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sparkle.commands.console import Terminal
+from sparkle.generation.run.schedule import AUTO, SCHEDULES
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.ids import THEMES
 
@@ -35,7 +36,7 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number of bytes; a usage error for what is not a size."""
-        from sparkle.builders.release.assign import parse_size
+        from sparkle._progress import parse_size
 
         try:
             return parse_size(str(value))
@@ -142,6 +143,14 @@ workers_option = click.option(
     metavar="N",
     help="Number of worker processes.  [default: one per CPU]",
 )
+schedule_option = click.option(
+    "--schedule",
+    type=click.Choice(SCHEDULES),
+    default=AUTO,
+    show_default=True,
+    help="Streaming: each sample moves on at once, GPUs hold several models. By-step: one model at a time. "
+    "Auto: streaming where every model finds room.",
+)
 config_options = options(
     click.option(
         "--config",
@@ -158,7 +167,14 @@ config_options = options(
     ),
 )
 bench_option = click.option(
-    "--bench", type=FOLDER, help="Check that this bench shares no source video with the release."
+    "--bench",
+    type=FOLDER,
+    help="Check that no source video of this bench is one of the release, or looks like one.",
+)
+accept_option = click.option(
+    "--accept",
+    type=FILE,
+    help="Pairs that look alike and are not: an id of the bench and one of the release per line.",
 )
 report_option = click.option(
     "--report", type=NEW_FILE, help="Write every finding to this file, as JSON lines."

@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparkle._progress import size_text
+from sparkle._progress import count_text, size_text, time_text
 from sparkle.commands.console import Terminal, Verb
-from sparkle.commands.options import PATH, config_options, output_options, read_config
+from sparkle.commands.options import (
+    FILE,
+    PATH,
+    Size,
+    config_options,
+    output_options,
+    read_config,
+    schedule_option,
+)
+from sparkle.generation.run.schedule import AUTO, BY_STEP
 
 if TYPE_CHECKING:
     from sparkle.generation.needs import Estimate, ModelNeed
+    from sparkle.generation.run.fleet import FleetPlan
     from sparkle.generation.run.plan import CostPlan, StepPlan
 
 
@@ -68,20 +78,49 @@ def models(config: str | None, settings: tuple[str, ...], terminal: Terminal) ->
     type=PATH,
     help="Take funnel and bytes per sample from this finished run of a few of the sources.",
 )
+@click.option(
+    "--timings", type=FILE, help="Take the seconds of each step from this file of `generate --timings`."
+)
+@click.option(
+    "--gpus",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Also simulate the run on N GPUs: hours on the clock, and the models of each GPU.",
+)
+@click.option("--vram", type=Size(), help="Memory of one of the GPUs.  [default: 141GB, an H200]")
+@schedule_option
 @output_options
 def plan(
-    sources: int, config: str | None, settings: tuple[str, ...], trial: Path | None, terminal: Terminal
+    sources: int,
+    config: str | None,
+    settings: tuple[str, ...],
+    trial: Path | None,
+    timings: Path | None,
+    gpus: int | None,
+    vram: int | None,
+    schedule: str,
+    terminal: Terminal,
 ) -> None:
     """Estimate hours, memory, disk and what will be kept, before anything is paid for.
 
     Works offline: loads no model and sends no request.
 
-    Example: sparkle plan --sources 940000 --config paper-fast
+    Example: sparkle plan --sources 940000 --config paper-fast --gpus 64
     """
-    from sparkle.generation.run.plan import PUBLISHED_RATES, make_plan, trial_rates
+    from sparkle.generation.run.fleet import GPU_BYTES, plan_fleet
+    from sparkle.generation.run.plan import PUBLISHED_RATES, make_plan, trial_rates, workload
+    from sparkle.generation.run.timings import read_timings
 
+    if gpus is None and (vram is not None or schedule != AUTO):
+        raise click.UsageError("--vram and --schedule are about the GPUs of --gpus, which is missing")
     rates = PUBLISHED_RATES if trial is None else trial_rates(trial)
-    found = make_plan(read_config(config, settings).config, sources, rates)
+    timed = None if timings is None else read_timings(timings)
+    resolved = read_config(config, settings).config
+    found = make_plan(resolved, sources, rates, timed)
+    fleet = None
+    if gpus is not None:
+        work = workload(resolved, rates, timed)
+        fleet = plan_fleet(found, work, gpus, vram or GPU_BYTES, schedule, terminal.progress)
     columns = ["step", "backend", "in", "kept", "hours", "of", "VRAM"]
     title = f"Plan for {sources:,} candidates with {found.configuration}"
     terminal.table(title, columns, [_row(step) for step in found.steps])
@@ -90,7 +129,42 @@ def plan(
         terminal.say(f"hours: {source}")
     if found.unknown:
         terminal.say(f"not counted, since nothing is known about it: {', '.join(found.unknown)}")
-    terminal.result(_summary(found), asdict(found, dict_factory=_present))
+    summary, document = _summary(found), asdict(found, dict_factory=_present)
+    if fleet is not None:
+        roles = [[str(count), ", ".join(models)] for models, count in fleet.roles]
+        terminal.table("Models that GPUs hold", ["GPUs", "models"], roles)
+        for line in _notes(fleet):
+            terminal.say(line)
+        summary += f"\n{_on_gpus(fleet)}"
+        document["fleet"] = {
+            **asdict(fleet, dict_factory=_present),
+            "roles": [{"models": models, "gpus": count} for models, count in fleet.roles],
+        }
+    terminal.result(summary, document)
+
+
+def _notes(fleet: FleetPlan) -> Iterator[str]:
+    """How the hours are found, and why it goes by step where it does."""
+    if fleet.schedule == BY_STEP and (fleet.fewest is None or fleet.gpus < fleet.fewest):
+        yield (
+            f"by step, one model at a time: {count_text(fleet.gpus, 'GPU')} of {size_text(fleet.vram_bytes)} "
+            f"cannot hold every model at once ({fleet.fewest or 'more'} can)"
+        )
+    yield (
+        f"simulated: {fleet.simulated:,} candidates on {count_text(fleet.gpus, 'GPU')} of "
+        f"{size_text(fleet.vram_bytes)} and {fleet.processors:,} CPU cores; what GPUs disturb each other at, "
+        "and disks, is not in it"
+    )
+
+
+def _on_gpus(fleet: FleetPlan) -> str:
+    parts = [
+        f"on {count_text(fleet.gpus, 'GPU')}, {fleet.schedule}: {_hours(fleet.hours)} hours on the clock",
+        f"{100 * fleet.share:.1f} % of the bound",
+    ]
+    if fleet.first_pair_hours is not None:
+        parts.append(f"first pair after {time_text(fleet.first_pair_hours * 3600)}")
+    return "; ".join(parts)
 
 
 def _present(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
-from sparkle.commands.options import PATH, bench_option, output_options, report_option, workers_option
+from sparkle.commands.options import (
+    PATH,
+    accept_option,
+    bench_option,
+    output_options,
+    report_option,
+    workers_option,
+)
 
 _SHOWN_FINDINGS = 50  # a screen or two; the report has all
 
@@ -26,6 +33,7 @@ _SHOWN_FINDINGS = 50  # a screen or two; the report has all
     help="Decode the videos, images and masks of 20 samples per theme, or of all.",
 )
 @bench_option
+@accept_option
 @workers_option
 @output_options
 def validate(
@@ -34,6 +42,7 @@ def validate(
     quick: bool,
     media: str,
     bench: Path | None,
+    accept: Path | None,
     workers: int | None,
     terminal: Terminal,
 ) -> None:
@@ -49,7 +58,17 @@ def validate(
     from sparkle.builders.checks import validate as check
 
     terminal.name_junk(release)
-    found = check(release, quick=quick, media=media, bench=bench, workers=workers, progress=terminal.progress)
+    found = check(
+        release,
+        quick=quick,
+        media=media,
+        bench=bench,
+        accept=accept,
+        workers=workers,
+        progress=terminal.progress,
+    )
+    for note in found.notes:
+        terminal.say(f"note: {note}")
     if report is not None:
         write_jsonl(report, (finding.to_json() for finding in found.findings))
     count = len(found.findings)
@@ -65,6 +84,7 @@ def validate(
             "count": count,
             "files": found.files,
             "samples": found.samples,
+            "notes": list(found.notes),
         },
     )
     raise SystemExit(FINDINGS if count else 0)

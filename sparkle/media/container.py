@@ -218,16 +218,18 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
     if (len(source) if isinstance(source, bytes) else source.stat().st_size) == 0:
         raise MediaError("the video is empty", got="0 bytes", where=where)
     refuse_misplaced(source, MediaError, where)
+    kinds = _boxes_of(source, where, only=b"ftyp")
+    if kinds and b"moov" not in kinds:
+        got = "no index: what wrote it was ended before it was done"
+        raise MediaError("the video is cut short", got=got, where=where)
     file = io.BytesIO(source) if isinstance(source, bytes) else f"file:{source}"
     options = {"protocol_whitelist": "file", "format_whitelist": _DEMUXERS}
     with (
         _media_errors(where),
         av.open(file, "r", options=options, **_TITLES) as container,
     ):
-        fragmented = False
-        if "mov" in container.format.name.split(","):
-            with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as boxes:
-                fragmented = b"moof" in _whole_boxes(boxes, where)
+        if not kinds and "mov" in container.format.name.split(","):
+            kinds = _boxes_of(source, where)
         stream = _shown_stream(container, where)
         context = stream.codec_context
         if not (0 < context.width <= MAX_SIDE and 0 < context.height <= MAX_SIDE):
@@ -240,7 +242,7 @@ def open_video(source: Path | bytes, *, threads: int = 0) -> Iterator[OpenVideo]
         context.options = {"err_detect": "explode", "max_pixels": str(MAX_SIDE * MAX_SIDE)}
         context.thread_type = "FRAME"
         context.thread_count = threads
-        video = OpenVideo(where, container, stream, fragmented)
+        video = OpenVideo(where, container, stream, b"moof" in kinds)
         try:
             yield video
         finally:  # PyAV frees a decoder, and with it its threads, when nothing refers to it any more
@@ -269,6 +271,12 @@ def _shown_first(stream: VideoStream) -> tuple[bool, int]:
     picture = stream.frames == 1 or (stream.frames == 0 and context.name in _PICTURES)
     preferred = _DEFAULT_SCORE if stream.disposition & Disposition.default else 0
     return not picture, context.width * context.height + preferred
+
+
+def _boxes_of(source: Path | bytes, where: Path | str, *, only: bytes = b"") -> set[bytes]:
+    """The kinds of a file's boxes; none where the first is not of the one kind that is asked for."""
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        return _whole_boxes(file, where) if not only or file.read(8)[4:] == only else set()
 
 
 def _whole_boxes(file: BinaryIO, where: Path | str) -> set[bytes]:

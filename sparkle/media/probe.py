@@ -3,9 +3,6 @@
 - `probe` decodes every frame of a clip, so a `VideoInfo` also says that the clip is whole. Of a long file
   only the first `DECODED_FRAMES` are decoded; the rest is counted by the packets that are shown.
 - `look` decodes one frame only: enough to draw what is known to be a clip.
-- `perceptual_hash` is the difference hash (dHash: Krawetz, "Kind of Like That", 2013) of the first frame:
-  9 x 8 grey pixels, one bit for each pair of horizontal neighbours. Near-duplicates differ in few bits; first
-  frames are what upstream's editing starts from.
 - `read_shape` reads what an artifact's header says of its size, so that a tar of thousands is read in one
   pass: an mp4's boxes, a PNG's IHDR chunk, upstream's `shape` in an npz. Nothing is trusted: lengths are
   checked before anything is read or allocated.
@@ -23,12 +20,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
-import numpy as np
-
 from sparkle.media.boxes import told
 from sparkle.media.container import open_video
-from sparkle.media.decode import iter_frames, upright_size
+from sparkle.media.decode import upright_size
 from sparkle.media.mask import mask_shape
 from sparkle.media.timing import worst_offset_of
 from sparkle.schemas.errors import MediaError
@@ -106,18 +100,6 @@ def look(path: Path) -> Look:
         width, height = upright_size(next(video.frames()))
         rate = video.rate
     return Look(width, height, max(1, round(rate or _UPSTREAM_FPS)))
-
-
-def perceptual_hash(path: Path) -> str:
-    """Return the 64-bit difference hash of a clip's first frame, as 16 hexadecimal digits.
-
-    Raises:
-        MediaError: the clip cannot be decoded.
-    """
-    frame = next(iter_frames(path))
-    gray = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA)
-    bits = gray[:, 1:] > gray[:, :-1]
-    return np.packbits(bits).tobytes().hex()
 
 
 # --- headers ---------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sparkle.generation.config import load_config
 from sparkle.schemas.canonical import plain
 
 CONFIGS = ROOT / "sparkle" / "configs"
-SHIPPED = ("classical", "paper", "paper-fast")
+SHIPPED = ("classical", "paper", "paper-fast", "small")
 CAPABILITIES = tomllib.loads((CONFIGS / "classical.toml").read_text())["backends"]
 
 

@@ -30,14 +30,17 @@ def config_toml(vlm: str) -> str:
     return f'name = "test"\n{CLASSICAL}\n[backends.vlm]\n{vlm}\n'
 
 
-def completion(text, finish_reason: str = "stop", **message) -> tuple[int, dict, bytes]:
-    """Status, headers and body of a chat completion that says `text`."""
+def completion(
+    text, finish_reason: str = "stop", about: dict | None = None, **message
+) -> tuple[int, dict, bytes]:
+    """Status, headers and body of a chat completion that says `text`; `about` is beside the choices."""
     choice = {
         "index": 0,
         "finish_reason": finish_reason,
         "message": {"role": "assistant", "content": text, **message},
     }
     body = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+    body |= about or {}
     return 200, {}, json.dumps(body).encode()
 
 
@@ -100,6 +103,7 @@ class LocalEndpoint:
         headers: The headers of each.
         faults: Replies to give first, in order: status, headers and body.
         answer: What it says otherwise, by the request's body.
+        about: What stands beside that; the model is the one that is asked.
         delay: Seconds that an answer takes.
         together: The first answers wait until so many requests are under way.
         peak: The most requests that were under way at once.
@@ -110,6 +114,7 @@ class LocalEndpoint:
         self.headers: list[dict[str, str]] = []
         self.faults: deque[tuple[int, dict, bytes]] = deque()
         self.answer = good_answer
+        self.about: dict = {}
         self.delay = 0.0
         self.together = 1
         self.peak = 0
@@ -144,9 +149,15 @@ class LocalEndpoint:
         time.sleep(self.delay)
         with self._changed:
             self._under_way -= 1
-        if path != "/v1/chat/completions":
+        if not self.serves(path):
             return fault(404, f"no such path: {path}")
-        return scripted or completion(self.answer(body))
+        return scripted or self.said(body)
+
+    def serves(self, path: str) -> bool:
+        return path == "/v1/chat/completions"
+
+    def said(self, body: dict) -> tuple[int, dict, bytes]:
+        return completion(self.answer(body), about={"model": body["model"], **self.about})
 
     def _handler(endpoint):
         class Handler(BaseHTTPRequestHandler):

@@ -11,7 +11,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -21,8 +23,10 @@ import numpy.typing as npt
 import tomli_w
 from msgspec import structs
 
+from harness.scenes import scene_frames
 from sparkle._files import write_jsonl
 from sparkle.media.frames import score_indices
+from sparkle.media.look_alike import median_hash
 from sparkle.schemas import layout
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import dump_document, fingerprint, plain, sha256_bytes, sha256_file
@@ -60,6 +64,10 @@ class SampleSpec:
     failed_at: str | None = None
     prompt: str | None = None
     scores: dict[str, float] = field(default_factory=dict)  # step -> score; 9.0 where not given
+    scene: int | None = (
+        None  # the seed of the scene that its source shows (`harness.scenes`); below 0 mirrored
+    )
+    keyword: str = "urban: rooftop overlooking skyline"
 
 
 def specs(theme: str, count: int, *, first: int = 0, step: int = 3) -> list[SampleSpec]:
@@ -92,11 +100,12 @@ def write_run(
     folder.mkdir(parents=True)
     (folder / layout.RUN_CONFIG).write_bytes(tomli_w.dumps(_config(name, backend, recorded)).encode())
     candidates = [
-        r.Candidate(spec.id, sha256_bytes(spec.id.encode()), theme_of(spec.id), spec.prompt)
-        for spec in samples
+        r.Candidate(spec.id, _source_hash(spec), theme_of(spec.id), spec.prompt) for spec in samples
     ]
     write_jsonl(folder / layout.CANDIDATES, candidates)
-    write_jsonl(folder / layout.SOURCES, map(_source, candidates))
+    pairs = zip(candidates, samples, strict=True)
+    sources = {candidate.source: _source(candidate, spec) for candidate, spec in pairs}
+    write_jsonl(folder / layout.SOURCES, sources.values())
     funnel, alive = [], sorted(samples, key=lambda spec: spec.id)
     for step in STEPS:
         outcomes = [_outcome(folder, step, spec, judged_under or recorded) for spec in alive]
@@ -144,7 +153,11 @@ def _config(name: str, backend: str, thresholds: Thresholds) -> dict[str, Any]:
     }
 
 
-def _source(candidate: r.Candidate) -> r.SourceRecord:
+def _source_hash(spec: SampleSpec) -> str:
+    return sha256_bytes((spec.id if spec.scene is None else f"scene {spec.scene}").encode())
+
+
+def _source(candidate: r.Candidate, spec: SampleSpec) -> r.SourceRecord:
     return r.SourceRecord(
         sha256=candidate.source,
         path=f"{candidate.id}.mp4",
@@ -153,7 +166,7 @@ def _source(candidate: r.Candidate) -> r.SourceRecord:
         height=HEIGHT,
         frames=FRAMES,
         fps=float(FPS),
-        perceptual_hash="0" * 16,
+        median_hash=_scene_hash(spec.scene),
         licence="cc0-1.0",
     )
 
@@ -167,7 +180,7 @@ def _outcome(folder: Path, step: StepInfo, spec: SampleSpec, thresholds: Thresho
     if spec.rejected_at == step.name:
         record = structs.replace(record, **_BAD[step.name])
     reason = judge(step.name, record, thresholds)
-    artifacts = {kind.name: write_artifact(folder, kind, spec.id) for kind in step.makes}
+    artifacts = {kind.name: write_artifact(folder, kind, spec.id, spec.scene) for kind in step.makes}
     status = r.KEPT if reason is None else r.REJECTED
     return r.AnyOutcome(
         id=spec.id,
@@ -200,7 +213,7 @@ def _funnel_row(step: str, outcomes: Sequence[r.AnyOutcome]) -> dict[str, Any]:
 
 def _compose(spec: SampleSpec) -> r.ComposeRecord:
     theme = theme_of(spec.id)
-    keyword = "urban: rooftop overlooking skyline" if theme in TAXONOMY_THEMES else None
+    keyword = spec.keyword if theme in TAXONOMY_THEMES else None
     metadata = r.SceneMetadata(
         edit_type=edit_type(theme), original_scene="A grey wall.", chosen_keyword=keyword
     )
@@ -256,10 +269,13 @@ assert tuple(_RECORDS) == STEP_NAMES
 # --- media ------------------------------------------------------------------------------------
 
 
-def write_artifact(folder: Path, kind: Kind, sample_id: str) -> r.ArtifactRef:
+def write_artifact(folder: Path, kind: Kind, sample_id: str, scene: int | None = None) -> r.ArtifactRef:
     """Make an artifact of a sample; returns its hash and size."""
     path = folder / kind.path(sample_id)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if kind is layout.SOURCE_VIDEO and scene is not None:
+        _write_mp4(path, _scene_frames(scene))
+        return r.ArtifactRef(sha256_file(path), path.stat().st_size)
     frames = _draw(zlib.crc32(f"{kind.name} {sample_id}".encode()))
     if kind.suffix == ".mp4":
         _write_mp4(path, frames)
@@ -268,6 +284,21 @@ def write_artifact(folder: Path, kind: Kind, sample_id: str) -> r.ArtifactRef:
     else:
         _write_mask(path, frames)
     return r.ArtifactRef(sha256_file(path), path.stat().st_size)
+
+
+@cache
+def _scene_hash(scene: int | None) -> str:
+    if scene is None:
+        return "5a" * 32
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "scene.mp4")
+        _write_mp4(path, _scene_frames(scene))
+        return median_hash(path)
+
+
+def _scene_frames(scene: int) -> _Frames:
+    frames = scene_frames(abs(scene), FRAMES, WIDTH, HEIGHT)[..., ::-1]
+    return np.ascontiguousarray(frames[:, :, ::-1] if scene < 0 else frames)
 
 
 def _draw(number: int) -> _Frames:

@@ -51,7 +51,7 @@ def half_line(real: Function) -> Function:
 
 
 def half_file(real: Function) -> Function:
-    def commit(temporary: Path, target: Path) -> None:
+    def commit(temporary: Path, *target: Path) -> None:
         os.truncate(temporary, temporary.stat().st_size // 2)
         die()
 
@@ -76,6 +76,11 @@ def artifact(path: Path, **_: Any) -> bool:
     return path.suffix in {kind.suffix for kind in KINDS} and not path.name.startswith(TEMPORARY_MARK)
 
 
+def into_the_run(source: Path, target: Path, **_: Any) -> bool:
+    """Count artifacts that are given their place."""
+    return artifact(Path(target))
+
+
 def of_the_run(path: Path, **_: Any) -> bool:
     """Count files of the run, which is the first argument; temporary ones come and go all the time."""
     return path.is_relative_to(sys.argv[4])
@@ -85,8 +90,12 @@ def of_the_run(path: Path, **_: Any) -> bool:
 MOMENTS: dict[str, tuple[Any, ...]] = {
     # generate
     "inside a step": ("sparkle.generation.steps.tracking.Track.measure", after),
-    "half an artifact": ("sparkle.generation.steps.base.commit", half_file),
-    "an artifact in place, no outcome": ("sparkle.generation.steps.base.commit", after),
+    "half an artifact": ("sparkle.generation.steps.base.fsync_file", half_file),
+    "an artifact written, not in place": ("sparkle.generation.steps.base.fsync_file", after),
+    "an artifact in place, no outcome": ("os.replace", after, into_the_run),
+    "outcomes appended": ("sparkle.generation.run.outcomes.append_lines", after),
+    "an epoch begun": ("sparkle.generation.run.epoch.RunEpoch.__init__", after),
+    "an epoch not yet over": ("sparkle.generation.run.epoch.RunEpoch.close", before),
     "half a line of sources or candidates": ("sparkle.generation.run.lines.append_lines", half_line),
     "half a line of what is to be dropped": ("sparkle.generation.run.folder.append_lines", half_line),
     "half a line of outcomes": ("sparkle.generation.run.outcomes.append_lines", half_line),

@@ -28,12 +28,12 @@ const BENCH = {};
 
   function entryOf(row, theme) {
     if (theme !== 'MACRO') return row.themes[theme];
-    return { n: row.n, expected: row.expected, mean: row.macro, raw: row.macro_raw, interval: row.interval, bounds: row.bounds };
+    return { n: row.n, expected: row.expected, mean: row.macro, raw: row.macro_raw, calibrated: row.macro_calibrated, interval: row.interval, bounds: row.bounds };
   }
 
-  function cell(table, entry, key, raw) {
+  function cell(table, entry, key, form) {
     const { lowest, highest } = table.rubric;
-    const value = (raw ? entry.raw : entry.mean)?.[key] ?? null;
+    const value = entry[form]?.[key] ?? null;
     if (value === null) {
       const bounds = span(entry.bounds?.[key]);
       return h('td', { class: 'num partial', title: 'if all that is missing had the lowest score, and the highest' }, bounds || '–');
@@ -43,7 +43,7 @@ const BENCH = {};
     bar.style.width = share(value);
     const found = h('td', { class: 'num' }, shown(value), bar);
     const between = entry.interval?.[key];
-    if (!raw && between && between[0] !== null) {
+    if (form === 'mean' && between && between[0] !== null) {
       const line = h('b', null);
       line.style.left = share(between[0]);
       line.style.width = `calc(${share(between[1])} - ${share(between[0])})`;
@@ -54,7 +54,7 @@ const BENCH = {};
   }
 
   function modelTable(table) {
-    const state = { theme: 'MACRO', key: 'overall', down: true, raw: false };
+    const state = { theme: 'MACRO', key: 'overall', down: true, form: 'mean' };
     const place = h('div', { class: 'wide' });
     const shorts = { overall: 'Overall' };
     for (const dimension of table.rubric.dimensions) shorts[dimension.key] = dimension.short;
@@ -62,7 +62,7 @@ const BENCH = {};
       const valueOf = (row) => {
         if (state.key === 'model') return row.model;
         const entry = entryOf(row, state.theme);
-        return state.key === 'n' ? entry.n : (state.raw ? entry.raw : entry.mean)?.[state.key] ?? -Infinity;
+        return state.key === 'n' ? entry.n : entry[state.form]?.[state.key] ?? -Infinity;
       };
       const order = (a, b) => (valueOf(a) < valueOf(b) ? -1 : valueOf(a) > valueOf(b) ? 1 : 0) * (state.down ? -1 : 1);
       const head = (key, name) => h('th', { scope: 'col', 'aria-sort': state.key !== key ? 'none' : state.down ? 'descending' : 'ascending' },
@@ -72,7 +72,7 @@ const BENCH = {};
         const partial = entry.n < entry.expected;
         return h('tr', { 'data-model': row.model },
           h('td', null, row.model, partial ? h('span', { class: 'partial' }, ` partial, ${entry.n}/${entry.expected}`) : null),
-          h('td', null, String(entry.n)), table.keys.map((key) => cell(table, entry, key, state.raw)));
+          h('td', null, String(entry.n)), table.keys.map((key) => cell(table, entry, key, state.form)));
       });
       place.replaceChildren(h('table', null,
         h('thead', null, h('tr', null, head('model', 'Model'), head('n', 'n'), table.keys.map((key) => head(key, shorts[key])))),
@@ -80,9 +80,11 @@ const BENCH = {};
     }
     const themes = h('select', { onchange() { state.theme = themes.value; draw(); } },
       ['MACRO', ...table.themes].map((theme) => h('option', { value: theme }, theme)));
-    const raw = h('input', { type: 'checkbox', onchange() { state.raw = raw.checked; draw(); } });
+    const forms = [['mean', 'as they count'], ['raw', 'before the cap'], ['calibrated', `calibrated to ${table.calibration?.reference.name}`]]
+      .filter(([form]) => form === 'mean' || (form === 'raw' ? table.rubric.capped : table.calibration));
+    const form = h('select', { class: 'form', onchange() { state.form = form.value; draw(); } }, forms.map(([value, name]) => h('option', { value }, name)));
     draw();
-    return [h('form', null, h('label', null, 'Theme ', themes), table.rubric.capped ? h('label', null, raw, ' before the cap') : null), place];
+    return [h('form', null, h('label', null, 'Theme ', themes), forms.length > 1 ? h('label', null, 'Scores ', form) : null), place, calibrationNote(table.calibration)];
   }
 
   function pairTable(table) {
@@ -121,12 +123,41 @@ const BENCH = {};
     });
   }
 
+  /** To what scores are calibrated, and how well. */
+  function calibrationNote(calibration) {
+    if (!calibration) return null;
+    const found = Object.entries(calibration.dimensions).map(([key, { measure, pairs, before, after, spearman }]) =>
+      `${key}${measure ? ` by ${measure}` : ''}: ${pairs} pairs, mean error ${before ? `${shown(before.mae)} before, ` : ''}${shown(after.mae)} out of fold, Spearman ${shown(spearman)}`);
+    return h('p', { class: 'soft' }, `Calibrated scores are on the scale of ${calibration.reference.name} (${calibration.reference.kind}). ${found.join('; ')}. Their intervals are not known.`);
+  }
+
+  /** What an audit found of the judge: whether it is fit for a dimension, and why not. */
+  function auditBox(audit) {
+    if (!audit) return [];
+    const head = ['', 'fit', 'Spearman', 'AUC', 'leak', 'why not'];
+    const rows = audit.rubric.dimensions.map(({ key, short }) => {
+      const { fit, reasons = [], response = {} } = audit.dimensions[key];
+      return h('tr', { 'data-dimension': key }, h('td', null, short), h('td', { class: fit ? 'apart-more' : 'apart-less' }, fit ? 'fit' : `not fit for ${short}`),
+        h('td', { class: 'num' }, shown(response.spearman), h('span', { class: 'sign' }, span(response.interval) || '')),
+        h('td', { class: 'num' }, shown(response.auc)), h('td', { class: 'num' }, shown(response.leak)), h('td', { class: 'why' }, reasons.join('; ')));
+    });
+    const damages = Object.entries(audit.damages).map(([name, { dimension, response }]) =>
+      `${name} (${dimension}) ${shown(response.spearman)}, AUC ${shown(response.auc)}`);
+    const checks = Object.entries(audit.checks).map(([name, { passed, of }]) => `${name} ${passed} of ${of}`);
+    const again = audit.repeats ? [`asked again, ${shown(100 * audit.repeats.moved, 0)} % of clips moved`] : [];
+    return [h('details', { class: 'audit', open: true }, h('summary', null, 'What this judge can see, by edits harmed on purpose'),
+      h('div', { class: 'wide' }, h('table', null, h('thead', null, h('tr', null, head.map((name) => h('th', { scope: 'col' }, name)))), h('tbody', null, rows))),
+      h('p', { class: 'soft' }, 'Spearman: strength of the damage and fall of the score. AUC: how likely an untouched edit scores above the most harmed. Leak: how far the other dimensions fell, as a share. ',
+        [`Checks as they should be: ${checks.join(', ')}`, ...again, `${audit.failed} of ${audit.asked} verdicts failed`].join('; '), '.', h('br'), damages.join('; ')))];
+  }
+
   function drawTable(table) {
     const settings = Object.entries(table.judge.settings || {}).map(([name, value]) => `${name} ${value}`);
     $('tables').append(h('section', { class: 'judge' },
       h('h2', null, `${table.bench.name}, judged by ${table.judge.name}`),
       h('p', { class: 'soft' }, [`rubric ${table.rubric.name}`, `judge ${table.judge.kind}`, ...settings].join(', '), h('br'), h('code', null, `bench ${table.bench.revision}`)),
-      modelTable(table), pairTable(table), footOf(table)));
+      modelTable(table), auditBox(table.audit), pairTable(table), footOf(table),
+      table.lacks_baselines.length ? h('p', { class: 'soft' }, `Baselines without verdicts: ${table.lacks_baselines.join(', ')}`) : ''));
   }
 
   // --- judges
@@ -147,7 +178,51 @@ const BENCH = {};
     $('judges').append(
       h('p', { class: 'soft' }, 'Spearman: within each model, then the mean by Fisher. Kendall: over the means of models; with three models even perfect agreement proves nothing.'),
       h('div', { class: 'wide' }, h('table', null, h('thead', null, h('tr', null, head.map((name) => h('th', { scope: 'col' }, name)))), h('tbody', null, rows))));
-    for (const pair of pairs) $('judges').append(...confusion(pair));
+    for (const pair of pairs) $('judges').append(...scatter(pair), ...confusion(pair));
+  }
+
+  function svg(tag, attributes, ...children) {
+    const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  }
+
+  /** Overall scores of the same edits by two judges: the larger a dot, the more edits; rings are means of models. */
+  function scatter(pair) {
+    const scales = pair.tables.map((id) => data.report.tables.find((table) => table.id === id).rubric);
+    const counts = new Map(), byModel = new Map();
+    for (const sample of data.samples) {
+      const [ours, theirs] = pair.tables.map((id) => sample.scores[id] || {});
+      for (const [model, x] of Object.entries(ours)) {
+        if (theirs[model] === undefined) continue;
+        const place = `${x} ${theirs[model]}`;
+        counts.set(place, (counts.get(place) || 0) + 1);
+        const sums = byModel.get(model) || [0, 0, 0];
+        byModel.set(model, [sums[0] + 1, sums[1] + x, sums[2] + theirs[model]]);
+      }
+    }
+    if (!counts.size) return [];
+    const side = 300, margin = 46;
+    const at = (value, axis) => ((value - scales[axis].lowest) / (scales[axis].highest - scales[axis].lowest)) * side;
+    const spot = (x, y) => ({ cx: margin + at(x, 0), cy: 10 + side - at(y, 1) });
+    const titled = (element, text) => { element.append(svg('title', {}, text)); return element; };
+    const most = Math.max(...counts.values());
+    const dots = [...counts].map(([place, count]) => {
+      const [x, y] = place.split(' ').map(Number);
+      return titled(svg('circle', { ...spot(x, y), r: 2 + 6 * Math.sqrt(count / most), class: 'dot' }), `${shown(x)} and ${shown(y)}: ${count}`);
+    });
+    const means = [...byModel].map(([model, [n, x, y]]) => titled(svg('circle', { ...spot(x / n, y / n), r: 6, class: 'mean' }), `${model}: ${shown(x / n)} and ${shown(y / n)} over ${n}`));
+    const ticks = [0, 0.5, 1].flatMap((share) => [0, 1].map((axis) => {
+      const { lowest, highest } = scales[axis];
+      const place = axis ? { x: margin - 8, y: 14 + side * (1 - share), 'text-anchor': 'end' } : { x: margin + side * share, y: 26 + side, 'text-anchor': 'middle' };
+      return svg('text', place, String(lowest + share * (highest - lowest)));
+    }));
+    const names = [svg('text', { x: margin + side / 2, y: side + 44, 'text-anchor': 'middle' }, pair.judges[0]),
+      svg('text', { transform: `translate(14 ${10 + side / 2}) rotate(-90)`, 'text-anchor': 'middle' }, pair.judges[1])];
+    const frame = svg('rect', { x: margin, y: 10, width: side, height: side, class: 'frame' });
+    return [h('figure', { class: 'scatter' }, svg('svg', { viewBox: `0 0 ${side + margin + 14} ${side + 54}`, role: 'img', 'aria-label': `${pair.judges.join(' and ')}, edit by edit` }, frame, ...dots, ...means, ...ticks, ...names),
+      h('figcaption', { class: 'soft' }, 'Overall scores of the same edits. The larger a dot, the more edits; rings are means of models.'))];
   }
 
   /** How often one judge gave which score where the other gave which, by dimension. */
@@ -205,7 +280,8 @@ const BENCH = {};
         const scores = word.scores ? table.rubric.dimensions.map((dimension, at) => `${dimension.short} ${word.scores[at] === null ? '–' : Number(word.scores[at].toFixed(3))}`).join(', ') : `${word.status}: ${word.reason}`;
         const repeat = word.repeat ? ` (${word.repeat})` : '';
         const repairs = word.repairs?.length ? h('span', { class: 'sign' }, `repaired: ${word.repairs.join(', ')}`) : null;
-        return h('div', null, h('p', null, h('span', { class: 'soft' }, `${table.judge.name}${repeat}: `), scores), repairs, word.answer ? h('pre', null, word.answer) : null);
+        const measures = Object.entries(word.measures || {}).map(([name, value]) => `${name} ${Number(value.toFixed(3))}`).join(', ');
+        return h('div', null, h('p', null, h('span', { class: 'soft' }, `${table.judge.name}${repeat}: `), scores), measures ? h('p', { class: 'soft' }, measures) : null, repairs, word.answer ? h('pre', null, word.answer) : null);
       })));
     $('sample-view').replaceChildren(
       h('h3', null, sample.id), h('p', { class: 'soft' }, [sample.theme, sample.subtheme, sample.scene].filter(Boolean).join(' / ')), h('p', null, sample.prompt),

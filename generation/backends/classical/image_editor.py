@@ -2,7 +2,7 @@
 
 - The subject's mask comes before any grounding. Sources jump in tone over their first frames, so frame 0
   alone is a poor anchor: the subject is also cut out a little later, followed back, and the majority of the
-  three counts.
+  three counts. A network is not misled by tone, and looks at frame 0 alone.
 - What no recipe draws is not drawn as something else: `edit` says which words were not understood, and a rule
   rejects the sample.
 - `remove` draws the scene again where the boxes are, from the same prompt and seed: what a box misses of
@@ -23,7 +23,7 @@ from sparkle.generation.backends.classical.activity import measure_activity
 from sparkle.generation.backends.classical.composite import composite_frame, fit_harmony
 from sparkle.generation.backends.classical.filters import read_working, to_pixel_box
 from sparkle.generation.backends.classical.propagate import compute_flows, refine, soft_alpha
-from sparkle.generation.backends.classical.subjects import find_subjects
+from sparkle.generation.backends.classical.subjects import ByMotion, Look, by_motion, find_subjects
 from sparkle.generation.backends.classical.tracker import follow
 from sparkle.generation.backends.drawing.prompt import understand
 from sparkle.generation.backends.drawing.render import Scene
@@ -37,7 +37,7 @@ _BOX_MARGIN = 0.02  # of the frame's sides: soft edges and light wrap reach over
 
 
 @dataclass
-class Backend:
+class Backend(ByMotion):
     """The classical `image_editor`."""
 
     identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "3", "drawn, not generated")
@@ -50,7 +50,7 @@ class Backend:
         source = read_png(image)
         height, width = source.shape[:2]
         scene = Scene.from_prompt(prompt, seed=seed, width=width, height=height)
-        alpha = soft_alpha(source, first_frame_mask(read_working(clip)))
+        alpha = soft_alpha(source, first_frame_mask(read_working(clip), self.maps))
         background = scene.frame(0.0)
         subject = source[alpha > 0.5]
         if not len(subject):  # nothing to keep: the score and the grounding will say so
@@ -74,20 +74,21 @@ class Backend:
         return Made(removed, {"changed": round(changed, 4)})
 
 
-def first_frame_mask(frames: Pixels) -> Mask:
+def first_frame_mask(frames: Pixels, look: Look = by_motion) -> Mask:
     """The moving subjects on frame 0, bool (h, w), from a whole clip uint8 (T, h, w, 3) at working size.
 
     All false where nothing stands out.
     """
     activity = measure_activity(frames)
-    anchors = [t for t in _ANCHORS if t < len(frames)]
-    subjects = find_subjects(activity, frames, anchors)
+    maps = look(frames, (0,))
+    anchors = [t for t in _ANCHORS if t < len(frames)][: 1 if maps else None]
+    subjects = find_subjects(activity, frames, anchors, look)
     start = frames[: anchors[-1] + 1]
     flows = compute_flows(start)
     passes = []
     for position, t in enumerate(anchors):
         boxes = [box for subject in subjects if (box := subject.boxes[position]) is not None]
-        masks = follow(start, activity, flows, t, boxes, trusted=False)
+        masks = follow(start, activity, flows, t, boxes, trusted=False, seen=maps.get(t))
         if masks.any():
             passes.append(masks)
     if not passes:

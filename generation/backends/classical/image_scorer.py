@@ -35,6 +35,7 @@ from sparkle.generation.backends.classical.quality import (
     measure_removal,
     scene_motion,
 )
+from sparkle.generation.backends.classical.subjects import ByMotion
 from sparkle.media import Mask, Pixels
 from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.images import read_png
@@ -95,7 +96,7 @@ FILLING: Grades = {"smooth": (-2.5, -0.4, 1), "rough": (2.5, 0.7, 1), "seam": (0
 
 
 @dataclass
-class Backend:
+class Backend(ByMotion):
     """The classical `image_scorer`."""
 
     identity: ClassVar[Identity] = Identity(
@@ -105,7 +106,7 @@ class Backend:
     def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
         """Score the first frame, with the subject found by its motion."""
         image = read_png(source)
-        mask = hard_mask(image, first_frame_mask(read_working(clip)))
+        mask = hard_mask(image, first_frame_mask(read_working(clip), self.maps))
         return score_edit(image, read_png(edited), mask)
 
     def score_removal(

@@ -7,6 +7,8 @@
 - Self-check, for trusted boxes only: a silhouette that does not fill its box is cut again with the
   background seeds as mere hints, then without them, and the one that fits best is kept.
 - A box from motion alone is uncertain, so it gets a ring around it that may be foreground too.
+- Where a network has looked at the frame, its map decides what is subject and background for certain. Only
+  in between does GrabCut, and what moves there is subject: hands that the network hardly sees.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from sparkle.generation.backends.classical.filters import (
     grow_box,
     keep_components,
 )
-from sparkle.media import Mask, Pixels
+from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.morphology import closed, dilate, erode, opened
 
 GRABCUT_ITERATIONS = 2
@@ -80,7 +82,23 @@ FRAGMENT_LIMIT = 0.05
 """Share of the largest piece below which a piece of the silhouette is dropped."""
 
 
-def segment_in_box(frame: Pixels, box: Box, activity: Activity, t: int, *, trusted: bool) -> Mask:
+SEEN = 0.5
+SEEN_SURELY = 0.9
+SEEN_EROSION = 2
+UNSEEN = 0.02
+"""Values of a network's map from which a pixel is subject rather than not, and, so many pixels inside, is so
+for certain; below the last, it is background for certain."""
+
+SEEN_REACH = 24
+"""Pixels around what the network sees in which what it hardly sees may belong to it."""
+
+SEEN_SHARE = 0.1
+"""Share of a box that the network must see a subject in; else the box is cut by motion."""
+
+
+def segment_in_box(
+    frame: Pixels, box: Box, activity: Activity, t: int, *, trusted: bool, seen: Floats | None = None
+) -> Mask:
     """Cut the subject out of a box.
 
     Args:
@@ -90,6 +108,7 @@ def segment_in_box(frame: Pixels, box: Box, activity: Activity, t: int, *, trust
         t: The frame's index.
         trusted: True for a box that was given or detected (it encloses the subject tightly), false for one
             that motion suggested.
+        seen: float32 (h, w), what stands out on the frame; None where no network has looked.
 
     Returns:
         bool (h, w); all false when nothing in the box stands out, or the box is empty.
@@ -102,6 +121,14 @@ def segment_in_box(frame: Pixels, box: Box, activity: Activity, t: int, *, trust
     if roams(activity.luma, t, box):
         static |= activity.evidence.visible[t]
     hints = _foreground_hints(activity, t, static, box_mask(shape, box))
+    if seen is not None:
+        place = box_mask(shape, box)
+        subject = (seen > SEEN) & place if trusted else _seen_in_box(seen, place)
+        if np.count_nonzero(subject) > SEEN_SHARE * np.count_nonzero(place):
+            cut = _cut_seen(frame, subject, seen, static, hints)
+            if 2 * np.count_nonzero(hints & ~dilate(subject, SEEN_EROSION)) <= np.count_nonzero(hints):
+                return cut & place if trusted else cut
+            return cut | segment_in_box(frame, box, activity, t, trusted=trusted)
     if not trusted:
         return _cut(frame, box, static, hints, ring=UNTRUSTED_RING, hard=True)
     best, best_iou = np.zeros(shape, bool), -1.0
@@ -113,6 +140,26 @@ def segment_in_box(frame: Pixels, box: Box, activity: Activity, t: int, *, trust
         if iou >= FILLED_IOU:
             break
     return best
+
+
+def _seen_in_box(seen: Floats, inside: Mask) -> Mask:
+    """Return what a network sees in a box: pieces that are mostly in it as a whole, others cut off at it."""
+    subject = seen > SEEN
+    found = components(subject)
+    within = np.bincount(found.labels[inside], minlength=len(found.areas))
+    whole = 2 * within > found.areas
+    whole[0] = False
+    return np.asarray(whole[found.labels] | (subject & inside), bool)
+
+
+def _cut_seen(frame: Pixels, subject: Mask, seen: Floats, static: Mask, hints: Mask) -> Mask:
+    """One GrabCut between what a network is sure of."""
+    labels = np.full(subject.shape, cv2.GC_PR_BGD, np.uint8)
+    labels[subject] = cv2.GC_PR_FGD
+    labels[(seen < UNSEEN) | ~dilate(subject, SEEN_REACH) | (static & ~subject)] = cv2.GC_BGD
+    labels[hints & (labels != cv2.GC_BGD)] = cv2.GC_FGD
+    labels[erode(subject & (seen > SEEN_SURELY), SEEN_EROSION)] = cv2.GC_FGD
+    return _clean(grab_cut(frame, labels, GRABCUT_ITERATIONS))
 
 
 def static_edges(activity: Activity) -> Mask:

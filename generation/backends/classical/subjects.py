@@ -1,4 +1,4 @@
-"""Finds the moving subjects of a fixed-camera clip from motion alone: boxes per anchor frame, and a label.
+"""Finds the subjects of a fixed-camera clip by what moves and what stands out: boxes per anchor, and a label.
 
 - Where the temporal standard deviation of the whole clip stands out, something moves: a subject's core. It
   grows into what is connected to it and moves less (a skirt below waving arms). Pieces above one another are
@@ -9,6 +9,9 @@
 - A subject that travels uncovers the background in most frames, so the median frame is that background: it is
   boxed where a frame differs from it.
 - Where nothing of a subject is seen to move, it may be resting or gone: it has no box there.
+- By motion alone, what a person holds or sits on is seen where it moves with them. Where a network has looked
+  at frames, a subject is also what stands out where something moves, and right beside that: the chair, the
+  easel. Where nothing moves there is no subject, whatever stands out.
 - The label names the colours of the silhouette where most of the subject is seen to move, as a person would
   call them ("dark blue and white"). Colours are judged in CIELAB: without enough chroma a pixel is black,
   gray or white by its lightness; else its hue angle decides, and whether it is dark.
@@ -18,7 +21,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -26,7 +29,7 @@ import numpy as np
 
 from sparkle.generation.backends.classical.activity import Activity
 from sparkle.generation.backends.classical.filters import Box, bounding_box, box_mask, components, grow_box
-from sparkle.generation.backends.classical.segment import segment_in_box
+from sparkle.generation.backends.classical.segment import SEEN, segment_in_box
 from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.morphology import closed, dilate, opened
 
@@ -76,6 +79,17 @@ stay in place fill .86 or more at least once; drawn ones that travel fill .31 to
 PART_SHARE = 0.8
 """A local box with less than this share of an in-place subject's whole box shows a part of it only."""
 
+LOOK_STEP = 16
+"""Frames between those that a network looks at, a second; anchors between them abstain. Twice as many measure
+alike on the shared clips, and take twice the time."""
+
+MOVING_SHARE = 0.1
+BESIDE = 6
+"""Share of a piece that stands out that must lie where something moves; pixels to what is right beside it."""
+
+FILLING_SHARE = 0.75
+"""Share of the frame above which what stands out leaves no background to speak of."""
+
 SAME_COLUMN_SHARE = 0.5
 """Share of the narrower of two pieces' widths that must overlap for them to be parts of one subject."""
 
@@ -93,38 +107,94 @@ class Subject:
     label: str
 
 
-def find_subjects(activity: Activity, frames: Pixels, anchors: Sequence[int]) -> tuple[Subject, ...]:
-    """Box the moving subjects on every anchor frame.
+Look = Callable[[Pixels, Sequence[int]], Mapping[int, Floats]]
+"""From frames uint8 (T, h, w, 3) and indices to maps float32 (h, w), 0 to 1, of what stands out there; to no
+maps where nothing looks."""
+
+
+def by_motion(frames: Pixels, indices: Sequence[int]) -> dict[int, Floats]:
+    """Return no maps: the subject is known by its motion."""
+    return {}
+
+
+class ByMotion:
+    """A backend that knows the subject by its motion alone, unless its `maps` are others."""
+
+    def maps(self, frames: Pixels, indices: Sequence[int]) -> dict[int, Floats]:
+        """Return what stands out on some frames of a clip, as `Look` says."""
+        return by_motion(frames, indices)
+
+
+def find_subjects(
+    activity: Activity, frames: Pixels, anchors: Sequence[int], look: Look = by_motion
+) -> tuple[Subject, ...]:
+    """Box the subjects on every anchor frame.
 
     Args:
         activity: Of `frames`.
         frames: uint8 RGB (T, h, w, 3) at the working size.
         anchors: Frame indices, each in 0..T-1.
+        look: Sees what stands out on a frame. Where it does, other frames than those get no box.
 
     Returns:
-        The subjects from left to right; empty when nothing moves, or when almost everything does (a moving
+        The subjects from left to right; empty when there is none, or when it is almost everything (a moving
         camera, a cut, a subject that fills the frame): then nothing stands out from a background.
     """
     survey = range(0, len(frames), SURVEY_STEP)
+    times = sorted({*survey, *anchors})
+    maps = look(frames, range(0, len(frames), LOOK_STEP))
+    moving = _moving_region(activity.std)
+    place = moving if moving.any() else _moving(activity.std, CORE_SHARE)
+    if maps and np.mean([found > SEEN for found in maps.values()]) > FILLING_SHARE:
+        return ()
+    seen = {t: _standing_out(found, place) for t, found in maps.items()}
     subjects = []
-    for territory in _territories(activity.std):
-        seen = _locate(activity, territory, sorted({*survey, *anchors}))
-        clearest = max(survey, key=lambda t: _area(seen[t]))
-        box = seen[clearest]
+    for territory in _territories(np.logical_or.reduce([moving, *seen.values()])):
+        boxes = _locate(activity, territory & moving, times)
+        if maps:
+            together = {t: _around(boxes[t], _box(seen[t] & territory)) for t in seen}
+            boxes = {**dict.fromkeys(times), **together}
+        clearest = max(survey, key=lambda t: _area(boxes[t]))
+        box = boxes[clearest]
         if box is not None:
-            label = _describe(frames, activity, clearest, box)
-            subjects.append(Subject(tuple(seen[t] for t in anchors), label))
+            label = _describe(frames, activity, clearest, box, maps.get(clearest))
+            subjects.append(Subject(tuple(boxes[t] for t in anchors), label))
     return _with_unique_labels(subjects)
 
 
-def _territories(std: Floats) -> list[Mask]:
-    """Return the region of every subject over the whole clip, each bool (h, w), from left to right."""
+def _standing_out(seen: Floats, place: Mask) -> Mask:
+    """Return the pieces of a map that lie where something moves, and those right beside them, bool (h, w)."""
+    found = components(seen > SEEN)
+    moving = np.bincount(found.labels[place], minlength=len(found.areas))
+    kept = (moving > MOVING_SHARE * found.areas) & (found.areas > AREA_SHARE * seen.size)
+    kept[0] = False
+    kept[found.labels[dilate(kept[found.labels], BESIDE)]] = True
+    kept[0] = False
+    return np.asarray(kept[found.labels], bool)
+
+
+def _around(first: Box | None, second: Box | None) -> Box | None:
+    if first is None or second is None:
+        return first or second
+    return (
+        min(first[0], second[0]),
+        min(first[1], second[1]),
+        max(first[2], second[2]),
+        max(first[3], second[3]),
+    )
+
+
+def _moving_region(std: Floats) -> Mask:
+    """Return where a subject moves in the whole clip, bool (h, w)."""
+    nothing = np.zeros(std.shape, bool)
     if float(np.percentile(std, 99)) < STANDS_OUT * float(np.median(std)):
-        return []
-    core = _substantial(_moving(std, CORE_SHARE), std)
-    region = _grown(core, std)
-    if np.count_nonzero(region) > LARGEST_SHARE * region.size:
-        return []
+        return nothing
+    region = _grown(_substantial(_moving(std, CORE_SHARE), std), std)
+    return region if np.count_nonzero(region) <= LARGEST_SHARE * region.size else nothing
+
+
+def _territories(region: Mask) -> list[Mask]:
+    """Return the pieces of a region by subject, each bool (h, w), from left to right."""
     found = components(region)
     groups = _stacked(found.boxes[1:])
     return [np.isin(found.labels, [index + 1 for index in group]) for group in groups]
@@ -216,8 +286,8 @@ def _area(box: Box | None) -> int:
     return (box[2] - box[0]) * (box[3] - box[1]) if box else 0
 
 
-def _describe(frames: Pixels, activity: Activity, t: int, box: Box) -> str:
-    mask = segment_in_box(frames[t], box, activity, t, trusted=False)
+def _describe(frames: Pixels, activity: Activity, t: int, box: Box, seen: Floats | None) -> str:
+    mask = segment_in_box(frames[t], box, activity, t, trusted=False, seen=seen)
     if not mask.any():
         mask = box_mask(mask.shape, box)
     return f"subject in {name_colours(frames[t][mask])}"

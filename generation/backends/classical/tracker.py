@@ -21,13 +21,14 @@ from sparkle.generation.backends.classical.propagate import (
     refine_frame,
 )
 from sparkle.generation.backends.classical.segment import segment_in_box
-from sparkle.media import Mask, Pixels
+from sparkle.generation.backends.classical.subjects import ByMotion
+from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.decode import iter_frames
 from sparkle.schemas import records as r
 
 
 @dataclass
-class Backend:
+class Backend(ByMotion):
     """The classical `tracker`.
 
     Args:
@@ -43,12 +44,13 @@ class Backend:
         frames = read_working(clip)
         shape = (frames.shape[1], frames.shape[2])
         activity = measure_activity(frames)
-        flows = compute_flows(frames)
+        maps = self.maps(frames, [t for t, _ in anchors])
+        flows = compute_flows(frames, fast=bool(maps))
 
         def one(anchor: tuple[int, Sequence[r.GroundedObject]]) -> Mask:
             t, objects = anchor
             boxes = [to_pixel_box(item.bbox_2d, shape) for item in objects]
-            return follow(frames, activity, flows, t, boxes, trusted=self.trusted_boxes)
+            return follow(frames, activity, flows, t, boxes, trusted=self.trusted_boxes, seen=maps.get(t))
 
         yield from map_in_threads(one, anchors)
 
@@ -71,6 +73,7 @@ def follow(
     boxes: Sequence[Box],
     *,
     trusted: bool,
+    seen: Floats | None = None,
 ) -> Mask:
     """Cut out what is in some boxes of a frame and follow it through a clip: one pass of the vote.
 
@@ -81,13 +84,14 @@ def follow(
         anchor: The index of the frame that the boxes are on.
         boxes: In working pixels.
         trusted: See `segment_in_box`.
+        seen: Likewise.
 
     Returns:
         bool (T, h, w), all boxes' subjects together; all false where the boxes hold nothing.
     """
     mask = np.zeros(frames.shape[1:3], bool)
     for box in boxes:
-        mask |= segment_in_box(frames[anchor], box, activity, anchor, trusted=trusted)
+        mask |= segment_in_box(frames[anchor], box, activity, anchor, trusted=trusted, seen=seen)
     if not mask.any():
         return np.zeros(frames.shape[:3], bool)
     roaming = all(roams(activity.luma, anchor, box) for box in boxes)

@@ -19,7 +19,7 @@ from sparkle.generation.backend import Identity
 from sparkle.generation.backends.classical.activity import measure_activity
 from sparkle.generation.backends.classical.compose import choose_scene, compose_prompt, describe_frame
 from sparkle.generation.backends.classical.filters import read_working, to_record_box
-from sparkle.generation.backends.classical.subjects import find_subjects
+from sparkle.generation.backends.classical.subjects import ByMotion, Look, find_subjects
 from sparkle.generation.taxonomy import match_prompt
 from sparkle.media import Pixels
 from sparkle.media.images import read_png
@@ -31,7 +31,7 @@ _TIMES_THE_MEDIAN = 8.0  # real fixed clips stay under 4 times (shared clips), c
 
 
 @dataclass
-class Backend:
+class Backend(ByMotion):
     """The classical `vlm`."""
 
     identity: ClassVar[Identity] = Identity(
@@ -66,12 +66,14 @@ class Backend:
 
     def ground_first(self, clip: Path, source: Path, edited: Path, prompt: str) -> r.Ground1Record:
         """Return the moving subjects on the first frame."""
-        objects = tuple(item for item in _boxes(clip, (0,))[0] if item.bbox_2d)
+        objects = tuple(item for item in _boxes(clip, (0,), self.maps)[0] if item.bbox_2d)
         return r.Ground1Record(tuple(item.label for item in objects), objects)
 
     def ground_frames(self, clip: Path, first: r.Ground1Record, anchors: Sequence[int]) -> r.Ground2Record:
         """Return the same subjects on every anchor frame, in the order of round 1."""
-        by_label = [{item.label: item.bbox_2d for item in objects} for objects in _boxes(clip, anchors)]
+        by_label = [
+            {item.label: item.bbox_2d for item in objects} for objects in _boxes(clip, anchors, self.maps)
+        ]
         frames = (
             tuple(r.GroundedObject(found.get(label, ()), label) for label in first.round1_labels)
             for found in by_label
@@ -79,10 +81,10 @@ class Backend:
         return r.Ground2Record(tuple(frames))
 
 
-def _boxes(clip: Path, anchors: Sequence[int]) -> list[tuple[r.GroundedObject, ...]]:
+def _boxes(clip: Path, anchors: Sequence[int], look: Look) -> list[tuple[r.GroundedObject, ...]]:
     frames = read_working(clip)
     shape = (frames.shape[1], frames.shape[2])
-    subjects = find_subjects(measure_activity(frames), frames, anchors)
+    subjects = find_subjects(measure_activity(frames), frames, anchors, look)
     return [
         tuple(
             r.GroundedObject(to_record_box(box, shape) if box is not None else (), subject.label)

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from sparkle.generation.backend import require_range
 from sparkle.generation.backends.vlm.questions import (
     REMOVAL_FILE,
-    AskedModel,
+    LookingModel,
     Question,
     pick_frames,
     prompt_hashes,
@@ -65,7 +65,7 @@ _FRAMES = 4  # of a video are scored
 
 
 @dataclass(kw_only=True)
-class EditScoring(AskedModel):
+class EditScoring(LookingModel):
     """Base of the EditScore backends.
 
     Args:

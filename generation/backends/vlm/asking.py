@@ -25,7 +25,7 @@ import numpy as np
 
 from sparkle.generation.backend import require_range
 from sparkle.generation.backends.vlm.questions import (
-    AskedModel,
+    LookingModel,
     Question,
     Reply,
     fill_prompt,
@@ -77,7 +77,7 @@ _SECONDS = {
 
 
 @dataclass(kw_only=True)
-class AskingVlm(AskedModel):
+class AskingVlm(LookingModel):
     """The `vlm` capability on top of a model that answers questions.
 
     Args:

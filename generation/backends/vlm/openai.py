@@ -13,20 +13,27 @@
 from __future__ import annotations
 
 import base64
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+
+import msgspec
 
 from sparkle._cache import CacheDatabase
 from sparkle._extras import install
 from sparkle.generation.backend import Identity, operational, require_range
+from sparkle.generation.backends.vlm.address import address_of, key_of
 from sparkle.generation.backends.vlm.asking import AskingVlm
-from sparkle.generation.backends.vlm.endpoint import Endpoint, SchemaRefusedError
+from sparkle.generation.backends.vlm.budget import Budget
+from sparkle.generation.backends.vlm.endpoint import (
+    ChatEndpoint,
+    Completion,
+    Endpoint,
+    SchemaRefusedError,
+)
 from sparkle.generation.backends.vlm.questions import AskedModel, Question, Reply
-from sparkle.generation.backends.vlm.reading import Repair, answer_error
+from sparkle.generation.backends.vlm.reading import Repair
 from sparkle.generation.needs import (
     ESTIMATED,
     Requirements,
@@ -35,12 +42,15 @@ from sparkle.generation.needs import (
     package_versions,
 )
 from sparkle.generation.weights import Weights
-from sparkle.media.images import encode_png
-from sparkle.schemas.canonical import fingerprint, sha256_bytes
-from sparkle.schemas.errors import ConfigError
+from sparkle.schemas.canonical import fingerprint
+from sparkle.schemas.errors import ConfigError, SampleError
 
-_ANSWERS = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT) WITHOUT ROWID"
+_REPLIES = "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT) WITHOUT ROWID"
 _SEEDS = 2**31  # servers take seeds of 32 bits with sign
+
+
+class NotKeptError(SampleError):
+    """An answer that nobody may ask for, and that is not in the cache."""
 
 
 @dataclass(kw_only=True)
@@ -84,6 +94,7 @@ class EndpointModel(AskedModel):
         require_range(self, "backoff", 0, 3600)
         if not (self.model and self.revision):
             raise ConfigError("model and revision cannot be empty", got=(self.model, self.revision))
+        self.budget = Budget()
         self._cache: CacheDatabase | None = None
         self._endpoint: Endpoint | None = None
         self._holds_shapes = self.asks_for_shapes
@@ -92,6 +103,11 @@ class EndpointModel(AskedModel):
     def asks_for_shapes(self) -> bool:
         """Whether an answer of the right shape is asked for by `response_format`."""
         return False
+
+    @property
+    def table(self) -> str:
+        """The configuration's table, for errors."""
+        return f"[backends.{self.capability}]"
 
     @property
     def identity(self) -> Identity:
@@ -110,11 +126,18 @@ class EndpointModel(AskedModel):
         Raises:
             ConfigError: the package is missing, there is no address or no key, or the address holds a secret.
         """
+        self.open_cache()
+        self._endpoint = self.connect(retries=self.retries, backoff=self.backoff)
+
+    def open_cache(self) -> None:
+        """Open what answers are kept in."""
+        self._cache = CacheDatabase("answers.sqlite", _REPLIES)
+
+    def connect(self, **patience: Any) -> Endpoint:
+        """Return the endpoint behind a client; nothing is sent."""
         package_versions(("openai",), fix=install("vlm"))
-        self._cache = CacheDatabase("answers.sqlite", _ANSWERS)
-        self._endpoint = Endpoint.connect(
-            self._address(), self._key(), timeout=self.timeout, retries=self.retries, backoff=self.backoff
-        )
+        address, key = address_of(self.base_url, self.table), key_of(self.api_key_env)
+        return ChatEndpoint.connect(address, key, timeout=self.timeout, budget=self.budget, **patience)
 
     def ask(self, questions: Sequence[Question]) -> list[Reply]:
         """Return the replies, asked `concurrency` at a time; the first question that fails is the error."""
@@ -127,102 +150,103 @@ class EndpointModel(AskedModel):
                 raise
 
     def _ask_one(self, question: Question) -> Reply:
+        completion, repairs = self.complete(question)
+        return Reply(completion.words(question.name, self.max_tokens), repairs)
+
+    def complete(
+        self, question: Question, context: Mapping[str, Any] | None = None
+    ) -> tuple[Completion, tuple[Repair, ...]]:
+        """Return what is answered to a question, whole or not, and what was done to get it.
+
+        Args:
+            question: The question.
+            context: What else decides the answer, for its key in the cache.
+
+        Raises:
+            NotKeptError: nobody may be asked, and it is not in the cache.
+        """
+        known = self.find(question, context)
+        if known is not None:
+            return known
         if self._holds_shapes:
             try:
-                return Reply(self._cached(question, with_shape=True))
+                return self._fetch(question, context, shaped=True), ()
             except SchemaRefusedError:
                 self._holds_shapes = False
-        repairs = (Repair.ASKED_FREELY,) if self.asks_for_shapes else ()
-        return Reply(self._cached(question, with_shape=False), repairs)
+        return self._fetch(question, context, shaped=False), self._freely(shaped=False)
 
-    def _cached(self, question: Question, *, with_shape: bool) -> str:
-        if self._cache is None or self._endpoint is None:
+    def find(
+        self, question: Question, context: Mapping[str, Any] | None = None
+    ) -> tuple[Completion, tuple[Repair, ...]] | None:
+        """Return what `complete` does where that is in the cache; None where it is not."""
+        if self._cache is None:
             raise RuntimeError("setup() comes before the first question")
-        pictures = [encode_png(image) for image in question.images]
-        request = self._request(question, [sha256_bytes(data) for data in pictures], with_shape)
-        key = fingerprint({**request, "revision": self.revision})
-        answer = self._cache.query("SELECT answer FROM answers WHERE key = ?", key)
-        if answer is None:
-            urls = [f"data:image/png;base64,{base64.b64encode(data).decode()}" for data in pictures]
-            request = self._request(question, urls, with_shape)
-            spread = int(key[:8], 16) / 0xFFFFFFFF
-            choice = self._endpoint.complete(request, asked=question.name, spread=spread)
-            answer = _words(choice, question.name, self.max_tokens)
-            if answer.strip():
-                self._cache.query("REPLACE INTO answers (key, answer) VALUES (?, ?)", key, answer)
-        return answer
+        for shaped in (True, False) if self.asks_for_shapes else (False,):
+            key = self._key(question, context, shaped)
+            known = self._cache.query("SELECT reply FROM replies WHERE key = ?", key)
+            if known is not None:
+                return msgspec.json.decode(known, type=Completion), self._freely(shaped=shaped)
+        return None
 
-    def _request(self, question: Question, pictures: Sequence[str], with_shape: bool) -> dict[str, Any]:
-        """Arguments of `chat.completions.create`; pictures are URLs, or hashes in the cache's key."""
-        content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": url}} for url in pictures]
-        content.append({"type": "text", "text": question.text})
+    def _freely(self, *, shaped: bool) -> tuple[Repair, ...]:
+        return (Repair.ASKED_FREELY,) if self.asks_for_shapes and not shaped else ()
+
+    def _key(self, question: Question, context: Mapping[str, Any] | None, shaped: bool) -> str:
+        request = self.request(question, question.hashes, shaped)
+        return fingerprint({**request, "revision": self.revision, **(context or {})})
+
+    def _fetch(self, question: Question, context: Mapping[str, Any] | None, *, shaped: bool) -> Completion:
+        """Ask, and keep a whole answer."""
+        if self._cache is None or self._endpoint is None:
+            raise NotKeptError("the answer is not in the cache", where=question.name)
+        key = self._key(question, context, shaped)
+        urls = [f"data:{kind};base64,{base64.b64encode(data).decode()}" for kind, data in question.attached]
+        found = self._endpoint.complete(
+            self.request(question, urls, shaped),
+            asked=question.name,
+            spread=int(key[:8], 16) / 0xFFFFFFFF,
+            shaped=shaped,
+        )
+        self.check(found)
+        if found.whole:
+            reply = msgspec.json.encode(found).decode()
+            self._cache.query("REPLACE INTO replies (key, reply) VALUES (?, ?)", key, reply)
+        return found
+
+    def check(self, completion: Completion) -> None:
+        """Look at an answer before anything is made of it; raises SparkleError where the run must stop."""
+
+    def request(self, question: Question, attached: Sequence[str], shaped: bool) -> dict[str, Any]:
+        """Return a request in the protocol's form.
+
+        Args:
+            question: The question.
+            attached: Its pictures or videos, as URLs; or as hashes, for the cache's key.
+            shaped: Whether the answer's shape is asked for.
+        """
         request: dict[str, Any] = {
             "model": self.model,
-            "messages": [{"role": "user", "content": content}],
+            "messages": [{"role": "user", "content": chat_content(question, attached)}],
             "temperature": self.temperature,
             "seed": question.seed % _SEEDS,
             "max_completion_tokens": self.max_tokens,
         }
-        if with_shape:
+        if shaped:
             schema = {"name": question.job, "schema": question.shape, "strict": True}
             request["response_format"] = {"type": "json_schema", "json_schema": schema}
         if self.extra_body:
             request["extra_body"] = self.extra_body
         return request
 
-    def _address(self) -> str:
-        address = self.base_url or os.environ.get("OPENAI_BASE_URL", "")
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(
-                "there is no endpoint to ask",
-                got=address or "neither base_url nor OPENAI_BASE_URL",
-                wanted=f'base_url = "http://127.0.0.1:8000/v1" or the like in [backends.{self.capability}]',
-            )
-        if parts.username or parts.password or parts.query:
-            raise ConfigError(
-                "the endpoint's address holds a secret",
-                wanted="an address without user, password and query",
-                where="base_url",
-                fix="put the key into an environment variable and name that in api_key_env",
-            )
-        return address
 
-    def _key(self) -> str:
-        if self.api_key_env is None:
-            return ""
-        key = os.environ.get(self.api_key_env, "").strip()
-        if not key:
-            raise ConfigError(
-                "the endpoint's key is not set",
-                wanted=f"the environment variable {self.api_key_env}",
-                where="api_key_env",
-                fix=f"export {self.api_key_env}=... and run the same command again",
-            )
-        if not (key.isascii() and key.isprintable()):  # it goes into a header
-            raise ConfigError("the endpoint's key holds what no key can", where=self.api_key_env)
-        return key
-
-
-def _words(choice: dict[str, Any], asked: str, max_tokens: int) -> str:
-    """Return the whole answer of a choice; raises AnswerError where there is none."""
-    message, reason = choice["message"], choice.get("finish_reason")
-    said, refusal = _text(message.get("content")), _text(message.get("refusal"))
-    if refusal:
-        raise answer_error("the model refused", refusal, where=asked)
-    if reason == "content_filter":
-        raise answer_error("the model refused", said, wanted="no content filter", where=asked)
-    if reason == "length":
-        fix = "raise max_tokens if the answer was on its way"
-        raise answer_error(
-            "the model's answer was cut short", said, wanted=f"{max_tokens} tokens", where=asked, fix=fix
-        )
-    return said
-
-
-def _text(value: object) -> str:
-    """A text of a message; a lone surrogate, which JSON can escape and no file can hold, stays its escape."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else ""
+def chat_content(question: Question, attached: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the parts of a message: pictures with their captions, then words."""
+    content: list[dict[str, Any]] = []
+    for caption, url in zip(question.captions or [""] * len(attached), attached, strict=True):
+        if caption:
+            content.append({"type": "text", "text": caption})
+        content.append({"type": "image_url", "image_url": {"url": url}})
+    return [*content, {"type": "text", "text": question.text}]
 
 
 @dataclass(kw_only=True)

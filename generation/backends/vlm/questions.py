@@ -15,7 +15,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -27,7 +27,7 @@ from sparkle.generation.needs import Estimate
 from sparkle.media import Pixels
 from sparkle.media.decode import iter_frames
 from sparkle.media.frames import resize
-from sparkle.media.images import read_png
+from sparkle.media.images import encode_png, read_png
 from sparkle.media.probe import probe
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import MediaError
@@ -45,6 +45,7 @@ class Question:
         shape: JSON Schema of the answer.
         seed: For models that sample.
         place: Which of several questions of the job it is, such as "frame 16".
+        captions: Words before each picture; empty where they need none.
     """
 
     job: str
@@ -53,6 +54,17 @@ class Question:
     shape: dict[str, Any]
     seed: int = 0
     place: str = ""
+    captions: tuple[str, ...] = ()
+
+    @cached_property
+    def attached(self) -> Sequence[tuple[str, bytes]]:
+        """Media type and bytes of what goes with the words."""
+        return [("image/png", encode_png(image)) for image in self.images]
+
+    @property
+    def hashes(self) -> Sequence[str]:
+        """Their sha256."""
+        return [sha256_bytes(data) for _, data in self.attached]
 
     @property
     def name(self) -> str:
@@ -70,18 +82,15 @@ class Reply:
 
 @dataclass(kw_only=True)
 class AskedModel(ABC):
-    """Base of the backends that ask a model: which model, and how it is reached, is for subclasses.
+    """Base of what asks a model: which model, and how it is reached, is for subclasses.
 
     Args:
-        most_pixels: Pixels of a picture; a larger one is made smaller before it is shown (720p).
         max_tokens: The longest answer. Sixteen boxes take about 700 tokens.
     """
 
-    most_pixels: int = 1280 * 720
     max_tokens: int = 1024
 
     def __post_init__(self) -> None:
-        require_range(self, "most_pixels", 64 * 64, 8192 * 8192)
         require_range(self, "max_tokens", 1, 1_000_000)
 
     @abstractmethod
@@ -96,6 +105,21 @@ class AskedModel(ABC):
     @abstractmethod
     def seconds(self) -> dict[str, Estimate]:
         """Return seconds per sample by step."""
+
+
+@dataclass(kw_only=True)
+class LookingModel(AskedModel):
+    """Base of the backends that show a model pictures of a sample.
+
+    Args:
+        most_pixels: Pixels of a picture; a larger one is made smaller before it is shown (720p).
+    """
+
+    most_pixels: int = 1280 * 720
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_range(self, "most_pixels", 64 * 64, 8192 * 8192)
 
 
 # --- prompt files ----------------------------------------------------------------------------------

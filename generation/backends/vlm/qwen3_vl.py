@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 from sparkle.generation.backend import require_range
 from sparkle.generation.backends.local_model import LORA_REVISION, PretrainedModel, retry_out_of_memory
 from sparkle.generation.backends.vlm.asking import AskingVlm
+from sparkle.generation.backends.vlm.endpoint import cut_short
 from sparkle.generation.backends.vlm.questions import AskedModel, Question, Reply
-from sparkle.generation.backends.vlm.reading import answer_error
 from sparkle.generation.needs import GIGABYTE
 from sparkle.schemas.errors import ConfigError
 
@@ -116,21 +116,19 @@ class LocalQwen(PretrainedModel, AskedModel):
         texts = self._processor.batch_decode(made, skip_special_tokens=True)
         for question, text, ended in zip(questions, texts, ends.tolist(), strict=True):
             if not ended:
-                raise answer_error(
-                    "the model's answer was cut short",
-                    text,
-                    wanted=f"{self.max_tokens} tokens",
-                    where=question.name,
-                    fix="raise max_tokens if the answer was on its way",
-                )
+                raise cut_short(text, question.name, self.max_tokens)
         return list(texts)
 
 
 def _conversation(question: Question) -> list[dict[str, Any]]:
-    """Return one turn of the user: pictures, then words."""
+    """Return one turn of the user: pictures with their captions, then words."""
     from PIL import Image
 
-    content = [{"type": "image", "image": Image.fromarray(image)} for image in question.images]
+    content: list[dict[str, Any]] = []
+    for caption, image in zip(question.captions or [""] * len(question.images), question.images, strict=True):
+        if caption:
+            content.append({"type": "text", "text": caption})
+        content.append({"type": "image", "image": Image.fromarray(image)})
     return [{"role": "user", "content": [*content, {"type": "text", "text": question.text}]}]
 
 

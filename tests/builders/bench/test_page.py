@@ -11,7 +11,11 @@ from click.testing import CliRunner
 
 from harness import judged
 from harness.videos import levels, write_video
+from sparkle.builders.bench.audited import BARS, Audit, Check, DamageSeen, Fitness, JudgeAudit, Response
 from sparkle.commands import main
+from sparkle.schemas.calibration import Agreement, Calibration, Curve
+from sparkle.schemas.canonical import dump_document
+from sparkle.schemas.verdicts import JudgeIdentity
 
 pytestmark = pytest.mark.slow
 
@@ -135,7 +139,84 @@ def test_judges_are_compared_score_by_score(tmp_path: Path, visit: Callable[[Pat
     assert CliRunner().invoke(main, words).exit_code == 0
     page = visit(tmp_path / "page")
     assert "lenient and strict" in page.inner_text("#judges")
+    assert len(page.query_selector_all(".scatter .mean")) == 1
+    told = [title.inner_html() for title in page.query_selector_all(".scatter .dot title")]
+    assert sum(int(text.rpartition(": ")[2]) for text in told) == len(judged.PLACES)
     page.click("summary")
     cells = page.query_selector_all("details tbody td:not(:first-child)")
     counts = [int(cell.inner_text()) for cell in cells]
     assert sum(counts) == 6 * len(judged.PLACES)
+
+
+def test_the_page_says_which_baselines_have_no_verdicts(page: Any) -> None:
+    assert page.get_by_text("Baselines without verdicts: source, frozen, copy_paste, classical").count() == 1
+
+
+def test_what_an_audit_and_a_calibration_found_stands_beside_the_table(
+    tmp_path: Path, visit: Callable[[Path], Any]
+) -> None:
+    file = judged.write(tmp_path / "a.jsonl", judged.verdicts(judged.level(3)))
+    head = judged.head()
+    keys = [dimension.key for dimension in head.rubric.dimensions]
+    response = Response(samples=3, spearman=0.9, interval=(0.8, 0.95), auc=1.0, leak=0.1, fell={})
+    blind = Fitness(False, ("does not see held (Spearman 0.00, AUC 0.50)", HOSTILE), response)
+    judge = JudgeAudit(
+        judge=head.judge,
+        rubric=head.rubric,
+        verdicts={},
+        not_judged=(),
+        asked=160,
+        failed=2,
+        reasons={},
+        checks={"source": Check(3, 3)},
+        damages={"held": DamageSeen("fg_motion", response)},
+        dimensions={key: blind if key == "fg_motion" else Fitness(True, (), response) for key in keys},
+    )
+    audit = Audit(
+        format="sparkle-bench-audit",
+        version=1,
+        made_of="a" * 64,
+        seed=0,
+        samples=("a",),
+        bars=BARS,
+        judges=(judge,),
+    )
+    (tmp_path / "audit.json").write_bytes(dump_document(audit))
+    curve = Curve(
+        given=(1.0, 5.0),
+        meant=(1.0, 3.0),
+        pairs=100,
+        scenes=9,
+        before=Agreement(1, 1),
+        after=Agreement(0.5, 0),
+    )
+    calibration = Calibration(
+        format="sparkle-calibration",
+        version=1,
+        rubric=head.rubric,
+        judge=head.judge,
+        reference=JudgeIdentity("people", "human"),
+        folds=5,
+        verdicts=((), ()),
+        dimensions=dict.fromkeys(keys, curve),
+    )
+    (tmp_path / "calibration.json").write_bytes(dump_document(calibration))
+    words = ["--audit", tmp_path / "audit.json", "--calibration", tmp_path / "calibration.json"]
+    done = CliRunner().invoke(
+        main, ["bench", "report", *map(str, [file, *words, "--out", tmp_path / "page"])]
+    )
+    assert done.exit_code == 0, done.output
+    page = visit(tmp_path / "page")
+    rows = {
+        row.get_attribute("data-dimension"): row.inner_text()
+        for row in page.query_selector_all(".audit tbody tr")
+    }
+    assert [*rows] == keys
+    assert "not fit for FgMo" in rows["fg_motion"]
+    assert "does not see held" in rows["fg_motion"]
+    assert HOSTILE in rows["fg_motion"]
+    assert "not fit" not in rows["visual"]
+    assert "on the scale of people (human)" in page.inner_text(".judge")
+    before = page.inner_text("tr[data-model] td:nth-child(3)")
+    page.select_option("select.form", "calibrated")
+    assert float(page.inner_text("tr[data-model] td:nth-child(3)")) < float(before)

@@ -21,7 +21,7 @@ from sparkle.builders.bench.resampling import holm
 from sparkle.builders.bench.verdicts import write_verdicts
 from sparkle.commands import main
 from sparkle.schemas.rubric import SPARKLE_6, Dimension, Rubric
-from sparkle.schemas.verdicts import BenchIdentity, JudgeIdentity, Verdict
+from sparkle.schemas.verdicts import BASELINES, BenchIdentity, JudgeIdentity, Verdict
 
 FREE = Rubric("free", (Dimension("quality", "Quality", "Q"),), 0, 1, whole=False, capped=False)
 FEW = 500  # draws: enough for what is tested
@@ -453,3 +453,18 @@ def test_videos_are_shown_where_they_are_at_hand(tmp_path: Path) -> None:
     done = run(path, "--out", tmp_path / "out", "--results", f"nobody={tmp_path}")
     assert done.exit_code == 2
     assert "no such model" in done.output
+
+
+def test_a_report_says_which_baselines_it_lacks(tmp_path: Path):
+    models = ["kiwi", "source", "classical"]
+    paths = [judged.write(tmp_path / f"{model}.jsonl", model=model) for model in models]
+    assert report(*paths)["tables"][0]["lacks_baselines"] == ["frozen", "copy_paste"]
+    assert "no baselines frozen, copy_paste" in run(*paths).output
+    whole = [judged.write(tmp_path / f"{model}.jsonl", model=model) for model in ["kiwi", *BASELINES]]
+    assert report(*whole)["tables"][0]["lacks_baselines"] == []
+    assert "no baselines" not in run(*whole).output
+
+
+def test_other_benches_have_no_baselines(tmp_path: Path):
+    path = free(tmp_path / "free.jsonl", {"global_style": [0.5, 0.6]}, "kiwi")
+    assert report(path)["tables"][0]["lacks_baselines"] == []

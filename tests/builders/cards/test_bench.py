@@ -59,7 +59,11 @@ def test_it_counts_what_is_there(bench: Path) -> None:
             "data_files": [
                 {"split": theme, "path": f"{theme}_bench.csv"} for theme in ("location", "season")
             ],
-        }
+        },
+        *(
+            {"config_name": theme, "data_files": [{"split": "test", "path": f"{theme}_bench.csv"}]}
+            for theme in ("location", "season")
+        ),
     ]
     assert front["size_categories"] == ["n<1K"]
     assert "\n4 videos, each with an instruction" in card

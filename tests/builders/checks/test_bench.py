@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.scenes import write_scene
 from sparkle.builders.checks.release import CheckOptions, check_release
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
@@ -23,7 +24,7 @@ def bench(tmp_path: Path) -> Path:
     lines = []
     for number in (1, 2):
         sample_id = f"Sparkle_season_{number:06d}"
-        (videos / f"{sample_id}.mp4").write_bytes(b"a clip of its own %d" % number)
+        write_scene(videos / f"{sample_id}.mp4", number)
         metadata = {"edit_type": "season", "chosen_keyword": "winter: snow", "original_scene": "A room."}
         lines.append(json.dumps({"id": sample_id, "prompt": "p", "metadata": metadata}) + "\n")
     (tmp_path / "bench/season_metadata.jsonl").write_text("".join(lines))
@@ -51,6 +52,11 @@ def test_an_id_that_was_trained_on_is_found(whole_release: Path, bench: Path) ->
     findings = found(whole_release, bench)
     assert findings[0] == ("location_metadata.jsonl", 1, "Sparkle_location_000003")
     assert {line for _, line, _ in findings[1:]} == {2}
+
+
+def test_a_source_that_cannot_be_read_is_found(whole_release: Path, bench: Path) -> None:
+    (bench / "source_videos/season/Sparkle_season_000002.mp4").write_bytes(b"no video")
+    assert [name for name, _, _ in found(whole_release, bench)] == ["Sparkle_season_000002.mp4"]
 
 
 def test_a_folder_that_is_no_bench_is_refused(whole_release: Path, tmp_path: Path) -> None:

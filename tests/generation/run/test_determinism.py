@@ -13,11 +13,13 @@ import pytest
 
 from drawn_clips.synthetic import draw_clip
 from sparkle.generation.config import parse_config
+from sparkle.generation.run.epoch import RunEpoch
+from sparkle.generation.run.jobs import Process
 from sparkle.generation.run.sources import inspect_source
-from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import Kept, SampleState, Work
+from sparkle.generation.steps.base import SampleState
 from sparkle.schemas.canonical import sha256_file
-from sparkle.schemas.records import Candidate
+from sparkle.schemas.load import load
+from sparkle.schemas.records import KEPT, STEP_RECORDS, Candidate
 from sparkle.schemas.stages import STEP_NAMES, STEPS
 
 pytestmark = pytest.mark.slow
@@ -41,16 +43,16 @@ def through_the_chain(clip: Path, folder: Path):
     """Every artifact's hash and every record, made in this process."""
     config, source = parse_config(LENIENT, where="test"), inspect_source(clip, sha256_file(clip))
     sample = SampleState(Candidate(SAMPLE, source.sha256, "location"), source)
+    epoch = RunEpoch(folder)
     for name in STEP_NAMES:
-        step = make_step(name, config)
-        step.setup()
-        work = Work(folder, config, step, sample)
-        answer = step.process(work)
-        assert isinstance(answer, Kept), answer
+        done = Process(folder, epoch.folder, config, name, sample, "0" * 64, [])()
+        epoch.place([done])
+        outcome = done.outcome
+        assert outcome.status == KEPT, outcome
         sample = replace(
             sample,
-            records={**sample.records, name: answer.record},
-            artifacts={**sample.artifacts, **work.committed},
+            records={**sample.records, name: load(STEP_RECORDS[name], outcome.record)},
+            artifacts={**sample.artifacts, **outcome.artifacts},
         )
     return {name: made.sha256 for name, made in sample.artifacts.items()}, sample.records
 

@@ -11,7 +11,8 @@ from harness import ROOT
 from sparkle.commands import main
 from sparkle.generation.config import load_config
 from sparkle.generation.run.plan import CPU, CPU_SECONDS, GPU, PUBLISHED_RATES, make_plan, trial_rates
-from sparkle.schemas.errors import RunError
+from sparkle.generation.run.timings import Timings, read_timings
+from sparkle.schemas.errors import ConfigError, RunError
 from sparkle.schemas.stages import STEP_NAMES
 
 CONFIGS = ROOT / "sparkle" / "configs"
@@ -164,3 +165,103 @@ def test_an_empty_trial_teaches_nothing(tmp_path):
     (tmp_path / "funnel.json").write_text(json.dumps({"candidates": 0, "kept": 0, "steps": steps}))
     with pytest.raises(RunError, match="no candidates"):
         trial_rates(tmp_path)
+
+
+# --- on GPUs ------------------------------------------------------------------------------------
+
+
+def on_gpus(gpus, *more, sources=2000):
+    options = ("--config", CONFIGS / "paper-fast.toml", "--gpus", gpus, "--json", *more)
+    result = run("plan", "--sources", sources, *options)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_hours_on_the_clock_are_gpu_hours_over_gpus_at_the_simulated_share():
+    found = on_gpus(8)
+    fleet = found["fleet"]
+    assert fleet["schedule"] == "streaming"
+    assert 0.85 < fleet["share"] < 1
+    for end in ("low", "high"):
+        assert fleet["hours"][end] == pytest.approx(found["hours"][GPU][end] / 8 / fleet["share"], rel=0.01)
+    assert fleet["first_pair_hours"] < 1
+    assert sum(role["gpus"] for role in fleet["roles"]) == 8
+    needs = {"image_to_video": 86, "control_to_video": 86, "vlm": 74, "image_editor": 38}
+    for role in fleet["roles"]:
+        assert sum(needs.get(model, 0) for model in role["models"]) <= 141
+
+
+def test_fewer_gpus_than_the_models_need_go_by_step_and_that_is_said():
+    fleet = on_gpus(2)["fleet"]
+    assert (fleet["schedule"], fleet["fewest"], fleet["roles"]) == ("by-step", 3, [])
+    people = run("plan", "--sources", 200, "--config", CONFIGS / "paper-fast.toml", "--gpus", 2)
+    assert "2 GPUs of 141.0 GB cannot hold every model at once (3 can)" in people.stderr
+
+
+def test_by_step_the_first_pair_is_finished_last():
+    fleet = on_gpus(8, "--schedule", "by-step")["fleet"]
+    assert fleet["first_pair_hours"] > 0.9 * fleet["hours"]["low"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--gpus", 2, "--schedule", "streaming"], "wanted: 3 of them"),
+        (["--gpus", 64, "--vram", "80GB"], "86.0 GB, for image_to_video"),
+        (["--gpus", 0], "not in the range"),
+        (["--vram", "80GB"], "which is missing"),
+        (["--schedule", "by-step"], "which is missing"),
+        (["--config", "classical", "--gpus", 2], "no step of this configuration needs a GPU"),
+    ],
+)
+def test_what_does_not_fit_is_not_promised(arguments, told):
+    result = run("plan", "--sources", 1000, "--config", "paper-fast", *arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+# --- timings --------------------------------------------------------------------------------------
+
+
+def test_a_plan_takes_the_seconds_of_a_run(tmp_path):
+    path = tmp_path / "timings.json"
+    timings = Timings(path)
+    timings.add("synthesize", 9.0)
+    timings.add("synthesize", 11.0)
+    timings.write()
+    goes_on = Timings(path)
+    goes_on.add("synthesize", 40.0)
+    goes_on.add("track", 1.0)
+    goes_on.write()
+    assert read_timings(path) == {"track": 1.0, "synthesize": 20.0}
+    timed, noted = on_gpus(8, "--timings", path), on_gpus(8)
+    synthesize = next(step for step in timed["steps"] if step["step"] == "synthesize")
+    assert synthesize["hours"]["low"] == synthesize["hours"]["high"]
+    assert synthesize["hours"]["low"] == pytest.approx(synthesize["reached"] * 20 / 3600, rel=0.01)
+    assert timed["times"][0] == "timed in a run: track, synthesize"
+    assert timed["fleet"]["hours"]["high"] < noted["fleet"]["hours"]["low"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"steps": {}}',
+        '{"steps": {"swim": {"samples": 1, "seconds": 1}}}',
+        '{"steps": {"flow": {"samples": 0, "seconds": 1}}}',
+        '{"steps": {"flow": {"samples": 1, "seconds": -1}}}',
+        '{"steps": {"flow": {"samples": 1, "seconds": NaN}}}',
+        '{"steps": {"flow": {"samples": 1}}}',
+    ],
+)
+def test_what_are_no_timings_is_refused(tmp_path, text):
+    path = tmp_path / "timings.json"
+    path.write_text(text)
+    result = run("plan", "--sources", 3, "--timings", path)
+    assert result.exit_code == 2
+    assert "the timings cannot be read" in result.stderr
+    with pytest.raises(ConfigError):  # nor are they overwritten
+        Timings(path)
+    assert path.read_text() == text

@@ -64,7 +64,7 @@ def track(folder: Path, text: str, boxes: list[tuple[int, ...]], masks: dict[int
     config = parse_config(text, where="test.toml")
     step = make_step("track", config)
     step.backend = GivenPasses(masks)
-    source = r.SourceRecord("0" * 64, "clip.mp4", 1, SHAPE[2], SHAPE[1], SHAPE[0], 16.0, "0" * 16)
+    source = r.SourceRecord("0" * 64, "clip.mp4", 1, SHAPE[2], SHAPE[1], SHAPE[0], 16.0, "0" * 64)
     records = {
         "normalise": r.NormaliseRecord(
             SHAPE[2], SHAPE[1], SHAPE[0], 16.0, True, SHAPE[2], SHAPE[1], SHAPE[0], 16.0, 5
@@ -72,9 +72,9 @@ def track(folder: Path, text: str, boxes: list[tuple[int, ...]], masks: dict[int
         "ground2": r.Ground2Record(tuple((r.GroundedObject(box, "subject"),) for box in boxes)),
     }
     candidate = r.Candidate("Sparkle_location_000000", source.sha256, "location")
-    work = Work(folder, config, step, SampleState(candidate, source, records))
+    work = Work(folder, config, step, SampleState(candidate, source, records), folder)
     answer = step.process(work)
-    written = work.committed and load_mask(folder / layout.SOURCE_VIDEO_MASK.path(candidate.id))
+    written = work.made and load_mask(work.read(layout.SOURCE_VIDEO_MASK))
     return answer, written, step.backend.asked
 
 

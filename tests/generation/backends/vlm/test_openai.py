@@ -378,7 +378,7 @@ def test_the_key_goes_to_the_endpoint_and_nowhere_else(
     for file in (tmp_path / "cache").rglob("*"):
         assert KEY.encode() not in file.read_bytes()
     with closing(sqlite3.connect(tmp_path / "cache" / "answers.sqlite")) as database:
-        assert database.execute("SELECT count(*) FROM answers").fetchone() == (1,)
+        assert database.execute("SELECT count(*) FROM replies").fetchone() == (1,)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Judges of the package, as TOML files: `sparkle bench judge --judge NAME`."""

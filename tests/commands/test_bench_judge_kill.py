@@ -1,0 +1,81 @@
+"""A run of a judge that is killed pays for no answer twice, and ends in the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+pytest.importorskip("openai", reason="needs the extra vlm: pip install 'sparkle-dataset[vlm]'")
+
+KILLS, AT_ONCE, REPEATS = 10, 3, 12
+
+# One process that has imported everything, and forks for each run.
+RUNS = """
+import json, os, sys
+import openai
+import sparkle.commands.bench_judge, sparkle.commands.judging, sparkle.generation.judges.openai
+from sparkle.commands import main
+
+for line in sys.stdin:
+    pid = os.fork()
+    if pid == 0:
+        sys.stdout = sys.stderr
+        main(json.loads(line))
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_ten_kills_pay_for_no_answer_twice_but_those_under_way(judged_bench):
+    judged_bench.configure(concurrency=AT_ONCE)
+    words = json.dumps(judged_bench.words("--repeats", REPEATS))
+    endpoint, rng = judged_bench.endpoint, np.random.Generator(np.random.PCG64(16))
+    endpoint.delay = 0.03
+    at_risk: Counter[str] = Counter()
+    command = [sys.executable, "-P", "-c", RUNS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as runs:
+        for _ in range(KILLS):
+            before = len(endpoint.requests)
+            pid = start(runs, words)
+            endpoint.wait_for_requests(before + int(rng.integers(1, 5)))
+            time.sleep(rng.uniform(0, 2 * endpoint.delay))
+            os.kill(pid, signal.SIGKILL)
+            assert ended(runs) == -signal.SIGKILL
+            at_risk.update({as_text(body) for body in endpoint.requests[before:][-AT_ONCE:]})
+        start(runs, words)
+        assert ended(runs) == 0
+        runs.stdin.close()
+    asked = Counter(map(as_text, endpoint.requests))
+    verdicts = judged_bench.verdicts().verdicts
+    assert len(asked) == len(verdicts) == len(judged_bench.items) * REPEATS
+    paid_twice = asked - Counter(dict.fromkeys(asked, 1)) - at_risk
+    assert paid_twice == Counter()
+    killed = judged_bench.out.read_bytes()
+    judged_bench.out.unlink()
+    assert judged_bench.judge("--repeats", REPEATS).exit_code == 0  # from the cache
+    assert judged_bench.out.read_bytes() == killed
+    assert len(endpoint.requests) == asked.total()
+
+
+def start(runs: subprocess.Popen[str], words: str) -> int:
+    """Begin a run; gives its process."""
+    print(words, file=runs.stdin, flush=True)
+    return int(runs.stdout.readline())
+
+
+def ended(runs: subprocess.Popen[str]) -> int:
+    """Wait for the end of a run."""
+    return int(runs.stdout.readline())
+
+
+def as_text(body: dict) -> str:
+    return json.dumps(body, sort_keys=True)
