@@ -216,17 +216,15 @@ class TestTruth:
         np.testing.assert_array_equal(beach.frame(0.5, without="nothing of this name"), whole)
 
     def test_a_picture_agrees_with_its_own_text_more_than_with_others(self) -> None:
-        prompts = {name: compose_prompt(DRAWN[name], seed=1) for name in SOME}
-        for name in SOME[:4]:
-            picture = scene(name, seed=9).frame(0.0)
-            hidden = np.zeros((HEIGHT, WIDTH), bool)
-            hidden[40:140, 100:150] = True
-            with_subject = np.where(hidden[..., None], np.uint8(255), picture)
-            own = scene_agreement(with_subject, prompts[name], hidden)
-            others = [scene_agreement(picture, prompts[other]) for other in SOME if other != name]
-            assert own > 0.6
-            assert max(others) < own
-            assert np.median(others) < 0.4
+        names = ("sea of dunes", "moonlit lake", "classic library")
+        prompts = {name: compose_prompt(DRAWN[name], seed=1) for name in names}
+        hidden = np.zeros((HEIGHT, WIDTH), bool)
+        hidden[40:140, 100:150] = True
+        for name in names:
+            with_subject = np.where(hidden[..., None], np.uint8(255), scene(name, seed=9).frame(0.0))
+            agreed = {other: scene_agreement(with_subject, prompts[other], hidden) for other in names}
+            assert agreed.pop(name) > 0.5
+            assert max(agreed.values()) < 0.3
 
     def test_no_agreement_is_said_where_nothing_is_drawn(self) -> None:
         assert scene_agreement(np.zeros((HEIGHT, WIDTH, 3), np.uint8), "a beach with a castle") is None
