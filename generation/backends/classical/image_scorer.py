@@ -74,6 +74,14 @@ CLEAN: Grades = {"remnants": (0.5, 0.06, 1)}
 """Good edits 0 to 0.06; the source pasted by a mask that is shifted by 20 pixels at 720p 0.3 and more. It
 stands alone, for such a subject is kept to perfection."""
 
+WHOLE = (0.014, 0.007)
+LEAST_WHOLE = 0.5
+"""Unfounded outline from which a mask lacks a part or holds old background, and up to which it does not. What
+follows from the mask is believed by half in the first case, wholly in the second: it is a factor, so that an
+edit with such a mask still ranks below the same edit without a flaw. Of 22 good masks (drawn ones and
+twelve real clips') 19 have .010 at most; of those with 5 to 20 % missing a tenth has, of those that hold
+a strip of old background of 8 to 40 pixels at 720p a twentieth."""
+
 QUALITY: Grades = {
     "edge": (0.25, 0.55, 1.5),
     "sharpness": (-1.1, 0.0, 1),
@@ -100,7 +108,7 @@ class Backend(ByMotion):
     """The classical `image_scorer`."""
 
     identity: ClassVar[Identity] = Identity(
-        "sparkle/classical-score", "2", "measured, not judged: on a scale of its own, not EditScore's"
+        "sparkle/classical-score", "3", "measured, not judged: on a scale of its own, not EditScore's"
     )
 
     def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
@@ -162,7 +170,7 @@ def score_edit(source: Pixels, edited: Pixels, mask: Mask) -> r.ImageScore:
     found = asdict(measures)
     return _image_score(
         following=_grade_of(REPLACED, found),
-        consistency=min(_grade_of(grades, found) for grades in (SUBJECT, CLEAN)),
+        consistency=min(_grade_of(grades, found) for grades in (SUBJECT, CLEAN)) * _wholeness(measures),
         quality=_grade_of(QUALITY, found),
         reasonings=(_subject_reasoning(measures), _quality_reasoning(measures)),
     )
@@ -221,8 +229,9 @@ def score_frame(frame: ScoredFrame) -> r.FrameScore:
 def _frame_score(measures: EditMeasures, motion: float) -> r.FrameScore:
     found = {**asdict(measures), "motion": motion}
     consistency = min(_grade_of(grades, found) for grades in (REPLACED, SUBJECT, CLEAN, MOTION))
+    consistency *= _wholeness(measures)
     quality = _grade_of(QUALITY, found)
-    raw_sc = {name: found[name] for name in ("replaced", "motion", *SUBJECT)}
+    raw_sc = {name: found[name] for name in ("replaced", "motion", *SUBJECT, "unfounded")}
     moves = f"; within a quarter of a second the scene changes by {motion:.2f} Lab units"
     return r.FrameScore(
         SC_score=_rounded(consistency),
@@ -263,6 +272,11 @@ def _grade_of(grades: Grades, found: dict[str, float]) -> float:
     return float(np.exp(total / math.fsum(weights.values())))
 
 
+def _wholeness(found: EditMeasures) -> float:
+    """Return how far the mask is to be believed, 1 to `LEAST_WHOLE`."""
+    return LEAST_WHOLE + (1 - LEAST_WHOLE) * _grade(found.unfounded, *WHOLE) / 10
+
+
 def _overall(consistency: float, quality: float) -> float:
     return float(np.sqrt(consistency * quality))
 
@@ -280,7 +294,8 @@ def _subject_reasoning(found: EditMeasures) -> str:
         f"Measured by the classical scorer: {found.replaced:.0%} of the background is new; "
         f"the subject's structure agrees by {found.identity:.2f} and {found.lost:.0%} of it is lost; "
         f"its outline agrees by {found.contour:.2f} and is broken along {found.gaps:.0%}; "
-        f"the old background shows along {found.remnants:.0%} of it; "
+        f"the old background shows along {found.remnants:.0%} of it, and the source has no edge along "
+        f"{found.unfounded:.1%}; "
         f"the subject's colours moved by {found.drift:.1f} Lab units"
     )
 
