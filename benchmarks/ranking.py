@@ -13,16 +13,16 @@
   background; the background frozen from the start or from the middle on (videos only). A real edit is taken
   apart with its mask, and what is behind its subject is inpainted.
 
-- Faulty: the edit made, and scored, with a mask that lacks 5 to 20 % of its area, or that holds a strip of old
-  background of 8 to 40 pixels at 720p, twice each. It is rejected when the video's score or that of its first
-  frame is below the configuration's.
+- Faulty: the edit made, and scored, with a mask that lacks 5 to 20 % of its area, or that holds a strip of
+  old background of 8 to 40 pixels at 720p, twice each. It is rejected when the video's score or that of its
+  first frame is below the default configuration's.
 
 JSON keys: `ranked_right` (share of all pairs), `pairs`, `video_s` and `edit_s` (seconds a call), `rows` (a
 degradation each: pairs, ranked_right, and the same of composites and of real edits), `good` and `degraded`
 (the 10th, 50th and 90th percentile of video scores), `keeps` and `rejects` (shares of the good videos and of
-the degraded ones that the default configuration's `edited_video` keeps and rejects), `good_kept`, `limb_rejected` and
-`old_background_rejected` (shares of the good ones that pass both thresholds, and of the faulty ones that do
-not).
+the degraded ones that the default configuration's `edited_video` keeps and rejects), `good_kept`,
+`limb_rejected` and `old_background_rejected` (shares of the good ones that pass both thresholds, and of the
+faulty ones that do not).
 """
 
 from __future__ import annotations
