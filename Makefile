@@ -53,7 +53,7 @@ $(READY): pyproject.toml constraints.txt
 # What only tests need: torch (its CPU build, see constraints.txt), for the models on tiny weights and the loader.
 $(READY)-tests: $(READY)
 	@echo "Installing torch and what only tests need into $(VENV): some minutes, once."
-	$(PIP) -e ".[dev,vlm,gemini,serve,bench,segment,gpu,train]" torchdata
+	$(PIP) -e ".[dev,vlm,gemini,serve,bench,ray,segment,gpu,train]" torchdata
 	$(PIP) --no-deps $(EDITSCORE)
 	@touch $@
 

@@ -76,6 +76,7 @@ class Instant:
     """Workers that answer at once."""
 
     workers = WORKERS
+    gpus = 0
 
     def __init__(self, model: Path) -> None:
         self.seconds = self.cpu_seconds = 0.0
@@ -120,7 +121,7 @@ class Instant:
         for kind in STEP_BY_NAME[job.step].makes:
             staged_path(job.staging, "", kind, job.sample.id).touch()
         answer = (self._kept if kept else self._out)[job.step]
-        return Done(job.step, structs.replace(answer, id=job.sample.id, fingerprint=job.fingerprint), "")
+        return Done(job.step, structs.replace(answer, id=job.sample.id, fingerprint=job.fingerprint), "", 0.0)
 
 
 def make(work: Path) -> dict[str, Any]:

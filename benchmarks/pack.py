@@ -31,12 +31,12 @@ from pathlib import Path
 
 import numpy as np
 
+from sparkle._progress import parse_size
 from sparkle._run_folder import Reclaimed
 from sparkle.builders.building.pack import Journal, ShardPlan, pack
 from sparkle.builders.building.plan import place_artifacts, plan_shards
 from sparkle.builders.building.previous import PreviousRelease
 from sparkle.builders.building.run import Run
-from sparkle.builders.release.assign import parse_size
 from sparkle.builders.release.sample import SCORES, Sample
 from sparkle.builders.release.tables import Artifacts, pairs_table, write_pairs
 from sparkle.schemas import records as r

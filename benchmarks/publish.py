@@ -43,7 +43,7 @@ from typing import Any
 
 import numpy as np
 
-from sparkle.builders.release.assign import parse_size
+from sparkle._progress import parse_size
 from sparkle.builders.release.manifest import FileEntry, dump_manifest, read_manifest
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import sha256_file

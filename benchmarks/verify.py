@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from sparkle.builders.release.assign import parse_size
+from sparkle._progress import parse_size
 from sparkle.builders.release.manifest import describe_file, dump_manifest, list_files
 from sparkle.schemas import layout
 from sparkle.schemas.ids import format_id

@@ -151,6 +151,10 @@ class SourceGoneError(SampleError):
     """A source that is not where it was listed: the next run looks again."""
 
 
+class WorkerLostError(SampleError):
+    """A sample whose workers died one after another: the next run tries again."""
+
+
 class AnswerError(SampleError):
     """A model's answer that cannot be used; the raw answer is what was got."""
 

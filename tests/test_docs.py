@@ -15,6 +15,8 @@ from click.testing import CliRunner
 import sparkle
 from harness import ROOT, api_page
 from sparkle.commands import main
+from sparkle.commands.bench_judge import JUDGES
+from sparkle.generation.judges import judge_names, load_judge
 
 ABOUT_US = ["CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
 PAGES = ["README.md", *ABOUT_US, *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
@@ -77,10 +79,10 @@ def test_python_in_a_page_is_python(page: str) -> None:
 
 
 def fragments() -> Iterator[tuple[str, str]]:
-    """Every block of TOML that is a configuration, with its page; those of cards.md are none."""
+    """Every block of TOML that is a configuration, with its page; cards.md and bench.md have others."""
     for page in FOR_USERS:
         for block in re.findall(r"```toml\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL):
-            if page != "docs/cards.md":
+            if page not in ("docs/cards.md", "docs/bench.md"):
                 yield page, block
 
 
@@ -90,6 +92,21 @@ def test_the_pages_have_configurations() -> None:
         "docs/models.md",
         "docs/pipeline.md",
     }
+
+
+def test_toml_of_the_page_about_benches_is_a_judges_file(tmp_path: Path) -> None:
+    page = (ROOT / "docs/bench.md").read_text("utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "judge.toml").write_text(block, "utf-8")
+    assert load_judge(tmp_path / "judge.toml").who.name == "my-judge"
+
+
+def test_every_judge_of_the_package_is_on_the_page_and_in_the_help() -> None:
+    page = (ROOT / "docs/bench.md").read_text("utf-8")
+    assert judge_names() == sorted(JUDGES)
+    assert {name for name in JUDGES if f"| `{name}` |" not in page} == set()
+    for name in {*JUDGES} - {"human", "qwen3-vl-8b-local"}:  # which want ratings, and the Hub
+        assert load_judge(name).rubric.name == "sparkle-6"
 
 
 @pytest.mark.parametrize(("page", "block"), list(fragments()))

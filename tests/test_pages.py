@@ -7,12 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from drawn_clips.synthetic import draw_clip
-from harness import ROOT, factories, upstream_folder
+from harness import ROOT, factories, judged, upstream_folder
+from harness.endpoint import LocalEndpoint
+from harness.judge_answers import judged_by_prompt
 from harness.pages import NO_CODE, RUN, blocks_of
 from harness.staging_server import staging
 from sparkle._files import write_jsonl
@@ -71,6 +74,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     about, model = (block.code for block in BLOCKS["docs/cards.md"] if block.language == "toml")
     (folder / "release.toml").write_text(about, "utf-8")
     (folder / "model.toml").write_text(model, "utf-8")
+    judged.write(folder / "verdicts-kiwi.jsonl")
     (folder / "my.toml").write_text('base = "paper-fast"\n', "utf-8")
     (folder / "verdicts.jsonl").write_text("", "utf-8")
     for name in ("examples", "benchmarks"):
@@ -91,11 +95,14 @@ def test_the_blocks_of_a_page_run(page: str, template: Path, tmp_path: Path) -> 
     folder = tmp_path / "here"
     shutil.copytree(template, folder, symlinks=True)
     shutil.copytree(template.parent / "hub", tmp_path / "hub")
-    with staging(tmp_path / "hub", "--reset-tokens") as hub:
+    judge = LocalEndpoint()
+    judge.answer = judged_by_prompt
+    here = {"SPARKLE_CACHE": str(tmp_path / "cache"), "OPENAI_BASE_URL": judge.url, "NO_PROXY": "127.0.0.1"}
+    with closing(judge), staging(tmp_path / "hub", "--reset-tokens") as hub:
         done = subprocess.run(
             [sys.executable, "-m", "harness.pages", str(ROOT / page)],
             cwd=folder,
-            env=_environment(hub.env(tmp_path / "home")) | {"SPARKLE_CACHE": str(tmp_path / "cache")},
+            env=_environment(hub.env(tmp_path / "home")) | here,
             capture_output=True,
             text=True,
             check=False,

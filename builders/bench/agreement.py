@@ -37,7 +37,9 @@ def agree(tables: Sequence[ModelTable]) -> list[dict[str, Any]]:
         same = a.head.bench.revision == b.head.bench.revision and a.keys == b.keys
         models = {row.model for row in a.rows} & {row.model for row in b.rows}
         if same and models and {*a.ids} & {*b.ids}:
-            found.append(_Judges(a, b).compare())
+            compared = _Judges(a, b).compare()
+            if any(dimension["models"] for dimension in compared["dimensions"].values()):
+                found.append(compared)  # else one of them gives no scores, such as one that measures
     return found
 
 

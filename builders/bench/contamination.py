@@ -22,7 +22,9 @@ import numpy.typing as npt
 
 from sparkle.builders.reading.columns import BASE, REST
 from sparkle.builders.reading.pairs import Pairs, open_pairs
+from sparkle.builders.reading.place import find
 from sparkle.builders.reading.source import open_source
+from sparkle.builders.release.removed import Removed, read_provenance
 from sparkle.media import Pixels
 from sparkle.media.container import open_video
 from sparkle.media.decode import to_rgb
@@ -41,6 +43,7 @@ from sparkle.media.look_alike import (
     unpack_hashes,
     variants,
 )
+from sparkle.schemas import layout
 from sparkle.schemas.canonical import fingerprint, sha256_bytes, sha256_file
 from sparkle.schemas.errors import ConfigError, MediaError, RecordError, ReleaseError
 from sparkle.schemas.ids import parse_id
@@ -133,6 +136,7 @@ class Trained:
         hashes: The hashes of scenes that its tables have, each once.
         rows: The first row of each.
         unhashed: How many rows have none.
+        removed: What was taken down of it, which is not to come back.
     """
 
     pairs: Pairs
@@ -140,6 +144,7 @@ class Trained:
     hashes: Hashes = field(repr=False)
     rows: npt.NDArray[np.int64] = field(repr=False)
     unhashed: int
+    removed: Removed
 
     @property
     def name(self) -> str:
@@ -193,7 +198,10 @@ def read_trained(where: str | Path) -> Trained:
         hashes = unpack_hashes([*first])
     except MediaError as error:
         raise ReleaseError(error.problem, wanted=error.wanted, where=f"{pairs.name} median_hash") from None
-    return Trained(pairs, known, hashes, np.fromiter(first.values(), np.int64, len(first)), unhashed)
+    rows = np.fromiter(first.values(), np.int64, len(first))
+    provenance = find(pairs.catalog.tables, layout.PROVENANCE)
+    removed = Removed() if provenance is None else read_provenance(provenance).removed
+    return Trained(pairs, known, hashes, rows, unhashed, removed)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,14 +48,21 @@ def given(source: Path) -> tuple[Shape, Shape]:
     Raises:
         ReleaseError: the source cannot be read, or is too small.
     """
-    try:
+    with _of_the_bench(source):
         whole = read_shape(source.read_bytes(), source.suffix)
         width, height = RULES.target(whole.width, whole.height)
-    except (MediaError, OSError) as error:
-        problem = "a source video of the bench cannot be used"
-        raise ReleaseError(problem, got=error, where=source) from None
     frames = min(MOST_FRAMES, (whole.frames - 1) // 4 * 4 + 1)
     return whole, whole._replace(frames=frames, width=width, height=height)
+
+
+@contextmanager
+def _of_the_bench(source: Path) -> Iterator[None]:
+    """What is wrong with a source is no fault of an edit."""
+    try:
+        yield
+    except (MediaError, OSError) as error:
+        got = error.problem if isinstance(error, MediaError) else error.strerror
+        raise ReleaseError("a source video of the bench cannot be used", got=got, where=source) from None
 
 
 @dataclass(frozen=True)
@@ -186,7 +194,7 @@ def _small(
 
 
 def _is_source(seen: _Seen, source: Path) -> bool:
-    with open_video(source) as video:
+    with _of_the_bench(source), open_video(source) as video:
         pictures = filter(None, _small(video.frames(), (seen.width, seen.height)))
         pairs = zip(seen.small, pictures, strict=False)
         return all(int(cv2.absdiff(ours, theirs).max()) < _SAME for ours, (_, theirs) in pairs)

@@ -54,7 +54,7 @@ def write_report(
     for model in results or {}:
         if model not in known:
             raise ReleaseError("no such model", got=model, wanted=f"one of {', '.join(sorted(known))}")
-    _refuse_foreign(out)
+    refuse_foreign(out, _MARK, "a report")
     out.mkdir(parents=True, exist_ok=True)
     busy = ReleaseError("another process is writing this report", where=out, fix="wait for it to end")
     with exclusive(out, busy):
@@ -78,15 +78,20 @@ def write_report(
                 (out / path).unlink()
 
 
-def _refuse_foreign(out: Path) -> None:
+def refuse_foreign(out: Path, mark: bytes, what: str) -> None:
+    """Raise ReleaseError where a folder has something else in it than a page.
+
+    Args:
+        out: The folder.
+        mark: What is in such a page's file.
+        what: What it is of, such as "a report".
+    """
     names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name} if out.exists() else set()
     index = out / INDEX
-    if {name for name in names if not is_junk(name)} and not (
-        index.is_file() and _MARK in index.read_bytes()
-    ):
+    if {name for name in names if not is_junk(name)} and not (index.is_file() and mark in index.read_bytes()):
         raise ReleaseError(
-            "--out already contains files that do not belong to a report",
-            wanted="a new or empty folder, or a report to bring up to date",
+            f"--out already contains files that do not belong to {what}",
+            wanted=f"a new or empty folder, or {what} to bring up to date",
             where=out,
             fix="choose another --out",
         )
@@ -174,7 +179,7 @@ def _samples(tables: Sequence[ModelTable]) -> list[dict[str, Any]]:
             for verdict in row.file.verdicts:
                 sample = found[revision, verdict.id]
                 told: dict[str, Any] = {"table": judge, "model": row.model, "status": verdict.status}
-                for name in ("scores", "raw", "reason", "answer", "repairs"):
+                for name in ("scores", "raw", "reason", "answer", "repairs", "measures"):
                     if (value := getattr(verdict, name)) is not None:
                         told[name] = value
                 sample["words"].append(told | ({"repeat": verdict.repeat} if verdict.repeat > 1 else {}))

@@ -107,25 +107,16 @@ class ModelTable:
         for verdict in file.verdicts:
             place = at[verdict.id], repeats.index(verdict.repeat)
             if verdict.scores is not None and verdict.raw is not None:
-                told = [verdict.scores, verdict.raw, self._calibrated(verdict)]
-                for found, several in zip((scores, raw, calibrated), told, strict=True):
+                told = [(scores, verdict.scores), (raw, verdict.raw)]
+                if self.calibration is not None:
+                    told.append((calibrated, _calibrated(verdict, self.calibration)))
+                for found, several in told:
                     values = [np.nan if score is None else float(score) for score in several]
                     found[place] = [sum(values) / len(values), *values]
             elif self.lowest and verdict.status in OF_THE_MODEL:
                 scores[place] = raw[place] = calibrated[place] = rubric.lowest
         known = _over_repeats(calibrated) if self.calibration is not None else None
         return Row(file, _over_repeats(scores), _over_repeats(raw), known, scores[:, :, 0])
-
-    def _calibrated(self, verdict: Verdict) -> Sequence[Score]:
-        """Return what a verdict means on the scale of the reference; null where that is not known."""
-        found: list[Score] = []
-        for raw, dimension in zip(verdict.raw or (), self.head.rubric.dimensions, strict=True):
-            curve = self.calibration.dimensions.get(dimension.key) if self.calibration is not None else None
-            given = raw
-            if curve is not None and curve.measure is not None:
-                given = (verdict.measures or {}).get(curve.measure)
-            found.append(curve.at(given) if curve is not None and given is not None else None)
-        return self.head.rubric.cap(found)
 
     @cached_property
     def scenes(self) -> Scenes:
@@ -321,6 +312,17 @@ def _over_repeats(scores: Floats) -> Floats:
     total = np.nansum(scores, axis=1)
     means: Floats = np.divide(total, there, np.full_like(total, np.nan), where=there > 0)
     return means
+
+
+def _calibrated(verdict: Verdict, calibration: Calibration) -> tuple[Score, ...]:
+    """What a verdict means on the scale of a calibration's reference; null where that is not known."""
+    found: list[Score] = []
+    for raw, dimension in zip(verdict.raw or (), calibration.rubric.dimensions, strict=True):
+        curve, given = calibration.dimensions.get(dimension.key), raw
+        if curve is not None and curve.measure is not None:
+            given = (verdict.measures or {}).get(curve.measure)
+        found.append(curve.at(given) if curve is not None and given is not None else None)
+    return calibration.rubric.cap(found)
 
 
 def _place(verdict: Verdict) -> tuple[str, str, str]:

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from sparkle._files import atomic_path, read_document
-from sparkle.schemas.canonical import dump_line, sha256_bytes
+from sparkle._files import atomic_path, read_document, recover_jsonl
+from sparkle.schemas.canonical import dump_line, plain, sha256_bytes
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.load import SHOWN, cut
 from sparkle.schemas.rubric import Rubric
@@ -157,3 +157,58 @@ def misfit(score: float | None, rubric: Rubric) -> str | None:
     if not math.isfinite(score) or not rubric.lowest <= score <= rubric.highest:
         return "a score outside of the scale"
     return "not a whole score" if rubric.whole and score != int(score) else None
+
+
+# --- files that are not finished -------------------------------------------------------------------
+
+
+def read_unfinished(path: Path) -> VerdictFile | None:
+    """Read a file that a run has left; None where it has nothing in it. A torn line at its end is cut off.
+
+    Raises:
+        ReleaseError: something else in it does not count: nobody wrote it so.
+    """
+    recover_jsonl(path)
+    if not path.stat().st_size:
+        return None
+    file = read_verdicts(path)
+    for finding in file.findings:
+        raise ReleaseError(
+            f"the file of verdicts was changed: {finding.problem}",
+            got=finding.got,
+            wanted=finding.wanted,
+            where=f"{path}:{finding.line} {finding.pointer}".rstrip(),
+            fix=f"put the line right or delete it ({len(file.findings)} findings), or give another --out",
+        )
+    return file
+
+
+def require_same(file: VerdictFile, head: VerdictsHead) -> None:
+    """Raise ReleaseError where verdicts are of another bench, rubric, judge or model."""
+    pairs: list[tuple[str, Any, Any]] = [
+        ("on another model's edits", file.head.model, head.model),
+        ("on another bench, or another revision of it", file.head.bench, head.bench),
+        ("by another rubric", file.head.rubric, head.rubric),
+        ("by another judge", file.head.judge, head.judge),
+    ]
+    for problem, there, ours in pairs:
+        if there != ours:
+            got, wanted = _unlike(plain(there), plain(ours))
+            raise ReleaseError(
+                f"the file has verdicts {problem}",
+                got=got,
+                wanted=wanted,
+                where=file.name,
+                fix="give another --out: one file has one judge's verdicts on one model",
+            )
+
+
+def _unlike(there: Any, ours: Any) -> tuple[Any, Any]:
+    """Return what differs of two values, without what is the same in both."""
+    if not (isinstance(there, dict) and isinstance(ours, dict)):
+        return there, ours
+    for name in sorted({*there} | {*ours}):
+        if there.get(name) != ours.get(name):
+            got, wanted = _unlike(there.get(name), ours.get(name))
+            return f"{name} {got}", f"{name} {wanted}"
+    return there, ours

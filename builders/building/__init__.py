@@ -78,12 +78,12 @@ def build(
         ReleaseError: no sample is kept, an artifact differs from its record, `out` contains other files, or
             the disk is too small; or the card that would be replaced was edited outside its room.
     """
+    from sparkle._progress import parse_size
     from sparkle.builders.building.from_runs import BuildMode, build_release
     from sparkle.builders.building.provenance import ReleaseOptions
     from sparkle.builders.building.selection import make_selection
     from sparkle.builders.building.webdataset import make_options
     from sparkle.builders.release.about import read_about
-    from sparkle.builders.release.assign import parse_size
 
     streams = webdataset if isinstance(webdataset, Sequence) else None
     paired_size = None if webdataset_shard_size is None else parse_size(str(webdataset_shard_size))

@@ -36,6 +36,7 @@ from sparkle.schemas.layout import SOURCE_VIDEO
 RULES = ("video_score", "measure")  # steps of the last stage that judge; upstream's rejects are the first's
 
 TRAINED, ALIKE = "its source is trained on", "its source looks like one that is trained on"
+REMOVED = "it was taken down"
 SAME_PROMPT = "its prompt is trained on"
 SAME_SOURCE = "another sample of the bench has its source"
 FULL = "its scene has enough"
@@ -106,10 +107,14 @@ def choose_samples(
     """
     reasons: dict[str, str] = {}
     ruled = [reject for reject in rejects if reject.rule in options.rules]
+    for place in trained:
+        for reject in ruled:
+            if place.removed.has_source(reject.source.sha256) or place.removed.has_id(reject.id):
+                reasons[reject.id] = REMOVED
     prompts = {prompt for place in trained for prompt in place.prompts}
     for reject in ruled:
         if (reason := _unfit(reject, options, prompts)) is not None:
-            reasons[reject.id] = reason
+            reasons.setdefault(reject.id, reason)
     fit = [reject for reject in ruled if reject.id not in reasons]
     sources = _read_sources(fit, pool, progress)
     for source in sources:

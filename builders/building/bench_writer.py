@@ -77,6 +77,7 @@ class BenchInput:
         trained: What the bench must be apart from.
         accepted: Pairs of a sample and one that is trained on which look alike and are not.
         previous: A bench whose samples stay in as far as they may; None for none.
+        reserve: Whether to look for pairs of the runs that share a source with the bench.
     """
 
     runs: Sequence[Path]
@@ -84,6 +85,7 @@ class BenchInput:
     trained: Sequence[Trained] = ()
     accepted: Set[tuple[str, str]] = frozenset()
     previous: Path | None = None
+    reserve: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class BenchSummary:
         files: How many files it has.
         bytes: Their size in all.
         choice: Which samples it has, and why not others.
-        reserved: The ids of pairs of the runs that share a source with it.
+        reserved: The ids of pairs of the runs that share a source with it, where they were looked for.
     """
 
     out: Path
@@ -158,7 +160,8 @@ def build_bench(
         entries = [describe_file(folder, path) for path in list_files(folder)]
         write_atomic(folder / layout.MANIFEST, dump_manifest(entries))
         size = sum(entry.size for entry in entries)
-    return BenchSummary(out, revision, len(entries) + 1, size, choice, _reserved(replays, choice, progress))
+    reserved = _reserved(replays, choice, progress) if made_of.reserve else ()
+    return BenchSummary(out, revision, len(entries) + 1, size, choice, reserved)
 
 
 def _rejects(replays: Sequence[Replay]) -> list[Reject]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -46,6 +45,7 @@ from sparkle.builders.release.sample import Sample
 from sparkle.builders.release.staging import journal_path, refuse_foreign, refuse_overlap, staged
 from sparkle.builders.release.tables import Artifacts, pairs_table
 from sparkle.media.look_alike import median_hash
+from sparkle.media.threads import side_by_side
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
@@ -55,6 +55,7 @@ from sparkle.schemas.layout import KINDS, SOURCE_VIDEO
 
 # What the system says when there is no more room: on the disk, in a quota, in a file.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SCENES = 64  # that are hashed between two reports of progress
 
 
 @dataclass(frozen=True)
@@ -186,11 +187,13 @@ def hash_scenes(samples: Sequence[Sample], progress: Progress = silent) -> list[
     first = {sample.source.sha256: sample for sample in samples if sample.source.median_hash is None}
     if not first:
         return [*samples]
-    with progress("hashing scenes", len(first)) as advance, ThreadPoolExecutor(cpus()) as pool:
-        found = {}
-        for sha256, scene in zip(first, pool.map(_hash_scene, first.values()), strict=True):
-            found[sha256] = scene
-            advance()
+    found: dict[str, str] = {}
+    with progress("hashing scenes", len(first)) as advance:
+        for start in range(0, len(first), _SCENES):
+            some = [*first.items()][start : start + _SCENES]
+            scenes = side_by_side(_hash_scene, [sample for _, sample in some], cpus())
+            found |= {sha256: scene for (sha256, _), scene in zip(some, scenes, strict=True)}
+            advance(len(some))
     return [
         replace(sample, source=structs.replace(sample.source, median_hash=found[sample.source.sha256]))
         if sample.source.sha256 in found

@@ -109,6 +109,12 @@ def check_release(
     """
     options = options or CheckOptions()
     size = sum(entry.size for entry in FolderPlace(folder).list().values())
+    if is_bench(folder) and options.bench is not None:
+        raise ReleaseError(
+            "a bench is compared with releases, and not with a bench",
+            got=folder,
+            fix="`sparkle bench check BENCH --train RELEASE`",
+        )
     if is_bench(folder):
         with pool_of(options.workers or useful_workers(size)) as pool:
             bench = check_bench_folder(folder, pool, progress, manifest=options.files)

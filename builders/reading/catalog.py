@@ -69,6 +69,12 @@ def open_catalog(where: str | Path) -> Catalog:
     place = open_place(where)
     if (manifest := find(place, layout.MANIFEST)) is not None:
         listed = read_manifest(manifest.parent)
+        if any(entry.path == layout.BENCH for entry in listed):
+            raise ReleaseError(
+                "a bench, and no release: it has no pairs",
+                where=place.name,
+                fix=f"`datasets` reads it, `{command('sparkle', 'bench', 'check', place.name)}` checks it",
+            )
         verb = "validate" if place.folder is not None else "verify"
         remedy = f"`{command('sparkle', verb, place.name)}` says what is wrong with it"
         whole = place.expecting(listed, remedy)

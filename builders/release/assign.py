@@ -12,19 +12,11 @@ How it works
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-
-from sparkle.schemas.errors import ConfigError
 
 BLOCK = 512  # bytes; everything in a tar is a multiple of it (POSIX ustar)
 END_BYTES = 2 * BLOCK  # two zero blocks end a tar (POSIX ustar)
-
-# Decimal, as storage is sold and as the Hub counts, unless the unit says that it is not.
-_UNITS = {"": 1, "B": 1} | {f"{unit}B": 1000**power for power, unit in enumerate("KMGT", 1)}
-_UNITS |= {f"{unit}IB": 1024**power for power, unit in enumerate("KMGT", 1)}
 
 
 @dataclass(frozen=True)
@@ -104,17 +96,3 @@ def _fill(sizes: Sequence[tuple[str, int]], cap: int) -> list[list[str]]:
         parts[-1].append(sample_id)
         filled += needed
     return parts
-
-
-def parse_size(text: str) -> int:
-    """Return the bytes of "5GB", "1.5GB" and "5e9" (powers of 1000), "5GiB" (of 1024) or a plain number.
-
-    Raises:
-        ConfigError: it is not a whole number of bytes above zero.
-    """
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?(?:e[0-9]{1,2})?)\s*([a-z]*)", text.strip(), re.IGNORECASE)
-    unit = match and _UNITS.get(match[2].upper())
-    size = Fraction(match[1]) * unit if match and unit else Fraction(0)
-    if size <= 0 or size.denominator != 1:
-        raise ConfigError("not a size", got=repr(text), wanted="such as 5GB, 500MB, 5GiB or 1000000")
-    return int(size)

@@ -27,6 +27,8 @@ _MODULES: dict[str, tuple[str, str]] = {
     "gemini": ("gemini", "GeminiJudge"),
     "upstream": ("upstream", "UpstreamJudge"),
     "qwen3-vl": ("qwen3_vl", "QwenJudge"),
+    "classical": ("classical", "ClassicalJudge"),
+    "human": ("human", "HumanJudge"),
 }
 
 

@@ -37,8 +37,19 @@ REASONING = "Brief reasoning"
 JOB = "judge"
 _AGAIN = "Your last answer could not be read. Answer once more, in the form below and in no other.\n\n"
 _PIXELS_PER_TOKEN = 32 * 32  # Qwen3-VL's; others are of that order
-_LETTERS_PER_TOKEN, _ANSWER_TOKENS = 4, 120
-_BYTES_PER_PIXEL = 1.5  # of a PNG of footage
+LETTERS_PER_TOKEN, ANSWER_TOKENS = 4, 120
+_BYTES_PER_PIXEL = 1.8  # of a PNG of footage, in base64
+
+
+def _words_of(rubric: Rubric) -> str:
+    """The package's words of a rubric."""
+    return resources.files(__package__).joinpath("prompts", f"{rubric.name}.txt").read_text("utf-8")
+
+
+def words_for_people(rubric: Rubric) -> str:
+    """Return the same for people, who see instruction and form beside it."""
+    paragraphs = _words_of(rubric).split("\n\n")
+    return "\n\n".join(text for text in paragraphs if "$" not in text)
 
 
 def form_of(rubric: Rubric) -> str:
@@ -95,6 +106,11 @@ class AskingJudge(ABC):
         return SPARKLE_6
 
     @property
+    def repeats(self) -> int:
+        """Once, unless it is to be seen how much verdicts move."""
+        return 1
+
+    @property
     @abstractmethod
     def answers_as(self) -> str:
         """The name of the model that answers."""
@@ -118,8 +134,7 @@ class AskingJudge(ABC):
     @cached_property
     def _template(self) -> str:
         if self.words is None:
-            file = resources.files(__package__).joinpath("prompts", f"{self.rubric.name}.txt")
-            return file.read_text("utf-8")
+            return _words_of(self.rubric)
         try:
             text = Path(self.words).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -151,8 +166,8 @@ class AskingJudge(ABC):
     def tokens(self, edit: JudgedEdit) -> tuple[int, int, int]:
         """Return an estimate: tokens of question and answer, bytes of the request."""
         pixels = 2 * self.frames * self.width * self.width * 9 // 16
-        words = len(self.ask_words(edit, 1)) // _LETTERS_PER_TOKEN
-        return pixels // _PIXELS_PER_TOKEN + words, _ANSWER_TOKENS, int(pixels * _BYTES_PER_PIXEL)
+        words = len(self.ask_words(edit, 1)) // LETTERS_PER_TOKEN
+        return pixels // _PIXELS_PER_TOKEN + words, ANSWER_TOKENS, int(pixels * _BYTES_PER_PIXEL)
 
     @abstractmethod
     def question(self, edit: JudgedEdit, repeat: int, attempt: int) -> tuple[Question, str | None]:

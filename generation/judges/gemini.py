@@ -16,17 +16,16 @@ from typing import Any, ClassVar, Self
 from sparkle._extras import install
 from sparkle._patience import seconds_asked
 from sparkle.generation.backend import operational, require_range
+from sparkle.generation.backends.vlm.address import address_of, key_of
 from sparkle.generation.backends.vlm.endpoint import (
     Completion,
     Endpoint,
     FaultError,
-    address_of,
     counted,
-    key_of,
 )
 from sparkle.generation.backends.vlm.openai import chat_content
 from sparkle.generation.backends.vlm.questions import Question
-from sparkle.generation.judges.openai import EndpointJudge
+from sparkle.generation.judges.openai import TOKENS_PER_FRAME, VIDEO_SECONDS, EndpointJudge
 from sparkle.generation.judges.showing import VIDEO_CAPTIONS
 from sparkle.generation.needs import package_versions
 
@@ -57,6 +56,11 @@ class GeminiJudge(EndpointJudge):
         super().__post_init__()
         require_range(self, "thinking_budget", 0, 1_000_000)
         require_range(self, "fps", 0.1, 24)
+
+    @property
+    def video_tokens(self) -> int:
+        """About how many tokens two whole videos take."""
+        return round(2 * VIDEO_SECONDS * self.fps * TOKENS_PER_FRAME)
 
     def connect(self, **patience: Any) -> Endpoint:
         """Return the service behind its client; nothing is sent."""

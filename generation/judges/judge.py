@@ -27,6 +27,7 @@ class JudgedEdit:
     """What is judged.
 
     Attributes:
+        bench: The bench's revision.
         id: The sample of the bench.
         prompt: The instruction.
         source: The source video.
@@ -36,6 +37,7 @@ class JudgedEdit:
         masks: The subject's masks, npz; None where the bench has none.
     """
 
+    bench: str
     id: str
     prompt: str
     source: Path
@@ -99,6 +101,11 @@ class Judge(Protocol):
         ...
 
     @property
+    def repeats(self) -> int:
+        """How often it judges each edit, unless that is said."""
+        ...
+
+    @property
     def workers(self) -> int:
         """How many edits are judged at once."""
         ...
@@ -114,6 +121,10 @@ class Judge(Protocol):
         Raises:
             ConfigError: no other can answer.
         """
+        ...
+
+    def open_kept(self) -> None:
+        """Open the answers that are kept: enough for a plan, and nothing is loaded."""
         ...
 
     def setup(self, *, offline: bool) -> None:

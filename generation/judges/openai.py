@@ -24,7 +24,13 @@ from sparkle.generation.backends.vlm.endpoint import Completion
 from sparkle.generation.backends.vlm.openai import EndpointModel
 from sparkle.generation.backends.vlm.questions import Question
 from sparkle.generation.backends.vlm.reading import Repair
-from sparkle.generation.judges.asking import JOB, AskingJudge, shape_of
+from sparkle.generation.judges.asking import (
+    ANSWER_TOKENS,
+    JOB,
+    LETTERS_PER_TOKEN,
+    AskingJudge,
+    shape_of,
+)
 from sparkle.generation.judges.judge import JudgedEdit
 from sparkle.generation.judges.showing import SHOWING_VERSION, Exhibits, show_frames, show_videos
 from sparkle.generation.needs import Estimate
@@ -32,6 +38,7 @@ from sparkle.schemas.canonical import fingerprint, sha256_bytes
 from sparkle.schemas.errors import AnswerError, RunError
 
 FRAMES, VIDEO = "frames", "video"
+VIDEO_SECONDS, TOKENS_PER_FRAME = 5, 258  # of a clip of 81 frames; of a frame for Gemini
 
 _SHOWN = "CREATE TABLE IF NOT EXISTS shown (key TEXT PRIMARY KEY, shown TEXT) WITHOUT ROWID"
 
@@ -128,12 +135,15 @@ class EndpointJudge(AskingJudge, EndpointModel):
         """Return nothing: how long an endpoint takes is not known."""
         return {}
 
+    def open_kept(self) -> None:
+        """Open the cache."""
+        self._shown = CacheDatabase("answers.sqlite", _SHOWN)
+        self.open_cache()
+
     def setup(self, *, offline: bool = False) -> None:
         """Open the cache and, unless it is to do without, the client; nothing is sent."""
-        self._shown = CacheDatabase("answers.sqlite", _SHOWN)
-        if offline:
-            self.open_cache()
-        else:
+        self.open_kept()
+        if not offline:
             super().setup()
 
     def accept(self, model: str) -> None:
@@ -166,6 +176,19 @@ class EndpointJudge(AskingJudge, EndpointModel):
                 self.read(*found, question)
                 break
         return True
+
+    @property
+    def video_tokens(self) -> int:
+        """About how many tokens two whole videos take: what Gemini's do, by its own choice of frames."""
+        return 2 * VIDEO_SECONDS * TOKENS_PER_FRAME
+
+    def tokens(self, edit: JudgedEdit) -> tuple[int, int, int]:
+        """Return an estimate: tokens of question and answer, bytes of the request."""
+        if self.transport == FRAMES:
+            return super().tokens(edit)
+        words = len(self.ask_words(edit, 1)) // LETTERS_PER_TOKEN
+        size = sum(path.stat().st_size for path in (edit.source, edit.edited))
+        return self.video_tokens + words, ANSWER_TOKENS, size * 4 // 3  # base64
 
     def question(self, edit: JudgedEdit, repeat: int, attempt: int) -> tuple[Question, str | None]:
         """Return what is asked of an edit; its pictures are made when they are sent."""

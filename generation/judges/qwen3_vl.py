@@ -63,6 +63,9 @@ class QwenJudge(AskingJudge, LocalQwen):
         """Refuse: the model is here."""
         raise ConfigError("no other model can answer", got=model, wanted=self.answers_as)
 
+    def open_kept(self) -> None:
+        """Nothing is kept but verdicts."""
+
     def setup(self, *, offline: bool = False) -> None:
         """Load the model."""
         super().setup()

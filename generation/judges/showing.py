@@ -71,14 +71,12 @@ def matched_frames(source: Path, edited: Path, *, count: int, width: int) -> Mat
     Raises:
         MediaError: a video cannot be read.
     """
-    before, after = (_shape(path) for path in (source, edited))
-    frames = min(before.frames, after.frames)
+    before, after, frames = _both(source, edited)
     indices = spread_indices(frames, min(count, frames))
     size = (width, max(1, round(after.height * width / after.width)))
     if after.width <= width:
         size = (after.width, after.height)
-    part = fit(before.width, before.height, SizeRules(width=after.width, height=after.height))
-    whole = fit(after.width, after.height, SizeRules(width=after.width, height=after.height))
+    part, whole = _views(before, after, SizeRules(width=after.width, height=after.height))
     pairs = zip(_pick(source, indices, part, size), _pick(edited, indices, whole, size), strict=True)
     fps = before.fps or _UPSTREAM_FPS
     images, captions = [], []
@@ -87,6 +85,33 @@ def matched_frames(source: Path, edited: Path, *, count: int, width: int) -> Mat
             images.append(image)
             captions.append(f"{name} frame {index + 1} of {frames}, {index / fps:.2f} s")
     return MatchedFrames(images, captions)
+
+
+def matched_views(source: Path, edited: Path, *, height: int) -> tuple[int, View, View]:
+    """Return how many frames both have, and what to see of the source's and of the edit's to compare them.
+
+    Args:
+        source: The source video.
+        edited: The edit.
+        height: Pixels that frames are high, or less where the edit is.
+
+    Raises:
+        MediaError: a video cannot be read.
+    """
+    before, after, frames = _both(source, edited)
+    scale = min(1.0, height / after.height)
+    size = SizeRules(width=max(2, round(after.width * scale)), height=max(2, round(after.height * scale)))
+    return frames, *_views(before, after, size)
+
+
+def _both(source: Path, edited: Path) -> tuple[Shape, Shape, int]:
+    before, after = (_shape(path) for path in (source, edited))
+    return before, after, min(before.frames, after.frames)
+
+
+def _views(before: Shape, after: Shape, size: SizeRules) -> tuple[View, View]:
+    """What to see of the source, in the rows of the edit, and of the edit."""
+    return fit(before.width, before.height, size), fit(after.width, after.height, size)
 
 
 def show_frames(source: Path, edited: Path, *, count: int, width: int, most_bytes: int) -> Exhibits:

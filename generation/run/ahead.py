@@ -35,7 +35,7 @@ class WholeRun:
         }
         self._progress = progress
         self._advance: Advance | None = None
-        self._left = 0
+        self._left = self._spent = 0
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -74,3 +74,9 @@ class WholeRun:
         assert self._advance is not None  # noqa: S101
         self._advance(self._costs[step])
         self._left -= self._costs[step]
+        self._spent += self._costs[step]
+
+    @property
+    def left(self) -> float:
+        """Of everything that was ahead, the share that still is."""
+        return self._left / max(1, self._left + self._spent)

@@ -2,9 +2,9 @@
 
 How it works:
 - An outcome counts when it is on the disk; those that are ready at once share an fsync.
-- A step runs over every sample that is still in, then the next step does: one GPU holds one model.
-- An outcome that is there is used again when its fingerprint is the same and its artifacts are what
-  they were; its verdict is taken again under today's thresholds. Otherwise the sample is done again.
+- By step, a step runs over every sample that is still in, then the next step does: one GPU holds one model.
+  Streaming, each sample goes on at once (`stream`). What a sample has to do is the same (`journey`), and so
+  is every byte of the run.
 - Samples with the same fingerprint in a step without artifacts (one source in several themes) are
   measured once.
 - A rerun continues: what a kill left half done is not there, and a finished run does nothing.
@@ -15,39 +15,54 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from sparkle._cache import HashCache
+from sparkle._extras import require
+from sparkle._processes import cpus
 from sparkle._progress import Progress, count_text, silent
 from sparkle.generation.backends import list_models, pin_models
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.ahead import WholeRun
-from sparkle.generation.run.executor import LocalExecutor
-from sparkle.generation.run.fingerprints import run_packages, sample_fingerprint, step_identity
+from sparkle.generation.run.cluster import ClusterOptions, refuse_devices
+from sparkle.generation.run.executor import Executor
+from sparkle.generation.run.fingerprints import run_packages
 from sparkle.generation.run.finished import FinishedRuns, RunSummary, state_of
-from sparkle.generation.run.folder import HeldArtifacts, RunFolder, open_run, run_document
+from sparkle.generation.run.fleet import GPU_BYTES
+from sparkle.generation.run.folder import RunFolder, open_run, run_document
 from sparkle.generation.run.hashes import open_hashes
-from sparkle.generation.run.jobs import HashFiles, Inspect, Process
+from sparkle.generation.run.jobs import HashFiles, Inspect
+from sparkle.generation.run.journey import Journeys, Todo
+from sparkle.generation.run.live import LiveStatus
+from sparkle.generation.run.local import LocalExecutor
+from sparkle.generation.run.plan import workload
+from sparkle.generation.run.schedule import (
+    BY_STEP,
+    PER_GPU,
+    PER_PROCESSOR,
+    Schedule,
+    Streaming,
+    make_schedule,
+)
 from sparkle.generation.run.sources import ListedSource, licences, new_candidates, refuse_unreadable
+from sparkle.generation.run.status import RunStatus
+from sparkle.generation.run.stream import SampleStream
+from sparkle.generation.run.timings import Timings
 from sparkle.generation.steps import make_step
-from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.schemas import records as r
-from sparkle.schemas.errors import RunError, ServiceError, SourceGoneError
+from sparkle.schemas.errors import RunError
 from sparkle.schemas.funnel import Fate, make_funnel
-from sparkle.schemas.load import load
-from sparkle.schemas.records import Record
-from sparkle.schemas.rules import judge
-from sparkle.schemas.stages import STEP_BY_NAME, STEP_NAMES, STEPS
+from sparkle.schemas.stages import STEP_NAMES
 
-# Failures that may be gone the next time: a source may be back, a service may answer.
-_MAY_PASS = (SourceGoneError.__name__, ServiceError.__name__)
+if TYPE_CHECKING:
+    from sparkle.generation.run.ray_executor import RayExecutor
 
 _INSPECTED = 10_000  # sources that are written down together, in the list's order
-_TOGETHER = 1000  # verdicts that are taken again, or hashes of sources, that share an fsync
+_TOGETHER = 1000  # sources that a worker hashes at once
 
 
 class Driver:
@@ -57,9 +72,10 @@ class Driver:
         self,
         run: RunFolder,
         config: RunConfig,
-        executor: LocalExecutor,
+        executor: Executor,
         hashes: HashCache,
         progress: Progress,
+        live: LiveStatus | None = None,
     ) -> None:
         self.run = run
         self.config = config
@@ -68,9 +84,9 @@ class Driver:
         self.hashes = hashes
         self.places: dict[str, str] = {}  # of sources that have moved
         self.unreadable: dict[Path, str] = {}
-        self.held = HeldArtifacts(run.reclaimed, hashes)
+        self.live = live or LiveStatus(run.epoch.folder, config, executor)
+        self.journeys = Journeys(run, config, hashes, self.places, self.live)
         self.processed = 0
-        self.judged_again = 0
 
     def ingest(
         self,
@@ -151,29 +167,34 @@ class Driver:
                 self.unreadable[item.path] = getattr(error, "strerror", None) or str(error)
         return hashed
 
-    def work(self) -> RunSummary:
-        """Take every candidate through the steps."""
+    def work(self, schedule: Schedule | None = None, keep_free: int = 0) -> RunSummary:
+        """Take every candidate through the steps.
+
+        Args:
+            schedule: By which they stream; None goes step by step.
+            keep_free: Bytes that the disk keeps: with less, no sample begins to stream.
+        """
         self.run.load_outcomes()
-        ids = sorted(self.run.candidates)
-        with WholeRun(self.config, self.executor.workers, self.progress) as whole:
-            for name in STEP_NAMES:
-                ids = self._run_step(make_step(name, self.config), ids, whole)
+        self.live.start(len(self.run.candidates), schedule)
+        if schedule is None:
+            self._by_step()
+        else:
+            self._stream(schedule, keep_free)
         funnel = make_funnel(len(self.run.candidates), sorted(self.run.candidates), self._verdict)
         if not self.run.finished:
             self.run.finish(funnel)
         return RunSummary(
-            funnel, self.processed, self.judged_again, tuple(self._failures()), tuple(self._notes())
+            funnel,
+            self.processed,
+            self.journeys.judged_again,
+            tuple(self._failures()),
+            tuple(self._notes()),
         )
 
     @property
     def may_pass(self) -> bool:
         """Whether there are failures that the next run may not meet."""
-        return bool(self.unreadable) or any(
-            found.error is not None and found.error.get("kind") in _MAY_PASS
-            for outcomes in self.run.outcomes.values()
-            for kind in _MAY_PASS
-            for found in outcomes.mentioning(kind)
-        )
+        return bool(self.unreadable) or any(True for _ in self.journeys.failures())
 
     def _verdict(self, step: str, sample_id: str) -> Fate:
         return self.run.outcomes[step].verdict(sample_id)
@@ -186,7 +207,7 @@ class Driver:
             for step in STEP_NAMES:
                 found = self._verdict(step, candidate.id)
                 if found.status == r.FAILED:
-                    yield f"{candidate.id} {self._source(candidate).path}: {found.why}"
+                    yield f"{candidate.id} {self.journeys.source(candidate).path}: {found.why}"
                 if found.status != r.KEPT:
                     break
 
@@ -198,131 +219,76 @@ class Driver:
         }
         for candidate in self.run.candidates.records() if noted else ():
             for note in noted.get(candidate.id, ()):
-                yield f"{candidate.id} {self._source(candidate).path}: {note}"
+                yield f"{candidate.id} {self.journeys.source(candidate).path}: {note}"
 
-    def _source(self, candidate: r.Candidate) -> r.SourceRecord:
-        """The candidate's source where it is now: a listed file may have moved since it was first seen."""
-        source = self.run.sources[candidate.source]
-        place = self.places.get(candidate.source)
-        return source if place is None else structs.replace(source, path=place)
+    def _stream(self, schedule: Schedule, keep_free: int) -> None:
+        """Take every sample on as soon as it can go on."""
+        count = len(self.run.candidates)
+        ended = 0
+        with self.progress("samples", count) as advance:
 
-    def _sample(self, step: AnyStep, sample_id: str) -> SampleState:
-        """The sample with what the step needs of those before it, all of which kept it."""
-        candidate = self.run.candidates[sample_id]
-        records: dict[str, Record] = {}
-        artifacts: dict[str, r.ArtifactRef] = {}
-        for name in _inputs_of(type(step)):
-            outcome = self.run.outcomes[name].get(sample_id)
-            assert outcome is not None  # noqa: S101
-            artifacts |= outcome.artifacts
-            if name in step.needs:
-                records[name] = load(r.STEP_RECORDS[name], outcome.record)
-        return SampleState(candidate, self._source(candidate), records, artifacts)
+            def end() -> None:
+                nonlocal ended
+                ended += 1
+                self.live.left = 1 - ended / count
+                advance()
 
-    def _run_step(self, step: AnyStep, ids: list[str], whole: WholeRun) -> list[str]:
+            stream = SampleStream(self.journeys, schedule, list(self.run.candidates), keep_free, end)
+            stream.work(self.executor)
+        self.journeys.write_judged()
+        self.run.drop()
+        self.processed += stream.processed
+
+    def _by_step(self) -> None:
+        """Take all samples through a step, then through the next."""
+        ids = sorted(self.run.candidates)
+        with WholeRun(self.config, self.executor.workers, self.progress) as whole:
+            for name in STEP_NAMES:
+                ids = self._run_step(name, ids, whole)
+
+    def _run_step(self, step: str, ids: list[str], whole: WholeRun) -> list[str]:
         """Bring a step's outcomes up to date; returns the samples that are still in."""
-        identity = step_identity(step)
-        outcomes = self.run.outcomes[step.name]
-        pending: dict[bytes, str] = {}  # by fingerprint, the first sample that has it
+        pending: dict[bytes, str] = {}  # by what they have in common, the first sample that has it
         alike: defaultdict[str, list[str]] = defaultdict(list)  # by that, others that get the same outcome
-        again: list[r.AnyOutcome] = []
         for sample_id in ids:
-            fingerprint = sample_fingerprint(step, identity, self._sample(step, sample_id))
-            found = outcomes.get(sample_id) if outcomes.made_from(sample_id, fingerprint) else None
-            if found is not None and self._holds(step, found):
-                today = self._judge(step, found)
-                if today != found:
-                    again.append(today)
-                if len(again) == _TOGETHER:
-                    self._write_judged(step, again)
-                continue
-            key = bytes.fromhex(fingerprint) + (sample_id.encode() if STEP_BY_NAME[step.name].makes else b"")
-            first = pending.setdefault(key, sample_id)
-            if first != sample_id:
-                alike[first].append(sample_id)
-        if again:
-            self._write_judged(step, again)
+            found = self.journeys.look(step, sample_id)
+            if isinstance(found, Todo):
+                first = pending.setdefault(found.key(sample_id), sample_id)
+                if first != sample_id:
+                    alike[first].append(sample_id)
+        self.journeys.write_judged()
         if pending:
             count = len(pending) + sum(map(len, alike.values()))
-            whole.begin(step.name, count, ids, self.run.outcomes)
+            whole.begin(step, count, ids, self.run.outcomes)
+            self.live.begin(step, len(ids) - count, count)
             self._process(step, pending, alike, whole)
+        outcomes = self.run.outcomes[step]
         return [sample_id for sample_id in ids if outcomes.verdict(sample_id).status == r.KEPT]
 
     def _process(
-        self, step: AnyStep, pending: dict[bytes, str], alike: Mapping[str, list[str]], whole: WholeRun
+        self, step: str, pending: dict[bytes, str], alike: Mapping[str, list[str]], whole: WholeRun
     ) -> None:
-        self.run.start_work()
-        title = f"step {STEP_NAMES.index(step.name) + 1} of {len(STEP_NAMES)}: {step.name}"
+        todo = ((Todo(step, key[:32].hex()), sample_id) for key, sample_id in pending.items())
+        jobs = (self.journeys.process(each, sample_id) for each, sample_id in todo)
+        title = f"step {STEP_NAMES.index(step) + 1} of {len(STEP_NAMES)}: {step}"
         with self.progress(title, len(pending)) as advance:
-            for ready in self.executor.map(self._jobs(step, pending), on_gpu=step.on_gpu):
+            for ready in self.executor.map(jobs, on_gpu=make_step(step, self.config).on_gpu):
                 outcomes = [
                     structs.replace(done.outcome, id=sample_id)
                     for done in ready
                     for sample_id in (done.outcome.id, *alike.get(done.outcome.id, ()))
                 ]
-                self.run.accept(ready, {step.name: outcomes})
-                self.hashes.remember(
-                    {
-                        self.run.root / kind.path(done.outcome.id): done.outcome.artifacts[kind.name].sha256
-                        for done in ready
-                        for kind in STEP_BY_NAME[step.name].makes
-                        if kind.name in done.outcome.artifacts
-                    }
-                )
-                self.processed += len(outcomes)
                 for _ in outcomes:
-                    whole.did(step.name)
+                    whole.did(step)
+                self.live.left = whole.left
+                self.journeys.accept(ready, {step: outcomes})
+                self.processed += len(outcomes)
                 advance(len(ready))
         self.run.drop()
-
-    def _jobs(self, step: AnyStep, pending: Mapping[bytes, str]) -> Iterator[Process]:
-        for key, sample_id in pending.items():
-            sample = self._sample(step, sample_id)
-            held = self.held.inputs(step.reads, sample_id, sample.artifacts)
-            yield Process(
-                self.run.root, self.run.epoch.folder, self.config, step.name, sample, key[:32].hex(), held
-            )
-
-    def _holds(self, step: AnyStep, found: r.AnyOutcome) -> bool:
-        """Return whether an outcome, made from the same, may be used again."""
-        if found.error is not None and found.error.get("kind") in _MAY_PASS:
-            return False
-        return self._intact(step, found)
-
-    def _judge(self, step: AnyStep, found: r.AnyOutcome) -> r.AnyOutcome:
-        """An outcome under today's thresholds."""
-        if found.status == r.FAILED:
-            return found
-        reason = judge(step.name, load(r.STEP_RECORDS[step.name], found.record), self.config.thresholds)
-        return structs.replace(found, status=r.REJECTED if reason else r.KEPT, reason=reason)
-
-    def _write_judged(self, step: AnyStep, outcomes: list[r.AnyOutcome]) -> None:
-        self.run.judge_again(step.name, outcomes)
-        self.judged_again += len(outcomes)
-        outcomes.clear()
-
-    def _intact(self, step: AnyStep, outcome: r.AnyOutcome) -> bool:
-        for kind in STEP_BY_NAME[step.name].makes:
-            reference = outcome.artifacts.get(kind.name)
-            path = self.run.root / kind.path(outcome.id)
-            if reference is None or self.held.has(kind, outcome.id, reference):
-                continue
-            if not path.is_file() or path.stat().st_size != reference.size:
-                return False
-            if self.hashes.sha256(path) != reference.sha256:
-                return False
-        return True
 
 
 def _document(config: RunConfig, shard: tuple[int, int]) -> bytes:
     return run_document(config, shard, {"packages": run_packages(config), "models": list_models(config)})
-
-
-@cache
-def _inputs_of(step: type[AnyStep]) -> list[str]:
-    """The steps of which a step reads a record or an artifact."""
-    makers = (info.name for info in STEPS if set(info.makes) & set(step.reads))
-    return list(dict.fromkeys([*step.needs, *makers]))
 
 
 def generate(
@@ -330,19 +296,41 @@ def generate(
     out: Path,
     config: RunConfig,
     *,
-    workers: int,
+    workers: int | None,
     shard: tuple[int, int],
     id_offset: int = 0,
     shared_hashes: Path | None = None,
+    timings: Path | None = None,
+    cluster: ClusterOptions | None = None,
+    schedule: str = BY_STEP,
     progress: Progress = silent,
+    show: Callable[[RunStatus], None] = lambda status: None,
     say: Callable[[str], None] = lambda text: None,
 ) -> RunSummary:
     """Make a run of what is listed, or bring the run that is there to its end.
 
+    Args:
+        listed: The sources.
+        out: The run folder.
+        config: Its configuration.
+        workers: Processes that share what is not on a GPU; None is one per CPU.
+        shard: (index, count) of the candidates that the folder has.
+        id_offset: Where ids begin.
+        shared_hashes: A file of hashes of sources.
+        timings: A file that notes what steps take.
+        cluster: Does the work; None is this machine.
+        schedule: One of SCHEDULES, for this machine.
+        progress: Shows what is done.
+        show: Is given how the run goes, every second or so.
+        say: Told what there is to know.
+
     Raises:
         RunError: the folder cannot be used, or a worker died; a rerun continues.
         SourceListError: no source can be read, or a line of `shared_hashes` is bad.
+        ConfigError: something of the configuration is missing, or the models do not fit as they should.
     """
+    if cluster is not None:
+        refuse_devices(config)
     # What is unknown or missing (a backend, an option, a model, a package) is found before anything starts.
     config = pin_models(config)
     document = _document(config, shard)
@@ -350,12 +338,11 @@ def generate(
         open_run(out, shard=shard) as run,
         closing(HashCache()) as hashes,
         closing(FinishedRuns()) as finished,
-        LocalExecutor(workers) as executor,
     ):
         if len(run.reclaimed):
             say(
                 f"note: in tars of a release: {count_text(len(run.reclaimed), 'artifact')} of this run, "
-                "which count as made; what a step reads of them is taken out while it works"
+                "which count as made; what a step reads of them is copied out while it works"
             )
 
         def state() -> str:
@@ -364,13 +351,45 @@ def generate(
         if run.finished and (summary := finished.recall(out, state())) is not None:
             return summary
         run.load()
-        driver = Driver(run, config, executor, hashes, progress)
-        try:
-            driver.ingest(listed, shard, id_offset, shared_hashes)
-            summary = driver.work()
-        except RunError:
-            run.epoch.check()  # workers cannot write when it is over: that is what is to be said then
-            raise
+        options = ClusterOptions(schedule=schedule) if cluster is None else cluster
+        noted = None if timings is None else Timings(timings)
+        with (
+            _executor(run, config, workers, cluster, say) as executor,
+            closing(LiveStatus(run.epoch.folder, config, executor, show, noted)) as live,
+        ):
+            driver = Driver(run, config, executor, hashes, progress, live)
+            try:
+                driver.ingest(listed, shard, id_offset, shared_hashes)
+                summary = driver.work(_schedule(config, executor, options), options.keep_free)
+            except RunError:
+                run.epoch.check()  # workers cannot write when it is over: that is what is to be said then
+                raise
         if not driver.may_pass:
             finished.remember(out, state(), summary)
         return summary
+
+
+def _executor(
+    run: RunFolder,
+    config: RunConfig,
+    workers: int | None,
+    cluster: ClusterOptions | None,
+    say: Callable[[str], None],
+) -> LocalExecutor | RayExecutor:
+    if cluster is None:
+        return LocalExecutor(workers or cpus())
+    require("ray", "2.52", extra="ray", whom="a run on a cluster")
+    from sparkle.generation.run.ray_executor import RayExecutor
+
+    return RayExecutor(cluster, run.root, config, workers, say)
+
+
+def _schedule(config: RunConfig, executor: Executor, options: ClusterOptions) -> Schedule | None:
+    """The schedule by which samples stream; None goes by step."""
+    if options.schedule == BY_STEP:
+        return None
+    work = workload(config)
+    vram = options.vram or (executor.vram() if work.models else 0)
+    window = options.window or PER_GPU * executor.gpus + PER_PROCESSOR * executor.workers
+    found = make_schedule(work, executor.gpus, vram or GPU_BYTES, options.schedule, window)
+    return found if isinstance(found, Streaming) else None

@@ -33,14 +33,13 @@ class RunEpoch:
         clear_staging(root)
         self._root = root
         self._name = uuid4().hex
-        self._current = root / layout.STAGING / _CURRENT
         self.folder = root / layout.STAGING / self._name
         self.folder.mkdir(parents=True)
-        write_atomic(self._current, self._name.encode())
+        write_atomic(root / layout.STAGING / _CURRENT, self._name.encode())
 
     def check(self) -> None:
         """Raise RunError where another driver has taken the run over."""
-        found = self._read()
+        found = self.read(self._root)
         if found != self._name:
             raise RunError(
                 "another process has taken this run over",
@@ -67,12 +66,14 @@ class RunEpoch:
 
     def close(self) -> None:
         """Let nobody write any more; an epoch that another one took over is over already."""
-        if self._read() == self._name:
+        if self.read(self._root) == self._name:
             clear_staging(self._root)
 
-    def _read(self) -> str:
-        try:
-            return self._current.read_text("utf-8")  # opened each time: network file systems look then
+    @staticmethod
+    def read(root: Path) -> str:
+        """Return the name of the epoch that a run is in; empty without one."""
+        try:  # opened each time: network file systems look then
+            return (root / layout.STAGING / _CURRENT).read_text("utf-8")
         except FileNotFoundError:
             return ""
 

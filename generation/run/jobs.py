@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,12 +10,15 @@ from pathlib import Path
 
 from sparkle.generation.backends.local_model import free_device_memory
 from sparkle.generation.config import RunConfig
+from sparkle.generation.run.schedule import ATTEMPTS
 from sparkle.generation.run.sources import inspect_source
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, Failed, Kept, Rejected, SampleState, Work
 from sparkle.schemas import records as r
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import plain, sha256_file
+from sparkle.schemas.errors import WorkerLostError
+from sparkle.schemas.stages import STEP_NAMES
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,13 @@ class Done:
         step: Of which step.
         outcome: What it said.
         mark: By which its artifacts are found in the staging folder (`staged_path`).
+        seconds: That the step took, once it was set up.
     """
 
     step: str
     outcome: r.AnyOutcome
     mark: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class Process:
         sample: The sample, with what the step needs of those before it.
         fingerprint: Of the outcome.
         held: What it reads that lies in tars.
+        resident: Whether the process keeps the steps that it has set up, models and all; else it has one.
     """
 
     root: Path
@@ -87,15 +94,17 @@ class Process:
     sample: SampleState
     fingerprint: str
     held: list[Artifact]
+    resident: bool = False
 
     def __str__(self) -> str:
         return f"{self.step} of {self.sample.id}"
 
     def __call__(self) -> Done:
         """Do it, with the step that this process has set up."""
-        step = _set_up(self.step, self.config)
+        step = _set_up(self.step, self.config, resident=self.resident)
         work = Work(self.root, self.config, step, self.sample, self.staging)
         kept: Collection[str] = ()
+        began = time.monotonic()
         try:
             work.take_out(self.held)
             outcome = _outcome(self.sample.id, self.fingerprint, step.process(work), work.made)
@@ -105,20 +114,56 @@ class Process:
             raise
         finally:
             work.clear(kept)
-        return Done(self.step, outcome, work.mark)
+        return Done(self.step, outcome, work.mark, time.monotonic() - began)
+
+    def lost(self) -> Done:
+        """Return what is to be said of it when it takes its workers with it."""
+        error = WorkerLostError(
+            "its worker died, again and again",
+            got=f"{ATTEMPTS} workers that did nothing else",
+            where=self.sample.source.path,
+            fix="give workers more memory, or leave the source out; the next run tries it again",
+        )
+        failed = Failed({"kind": type(error).__name__, **error.parts()})
+        return Done(self.step, _outcome(self.sample.id, self.fingerprint, failed, {}), "", 0.0)
 
 
-_ready: list[AnyStep] = []  # this process's step: one at a time, so that one model is in memory
+@dataclass(frozen=True)
+class SetUp:
+    """A job: load the model of a capability, to be kept."""
+
+    config: RunConfig
+    capability: str
+
+    def __call__(self) -> None:
+        """Load it."""
+        for name in STEP_NAMES:
+            if make_step(name, self.config).capability == self.capability:
+                _set_up(name, self.config, resident=True)
 
 
-def _set_up(name: str, config: RunConfig) -> AnyStep:
-    if not (_ready and _ready[0].name == name and _ready[0].config == config):
+_ready: dict[str, AnyStep] = {}  # the steps that this process has set up
+
+
+def _set_up(name: str, config: RunConfig, *, resident: bool) -> AnyStep:
+    """Return a step that is ready.
+
+    One that is not resident has the process for itself, so that one model is in memory. Resident ones of the
+    same capability share its model.
+    """
+    if name in _ready and _ready[name].config == config:
+        return _ready[name]
+    if not resident or any(other.config != config for other in _ready.values()):
         _ready.clear()
         free_device_memory()
-        step = make_step(name, config)
+    step = make_step(name, config)
+    twin = next((other for other in _ready.values() if other.capability == step.capability), None)
+    if step.capability is None or twin is None:
         step.setup()
-        _ready.append(step)
-    return _ready[0]
+    else:
+        step.backend = twin.backend
+    _ready[name] = step
+    return step
 
 
 def _outcome(

@@ -77,7 +77,7 @@ class Schedule(ABC):
     def __init__(self, work: Workload, window: int | None) -> None:
         self.work = work
         self._window = window
-        self._gpus = 0
+        self.gpus = 0  # workers on one
         self.waiting: Counter[str] = Counter()  # by step
         self.working: Counter[str] = Counter()
         pools = (*work.models, PROCESSORS)
@@ -95,8 +95,12 @@ class Schedule(ABC):
     @property
     def window(self) -> int:
         """How many samples may be under way."""
-        others = len(self._workers) - self._gpus
-        return self._window or PER_GPU * self._gpus + PER_PROCESSOR * others
+        return self._window or PER_GPU * self.gpus + PER_PROCESSOR * self.processors
+
+    @property
+    def processors(self) -> int:
+        """How many workers are not on a GPU."""
+        return len(self._workers) - self.gpus
 
     @property
     def room(self) -> int:
@@ -129,7 +133,7 @@ class Schedule(ABC):
         role = self._role() if gpu else (PROCESSORS,)
         worker = self._workers[name] = _Worker(name, role, set() if gpu else {PROCESSORS})
         self._asking[worker] = None
-        self._gpus += gpu
+        self.gpus += gpu
 
     def lost(self, name: Hashable, *, blame: bool = True) -> list[Task]:
         """Take a worker out, and put back what it had.
@@ -146,7 +150,7 @@ class Schedule(ABC):
         self._withdraw(worker)
         self._asking.pop(worker, None)
         if worker.pools != (PROCESSORS,):
-            self._gpus -= 1
+            self.gpus -= 1
             self._leave(worker)
         tasks = [what for what in worker.hands if isinstance(what, Task)]
         given_up = []

@@ -26,8 +26,8 @@ _EVERY = 10.0  # seconds
 class StepTime(Struct, forbid_unknown_fields=True):
     """What a step took: `seconds` of a worker, for so many samples."""
 
-    samples: Annotated[int, Meta(ge=1)]
-    seconds: Annotated[float, Meta(ge=0)]
+    samples: Annotated[int, Meta(ge=1, lt=1 << 40)]
+    seconds: Annotated[float, Meta(ge=0, lt=1e12)]
 
 
 class TimingsFile(Struct, frozen=True, forbid_unknown_fields=True):

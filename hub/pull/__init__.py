@@ -52,8 +52,8 @@ def pull(
         ConfigError: a name is unknown.
         UnreachableError: the Hub does not answer.
     """
+    from sparkle._progress import parse_size
     from sparkle.builders.reading.pairs import named_kinds
-    from sparkle.builders.release.assign import parse_size
     from sparkle.hub.pull.plan import refuse_too_much
     from sparkle.hub.pull.pulling import PullChoice, plan_pull, pull_pairs
 

@@ -24,8 +24,8 @@ from typing import Any
 from sparkle._progress import Progress
 from sparkle._scratch import scratch_folder
 from sparkle.generation.config import RunConfig
-from sparkle.generation.run.executor import LocalExecutor
 from sparkle.generation.run.fingerprints import library_versions, processor
+from sparkle.generation.run.local import LocalExecutor
 from sparkle.hub.verify.recorded import Recorded, files_of, read_recorded, write_artifacts
 from sparkle.hub.verify.replay_said import check_models, check_previews
 from sparkle.hub.verify.replay_steps import Rerun, SampleResult, StepResult

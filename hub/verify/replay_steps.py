@@ -25,8 +25,8 @@ from sparkle._progress import Progress
 from sparkle.generation.backend import Packaged, Prompted
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.epoch import RunEpoch
-from sparkle.generation.run.executor import LocalExecutor, visible_gpus
 from sparkle.generation.run.jobs import Process
+from sparkle.generation.run.local import LocalExecutor, visible_gpus
 from sparkle.generation.steps import make_step
 from sparkle.generation.steps.base import AnyStep, SampleState
 from sparkle.hub.verify.recorded import Difference, Recorded, compare_files, compare_records

@@ -23,11 +23,22 @@ HUB = ("publish", "verify", "preview", "diff", "pull", "takedown", "serve")
 
 # Verbs in the order of help, by heading.
 _SECTIONS = {
-    "Make a dataset": ("config", "models", "plan", "generate", "build", "validate", "show", "stats", "card"),
+    "Make a dataset": (
+        "config",
+        "models",
+        "plan",
+        "generate",
+        "status",
+        "build",
+        "validate",
+        "show",
+        "stats",
+        "card",
+    ),
     "Read one": ("import", "index", "export", "train"),
     "Judge models": ("bench",),
     "Share one": HUB,
-    "This machine": ("cache",),
+    "Machines": ("cache", "cluster"),
 }
 # Where a verb is that has not a module of its own name.
 _HOMES = {"import": "import_:import_upstream", "models": "plan:models"}

@@ -22,7 +22,7 @@ _SHOWN = 20
 _VERDICTS = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
+class ModelResults(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
     """A model's folder of edits, such as kiwi=results/kiwi."""
 
     name = "results"
@@ -45,7 +45,7 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
     sections={
         "Make a bench": ("build", "check"),
         "Run models on it": ("jobs", "baselines"),
-        "Judge models": ("judge", "audit", "calibrate"),
+        "Judge models": ("judge", "review", "audit", "calibrate"),
         "Report": ("report", "import", "export"),
     },
     homes={
@@ -54,6 +54,7 @@ class _Results(click.ParamType):  # type: ignore[type-arg] # generic since click
         "jobs": "bench_jobs:jobs",
         "baselines": "bench_baselines:baselines",
         "judge": "bench_judge:judge",
+        "review": "bench_review:review",
         "audit": "bench_audit:audit",
         "calibrate": "bench_calibrate:calibrate",
         "report": "bench:report",
@@ -82,7 +83,7 @@ def bench() -> None:
 @click.option("--bench", "folder", type=FOLDER, help="Show the source videos of this bench on the page.")
 @click.option(
     "--results",
-    type=_Results(),
+    type=ModelResults(),
     multiple=True,
     metavar="MODEL=FOLDER",
     help="Show a model's edits on the page. Repeatable.",

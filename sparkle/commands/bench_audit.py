@@ -46,7 +46,7 @@ def audit(
     workers: int | None,
     chosen: str | None,
     settings: tuple[str, ...],
-    repeats: int,
+    repeats: int | None,
     plan: bool,
     offline: bool,
     accept_model: str | None,
@@ -114,7 +114,7 @@ def _judge(
     out: Path,
     controls: Controls,
     who: Judge,
-    repeats: int,
+    repeats: int | None,
     *,
     plan: bool,
     offline: bool,
@@ -133,10 +133,11 @@ def _judge(
         for name in names:
             to = folder / f"{name}.jsonl"
             locks.enter_context(alone(to))
-            judging = Judging(bench_of(out, name), results_of(out, name), who, to, name, repeats, accept=True)
+            often = repeats or who.repeats
+            judging = Judging(bench_of(out, name), results_of(out, name), who, to, name, often, accept=True)
             judging.look(workers=1)
             judgings.append(judging)
-        who.setup(offline=offline or plan)
+        who.open_kept()
         plans = [judging.plan() for judging in judgings]
         cost = None if plans[0].cost is None else round(sum(one.cost or 0 for one in plans), 4)
         counts = {
@@ -147,6 +148,7 @@ def _judge(
         planned = replace(plans[0], **counts, cost=cost)
         if not plan:
             terminal.say(told_plan(planned))
+            who.setup(offline=offline)
             for judging in judgings:
                 judging.run(progress=terminal.progress)
     return planned

@@ -98,7 +98,7 @@ def build(
         raise click.UsageError("give --train with what is trained on, or --no-train")
     from sparkle._files import write_atomic
     from sparkle._progress import count_text
-    from sparkle.builders.bench.contamination import limits_note, read_accepted, read_trained
+    from sparkle.builders.bench.contamination import limits_note, plain_notes, read_accepted, read_trained
     from sparkle.builders.building.bench import BenchOptions
     from sparkle.builders.building.bench_writer import BenchInput, build_bench
     from sparkle.builders.building.selection import make_selection
@@ -110,6 +110,7 @@ def build(
         trained=[read_trained(where) for where in train],
         accepted=frozenset() if accept is None else read_accepted(accept),
         previous=previous,
+        reserve=reserve is not None,
     )
     options = BenchOptions(seed, per_scene, total, themes, rules or RULES[:1])
     summary = build_bench(made_of, out, options, terminal.progress, workers=workers)
@@ -118,8 +119,10 @@ def build(
         write_atomic(reserve, "".join(f"{sample_id}\n" for sample_id in summary.reserved).encode())
     for note in (note for trained in made_of.trained for note in (*trained.notes(), limits_note())):
         terminal.say(f"note: {note}")
+    for note in plain_notes(choice.sources.values()):
+        terminal.say(f"note: {note}")
     for (theme, subtheme, scene), count in [*choice.short.items()][:_SHOWN]:
-        terminal.say(f"note: {theme}, {subtheme}: {scene} has {count_text(count, 'sample')} and no more")
+        terminal.say(f"note: {theme}, {subtheme}: {scene} ran out at {count_text(count, 'sample')}")
     if len(choice.short) > _SHOWN:
         terminal.say(f"note: and {len(choice.short) - _SHOWN} more scenes; bench.json names them")
     for sample_id, reason in choice.left.items():

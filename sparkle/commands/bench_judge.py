@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,14 +11,14 @@ import click
 
 from sparkle._progress import count_text
 from sparkle.commands.console import FINDINGS, Terminal, Verb, first_lines
-from sparkle.commands.options import FOLDER, options, output_options, report_option
+from sparkle.commands.options import FILE, FOLDER, options, output_options, report_option
 
 if TYPE_CHECKING:
     from sparkle.commands.judging import JudgePlan
     from sparkle.generation.judges.judge import Judge
 
 # Names of the files in `sparkle.configs.judges`, which are not read for `--help`.
-JUDGES = ("qwen3-vl-32b",)
+JUDGES = ("classical", "gemini", "human", "qwen3-vl-32b", "qwen3-vl-8b-local", "upstream")
 _SHOWN = 20
 
 
@@ -33,10 +34,8 @@ asking_options = options(
     click.option(
         "--repeats",
         type=click.IntRange(1, 100),
-        default=1,
-        show_default=True,
         metavar="N",
-        help="Judge each edit so often, to see how much verdicts move.",
+        help="Judge each edit so often, to see how much verdicts move.  [default: once, or once per rater]",
     ),
     click.option("--plan", is_flag=True, help="Say what would be asked, and ask nobody."),
     click.option("--offline", is_flag=True, help="Ask nobody: take answers that are kept, and files."),
@@ -91,6 +90,12 @@ def load_asked(
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file of verdicts."
 )
+@click.option(
+    "--ratings",
+    multiple=True,
+    type=FILE,
+    help="What raters saved on the page of `sparkle bench review`, for the judge human. Repeatable.",
+)
 @click.option("--model", help="Whose edits they are.  [default: the name of the results]")
 @click.option(
     "--accept", is_flag=True, help="Judge edits that show the source, or are another sample's, too."
@@ -104,8 +109,9 @@ def judge(
     chosen: str,
     settings: tuple[str, ...],
     out: Path,
+    ratings: tuple[Path, ...],
     model: str | None,
-    repeats: int,
+    repeats: int | None,
     plan: bool,
     offline: bool,
     accept: bool,
@@ -127,20 +133,24 @@ def judge(
     from sparkle._files import write_jsonl
     from sparkle.commands.judging import Judging, alone
 
+    if ratings:
+        settings = (*settings, f"ratings={json.dumps([str(path) for path in ratings])}")
     who = load_asked(
         chosen, settings, accept_model=accept_model, max_requests=max_requests, max_cost=max_cost
     )
+    often = repeats or who.repeats
     with alone(out):
-        judging = Judging(bench, results, who, out, model, repeats, accept)
+        judging = Judging(bench, results, who, out, model, often, accept)
         judging.look(progress=terminal.progress)
-        who.setup(offline=offline or plan)
+        who.open_kept()
         planned = judging.plan()
         if plan:
             terminal.result(told_plan(planned), asdict(planned))
             return
         terminal.say(told_plan(planned))
+        who.setup(offline=offline)
         done = judging.run(progress=terminal.progress)
-    expected = planned.samples * repeats
+    expected = planned.samples * often
     lines = [f"{out}: {done.counts.get('ok', 0)} of {count_text(expected, 'verdict')} have scores"]
     lines += [f"  {count} {reason}" for reason, count in done.reasons.items()]
     lines += [f"  {done.unasked} not asked: no answer is kept"] * bool(done.unasked)

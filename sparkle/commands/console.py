@@ -146,6 +146,11 @@ class Terminal:
         rows = [[name, *(f"{found[name]:,}" for found in (first, *others))] for name in first]
         self.table(title, columns, rows)
 
+    def board(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Draw a table above the bars of the work that goes on, in place of the last one."""
+        if not self._no_progress:
+            self._watch.board(title, columns, rows)
+
     @contextmanager
     def progress(self, title: str, total: int) -> Iterator[Advance]:
         """Show the progress of `total` units of work."""

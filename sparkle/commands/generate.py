@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparkle._processes import cpus
 from sparkle._progress import count_text
 from sparkle.commands.console import Terminal, Verb, first_lines
 from sparkle.commands.options import (
+    FILE,
     NEW_FILE,
     PATH,
     config_options,
@@ -19,8 +19,13 @@ from sparkle.commands.options import (
     read_config,
     workers_option,
 )
+from sparkle.commands.status import status_table
+from sparkle.generation.run.schedule import BY_STEP, SCHEDULES
 from sparkle.schemas.errors import command
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
+
+if TYPE_CHECKING:
+    from sparkle.generation.run.cluster import ClusterOptions
 
 _MOST_OFFSET = 900_000_000  # ids have at most nine digits
 _SHOWN_LINES = 20  # a run of 100,000 sources may have thousands
@@ -75,6 +80,28 @@ def _parse_shard(context: click.Context, parameter: click.Parameter, value: str)
     help="Take the sha256 of sources from this file, as sha256sum writes it, and add what it lacks: "
     "shards that share one hash the list once.",
 )
+@click.option(
+    "--timings",
+    type=NEW_FILE,
+    help="Note the seconds of each step in this file, for `sparkle plan --timings`; it is not in the run.",
+)
+@click.option(
+    "--executor",
+    type=click.Choice(("local", "ray")),
+    default="local",
+    show_default=True,
+    help="Who does the work: this machine, or the Ray cluster that it is in.",
+)
+@click.option(
+    "--address", help="The head of the Ray cluster, such as 10.0.0.1:6379.  [default: auto, the one here]"
+)
+@click.option("--cluster", type=FILE, help="How to use the cluster, a TOML file: see docs/cluster.md.")
+@click.option(
+    "--schedule",
+    type=click.Choice(SCHEDULES),
+    help="By-step: one model at a time. Streaming: each sample moves on at once, GPUs hold several models. "
+    "Auto: streaming where every model finds room.  [default: by-step; auto on a cluster]",
+)
 @output_options
 def generate(
     sources: Path,
@@ -87,6 +114,11 @@ def generate(
     shard: tuple[int, int],
     id_offset: int,
     hashes: Path | None,
+    timings: Path | None,
+    executor: str,
+    address: str | None,
+    cluster: Path | None,
+    schedule: str | None,
     terminal: Terminal,
 ) -> None:
     """Make source/edited pairs with every intermediate: clips in, a run folder out.
@@ -100,18 +132,26 @@ def generate(
     from sparkle.generation.run.driver import generate as run_generate
     from sparkle.generation.run.sources import list_sources
 
+    for option, file in (("--timings", timings), ("--hashes", hashes)):
+        if file is not None and file.resolve().is_relative_to(out.resolve()):
+            raise click.BadParameter(f"{file} would be inside the run folder", param_hint=option)
     terminal.name_junk(sources)
     resolved = read_config(config, settings).config
+    options = _cluster_options(executor, address, cluster, schedule)
     listed = list_sources(sources, themes, limit, out=out, say=terminal.say)
     summary = run_generate(
         listed,
         out,
         resolved,
-        workers=workers or cpus(),
+        workers=workers,
         shard=shard,
         id_offset=id_offset,
         shared_hashes=hashes,
+        timings=timings,
+        cluster=options if executor == "ray" else None,
+        schedule=options.schedule,
         progress=terminal.progress,
+        show=lambda status: terminal.board(*status_table(status)),
         say=terminal.say,
     )
     _print_funnel(summary.funnel, terminal)
@@ -136,6 +176,21 @@ def generate(
             "funnel": summary.funnel,
         },
     )
+
+
+def _cluster_options(
+    executor: str, address: str | None, file: Path | None, schedule: str | None
+) -> ClusterOptions:
+    """What the command line says of the cluster, over what the file says."""
+    from sparkle.generation.run.cluster import ClusterOptions, read_cluster
+
+    if executor != "ray" and (address is not None or file is not None):
+        raise click.UsageError("--address and --cluster are about --executor ray, which is missing")
+    said = {} if file is None else read_cluster(file)
+    if executor != "ray":
+        said["schedule"] = BY_STEP
+    given = {"address": address, "schedule": schedule}
+    return ClusterOptions(**{**said, **{key: value for key, value in given.items() if value is not None}})
 
 
 def _print_funnel(funnel: dict[str, Any], terminal: Terminal) -> None:

@@ -19,9 +19,10 @@ def index(where: str, out: Path, push: str | None, terminal: Terminal) -> None:
     """Index upstream's tars where they are.
 
     REPO is owner/name[@revision] of a dataset on the Hub, FOLDER a download of one, both in upstream's
-    layout. Every tar is read once; of a repository only text is written to disk. The index (some 200 MB for
-    140,000 pairs) is then opened in place of a release: by `sparkle pull`, by the loaders and by
-    `sparkle export`. Whatever does not follow the layout is listed in its import_report.jsonl.
+    layout. Every tar is read once, and source videos are decoded for the hash of their scene; of a
+    repository only text is written to disk. The index (some 200 MB for 140,000 pairs) is then opened in
+    place of a release: by `sparkle pull`, by the loaders and by `sparkle export`. Whatever does not follow
+    the layout is listed in its import_report.jsonl.
 
     Run the same command again after a kill: tars that were finished are not read again.
 

@@ -19,17 +19,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkle._files import append_lines, exclusive, recover_jsonl
+from sparkle._files import append_lines, exclusive
 from sparkle._processes import useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.bench.edits import BenchEdit
 from sparkle.builders.bench.folder import BenchItem, read_bench
 from sparkle.builders.bench.results import Results, read_results
-from sparkle.builders.bench.verdicts import FORMAT, VERSION, VerdictFile, read_verdicts, write_verdicts
+from sparkle.builders.bench.verdicts import (
+    FORMAT,
+    VERSION,
+    read_unfinished,
+    require_same,
+    write_verdicts,
+)
 from sparkle.generation.judges.judge import Judge, JudgedEdit, Opinion
 from sparkle.generation.judges.judging import Task, judge_all
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import plain, sha256_file
+from sparkle.schemas.canonical import sha256_file
 from sparkle.schemas.errors import ReleaseError, RunError
 from sparkle.schemas.validate import Finding
 from sparkle.schemas.verdicts import Verdict, VerdictsHead
@@ -99,7 +105,7 @@ class Judging:
         judge: Who judges.
         out: The file of verdicts.
         model: Whose edits they are; the name of the results if None.
-        repeats: How often each edit is judged.
+        repeats: How often each edit is judged; as the judge does if None.
         accept: Whether edits are judged that are suspect: the source's pictures, another sample's edit.
     """
 
@@ -131,8 +137,8 @@ class Judging:
                 wanted=self.identity.revision,
                 where=self.results,
             )
-        self.name = self.model or (mark.baseline if mark else self.results.resolve().stem)
-        self._subjects: dict[str, JudgedEdit] = {}
+        self.name = self.model or (mark.baseline if mark else _name_of(self.results.resolve()))
+        self._edits: dict[str, JudgedEdit] = {}
         self.kept = self._kept()
 
     def _head(self) -> VerdictsHead:
@@ -149,10 +155,10 @@ class Judging:
         """The verdicts of earlier runs that still hold."""
         if not self.out.exists():
             return {}
-        file = _read_again(self.out)
+        file = read_unfinished(self.out)
         if file is None:
             return {}
-        _require_same(file, self._head())
+        require_same(file, self._head())
         wanted = {(sample_id, repeat) for sample_id in self.items for repeat in range(1, self.repeats + 1)}
         kept = {}
         for verdict in file.verdicts:
@@ -174,20 +180,28 @@ class Judging:
     def _source(self, item: BenchItem) -> Path:
         return self.bench / layout.bench_source(item.theme, item.id)
 
-    def subject(self, edit: BenchEdit) -> JudgedEdit:
+    def _judged(self, edit: BenchEdit) -> JudgedEdit:
         """What the judge gets of an edit."""
         item = edit.item
-        if item.id not in self._subjects:
+        if item.id not in self._edits:
             source = self._source(item)
-            self._subjects[item.id] = JudgedEdit(
-                item.id, item.prompt, source, edit.path, sha256_file(source), str(edit.sha256)
+            masks = self.bench / layout.bench_mask(item.theme, item.id)
+            self._edits[item.id] = JudgedEdit(
+                self.identity.revision,
+                item.id,
+                item.prompt,
+                source,
+                edit.path,
+                sha256_file(source),
+                str(edit.sha256),
+                masks if masks.is_file() else None,
             )
-        return self._subjects[item.id]
+        return self._edits[item.id]
 
     def _to_judge(self) -> list[Task]:
         edits = [edit for edit in self.found.edits.values() if edit.status == "ok" and self._wanted(edit)]
         return [
-            (self.subject(edit), repeat)
+            (self._judged(edit), repeat)
             for repeat in range(1, self.repeats + 1)
             for edit in edits
             if (edit.item.id, repeat) not in self.kept
@@ -197,13 +211,13 @@ class Judging:
         return self.accept or edit.suspect is None
 
     def plan(self) -> JudgePlan:
-        """Return what is to be judged, and about what that takes; the judge is set up."""
+        """Return what is to be judged, and about what that takes; the judge has opened what it keeps."""
         edits = self.found.edits.values()
         status = Counter(edit.status for edit in edits)
         tasks = self._to_judge()
         asked = [task for task in tasks if not self.judge.knows(*task)]
         question, answer, size = (
-            map(sum, zip(*(self.judge.tokens(subject) for subject, _ in asked), strict=True))
+            map(sum, zip(*(self.judge.tokens(edit) for edit, _ in asked), strict=True))
             if asked
             else (0, 0, 0)
         )
@@ -238,12 +252,12 @@ class Judging:
         if self.out.exists():
             write_verdicts(self.out, head, written.values())
         with progress("judging", len(tasks)) as advance:
-            for (subject, repeat), opinion in judge_all(self.judge, tasks):
+            for (edit, repeat), opinion in judge_all(self.judge, tasks):
                 advance()
                 if opinion is None:
                     unasked += 1
                     continue
-                verdict = self._verdict(self.items[subject.id], repeat, opinion, subject)
+                verdict = self._verdict(self.items[edit.id], repeat, opinion, edit)
                 self._append(head, verdict)
                 written[verdict.id, repeat] = verdict
         for verdict in self._without_edits():
@@ -294,16 +308,20 @@ class Judging:
                         edited=edit.sha256,
                     )
 
-    def _verdict(self, item: BenchItem, repeat: int, opinion: Opinion, subject: JudgedEdit) -> Verdict:
+    def _verdict(self, item: BenchItem, repeat: int, opinion: Opinion, edit: JudgedEdit) -> Verdict:
         return Verdict(
             **_place(item),
             **asdict(opinion),
             repeat=repeat,
             status="failed" if opinion.raw is None else "ok",
             scores=None if opinion.raw is None else self.judge.rubric.cap(opinion.raw),
-            source=subject.source_sha256,
-            edited=subject.edited_sha256,
+            source=edit.source_sha256,
+            edited=edit.edited_sha256,
         )
+
+
+def _name_of(results: Path) -> str:
+    return results.name if results.is_dir() else results.stem
 
 
 def _place(item: BenchItem) -> dict[str, Any]:
@@ -328,91 +346,3 @@ def alone(out: Path) -> Iterator[None]:
             yield
         finally:
             lock.unlink(missing_ok=True)
-
-
-def judge_results(
-    bench: Path,
-    results: Path,
-    judge: Judge,
-    out: Path,
-    *,
-    model: str | None = None,
-    repeats: int = 1,
-    accept: bool = False,
-    offline: bool = False,
-    workers: int | None = None,
-    progress: Progress = silent,
-) -> JudgedResults:
-    """Judge a model's edits of a bench, and write the file of verdicts.
-
-    Args:
-        bench: The bench's folder.
-        results: The model's edits.
-        judge: Who judges, from `sparkle.generation.judges.load_judge`.
-        out: The file of verdicts; what is in it already is not judged again.
-        model: Whose edits they are; the name of the results if None.
-        repeats: How often each edit is judged.
-        accept: Whether edits are judged that show the source, or are another sample's.
-        offline: Whether nobody is asked.
-        workers: How many processes look at edits; as many as are worth it if None.
-        progress: Told of edits looked at, and of edits judged.
-
-    Raises:
-        SparkleError: something cannot be read, or the judge cannot go on.
-    """
-    with alone(out):
-        judging = Judging(bench, results, judge, out, model, repeats, accept)
-        judging.look(workers=workers, progress=progress)
-        judge.setup(offline=offline)
-        return judging.run(progress=progress)
-
-
-# --- verdicts that are there already ---------------------------------------------------------------
-
-
-def _read_again(path: Path) -> VerdictFile | None:
-    """Read a file that a run has left; None where it holds nothing. A torn line at its end is cut off."""
-    recover_jsonl(path)
-    if not path.stat().st_size:
-        return None
-    file = read_verdicts(path)
-    for finding in file.findings:
-        raise ReleaseError(
-            f"the file of verdicts was changed: {finding.problem}",
-            got=finding.got,
-            wanted=finding.wanted,
-            where=f"{path}:{finding.line} {finding.pointer}".rstrip(),
-            fix=f"put the line right or delete it ({len(file.findings)} findings), or give another --out",
-        )
-    return file
-
-
-def _require_same(file: VerdictFile, head: VerdictsHead) -> None:
-    """Raise ReleaseError where verdicts are of another bench, rubric, judge or model."""
-    pairs: list[tuple[str, Any, Any]] = [
-        ("on another model's edits", file.head.model, head.model),
-        ("on another bench, or another revision of it", file.head.bench, head.bench),
-        ("by another rubric", file.head.rubric, head.rubric),
-        ("by another judge", file.head.judge, head.judge),
-    ]
-    for problem, there, ours in pairs:
-        if there != ours:
-            got, wanted = _unlike(plain(there), plain(ours))
-            raise ReleaseError(
-                f"the file has verdicts {problem}",
-                got=got,
-                wanted=wanted,
-                where=file.name,
-                fix="give another --out: one file has one judge's verdicts on one model",
-            )
-
-
-def _unlike(there: Any, ours: Any) -> tuple[Any, Any]:
-    """Return what differs of two values, without what is the same in both."""
-    if not (isinstance(there, dict) and isinstance(ours, dict)):
-        return there, ours
-    for name in sorted({*there} | {*ours}):
-        if there.get(name) != ours.get(name):
-            got, wanted = _unlike(there.get(name), ours.get(name))
-            return f"{name} {got}", f"{name} {wanted}"
-    return there, ours

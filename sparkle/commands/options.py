@@ -36,7 +36,7 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4
 
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number of bytes; a usage error for what is not a size."""
-        from sparkle.builders.release.assign import parse_size
+        from sparkle._progress import parse_size
 
         try:
             return parse_size(str(value))

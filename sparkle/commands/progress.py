@@ -3,13 +3,14 @@
 - A line says how much is done, how fast, and how long the rest takes at that rate: an estimate, from what
   this command did so far. Before anything is known it says nothing.
 - A block that is opened inside another is shown with it: a step, and the whole run.
+- A table may stand above the bars of a block; elsewhere than on a terminal there is none.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,10 +70,27 @@ class Watch:
     """
 
     def __init__(self, *, bars: bool) -> None:
-        self._bars = bars
+        self._on_terminal = bars
         self._open: list[_Block] = []
-        self._drawn: Any = None  # rich's Progress while a block is open
+        self._drawn: Any = None  # rich's Live while a block is open, with a table and the bars in it
+        self._bars: Any = None
+        self._board: Any = None
         self._last = time.monotonic()
+
+    def board(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Draw a table above the bars that are drawn now."""
+        if self._drawn is None:
+            return
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table()
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="right" if index else "left")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self._board = Group(Text(title), table)
 
     @contextmanager
     def block(self, title: str, total: int) -> Iterator[Advance]:
@@ -81,7 +99,7 @@ class Watch:
         block = _Block(name, unit, total)
         self._open.append(block)
         try:
-            with self._bar(block) if self._bars else self._lines(block) as advance:
+            with self._bar(block) if self._on_terminal else self._lines(block) as advance:
                 yield advance
         finally:
             self._open.remove(block)
@@ -105,15 +123,21 @@ class Watch:
 
     @contextmanager
     def _bar(self, block: _Block) -> Iterator[Advance]:
-        from rich.console import Console
+        from rich.console import Console, Group
+        from rich.live import Live
         from rich.progress import BarColumn, Progress, TextColumn
 
         outermost = self._drawn is None
         if outermost:
             name, figures = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[told]}")
-            self._drawn = Progress(name, BarColumn(), figures, console=Console(stderr=True))
+            self._bars = Progress(name, BarColumn(), figures)
+
+            def drawn() -> Group:
+                return Group(*filter(None, [self._board, self._bars]))
+
+            self._drawn = Live(console=Console(stderr=True), get_renderable=drawn)
             self._drawn.start()
-        bars = self._drawn
+        bars = self._bars
         task = bars.add_task(block.name, total=block.total, told=block.told)
 
         def advance(done: int = 1, dropped: int = 0) -> None:
@@ -124,5 +148,5 @@ class Watch:
             yield advance
         finally:
             if outermost:
-                bars.stop()
-                self._drawn = None
+                self._drawn.stop()
+                self._drawn = self._bars = self._board = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,22 @@ def test_limits_of_requests_and_money_stop(judged_bench):
     assert judged_bench.judge("--max-cost", 1).exit_code == 2  # without prices
 
 
+def test_money_cannot_be_counted_where_the_endpoint_counts_nothing(judged_bench):
+    judged_bench.endpoint.about = {}
+    done = judged_bench.judge("--set", "price_in=1.0", "--max-cost", 1)
+    assert done.exit_code == 2
+    assert "does not say how many tokens" in done.output
+    assert len(judged_bench.endpoint.requests) == 1
+
+
+@pytest.mark.parametrize("pace", ["requests_per_minute=600.0", "tokens_per_minute=660000.0"])
+def test_a_pace_is_kept(judged_bench, pace):
+    judged_bench.configure(concurrency=4)
+    began = time.monotonic()
+    assert judged_bench.judge("--set", pace).exit_code == 0
+    assert time.monotonic() - began > (0.3 if "requests" in pace else 0.1)
+
+
 def test_a_plan_asks_nobody(judged_bench):
     judged_bench.judge("--max-requests", 1)
     done = judged_bench.judge("--plan", "--json", "--set", "price_in=1.0")
@@ -256,8 +273,9 @@ def test_several_are_asked_at_once(judged_bench):
 def test_the_same_bytes_of_another_model_are_not_asked_about_again(judged_bench):
     judged_bench.judge()
     judged_bench.out = judged_bench.out.with_name("other.jsonl")
-    assert judged_bench.judge("--model", "lucy").exit_code == 0
-    assert judged_bench.verdicts().head.model == "lucy"
+    judged_bench.results = judged_bench.results.rename(judged_bench.results.with_name("lucy-edit-1.1"))
+    assert judged_bench.judge().exit_code == 0
+    assert judged_bench.verdicts().head.model == "lucy-edit-1.1"
     assert len(judged_bench.endpoint.requests) == 4
 
 

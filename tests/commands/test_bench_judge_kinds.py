@@ -218,7 +218,9 @@ def qwen(judged_bench, tmp_path):
     def make(says: str | None):
         model = tiny_qwen3_vl.build(tmp_path / "model", says=says)
         text = f'kind = "qwen3-vl"\nmodel = "{model}"\ndevice = "cpu"\ndtype = "float32"\n'
-        judged_bench.file.write_text(f"{text}frames = 2\nmax_tokens = 40\n")
+        words = tmp_path / "words.txt"  # each byte is a token
+        words.write_text(f"Judge $instruction by {', '.join(HEADINGS)}.\n$form")
+        judged_bench.file.write_text(f'{text}frames = 2\nmax_tokens = 40\nwords = "{words}"\n')
         return judged_bench
 
     return make

@@ -6,7 +6,7 @@ import pytest
 
 from sparkle._progress import count_text, size_text, time_text
 from sparkle.commands.console import Terminal
-from sparkle.commands.progress import told
+from sparkle.commands.progress import Watch, told
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,29 @@ def test_a_part_is_shown_with_its_whole(capsys: pytest.CaptureFixture[str]) -> N
     assert "; whole run: 25 %" in first
     assert "; whole run: 50 %" in second
     assert last.startswith("whole run: 100 %")
+
+
+def test_a_table_stands_above_the_bars_while_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
+    watch = Watch(bars=True)
+    watch.board("nothing is drawn yet", ("step",), [["flow"]])
+    assert capsys.readouterr().err == ""
+    with watch.block("samples", 2) as advance:
+        watch.board("an older one", ("step", "done"), [["normalise", "1"]])
+        watch.board("at work: 2 workers", ("step", "done"), [["[flow]", "1"]])
+        advance()
+    drawn = capsys.readouterr().err
+    assert drawn.index("at work: 2 workers") < drawn.index("[flow]") < drawn.index("samples")
+    assert "an older one" not in drawn
+    with watch.block("other work", 1):
+        pass
+    assert "[flow]" not in capsys.readouterr().err
+
+
+def test_elsewhere_than_on_a_terminal_there_is_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    watch = Watch(bars=False)
+    with watch.block("samples", 2):
+        watch.board("at work: 2 workers", ("step",), [["flow"]])
+    assert "flow" not in capsys.readouterr().err
 
 
 def test_what_fails_is_not_said_to_be_done(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,19 +15,24 @@ import shutil
 import struct
 import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import lz4.frame
 import msgspec
 
 from fuzz.mutate import mutated
 from harness import factories, judged
+from harness.endpoint import completion
+from sparkle.builders.bench.contamination import read_accepted
 from sparkle.builders.bench.folder import BenchItem
 from sparkle.builders.bench.foreign import KIWI, OPENVE_CSV, import_verdicts
 from sparkle.builders.bench.results import read_results
 from sparkle.builders.bench.verdicts import read_verdicts
+from sparkle.builders.building.bench import BenchOptions
+from sparkle.builders.building.bench_writer import BenchInput, build_bench
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.building.selection import read_dropped, read_ids
@@ -54,9 +59,15 @@ from sparkle.builders.release.read_text import line_reader, pair_reader, read_li
 from sparkle.builders.release.removed import read_provenance
 from sparkle.builders.release.tar import list_tar
 from sparkle.builders.training.turns import TurnRows, Turns, read_turn_state
+from sparkle.commands.status import status_table
+from sparkle.generation.backends.vlm.endpoint import ChatEndpoint, Completion
 from sparkle.generation.config import load_config
+from sparkle.generation.judges.human import HumanJudge
+from sparkle.generation.judges.judge import JudgedEdit
 from sparkle.generation.run.hashes import open_hashes
 from sparkle.generation.run.sources import list_sources
+from sparkle.generation.run.status import read_left
+from sparkle.generation.run.timings import read_timings
 from sparkle.hub.staging.store.cards import card_metadata, check_card_yaml
 from sparkle.hub.staging.store.commits import make_commit
 from sparkle.hub.staging.store.refusal import Refusal
@@ -77,6 +88,7 @@ from sparkle.schemas.errors import (
     MediaError,
     RecordError,
     ReleaseError,
+    RunError,
     SourceListError,
 )
 from sparkle.schemas.judge_answer import read_judge_answer
@@ -84,6 +96,7 @@ from sparkle.schemas.rubric import SPARKLE_6
 from sparkle.schemas.validate import check_line, findings_of, parse_strict
 
 THEME = "location"
+_ALIKE = b"# looked at\nSparkle_location_000050 Sparkle_location_000003\n"
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,11 @@ class Files:
     release: Path
     scratch: Path
 
+    @property
+    def bench(self) -> Path:
+        """The bench that was built of the run's rejects."""
+        return self.release.with_name("bench")
+
     def put(self, name: str, data: bytes) -> Path:
         """Write a file into the scratch folder."""
         path = self.scratch / name
@@ -110,8 +128,10 @@ class Files:
 
 def make_files(folder: Path) -> None:
     """Make the run and the release that everything starts from."""
-    run = factories.write_run(folder / "run", factories.specs(THEME, 3))
+    rejects = [replace(spec, scores={"video_score": 5.0}) for spec in factories.specs(THEME, 2, first=50)]
+    run = factories.write_run(folder / "run", [*factories.specs(THEME, 3), *rejects])
     build_release([run], folder / "release", ReleaseOptions(max_shard_size=9000, preview=1))
+    build_bench(BenchInput([run]), folder / "bench", BenchOptions(), workers=1)
 
 
 @dataclass(frozen=True)
@@ -313,6 +333,12 @@ _VERDICTS = b"""{"id": "Sparkle_location_000000", "verdict": "drop", "source": "
 _SOURCES = b"""{"path": "clip.mp4", "theme": "location"}
 {"path": "clip.mp4", "theme": "openve3m", "prompt": "Put it elsewhere.", "licence": "cc0-1.0"}
 """
+_TIMINGS = b'{"steps": {"flow": {"samples": 12, "seconds": 3.5}, "track": {"samples": 2, "seconds": 90}}}\n'
+_STATUS = (
+    b'{"candidates":4,"steps":[{"step":"track","done":3,"waiting":1,"per_second":0.5,"seconds":6.0}],'
+    b'"finished":false,"host":"node-1","process":12,"began":1e9,"heard":1000000005.5,"workers":3,"gpus":2,'
+    b'"busy":0.9,"seconds_left":3.0}\n'
+)
 _HASHES = b"".join(b"%s%064x  %s\n" % line for line in ((b"", 1, b"clip.mp4"), (b"\\", 2, b"a\\nb.mp4")))
 _TURNED = {"images": TurnRows(3, "a" * 64, "images.csv"), "videos": TurnRows(5, "b" * 64, "videos.csv")}
 _TURNS = msgspec.json.encode(Turns(_TURNED, 4).state_after(5))
@@ -333,6 +359,10 @@ def _configurations(files: Files) -> Sequence[bytes]:
 def _sources(files: Files, data: bytes) -> None:
     (files.scratch / "clip.mp4").touch()
     list_sources(files.put("list.jsonl", data), [THEME], None)
+
+
+def _told(path: Path) -> None:
+    status_table(read_left(path))
 
 
 def _hashes(path: Path) -> None:
@@ -407,10 +437,15 @@ def _card(files: Files, data: bytes) -> None:
 # --- a whole release -------------------------------------------------------------------------------
 
 
-def _release_files(files: Files) -> Sequence[bytes]:
+def _files_of(whole: str) -> Callable[[Files], Sequence[bytes]]:
     """The number of a file, then its bytes: so the first byte decides which file they become."""
-    names = list_files(files.release)
-    return [bytes([place]) + (files.release / name).read_bytes() for place, name in enumerate(names)]
+
+    def seeds(files: Files) -> Sequence[bytes]:
+        folder: Path = getattr(files, whole)
+        names = list_files(folder)
+        return [bytes([place]) + (folder / name).read_bytes() for place, name in enumerate(names)]
+
+    return seeds
 
 
 def _flipped(seeds: Sequence[bytes], number: str) -> bytes:
@@ -422,24 +457,35 @@ def _flipped(seeds: Sequence[bytes], number: str) -> bytes:
     return bytes(data)
 
 
+def _of_whole(whole: str, quick: int) -> list[Target]:
+    """The targets of a release or a bench."""
+    seeds, untouched = _files_of(whole), partial(_release, whole, fitting=False)
+    return [
+        Target(f"{whole}, manifest untouched", seeds, untouched, (), quick),
+        Target(f"{whole}, one bit flipped", seeds, untouched, (), quick, _flipped),
+        Target(f"{whole}, manifest fitting", seeds, partial(_release, whole, fitting=True), (), quick),
+    ]
+
+
 def _says_the_same(ours: bytes, theirs: bytes) -> bool:
     with contextlib.suppress(RecordError):
         return bool(parse_strict(ours) == parse_strict(theirs))
     return False
 
 
-def _release(files: Files, data: bytes, *, fitting: bool) -> None:
-    """A release with one file that is another: found at that file, unless the manifest knows it.
+def _release(whole: str, files: Files, data: bytes, *, fitting: bool) -> None:
+    """A release or a bench with one file that is another: found at that file, unless the manifest knows it.
 
     Harmless is a manifest that says the same in other bytes. What it says wrongly of a file is found there;
     the sha256 of a whole tar is compared by `verify` alone.
     """
-    names = list_files(files.release)
+    original: Path = getattr(files, whole)
+    names = list_files(original)
     name = names[data[0] % len(names)] if data else names[0]
     fitting = fitting and name != layout.MANIFEST
-    folder = files.scratch / "release"
+    folder = files.scratch / whole
     if not folder.exists():
-        shutil.copytree(files.release, folder)
+        shutil.copytree(original, folder)
     (folder / name).unlink(missing_ok=True)
     (folder / name).write_bytes(data[1:])
     try:
@@ -449,7 +495,7 @@ def _release(files: Files, data: bytes, *, fitting: bool) -> None:
         report = check_release(folder, options=CheckOptions())
         broken = [finding for finding in report.findings if finding.problem.startswith("the check of this")]
         assert not broken, broken
-        before = (files.release / name).read_bytes()
+        before = (original / name).read_bytes()
         if data[1:] != before and not fitting:
             found = {finding.file for finding in report.findings}
             same = name == layout.MANIFEST and _says_the_same(data[1:], before)
@@ -458,7 +504,7 @@ def _release(files: Files, data: bytes, *, fitting: bool) -> None:
                 found = {finding.file for finding in levels[0].findings}
             assert name in found or same or (found and name == layout.MANIFEST), name
     finally:
-        shutil.copyfile(files.release / name, folder / name)
+        shutil.copyfile(original / name, folder / name)
         shutil.copyfile(files.release / layout.MANIFEST, folder / layout.MANIFEST)
 
 
@@ -512,6 +558,36 @@ def _results(files: Files, data: bytes) -> None:
     assert len(found.findings()) >= 1
 
 
+def _rated(files: Files) -> Sequence[bytes]:
+    line = {"format": "sparkle-rating", "version": 1, "bench": "a" * 64, "rubric": SPARKLE_6.name}
+    line |= {"rater": "Ann", "edit": "0" * 20, "raw": [4] * 6, "note": "é"}
+    return [json.dumps(line).encode() + b"\n"]
+
+
+def _ratings(files: Files, data: bytes) -> None:
+    judge = HumanJudge(ratings=(str(files.put("ratings.jsonl", data)),))
+    judge.setup()
+    edit = JudgedEdit("a" * 64, "id", "Let it snow.", files.scratch, files.scratch, "b" * 64, "c" * 64)
+    if judge.repeats:
+        assert not judge.knows(edit, 1)
+
+
+def _completions(files: Files) -> Sequence[bytes]:
+    usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+    about = {"model": "m", "usage": usage, "system_fingerprint": "fp"}
+    return [completion(_ANSWER, about=about)[2], completion(None, "length", refusal="No.")[2]]
+
+
+def _completion(files: Files, data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    body = SimpleNamespace(text=text)
+    endpoint = ChatEndpoint(
+        base_url="", key="", timeout=1, retries=0, backoff=0, create=lambda **request: body
+    )
+    found = endpoint.send({})
+    assert found == text or msgspec.json.decode(msgspec.json.encode(found), type=Completion) == found
+
+
 def _imported(form: str, files: Files, data: bytes) -> None:
     bench, given = files.put("bench.csv", _OPENVE), files.put("given", data)
     out = files.scratch / "verdicts.jsonl"
@@ -551,16 +627,20 @@ TARGETS: tuple[Target, ...] = (
     Target("answer of a judge", lambda files: _OF_JUDGES, _answer, (AnswerError,)),
     Target("file of verdicts", _judged, _in_file("j", read_verdicts), (ReleaseError,), quick=300),
     Target("csv of verdicts", lambda files: [_RESULTS], partial(_imported, OPENVE_CSV), (ReleaseError,), 300),
+    Target("ratings", _rated, _ratings, (ConfigError,), quick=500),
+    Target("completion of an endpoint", _completions, _completion),
     Target("csv of results", lambda files: [_RESULTS], _results, (ReleaseError,), 300),
     Target("lines of verdicts", lambda files: [_KIWI], partial(_imported, KIWI), (ReleaseError,), 300),
     Target("configuration", _configurations, _in_file("c.toml", load_config), (ConfigError,), quick=500),
     Target("list of sources", lambda files: [_SOURCES], _sources, (SourceListError,)),
     Target("hashes of sources", lambda files: [_HASHES], _in_file("h", _hashes), (SourceListError,)),
+    Target("timings", lambda files: [_TIMINGS], _in_file("t.json", read_timings), (ConfigError,)),
+    Target("status of a run", lambda files: [_STATUS], _in_file("s.json", _told), (RunError,)),
     Target("xorb", _xorbs, _xorb, (Refusal,)),
     Target("shard of a xorb", _shards, lambda files, data: read_shard(data), (Refusal,)),
     Target("commit", _commits, _commit, (Refusal,), quick=200),
     Target("card", _cards, _card, quick=100),
-    Target("release, manifest untouched", _release_files, partial(_release, fitting=False), quick=40),
-    Target("release, one bit flipped", _release_files, partial(_release, fitting=False), (), 40, _flipped),
-    Target("release, manifest fitting", _release_files, partial(_release, fitting=True), quick=40),
+    *_of_whole("release", 40),
+    *_of_whole("bench", 15),
+    Target("pairs that look alike", lambda files: [_ALIKE], _in_file("a", read_accepted), (ConfigError,)),
 )

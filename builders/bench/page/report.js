@@ -280,7 +280,8 @@ const BENCH = {};
         const scores = word.scores ? table.rubric.dimensions.map((dimension, at) => `${dimension.short} ${word.scores[at] === null ? '–' : Number(word.scores[at].toFixed(3))}`).join(', ') : `${word.status}: ${word.reason}`;
         const repeat = word.repeat ? ` (${word.repeat})` : '';
         const repairs = word.repairs?.length ? h('span', { class: 'sign' }, `repaired: ${word.repairs.join(', ')}`) : null;
-        return h('div', null, h('p', null, h('span', { class: 'soft' }, `${table.judge.name}${repeat}: `), scores), repairs, word.answer ? h('pre', null, word.answer) : null);
+        const measures = Object.entries(word.measures || {}).map(([name, value]) => `${name} ${Number(value.toFixed(3))}`).join(', ');
+        return h('div', null, h('p', null, h('span', { class: 'soft' }, `${table.judge.name}${repeat}: `), scores), measures ? h('p', { class: 'soft' }, measures) : null, repairs, word.answer ? h('pre', null, word.answer) : null);
       })));
     $('sample-view').replaceChildren(
       h('h3', null, sample.id), h('p', { class: 'soft' }, [sample.theme, sample.subtheme, sample.scene].filter(Boolean).join(' / ')), h('p', null, sample.prompt),

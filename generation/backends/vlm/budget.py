@@ -30,6 +30,7 @@ class Budget:
         tokens_per_minute: Of questions and answers together, likewise.
         requests: How many were sent.
         cost: What the answers cost so far.
+        uncounted: Answers of which nobody said what they took.
     """
 
     most_requests: int | None = None
@@ -40,6 +41,7 @@ class Budget:
     tokens_per_minute: float | None = None
     requests: int = 0
     cost: float = 0.0
+    uncounted: int = 0
     _free_at: float = field(default=0.0, repr=False)  # of the monotonic clock
     _lock: Lock = field(default_factory=Lock, repr=False)
 
@@ -57,6 +59,10 @@ class Budget:
             if self.most_cost is not None and self.cost >= self.most_cost:
                 got, wanted = f"{self.cost:.4f}", f"at most {self.most_cost:g}"
                 raise BudgetError("the money is used up", got=got, wanted=wanted, fix=again)
+            if self.most_cost is not None and self.uncounted:
+                problem = "the endpoint does not say how many tokens an answer took"
+                fix = "bound the run by the number of requests"
+                raise BudgetError(problem, wanted="usage, to count what answers cost", fix=fix)
             self.requests += 1
             starts = max(self._free_at, time.monotonic())
             if self.requests_per_minute is not None:
@@ -67,6 +73,7 @@ class Budget:
         """Count what an answer took."""
         question, answer = (usage.get(name, 0) for name in ("prompt_tokens", "completion_tokens"))
         with self._lock:
+            self.uncounted += not usage
             self.cost += (question * self.price_in + answer * self.price_out) / _MILLION
             if self.tokens_per_minute is not None:
                 took = _MINUTE * (question + answer) / self.tokens_per_minute

@@ -23,6 +23,7 @@ import msgspec
 from sparkle._cache import CacheDatabase
 from sparkle._extras import install
 from sparkle.generation.backend import Identity, operational, require_range
+from sparkle.generation.backends.vlm.address import address_of, key_of
 from sparkle.generation.backends.vlm.asking import AskingVlm
 from sparkle.generation.backends.vlm.budget import Budget
 from sparkle.generation.backends.vlm.endpoint import (
@@ -30,8 +31,6 @@ from sparkle.generation.backends.vlm.endpoint import (
     Completion,
     Endpoint,
     SchemaRefusedError,
-    address_of,
-    key_of,
 )
 from sparkle.generation.backends.vlm.questions import AskedModel, Question, Reply
 from sparkle.generation.backends.vlm.reading import Repair

@@ -17,6 +17,7 @@ from sparkle.builders.bench.results import Results, read_results
 from sparkle.builders.release.formats import csv_line
 from sparkle.media.decode import decode
 from sparkle.schemas import layout
+from sparkle.schemas.errors import ReleaseError
 
 FIRST, SECOND = "Sparkle_location_000000", "Sparkle_location_000001"
 
@@ -252,6 +253,22 @@ def test_what_is_missing_below_sparkle_bench_is_wanted_there(bench: Bench, tmp_p
     path = tmp_path / "others" / "sparkle_bench" / bench.edits[FIRST].relative_to(bench.results)
     path.unlink()
     assert bench.read(tmp_path / "others").edits[FIRST].path == path
+
+
+def _no_picture(path: Path) -> None:
+    """What the video says of itself is in order, and its pictures are not."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat") + 4
+    data[start : start + 400] = bytes(400)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, _cut, _no_picture])
+def test_a_source_that_cannot_be_read_is_no_fault_of_its_edit(bench: Bench, spoil: Callable[[Path], None]):
+    spoil(bench.source(FIRST))
+    with pytest.raises(ReleaseError, match="a source video of the bench cannot be used") as raised:
+        bench.read()
+    assert raised.value.where == str(bench.source(FIRST))
 
 
 def test_workers_find_the_same(bench: Bench):

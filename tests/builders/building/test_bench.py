@@ -23,11 +23,12 @@ from harness.factories import SampleSpec
 from harness.kill_at import kill
 from sparkle.builders.bench.contamination import read_trained
 from sparkle.builders.bench.folder import read_bench
-from sparkle.builders.building.bench import ALIKE, SAME_PROMPT, SAME_SOURCE, TRAINED, BenchOptions
+from sparkle.builders.building.bench import ALIKE, REMOVED, SAME_PROMPT, SAME_SOURCE, TRAINED, BenchOptions
 from sparkle.builders.building.bench_writer import BenchInput, BenchSummary, build_bench
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.commands.bench import bench as command
+from sparkle.hub.takedown.folder import take_down
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import format_id
@@ -136,9 +137,7 @@ def test_it_is_upstreams_layout_and_whole(built: BenchSummary, trained: Path) ->
     assert sparkle.validate(trained, bench=built.out).findings == ()
 
 
-def test_another_seed_takes_others_and_no_score_counts(
-    run: Path, tmp_path: Path, built: BenchSummary
-) -> None:
+def test_another_seed_takes_others(run: Path, tmp_path: Path) -> None:
     other = build(run, tmp_path / "other", seed=1, per_scene=1)
     again = build(run, tmp_path / "again", seed=0, per_scene=1)
     ids = [{reject.id for reject in one.choice.samples} for one in (other, again)]
@@ -194,20 +193,41 @@ def test_what_is_reserved_makes_a_release_apart_from_it(run: Path, tmp_path: Pat
     assert sparkle.validate(release, bench=tmp_path / "bench").findings == ()
 
 
+@pytest.fixture(scope="module")
+def plain(run: Path) -> Path:
+    """A bench that was compared with nothing."""
+    return build(run, run.parent / "plain").out
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["half a file of text", "before the swap", "after the swap"])
 def test_a_killed_build_loses_nothing_and_a_rerun_gives_the_same_bytes(
-    moment: str, run: Path, tmp_path: Path, contents: Contents
+    moment: str, run: Path, built: BenchSummary, plain: Path, tmp_path: Path, contents: Contents
 ) -> None:
-    out = tmp_path / "bench"
+    out = Path(shutil.copytree(built.out, tmp_path / "bench"))
     words = ("bench", "build", run, "--no-train", "--workers", "1", "--out", out)
-    before = build(run, out, seed=9, per_scene=1)
-    old = contents(out)
     kill(moment, 1, *words)
-    build(run, tmp_path / "whole")
-    assert contents(out) == (contents(tmp_path / "whole") if moment == "after the swap" else old)
+    assert contents(out) == contents(plain if moment == "after the swap" else built.out)
     assert CliRunner().invoke(command, [*map(str, words[1:])]).exit_code == 0
-    assert contents(out) == contents(tmp_path / "whole")
-    assert before.revision != build(run, out).revision
+    assert contents(out) == contents(plain)
+    assert built.revision != read_bench(out)[0].revision
+
+
+def test_what_was_taken_down_does_not_come_back(run: Path, trained: Path, tmp_path: Path) -> None:
+    release = Path(shutil.copytree(trained, tmp_path / "release"))
+    before = build(run, tmp_path / "before", release)
+    assert "Sparkle_location_000100" not in {reject.id for reject in before.choice.samples}
+    take_down(release, [], [sparkle.open_pairs(release).column("source_sha256")[0].as_py()])
+    after = build(run, tmp_path / "after", release)
+    assert after.choice.excluded[REMOVED] == 1  # a reject of the same source
+    assert TRAINED not in after.choice.excluded
+
+
+def test_a_bench_is_no_release_to_train_on(built: BenchSummary, trained: Path) -> None:
+    with pytest.raises(ReleaseError, match="a bench, and no release"):
+        read_trained(built.out)
+    with pytest.raises(ReleaseError, match="a bench is compared with releases"):
+        sparkle.validate(built.out, bench=built.out)
 
 
 def test_nothing_else_is_replaced(run: Path, trained: Path, tmp_path: Path, contents: Contents) -> None:
@@ -257,6 +277,7 @@ def test_a_bench_that_was_changed_is_found(
     assert (name, problem) in [(found.file, found.problem) for found in sparkle.validate(folder).findings]
 
 
+@pytest.mark.slow
 def test_it_is_published_and_verified(built: BenchSummary, tmp_path: Path) -> None:
     place = tmp_path / "published"
     sparkle.publish(built.out, place, remote="folder")

@@ -65,7 +65,7 @@ PLANTED: tuple[Callable[[Frames], Frames], ...] = (
 
 def test_twenty_planted_sources_are_found_and_no_other(trained: Path, tmp_path: Path) -> None:
     bench = tmp_path / "bench"
-    write_bench(bench, {"style": ("mood: a noir street",) * 40})
+    write_bench(bench, {"style": ("mood: a noir street",) * 30})
     videos = sorted((bench / "source_videos/style").iterdir())
     for seed, video in enumerate(videos):
         # The first twenty were trained on, and changed; the others have scenes of their own.

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparkle._progress import parse_size
 from sparkle.builders.release.assign import (
     END_BYTES,
     Part,
     assign,
     data_offsets,
     member_bytes,
-    parse_size,
     tar_bytes,
 )
 from sparkle.schemas.errors import ConfigError

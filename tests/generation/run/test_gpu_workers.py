@@ -13,7 +13,7 @@ import pytest
 from harness import ROOT
 from sparkle.generation.backends.local_model import require_device
 from sparkle.generation.config import load_config
-from sparkle.generation.run.executor import VISIBLE, LocalExecutor, visible_gpus
+from sparkle.generation.run.local import VISIBLE, LocalExecutor, visible_gpus
 from sparkle.generation.steps import make_step
 from sparkle.schemas.errors import ConfigError, RunError
 

@@ -203,8 +203,21 @@ def test_what_changed_since_a_run_was_finished_is_found(clips, tmp_path, changed
 
 
 def test_two_workers_make_the_same_bytes(clean, sources, tmp_path):
-    generate(sources, tmp_path / "run", "--workers", 2)
+    timings = tmp_path / "timings.json"
+    generate(sources, tmp_path / "run", "--workers", 2, "--timings", timings)
     assert tree(tmp_path / "run") == tree(clean[0])
+    steps = json.loads(timings.read_text())["steps"]
+    assert [*steps] == list(STEP_NAMES)
+    assert steps["normalise"]["samples"] == 3
+    assert all(step["seconds"] > 0 for step in steps.values())
+
+
+@pytest.mark.parametrize("option", ["--timings", "--hashes"])
+def test_what_is_noted_beside_a_run_is_never_inside(sources, tmp_path, option):
+    inside = tmp_path / "run" / "noted"
+    result = sparkle("generate", "--sources", sources, "--out", tmp_path / "run", option, inside, expect=2)
+    assert "would be inside the run folder" in result.stderr
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -246,14 +259,19 @@ def test_a_killed_driver_takes_its_workers_with_it_and_a_rerun_finishes(clean, s
     while not (run / layout.outcomes("flow")).exists():
         time.sleep(0.02)
         assert driver.poll() is None
+    status = json.loads(sparkle("status", run, "--json").stdout)
     workers = children(driver.pid)
-    assert workers
     driver.send_signal(signal.SIGKILL)
     driver.wait()
+    assert workers
+    assert (status["works"], status["process"], status["candidates"]) == (True, driver.pid, 3)
+    assert status["steps"][0]["step"] == "normalise"
+    assert status["steps"][0]["done"] > 0
     deadline = time.monotonic() + 120
     while any(Path(f"/proc/{pid}").exists() and not zombie(pid) for pid in workers):
         assert time.monotonic() < deadline, "workers outlive their driver"
         time.sleep(0.05)
+    assert f"process {driver.pid}" in sparkle("status", run, expect=1).stdout
     generate(sources, run)
     assert tree(run) == tree(clean[0])
 

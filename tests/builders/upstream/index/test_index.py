@@ -23,6 +23,7 @@ from sparkle.builders.upstream.import_ import import_upstream
 from sparkle.builders.upstream.indexing import index_upstream
 from sparkle.commands.index import index as command
 from sparkle.hub.publish.index import push_index
+from sparkle.media.look_alike import median_hash
 from sparkle.schemas import layout
 from sparkle.schemas.errors import ReleaseError, UnreachableError
 from sparkle.schemas.layout import KINDS, SOURCE_VIDEO
@@ -71,6 +72,23 @@ def test_unpacked_tars_are_indexed_as_files(folder: Path, media: Path, tmp_path:
     index_upstream(folder, tmp_path / "index")
     pairs = open_pairs(tmp_path / "index")
     assert len(read_all(pairs)) == 6 * len(KINDS)
+
+
+def test_a_source_has_the_hash_of_its_scene_and_a_broken_one_none(folder: Path, tmp_path: Path) -> None:
+    upstream_folder.extract(folder, in_place=False)
+    index_upstream(folder, tmp_path / "index")
+    pairs = open_pairs(tmp_path / "index")
+    source = open_source(pairs.catalog)
+    clips = [source.read(pairs.artifact(row, SOURCE_VIDEO)) for row in range(len(pairs))]
+    assert pairs.column("median_hash").to_pylist() == [median_hash(clip) for clip in clips]
+    first = next(path for path in sorted(folder.rglob("*.mp4")) if "source_video" in path.parts)
+    data = first.read_bytes()
+    pictures = data.index(b"mdat") + 4
+    first.write_bytes(data[:pictures] + b"\xff" * 200 + data[pictures + 200 :])
+    summary = index_upstream(folder, tmp_path / "index")
+    hashes = open_pairs(tmp_path / "index").column("median_hash").to_pylist()
+    assert hashes.count(None) == 1
+    assert len([found for found in summary.findings if first.name in found.file]) == 1
 
 
 def test_a_repository_is_indexed_by_one_request_a_tar(hub: Any, folder: Path, tmp_path: Path) -> None:
