@@ -178,8 +178,10 @@ NEIGHBOURS = 6
 GAP_BELOW = 0.35
 """Agreement of neighbouring profiles below which the outline counts as broken, wholly so at 0 and below."""
 
+FOUNDED_REACH = 2
 EDGE_STANDS_OUT = 0.35
-"""Prominence of the source's edge, between neighbouring profiles, below which it is no edge."""
+"""How far from the mask's edge the source's edge may be for the mask to be founded on it, and the prominence,
+between neighbouring profiles, below which it is no edge."""
 
 SIDES = (3, 9)
 SIDES_DIFFER = 0.9
@@ -276,7 +278,7 @@ def _unfounded(profiles: _Profiles, source: Floats) -> float:
     sides = [source[:, REACH - far : REACH - near], source[:, REACH + near + 1 : REACH + far + 1]]
     apart = np.linalg.norm(sides[0].mean(axis=1) - sides[1].mean(axis=1), axis=1)
     spread = np.sqrt(sum(side.var(axis=1).sum(axis=1) for side in sides)) + np.float32(SIDES_NOISE)
-    edge = profiles.averaged(_prominences(_steps(source))) / np.float32(EDGE_STANDS_OUT)
+    edge = profiles.averaged(_prominences(_steps(source), FOUNDED_REACH)) / np.float32(EDGE_STANDS_OUT)
     differ = profiles.averaged(np.asarray(apart / spread, np.float32)) / np.float32(SIDES_DIFFER)
     return float(np.clip(1 - np.minimum(edge, differ), 0, 1).mean(dtype=np.float64))
 
@@ -358,12 +360,12 @@ def _steps(profiles: Floats) -> Floats:
 
 
 def _prominence(steps: Floats) -> float:
-    return float(_prominences(steps).mean(dtype=np.float64))
+    return float(_prominences(steps, EDGE_REACH).mean(dtype=np.float64))
 
 
-def _prominences(steps: Floats) -> Floats:
+def _prominences(steps: Floats, reach: int) -> Floats:
     """Return for each profile how far its largest step on the edge stands out, float32 (N,), 0 to 1."""
-    on_edge = np.abs(STEP_AT) <= EDGE_REACH
+    on_edge = np.abs(STEP_AT) <= reach
     peak, around = steps[:, on_edge].max(axis=1), steps[:, ~on_edge].mean(axis=1)
     return np.asarray(peak / (peak + 2 * around + STEP_FLOOR), np.float32)
 
