@@ -39,7 +39,7 @@ DIFFSYNTH ?=
 MUSUBI ?=
 GIVEN := $(strip $(foreach name,$(TRAINERS),$(if $($(name)),$(name)="$(abspath $($(name)))")))
 
-.PHONY: demo test test-quick test-newest test-oldest test-clients test-trainers fuzz lint clean
+.PHONY: demo test test-quick test-newest test-oldest test-clients test-cluster test-trainers fuzz lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < tuple(map(int, "$(OLDEST)".split("."))) and \
@@ -70,6 +70,11 @@ demo: $(READY)
 # Everything that needs no GPU.
 test: $(READY)-tests $(PEERS) lint
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu"
+	$(MAKE) test-cluster
+
+# Runs on a Ray cluster of this machine, by themselves: a node that has no time to answer counts as lost.
+test-cluster: $(READY)-tests
+	$(BIN)/python -m pytest tests/cluster
 
 test-quick: $(READY) lint
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu and not slow"

@@ -12,7 +12,6 @@ from bisect import bisect_right
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
@@ -21,12 +20,12 @@ from sparkle.schemas.errors import ConfigError, RecordError
 from sparkle.schemas.load import load
 from sparkle.schemas.records import Count, Record, Sha256, Text
 from sparkle.schemas.rubric import Rubric
+from sparkle.schemas.validate import MAX_LINE_BYTES, parse_strict
 from sparkle.schemas.verdicts import JudgeIdentity
 
 FORMAT: Literal["sparkle-calibration"] = "sparkle-calibration"
 VERSION: Literal[1] = 1
 SETTING = "calibration"  # of a judge that uses one
-_MOST_BYTES = 1 << 24
 
 Knots = Annotated[tuple[float, ...], Meta(min_length=1)]
 
@@ -120,18 +119,16 @@ def read_calibration(path: Path) -> Calibration:
         ConfigError: it cannot be read, or is none.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ConfigError("too large for a calibration", wanted=f"{_MOST_BYTES:,} bytes", where=path)
-        found = load(Calibration, msgspec.json.decode(path.read_bytes()))
+        if path.exists() and not path.is_file():
+            raise ConfigError("the calibration cannot be read", got="no plain file", where=path)
+        with path.open("rb") as file:
+            found = load(Calibration, parse_strict(file.read(MAX_LINE_BYTES + 1)))
     except OSError as error:
         raise ConfigError("the calibration cannot be read", got=error.strerror, where=path) from None
-    except msgspec.DecodeError as error:
-        raise ConfigError("the calibration cannot be read", got=error, where=path) from None
     except RecordError as error:
-        where = f"{path}: {error.where}"
-        raise ConfigError(
-            f"not a calibration: {error.problem}", got=error.got, wanted=error.wanted, where=where
-        ) from None
+        where = f"{path}: {error.where}" if error.where else path
+        problem = f"not a calibration: {error.problem}"
+        raise ConfigError(problem, got=error.got, wanted=error.wanted, where=where) from None
     for key, curve in found.dimensions.items():
         rises = all(low < high for low, high in zip(curve.given, curve.given[1:], strict=False))
         if not rises or len(curve.given) != len(curve.meant):

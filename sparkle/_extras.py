@@ -31,7 +31,7 @@ def install(extra: str) -> str:
 
 
 def require(package: str, least: str, *, extra: str, whom: str) -> None:
-    """Raise ConfigError where an installed package is older than something needs.
+    """Raise ConfigError where a package is missing, or older than something needs.
 
     Args:
         package: Its name.
@@ -39,7 +39,11 @@ def require(package: str, least: str, *, extra: str, whom: str) -> None:
         extra: The extra that brings it.
         whom: What needs it, in words.
     """
-    got = version(package)
+    try:
+        got = version(package)
+    except PackageNotFoundError:
+        wanted = f"{package} {least} or newer, for {whom}"
+        raise ConfigError("a package is not installed", wanted=wanted, fix=install(extra)) from None
     if _numbers(got) < _numbers(least):
         raise ConfigError(
             f"{package} is too old for {whom}",

@@ -69,6 +69,7 @@ HEAVY = (
     "yaml",
     "scipy",
     "krippendorff",
+    "ray",
 )
 
 

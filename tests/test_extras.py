@@ -21,6 +21,13 @@ def test_an_old_package_is_named_with_what_to_install() -> None:
     assert "pip install 'av>=18'" in str(caught.value.fix)
 
 
+def test_a_package_that_is_missing_is_named_with_what_to_install() -> None:
+    with pytest.raises(ConfigError, match="a package is not installed") as caught:
+        require("no-such-package", "1.0", extra="generate", whom="making pairs")
+    assert caught.value.wanted == "no-such-package 1.0 or newer, for making pairs"
+    assert "pip install 'av>=18'" in str(caught.value.fix)
+
+
 @pytest.mark.parametrize("least", ["0.9", "1", version("numpy")])
 def test_one_that_is_new_enough_is_taken(least: str) -> None:
     require("numpy", least, extra="generate", whom="making pairs")

@@ -69,20 +69,24 @@ def make_audit(folder: Path, files: Sequence[Path]) -> Audit:
         files: Files of verdicts, of one or several judges; `model` is the control.
 
     Raises:
-        ReleaseError: a file cannot be read or is of something else, or two are of one judge and control.
+        ReleaseError: a file cannot be read, has lines that do not count, or is of something else; or two are
+            of one judge and control.
     """
     controls = read_controls(folder)
     known = {control.name: control for control in controls.controls}
     judges: dict[str, dict[str, VerdictFile]] = {}
     for path in files:
         file = read_verdicts(path)
+        for finding in file.findings:
+            raise ReleaseError("a line of the verdicts does not count", got=str(finding))
         control = known.get(file.head.model)
         if control is None or control.bench != file.head.bench.revision:
             raise ReleaseError(
                 "these verdicts are on no control of this audit",
                 got=f"{file.head.model} of bench {file.head.bench.revision}",
-                wanted=f"one of its controls, such as {UNTOUCHED}",
+                wanted=f"one of its controls, such as {UNTOUCHED}, as they are now",
                 where=path,
+                fix="take the file away, or make the controls in another folder",
             )
         same = judges.setdefault(judge_key(file.head), {})
         if earlier := same.get(file.head.model):

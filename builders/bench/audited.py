@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
-
-import msgspec
+from typing import Literal, TypeVar
 
 from sparkle._files import read_document
 from sparkle.schemas.canonical import fingerprint, plain
@@ -13,11 +11,14 @@ from sparkle.schemas.errors import RecordError, ReleaseError
 from sparkle.schemas.load import load
 from sparkle.schemas.records import Count, Record, Sha256, Text
 from sparkle.schemas.rubric import Rubric
+from sparkle.schemas.validate import parse_strict
 from sparkle.schemas.verdicts import JudgeIdentity, VerdictsHead
 
 FORMAT: Literal["sparkle-bench-audit"] = "sparkle-bench-audit"
 VERSION: Literal[1] = 1
 AUDIT = "audit.json"
+
+T = TypeVar("T")
 
 
 class Bars(Record, frozen=True, kw_only=True):
@@ -164,14 +165,27 @@ def read_audit(path: Path) -> Audit:
         ReleaseError: it cannot be read, or is none.
     """
     path = path / AUDIT if path.is_dir() else path
+    found = read_as(Audit, path, "an audit")
+    for judge in found.judges:
+        keys = {dimension.key for dimension in judge.rubric.dimensions}
+        if judge.dimensions.keys() != keys:
+            got, wanted = ", ".join(judge.dimensions), ", ".join(sorted(keys))
+            problem = "not an audit: its dimensions are not those of the rubric"
+            raise ReleaseError(problem, got=got, wanted=wanted, where=path)
+    return found
+
+
+def read_as(kind: type[T], path: Path, what: str) -> T:
+    """Read a JSON document of a kind.
+
+    Raises:
+        ReleaseError: it cannot be read, or is something else.
+    """
     try:
-        return load(Audit, msgspec.json.decode(read_document(path)))
+        return load(kind, parse_strict(read_document(path)))
     except OSError as error:
-        raise ReleaseError("the audit cannot be read", got=error.strerror, where=path) from None
-    except msgspec.DecodeError as error:
-        raise ReleaseError("the audit cannot be read", got=error, where=path) from None
+        raise ReleaseError(f"{what} cannot be read", got=error.strerror, where=path) from None
     except RecordError as error:
-        where = f"{path}: {error.where}"
-        raise ReleaseError(
-            f"not an audit: {error.problem}", got=error.got, wanted=error.wanted, where=where
-        ) from None
+        where = f"{path}: {error.where}" if error.where else path
+        problem = f"not {what}: {error.problem}"
+        raise ReleaseError(problem, got=error.got, wanted=error.wanted, where=where) from None

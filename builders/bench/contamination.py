@@ -10,13 +10,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -25,11 +24,6 @@ from sparkle.builders.reading.pairs import Pairs, open_pairs
 from sparkle.builders.reading.place import find
 from sparkle.builders.reading.source import open_source
 from sparkle.builders.release.removed import Removed, read_provenance
-from sparkle.media import Pixels
-from sparkle.media.container import open_video
-from sparkle.media.decode import to_rgb
-from sparkle.media.frames import fit
-from sparkle.media.images import write_png
 from sparkle.media.look_alike import (
     LIMITS,
     LOOK,
@@ -45,14 +39,11 @@ from sparkle.media.look_alike import (
 )
 from sparkle.schemas import layout
 from sparkle.schemas.canonical import fingerprint, sha256_bytes, sha256_file
-from sparkle.schemas.errors import ConfigError, MediaError, RecordError, ReleaseError
-from sparkle.schemas.ids import parse_id
+from sparkle.schemas.errors import MediaError, ReleaseError
 from sparkle.schemas.layout import SOURCE_VIDEO
 from sparkle.schemas.validate import Finding
 
 _JOB_CLIPS = 8  # some seconds of decoding
-_SHOWN_ROWS = 160  # pixels of a frame that is shown beside another
-_SHOWN_FRAMES = 3
 
 Level = Literal["bytes", "pictures", "near", "look"]
 _PROBLEMS: Mapping[Level, str] = {
@@ -155,6 +146,11 @@ class Trained:
     def prompts(self) -> list[str]:
         """The instruction of each row."""
         return list(self.pairs.column("prompt").to_pylist())
+
+    @property
+    def clips(self) -> int:
+        """How many source videos it has."""
+        return len(self.pairs.column(f"{SOURCE_VIDEO.name}_sha256").unique())
 
     @cached_property
     def revision(self) -> str:
@@ -276,13 +272,14 @@ def find_trained(
 def _same_pictures(clip: BenchSource, trained: Trained, row: int) -> bool:
     """Whether two clips show the same; False, and near they stay, where one of them is not to be had."""
     try:
-        theirs = _read_trained_source(trained, row)
+        theirs = read_trained_source(trained, row)
         return hash_pictures(theirs) == hash_pictures(clip.path)
     except (ReleaseError, MediaError):
         return False
 
 
-def _read_trained_source(trained: Trained, row: int) -> bytes:
+def read_trained_source(trained: Trained, row: int) -> bytes:
+    """Return the source video of a row; raises ReleaseError where it is not to be had."""
     return open_source(trained.pairs.catalog).read(trained.pairs.artifact(row, SOURCE_VIDEO))
 
 
@@ -296,73 +293,3 @@ def plain_notes(clips: Iterable[BenchSource]) -> Iterator[str]:
 def limits_note() -> str:
     """What the search is worth."""
     return f"scenes up to {NEAR} of 256 bits apart count as near, up to {LOOK} as worth a look; {LIMITS}"
-
-
-# --- looked at by people ---------------------------------------------------------------------------
-
-
-def read_accepted(path: Path) -> frozenset[tuple[str, str]]:
-    """Return the pairs of a file: a sample of the bench and one that was trained on, one pair per line.
-
-    Raises:
-        ConfigError: the file cannot be read, or a line is no pair of ids.
-    """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("the file of accepted pairs cannot be read", got=error, where=path) from None
-    found = set()
-    for number, line in enumerate(lines, 1):
-        words = line.partition("#")[0].split()
-        if not words:
-            continue
-        try:
-            ours, theirs = words
-            parse_id(theirs)
-        except (ValueError, RecordError) as error:
-            wanted = "an id of the bench and an id that was trained on, with a blank between"
-            raise ConfigError(
-                "not a pair of ids", got=line, wanted=wanted, where=f"{path}:{number}"
-            ) from error
-        found.add((ours, theirs))
-    return frozenset(found)
-
-
-def draw_matches(
-    matches: Iterable[Match], folder: Path, say: Callable[[str], None] = lambda text: None
-) -> list[Path]:
-    """Write a picture per match that is to be looked at: three frames of each clip, one above the other.
-
-    Args:
-        matches: What was found.
-        folder: Where pictures go: `BENCH_ID--TRAINED_ID.png`.
-        say: Told of clips that are not to be had.
-    """
-    written = []
-    for match in matches:
-        if match.level == "bytes":
-            continue
-        try:
-            rows = [_shown(match.source.path), _shown(_read_trained_source(match.trained, match.row))]
-        except (ReleaseError, MediaError) as error:
-            say(f"{match.source.id} and {match.id} cannot be shown: {error}")
-            continue
-        width = max(row.shape[1] for row in rows)
-        padded = [cv2.copyMakeBorder(row, 2, 2, 0, width - row.shape[1], cv2.BORDER_CONSTANT) for row in rows]
-        path = folder / f"{match.source.id}--{match.id}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_png(path, np.concatenate(padded))
-        written.append(path)
-    return written
-
-
-def _shown(source: Path | bytes) -> Pixels:
-    """The first, the middle and the last frame of a clip, side by side."""
-    frames = []
-    with open_video(source) as video:
-        for frame in video.frames():
-            picture = to_rgb(frame)
-            size = fit(picture.shape[1], picture.shape[0], _SHOWN_ROWS)
-            frames.append(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-    chosen = np.linspace(0, len(frames) - 1, _SHOWN_FRAMES).round().astype(int)
-    return np.concatenate([frames[index] for index in chosen], axis=1)

@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
-import msgspec
 import numpy as np
 
 from sparkle._files import atomic_path, link_or_copy, write_atomic
+from sparkle.builders.bench.audited import read_as
 from sparkle.builders.bench.controls import (
     OTHER_PROMPT,
     SOURCE,
@@ -84,9 +84,9 @@ class ControlClips:
         marker = self.out / "made" / f"{self.item.id}.json"
         inputs = self._inputs(found)
         if marker.is_file():
-            made = msgspec.json.decode(marker.read_bytes(), type=MadeSample)
-            if made.inputs == inputs and all(self._path(name).is_file() for name in control_names()):
-                return made
+            earlier = read_as(MadeSample, marker, "a note on controls")
+            if earlier.inputs == inputs and all(self._path(name).is_file() for name in control_names()):
+                return earlier
         try:
             frames, masks, rate = self._read(found)
         except MediaError as error:

@@ -16,8 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
+from sparkle.builders.bench.audited import read_as
 from sparkle.builders.bench.damages import DAMAGES, GRADES
 from sparkle.builders.bench.folder import BenchItem
 from sparkle.schemas import layout
@@ -107,10 +106,7 @@ def read_controls(out: Path) -> Controls:
         ReleaseError: there are none, or it cannot be read.
     """
     path = out / CONTROLS
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Controls)
-    except OSError as error:
+    if not path.exists():
         fix = "make them: sparkle bench audit BENCH --edits RESULTS --out FOLDER"
-        raise ReleaseError("there are no controls", got=error.strerror, where=path, fix=fix) from None
-    except msgspec.DecodeError as error:
-        raise ReleaseError("not a list of controls", got=error, where=path) from None
+        raise ReleaseError("there are no controls", where=path, fix=fix)
+    return read_as(Controls, path, "a list of controls")

@@ -268,7 +268,7 @@ def _write(
 def _told(trained: Trained) -> dict[str, Any]:
     return {
         "samples": len(trained.pairs),
-        "sources": len(trained.known),
+        "sources": trained.clips,
         "unhashed": trained.unhashed,
         "revision": trained.revision,
     }

@@ -45,7 +45,7 @@ def validate(
         ConfigError: `accept` cannot be read.
         SparkleError: more than one worker, and a script without `if __name__ == "__main__"`.
     """
-    from sparkle.builders.bench.contamination import read_accepted
+    from sparkle.builders.bench.looked_at import read_accepted
     from sparkle.builders.checks.release import CheckOptions, check_release
 
     options = CheckOptions(

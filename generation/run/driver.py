@@ -126,6 +126,7 @@ class Driver:
                 jobs = (Inspect(Path(place[sha256]), sha256, licence[sha256]) for sha256 in some)
                 for ready in self.executor.map(jobs):
                     found.update((source.sha256, source) for source in ready)
+                    self.live.beat()
                     advance(len(ready))
                 self.run.epoch.check()
                 self.run.sources.append([found[sha256] for sha256 in some])
@@ -158,6 +159,7 @@ class Driver:
             for ready in self.executor.map(jobs):
                 for hashes in ready:
                     self.hashes.remember(hashes)
+                self.live.beat()
                 advance(sum(len(hashes) for hashes in ready))
         hashed = []
         for item in listed:

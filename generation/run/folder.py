@@ -40,7 +40,7 @@ from sparkle.generation.config import RunConfig
 from sparkle.generation.run.epoch import RunEpoch, clear_staging
 from sparkle.generation.run.jobs import Done
 from sparkle.generation.run.lines import Lines
-from sparkle.generation.run.outcomes import Numbers, StepOutcomes
+from sparkle.generation.run.outcomes import StepOutcomes
 from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document, plain
@@ -77,7 +77,6 @@ class RunFolder:
         self.root = root
         self.outcomes: dict[str, StepOutcomes] = {}
         self.reclaimed = Reclaimed(root)
-        self._numbers = Numbers()
         self._dropped: list[Dropped] = []
         self._open: list[Lines[Any] | StepOutcomes | RunEpoch] = []
 
@@ -91,12 +90,10 @@ class RunFolder:
 
     def load_outcomes(self) -> None:
         """Read the outcomes that are there, the last of an id counts; drop what a kill left to be dropped."""
-        for sample_id in self.candidates:
-            self._numbers.give(sample_id)
         for step in STEP_NAMES:
             path = self.root / layout.outcomes(step)
             recover_jsonl(path)
-            self.outcomes[step] = StepOutcomes(path, self._numbers)
+            self.outcomes[step] = StepOutcomes(path, self.candidates.numbers)
             self.outcomes[step].load()
             self._open.append(self.outcomes[step])
         path = self.root / layout.DROPPED
@@ -182,7 +179,7 @@ class RunFolder:
 
     def _sort(self, files: Collection[StepOutcomes]) -> None:
         if files:
-            order = self._numbers.in_order()
+            order = self.candidates.numbers.in_order()
             for outcomes in files:
                 outcomes.sort(order)
 

@@ -69,11 +69,14 @@ class LiveStatus:
         self._began = time.time()
         self._shown = self._written = 0.0
         self._past = deque([_Moment(self._began, Counter(), self._busy.copy())])
+        leave_status(folder, self._status(self._began))
 
     def start(self, candidates: int, schedule: Schedule | None) -> None:
         """Say how many candidates there are, and who knows what waits where they stream."""
         self._candidates = candidates
         self._schedule = schedule
+        self._shown = self._written = 0.0
+        leave_status(self._folder, self._status(time.time()))
 
     def begin(self, step: str, done: int, waiting: int) -> None:
         """Say that a step begins: how many samples it has done before, and how many wait for it."""
@@ -90,6 +93,10 @@ class LiveStatus:
             self._busy[self._on_gpu[done.step]] += done.seconds
             if self._timings is not None and done.outcome.status != FAILED:
                 self._timings.add(done.step, done.seconds)
+        self.beat()
+
+    def beat(self) -> None:
+        """Let others know, now and then, that the driver is there."""
         now = time.time()
         if now - self._shown > _SHOWN_EVERY:
             self._shown = now
@@ -102,7 +109,8 @@ class LiveStatus:
 
     def _tell(self, now: float) -> None:
         status = self._status(now)
-        self._show(status)
+        if status.steps:
+            self._show(status)
         if now - self._written > _LEFT_EVERY:
             self._written = now
             leave_status(self._folder, status)

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from sparkle._files import append_lines, atomic_path, read_records
+from sparkle.generation.run.lines import Numbers
 from sparkle.schemas.funnel import Fate, fate_of
 from sparkle.schemas.records import AnyOutcome
 
@@ -27,29 +28,6 @@ _ROW = Struct("<qii16s")
 _ROWS = np.dtype([("offset", "<i8"), ("length", "<i4"), ("verdict", "<i4"), ("fingerprint", "V16")])
 _NONE = -1
 _decoder = msgspec.json.Decoder(AnyOutcome)
-
-
-class Numbers:
-    """A number for each id of a run, from 0 in the order in which they come: what goes by id is an array."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-        self._numbers: dict[str, int] = {}
-
-    def find(self, sample_id: str) -> int | None:
-        """Return an id's number, if it has one."""
-        return self._numbers.get(sample_id)
-
-    def give(self, sample_id: str) -> int:
-        """Return an id's number; a new one where it has none."""
-        number = self._numbers.setdefault(sample_id, len(self.ids))
-        if number == len(self.ids):
-            self.ids.append(sample_id)
-        return number
-
-    def in_order(self) -> array[int]:
-        """Return all numbers in the order of their ids."""
-        return array("i", sorted(range(len(self.ids)), key=self.ids.__getitem__))
 
 
 class StepOutcomes:

@@ -204,25 +204,22 @@ class RayExecutor:
         self._raised: list[Raised] = []
         self._failed_starts = 0
         self._looked = self._somebody = time.monotonic()
-        self._ours = self._told_processors = False
+        self._told_processors = False
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._ours = not ray.is_initialized()
-        if self._ours:
-            # Ray prints there what befalls its nodes, and a command's answer is to be alone.
-            self._stack.enter_context(redirect_stdout(self._stack.enter_context(open(os.devnull, "w"))))
-            connect(self._options.address)
-        self._versions = _versions(self._config)
-        self._epoch = RunEpoch.read(self._root)
+        with ExitStack() as stack:
+            if not ray.is_initialized():
+                stack.enter_context(_connected(self._options.address))
+            self._versions = _versions(self._config)
+            self._epoch = RunEpoch.read(self._root)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         for actor in self._actors:
             ray.kill(actor.handle, no_restart=True)
         self._actors = []
-        if self._ours:
-            ray.shutdown()
         self._stack.close()
 
     @property
@@ -520,6 +517,18 @@ def _plain(error: BaseException) -> str:
     return words if len(words) < 500 else f"{words[:250]} ... {words[-250:]}"
 
 
+@contextmanager
+def _connected(address: str) -> Iterator[None]:
+    """Be the driver of a cluster; raises as `connect` does."""
+    # Ray prints there what befalls its nodes, and a command's answer is to be alone.
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        connect(address)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
 def connect(address: str) -> None:
     """Connect this process, as the driver, to a cluster.
 
@@ -559,12 +568,8 @@ def ask_nodes(address: str) -> Iterator[Callable[[Callable[[], NodeView]], list[
     Raises:
         RunError: there is no such cluster; see `connect`.
     """
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # Ray prints there what is no answer
-        connect(address)
-        try:
-            yield _ask
-        finally:
-            ray.shutdown()
+    with _connected(address):
+        yield _ask
 
 
 def _ask(question: Callable[[], NodeView]) -> list[Node]:

@@ -98,7 +98,8 @@ def build(
         raise click.UsageError("give --train with what is trained on, or --no-train")
     from sparkle._files import write_atomic
     from sparkle._progress import count_text
-    from sparkle.builders.bench.contamination import limits_note, plain_notes, read_accepted, read_trained
+    from sparkle.builders.bench.contamination import limits_note, plain_notes, read_trained
+    from sparkle.builders.bench.looked_at import read_accepted
     from sparkle.builders.building.bench import BenchOptions
     from sparkle.builders.building.bench_writer import BenchInput, build_bench
     from sparkle.builders.building.selection import make_selection

@@ -66,7 +66,8 @@ def check(
 
     from sparkle._files import write_jsonl
     from sparkle._processes import cpus, pool_of
-    from sparkle.builders.bench.contamination import draw_matches, read_accepted, read_trained
+    from sparkle.builders.bench.contamination import read_trained
+    from sparkle.builders.bench.looked_at import draw_matches, read_accepted
     from sparkle.builders.checks.bench_folder import check_bench_folder
 
     if results is not None:

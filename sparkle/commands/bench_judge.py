@@ -101,6 +101,12 @@ def load_asked(
     "--accept", is_flag=True, help="Judge edits that show the source, or are another sample's, too."
 )
 @asking_options
+@click.option(
+    "--watch",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Judge edits as they arrive, looking so often, until each sample has one that can be judged.",
+)
 @report_option
 @output_options
 def judge(
@@ -118,6 +124,7 @@ def judge(
     accept_model: str | None,
     max_requests: int | None,
     max_cost: float | None,
+    watch: float | None,
     report: Path | None,
     terminal: Terminal,
 ) -> None:
@@ -149,6 +156,8 @@ def judge(
             return
         terminal.say(told_plan(planned))
         who.setup(offline=offline)
+        if watch is not None:
+            judging.watch(watch, progress=terminal.progress)
         done = judging.run(progress=terminal.progress)
     expected = planned.samples * often
     lines = [f"{out}: {done.counts.get('ok', 0)} of {count_text(expected, 'verdict')} have scores"]

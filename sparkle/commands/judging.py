@@ -12,6 +12,7 @@ How it works
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkle._files import append_lines, exclusive
+from sparkle._files import append_lines, exclusive, stamp
 from sparkle._processes import useful_workers
 from sparkle._progress import Progress, silent
 from sparkle.builders.bench.edits import BenchEdit
@@ -123,6 +124,7 @@ class Judging:
         Raises:
             ReleaseError: one of them cannot be read, or the verdicts are of something else.
         """
+        self._looked_at = self._stamps()
         self.who = self.judge.who
         self.identity, self.items = read_bench(self.bench)
         size = sum(self._source(item).stat().st_size for item in self.items.values())
@@ -239,8 +241,30 @@ class Judging:
             cost=round(cost, 4) if priced else None,
         )
 
-    def run(self, *, progress: Progress = silent) -> JudgedResults:
+    def watch(self, every: float, *, progress: Progress = silent) -> None:
+        """Judge edits as they arrive, until there is one of every sample that can be judged.
+
+        Args:
+            every: Seconds from one look at the results to the next; they are read where something changed.
+            progress: Told of edits looked at, and of edits judged.
+        """
+        while any(edit.status != "ok" for edit in self.found.edits.values()):
+            self.run(progress=progress, final=False)
+            while self._stamps() == self._looked_at:
+                time.sleep(every)
+            self.look(progress=progress)
+
+    def _stamps(self) -> list[object]:
+        """What tells that a video, or the table of results, was changed."""
+        folder = self.results if self.results.is_dir() else self.results.parent
+        return [[str(path), stamp(path)] for path in (self.results, *sorted(folder.rglob("*.mp4")))]
+
+    def run(self, *, progress: Progress = silent, final: bool = True) -> JudgedResults:
         """Judge what is not judged yet.
+
+        Args:
+            progress: Told of edits judged.
+            final: Whether samples without an edit that can be judged get a verdict that says so.
 
         Raises:
             SparkleError: the judge cannot go on; what it said by then is in the file.
@@ -260,7 +284,7 @@ class Judging:
                 verdict = self._verdict(self.items[edit.id], repeat, opinion, edit)
                 self._append(head, verdict)
                 written[verdict.id, repeat] = verdict
-        for verdict in self._without_edits():
+        for verdict in self._without_edits() if final else ():
             written.setdefault((verdict.id, verdict.repeat), verdict)
         if read_bench(self.bench)[0].revision != self.identity.revision:
             raise ReleaseError(

@@ -57,7 +57,9 @@ def status(run: Path, terminal: Terminal) -> None:
 def status_table(found: RunStatus) -> tuple[str, tuple[str, ...], list[list[str]]]:
     """Return a headline, columns and rows of how a run goes."""
     parts = [count_text(found.candidates, "candidate")]
-    if found.works:
+    if found.works and not found.candidates:
+        parts = ["its sources are looked at"]
+    elif found.works:
         parts.append(f"at work: {found.busy:.1f} of {count_text(found.workers, 'worker')}")
         if found.gpus or found.gpus_busy:
             gpus = count_text(found.gpus, "GPU") if found.gpus else "the GPUs"

@@ -21,11 +21,16 @@ from typing import Any
 import pytest
 
 from drawn_clips.synthetic import draw_clip
-from harness import ROOT
-from harness.on_ray import FULL, MOMENTS, Plan, start
+from harness import ROOT, streamed
+from harness.on_ray import FULL, IN_WORKERS, MOMENTS, Plan, start
+from sparkle.generation.config import load_config
+from sparkle.generation.run.cluster import ClusterOptions
+from sparkle.generation.run.epoch import RunEpoch
 from sparkle.schemas import layout
 
 pytest.importorskip("ray", reason="needs the extra ray: pip install 'sparkle-dataset[ray]'")
+
+from sparkle.generation.run.ray_executor import RayExecutor
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -57,13 +62,13 @@ class Nodes:
     def address(self) -> str:
         return str(self._cluster.address)
 
-    def add(self, **env: str) -> None:
-        """Add a node; one that is unlike the others by its environment."""
+    def add(self, gpus: int = 0, **env: str) -> None:
+        """Add a node; one that is unlike the others by its environment, or by GPUs, which are but numbers."""
         paths = os.pathsep.join([str(ODD), os.environ["PYTHONPATH"]]) if env else os.environ["PYTHONPATH"]
         node = self._cluster.add_node(
-            num_cpus=1, object_store_memory=STORE, env_vars={**env, "PYTHONPATH": paths}
+            num_cpus=1, num_gpus=gpus, object_store_memory=STORE, env_vars={**env, "PYTHONPATH": paths}
         )
-        node.odd = bool(env)
+        node.odd = bool(env or gpus)
         self._nodes.append(node)
 
     def remove_all(self) -> None:
@@ -179,9 +184,6 @@ def test_the_run_has_the_bytes_of_one_worker(nodes, sources, wanted, tmp_path, s
     said = generate(sources, tmp_path / "run", *THEMES, *on_ray(nodes, "--schedule", schedule))
     assert said["processed"] > 0
     assert_same(tmp_path / "run", wanted)
-    assert generate(sources, tmp_path / "run", *THEMES, *on_ray(nodes))["processed"] == 0
-    assert generate(sources, tmp_path / "run", *THEMES, "--workers", 2)["processed"] == 0
-    assert_same(tmp_path / "run", wanted)
 
 
 # At the how manieth: so that there is something before it and behind it.
@@ -195,7 +197,7 @@ def test_a_kill_changes_no_byte(nodes, sources, wanted_two, tmp_path, moment, fa
     even = (list(MOMENTS).index(moment) + ["worker", "raylet", "frozen raylet", "driver"].index(fault)) % 2
     words = on_ray(nodes, "--schedule", ("by-step", "streaming")[even])
     run, plan = tmp_path / "run", Plan(str(tmp_path / "plan"), moment, COUNTS[moment], fault)
-    driver = start(plan, "--sources", sources, "--out", run, "--limit", 2, *words, "--json")
+    driver = start(plan, "--sources", sources, "--out", run, "--limit", 2, *words)
     _, told = driver.communicate(timeout=300)
     if fault == "driver":
         assert driver.returncode == -signal.SIGKILL, told
@@ -206,7 +208,7 @@ def test_a_kill_changes_no_byte(nodes, sources, wanted_two, tmp_path, moment, fa
             assert_same(folder, wanted_two)
     else:
         assert driver.returncode == 0, told
-        assert "is lost" in told
+        assert "is lost" in told or fault != "worker" or moment not in IN_WORKERS  # who had nothing in hand
         assert_same(run, wanted_two)
 
 
@@ -256,15 +258,17 @@ def test_a_bug_stops_the_run_and_says_where_it_was(nodes, sources, tmp_path):
     assert "in track of Sparkle_location_000000, source" in told
 
 
-def test_a_full_disk_on_one_node_costs_that_node(nodes, sources, wanted_two, tmp_path):
+def test_a_full_disk_on_one_node_costs_that_node(nodes, sources, wanted, tmp_path):
+    nodes.remove_all()
     nodes.add(**{FULL: "1"})
+    nodes.add()
     plan = Plan(str(tmp_path / "plan"), "in a step", 0, "none")
-    words = ("--sources", sources, "--out", tmp_path / "run", "--limit", 2)
+    words = ("--sources", sources, "--out", tmp_path / "run", *THEMES)
     driver = start(plan, *words, *on_ray(nodes))
     _, told = driver.communicate(timeout=300)
     assert driver.returncode == 0, told
     assert "gets no more work: the machine could not do" in told
-    assert_same(tmp_path / "run", wanted_two)
+    assert_same(tmp_path / "run", wanted)
 
 
 def test_a_full_disk_everywhere_stops_the_run(nodes, sources, tmp_path):
@@ -297,6 +301,18 @@ def test_a_node_that_sees_another_run_folder_is_refused(nodes, sources, tmp_path
     assert said["problem"] == "the run folder is not the same folder on every node"
     assert said["got"] == "no epoch there"
     assert str(tmp_path / "run") in said["where"]
+
+
+def test_gpus_keep_their_models_and_one_that_is_lost_is_replaced(nodes, tmp_path):
+    nodes.add(gpus=streamed.GPUS)
+    told: list[str] = []
+    epoch = RunEpoch(tmp_path)
+    options = ClusterOptions(address=nodes.address)
+    with RayExecutor(options, tmp_path, load_config(None), 2, told.append) as executor:
+        assert executor.gpus == streamed.GPUS
+        streamed.stream(executor, 12, tmp_path / "died")
+    epoch.close()
+    assert [line for line in told if "is lost (ActorDiedError)" in line]
 
 
 @pytest.mark.parametrize(

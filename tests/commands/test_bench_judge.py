@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -376,6 +378,24 @@ def test_edits_that_are_missing_or_broken_have_no_scores_until_they_are_made(jud
     for path, data in kept.items():
         path.write_bytes(data)
     assert judged_bench.judge().exit_code == 0
+    assert [verdict.status for verdict in judged_bench.verdicts().verdicts] == ["ok"] * 4
+    assert len(judged_bench.endpoint.requests) == 4
+
+
+@pytest.mark.slow
+def test_edits_are_judged_as_they_arrive(judged_bench):
+    names = sorted(judged_bench.items)
+    kept = {name: judged_bench.edits[name].read_bytes() for name in names[1:]}
+    for name in kept:
+        judged_bench.edits[name].unlink()
+    command = [sys.executable, "-P", "-m", "sparkle", *judged_bench.words("--watch", 0.05)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        for count, (name, data) in enumerate(kept.items(), 1):
+            judged_bench.endpoint.wait_for_requests(count)
+            judged_bench.edits[name].write_bytes(data[:-300])  # under way
+            judged_bench.edits[name].write_bytes(data)
+        said, _ = run.communicate()
+    assert run.returncode == 0, said
     assert [verdict.status for verdict in judged_bench.verdicts().verdicts] == ["ok"] * 4
     assert len(judged_bench.endpoint.requests) == 4
 

@@ -26,9 +26,20 @@ import msgspec
 from fuzz.mutate import mutated
 from harness import factories, judged
 from harness.endpoint import completion
-from sparkle.builders.bench.contamination import read_accepted
+from sparkle.builders.bench.audited import (
+    BARS,
+    Audit,
+    Check,
+    DamageSeen,
+    Fitness,
+    JudgeAudit,
+    Response,
+    read_audit,
+)
+from sparkle.builders.bench.controls import Control, Controls, read_controls
 from sparkle.builders.bench.folder import BenchItem
 from sparkle.builders.bench.foreign import KIWI, OPENVE_CSV, import_verdicts
+from sparkle.builders.bench.looked_at import read_accepted
 from sparkle.builders.bench.results import read_results
 from sparkle.builders.bench.verdicts import read_verdicts
 from sparkle.builders.building.bench import BenchOptions
@@ -81,7 +92,8 @@ from sparkle.media.look_alike import median_hash
 from sparkle.media.mask import load_mask, mask_shape
 from sparkle.media.probe import look, probe, read_shape
 from sparkle.schemas import layout
-from sparkle.schemas.canonical import sha256_bytes
+from sparkle.schemas.calibration import Agreement, Calibration, Curve, read_calibration
+from sparkle.schemas.canonical import dump_document, sha256_bytes
 from sparkle.schemas.errors import (
     AnswerError,
     ConfigError,
@@ -551,6 +563,69 @@ def _judged(files: Files) -> Sequence[bytes]:
     return [judged.write(files.scratch / "judged.jsonl").read_bytes()]
 
 
+def _calibrations(files: Files) -> Sequence[bytes]:
+    head = judged.head()
+    curve = Curve(given=(1.0, 5.0), meant=(1.0, 3.0), pairs=100, scenes=9, after=Agreement(0.5, 0.0))
+    found = Calibration(
+        format="sparkle-calibration",
+        version=1,
+        rubric=head.rubric,
+        judge=head.judge,
+        reference=head.judge,
+        folds=5,
+        verdicts=(("a" * 64,), ("b" * 64,)),
+        dimensions={"visual": curve},
+    )
+    return [dump_document(found)]
+
+
+def _audits(files: Files) -> Sequence[bytes]:
+    head = judged.head()
+    keys = [dimension.key for dimension in head.rubric.dimensions]
+    response = Response(samples=3, spearman=0.9, interval=(0.8, None), auc=1.0, fell={"visual": 1.0})
+    judge = JudgeAudit(
+        judge=head.judge,
+        rubric=head.rubric,
+        verdicts={"untouched": "a" * 64},
+        not_judged=("late-1",),
+        asked=160,
+        failed=2,
+        reasons={"failed: refused": 2},
+        checks={"source": Check(3, 3)},
+        damages={"held": DamageSeen("fg_motion", response)},
+        dimensions=dict.fromkeys(keys, Fitness(False, ("says nothing of it",), response)),
+    )
+    found = Audit(
+        format="sparkle-bench-audit",
+        version=1,
+        made_of="a" * 64,
+        seed=0,
+        samples=("a",),
+        bars=BARS,
+        judges=(judge,),
+    )
+    return [dump_document(found)]
+
+
+def _controls(files: Files) -> Sequence[bytes]:
+    control = Control(name="late-1", bench="a" * 64, damage="late", dimension="fg_motion", strength=1)
+    found = Controls(
+        format="sparkle-bench-controls",
+        version=1,
+        made_of="a" * 64,
+        seed=0,
+        samples=("a",),
+        left_out={"there is no edit of it": 1},
+        controls=(control,),
+    )
+    return [dump_document(found)]
+
+
+def _of_controls(files: Files, data: bytes) -> None:
+    files.put("controls.json", data)
+    read_controls(files.scratch)
+
+
 def _results(files: Files, data: bytes) -> None:
     item = BenchItem("0000_local_change", "local_change", "", "", "Make it red.")
     found = read_results(files.scratch, files.put("results.csv", data), {item.id: item})
@@ -625,6 +700,9 @@ TARGETS: tuple[Target, ...] = (
     Target("state of a training", lambda files: [_TURNS], _turns, (ConfigError,)),
     Target("ids", lambda files: [_VERDICTS[8:31] + b"\n"], _in_file("ids", read_ids), _UNREAD),
     Target("answer of a judge", lambda files: _OF_JUDGES, _answer, (AnswerError,)),
+    Target("calibration", _calibrations, _in_file("c.json", read_calibration), (ConfigError,), quick=500),
+    Target("audit", _audits, _in_file("a.json", read_audit), (ReleaseError,), quick=500),
+    Target("controls", _controls, _of_controls, (ReleaseError,), quick=500),
     Target("file of verdicts", _judged, _in_file("j", read_verdicts), (ReleaseError,), quick=300),
     Target("csv of verdicts", lambda files: [_RESULTS], partial(_imported, OPENVE_CSV), (ReleaseError,), 300),
     Target("ratings", _rated, _ratings, (ConfigError,), quick=500),

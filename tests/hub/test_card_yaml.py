@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from harness import factories
+from harness import factories, judged
 from sparkle._files import read_jsonl, write_jsonl
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
@@ -34,10 +34,9 @@ license = "cc-by-4.0"
 base_model = "linyq/wan2.2_ti2v_5b_stage2"
 dataset = "stdKonjac/Sparkle"
 revision = "v1.0"
+verdicts = ["verdicts.jsonl"]
 [training]
 steps = 10000
-[results.Sparkle-Bench]
-"Instruction Compliance" = 4.25
 """
 VALIDATE = """
 import sys
@@ -97,6 +96,7 @@ def cards(
     """Every kind of card as a file."""
     folder = tmp_path_factory.mktemp("cards")
     (folder / "model.toml").write_text(MODEL)
+    judged.write(folder / "verdicts.jsonl")
     (folder / "model.md").write_text(render_model_card(folder / "model.toml"))
     return {
         **shared,

@@ -312,6 +312,9 @@ def test_verdicts_on_something_else_are_refused(controls: Path, tmp_path: Path) 
         make_audit(controls, [tmp_path / "other.jsonl"])
     with pytest.raises(ReleaseError, match="same control by the same judge"):
         make_audit(controls, [*files, files[0]])
+    files[0].write_bytes(files[0].read_bytes()[:-9])
+    with pytest.raises(ReleaseError, match="a line of the verdicts does not count"):
+        make_audit(controls, files)
 
 
 # --- the command and the report --------------------------------------------------------------------
@@ -342,15 +345,19 @@ def test_a_report_shows_the_audit_of_its_judge(controls: Path, tmp_path: Path) -
     shutil.copy(controls / "controls.json", tmp_path / "audit")
     audit = make_audit(tmp_path / "audit", files)
     write_atomic(tmp_path / "audit" / "audit.json", dump_document(audit))
-    report = make_report(
-        [tmp_path / "audit" / "verdicts" / f"{UNTOUCHED}.jsonl"], audits=[tmp_path / "audit"]
-    )
+    verdicts = tmp_path / "audit" / "verdicts" / f"{UNTOUCHED}.jsonl"
+    report = make_report([verdicts], audits=[tmp_path / "audit"])
     (table,) = report.document["tables"]
     assert table["audit"]["dimensions"]["fg_motion"]["fit"]
     other = replace(audit.judges[0].judge, name="somebody else")
     changed = replace(audit, judges=(replace(audit.judges[0], judge=other),))
     write_atomic(tmp_path / "other.json", dump_document(changed))
     with pytest.raises(ReleaseError, match="an audit of other judges"):
-        make_report(
-            [tmp_path / "audit" / "verdicts" / f"{UNTOUCHED}.jsonl"], audits=[tmp_path / "other.json"]
-        )
+        make_report([verdicts], audits=[tmp_path / "other.json"])
+    fewer = replace(audit.judges[0], dimensions={})
+    write_atomic(tmp_path / "other.json", dump_document(replace(audit, judges=(fewer,))))
+    with pytest.raises(ReleaseError, match="not those of the rubric"):
+        make_report([verdicts], audits=[tmp_path / "other.json"])
+    (tmp_path / "other.json").write_bytes(b"{}")
+    with pytest.raises(ReleaseError, match="not an audit"):
+        make_report([verdicts], audits=[tmp_path / "other.json"])

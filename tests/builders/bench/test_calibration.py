@@ -221,5 +221,5 @@ def test_a_file_that_is_none_is_refused(
     with pytest.raises(ConfigError, match=problem):
         read_calibration(out)
     out.write_bytes(b"{")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="not a calibration"):
         read_calibration(out)

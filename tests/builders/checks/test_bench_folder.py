@@ -16,7 +16,8 @@ from harness import factories
 from harness.benches import write_bench
 from harness.scenes import HEIGHT, WIDTH, scene_frames, write_scene
 from sparkle._processes import pool_of
-from sparkle.builders.bench.contamination import draw_matches, read_accepted, read_trained
+from sparkle.builders.bench.contamination import read_trained
+from sparkle.builders.bench.looked_at import draw_matches, read_accepted
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
 from sparkle.builders.checks.bench_folder import BenchReport, check_bench_folder

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from harness import ROOT
+from harness import ROOT, streamed
 from sparkle.generation.backends.local_model import require_device
 from sparkle.generation.config import load_config
 from sparkle.generation.run.local import VISIBLE, LocalExecutor, visible_gpus
@@ -62,6 +62,20 @@ def test_every_gpu_has_one_worker_that_sees_it_alone(monkeypatch):
     for pid, _ in first | second:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@pytest.mark.slow
+def test_streaming_samples_meet_each_model_on_a_gpu_that_holds_it(monkeypatch):
+    monkeypatch.setenv(VISIBLE, "GPU-a,GPU-b,GPU-c")
+    with LocalExecutor(2) as executor:
+        streamed.stream(executor, 12)
+
+
+@pytest.mark.slow
+def test_a_gpu_whose_worker_dies_while_samples_stream_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setenv(VISIBLE, "GPU-a,GPU-b,GPU-c")
+    with pytest.raises(RunError, match="worker process died"), LocalExecutor(2) as executor:
+        streamed.stream(executor, 12, tmp_path / "died")
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkle._files import append_lines, write_jsonl
-from sparkle.generation.run.lines import Lines
-from sparkle.generation.run.outcomes import Numbers, StepOutcomes
+from sparkle.generation.run.lines import Lines, Numbers
+from sparkle.generation.run.outcomes import StepOutcomes
 from sparkle.schemas import records as r
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import RecordError
@@ -146,3 +146,18 @@ def test_a_funnel_counts_what_becomes_of_samples() -> None:
     }
     assert (second["in"], second["rejected"], len(funnel["steps"])) == (1, {}, len(STEP_NAMES))
     assert (funnel["candidates"], funnel["kept"]) == (3, 1)
+
+
+def test_a_key_that_somebody_else_has_numbered_is_no_record(tmp_path):
+    lines = Lines(tmp_path / "c.jsonl", r.Candidate, lambda candidate: candidate.id)
+    lines.append([r.Candidate(IDS[0], "0" * 64, "season")])
+    lines.numbers.give(IDS[1])
+    assert list(lines) == [IDS[0]]
+    assert IDS[1] not in lines
+    with pytest.raises(KeyError):
+        lines[IDS[1]]
+    lines.append([r.Candidate(IDS[2], "0" * 64, "season")])
+    assert list(lines) == [IDS[0], IDS[2]]
+    assert lines[IDS[2]].id == IDS[2]
+    assert len(lines) == 2
+    lines.close()

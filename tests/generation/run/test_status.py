@@ -134,6 +134,13 @@ def test_what_waits_while_samples_stream_the_schedule_knows(run):
     }
 
 
+def test_a_driver_that_looks_at_sources_is_there(run):
+    folder = run / layout.STAGING / "epoch-1"
+    folder.mkdir(parents=True)
+    LiveStatus(folder, load_config("classical"), LocalExecutor(1))
+    assert "its sources are looked at" in status(run, expect=0).stdout
+
+
 def test_nothing_is_left_where_the_epoch_is_over(run):
     leave_status(run / layout.STAGING / "gone", RunStatus(4))
     assert not (run / layout.STAGING).exists()
