@@ -19,7 +19,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.canonical import fingerprint, sha256_file
 from sparkle.schemas.errors import ReleaseError
 from sparkle.schemas.ids import THEMES
-from sparkle.schemas.validate import check_jsonl
+from sparkle.schemas.validate import Finding, check_jsonl
 from sparkle.schemas.verdicts import BenchIdentity
 
 
@@ -121,22 +121,36 @@ def count_scenes(items: Iterable[BenchItem]) -> dict[str, dict[str, dict[str, in
     return scenes
 
 
-def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows of a csv file by line.
+def csv_rows(
+    path: Path, columns: Sequence[str], findings: list[Finding] | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a csv file by line; with `findings`, a row that is torn or has other fields is one of them.
 
     Raises:
-        ReleaseError: it cannot be read, or lacks one of the columns.
+        ReleaseError: it cannot be read, or does not have each of the columns once.
     """
+
+    def wrong(number: int, problem: str) -> None:
+        if findings is None:
+            raise ReleaseError(problem, where=f"{path}:{number}")
+        findings.append(Finding(str(path), number, "", problem))
+
     try:
         text = path.read_text("utf-8-sig")
         rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        if not set(columns) <= {*(rows.fieldnames or ())}:
-            wanted, got = ", ".join(columns), ", ".join(rows.fieldnames or ())
-            raise ReleaseError("the table lacks columns", got=got, wanted=wanted, where=path)
-        for row in rows:
-            if None in row.values() or None in row:
-                raise ReleaseError("a row with another number of fields", where=f"{path}:{rows.line_num}")
-            yield rows.line_num, row
+        names = rows.fieldnames or ()
+        if not set(columns) <= {*names} or len({*names}) < len(names):
+            problem = "a column stands twice" if len({*names}) < len(names) else "the table lacks columns"
+            wanted, got = ", ".join(columns), ", ".join(names)
+            raise ReleaseError(problem, got=got, wanted=wanted, where=path)
+        try:
+            for row in rows:
+                if None in row.values() or None in row:
+                    wrong(rows.line_num, "a row with another number of fields")
+                else:
+                    yield rows.line_num, row
+        except csv.Error as error:
+            wrong(rows.line_num + 1, f"not a row of a table: {error}")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ReleaseError("the table cannot be read", got=error, where=path) from None
 

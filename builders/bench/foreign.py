@@ -15,6 +15,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import isclose
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -97,7 +98,8 @@ def import_verdicts(
     for sample_id in items.keys() - found.verdicts.keys():
         problem = "a sample of the bench without a verdict"
         found.findings.append(Finding(str(bench), 0, "", problem, got=sample_id))
-    found.findings.sort(key=lambda finding: (finding.file, finding.line, finding.got or ""))
+    # What is wrong with the files comes first: samples without a verdict may be many.
+    found.findings.sort(key=lambda finding: (not finding.line, finding.file, finding.line, finding.got or ""))
     write_verdicts(out, head, found.verdicts.values())
     return found
 
@@ -119,7 +121,7 @@ def _take(found: Imported, lines: Iterable[_Judged | tuple[int, Verdict]], name:
         earlier = found.verdicts.setdefault(verdict.id, verdict)
         if earlier is verdict:
             continue
-        alike = earlier.scores == verdict.scores
+        alike = (earlier.raw, earlier.scores) == (verdict.raw, verdict.scores)
         problem = "a sample stands twice" if alike else "two verdicts on one edit: neither counts"
         found.findings.append(Finding(name, number, "/id", problem, got=verdict.id))
         if not alike:
@@ -221,7 +223,7 @@ def _read_openve(path: Path, unjudged: Sequence[str]) -> tuple[BenchIdentity, di
 def _openve_lines(
     path: Path, items: dict[str, BenchItem], findings: list[Finding]
 ) -> Iterator[_Judged | tuple[int, Verdict]]:
-    for number, row in csv_rows(path, _RESULT_COLUMNS):
+    for number, row in csv_rows(path, _RESULT_COLUMNS, findings):
         item = items.get(PurePosixPath(row["original_video"]).stem)
         if item is None or (item.theme, item.prompt) != (row["edited_type"], row["prompt"]):
             problem = "a row that the bench does not have"
@@ -245,7 +247,11 @@ def _compare_mean(line: _Judged, average: str, path: Path, findings: list[Findin
     except AnswerError:
         return  # which is a finding by itself
     wanted = f"{round(sum(scores) / len(scores), 2)}"
-    if average != wanted:
+    try:
+        same = isclose(float(average), float(wanted))  # a spreadsheet writes 3.0 as 3
+    except ValueError:
+        same = False
+    if not same:
         problem = "the average is not that of the scores: it counts other numbers of the answer"
         findings.append(Finding(str(path), line.number, "average", problem, got=average, wanted=wanted))
 
@@ -337,8 +343,11 @@ def _openve_files(file: VerdictFile, judge: str) -> dict[str, bytes]:
             means.setdefault(verdict.theme, []).append(mean)
             row += [(verdict.answer or "").replace("\n", "\\n"), f"{mean}"]
         else:
-            reason = verdict.reason or verdict.status
-            row += [reason if reason.startswith(f"{_ERROR}:") else f"{_ERROR}: {reason}", _ERROR]
+            reason, kind = (
+                verdict.reason or verdict.status,
+                _NOT_FOUND if verdict.status == "missing" else _ERROR,
+            )
+            row += [reason if reason.startswith(f"{kind}:") else f"{kind}: {reason}", _ERROR]
         text += csv_line(row)
     return {f"{judge}.csv": text.encode(), f"{judge}_stats.json": dump_document(_openve_stats(means))}
 

@@ -24,9 +24,10 @@ from sparkle.generation.backends.vlm.questions import Question
 from sparkle.generation.backends.vlm.reading import Repair
 from sparkle.generation.judges.judge import JudgedEdit, Opinion, settings_of
 from sparkle.generation.judges.showing import SHOWING_VERSION
+from sparkle.schemas.answer_text import AnswerRepair
 from sparkle.schemas.canonical import sha256_bytes
 from sparkle.schemas.errors import AnswerError, ConfigError
-from sparkle.schemas.judge_answer import AnswerRepair, JudgeAnswer, read_judge_answer
+from sparkle.schemas.judge_answer import JudgeAnswer, read_judge_answer
 from sparkle.schemas.rubric import SPARKLE_6, Rubric
 from sparkle.schemas.verdicts import JudgeIdentity
 

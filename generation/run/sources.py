@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
@@ -288,12 +289,12 @@ def _number(
     seen = set()
     following = dict.fromkeys(THEMES, id_offset)
     for candidate in known:
-        seen.add((bytes.fromhex(candidate.source), sys.intern(candidate.theme), candidate.prompt))
+        seen.add(_digest(candidate.source, candidate.theme, candidate.prompt))
         theme, number = parse_id(candidate.id)
         following[theme] = max(following[theme], number + 1)
     found: list[Candidate] = []
     for sha256, item in listed:
-        key = (bytes.fromhex(sha256), item.theme, item.prompt)
+        key = _digest(sha256, item.theme, item.prompt)
         if key not in seen:
             seen.add(key)
             found.append(
@@ -301,3 +302,9 @@ def _number(
             )
             following[item.theme] += 1
     return found
+
+
+def _digest(sha256: str, theme: str, prompt: str | None) -> bytes:
+    """What a candidate is known by, in the sixteen bytes of which memory holds a million."""
+    told = f"{sha256} {theme}" if prompt is None else f"{sha256} {theme} {prompt}"
+    return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import SHARED_JUDGE
+from sparkle.schemas.answer_text import AnswerRepair
 from sparkle.schemas.errors import AnswerError
-from sparkle.schemas.judge_answer import AnswerRepair, read_judge_answer
+from sparkle.schemas.judge_answer import read_judge_answer
 from sparkle.schemas.rubric import OPENVE_HEADINGS, SPARKLE_6
 
 HEADINGS = tuple(dimension.heading for dimension in SPARKLE_6.dimensions)
@@ -37,6 +38,7 @@ def first(text: str) -> str:
 AS_ASKED = {
     "the form": written(FORM),
     "with full stops": written("{name}: {score}."),
+    "with exclamation marks": written("{name}: {score}!"),
     "with the line ends of Windows": written(FORM).replace("\n", "\r\n"),
     "without spaces": written("{name}:{score}"),
     "in another order": "\n".join(reversed(written(FORM).splitlines())),
@@ -44,6 +46,9 @@ AS_ASKED = {
     "with reasons below": written("{name}: {score}\n  - the edges hold"),
     "with prose under the same headings": written("{name}: it fits the words well.") + "\n" + written(FORM),
     "with prose that counts": written("{name}: there are 2 boats on the water.") + "\n" + written(FORM),
+    "with a label for the total": written(FORM) + "\n\nScore: 3.2",
+    "with a scale that is this one": written(FORM, "Scores on a scale of 1 to 5:\n"),
+    "with a scale that is none": written(FORM, "Brief reasoning: the scale of 3 boats is off.\n"),
     "with the rubric repeated": "Instruction Compliance\n1. No change at all.\n2. Partly.\n" + written(FORM),
 }
 READABLE = {
@@ -86,12 +91,60 @@ READABLE = {
         "label, score on another line",
     ),
     "angle brackets": ("{name}: <{score}>", "quoted"),
-    "the scale behind": ("{name}: {score} [1-5]", "remark left out"),
+    "the scale behind": ("{name}: {score} [1-5]", "out of the highest"),
     "a verb": ("{name} is {score}", "separator"),
     "tags of its own": ("<{name}>{score}</{name}>", "quoted"),
+    "in LaTeX": ("{name}: $\\boxed{{{score}}}$", "LaTeX"),
+    "emoji before": ("✅ **{name}**: {score}", "bold, bullet"),
+    "bullets without a space": ("-{name}: {score}", "bullet"),
+    "numbers in circles": ("① {name}: {score}", "numbered"),
+    "dimensions that are counted": ("Dimension {number}: {name}: {score}", "numbered"),
+    "emoji behind": ("{name}: {score} ✅", "remark left out"),
+    "bold before a remark": ("**{name}: {score}** The light fits.", "bold, remark left out"),
+    "of a scale of five": ("{name}: {score} on a scale of 1 to 5", "out of the highest"),
+    "out of five in parentheses": ("{name}: {score} (out of 5)", "out of the highest"),
+    "a level": ("{name}: Level {score}", "label"),
+    "a score of": ("{name}: a score of {score}", "label"),
+    "points of five": ("{name}: {score} pts out of 5", "label, out of the highest"),
+    "a remark behind an arrow": ("{name}: {score} → the light fits", "remark left out"),
+    "an article": ("{name}: a {score}", "label"),
+    "a sentence": ("{name}: I give it a {score}.", "label"),
+    "a label before": ("Score for {name}: {score}", "label"),
+    "a label in parentheses": ("{name} (Score: {score})", "quoted, separator, label"),
+    "one star each": ("{name}: {score}★", "label"),
+    "dots between": ("{name} .... {score}", "separator"),
+    "tags of HTML": ("<p><b>{name}:</b> <span class='a'>{score}</span></p>", "quoted"),
+    "an entity": ("{name}:&nbsp;{score}", "quoted"),
+    "another colon": ("{name}﹕{score}", "full width"),
+    "marks of direction": ("\u2066{name}\u2069: {score}", "invisible characters"),
+    "a remark that counts something else": ("{name}: {score} (20% of the 1080p sky)", "remark left out"),
     "other case": ("{name}: {score}".lower(), ""),
 }
 WRONG = {
+    "the source's": (written(FORM).replace("Integrity:", "Integrity (source):"), "a score of the source"),
+    "a scale of ten said first": (written(FORM, "Scores on a scale of 1-10:\n"), "another scale"),
+    "a scale in points": (written(FORM, "By a 10-point scale:\n"), "another scale"),
+    "JSON with another scale": (json.dumps({"scale": 10} | TABLE), "another scale"),
+    "another score below": (written("{name}: {score}\nIt holds.\nScore: 3"), "two answers"),
+    "another number below": (written("{name}: {score}\n3"), "two answers"),
+    "two scores of a part": (written("## {name}\nScore: {score}\nNo:\nScore: 3"), "two answers"),
+    "a column of scores": (written("{name}\n5\n4\n3"), "two answers"),
+    "fewer stars": (first("5 ★★★☆☆"), "two answers"),
+    "an emoji of doubt": (first("4 ❓"), "ambiguous"),
+    "an exponent in LaTeX": (first("$4^2$"), "ambiguous"),
+    "an exponent in HTML": (first("4<sup>2</sup>"), "ambiguous"),
+    "struck out": (first("~~4~~ 3"), "no number"),
+    "the greatest score": (first("below the maximum score: 5"), "no number"),
+    "cut in a thought of another form": ("[THINK]\n" + written(FORM), "cut short"),
+    "another draft before a thought": (first("2") + "<think>No.</think>" + written(FORM), "two answers"),
+    "JSON with its greatest score": (
+        json.dumps({k: {"score": v, "max": 10} for k, v in TABLE.items()}),
+        "two answers",
+    ),
+    "JSON with another score": (
+        json.dumps([{"dimension": k, "score": v, "source_score": "3"} for k, v in TABLE.items()]),
+        "two answers",
+    ),
     "a fraction": (first("4.7"), "out of the scale"),
     "above the scale": (first("5.9"), "out of the scale"),
     "six": (first("6"), "out of the scale"),
@@ -143,6 +196,15 @@ WRONG = {
     "JSON with NaN": (json.dumps(TABLE | {HEADINGS[0]: float("nan")}), "missing"),
     "JSON with a key twice": (json.dumps(TABLE)[:-1] + f', "{HEADINGS[0]}": 2}}', "two answers"),
     "JSON that was cut": (json.dumps(TABLE)[:-1], "cut short"),
+    "JSON that was cut behind its scores": (
+        json.dumps({"scores": TABLE, "reason": "It"})[:-2],
+        "cut short",
+    ),
+    "JSON twice": (json.dumps(TABLE) + json.dumps(TABLE | {HEADINGS[0]: 1}), "two answers"),
+    "JSON of the source beside it": (
+        json.dumps({"source": dict.fromkeys(HEADINGS, 5), "edited": TABLE}),
+        "two answers",
+    ),
     "JSON beside other lines": (json.dumps(TABLE) + "\nForeground Integrity: 1", "two answers"),
     "scores without names": (json.dumps({"scores": SCORES}), "no scores"),
 }
@@ -160,10 +222,45 @@ JSONS = {
     ),
     "a list": (json.dumps([{"dimension": k, "score": v} for k, v in TABLE.items()]), "JSON"),
     "a comma too many": (json.dumps(TABLE, indent=1).replace("4\n}", "4,\n}"), "loose JSON, quoted"),
+    "comments": ("{" + written('"{name}": {score}, // it fits', "") + "}", "loose JSON, quoted"),
+    "with its greatest score": (
+        json.dumps({k: {"score": v, "max_score": 5, "confidence": 0.9} for k, v in TABLE.items()}),
+        "JSON, label",
+    ),
+    "lines inside": (json.dumps({"answer": written(FORM)}), "JSON"),
+    "an object per line": (
+        "\n".join(json.dumps({"dimension": k, "score": v}) for k, v in TABLE.items()),
+        "JSON",
+    ),
+    "braces around and inside": (f"Of {{a, b}}: {json.dumps({'Brief reasoning': 'a { c'} | TABLE)}", "JSON"),
+    "the form first": (
+        json.dumps(dict.fromkeys(HEADINGS, "1-5")) + json.dumps(TABLE),
+        "JSON, template left out",
+    ),
+    "numbered and bold keys": (
+        json.dumps({f"{n}. **{k}**": v for n, (k, v) in enumerate(TABLE.items(), 1)}),
+        "JSON, bold, numbered",
+    ),
     "quotes of Python": (str(TABLE), "loose JSON, quoted"),
 }
 AROUND = {
     "thoughts": (f"<think>\nForeground Integrity: 1\n</think>\n{written(FORM)}", "thought left out"),
+    "thoughts of another form": (f"[THINK]{first('1')}[/THINK]{written(FORM)}", "thought left out"),
+    "thoughts below": (f"{written(FORM)}\n<reasoning>2 boats</reasoning>", "thought left out"),
+    "a channel": (
+        f"<|channel|>analysis<|message|>{first('1')}<|end|><|channel|>final<|message|>{written(FORM)}<|end|>",
+        "thought left out, quoted",
+    ),
+    "line ends in two characters": (written(FORM).replace("\n", "\\n"), "escaped line ends"),
+    "a text of JSON": (json.dumps(written(FORM)), "escaped line ends"),
+    "a part of its own for the total": (
+        written("## {name}\nThe light fits.\nScore: {score}\n") + "\n## Overall\nScore: 3.2",
+        "label, score on another line",
+    ),
+    "the rubric's own heading with a slash": (
+        written(FORM).replace("Dynamics:", "Dynamics / Liveness:"),
+        "heading",
+    ),
     "fenced lines": (f"```\n{written(FORM)}\n```", "fence"),
     "tags": (f"<answer>\n{written(FORM)}\n</answer>", "quoted"),
     "characters that nobody sees": (written(FORM).replace("Visual", "Visual\u200b"), "invisible characters"),
@@ -172,6 +269,10 @@ AROUND = {
     "the form first": (written("{name}: 1-5.") + "\n\n" + written(FORM), "template left out"),
     "one line": (", ".join(f"{k}: {v}" for k, v in TABLE.items()), "one line"),
     "one line with bars": (" | ".join(f"{k}: {v}" for k, v in TABLE.items()), "one line"),
+    "one line with parentheses": (
+        ", ".join(f"{k} ({v})" for k, v in TABLE.items()),
+        "quoted, separator, one line",
+    ),
     "one line with slashes": (" / ".join(f"{k}: {v}" for k, v in TABLE.items()), "one line"),
     "a score in words, too": (first("five (5)"), "label"),
     "one line with numbers": (
@@ -244,6 +345,103 @@ def test_any_answer_is_read_or_refused(parts: list[str]) -> None:
         return
     assert len(found.scores) == len(HEADINGS)
     assert {*found.scores} <= {1, 2, 3, 4, 5}
+
+
+BEFORE = (
+    "",
+    "- ",
+    "* ",
+    "• ",
+    "{number}. ",
+    "({number}) ",
+    "### ",
+    "### {number}. ",
+    "> ",
+    "🎯 ",
+    "- {number}) ",
+)
+NAMES = (
+    "{name}",
+    "**{name}**",
+    "*{name}*",
+    "`{name}`",
+    '"{name}"',
+    "[{name}]",
+    "{name} Score",
+    "{name} (1-5)",
+    "<b>{name}</b>",
+)
+BETWEEN = (": ", ":", " : ", "：", " = ", " — ", " – ", " -> ", ": Score: ")
+VALUES = (
+    "{score}",
+    "{score}/5",
+    "{score} out of 5",
+    "{score}.0",
+    "**{score}**",
+    "[{score}]",
+    "({score}/5)",
+    "${score}$",
+)
+BEHIND = (
+    "",
+    ".",
+    ";",
+    "  ",
+    " (it fits)",
+    " - it fits",
+    ", it fits",
+    " — it fits",
+    " because it fits",
+    " ✅",
+    "!",
+)
+NO_SCORES = (
+    "4.5",
+    "3-4",
+    "4/10",
+    "0",
+    "6",
+    "-3",
+    "N/A",
+    "3 or 4",
+    "four",
+    "~4",
+    "4±1",
+    "8/10",
+    "70%",
+    "4 (5)",
+    "3/4",
+    "4→3",
+    "≥4",
+    "4?",
+    "4½",
+    "④",
+    "★★★",
+)
+forms = st.tuples(*(st.sampled_from(parts) for parts in (BEFORE, NAMES, BETWEEN, VALUES, BEHIND))).map(
+    "".join
+)
+
+
+@given(forms, st.lists(st.integers(1, 5), min_size=6, max_size=6))
+def test_ways_of_writing_go_together(form: str, scores: list[int]) -> None:
+    lines = (
+        form.format(name=name, score=score, number=number)
+        for number, (name, score) in enumerate(zip(HEADINGS, scores, strict=True), 1)
+    )
+    found = read_judge_answer("\n".join(lines), HEADINGS)
+    assert found.scores == tuple(scores)
+    assert found.repairs or form.rstrip(".;! ") in ("{name}: {score}", "{name}:{score}")
+
+
+@given(forms, st.sampled_from(NO_SCORES), st.integers(1, 6))
+def test_what_is_no_score_is_none_in_any_form(form: str, said: str, wrong: int) -> None:
+    lines = (
+        form.format(name=name, score=said if number == wrong else 3, number=number)
+        for number, name in enumerate(HEADINGS, 1)
+    )
+    with pytest.raises(AnswerError):
+        read_judge_answer("\n".join(lines), HEADINGS)
 
 
 @given(st.lists(st.integers(1, 5), min_size=6, max_size=6), st.sampled_from(sorted(READABLE)))

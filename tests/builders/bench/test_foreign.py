@@ -135,6 +135,44 @@ def test_what_upstreams_program_let_pass_is_found(bench: Path, tmp_path: Path) -
         assert any(absent in line and "without a verdict" in line for line in done.output.splitlines())
 
 
+def test_two_verdicts_that_differ_below_the_cap_only_do_not_count(bench: Path, tmp_path: Path) -> None:
+    lines = [upstream_line(0), upstream_line(0, result=words([3, 3, 2, 3, 3, 1]))]
+    path = write_lines(tmp_path / "location_x_sparkle_score.jsonl", lines)
+    done = import_([path], "upstream", bench, tmp_path / "v.jsonl")
+    assert f"{path}:2 /id | two verdicts on one edit: neither counts" in done.output
+    assert [verdict.status for verdict in read_verdicts(tmp_path / "v.jsonl").verdicts] == ["failed"]
+
+
+ODD = {
+    "a byte order mark": (lambda good, bad: b"\xef\xbb\xbf" + bad + good, 1, "a byte order mark"),
+    "line ends of Windows": (lambda good, bad: good.replace(b"\n", b"\r\n") + b"{\r\n", 2, "not JSON"),
+    "NaN": (lambda good, bad: good + bad.replace(b"[3", b"[NaN"), 2, "not a finite number"),
+    "six": (lambda good, bad: good + bad.replace(b"[3", b"[6"), 2, "too large"),
+    "nothing": (lambda good, bad: good + b"\n" + good, 2, "the line is blank"),
+    "torn": (lambda good, bad: good + bad[:-40], 2, "not JSON"),
+    "not capped": (
+        lambda good, bad: good + bad.replace(b"[3, 3", b"[3, 4"),
+        2,
+        "the scores are not those of the answer",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_odd_line_is_a_finding_and_the_others_count(case: str, bench: Path, tmp_path: Path) -> None:
+    make, number, problem = ODD[case]
+    good, bad = (json.dumps(upstream_line(index)).encode() + b"\n" for index in range(2))
+    path = tmp_path / "location_x_sparkle_score.jsonl"
+    path.write_bytes(make(good, bad))
+    done = import_([path], "upstream", bench, tmp_path / "v.jsonl")
+    assert done.exit_code == 1
+    assert f"{path}:{number} " in done.output
+    assert problem in done.output
+    verdicts = read_verdicts(tmp_path / "v.jsonl").verdicts
+    scored = [verdict.id for verdict in verdicts if verdict.status == "ok"]
+    assert scored == ["Sparkle_location_000000"]
+
+
 def test_another_source_is_another_bench(bench: Path) -> None:
     before = read_bench(bench)[0]
     (bench / layout.bench_source("season", "Sparkle_season_000000")).write_bytes(b"another clip")
@@ -202,7 +240,6 @@ def openve_row(edited_type: str, index: int, results: str, average: str) -> list
 
 
 def test_openve_benchs_table_comes_in_and_goes_out(openve: Path, tmp_path: Path) -> None:
-    columns = ["edited_type", "prompt", "original_video", "edited_result_path", "results", "average"]
     good = words([4, 2, 3], OPENVE, OPENVE_HEADINGS["local_change"]).replace("fine: 3 boats", "fine")
     counted = words([4, 2, 3], OPENVE, OPENVE_HEADINGS["global_style"])
     rows = [
@@ -213,7 +250,7 @@ def test_openve_benchs_table_comes_in_and_goes_out(openve: Path, tmp_path: Path)
         openve_row("global_style", 1, "nothing to say", "ERROR"),
     ]
     path = tmp_path / "judge.csv"
-    path.write_text("".join(map(csv_line, [columns, *rows])))
+    path.write_text("".join(map(csv_line, [RESULT_COLUMNS, *rows])))
     done = import_([path], "openve", openve, tmp_path / "v.jsonl")
     assert done.exit_code == 1
     assert f"{path}:5 average | the average is not that of the scores" in done.output
@@ -234,6 +271,41 @@ def test_openve_benchs_table_comes_in_and_goes_out(openve: Path, tmp_path: Path)
     stats = json.loads((tmp_path / "out" / "gemini-2.5-pro_stats.json").read_text())
     assert stats["overall_average"] == 3.0
     assert stats["total_processed"] == 2
+
+
+RESULT_COLUMNS = ["edited_type", "prompt", "original_video", "edited_result_path", "results", "average"]
+
+
+def test_a_torn_row_and_an_odd_average_are_findings(openve: Path, tmp_path: Path) -> None:
+    good = words([4, 2, 3], OPENVE, OPENVE_HEADINGS["local_change"]).replace("fine: 3 boats", "fine")
+    averages = ("3", "NaN", "3.0")  # 3 is what a spreadsheet makes of 3.0
+    rows = [openve_row("local_change", index, good, average) for index, average in enumerate(averages)]
+    path = tmp_path / "judge.csv"
+    text = "".join(map(csv_line, [RESULT_COLUMNS, *rows]))
+    path.write_text(text[: text.rindex('"') - 20])
+    done = import_([path], "openve", openve, tmp_path / "v.jsonl")
+    assert done.exit_code == 1
+    told = [line for line in done.output.splitlines() if line.startswith(f"{path}:")]
+    assert len(told) == 2
+    assert "the average is not that of the scores" in told[0]
+    assert f"{path}:10 | not a row of a table" in told[1]
+    verdicts = read_verdicts(tmp_path / "v.jsonl").verdicts
+    assert [verdict.scores for verdict in verdicts] == [(4, 2, 3)] * 2
+    path.write_text(csv_line([*RESULT_COLUMNS, "average"]))
+    done = import_([path], "openve", openve, tmp_path / "v.jsonl")
+    assert (done.exit_code, "a column stands twice" in done.output) == (2, True)
+
+
+def test_a_missing_edit_is_missing_again_behind_openve_benchs_table(openve: Path, tmp_path: Path) -> None:
+    rows = [openve_row("local_change", 0, "ERROR: Video file not found: x.mp4", "ERROR")]
+    (tmp_path / "judge.csv").write_text("".join(map(csv_line, [RESULT_COLUMNS, *rows])))
+    import_([tmp_path / "judge.csv"], "openve", openve, tmp_path / "v.jsonl")
+    text = (tmp_path / "v.jsonl").read_text().replace("ERROR: Video file not found: x.mp4", "no such file")
+    (tmp_path / "v.jsonl").write_text(text)
+    done = run("export", tmp_path / "v.jsonl", "--to", "openve", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    import_([tmp_path / "out" / "gemini-2.5-pro.csv"], "openve", openve, tmp_path / "again.jsonl")
+    assert [verdict.status for verdict in read_verdicts(tmp_path / "again.jsonl").verdicts] == ["missing"]
 
 
 def test_verdicts_by_another_rubric_have_no_such_form(bench: Path, tmp_path: Path) -> None:
