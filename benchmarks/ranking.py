@@ -12,7 +12,7 @@
   colour cast on the subject or on everything; a blur of 3 to 8 pixels of everything, the subject or the
   background; the background frozen from the start or from the middle on (videos only). A real edit is taken
   apart with its mask, and what is behind its subject is inpainted.
-
+- Scored as `small` does it, which also asks whether the source has an edge along the mask.
 - Faulty: the edit made, and scored, with a mask that lacks 5 to 20 % of its area, or that holds a strip of
   old background of 8 to 40 pixels at 720p, twice each. It is rejected when the video's score or that of its
   first frame is below the default configuration's.
@@ -214,9 +214,9 @@ def _score(edit: Edit, frames: Image, seconds: dict[str, list[float]]) -> tuple[
     """The score as a video and as a first-frame edit."""
     start = time.perf_counter()
     parts = (edit.sources, frames, edit.masks, frames[FRAMES:], edit.masks[FRAMES:])
-    scores = [score_frame(ScoredFrame(*part)) for part in zip(*parts, strict=False)]
+    scores = [score_frame(ScoredFrame(*part), founded=True) for part in zip(*parts, strict=False)]
     between = time.perf_counter()
-    first = score_edit(edit.sources[1], frames[1], edit.masks[1])
+    first = score_edit(edit.sources[1], frames[1], edit.masks[1], founded=True)
     seconds["video"].append(between - start)
     seconds["edit"].append(time.perf_counter() - between)
     return float(np.mean([score.O_score for score in scores])), first.overall

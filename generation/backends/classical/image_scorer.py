@@ -108,14 +108,15 @@ class Backend(ByMotion):
     """The classical `image_scorer`."""
 
     identity: ClassVar[Identity] = Identity(
-        "sparkle/classical-score", "3", "measured, not judged: on a scale of its own, not EditScore's"
+        "sparkle/classical-score", "2", "measured, not judged: on a scale of its own, not EditScore's"
     )
+    founded: ClassVar[bool] = False  # masks by motion alone seldom would pass
 
     def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
         """Score the first frame, with the subject found by its motion."""
         image = read_png(source)
         mask = hard_mask(image, first_frame_mask(read_working(clip), self.maps))
-        return score_edit(image, read_png(edited), mask)
+        return score_edit(image, read_png(edited), mask, founded=self.founded)
 
     def score_removal(
         self, edited: Path, removed: Path, objects: Sequence[r.GroundedObject], prompt: str
@@ -139,7 +140,7 @@ class Backend(ByMotion):
         later = {index: later_index(index, len(masks)) for index in indices}
         sources, edits = _pick(source, indices), _pick(edited, (*indices, *later.values()))
         return tuple(
-            score_frame(ScoredFrame(sources[t], edits[t], masks[t], edits[k], masks[k]))
+            score_frame(ScoredFrame(sources[t], edits[t], masks[t], edits[k], masks[k]), founded=self.founded)
             for t, k in later.items()
         )
 
@@ -155,13 +156,14 @@ def _pick(clip: Path, indices: Sequence[int]) -> dict[int, Pixels]:
     return found
 
 
-def score_edit(source: Pixels, edited: Pixels, mask: Mask) -> r.ImageScore:
+def score_edit(source: Pixels, edited: Pixels, mask: Mask, *, founded: bool = False) -> r.ImageScore:
     """Scores the edit of a first frame.
 
     Args:
         source: uint8 RGB (H, W, 3).
         edited: uint8 RGB (H, W, 3).
         mask: bool (H, W), the subject.
+        founded: Also ask whether the mask is: whether the source has an edge along its outline.
 
     Raises:
         MediaError: The three do not have one size.
@@ -170,9 +172,10 @@ def score_edit(source: Pixels, edited: Pixels, mask: Mask) -> r.ImageScore:
     found = asdict(measures)
     return _image_score(
         following=_grade_of(REPLACED, found),
-        consistency=min(_grade_of(grades, found) for grades in (SUBJECT, CLEAN)) * _wholeness(measures),
+        consistency=min(_grade_of(grades, found) for grades in (SUBJECT, CLEAN))
+        * (_wholeness(measures) if founded else 1),
         quality=_grade_of(QUALITY, found),
-        reasonings=(_subject_reasoning(measures), _quality_reasoning(measures)),
+        reasonings=(_subject_reasoning(measures, founded), _quality_reasoning(measures)),
     )
 
 
@@ -216,28 +219,31 @@ class ScoredFrame:
     later_mask: Mask
 
 
-def score_frame(frame: ScoredFrame) -> r.FrameScore:
+def score_frame(frame: ScoredFrame, *, founded: bool = False) -> r.FrameScore:
     """Scores a frame of an edited video.
 
     Raises:
         MediaError: Its parts do not have one size.
     """
     measures = measure_edit(frame.source, frame.edited, frame.mask)
-    return _frame_score(measures, scene_motion(frame.edited, frame.later, frame.mask, frame.later_mask))
+    motion = scene_motion(frame.edited, frame.later, frame.mask, frame.later_mask)
+    return _frame_score(measures, motion, founded)
 
 
-def _frame_score(measures: EditMeasures, motion: float) -> r.FrameScore:
+def _frame_score(measures: EditMeasures, motion: float, founded: bool) -> r.FrameScore:
     found = {**asdict(measures), "motion": motion}
     consistency = min(_grade_of(grades, found) for grades in (REPLACED, SUBJECT, CLEAN, MOTION))
-    consistency *= _wholeness(measures)
+    consistency *= _wholeness(measures) if founded else 1
     quality = _grade_of(QUALITY, found)
-    raw_sc = {name: found[name] for name in ("replaced", "motion", *SUBJECT, "unfounded")}
+    raw_sc = {
+        name: found[name] for name in ("replaced", "motion", *SUBJECT, *(["unfounded"] if founded else []))
+    }
     moves = f"; within a quarter of a second the scene changes by {motion:.2f} Lab units"
     return r.FrameScore(
         SC_score=_rounded(consistency),
         PQ_score=_rounded(quality),
         O_score=_rounded(_overall(consistency, quality)),
-        SC_score_reasoning=_subject_reasoning(measures) + moves + ".",
+        SC_score_reasoning=_subject_reasoning(measures, founded) + moves + ".",
         PQ_score_reasoning=_quality_reasoning(measures) + ".",
         SC_raw_output=_raw(raw_sc),
         PQ_raw_output=_raw({name: found[name] for name in QUALITY}),
@@ -289,13 +295,13 @@ def _raw(values: dict[str, float]) -> str:
     return canonical_json({name: _rounded(value) for name, value in values.items()}).decode()
 
 
-def _subject_reasoning(found: EditMeasures) -> str:
+def _subject_reasoning(found: EditMeasures, founded: bool) -> str:
+    edges = f"the source has no edge along {found.unfounded:.1%}; " if founded else ""
     return (
         f"Measured by the classical scorer: {found.replaced:.0%} of the background is new; "
         f"the subject's structure agrees by {found.identity:.2f} and {found.lost:.0%} of it is lost; "
         f"its outline agrees by {found.contour:.2f} and is broken along {found.gaps:.0%}; "
-        f"the old background shows along {found.remnants:.0%} of it, and the source has no edge along "
-        f"{found.unfounded:.1%}; "
+        f"the old background shows along {found.remnants:.0%} of it; {edges}"
         f"the subject's colours moved by {found.drift:.1f} Lab units"
     )
 

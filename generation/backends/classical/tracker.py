@@ -150,6 +150,6 @@ def _cut(
 
 
 def _evidence(activity: Activity, boxed: Mapping[int, Sequence[Box]]) -> Evidence | None:
-    """Return what is known of a subject that roams in most of its boxes."""
-    roaming = [roams(activity.luma, t, box) for t, boxes in boxed.items() for box in boxes]
+    """Return what is known of subjects that all roam, on most of these frames."""
+    roaming = [all(roams(activity.luma, t, box) for box in boxes) for t, boxes in boxed.items()]
     return activity.evidence if 2 * sum(roaming) > len(roaming) else None

@@ -189,7 +189,8 @@ def test_an_edit_by_a_mask_that_lacks_a_part_or_holds_old_background_is_rejected
         wrong = np.maximum(whole, np.asarray(moved(whole, 9, 0), np.float32))
     # The scorer is given the mask that the edit was made with, as in a run.
     by_wrong, by_whole = (
-        score_edit(source, over(source, SCENES[0], alpha), alpha > 0.5) for alpha in (wrong, whole)
+        score_edit(source, over(source, SCENES[0], alpha), alpha > 0.5, founded=True)
+        for alpha in (wrong, whole)
     )
     assert by_wrong.overall < load_config("classical").thresholds.edited_frame0 <= by_whole.overall
     assert "no edge along" in by_wrong.SC_reasoning
