@@ -52,7 +52,7 @@ DRAWN: tuple[tuple[SubjectName, str], ...] = (
     ("fish", "a misty mountain valley at dawn"),
     ("figure", "a snowy pine forest with falling snow"),
     ("fish", "a city street at night with flickering neon signs"),
-    ("ball", "a lake among trees where leaves rustle"),
+    ("ball", "a calm mountain lake where mist peels away from the shore"),
 )
 
 

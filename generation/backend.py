@@ -46,9 +46,13 @@ class Identity:
 
 @dataclass(frozen=True)
 class Made:
-    """A picture that a backend made, and its own words and numbers about it."""
+    """A picture that a backend made, and its own words and numbers about it.
 
-    image: Pixels
+    An image editor that cannot do what the instruction says makes none, and its `details` say in `not_drawn`
+    why: the sample is rejected.
+    """
+
+    image: Pixels | None
     details: dict[str, Any]
 
 

@@ -16,15 +16,15 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from sparkle.schemas.canonical import sha256_bytes
-from sparkle.schemas.errors import ConfigError, RecordError
+from sparkle.schemas.errors import ConfigError, RecordError, did_you_mean
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 from sparkle.schemas.load import load
 
@@ -43,7 +43,7 @@ _CLAUSE = re.compile(
 _PLAIN_WORDS = re.compile(r"[^\s,.:;]+( [^\s,.:;]+)*")
 _WORD = re.compile(r"[a-z0-9]+")
 # Words of grammar: they say nothing about a scene.
-_FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(
     _WORD.findall(
         "a an and are as at by for from in into is it its of off on or over s that the their this through"
         " to under up where while with"
@@ -65,6 +65,11 @@ class TaxonomyScene:
         moves_finite: The clauses of `moves` in the same order, finite: "tall grass sways in the wind".
         light_finite: The clauses of `light` in the same order, finite.
         place: The preposition of "Place the subject <place> <setting>", one of `PLACES`.
+        moves_shown_by: The layers that show the clauses of `moves`, in the same order.
+        light_shown_by: The layers that show the clauses of `light`, in the same order.
+        also: Further words that this scene shows, for finding it in a prompt of other words.
+        look: Its light and style, as the file has them; `backends/drawing` reads them.
+        layers: What is drawn, back to front, as the file has it; empty where nothing draws it.
     """
 
     theme: str
@@ -76,6 +81,16 @@ class TaxonomyScene:
     moves_finite: tuple[str, ...]
     light_finite: tuple[str, ...]
     place: str = "in"
+    moves_shown_by: tuple[str, ...] = ()
+    light_shown_by: tuple[str, ...] = ()
+    also: str = ""
+    look: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    layers: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it has a recipe."""
+        return bool(self.layers)
 
     @property
     def keyword(self) -> str:
@@ -123,12 +138,7 @@ def _packaged() -> bytes:
 def match_prompt(theme: str, prompt: str) -> TaxonomyScene | None:
     """Return the scene of a theme that a prompt is about, or None when none is near enough.
 
-    A scene's overlap is the sum, over the words that it shares with the prompt, of the word's weight
-    (`KEYWORD_WEIGHT`, `SETTING_WEIGHT` or `CLAUSE_WEIGHT`, the highest that applies) times its rarity:
-    log(scenes / scenes with the word) / log(scenes), so 1 for a word that one scene alone has and 0
-    for one that all have. Words are whole, in lower case, without a plural's `s`; words of grammar do
-    not count. The greatest overlap wins, the earlier scene of two equal ones, and must exceed
-    `MIN_OVERLAP`.
+    The greatest `overlap` wins, the earlier scene of two equal ones, and must exceed `MIN_OVERLAP`.
 
     Args:
         theme: Where to look; always None for `openve3m`, which has no scenes.
@@ -137,13 +147,21 @@ def match_prompt(theme: str, prompt: str) -> TaxonomyScene | None:
     Raises:
         ConfigError: the theme is not one of `THEMES`.
     """
-    worth, words = _word_worth(), _content_words(prompt)
-    overlaps = {
-        scene: math.fsum(worth[scene].get(word, 0.0) for word in words)
-        for scene in load_taxonomy().scenes(theme)
-    }
+    overlaps = {scene: overlap(scene, prompt) for scene in load_taxonomy().scenes(theme)}
     best = max(overlaps, key=overlaps.__getitem__, default=None)
     return best if best is not None and overlaps[best] > MIN_OVERLAP else None
+
+
+def overlap(scene: TaxonomyScene, prompt: str) -> float:
+    """Return how much of a prompt is about a scene of the packaged taxonomy.
+
+    It is the sum, over the words that they share, of the word's weight (`KEYWORD_WEIGHT`, `SETTING_WEIGHT` or
+    `CLAUSE_WEIGHT`, the highest that applies) times its rarity: log(scenes / scenes with the word) /
+    log(scenes), so 1 for a word that one scene alone has and 0 for one that all have. Words are whole, in
+    lower case, without a plural's `s`; words of grammar do not count.
+    """
+    worth = _word_worth()[scene]
+    return math.fsum(worth.get(word, 0.0) for word in _content_words(prompt))
 
 
 @cache
@@ -160,12 +178,12 @@ def _word_worth() -> Mapping[TaxonomyScene, Mapping[str, float]]:
 
 def _content_words(text: str) -> list[str]:
     """Return the distinct words of a text that can tell a scene, sorted (sums depend on the order)."""
-    words = set(_WORD.findall(text.lower())) - _FUNCTION_WORDS
+    words = set(_WORD.findall(text.lower())) - FUNCTION_WORDS
     return sorted({word[:-1] if len(word) > 3 and re.search("[^s]s$", word) else word for word in words})
 
 
 def _word_weights(scene: TaxonomyScene) -> dict[str, float]:
-    clauses = " ".join(scene.moves + scene.moves_finite + scene.light + scene.light_finite)
+    clauses = " ".join((*scene.moves, *scene.moves_finite, *scene.light, *scene.light_finite, scene.also))
     weights = dict.fromkeys(_content_words(clauses), CLAUSE_WEIGHT)
     weights |= dict.fromkeys(_content_words(scene.setting), SETTING_WEIGHT)
     return weights | dict.fromkeys(_content_words(scene.keyword), KEYWORD_WEIGHT)
@@ -179,6 +197,9 @@ class _Entry(Struct, frozen=True, forbid_unknown_fields=True):
     moves: tuple[str, ...]
     light: tuple[str, ...]
     place: str = "in"
+    also: str = ""
+    look: dict[str, Any] = {}
+    layers: tuple[dict[str, Any], ...] = ()
 
 
 def parse_taxonomy(data: bytes, *, where: str) -> Taxonomy:
@@ -229,37 +250,82 @@ def _scene(theme: str, subtheme: str, value: Any, where: str) -> TaxonomyScene:
     if entry.place not in PLACES:
         wanted = ", ".join(PLACES)
         raise ConfigError("not a place", got=repr(entry.place), wanted=wanted, where=f"{where}/place")
-    moves = _clauses(entry.moves, 2, 4, f"{where}/moves")
-    light = _clauses(entry.light, 1, 2, f"{where}/light")
+    drawn = _layer_names(entry, where)
+    moves = _clauses(entry.moves, 2, 4, drawn, f"{where}/moves")
+    light = _clauses(entry.light, 1, 2, drawn, f"{where}/light")
     return TaxonomyScene(
         theme=theme,
         subtheme=subtheme,
         name=entry.name,
         setting=entry.setting,
-        moves=tuple(participial for participial, _ in moves),
-        light=tuple(participial for participial, _ in light),
-        moves_finite=tuple(finite for _, finite in moves),
-        light_finite=tuple(finite for _, finite in light),
+        moves=tuple(clause.doing for clause in moves),
+        light=tuple(clause.doing for clause in light),
+        moves_finite=tuple(clause.does for clause in moves),
+        light_finite=tuple(clause.does for clause in light),
         place=entry.place,
+        moves_shown_by=tuple(clause.layer for clause in moves if drawn),
+        light_shown_by=tuple(clause.layer for clause in light if drawn),
+        also=entry.also,
+        look=entry.look,
+        layers=entry.layers,
     )
 
 
-def _clauses(texts: tuple[str, ...], fewest: int, most: int, where: str) -> list[tuple[str, str]]:
-    """Return the participial and the finite form of each clause."""
+class _Clause(NamedTuple):
+    """A clause in both forms, and the layer that shows it (empty where nothing is drawn)."""
+
+    doing: str
+    does: str
+    layer: str
+
+
+def _layer_names(entry: _Entry, where: str) -> frozenset[str]:
+    """Return the names of a recipe's layers; a layer without a name is called what it is."""
+    names = set()
+    for number, layer in enumerate(entry.layers):
+        name = layer.get("name", layer.get("is"))
+        if not isinstance(layer.get("is"), str) or not isinstance(name, str):
+            raise ConfigError(
+                "not a layer",
+                got=repr(layer)[:80],
+                wanted='{ is = "sky", ... }',
+                where=f"{where}/layers/{number}",
+            )
+        names.add(name)
+    return frozenset(names)
+
+
+def _clauses(
+    texts: tuple[str, ...], fewest: int, most: int, drawn: frozenset[str], where: str
+) -> list[_Clause]:
+    """Return the clauses of a list, each with a layer of `drawn` unless that is empty."""
     if not fewest <= len(texts) <= most:
         raise ConfigError(
             "too few or too many clauses", got=len(texts), wanted=f"{fewest} to {most}", where=where
         )
-    forms = []
+    found = []
     for number, text in enumerate(texts):
-        _require_plain_words(text, f"{where}/{number}")
-        match = _CLAUSE.fullmatch(text)
-        if match is None:
-            wanted = "'subject {finite|participle} rest'"
-            raise ConfigError("not a clause", got=repr(text), wanted=wanted, where=f"{where}/{number}")
+        place = f"{where}/{number}"
+        layer, colon, words = text.partition(": ") if drawn else ("", ":", text)
+        _require_plain_words(words or text, place)
+        match = _CLAUSE.fullmatch(words)
+        if not colon or match is None:
+            wanted = "'subject {finite|participle} rest', after 'layer: ' where layers are drawn"
+            raise ConfigError("not a clause", got=repr(text), wanted=wanted, where=place)
+        if drawn and layer not in drawn:
+            fix = did_you_mean(layer, drawn)
+            raise ConfigError(
+                "a clause names a layer that the recipe has not",
+                got=layer,
+                wanted=", ".join(sorted(drawn)),
+                where=place,
+                fix=fix,
+            )
         subject, rest = match["subject"], match["rest"]
-        forms.append((f"{subject} {match['participle']}{rest}", f"{subject} {match['finite']}{rest}"))
-    return forms
+        found.append(
+            _Clause(f"{subject} {match['participle']}{rest}", f"{subject} {match['finite']}{rest}", layer)
+        )
+    return found
 
 
 def _require_plain_words(text: str, where: str) -> None:

@@ -133,6 +133,11 @@ def _camera(record: r.CameraRecord, _: Thresholds) -> str | None:
     return None if record.fixed else f"camera judged moving: {record.reasoning}"
 
 
+def _made(record: r.MadeRecord, _: Thresholds) -> str | None:
+    reason = record.details.get("not_drawn")
+    return None if reason is None else f"the instruction cannot be drawn: {reason}"
+
+
 def _image_score(name: str, field: str) -> Callable[[r.ImageScore, Thresholds], str | None]:
     def rule(record: r.ImageScore, limits: Thresholds) -> str | None:
         wanted: float = getattr(limits, field)
@@ -176,6 +181,7 @@ _RULES: dict[str, Callable[..., str | None]] = {
     "normalise": _normalise,
     "flow": _flow,
     "camera": _camera,
+    "edit": _made,
     "edit_score": _image_score("edited frame 0", "edited_frame0"),
     "ground1": _ground1,
     "remove_score": _image_score("foreground removal", "foreground_removed"),

@@ -51,8 +51,9 @@ class Remove(Step[ImageEditorBackend]):
         """Remove the foreground."""
         objects = work.record(r.Ground1Record).round1_objects
         made = self.backend.remove(work.read(EDITED_FRAME0), objects, work.prompt, work.seed)
-        with work.write(FOREGROUND_REMOVED) as path:
-            write_png(path, made.image)
+        if made.image is not None:
+            with work.write(FOREGROUND_REMOVED) as path:
+                write_png(path, made.image)
         return r.MadeRecord(made.details)
 
 

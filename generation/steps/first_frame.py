@@ -45,8 +45,9 @@ class Edit(Step[ImageEditorBackend]):
         made = self.backend.edit(
             work.read(SOURCE_FRAME0), work.prompt, work.seed, clip=work.read(SOURCE_VIDEO)
         )
-        with work.write(EDITED_FRAME0) as path:
-            write_png(path, made.image)
+        if made.image is not None:
+            with work.write(EDITED_FRAME0) as path:
+                write_png(path, made.image)
         return r.MadeRecord(made.details)
 
 

@@ -89,15 +89,16 @@ _TERMS: Final[dict[str, str]] = {
         snowfall snowflake soot spark spindrift spore spray will-o-the-wisp
     """,
     PASSERS: """
-        airliner airplane airship balloon bat bather bee bicycle bird blackbird boat bumblebee bus butterfly
-        cab camel canoe car caravan cat citizen commuter convertible crab crow customer cyclist dancer deer
-        dog dove dragon dragonfly drone duck egret ferry finch fish flamingo forklift fox frisbee gannet
-        grouse gull hawk hen heron horse houseboat jackdaw jogger kingfisher kite koi lamb lark lizard
-        mayfly meadowlark moth motorcycle mudskipper newspaper owl parrotfish passer-by passerby passers-by
-        passersby pedestrian pelican people pigeon rabbit raven robin sail sailboat sandpiper scooter
-        seagull sedan ship shopper skater sled spacecraft spaceship sparrow spectator squirrel stag starling
-        stroller swallow swan taxi tourist tractor train tram trawler trout truck tugboat tumbleweed
-        umbrella van vehicle vendor wasp worker yacht yak
+        airliner airplane airship balloon bat bather bee bicycle bird blackbird boat bumblebee buoy bus
+        butterfly cab camel canoe car caravan cat citizen commuter convertible crab crow customer cyclist
+        dancer deer dog dove dragon dragonfly drone duck egret ferry finch fish flamingo forklift fox
+        frisbee gannet geese grouse gull hawk hen heron holidaymaker horse houseboat jackdaw jogger
+        kingfisher kite koi lamb lark lizard mayfly meadowlark moth motorcycle mudskipper newspaper owl
+        parrotfish passer-by passerby passers-by passersby pedestrian pelican people pigeon rabbit raven
+        robin rook rover sail sailboat sandpiper scooter seagull sedan ship shopper skater sled spacecraft
+        spaceship sparrow spectator squirrel stag starling starship stroller swallow swan swift taxi tourist
+        townspeople tractor train tram trawler trout truck tugboat tumbleweed umbrella van vehicle vendor
+        wasp worker yacht yak
     """,
     SKY: """
         aurora cloud cumulus lightning meteor northern-lights star thundercloud thunderhead

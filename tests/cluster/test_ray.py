@@ -190,12 +190,19 @@ def test_the_run_has_the_bytes_of_one_worker(nodes, sources, wanted, tmp_path, s
 COUNTS = {"in a step": 1, "artifact written": 5, "artifact placed": 4, "outcome appended": 9}
 
 
-@pytest.mark.parametrize("fault", ["worker", "raylet", "frozen raylet", "driver"])
-@pytest.mark.parametrize("moment", MOMENTS)
+FAULTS = ("worker", "raylet", "frozen raylet", "driver")
+# Of each moment and each fault one case is in `make test`, and all are in `make test-cluster`.
+CASES = [
+    pytest.param(moment, fault, marks=() if row == column else pytest.mark.matrix)
+    for row, moment in enumerate(MOMENTS)
+    for column, fault in enumerate(FAULTS)
+]
+
+
+@pytest.mark.parametrize(("moment", "fault"), CASES)
 def test_a_kill_changes_no_byte(nodes, sources, wanted_two, tmp_path, moment, fault):
-    # Half of the cases by step, half streaming.
-    even = (list(MOMENTS).index(moment) + ["worker", "raylet", "frozen raylet", "driver"].index(fault)) % 2
-    words = on_ray(nodes, "--schedule", ("by-step", "streaming")[even])
+    streaming = list(MOMENTS).index(moment) % 2 != FAULTS.index(fault) // 2  # half of the cases
+    words = on_ray(nodes, "--schedule", "streaming" if streaming else "by-step")
     run, plan = tmp_path / "run", Plan(str(tmp_path / "plan"), moment, COUNTS[moment], fault)
     driver = start(plan, "--sources", sources, "--out", run, "--limit", 2, *words)
     _, told = driver.communicate(timeout=300)

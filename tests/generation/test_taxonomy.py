@@ -42,6 +42,9 @@ def test_size_is_that_of_the_paper():
     subthemes = [(theme, subtheme) for theme in TAXONOMY_THEMES for subtheme in TAXONOMY.subthemes(theme)]
     assert len(subthemes) >= 22
     assert len(SCENES) >= 100
+    drawn = [scene for scene in SCENES if scene.is_drawn]
+    assert len(drawn) >= 60
+    assert len({(scene.theme, scene.subtheme) for scene in drawn}) >= 22
     assert min(Counter((scene.theme, scene.subtheme) for scene in SCENES).values()) >= 4
 
 
@@ -217,6 +220,38 @@ def test_a_small_file_reads_as_written():
 
 
 CLAUSE = "a gull {circles|circling} above"
+
+
+DRAWN = VALID.replace(
+    'moves = ["flags', 'layers = [{ is = "sky" }, { is = "birds", name = "gulls" }]\nmoves = ["flags'
+)
+DRAWN = DRAWN.replace('"flags {', '"gulls: flags {').replace('"a gull {', '"gulls: a gull {')
+DRAWN = DRAWN.replace('"low sun {', '"sky: low sun {')
+
+
+def test_a_drawn_scene_says_which_layer_shows_a_clause():
+    scene = find(parse(DRAWN), "location", "urban: roof terrace")
+    assert (scene.moves_shown_by, scene.light_shown_by) == (("gulls", "gulls"), ("sky",))
+    assert scene.moves == ("flags waving on their poles", "a gull circling above")
+    assert scene.is_drawn
+    assert not find(parse(DRAWN), "time", "night: quay").is_drawn
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem", "where"),
+    [
+        ('"sky: low sun', '"sun: low sun', "names a layer that the recipe has not", "urban/0/light/0"),
+        ('"sky: low sun', '"low sun', "not a clause", "location.urban/0/light/0"),
+        ('{ is = "sky" }', '{ name = "sky" }', "not a layer", "location.urban/0/layers/0"),
+        ('{ is = "sky" }', "{ is = 1 }", "not a layer", "location.urban/0/layers/0"),
+        ('"ropes {', '"sky: ropes {', "not plain words", "time.night/0/moves/1"),
+    ],
+)
+def test_a_clause_without_its_layer_is_refused(old, new, problem, where):
+    assert old in DRAWN
+    with pytest.raises(ConfigError, match=problem) as caught:
+        parse(DRAWN.replace(old, new, 1))
+    assert where in caught.value.where
 
 
 @pytest.mark.parametrize(

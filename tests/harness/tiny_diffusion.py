@@ -247,7 +247,11 @@ def _save_published(folder: Path, model) -> None:
 def _texts() -> list[str]:
     folder = resources.files("sparkle.generation.backends.vlm").joinpath("prompts")
     prompts = [folder.joinpath(f"{name}.txt").read_text("utf-8") for name in ("removal", "animation")]
-    return [*prompts, resources.files("sparkle.generation").joinpath("taxonomy.toml").read_text("utf-8")]
+    taxonomy = resources.files("sparkle.generation").joinpath("taxonomy.toml").read_text("utf-8")
+    words = [
+        line for line in taxonomy.splitlines() if not line.startswith(("look", "  {"))
+    ]  # not the recipes
+    return [*prompts, "\n".join(words)]
 
 
 def _bpe_tokenizer():

@@ -2,6 +2,8 @@
 
 - `choose_scene` draws a scene, `compose_prompt` writes its instruction and `describe_frame` its
   `original_scene`: together what the paper's vision-language model does in the step `compose`.
+- What it writes is drawn: it takes scenes that have a recipe, whose clauses each name the layer that shows
+  them.
 - The grammar: an opening verb phrase with the scene's setting, a telling (what the light does and one
   to three things that move, in one of several sentence forms), and in half of the prompts a closing.
   Manner and length are upstream's.
@@ -102,7 +104,7 @@ _HUES = (
 
 
 def choose_scene(theme: str, *, seed: int) -> TaxonomyScene:
-    """Return a scene of a theme: each subtheme equally likely, then each of its scenes.
+    """Return a scene of a theme that a recipe draws: each subtheme equally likely, then each of its scenes.
 
     Args:
         theme: One of `TAXONOMY_THEMES`.
@@ -111,15 +113,14 @@ def choose_scene(theme: str, *, seed: int) -> TaxonomyScene:
     Raises:
         ConfigError: the theme has no scenes (`openve3m`), or is not one of `THEMES`.
     """
-    taxonomy = load_taxonomy()
-    subthemes = taxonomy.subthemes(theme)
-    if not subthemes:
+    scenes = [scene for scene in load_taxonomy().scenes(theme) if scene.is_drawn]
+    if not scenes:
         raise ConfigError(
             "the theme has no taxonomy", got=theme, fix="give each of its candidates a prompt of its own"
         )
     rng = np.random.Generator(np.random.PCG64(seed))
-    subtheme = _draw(rng, subthemes)
-    return _draw(rng, [scene for scene in taxonomy.scenes(theme) if scene.subtheme == subtheme])
+    subtheme = _draw(rng, list(dict.fromkeys(scene.subtheme for scene in scenes)))
+    return _draw(rng, [scene for scene in scenes if scene.subtheme == subtheme])
 
 
 def compose_prompt(scene: TaxonomyScene, *, seed: int) -> str:

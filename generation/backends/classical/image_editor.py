@@ -3,6 +3,8 @@
 - The subject's mask comes before any grounding. Sources jump in tone over their first frames, so frame 0
   alone is a poor anchor: the subject is also cut out a little later, followed back, and the majority of the
   three counts. A network is not misled by tone, and looks at frame 0 alone.
+- What no recipe draws is not drawn as something else: `edit` says which words were not understood, and a rule
+  rejects the sample.
 - `remove` draws the scene again where the boxes are, from the same prompt and seed: what a box misses of
   the subject stays in the picture, and the removal's score says so.
 """
@@ -23,6 +25,7 @@ from sparkle.generation.backends.classical.filters import read_working, to_pixel
 from sparkle.generation.backends.classical.propagate import compute_flows, refine, soft_alpha
 from sparkle.generation.backends.classical.subjects import ByMotion, Look, by_motion, find_subjects
 from sparkle.generation.backends.classical.tracker import follow
+from sparkle.generation.backends.drawing.prompt import understand
 from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.bait import majority_vote
 from sparkle.media import Mask, Pixels
@@ -37,10 +40,13 @@ _BOX_MARGIN = 0.02  # of the frame's sides: soft edges and light wrap reach over
 class Backend(ByMotion):
     """The classical `image_editor`."""
 
-    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "2", "drawn, not generated")
+    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "3", "drawn, not generated")
 
     def edit(self, image: Path, prompt: str, seed: int, *, clip: Path) -> Made:
         """Composite the subject over the scene's first frame."""
+        meant = understand(prompt)
+        if meant.scene is None:
+            return Made(None, {"not_drawn": meant.reason})
         source = read_png(image)
         height, width = source.shape[:2]
         scene = Scene.from_prompt(prompt, seed=seed, width=width, height=height)

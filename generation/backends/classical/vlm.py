@@ -35,7 +35,7 @@ class Backend(ByMotion):
     """The classical `vlm`."""
 
     identity: ClassVar[Identity] = Identity(
-        "sparkle/classical-vlm", "2", "measured, not seen: no language model"
+        "sparkle/classical-vlm", "3", "measured, not seen: no language model"
     )
 
     def check_camera(self, clip: Path, motion: r.FlowRecord) -> r.CameraRecord:

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +51,21 @@ class Canvas:
     Args:
         height: Rows of the layer it will become.
         width: Columns of it.
+        unit: Pixels of one drawing unit; the height when left out.
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, height: int, width: int, *, unit: float = 0.0) -> None:
         self.height, self.width = height, width
-        self._unit = height * SUPERSAMPLE
+        self._unit = (unit or height) * SUPERSAMPLE
         self._pixels = np.zeros((height * SUPERSAMPLE, width * SUPERSAMPLE, 4), np.uint8)
+        self._origin, self._scale = np.zeros(2), np.ones(2)
+
+    def at(self, x: float, y: float, size: float, *, mirrored: bool = False) -> Canvas:
+        """The same surface for whoever draws a thing of size 1 with its foot at (0, 0)."""
+        placed = copy.copy(self)
+        placed._origin = self._origin + np.array([x, y]) * self._scale
+        placed._scale = self._scale * size * np.array([-1.0 if mirrored else 1.0, 1.0])
+        return placed
 
     def polygon(self, points: Points, colour: Colour) -> None:
         """Fills a simple polygon of (n, 2) points; it may be concave."""
@@ -81,7 +92,8 @@ class Canvas:
 
     def circle(self, centre: tuple[float, float], radius: float, colour: Colour) -> None:
         """Fills a circle."""
-        x, y, r = (round(v * self._unit * (1 << FRACTION_BITS)) for v in (*centre, radius))
+        x, y = (int(v) for v in self._fixed(np.array([centre]))[0])
+        r = max(1, round(radius * self._scale[1] * self._unit * (1 << FRACTION_BITS)))
         cv2.circle(self._pixels, (x, y), r, _ink(colour), -1, cv2.LINE_8, FRACTION_BITS)
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
@@ -120,7 +132,8 @@ class Canvas:
         return small.astype(np.float32) * np.float32(1.0 / 255.0)
 
     def _fixed(self, points: Points) -> npt.NDArray[np.int32]:
-        scaled = np.clip(np.asarray(points) * self._unit, -16000, 16000)
+        placed = np.asarray(points) * self._scale + self._origin
+        scaled = np.clip(placed * self._unit, -16000, 16000)
         # OpenCV's pixel centres are whole numbers; ours are halves.
         return np.round((scaled - 0.5) * (1 << FRACTION_BITS)).astype(np.int32)
 

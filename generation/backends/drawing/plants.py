@@ -1,169 +1,659 @@
-"""Leaves, grass and ferns, drawn with dabs and blades as a painter would.
+"""What grows: trees, grass, flowers, and what hangs from above; all of it drawn with dabs and blades.
 
-- Foliage is a cloud of leaf dabs around a few clumps. Every dab is lit by where it sits on its clump and on
-  the crown, and they are laid from dark to light, which gives volume with flat shapes.
-- Grass grows in tufts: neighbours share colour, light and direction.
-- Everything is drawn on a canvas in its final, lit and hazed colour; `distance` is the mood's.
+Foliage is a cloud of leaf dabs around a few clumps. Every dab is lit by where it sits on its clump and on the
+crown, and they are laid from dark to light, which gives volume with flat shapes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from sparkle.generation.backends.drawing.canvas import LEAF, Canvas, Colour, Image, Points, pick
+from sparkle.generation.backends.drawing.canvas import LEAF, Canvas, Colour, Points, pick
+from sparkle.generation.backends.drawing.land import SNOW, distance_of
 from sparkle.generation.backends.drawing.noise import as_field, curve
-from sparkle.generation.backends.drawing.stage import Stage
+from sparkle.generation.backends.drawing.stage import Draw, Stage, Still, ink, swaying, together
+
+TreeKind = Literal[
+    "broadleaf", "blossom", "birch", "fir", "cypress", "palm", "acacia", "willow", "bamboo", "redwood",
+    "bare", "fungus", "shrub", "vine", "fern",
+]  # fmt: skip
+LEAVES: dict[str, tuple[str, ...]] = {
+    "summer": ("#467a30", "#34662c", "#608e3a", "#2c582e"),
+    "spring": ("#78a83e", "#60963a", "#96be54", "#50843c"),
+    "autumn": ("#ce7022", "#ba461e", "#de9e32", "#963e1e"),
+    "crimson": ("#c8321e", "#a01e1e", "#e05a28", "#7c1620"),
+    "pink": ("#f6b4c6", "#ee96b4", "#fcd2dc", "#e27ca0"),
+    "dark": ("#24402e", "#1c3426", "#305038", "#16281e"),
+    "teal": ("#1f7a78", "#135a5c", "#39a39c", "#0d4145"),
+    "silver": ("#9fb8c8", "#86a2b6", "#c2d6e2", "#6c8aa0"),
+    "glow": ("#8e4ad8", "#5a2fb0", "#d070f0", "#3c6fe0"),
+    "yellow": ("#dcb440", "#c89a30", "#ecd068", "#b08428"),
+    "wheat": ("#d8b258", "#c49a42", "#e8c878", "#b08a3c"),
+    "straw": ("#b4a064", "#9c8a54", "#cab87c", "#867648"),
+    "grass": ("#649038", "#7c9646", "#547634", "#8aa650"),
+    "frost": ("#c8d4da", "#b2c2cc", "#dfe8ec", "#9fb2bc"),
+    "heather": ("#8e5a92", "#74467c", "#a878a8", "#6a5a52"),
+    "ink": ("#2a2a30", "#3a3a42", "#1c1c22", "#50505a"),
+}  # fmt: skip
+BARK = ink("#5c4634")
 
 
-@dataclass(frozen=True)
-class Crown:
-    """The leafy part of a tree or a bush.
-
-    Attributes:
-        centre: Its middle.
-        radii: Half its width and height.
-        leaf: Radius of a dab.
-        dabs: How many.
-        clumps: How many bunches they gather around.
-        clump: Size of a bunch relative to the crown.
-    """
-
-    centre: tuple[float, float]
-    radii: tuple[float, float]
-    leaf: float
-    dabs: int
-    clumps: int = 12
-    clump: float = 0.42
+def palette(name: str) -> Colour:
+    """The albedos (k, 3) of a row of `LEAVES`."""
+    return np.stack([ink(each) for each in LEAVES[name]])
 
 
 def foliage(
-    canvas: Canvas, stage: Stage, crown: Crown, palette: Colour, distance: float, dim: float = 0.0
+    canvas: Canvas,
+    stage: Stage,
+    centre: tuple[float, float],
+    radii: tuple[float, float],
+    leaves: Colour,
+    far: float,
+    *,
+    leaf: float = 0.0135,
+    dabs: int = 700,
+    clumps: int = 14,
+    clump: float = 0.38,
+    dim: float = 0.0,
 ) -> None:
-    """Draws a crown; `dim` takes light away from all of it (the shade under a canopy)."""
-    rng, light = stage.rng, np.array([0.62 * stage.mood.side, -0.78])
-    angle = rng.uniform(0, 2 * np.pi, crown.clumps)
-    reach = np.sqrt(rng.random(crown.clumps)) * (1.0 - 0.6 * crown.clump)
-    clumps = np.stack([np.cos(angle), np.sin(angle)], -1) * reach[:, None]
-    owner = rng.integers(0, crown.clumps, crown.dabs)
-    turn = rng.uniform(0, 2 * np.pi, crown.dabs)
-    local = np.stack([np.cos(turn), np.sin(turn)], -1) * np.sqrt(rng.random(crown.dabs))[:, None]
-    size = crown.clump * rng.uniform(0.6, 1.2, crown.clumps)[owner]
-    place = clumps[owner] + local * size[:, None]
-    shade = (
-        0.34 + 0.42 * (local @ light) + 0.30 * (place @ light) + 0.10 * rng.standard_normal(crown.dabs) - dim
+    """A crown: `dabs` leaves of radius `leaf` around bunches of relative size `clump`, within `radii`."""
+    rng, light = stage.rng, np.array([0.62 * stage.light.side, -0.78])
+    angle = rng.uniform(0, 2 * np.pi, clumps)
+    bunches = (
+        np.stack([np.cos(angle), np.sin(angle)], -1)
+        * (np.sqrt(rng.random(clumps)) * (1 - 0.6 * clump))[:, None]
     )
+    owner, turn = rng.integers(0, clumps, dabs), rng.uniform(0, 2 * np.pi, dabs)
+    local = np.stack([np.cos(turn), np.sin(turn)], -1) * np.sqrt(rng.random(dabs))[:, None]
+    place = bunches[owner] + local * (clump * rng.uniform(0.6, 1.2, clumps)[owner])[:, None]
+    shade = 0.34 + 0.42 * (local @ light) + 0.30 * (place @ light) + 0.10 * rng.standard_normal(dabs) - dim
     order = np.argsort(shade, kind="stable")
-    colours = stage.mood.lit(
-        pick(rng, palette, crown.dabs, 0.10, 0.05), np.clip(shade, 0.0, 1.1), np.full(crown.dabs, distance)
+    colours = stage.light.lit(pick(rng, leaves, dabs, 0.10, 0.05), np.clip(shade, 0, 1.1), np.full(dabs, far))
+    size = leaf * rng.uniform(0.6, 1.35, dabs)
+    centres = np.array(centre) + place * np.array(radii)
+    flat = np.stack([size, size * rng.uniform(0.45, 0.8, dabs)], -1)
+    canvas.dabs(centres[order], flat[order], rng.uniform(0, np.pi, dabs)[order], colours[order], outline=LEAF)
+
+
+def wander(rng: np.random.Generator, start: Points, stop: Points, bend: float, points: int = 14) -> Points:
+    """A line (points, 2) from start to stop that bends by about `bend` of its length."""
+    s, axis = np.linspace(0.0, 1.0, points), np.asarray(stop) - np.asarray(start)
+    off = bend * (rng.normal() * np.sin(np.pi * s) + 0.5 * rng.normal() * np.sin(2 * np.pi * s))
+    return np.asarray(np.asarray(start) + s[:, None] * axis + off[:, None] * np.array([-axis[1], axis[0]]))
+
+
+def limb(canvas: Canvas, stage: Stage, path: Points, widths: Points, far: float, bark: Colour = BARK) -> None:
+    """A trunk or branch along a line: shaded body, lit flank, streaks of bark."""
+    light, rng = stage.light, stage.rng
+    canvas.stroke(path, widths, light.lit(bark, 0.08, far))
+    flank = np.array([light.side, -0.1])
+    for share, shade in ((0.62, 0.28), (0.34, 0.55), (0.14, 0.85)):
+        canvas.stroke(
+            path + flank * (0.5 - share / 2) * widths[:, None], widths * share, light.lit(bark, shade, far)
+        )
+    for _ in range(9):
+        off, (a, b) = rng.uniform(-0.42, 0.42), np.sort(rng.integers(0, len(path), 2))
+        if b - a > 2:
+            shade = max(0.0, 0.25 + 0.6 * off * light.side) * rng.uniform(0.2, 1.0)
+            streak = path[a:b] + np.array([off, 0.0]) * widths[a:b, None]
+            canvas.stroke(streak, widths[a:b] * rng.uniform(0.03, 0.10), light.lit(bark * 0.8, shade, far))
+
+
+def _branched(c: Canvas, stage: Stage, kind: str, leaves: Colour, far: float, detail: float) -> None:
+    """A trunk with limbs and a crown, or a bare one with twigs."""
+    rng = stage.rng
+    birch, acacia = kind == "birch", kind == "acacia"
+    bark = ink("#d8d6ce") if birch else BARK
+    top = np.array([rng.normal(0, 0.03), -(0.9 if birch else 0.62)])
+    trunk = wander(rng, np.zeros(2), top, 0.05)
+    width = rng.uniform(0.050, 0.068) * np.linspace(1.0, 0.35, len(trunk)) * (0.6 if birch else 1.0)
+    width[0] *= 1.5
+    for _ in range(11 if kind == "bare" else 6):
+        start, angle = trunk[rng.integers(5, len(trunk))], rng.uniform(-1.15, 1.15)
+        tip = start + rng.uniform(0.22, 0.38) * np.array(
+            [np.sin(angle), -np.cos(angle) * (0.4 if acacia else 1)]
+        )
+        branch = wander(rng, start, tip, 0.08)
+        limb(c, stage, branch, np.linspace(0.40, 0.08, len(branch)) * width[4], far, bark)
+        for _ in range(12 if kind == "bare" else 0):
+            root, turn = branch[rng.integers(3, len(branch))], angle + rng.uniform(-1.0, 1.0)
+            twig = wander(
+                rng, root, root + rng.uniform(0.05, 0.16) * np.array([np.sin(turn), -np.cos(turn)]), 0.1, 5
+            )
+            c.stroke(twig, np.linspace(0.006, 0.002, 5), stage.light.lit(bark * 0.9, 0.3, far))
+    limb(c, stage, trunk, width, far, bark)
+    if birch:
+        for mark in trunk[rng.integers(0, len(trunk), 16)]:
+            c.dabs(mark[None] + rng.normal(0, 0.006, (1, 2)), np.array([[0.011, 0.004]]), np.zeros(1),
+                   stage.light.lit(ink("#3a3632")[None], 0.3, np.full(1, far)))  # fmt: skip
+    count = round((1500 if kind != "birch" else 700) * detail)
+    if acacia:
+        foliage(
+            c, stage, (0.0, -0.80), (0.58, 0.13), leaves, far, leaf=0.012, dabs=count, clumps=22, clump=0.3
+        )
+    elif kind != "bare":
+        size = 0.0135 / detail**0.35
+        wide = {"broadleaf": 0.36, "blossom": 0.46, "birch": 0.24}[kind]
+        foliage(
+            c,
+            stage,
+            (float(top[0]), -0.68),
+            (wide, 0.33),
+            leaves,
+            far,
+            leaf=size,
+            dabs=count,
+            clumps=18,
+            clump=0.34,
+        )
+
+
+def _fir(c: Canvas, stage: Stage, leaves: Colour, far: float, snow: float, blades: int) -> None:
+    """Drooping blades in tiers, dark near the trunk, light at the tips, with snow on top."""
+    rng, light = stage.rng, stage.light
+    c.stroke(np.array([[0, 0.0], [0, -0.5]]), np.array([0.035, 0.02]), light.lit(BARK * 0.8, 0.15, far))
+    c.polygon(
+        np.array([(0, -0.98), (0.11, -0.09), (-0.11, -0.09)]), light.lit(leaves.mean(0) * 0.6, 0.0, far)
     )
-    radii = crown.leaf * rng.uniform(0.6, 1.35, crown.dabs)
-    centres = np.array(crown.centre) + place * np.array(crown.radii)
-    canvas.dabs(
-        centres[order],
-        np.stack([radii, radii * rng.uniform(0.45, 0.8, crown.dabs)], -1)[order],
-        rng.uniform(0, np.pi, crown.dabs)[order],
-        colours[order],
-        outline=LEAF,
+    level = np.sort(rng.random(blades) ** 0.75)[::-1]  # 1 at the foot, so that upper tiers cover lower ones
+    level = 0.65 * level + 0.35 * np.ceil(level * 12) / 12
+    side = rng.uniform(-1, 1, blades)
+    reach = (0.012 + 0.215 * level**0.9) * rng.uniform(0.7, 1.1, blades)
+    base = np.stack([np.zeros(blades), -(1.0 - 0.93 * level)], -1)
+    tip = base + np.stack([side * reach, reach * (0.42 - 0.20 * np.abs(side)) + 0.015], -1)
+    shade = np.clip(0.26 + 0.30 * side * light.side - 0.2 * level + 0.14 * rng.standard_normal(blades), 0, 1)
+    width = (0.018 + 0.024 * level) * (160 / blades) ** 0.35
+    start, far_all = base + (tip - base) * 0.12, np.full(blades, far)
+    c.blades(
+        start,
+        tip,
+        0.10 * reach * np.sign(side),
+        width,
+        light.lit(pick(rng, leaves, blades, 0.12, 0.05), shade, far_all),
     )
+    some = rng.random(blades) < 0.8 * snow
+    if some.any():
+        lift, white = (
+            np.array([0.0, -0.35]) * width[some, None],
+            np.clip(0.5 + 0.3 * side[some] * light.side, 0, 1),
+        )
+        near, end = start[some] + 0.2 * (tip - start)[some], start[some] + 0.95 * (tip - start)[some]
+        c.blades(near + lift, end + lift, 0.06 * reach[some] * np.sign(side[some]), 0.8 * width[some],
+                 light.lit(np.tile(SNOW, (int(some.sum()), 1)), white, far_all[some]))  # fmt: skip
+
+
+def _palm(c: Canvas, stage: Stage, leaves: Colour, far: float) -> None:
+    """A ringed, leaning trunk and a head of arching fronds."""
+    rng, light = stage.rng, stage.light
+    s, lean = np.linspace(0.0, 1.0, 24)[:, None], float(rng.uniform(0.1, 0.28) * rng.choice([-1, 1]))
+    trunk = 2 * s * (1 - s) * np.array([0.25 * lean, -0.5]) + s**2 * np.array([lean, -0.86])
+    width = np.linspace(0.046, 0.026, 24)
+    limb(c, stage, trunk, width, far, ink("#887054"))
+    for k in range(2, 23):
+        c.stroke(
+            trunk[k] + np.array([[-0.5 * width[k], 0.0], [0.5 * width[k], 0.004]]),
+            0.004,
+            light.lit(ink("#604e3c"), 0.2, far),
+        )
+    angles = np.linspace(-3.42, 0.28, 15) + rng.normal(0, 0.09, 15)
+    for angle in angles[np.argsort(-np.abs(angles + 1.57), kind="stable")]:
+        length, s1 = 0.42 * rng.uniform(0.8, 1.1), np.linspace(0, 1, 30)
+        out = np.stack(
+            [np.cos(angle) * s1, np.sin(angle) * s1 + (0.32 + 0.30 * abs(np.cos(angle))) * s1**2.2], -1
+        )
+        spine = trunk[-1] + length * out
+        along = np.gradient(spine, axis=0)
+        along /= np.linalg.norm(along, axis=1, keepdims=True)
+        leaf = 0.30 * length * np.sin(np.pi * (0.10 + 0.86 * s1)) ** 0.7
+        facing = 0.30 + 0.35 * np.cos(angle) * light.side - 0.25 * np.sin(angle)
+        for side in (-1.0, 1.0):
+            normal = side * np.stack([-along[:, 1], along[:, 0]], -1)
+            hang = np.array([0.0, 0.55]) * rng.uniform(0.5, 1.0, (30, 1))
+            tips = spine + leaf[:, None] * (0.65 * along + 0.55 * normal + hang)
+            shade = np.clip(facing - 0.18 * normal[:, 1] + 0.12 * rng.standard_normal(30), 0.02, 1.0)
+            c.blades(
+                spine,
+                tips,
+                0.05 * leaf * side,
+                0.026 * length,
+                light.lit(pick(rng, leaves, 30, 0.1, 0.04), shade, np.full(30, far)),
+            )
+        c.stroke(spine, np.linspace(0.026, 0.006, 30) * length, light.lit(ink("#80a046"), 0.6, far))
+
+
+def _cane(c: Canvas, stage: Stage, far: float, kind: str) -> None:
+    """A bamboo cane with joints, or the trunk of a giant."""
+    rng, light = stage.rng, stage.light
+    bamboo = kind == "bamboo"
+    lean, s = float(rng.normal(0, 0.03 if bamboo else 0.008)), np.linspace(0.0, 1.0, 20)
+    path, thick = (
+        np.stack([lean * s, -1.15 * s], -1),
+        rng.uniform(0.020, 0.030) if bamboo else rng.uniform(0.11, 0.15),
+    )
+    green = pick(
+        rng,
+        np.stack([ink("#708e3e"), ink("#8c9c50"), ink("#5c7e3c")]) if bamboo else ink("#7a4a34")[None],
+        1,
+        0.1,
+    )[0]
+    widths = np.full(20, thick) if bamboo else thick * (1.0 + 0.9 * np.exp(-s / 0.06) - 0.25 * s)
+    limb(c, stage, path, widths, far, green)
+    for y in np.arange(-0.05 - 0.08 * rng.random(), -1.1, -0.13) if bamboo else ():
+        x = lean * -y / 1.15
+        c.stroke(
+            np.array([[x - 0.55 * thick, y], [x + 0.55 * thick, y]]), 0.004, light.lit(green * 0.5, 0.2, far)
+        )
+        foliage(
+            c,
+            stage,
+            (float(x + rng.choice([-1, 1]) * 0.05), float(y) - 0.02),
+            (0.08, 0.05),
+            palette("spring"),
+            far,
+            leaf=0.011,
+            dabs=18,
+            clumps=4,
+        )
+
+
+def _fungus(c: Canvas, stage: Stage, leaves: Colour, far: float) -> None:
+    """A giant mushroom whose cap glows from below."""
+    light, hue = stage.light, leaves[stage.rng.integers(0, len(leaves))]
+    c.stroke(
+        wander(stage.rng, np.zeros(2), np.array([0.0, -0.8]), 0.05),
+        np.linspace(0.14, 0.08, 14),
+        light.hazed(0.5 * hue + 0.12, far),
+    )
+    s = np.linspace(np.pi, 2 * np.pi, 30)
+    cap = np.stack([0.42 * np.cos(s), -0.70 + 0.30 * np.sin(s)], -1)
+    c.polygon(np.concatenate([cap, [[0.30, -0.62], [-0.30, -0.62]]]), np.clip(1.1 * hue, 0, 1))
+    c.polygon(
+        np.array([[-0.40, -0.70], [0.40, -0.70], [0.28, -0.62], [-0.28, -0.62]]),
+        np.clip(0.4 + 0.9 * hue, 0, 1),
+    )
+    spots = np.stack([stage.rng.uniform(-0.26, 0.26, 9), stage.rng.uniform(-0.93, -0.76, 9)], -1)
+    c.dabs(spots, np.full((9, 2), 0.028), np.zeros(9), np.tile(np.clip(0.55 + 0.6 * hue, 0, 1), (9, 1)))
+
+
+def tree(
+    c: Canvas, stage: Stage, kind: TreeKind, leaves: Colour, far: float, snow: float, detail: float
+) -> None:
+    """One tree of size 1, its foot at (0, 0)."""
+    rng = stage.rng
+    if kind == "fir":
+        _fir(c, stage, leaves, far, snow, round(70 + 120 * detail))
+    elif kind == "palm":
+        _palm(c, stage, leaves, far)
+    elif kind in ("bamboo", "redwood"):
+        _cane(c, stage, far, kind)
+    elif kind == "fungus":
+        _fungus(c, stage, leaves, far)
+    elif kind == "cypress":
+        c.stroke(np.array([[0.0, 0.0], [0.0, -0.3]]), 0.04, stage.light.lit(BARK, 0.3, far))
+        foliage(
+            c,
+            stage,
+            (0.0, -0.52),
+            (0.10, 0.48),
+            leaves,
+            far,
+            leaf=0.022,
+            dabs=round(260 + 700 * detail),
+            clumps=24,
+            clump=0.34,
+        )
+    elif kind in ("shrub", "vine"):
+        if kind == "vine":
+            limb(
+                c,
+                stage,
+                wander(rng, np.zeros(2), np.array([0.02, -0.6]), 0.1),
+                np.linspace(0.09, 0.05, 14),
+                far,
+            )
+        middle = (0.0, -0.45) if kind == "shrub" else (0.0, -0.68)
+        foliage(
+            c,
+            stage,
+            middle,
+            (0.62, 0.48) if kind == "shrub" else (0.55, 0.36),
+            leaves,
+            far,
+            leaf=0.045,
+            dabs=round(300 * detail),
+        )
+    elif kind == "fern":
+        for angle in np.linspace(-1.3, 1.3, 9) + rng.normal(0, 0.08, 9):
+            s = np.linspace(0.0, 1.0, 15)
+            droop = 0.34 * s**2.2 * (0.4 + abs(np.sin(angle)))
+            spine = np.stack([np.sin(angle) * s, -np.cos(angle) * s + droop], -1) * rng.uniform(0.7, 1.1)
+            leaf = 0.24 * np.sin(np.pi * (0.12 + 0.86 * s))[:, None]
+            for side in (-1.0, 1.0):
+                tips = spine + leaf * np.array(
+                    [
+                        0.45 * np.sin(angle) + side * np.cos(angle),
+                        -0.45 * np.cos(angle) + side * np.sin(angle),
+                    ]
+                )
+                shade = np.clip(
+                    0.4 + 0.25 * np.sin(angle) * stage.light.side + 0.1 * rng.standard_normal(15), 0.02, 1
+                )
+                c.blades(
+                    spine,
+                    tips,
+                    np.zeros(15),
+                    0.05,
+                    stage.light.lit(pick(rng, leaves, 15), shade, np.full(15, far)),
+                )
+    elif kind == "willow":
+        _branched(c, stage, "bare", leaves, far, detail)
+        count = round(150 * detail)
+        root = np.stack([rng.normal(0, 0.26, count), -0.72 - 0.26 * rng.random(count)], -1)
+        tip = root + np.stack(
+            [0.10 * np.sign(root[:, 0]) * rng.random(count), 0.25 + 0.45 * rng.random(count)], -1
+        )
+        light = np.clip(0.45 + 0.9 * root[:, 0] * stage.light.side + 0.15 * rng.standard_normal(count), 0, 1)
+        c.blades(
+            root,
+            tip,
+            np.zeros(count),
+            0.014,
+            stage.light.lit(pick(rng, leaves, count), light, np.full(count, far)),
+        )
+    else:
+        _branched(c, stage, kind, leaves, far, detail)
+
+
+def trees(
+    stage: Stage,
+    *,
+    kind: TreeKind = "broadleaf",
+    at: list[tuple[float, float, float]] | None = None,
+    count: int = 8,
+    y: tuple[float, float] = (0.66, 0.8),
+    size: tuple[float, float] = (0.2, 0.5),
+    leaves: str = "summer",
+    far: float = 0.5,
+    sway: float = 1.0,
+    snow: float = 0.0,
+    leave_middle: float = 0.0,
+    fruit: str = "",
+) -> Draw:
+    """Trees of one kind, the far (small) ones first and hazier; the wind moves them more the higher they are.
+
+    `leave_middle` moves those spread out aside, to leave that share of the width free; `fruit` hangs dabs of
+    that colour in the crowns.
+    """
+    canvas, rng = stage.canvas(), stage.rng
+    reach = np.zeros((stage.height, stage.width), np.float32)
+    x_grid, y_grid = stage.grid()
+    spots = sorted(stage.places(at or [], count, y, size), key=lambda spot: spot[1])
+    tallest = max(tall for *_, tall in spots)
+    for x, foot, tall in spots:
+        if leave_middle and not at:
+            off = x / stage.aspect - 0.5
+            x = (0.5 + np.sign(off) * (leave_middle / 2 + abs(off) * (1 - leave_middle))) * stage.aspect
+        air = far * (1.0 + 1.6 * (1 - tall / tallest))
+        detail = float(np.clip(1.6 * tall, 0.12, 1.0))
+        c = canvas.at(x, foot, tall, mirrored=bool(rng.random() < 0.5))
+        tree(c, stage, kind, palette(leaves), air, snow, detail)
+        if fruit:
+            spots_of = np.stack([rng.normal(0, 0.17, 22), -0.66 + rng.normal(0, 0.13, 22)], -1)
+            c.dabs(
+                spots_of,
+                np.full((22, 2), 0.018),
+                np.zeros(22),
+                stage.light.lit(np.tile(ink(fruit), (22, 1)), 0.75, np.full(22, air)),
+            )
+        up = np.clip((foot - y_grid) / tall, 0, 1.3)
+        near = np.exp(-(((x_grid - x) / (0.75 * tall)) ** 2))
+        np.maximum(reach, near * 0.020 * sway * tall * up**1.6, out=reach)
+    return swaying(stage, canvas.layer(), reach, flutter=0.5, pace=0.9)
 
 
 def grass(
+    stage: Stage,
+    *,
+    y: float = 0.6,
+    low: float = 1.05,
+    length: float = 0.16,
+    leaves: str = "grass",
+    sway: float = 1.0,
+    density: float = 1.0,
+    heads: float = 0.0,
+    rows: int = 4,
+    width: float = 1.0,
+    hollow: float = 0.0,
+    pace: float = 1.0,
+) -> Draw:
+    """Grass from the middle distance to the camera, in rows that sway each by itself.
+
+    Args:
+        stage: The stage; draws from its random stream.
+        y: The horizon of the field.
+        low: Where the nearest row stands.
+        length: Of the nearest blades.
+        leaves: A row of `LEAVES`.
+        sway: How far the wind bends it.
+        density: Multiplies the number of blades.
+        heads: Share of blades that carry an ear.
+        rows: How many layers.
+        width: Multiplies the width of a blade.
+        hollow: How much shorter it is in the middle of the frame.
+        pace: Multiplies how fast it sways.
+    """
+    rng, draws = stage.rng, []
+    _, y_grid = stage.grid()
+    colours = palette(leaves)
+    for k in range(rows):
+        share = 0.06 + 0.94 * (k / max(1, rows - 1)) ** 1.4
+        foot, tall = y + (low - y) * share, length * (0.14 + 0.86 * share**1.2)
+        step = (low - y) * 0.30 * (0.25 + share)
+        count = round(1300 * density * (1.15 - 0.55 * share) * stage.aspect / 1.78)
+        roots = np.stack(
+            [rng.uniform(-0.05, stage.aspect + 0.05, count), foot - step * rng.random(count) ** 1.3], -1
+        )
+        lengths = tall * rng.uniform(0.55, 1.2, count)
+        lengths *= 1 - hollow * share * np.exp(-(((roots[:, 0] / stage.aspect - 0.5) / 0.28) ** 2))
+        canvas = stage.canvas()
+        _tufts(
+            canvas,
+            stage,
+            roots,
+            lengths,
+            colours,
+            distance_of(roots[:, 1], y),
+            width * (0.0022 + 0.0042 * share),
+            heads,
+        )
+        up = np.clip((foot - 0.2 * step - y_grid) / (tall + 0.4 * step), 0.0, 1.3) ** 1.6
+        draws.append(
+            swaying(stage, canvas.layer(), as_field(0.20 * sway * tall * up), flutter=0.12, pace=1.25 * pace)
+        )
+    return together(*draws)
+
+
+def _tufts(
     canvas: Canvas,
     stage: Stage,
     roots: Points,
     lengths: Points,
-    palette: Colour,
-    distance: Points | float,
-    *,
-    lean: float = 0.0,
-    width: float = 0.0035,
-    shade: float = 0.5,
-    heads: float = 0.0,
+    leaves: Colour,
+    far: Points,
+    width: float,
+    heads: float,
 ) -> None:
-    """Blades of grass that grow in tufts: neighbours share their colour, light and direction.
-
-    Args:
-        canvas: Where to draw them.
-        stage: The stage.
-        roots: (n, 2) where they stand.
-        lengths: (n,) how long they are.
-        palette: (k, 3) albedos.
-        distance: For the haze; one value or one a blade.
-        lean: Angle from upright around which they fan out, in radians.
-        width: Of a blade at its root.
-        shade: Light on them, 0..1.
-        heads: Share of blades that carry an ear.
-    """
+    """Blades in tufts: neighbours share their colour, light and direction."""
     rng, count = stage.rng, len(roots)
     places = np.linspace(-0.1, stage.aspect + 0.1, 512)
     tone, turn, hue = (np.interp(roots[:, 0], places, curve(rng, 512, cells=9, slope=1.1)) for _ in range(3))
-    angle = lean + 0.16 * turn + rng.normal(0, 0.15, count)
+    angle = 0.12 + 0.16 * turn + rng.normal(0, 0.15, count)
     tips = roots + lengths[:, None] * np.stack([np.sin(angle), -np.cos(angle)], -1)
-    light = np.clip(shade + 0.13 * tone + 0.10 * rng.standard_normal(count), 0.05, 1.1)
-    far = np.broadcast_to(np.asarray(distance, float), count)
-    row = np.clip((0.5 + 0.24 * hue + 0.16 * rng.standard_normal(count)) * len(palette), 0, len(palette) - 1)
-    albedo = palette[row.astype(int)] * (1.0 + 0.06 * rng.standard_normal((count, 1)))
+    light = np.clip(0.55 + 0.13 * tone + 0.10 * rng.standard_normal(count), 0.05, 1.1)
+    row = np.clip((0.5 + 0.24 * hue + 0.16 * rng.standard_normal(count)) * len(leaves), 0, len(leaves) - 1)
+    albedo = leaves[row.astype(int)] * (1.0 + 0.06 * rng.standard_normal((count, 1)))
     order = np.argsort(roots[:, 1], kind="stable")
-    bend = -lengths * (0.35 * angle + rng.normal(0, 0.05, count))
-    widths = width * rng.uniform(0.6, 1.3, count)
+    bend, widths = (
+        -lengths * (0.35 * angle + rng.normal(0, 0.05, count)),
+        width * rng.uniform(0.6, 1.3, count),
+    )
     canvas.blades(
-        roots[order], tips[order], bend[order], widths[order], stage.mood.lit(albedo, light, far)[order]
+        roots[order], tips[order], bend[order], widths[order], stage.light.lit(albedo, light, far)[order]
     )
     eared = np.flatnonzero(rng.random(count) < heads)
     if len(eared):
-        ear = np.stack([0.055 * lengths, 0.75 * widths], -1)[eared]
-        bright = stage.mood.lit(1.12 * albedo[eared], light[eared] + 0.2, far[eared])
-        canvas.dabs(tips[eared], ear, angle[eared] - np.pi / 2 + 0.25 * np.sign(angle[eared]), bright)
+        ear = np.stack([0.10 * lengths, 0.9 * widths], -1)[eared]
+        bright = stage.light.lit(1.12 * albedo[eared], light[eared] + 0.2, far[eared])
+        canvas.dabs(tips[eared], ear, angle[eared] - np.pi / 2, bright)
 
 
-def fern(
-    canvas: Canvas, stage: Stage, root: tuple[float, float], size: float, palette: Colour, distance: float
-) -> None:
-    """A fern: a spray of arching fronds with leaflets on both sides."""
-    rng = stage.rng
-    for angle in np.linspace(-1.35, 1.35, 9) + rng.normal(0, 0.08, 9):
-        length = size * rng.uniform(0.7, 1.1)
-        s = np.linspace(0.0, 1.0, 15)
-        droop = 0.34 * s**2.2 * (0.4 + abs(np.sin(angle)))
-        spine = np.array(root) + length * np.stack([np.sin(angle) * s, -np.cos(angle) * s + droop], -1)
-        along = np.gradient(spine, axis=0)
-        along /= np.linalg.norm(along, axis=1, keepdims=True)
-        leaf = 0.24 * length * np.sin(np.pi * (0.12 + 0.86 * s))[:, None]
-        light = 0.35 + 0.25 * np.sin(angle) * stage.mood.side
-        for side in (-1.0, 1.0):
-            normal = side * np.stack([-along[:, 1], along[:, 0]], -1)
-            shade = np.clip(light - 0.3 * normal[:, 1] + 0.08 * rng.standard_normal(15), 0.02, 1.0)
-            colours = stage.mood.lit(pick(rng, palette, 15, 0.08, 0.04), shade, np.full(15, distance))
-            canvas.blades(
-                spine, spine + leaf * (0.45 * along + normal), 0.02 * leaf[:, 0], 0.055 * length, colours
-            )
-
-
-def scatter(
-    canvas: Canvas,
+def flowers(
     stage: Stage,
-    places: Points,
-    size: Points,
-    palette: Colour,
-    distance: Points | float,
     *,
-    flat: float = 0.5,
-    shade: float = 0.6,
-) -> None:
-    """Single leaves, petals or flower heads: (n, 2) places, (n,) sizes, `flat` height over width."""
-    rng, count = stage.rng, len(places)
-    far = np.broadcast_to(np.asarray(distance, float), count)
-    light = np.clip(shade + 0.22 * rng.standard_normal(count), 0.05, 1.1)
-    colours = stage.mood.lit(pick(rng, palette, count, 0.08, 0.03), light, far)
-    order = np.argsort(places[:, 1], kind="stable")
-    canvas.dabs(
-        places[order], np.stack([size, flat * size], -1)[order], rng.normal(0, 0.3, count), colours[order]
-    )
+    kind: Literal["dots", "tulip", "sunflower", "spike", "lily"] = "dots",
+    colours: list[str],
+    y: float = 0.6,
+    low: float = 1.02,
+    size: float = 0.02,
+    count: int = 900,
+    sway: float = 1.0,
+    stripes: int = 0,
+    first: float = 0.05,
+) -> Draw:
+    """Flowers on a field in perspective; with `stripes`, each colour in rows to the vanishing point."""
+    rng, canvas = stage.rng, stage.canvas()
+    share = first + (1 - first) * np.sort(rng.random(count)) ** 0.9
+    x = rng.uniform(-0.05, stage.aspect + 0.05, count)
+    inks = np.stack([ink(each) for each in colours])
+    which = rng.integers(0, len(inks), count)
+    if stripes:
+        lane = rng.integers(-2 * stripes, 2 * stripes, count)
+        x = (
+            0.5 * stage.aspect
+            + (lane + 0.5 + rng.uniform(-0.28, 0.28, count)) / stripes * stage.aspect * share
+        )
+        which = lane % len(inks)
+    foot, tall = y + (low - y) * share, size * (0.10 + 0.90 * share)
+    far = distance_of(foot, y)
+    shade = np.clip(0.68 + 0.16 * rng.standard_normal(count), 0.1, 1.1)
+    petals = stage.light.lit(inks[which] * (1 + 0.06 * rng.standard_normal((count, 1))), shade, far)
+    stems = stage.light.lit(pick(rng, palette("grass"), count), 0.4, far)
+    stem = {"dots": 1.2, "tulip": 2.6, "sunflower": 4.2, "spike": 1.6, "lily": 0.0}[kind]
+    for k in range(count):
+        c = canvas.at(float(x[k]), float(foot[k]), float(tall[k]))
+        if stem:
+            c.blades(np.zeros((1, 2)), np.array([[0.1, -stem]]), np.zeros(1), 0.22, stems[k][None])
+        if kind == "dots":
+            c.circle((0.0, -stem), 0.5, petals[k])
+        elif kind == "tulip":
+            cup = np.array(
+                [
+                    (-0.45, -0.9),
+                    (-0.5, -0.1),
+                    (0.0, 0.2),
+                    (0.5, -0.1),
+                    (0.45, -0.9),
+                    (0.2, -0.5),
+                    (0.0, -1.0),
+                    (-0.2, -0.5),
+                ]
+            )
+            c.polygon(np.add(cup, (0.1, -stem)), petals[k])
+        elif kind == "sunflower":
+            if tall[k] > 0.01:
+                spots = np.array([[-0.7, -0.4 * stem], [0.7, -0.6 * stem]])
+                c.dabs(
+                    spots,
+                    np.full((2, 2), (0.7, 0.35)),
+                    np.array([0.5, -0.5]),
+                    np.tile(stems[k], (2, 1)),
+                    outline=LEAF,
+                )
+            turn = np.linspace(0, 2 * np.pi, 13)[:-1]
+            c.dabs(
+                np.stack([0.62 * np.cos(turn), 0.62 * np.sin(turn) - stem], -1),
+                np.full((12, 2), (0.42, 0.2)),
+                turn,
+                np.tile(petals[k], (12, 1)),
+                outline=LEAF,
+            )
+            c.circle((0.0, -stem), 0.45, stage.light.lit(ink("#4e3018"), 0.5, far[k]))
+        elif kind == "spike":
+            heads = np.stack([rng.normal(0, 0.16, 7), -stem - np.linspace(0, 1.7, 7)], -1)
+            c.dabs(heads, np.full((7, 2), (0.34, 0.26)), np.zeros(7), np.tile(petals[k], (7, 1)))
+        else:
+            pad = np.stack(
+                [1.6 * np.cos(np.linspace(0.3, 6.0, 22)), 0.45 * np.sin(np.linspace(0.3, 6.0, 22))], -1
+            )
+            c.polygon(np.concatenate([pad, [[0.0, 0.0]]]), stems[k])
+            for turn in np.linspace(-1.2, 1.2, 5) if k % 3 == 0 else ():
+                c.dabs(
+                    np.array([[0.45 * np.sin(turn), -0.45]]),
+                    np.array([[0.6, 0.24]]),
+                    np.array([turn - np.pi / 2]),
+                    petals[k][None],
+                    outline=LEAF,
+                )
+    _, y_grid = stage.grid()
+    reach = 0.012 * sway * np.clip((y_grid - y) / (low - y), 0.05, 1.0)
+    return swaying(stage, canvas.layer(), as_field(reach), flutter=0.5, pace=1.3)
 
 
-def reach_above(stage: Stage, root: float, height: float, amount: float) -> Image:
-    """A sway map (h, w): zero from `root` down, `amount` at `height` above it, growing as a bent rod does."""
+def hanging(
+    stage: Stage,
+    *,
+    kind: Literal["leaves", "vines", "blossom", "icicles", "cloth"] = "leaves",
+    leaves: str = "summer",
+    depth: float = 0.16,
+    far: float = 0.0,
+    sway: float = 1.0,
+    colour: str = "#7a1f24",
+    sides: float = 0.0,
+) -> Draw:
+    """What hangs into the frame from above; `sides` keeps it to that share of the width on both sides."""
+    rng, canvas, light = stage.rng, stage.canvas(), stage.light
+    count = 26 if kind in ("leaves", "blossom") else 40
+    for k in range(count):
+        place = (k + rng.random()) / count
+        if sides:
+            place = place * sides if k % 2 else 1 - place * sides
+        x, fall = place * stage.aspect, depth * rng.uniform(0.4, 1.1)
+        if kind in ("leaves", "blossom"):
+            foliage(
+                canvas,
+                stage,
+                (x, 0.4 * fall - 0.03),
+                (0.10, 0.75 * fall),
+                palette(leaves),
+                far,
+                leaf=0.011,
+                dabs=170,
+                dim=0.15,
+            )
+        elif kind == "icicles":
+            canvas.polygon(
+                np.array([[x - 0.008, -0.01], [x + 0.008, -0.01], [x, 0.7 * fall]]),
+                light.lit(ink("#d4e6f4"), rng.uniform(0.5, 1)),
+            )
+        elif kind == "vines":
+            path = wander(rng, np.array([x, -0.02]), np.array([x + rng.normal(0, 0.03), fall]), 0.06)
+            canvas.stroke(path, 0.005, light.lit(ink("#46582c"), 0.4))
+            spots = path[rng.integers(0, len(path), 16)] + rng.normal(0, 0.007, (16, 2))
+            canvas.dabs(
+                spots,
+                np.full((16, 2), (0.013, 0.006)),
+                rng.uniform(0, 3, 16),
+                light.lit(pick(rng, palette(leaves), 16), 0.5),
+                outline=LEAF,
+            )
+        else:
+            for fold in range(3):
+                tone = light.lit(ink(colour) * (0.7 + 0.25 * fold), 0.4 + 0.2 * fold)
+                canvas.box(x - 0.02 + 0.013 * fold, -0.01, x + 0.0 + 0.013 * fold, fall + 0.004 * fold, tone)
     _, y = stage.grid()
-    return as_field(amount * np.clip((root - y) / height, 0.0, 1.3) ** 1.6)
+    reach = as_field(0.014 * sway * np.clip(y / depth, 0.0, 1.2))
+    layer = canvas.layer()
+    return Still(layer) if not sway else swaying(stage, layer, reach, flutter=0.5, pace=1.1)

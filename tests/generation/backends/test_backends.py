@@ -20,7 +20,7 @@ from sparkle.media.frames import anchor_indices
 from sparkle.media.images import read_png, write_png
 from sparkle.media.mask import save_mask
 from sparkle.schemas import records as r
-from sparkle.schemas.errors import MediaError
+from sparkle.schemas.errors import MediaError, SampleError
 from sparkle.schemas.rules import Thresholds, judge
 
 BEACH = "Place the subject on a sunny tropical beach with gentle waves rolling in and palm fronds swaying."
@@ -168,6 +168,16 @@ def test_remove_takes_out_what_is_boxed_and_nothing_else(backends, clips, frame0
 
 
 @pytest.mark.slow
+def test_an_instruction_that_cannot_be_drawn_is_rejected_with_its_words(backends, clips, frame0):
+    prompt = f"{BEACH[:-1]}, below a castle and a dragon."
+    made = backends["image_editor"].edit(frame0, prompt, 7, clip=clips["first"].path)
+    assert made.image is None
+    reason = judge("edit", r.MadeRecord(made.details), Thresholds())
+    assert reason == "the instruction cannot be drawn: words not understood: castle, dragon"
+    with pytest.raises(SampleError, match="cannot be drawn"):
+        next(iter(backends["image_to_video"].animate(frame0, prompt, 2, 16, 7)))
+
+
 def test_an_edit_scores_above_no_edit(backends, clips, frame0, tmp_path):
     edited = tmp_path / "edited.png"
     write_png(edited, backends["image_editor"].edit(frame0, BEACH, 7, clip=clips["first"].path).image)
