@@ -2,7 +2,7 @@
 
     python benchmarks/cluster.py [--gpus 16] [--scale 20] [--candidates 240] [--seed 0] [--json]
 
-Needs the extra `ray`, and pandas for Ray Data; takes three to four minutes on two quiet cores.
+Needs the extra `ray`, and pandas for Ray Data. It sleeps some four minutes, and starts some ninety processes.
 
 - Samples take what `schedule.py` draws for them, with the costs of `sparkle plan --config paper-fast`,
   divided by the scale. GPUs are but numbers; half as many CPUs serve them, and eight at the least.
@@ -12,7 +12,8 @@ Needs the extra `ray`, and pandas for Ray Data; takes three to four minutes on t
 - Ray Data does the same work by its own means (`peer_ray_data.py`): `map_batches` with a pool of actors per
   step, one sample per batch, once with the sizes that it finds and once with pools sized by hand. A pool's
   actor takes the share of a GPU that its model fills, in quarters, and loads it when it starts.
-- A short run is bounded by loads and by its last samples, for everybody: shares grow with candidates.
+- A short run is bounded by loads and by its last samples, for everybody: shares grow with candidates. They
+  vary by a few points with the order in which workers answer, so that the live clock may be the faster one.
 
 JSON keys: `live_to_virtual` (seconds on the virtual clock over those of the live one), `driver_cpu_ms` (of
 the driver's processor, per job); shares of the bound, which is the seconds of useful work on GPUs over the
