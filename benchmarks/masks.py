@@ -7,8 +7,8 @@
   drawn clips against their true masks.
 - `--config`: whose `vlm` and `tracker` say what stands out on frames, such as `small`; each clip is looked at
   anew.
-- One pass an anchor (every 8th frame), majority vote, refinement, up to the masks' size; IoU is the mean over
-  a clip's masks, then over the clips.
+- One pass an anchor (every 8th frame), majority vote (or one pass for all, with --config small), refinement,
+  up to the masks' size; IoU is the mean over a clip's masks, then over the clips.
 
 JSON keys: `own_iou` (boxes found by the backend), `given_iou` (boxes around the true masks),
 `gain_over_frame0` (given boxes: the vote's IoU above the pass of frame 0), `own_gain_over_frame0`,
@@ -37,7 +37,7 @@ from sparkle.generation.backends.classical.activity import Activity, measure_act
 from sparkle.generation.backends.classical.filters import Box, bounding_box, read_working
 from sparkle.generation.backends.classical.propagate import Flows, compute_flows, hard_mask, refine
 from sparkle.generation.backends.classical.subjects import Look, find_subjects
-from sparkle.generation.backends.classical.tracker import follow
+from sparkle.generation.backends.classical.tracker import follow, follow_seen
 from sparkle.generation.bait import majority_vote
 from sparkle.generation.config import load_config
 from sparkle.media.decode import decode
@@ -87,19 +87,26 @@ class Tracker:
         self.shape = (self.frames.shape[1], self.frames.shape[2])
         self.anchors = range(0, len(self.frames), ANCHOR_STEP)
         self.activity: Activity = measure_activity(self.frames)
+        self.kept: dict[tuple[int, tuple[Box, ...], bool], Mask] = {}  # passes, that several figures share
         self.maps = look(self.frames, self.anchors)
         self.flows: Flows = compute_flows(self.frames, fast=bool(self.maps))
 
-    def follow(self, t: int, boxes: Sequence[Box], *, trusted: bool) -> Mask | None:
-        """One pass from the boxes of frame t; None where they hold nothing."""
-        seen = self.maps.get(t)
-        masks = follow(self.frames, self.activity, self.flows, t, boxes, trusted=trusted, seen=seen)
-        return masks if masks.any() else None
+    def pass_of(self, t: int, boxes: Sequence[Box], *, trusted: bool) -> Mask:
+        """One pass from the boxes of frame t; empty where they hold nothing."""
+        key = (t, tuple(boxes), trusted)
+        if key not in self.kept:
+            self.kept[key] = follow(self.frames, self.activity, self.flows, t, boxes, trusted=trusted)
+        return self.kept[key]
 
-    def iou(self, passes: Sequence[Mask | None]) -> float:
-        """Mean IoU of the refined majority with the true masks."""
-        votes = [mask for mask in passes if mask is not None]
-        voted = majority_vote(votes) if votes else np.zeros(self.frames.shape[:3], bool)
+    def iou(self, boxed: Mapping[int, Sequence[Box]], *, trusted: bool) -> float:
+        """Mean IoU with the true masks of what is followed from these anchors' boxes."""
+        if self.maps:
+            parts = (self.frames, self.activity, self.flows, boxed, self.maps)
+            voted = follow_seen(*parts, trusted=trusted)
+        else:
+            passes = [self.pass_of(t, boxes, trusted=trusted) for t, boxes in boxed.items()]
+            votes = [mask for mask in passes if mask.any()]
+            voted = majority_vote(votes) if votes else np.zeros(self.frames.shape[:3], bool)
         values = []
         refined = refine(self.frames, voted)
         for t, true in self.truth.items():
@@ -114,39 +121,40 @@ def measure(clip: Clip, look: Look) -> Figures:
     start = time.perf_counter()
     tracker = Tracker(clip, look)
     subjects = find_subjects(tracker.activity, tracker.frames, tracker.anchors, look)
-    found = [[box for subject in subjects if (box := subject.boxes[k])] for k in range(len(tracker.anchors))]
-    own = [tracker.follow(t, boxes, trusted=False) for t, boxes in zip(tracker.anchors, found, strict=True)]
-    own_iou = tracker.iou(own)
+    found = {
+        t: [box for subject in subjects if (box := subject.boxes[k])] for k, t in enumerate(tracker.anchors)
+    }
+    own = {t: boxes for t, boxes in found.items() if boxes}
+    own_iou = tracker.iou(own, trusted=False)
     seconds = time.perf_counter() - start
-    true_boxes = [_true_box(clip.truth, t, tracker.shape) for t in tracker.anchors]
-    given = [
-        tracker.follow(t, [box], trusted=True) for t, box in zip(tracker.anchors, true_boxes, strict=True)
-    ]
-    given_iou = tracker.iou(given)
+    given = {t: [_true_box(clip.truth, t, tracker.shape)] for t in tracker.anchors}
+    given_iou = tracker.iou(given, trusted=True)
+    first = {t: own[t] for t in list(own)[:1]}
     return Figures(
         own_iou=own_iou,
         given_iou=given_iou,
-        gain_over_frame0=given_iou - tracker.iou(given[:1]),
-        own_gain_over_frame0=own_iou - tracker.iou(own[:1]),
-        corruption_loss=given_iou - _corrupted_iou(tracker, given, true_boxes),
+        gain_over_frame0=given_iou - tracker.iou({0: given[0]}, trusted=True),
+        own_gain_over_frame0=own_iou - tracker.iou(first, trusted=False),
+        corruption_loss=given_iou - _corrupted_iou(tracker, given),
         clip_s=seconds,
     )
 
 
-def _corrupted_iou(tracker: Tracker, passes: Sequence[Mask | None], boxes: Sequence[Box]) -> float:
+def _corrupted_iou(tracker: Tracker, given: Mapping[int, Sequence[Box]]) -> float:
     """Mean IoU when some anchors' boxes are of another size and anywhere."""
     generator = np.random.Generator(np.random.PCG64(0))
     height, width = tracker.shape
-    wrong: list[Mask | None] = []
-    for t, (x0, y0, x1, y1) in zip(tracker.anchors, boxes, strict=True):
+    wrong: dict[int, Sequence[Box]] = {}
+    for t, ((x0, y0, x1, y1),) in given.items():
         w = min(int((x1 - x0) * generator.uniform(0.5, 1.2)), width - 10)
         h = min(int((y1 - y0) * generator.uniform(0.5, 1.2)), height - 10)
         x, y = int(generator.integers(width - w)), int(generator.integers(height - h))
-        wrong.append(tracker.follow(t, [(x, y, x + w, y + h)], trusted=True))
+        wrong[t] = [(x, y, x + w, y + h)]
     values = []
     for _ in range(WRONG_DRAWS):
-        chosen = set(generator.choice(len(passes), round(WRONG_SHARE * len(passes)), replace=False).tolist())
-        values.append(tracker.iou([(wrong if k in chosen else passes)[k] for k in range(len(passes))]))
+        chosen = generator.choice(len(given), round(WRONG_SHARE * len(given)), replace=False).tolist()
+        replaced = {list(given)[k]: wrong[list(given)[k]] for k in chosen}
+        values.append(tracker.iou({**given, **replaced}, trusted=True))
     return float(np.mean(values))
 
 

@@ -12,11 +12,17 @@
   colour cast on the subject or on everything; a blur of 3 to 8 pixels of everything, the subject or the
   background; the background frozen from the start or from the middle on (videos only). A real edit is taken
   apart with its mask, and what is behind its subject is inpainted.
+- Scored as `small` does it, which also asks whether the source has an edge along the mask.
+- Faulty: the edit made, and scored, with a mask that lacks 5 to 20 % of its area, or that holds a strip of
+  old background of 8 to 40 pixels at 720p, twice each. It is rejected when the video's score or that of its
+  first frame is below the default configuration's.
 
 JSON keys: `ranked_right` (share of all pairs), `pairs`, `video_s` and `edit_s` (seconds a call), `rows` (a
 degradation each: pairs, ranked_right, and the same of composites and of real edits), `good` and `degraded`
 (the 10th, 50th and 90th percentile of video scores), `keeps` and `rejects` (shares of the good videos and of
-the degraded ones that the default configuration's `edited_video` keeps and rejects).
+the degraded ones that the default configuration's `edited_video` keeps and rejects), `good_kept`,
+`limb_rejected` and `old_background_rejected` (shares of the good ones that pass both thresholds, and of the
+faulty ones that do not).
 """
 
 from __future__ import annotations
@@ -27,7 +33,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -118,10 +124,14 @@ def main() -> None:
     options = parser.parse_args()
     tallies: dict[str, Tally] = defaultdict(Tally)
     seconds: dict[str, list[float]] = defaultdict(list)
+    limits = load_config(None).thresholds
     good, degraded = [], []
+    kept: list[bool] = []
+    rejected: dict[str, list[bool]] = defaultdict(list)
     for index, edit in enumerate(_listed(options.clips) if options.clips else _drawn()):
         video, first = _score(edit, edit.edited, seconds)
         good.append(video)
+        kept.append(video >= limits.edited_video and first >= limits.edited_frame0)
         if not options.json:
             print(f"{edit.name:36} video {video:.2f}  first frame {first:.2f}")
         for name, frames in degradations(edit, np.random.Generator(np.random.PCG64([options.seed, index]))):
@@ -131,8 +141,11 @@ def main() -> None:
             right.append(video > worse_video)
             if not name.startswith("frozen"):
                 right.append(first > worse_first)
+        generator = np.random.Generator(np.random.PCG64([options.seed, index, 1]))
+        for name, faulty in faults(edit, generator):
+            video, first = _score(faulty, faulty.edited, seconds)
+            rejected[name].append(video < limits.edited_video or first < limits.edited_frame0)
     every = [right for tally in tallies.values() for right in tally.composites + tally.real]
-    threshold = load_config(None).thresholds.edited_video
     figures = {
         "ranked_right": _share(every),
         "pairs": len(every),
@@ -140,8 +153,10 @@ def main() -> None:
         "edit_s": round(float(np.mean(seconds["edit"])), 3),
         "good": np.quantile(good, (0.1, 0.5, 0.9)).round(2).tolist(),
         "degraded": np.quantile(degraded, (0.1, 0.5, 0.9)).round(2).tolist(),
-        "keeps": _share([score >= threshold for score in good]),
-        "rejects": _share([score < threshold for score in degraded]),
+        "keeps": _share([score >= limits.edited_video for score in good]),
+        "rejects": _share([score < limits.edited_video for score in degraded]),
+        "good_kept": _share(kept),
+        **{f"{name}_rejected": _share(shares) for name, shares in rejected.items()},
     }
     rows = {name: tally.row() for name, tally in tallies.items()}
     if options.json:
@@ -178,13 +193,30 @@ def degradations(edit: Edit, generator: np.random.Generator) -> Iterator[tuple[s
     yield "frozen halfway", edit.put_together(edit.alphas, edit.background[late])
 
 
+def faults(edit: Edit, generator: np.random.Generator) -> Iterator[tuple[str, Edit]]:
+    """The edit as a faulty mask makes it, with the fault's name."""
+    unit = edit.edited.shape[1] / 720
+    for _ in range(DRAWS):
+        holes = _holes(edit.masks, generator.uniform(*LIMB), generator.random())
+        lost = edit.put_together(edit.alphas * (1 - holes), edit.background)
+        yield "limb", replace(edit, edited=lost, masks=edit.masks & (holes < 0.5))
+        angle, pixels = generator.uniform(0, 2 * np.pi), generator.uniform(*SHIFT) * unit
+        step = pixels * np.array([np.cos(angle), np.sin(angle)])
+        strips = np.clip(np.stack([_moved(alpha, step) for alpha in edit.alphas]) - edit.alphas, 0, 1)
+        old = edit.sources if edit.real else edit.subject
+        yield (
+            "old_background",
+            replace(edit, edited=_over(old, edit.edited, strips), masks=edit.masks | (strips > 0.5)),
+        )
+
+
 def _score(edit: Edit, frames: Image, seconds: dict[str, list[float]]) -> tuple[float, float]:
     """The score as a video and as a first-frame edit."""
     start = time.perf_counter()
     parts = (edit.sources, frames, edit.masks, frames[FRAMES:], edit.masks[FRAMES:])
-    scores = [score_frame(ScoredFrame(*part)) for part in zip(*parts, strict=False)]
+    scores = [score_frame(ScoredFrame(*part), founded=True) for part in zip(*parts, strict=False)]
     between = time.perf_counter()
-    first = score_edit(edit.sources[1], frames[1], edit.masks[1])
+    first = score_edit(edit.sources[1], frames[1], edit.masks[1], founded=True)
     seconds["video"].append(between - start)
     seconds["edit"].append(time.perf_counter() - between)
     return float(np.mean([score.O_score for score in scores])), first.overall

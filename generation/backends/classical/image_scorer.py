@@ -74,6 +74,14 @@ CLEAN: Grades = {"remnants": (0.5, 0.06, 1)}
 """Good edits 0 to 0.06; the source pasted by a mask that is shifted by 20 pixels at 720p 0.3 and more. It
 stands alone, for such a subject is kept to perfection."""
 
+WHOLE = (0.021, 0.012)
+LEAST_WHOLE = 0.5
+"""Unfounded outline from which a mask lacks a part or holds old background, and up to which it does not. What
+follows from the mask is believed by half in the first case, wholly in the second: it is a factor, so that an
+edit with such a mask still ranks below the same edit without a flaw. On two frames each of five drawn clips
+and twelve real ones, 16 of 17 good masks have .0143 at most; of those with 5 to 20 % missing, and of those
+that hold a strip of old background of 8 to 40 pixels at 720p, 97 % have more."""
+
 QUALITY: Grades = {
     "edge": (0.25, 0.55, 1.5),
     "sharpness": (-1.1, 0.0, 1),
@@ -102,12 +110,13 @@ class Backend(ByMotion):
     identity: ClassVar[Identity] = Identity(
         "sparkle/classical-score", "2", "measured, not judged: on a scale of its own, not EditScore's"
     )
+    founded: ClassVar[bool] = False  # masks by motion alone seldom would pass
 
     def score_edit(self, source: Path, edited: Path, prompt: str, *, clip: Path) -> r.ImageScore:
         """Score the first frame, with the subject found by its motion."""
         image = read_png(source)
         mask = hard_mask(image, first_frame_mask(read_working(clip), self.maps))
-        return score_edit(image, read_png(edited), mask)
+        return score_edit(image, read_png(edited), mask, founded=self.founded)
 
     def score_removal(
         self, edited: Path, removed: Path, objects: Sequence[r.GroundedObject], prompt: str
@@ -131,7 +140,7 @@ class Backend(ByMotion):
         later = {index: later_index(index, len(masks)) for index in indices}
         sources, edits = _pick(source, indices), _pick(edited, (*indices, *later.values()))
         return tuple(
-            score_frame(ScoredFrame(sources[t], edits[t], masks[t], edits[k], masks[k]))
+            score_frame(ScoredFrame(sources[t], edits[t], masks[t], edits[k], masks[k]), founded=self.founded)
             for t, k in later.items()
         )
 
@@ -147,13 +156,14 @@ def _pick(clip: Path, indices: Sequence[int]) -> dict[int, Pixels]:
     return found
 
 
-def score_edit(source: Pixels, edited: Pixels, mask: Mask) -> r.ImageScore:
+def score_edit(source: Pixels, edited: Pixels, mask: Mask, *, founded: bool = False) -> r.ImageScore:
     """Scores the edit of a first frame.
 
     Args:
         source: uint8 RGB (H, W, 3).
         edited: uint8 RGB (H, W, 3).
         mask: bool (H, W), the subject.
+        founded: Also ask whether the mask is: whether the source has an edge along its outline.
 
     Raises:
         MediaError: The three do not have one size.
@@ -162,9 +172,10 @@ def score_edit(source: Pixels, edited: Pixels, mask: Mask) -> r.ImageScore:
     found = asdict(measures)
     return _image_score(
         following=_grade_of(REPLACED, found),
-        consistency=min(_grade_of(grades, found) for grades in (SUBJECT, CLEAN)),
+        consistency=min(_grade_of(grades, found) for grades in (SUBJECT, CLEAN))
+        * (_wholeness(measures) if founded else 1),
         quality=_grade_of(QUALITY, found),
-        reasonings=(_subject_reasoning(measures), _quality_reasoning(measures)),
+        reasonings=(_subject_reasoning(measures, founded), _quality_reasoning(measures)),
     )
 
 
@@ -208,27 +219,31 @@ class ScoredFrame:
     later_mask: Mask
 
 
-def score_frame(frame: ScoredFrame) -> r.FrameScore:
+def score_frame(frame: ScoredFrame, *, founded: bool = False) -> r.FrameScore:
     """Scores a frame of an edited video.
 
     Raises:
         MediaError: Its parts do not have one size.
     """
     measures = measure_edit(frame.source, frame.edited, frame.mask)
-    return _frame_score(measures, scene_motion(frame.edited, frame.later, frame.mask, frame.later_mask))
+    motion = scene_motion(frame.edited, frame.later, frame.mask, frame.later_mask)
+    return _frame_score(measures, motion, founded)
 
 
-def _frame_score(measures: EditMeasures, motion: float) -> r.FrameScore:
+def _frame_score(measures: EditMeasures, motion: float, founded: bool) -> r.FrameScore:
     found = {**asdict(measures), "motion": motion}
     consistency = min(_grade_of(grades, found) for grades in (REPLACED, SUBJECT, CLEAN, MOTION))
+    consistency *= _wholeness(measures) if founded else 1
     quality = _grade_of(QUALITY, found)
-    raw_sc = {name: found[name] for name in ("replaced", "motion", *SUBJECT)}
+    raw_sc = {
+        name: found[name] for name in ("replaced", "motion", *SUBJECT, *(["unfounded"] if founded else []))
+    }
     moves = f"; within a quarter of a second the scene changes by {motion:.2f} Lab units"
     return r.FrameScore(
         SC_score=_rounded(consistency),
         PQ_score=_rounded(quality),
         O_score=_rounded(_overall(consistency, quality)),
-        SC_score_reasoning=_subject_reasoning(measures) + moves + ".",
+        SC_score_reasoning=_subject_reasoning(measures, founded) + moves + ".",
         PQ_score_reasoning=_quality_reasoning(measures) + ".",
         SC_raw_output=_raw(raw_sc),
         PQ_raw_output=_raw({name: found[name] for name in QUALITY}),
@@ -263,6 +278,11 @@ def _grade_of(grades: Grades, found: dict[str, float]) -> float:
     return float(np.exp(total / math.fsum(weights.values())))
 
 
+def _wholeness(found: EditMeasures) -> float:
+    """Return how far the mask is to be believed, 1 to `LEAST_WHOLE`."""
+    return LEAST_WHOLE + (1 - LEAST_WHOLE) * _grade(found.unfounded, *WHOLE) / 10
+
+
 def _overall(consistency: float, quality: float) -> float:
     return float(np.sqrt(consistency * quality))
 
@@ -275,12 +295,13 @@ def _raw(values: dict[str, float]) -> str:
     return canonical_json({name: _rounded(value) for name, value in values.items()}).decode()
 
 
-def _subject_reasoning(found: EditMeasures) -> str:
+def _subject_reasoning(found: EditMeasures, founded: bool) -> str:
+    edges = f"the source has no edge along {found.unfounded:.1%}; " if founded else ""
     return (
         f"Measured by the classical scorer: {found.replaced:.0%} of the background is new; "
         f"the subject's structure agrees by {found.identity:.2f} and {found.lost:.0%} of it is lost; "
         f"its outline agrees by {found.contour:.2f} and is broken along {found.gaps:.0%}; "
-        f"the old background shows along {found.remnants:.0%} of it; "
+        f"the old background shows along {found.remnants:.0%} of it; {edges}"
         f"the subject's colours moved by {found.drift:.1f} Lab units"
     )
 

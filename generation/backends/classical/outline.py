@@ -7,6 +7,8 @@ How it works
   in a window: relit or re-synthesised things count as kept, moved, cut or missing ones do not.
 - Short profiles cross the outline at right angles. On the inner side and on the edge itself they must rise
   and fall in both frames in the same places: a shifted, cut or missing part does not.
+- A mask's outline that lacks a part, or that goes around old background, runs where the source itself has no
+  edge: across an arm, through a wall. That is told from the source and the mask alone.
 - Nothing is asked of the new background, but two things: it must not be as rough as the edge (or there is
   none to see), and it must not be the old one: a rim that still has the old colours and the old structure
   is a remnant, unless what it belongs to was kept as a whole.
@@ -176,6 +178,17 @@ NEIGHBOURS = 6
 GAP_BELOW = 0.35
 """Agreement of neighbouring profiles below which the outline counts as broken, wholly so at 0 and below."""
 
+FOUNDED_REACH = 2
+EDGE_STANDS_OUT = 0.35
+"""How far from the mask's edge the source's edge may be for the mask to be founded on it, and the prominence,
+between neighbouring profiles, below which it is no edge."""
+
+SIDES = (3, 9)
+SIDES_DIFFER = 0.9
+SIDES_NOISE = 3.0
+"""Distances from the outline between which the source's two sides are compared, and the ratio of the distance
+of their mean colours to their own spread (with so much Lab for noise) below which they are one thing."""
+
 STEP_FLOOR = 1.0
 """Lab a pixel: steps that small are noise."""
 
@@ -217,9 +230,10 @@ class Outline(NamedTuple):
     gaps: float
     edge: float
     remnants: float
+    unfounded: float
 
 
-NO_OUTLINE = Outline(contour=0.0, gaps=1.0, edge=0.0, remnants=1.0)
+NO_OUTLINE = Outline(contour=0.0, gaps=1.0, edge=0.0, remnants=1.0, unfounded=1.0)
 """Of a subject that has none: an empty mask, or one that fills the frame."""
 
 
@@ -251,7 +265,22 @@ def measure_outline(pair: Pair, mask: Mask, recoloured: Floats) -> Outline:
         gaps=float(np.clip(1 - profiles.averaged(agreement) / GAP_BELOW, 0, 1).mean(dtype=np.float64)),
         edge=_prominence(_steps(after)),
         remnants=float((rim * (1 - kept_scene)).mean(dtype=np.float64)),
+        unfounded=_unfounded(profiles, before),
     )
+
+
+def _unfounded(profiles: _Profiles, source: Floats) -> float:
+    """Return the share of the outline where the source has no edge, 0 to 1.
+
+    There is one where a step stands out on it, and where its sides are of different colours.
+    """
+    near, far = SIDES
+    sides = [source[:, REACH - far : REACH - near], source[:, REACH + near + 1 : REACH + far + 1]]
+    apart = np.linalg.norm(sides[0].mean(axis=1) - sides[1].mean(axis=1), axis=1)
+    spread = np.sqrt(sum(side.var(axis=1).sum(axis=1) for side in sides)) + np.float32(SIDES_NOISE)
+    edge = profiles.averaged(_prominences(_steps(source), FOUNDED_REACH)) / np.float32(EDGE_STANDS_OUT)
+    differ = profiles.averaged(np.asarray(apart / spread, np.float32)) / np.float32(SIDES_DIFFER)
+    return float(np.clip(1 - np.minimum(edge, differ), 0, 1).mean(dtype=np.float64))
 
 
 def edge_prominence(image: Floats, mask: Mask) -> float:
@@ -331,9 +360,14 @@ def _steps(profiles: Floats) -> Floats:
 
 
 def _prominence(steps: Floats) -> float:
-    on_edge = np.abs(STEP_AT) <= EDGE_REACH
+    return float(_prominences(steps, EDGE_REACH).mean(dtype=np.float64))
+
+
+def _prominences(steps: Floats, reach: int) -> Floats:
+    """Return for each profile how far its largest step on the edge stands out, float32 (N,), 0 to 1."""
+    on_edge = np.abs(STEP_AT) <= reach
     peak, around = steps[:, on_edge].max(axis=1), steps[:, ~on_edge].mean(axis=1)
-    return float((peak / (peak + 2 * around + STEP_FLOOR)).mean(dtype=np.float64))
+    return np.asarray(peak / (peak + 2 * around + STEP_FLOOR), np.float32)
 
 
 def _agreement(first: Floats, second: Floats) -> Floats:

@@ -15,7 +15,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -48,6 +50,11 @@ FILL_FLOOR = np.float32(0.01)
 
 COVERED_REACH = 6
 """Pixels around a mask in which covered background is taken for a part of the subject."""
+
+USUAL_AREA = 0.7
+CONFIRMED_IOU = 0.5
+"""Share of the median area of the anchors' masks, and one over it, between which a mask's area is usual; IoU
+with what motion brings from a neighbour from which it is confirmed."""
 
 SHARPENING = np.float32(2)
 """Gain around one half that a soft mask gets per step."""
@@ -131,15 +138,70 @@ def propagate(
     """
     tracked = np.zeros(frames.shape[:3], bool)
     tracked[anchor] = mask
-    after = ((t, flows.backward[t - 1]) for t in range(anchor + 1, len(frames)))
-    before = ((t, flows.forward[t]) for t in range(anchor - 1, -1, -1))
-    for steps in (after, before):
-        soft = mask.astype(np.float32)
-        for t, pull in steps:
-            known = None if evidence is None else (evidence.visible[t], evidence.covered[t])
-            soft = _step(soft, pull, flows.guides[t], known)
+    for end in (len(frames) - 1, 0):
+        for t, soft in _carried(flows, anchor, mask, end, evidence):
             tracked[t] = soft > 0.5
     return tracked
+
+
+def carry_between(frames: Pixels, flows: Flows, cuts: Mapping[int, Mask], evidence: Evidence | None) -> Mask:
+    """Carry masks that are surer than motion from each of their frames to the next, from both sides.
+
+    What comes from the nearer one counts more. A mask of unusual size is wrong, and so is one that motion
+    brings from neither neighbour: both are left out.
+
+    Args:
+        frames: uint8 RGB (T, h, w, 3) at the working size.
+        flows: Of `frames`.
+        cuts: bool (h, w) by frame, at least one.
+        evidence: As for `propagate`.
+
+    Returns:
+        bool (T, h, w).
+    """
+    areas = {t: np.count_nonzero(mask) for t, mask in cuts.items()}
+    usual = float(np.median(list(areas.values())))
+    times = [t for t in sorted(cuts) if USUAL_AREA * usual <= areas[t] <= usual / USUAL_AREA] or sorted(cuts)
+    for middle in times[1:-1]:
+        if not _confirmed(flows, cuts, times, middle, evidence):
+            times.remove(middle)
+    soft = np.zeros(frames.shape[:3], np.float32)
+    for t in times:
+        soft[t] = cuts[t]
+    for start, end in pairwise(times):
+        for first, last in ((start, end), (end, start)):
+            for t, carried in _carried(flows, first, cuts[first], last, evidence):
+                if t != last:
+                    soft[t] += carried * np.float32(abs(last - t) / (end - start))
+    for anchor, end in ((times[0], 0), (times[-1], len(frames) - 1)):
+        for t, carried in _carried(flows, anchor, cuts[anchor], end, evidence):
+            soft[t] = carried
+    return np.asarray(soft > 0.5)
+
+
+def _confirmed(
+    flows: Flows, cuts: Mapping[int, Mask], times: Sequence[int], middle: int, evidence: Evidence | None
+) -> bool:
+    """Return whether motion brings much of the mask of frame `middle` from the one before or after it."""
+    place = times.index(middle)
+    for anchor in (times[place - 1], times[place + 1]):
+        *_, (_, soft) = _carried(flows, anchor, cuts[anchor], middle, evidence)
+        both = np.count_nonzero((soft > 0.5) & cuts[middle])
+        if both >= CONFIRMED_IOU * np.count_nonzero((soft > 0.5) | cuts[middle]):
+            return True
+    return False
+
+
+def _carried(
+    flows: Flows, anchor: int, mask: Mask, end: int, evidence: Evidence | None
+) -> Iterator[tuple[int, Floats]]:
+    """Yield the soft mask, float32 (h, w), of each frame from the anchor's neighbour to `end`."""
+    soft = mask.astype(np.float32)
+    way = 1 if end > anchor else -1
+    for t in range(anchor + way, end + way, way) if end != anchor else ():
+        known = None if evidence is None else (evidence.visible[t], evidence.covered[t])
+        soft = _step(soft, flows.backward[t - 1] if way > 0 else flows.forward[t], flows.guides[t], known)
+        yield t, soft
 
 
 def refine(frames: Pixels, masks: Mask) -> Mask:

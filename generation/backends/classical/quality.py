@@ -76,6 +76,7 @@ class EditMeasures:
         gaps: Share of the outline where they do not agree, 0 to 1.
         edge: How far the edge on the outline stands out from what is around it, 0 to 1.
         remnants: Share of the outline with the old background beside it, 0 to 1.
+        unfounded: Share of the mask's outline where the source has no edge, 0 to 1.
         drift: How far the subject's colours (a and b, no lightness) moved, in Lab units; what takes them
             towards the new scene counts half.
         sharpness: Log of the ratio of fine to coarse contrast in the subject, edited less source.
@@ -92,6 +93,7 @@ class EditMeasures:
     gaps: float
     edge: float
     remnants: float
+    unfounded: float
     drift: float
     sharpness: float
     scene_sharpness: float

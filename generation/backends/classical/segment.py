@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from sparkle.generation.backends.classical.activity import Activity, roams
+from sparkle.generation.backends.classical.activity import OTHER_LEVELS, Activity, roams
 from sparkle.generation.backends.classical.filters import (
     Box,
     bounding_box,
@@ -89,6 +89,10 @@ UNSEEN = 0.02
 """Values of a network's map from which a pixel is subject rather than not, and, so many pixels inside, is so
 for certain; below the last, it is background for certain."""
 
+CHANGED_SHARE = 0.2
+"""Share of what stands out that must differ from the median frame where the subject roams; else it is a plant
+or a lamp that it passes."""
+
 SEEN_REACH = 24
 """Pixels around what the network sees in which what it hardly sees may belong to it."""
 
@@ -118,12 +122,15 @@ def segment_in_box(
     if box[0] >= box[2] or box[1] >= box[3]:
         return np.zeros(shape, bool)
     static = static_edges(activity)
-    if roams(activity.luma, t, box):
+    roaming = roams(activity.luma, t, box)
+    if roaming:
         static |= activity.evidence.visible[t]
     hints = _foreground_hints(activity, t, static, box_mask(shape, box))
     if seen is not None:
         place = box_mask(shape, box)
         subject = (seen > SEEN) & place if trusted else _seen_in_box(seen, place)
+        if roaming:
+            subject = pieces_on(subject, changed(activity, t), CHANGED_SHARE)
         if np.count_nonzero(subject) > SEEN_SHARE * np.count_nonzero(place):
             cut = _cut_seen(frame, subject, seen, static, hints)
             if 2 * np.count_nonzero(hints & ~dilate(subject, SEEN_EROSION)) <= np.count_nonzero(hints):
@@ -142,14 +149,23 @@ def segment_in_box(
     return best
 
 
+def changed(activity: Activity, t: int) -> Mask:
+    """Return where a frame is not the median frame, which is background where the subject travels."""
+    return np.asarray(np.abs(activity.luma[t] - activity.median) > OTHER_LEVELS)
+
+
+def pieces_on(region: Mask, place: Mask, least: float) -> Mask:
+    """Return the pieces of a region of which more than a share lies in a place."""
+    found = components(region)
+    on = np.bincount(found.labels[place], minlength=len(found.areas)) > least * found.areas
+    on[0] = False
+    return np.asarray(on[found.labels], bool)
+
+
 def _seen_in_box(seen: Floats, inside: Mask) -> Mask:
     """Return what a network sees in a box: pieces that are mostly in it as a whole, others cut off at it."""
     subject = seen > SEEN
-    found = components(subject)
-    within = np.bincount(found.labels[inside], minlength=len(found.areas))
-    whole = 2 * within > found.areas
-    whole[0] = False
-    return np.asarray(whole[found.labels] | (subject & inside), bool)
+    return pieces_on(subject, inside, 0.5) | (subject & inside)
 
 
 def _cut_seen(frame: Pixels, subject: Mask, seen: Floats, static: Mask, hints: Mask) -> Mask:

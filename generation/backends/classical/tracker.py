@@ -1,8 +1,13 @@
-"""The classical `tracker`: GrabCut on each anchor, then optical flow both ways."""
+"""The classical `tracker`: GrabCut on each anchor, then optical flow both ways.
+
+By motion alone an anchor's mask is no surer than what is carried to its frame, so each anchor makes a pass of
+its own over the whole clip, and they vote. Where a network has looked at the anchors, their masks are surer:
+those that agree with the others are carried from each to the next, and the passes are one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,10 +16,11 @@ import cv2
 import numpy as np
 
 from sparkle.generation.backend import Anchors, Identity
-from sparkle.generation.backends.classical.activity import Activity, measure_activity, roams
+from sparkle.generation.backends.classical.activity import Activity, Evidence, measure_activity, roams
 from sparkle.generation.backends.classical.filters import Box, map_in_threads, read_working, to_pixel_box
 from sparkle.generation.backends.classical.propagate import (
     Flows,
+    carry_between,
     compute_flows,
     hard_mask,
     propagate,
@@ -24,7 +30,6 @@ from sparkle.generation.backends.classical.segment import segment_in_box
 from sparkle.generation.backends.classical.subjects import ByMotion
 from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.decode import iter_frames
-from sparkle.schemas import records as r
 
 
 @dataclass
@@ -44,15 +49,19 @@ class Backend(ByMotion):
         frames = read_working(clip)
         shape = (frames.shape[1], frames.shape[2])
         activity = measure_activity(frames)
-        maps = self.maps(frames, [t for t, _ in anchors])
+        boxed = {t: [to_pixel_box(item.bbox_2d, shape) for item in objects] for t, objects in anchors}
+        maps = self.maps(frames, list(boxed))
         flows = compute_flows(frames, fast=bool(maps))
 
-        def one(anchor: tuple[int, Sequence[r.GroundedObject]]) -> Mask:
-            t, objects = anchor
-            boxes = [to_pixel_box(item.bbox_2d, shape) for item in objects]
-            return follow(frames, activity, flows, t, boxes, trusted=self.trusted_boxes, seen=maps.get(t))
+        if maps:
+            followed = follow_seen(frames, activity, flows, boxed, maps, trusted=self.trusted_boxes)
+            yield from (followed for _ in boxed)
+            return
 
-        yield from map_in_threads(one, anchors)
+        def one(anchor: tuple[int, Sequence[Box]]) -> Mask:
+            return follow(frames, activity, flows, *anchor, trusted=self.trusted_boxes)
+
+        yield from map_in_threads(one, boxed.items())
 
     def finish(self, clip: Path, voted: Mask) -> Mask:
         """Refine the voted masks and bring them to the clip's size along its edges."""
@@ -89,10 +98,58 @@ def follow(
     Returns:
         bool (T, h, w), all boxes' subjects together; all false where the boxes hold nothing.
     """
-    mask = np.zeros(frames.shape[1:3], bool)
-    for box in boxes:
-        mask |= segment_in_box(frames[anchor], box, activity, anchor, trusted=trusted, seen=seen)
+    mask = _cut(frames, activity, anchor, boxes, trusted=trusted, seen=seen)
     if not mask.any():
         return np.zeros(frames.shape[:3], bool)
-    roaming = all(roams(activity.luma, anchor, box) for box in boxes)
-    return propagate(frames, flows, anchor, mask, activity.evidence if roaming else None)
+    return propagate(frames, flows, anchor, mask, _evidence(activity, {anchor: boxes}))
+
+
+def follow_seen(
+    frames: Pixels,
+    activity: Activity,
+    flows: Flows,
+    boxed: Mapping[int, Sequence[Box]],
+    maps: Mapping[int, Floats],
+    *,
+    trusted: bool,
+) -> Mask:
+    """Cut out what is in the boxes of some frames that a network has looked at, and carry it between them.
+
+    Args:
+        frames: uint8 RGB (T, h, w, 3) at the working size: a clip.
+        activity: Of the clip.
+        flows: Of the clip.
+        boxed: By frame, in working pixels.
+        maps: By the same frames, see `Look`.
+        trusted: See `segment_in_box`.
+
+    Returns:
+        bool (T, h, w); all false where no box holds anything.
+    """
+
+    def one(t: int) -> Mask:
+        return _cut(frames, activity, t, boxed[t], trusted=trusted, seen=maps[t])
+
+    cuts = dict(zip(boxed, map_in_threads(one, boxed), strict=True))
+    cuts = {t: mask for t, mask in cuts.items() if mask.any()}
+    if not cuts:
+        return np.zeros(frames.shape[:3], bool)
+    evidence = _evidence(activity, {t: boxed[t] for t in cuts})
+    if evidence is not None:  # what is covered may be so by a shadow, which does not stand out
+        evidence = evidence._replace(covered=np.zeros_like(evidence.covered))
+    return carry_between(frames, flows, cuts, evidence)
+
+
+def _cut(
+    frames: Pixels, activity: Activity, t: int, boxes: Sequence[Box], *, trusted: bool, seen: Floats | None
+) -> Mask:
+    mask = np.zeros(frames.shape[1:3], bool)
+    for box in boxes:
+        mask |= segment_in_box(frames[t], box, activity, t, trusted=trusted, seen=seen)
+    return mask
+
+
+def _evidence(activity: Activity, boxed: Mapping[int, Sequence[Box]]) -> Evidence | None:
+    """Return what is known of subjects that all roam, on most of these frames."""
+    roaming = [all(roams(activity.luma, t, box) for box in boxes) for t, boxes in boxed.items()]
+    return activity.evidence if 2 * sum(roaming) > len(roaming) else None

@@ -13,9 +13,10 @@ from sparkle.generation.needs import Estimate
 
 @dataclass(kw_only=True)
 class Backend(SalientObjects, classical.Backend):
-    """The classical `image_scorer` with U2-Net-p."""
+    """The classical `image_scorer` with U2-Net-p, which also asks whether masks are whole."""
 
     identity: ClassVar[Identity] = with_network(classical.Backend.identity)
+    founded: ClassVar[bool] = True
     seconds: ClassVar[dict[str, Estimate]] = {
         "edit_score": Estimate(1.8, 1.8),
         "remove_score": Estimate(0.1, 0.1),

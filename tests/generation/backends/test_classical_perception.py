@@ -9,6 +9,7 @@ import pytest
 from sparkle.generation.backends.classical.activity import Activity, measure_activity, roams, weigh
 from sparkle.generation.backends.classical.filters import bounding_box, box_iou, map_in_threads
 from sparkle.generation.backends.classical.propagate import (
+    carry_between,
     compute_flows,
     hard_mask,
     propagate,
@@ -349,3 +350,23 @@ def test_a_strange_clip_is_no_crash_and_no_nan(name):
         assert followed.shape == (count, height, width)
     full = cv2.resize(frames[0], (width * 2, height * 2))
     assert np.isfinite(soft_alpha(full, followed[-1])).all()
+
+
+def test_surer_masks_are_carried_to_the_frames_between_them(walker):
+    frames, masks, _ = walker
+    flows = compute_flows(frames, fast=True)
+    carried = carry_between(frames, flows, {t: masks[t] for t in (4, 12, 20, 28)}, None)
+    assert min(iou(carried[t], masks[t]) for t in range(33)) > 0.8
+    alone = carry_between(frames, flows, {28: masks[28]}, None)
+    assert np.array_equal(alone, propagate(frames, flows, 28, masks[28]))
+
+
+def test_a_mask_that_its_neighbours_do_not_confirm_is_left_out(walker):
+    frames, masks, _ = walker
+    flows = compute_flows(frames, fast=True)
+    right = {t: masks[t] for t in (8, 24)}
+    elsewhere, half = np.roll(masks[16], 60, axis=0), masks[16].copy()
+    half[75:] = False
+    for wrong in (elsewhere, half):
+        carried = carry_between(frames, flows, {**right, 16: wrong}, None)
+        assert np.array_equal(carried, carry_between(frames, flows, right, None))

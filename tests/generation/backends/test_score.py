@@ -175,6 +175,27 @@ def test_a_good_edit_scores_high_and_a_harmonised_one_nearly_so() -> None:
     assert video(np.stack([composite_frame(*part, harmony) for part in parts])) > 8.5
 
 
+@pytest.mark.parametrize("fault", ["legs", "strip"])
+def test_an_edit_by_a_mask_that_lacks_a_part_or_holds_old_background_is_rejected(fault: str) -> None:
+    whole = ALPHAS[0]
+    plain, wall = (
+        cv2.GaussianBlur(each, (0, 0), 8) for each in (SUBJECT, ROOM)
+    )  # patterns have edges anywhere
+    source = over(plain, wall, whole)
+    if fault == "legs":
+        wrong = whole.copy()
+        wrong[CENTRES[0][1] + 25 :] = 0
+    else:
+        wrong = np.maximum(whole, np.asarray(moved(whole, 9, 0), np.float32))
+    # The scorer is given the mask that the edit was made with, as in a run.
+    by_wrong, by_whole = (
+        score_edit(source, over(source, SCENES[0], alpha), alpha > 0.5, founded=True)
+        for alpha in (wrong, whole)
+    )
+    assert by_wrong.overall < load_config("classical").thresholds.edited_frame0 <= by_whole.overall
+    assert "no edge along" in by_wrong.SC_reasoning
+
+
 def test_the_source_itself_is_no_edit() -> None:
     score = first(SOURCES)
     assert score.prompt_following < 1
