@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
 from sparkle._processes import Job
-from sparkle.generation.run.jobs import Done, Process, SetUp
+from sparkle.generation.run.jobs import Done
 from sparkle.generation.run.schedule import Load, Schedule, Task
 
 Answer = TypeVar("Answer")
-MakeJob = Callable[[Task | Load], Process | SetUp]
+MakeJob = Callable[[Task | Load], Job[Done | None]]
 
 
 class Executor(Protocol):
@@ -49,7 +49,7 @@ class Executor(Protocol):
 
         Args:
             schedule: Without workers.
-            make_job: Makes a job of what a worker is to do.
+            make_job: Makes a job of what a worker is to do: of a task one that answers `Done`.
 
         Raises:
             RunError: the work cannot go on.
