@@ -133,7 +133,7 @@ def _write_scores(folder: Path) -> None:
     """What upstream's script wrote of that bench."""
     headings = [dimension.heading for dimension in SPARKLE_6.dimensions]
     line = {
-        "id": "Sparkle_season_000000",
+        "id": "Sparkle_season_000009",
         "prompt": "Let it snow.",
         "edit_type": "season",
         "subtheme": "winter",
@@ -147,7 +147,7 @@ def _write_scores(folder: Path) -> None:
 
 def _write_bench(folder: Path) -> None:
     """A bench of one video, which is in no release."""
-    sample_id, prompt = "Sparkle_season_000000", "Let it snow."
+    sample_id, prompt = "Sparkle_season_000009", "Let it snow."
     source = folder / layout.bench_source("season", sample_id)
     source.parent.mkdir(parents=True)
     draw_clip(source, seed=9, width=224, height=128, frames=33)

@@ -49,15 +49,20 @@ def baselines(
 
     names = tuple(dict.fromkeys(names)) or BASELINES
     problems = make_baselines(bench, out, names, workers=workers or cpus(), progress=terminal.progress)
-    lines = [f"{sample_id}: {problem}" for sample_id, problem in problems.items()]
-    lines += [f"{out / name}: {'not whole' if problems else 'whole'}" for name in names]
+    lines = []
+    for sample_id, found in problems.items():
+        for problem in dict.fromkeys(found.values()):
+            which = ", ".join(name for name in names if found.get(name) == problem)
+            lines.append(f"{sample_id}: no {which}: {problem}")
+    broken = {name for found in problems.values() for name in found}
+    lines += [f"{out / name}: {'not whole' if name in broken else 'whole'}" for name in names]
     terminal.result("\n".join(lines), {"baselines": list(names), "problems": problems})
     raise SystemExit(FINDINGS if problems else 0)
 
 
 def make_baselines(
     bench: Path, out: Path, names: Sequence[str], *, workers: int = 1, progress: Progress = silent
-) -> dict[str, str]:
+) -> dict[str, dict[str, str]]:
     """Make what is missing of some baselines of a bench.
 
     Args:
@@ -68,7 +73,7 @@ def make_baselines(
         progress: Told of each sample.
 
     Returns:
-        Why some of them cannot be made, by sample.
+        Why some of them cannot be made, by sample and name.
 
     Raises:
         ReleaseError: the bench cannot be read, or what is there are other results.
@@ -93,7 +98,7 @@ def make_baselines(
         problems = {}
         with pool_of(workers) as pool, progress("making baselines", len(jobs)) as advance:
             for sample_id, problem in zip(jobs, pool([*jobs.values()]), strict=True):
-                if problem is not None:
+                if problem:
                     problems[sample_id] = problem
                 advance()
     return problems

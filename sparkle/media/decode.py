@@ -199,9 +199,13 @@ def upright_size(frame: VideoFrame) -> tuple[int, int]:
     Raises:
         MediaError: The display matrix is not made of quarter turns and mirror images.
     """
+    return (frame.height, frame.width) if _is_turned(frame) else (frame.width, frame.height)
+
+
+def _is_turned(frame: VideoFrame) -> bool:
+    """Return whether a frame is stored on its side."""
     matrix = _display_matrix(frame)
-    turned = matrix is not None and bool(matrix[0, 1])
-    return (frame.height, frame.width) if turned else (frame.width, frame.height)
+    return matrix is not None and bool(matrix[0, 1])
 
 
 def is_upright(frame: VideoFrame) -> bool:
@@ -259,7 +263,7 @@ def _to_limited_bt601(frame: VideoFrame) -> VideoFrame:
 
 def _rgb_planes(frame: VideoFrame, size: tuple[int, int], reformatter: VideoReformatter) -> list[Pixels]:
     """Red, green and blue as stored, of a frame that is resized so that, upright, it has some size."""
-    width, height = size if upright_size(frame) == (frame.width, frame.height) else size[::-1]
+    width, height = size[::-1] if _is_turned(frame) else size
     planes = reformatter.reformat(
         frame,
         width,

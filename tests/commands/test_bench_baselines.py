@@ -30,15 +30,17 @@ pytestmark = pytest.mark.slow
 FRAMES, WIDTH, HEIGHT = 17, 192, 128
 FIRST, SECOND = "Sparkle_location_000000", "Sparkle_location_000001"
 BLUE = (20, 40, 200)
+WORDS = "Change the background to {scene}."
 
 
 def run(bench: Path, out: Path, *words: str) -> Result:
     return CliRunner().invoke(main, ["bench", "baselines", str(bench), "--out", str(out), *words])
 
 
-def bench_of(folder: Path) -> dict[str, BenchItem]:
+def bench_of(folder: Path, words: str = WORDS) -> dict[str, BenchItem]:
     """Two clips in which something moves; the second has masks and a plain reference."""
-    items = write_bench(folder, {"location": ("nature: a windy pier", "nature: a snowy forest")})
+    scenes = "coast: a weathered wooden pier", "winter: a snowy pine forest"
+    items = write_bench(folder, {"location": scenes}, words=words)
     for seed, sample_id in enumerate(items):
         source = folder / layout.bench_source("location", sample_id)
         masks = draw_clip(source, seed=seed, subject="ball", width=WIDTH, height=HEIGHT + 16, frames=FRAMES)
@@ -145,7 +147,8 @@ def test_one_process_makes_a_baseline_and_what_a_kill_left_is_removed(made: Path
 
 
 def test_where_nothing_moves_the_background_stands_alone_and_a_sample_that_fails_is_named(tmp_path: Path):
-    write_bench(tmp_path / "bench", {"location": ("nature: a pier", "nature: a lake")})
+    scenes = "coast: a weathered wooden pier", "waterside: a calm mountain lake"
+    write_bench(tmp_path / "bench", {"location": scenes}, words=WORDS)
     still = np.repeat(levels(1, WIDTH, HEIGHT), FRAMES, axis=0)
     write_video(tmp_path / "bench" / layout.bench_source("location", FIRST), still)
     small = levels(FRAMES, 64, 64)  # smaller than any scene that can be drawn
@@ -156,3 +159,15 @@ def test_where_nothing_moves_the_background_stands_alone_and_a_sample_that_fails
     _, items = read_bench(tmp_path / "bench")
     found = read_results(tmp_path / "bench", tmp_path / "results" / "classical", items)
     assert [edit.status for edit in found.edits.values()] == ["ok", "missing"]
+
+
+def test_an_instruction_that_cannot_be_drawn_costs_only_what_must_be_drawn(tmp_path: Path):
+    bench_of(tmp_path / "bench", words="Put a dragon over {scene}.")
+    done = run(tmp_path / "bench", tmp_path / "results", "--workers", "1", "--json")
+    assert done.exit_code == 1, done.output
+    problems = json.loads(done.stdout)["problems"]
+    assert {sample_id: [*found] for sample_id, found in problems.items()} == {
+        FIRST: ["frozen", "copy_paste", "classical"],  # it has no reference image
+        SECOND: ["classical"],
+    }
+    assert "dragon" in problems[SECOND]["classical"]

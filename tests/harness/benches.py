@@ -20,15 +20,18 @@ SAMPLES = {
 WIDTH, HEIGHT, FRAMES = 128, 80, 21
 
 
-def write_bench(folder: Path, samples: dict[str, tuple[str, ...]] = SAMPLES) -> dict[str, BenchItem]:
+def write_bench(
+    folder: Path,
+    samples: dict[str, tuple[str, ...]] = SAMPLES,
+    *,
+    words: str = "Change the background to {keyword}, {index}.",
+) -> dict[str, BenchItem]:
     """A bench of clips in which a square moves over a field of colours; returns its samples by id."""
     for theme, keywords in samples.items():
         rows, lines = [[*layout.BENCH_CSV_COLUMNS]], []
         for index, keyword in enumerate(keywords):
-            sample_id, prompt = (
-                f"Sparkle_{theme}_{index:06d}",
-                f"Change the background to {keyword}, {index}.",
-            )
+            sample_id = f"Sparkle_{theme}_{index:06d}"
+            prompt = words.format(keyword=keyword, scene=keyword.partition(": ")[2], index=index)
             name = layout.bench_source(theme, sample_id)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_video(folder / name, drawn(seed=len(theme) + index), options={"qp": "20"})

@@ -8,7 +8,8 @@
 
 Clips are cropped as upstream's test script crops them. The still background is the bench's reference image
 where it has one, else the first frame of the drawn scene. The subject is the bench's mask where it has one,
-else what moves; where nothing does, the background stands alone.
+else what moves; where nothing does, the background stands alone. An instruction that cannot be drawn has no
+`classical`, and without a reference image no other edit either.
 """
 
 from __future__ import annotations
@@ -68,24 +69,25 @@ class BaselineJob:
     reference: Path | None
     outs: dict[str, Path]
 
-    def __call__(self) -> str | None:
-        """Make them; returns what is wrong with the sample, if it stopped."""
-        try:
-            with own_thread_only(), scratch_folder() as folder:
-                self._make(folder)
-        except SampleError as error:
-            return f"{error.problem}: {error.got}" if error.got else error.problem
-        return None
+    def __call__(self) -> dict[str, str]:
+        """Make them; returns why some cannot be made, by the baseline's name."""
+        problems = {}
+        with own_thread_only(), scratch_folder() as folder:
+            try:
+                clip, fps = self._clip()
+            except SampleError as error:
+                return dict.fromkeys(self.outs, _words(error))
+            for name, out in self.outs.items():
+                try:
+                    self._make(name, out, clip, fps, folder)
+                except SampleError as error:
+                    problems[name] = _words(error)
+        return problems
 
-    def _make(self, folder: Path) -> None:
-        clip, fps = self._clip()
-        still: Guidance | None = None
-        for name, out in self.outs.items():
-            if name != "source":
-                still = still or self._guidance(clip, fps, folder)
-            with atomic_path(out) as path:
-                frames = clip if still is None else self._edited(name, still, fps, folder)
-                encode(islice(frames, self.frames), path, fps=fps)
+    def _make(self, name: str, out: Path, clip: Pixels, fps: int, folder: Path) -> None:
+        frames = iter(clip) if name == "source" else self._edited(name, clip, fps, folder)
+        with atomic_path(out) as path:
+            encode(islice(frames, self.frames), path, fps=fps)
 
     def _clip(self) -> tuple[Pixels, int]:
         """The source as a model is given it, and its rate."""
@@ -96,11 +98,13 @@ class BaselineJob:
         return fit(width, height, SizeRules(width=self.size[0], height=self.size[1]))
 
     def _guidance(self, clip: Pixels, fps: int, folder: Path) -> Guidance:
-        """What every baseline is made of, with a background that stands still."""
+        """What every edit is made of, with a background that stands still; made once."""
         source, mask, still = folder / "source.mp4", folder / "mask.npz", folder / "still.png"
-        encode(clip, source, fps=fps, encoding=_LOSSLESS)
-        save_mask(mask, self._masks() if self.mask is not None else _moving(source, len(clip), fps))
-        write_png(still, self._still())
+        if not still.exists():
+            background = self._still()
+            encode(clip, source, fps=fps, encoding=_LOSSLESS)
+            save_mask(mask, self._masks() if self.mask is not None else _moving(source, len(clip), fps))
+            write_png(still, background)
         return Guidance(source, mask, None, source, still, still, self.prompt)
 
     def _masks(self) -> Mask:
@@ -127,7 +131,8 @@ class BaselineJob:
             self.prompt, seed=derive_seed(0, "baseline", self.sample_id), width=width, height=height
         )
 
-    def _edited(self, name: str, still: Guidance, fps: int, folder: Path) -> Iterator[Pixels]:
+    def _edited(self, name: str, clip: Pixels, fps: int, folder: Path) -> Iterator[Pixels]:
+        still = self._guidance(clip, fps, folder)
         if name == "copy_paste":
             return copy_paste.Backend().synthesize(still, 0)
         if name == "frozen":
@@ -137,6 +142,10 @@ class BaselineJob:
         frames = (scene.frame(index / fps) for index in range(self.frames))
         encode(frames, background, fps=fps, encoding=_LOSSLESS)
         return _composited(replace(still, background=background, edited_frame0=drawn, empty_frame0=drawn))
+
+
+def _words(error: SampleError) -> str:
+    return f"{error.problem}: {error.got}" if error.got else error.problem
 
 
 def _composited(guidance: Guidance) -> Iterator[Pixels]:

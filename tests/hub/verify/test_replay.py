@@ -37,7 +37,7 @@ from sparkle.schemas import layout
 pytestmark = pytest.mark.slow
 
 COMPOSED, GIVEN = "Sparkle_location_000000", "Sparkle_season_000000"
-PROMPT = "Change the season to winter: snow falls on the ground behind the subject."
+PROMPT = "Change the season to winter: snow falls on a pine forest behind the subject."
 
 
 @pytest.fixture(scope="module")
