@@ -134,7 +134,7 @@ def _write_scores(folder: Path) -> None:
     headings = [dimension.heading for dimension in SPARKLE_6.dimensions]
     line = {
         "id": "Sparkle_season_000009",
-        "prompt": "Let it snow.",
+        "prompt": "Set the scene in a snowy pine forest.",
         "edit_type": "season",
         "subtheme": "winter",
         "scene": "a snowy field",
@@ -147,7 +147,7 @@ def _write_scores(folder: Path) -> None:
 
 def _write_bench(folder: Path) -> None:
     """A bench of one video, which is in no release."""
-    sample_id, prompt = "Sparkle_season_000009", "Let it snow."
+    sample_id, prompt = "Sparkle_season_000009", "Set the scene in a snowy pine forest."
     source = folder / layout.bench_source("season", sample_id)
     source.parent.mkdir(parents=True)
     draw_clip(source, seed=9, width=224, height=128, frames=33)
