@@ -108,8 +108,7 @@ def read_scene(source: Path | bytes, *, threads: int = 0) -> Pixels:
         MediaError: it is missing, no video, or a frame does not decode.
     """
     with open_video(source, threads=threads) as video:
-        count, rate = video.declared, video.rate
-        count = count or video.packet_count()
+        count, rate = video.packet_count(), video.rate
     stretch = max(1, min(count, ceil(_SECONDS * rate) if rate else count, _MOST_FRAMES))
     wanted = set(np.linspace(0, stretch - 1, min(_FRAMES, stretch)).round().astype(int).tolist())
     draw, seen = part_drawer(_SCENE), []
