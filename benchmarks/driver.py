@@ -9,7 +9,8 @@
 - Then the last outcomes are taken away, as by a kill, and a process of its own goes on: it reads the run,
   finds what is there, and finishes. The most memory that it has on the way, over what it had with everything
   imported, grows with candidates: it is given for the 940,000 of the published dataset.
-- The finished run is started again twice, each time in a process of its own, and the second time counts.
+- The finished run is started again twice, each time in a process of its own. The first one looks through the
+  run, since `generate` has not seen its end; the second time counts.
 
 JSON keys: `candidates`, `outcomes`, `ingest_s` (the list becomes sources and candidates), `outcomes_per_s`,
 `finish_s` (from the last outcome to the end of the call), `resume_s`, `mb_at_940k` (10**6 bytes), `rerun_s`.

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -154,13 +153,14 @@ class StepOutcomes:
     def _copy(self, begins: Sequence[int], ends: Sequence[int]) -> None:
         """Write the file anew, out of pieces of what it is."""
         self.close()
-        with atomic_path(self._path) as temporary, temporary.open("wb") as new:
-            if begins:  # of an empty file there is no map
-                with (
-                    self._path.open("rb") as old,
-                    mmap.mmap(old.fileno(), 0, access=mmap.ACCESS_READ) as lines,
-                ):
-                    new.writelines(lines[begin:end] for begin, end in zip(begins, ends, strict=True))
+        # By pread: a map of the file would stay in memory, piece by piece, until all of it is there.
+        with (
+            atomic_path(self._path) as temporary,
+            temporary.open("wb") as new,
+            self._path.open("rb") as old,
+        ):
+            for begin, end in zip(begins, ends, strict=True):
+                new.write(os.pread(old.fileno(), end - begin, begin))
 
     def _slot(self, sample_id: str) -> int:
         number = self._numbers.find(sample_id)
