@@ -15,14 +15,26 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from sparkle.generation.backends.drawing import air, buildings, land, plants, props, sky, water
+from sparkle.generation.backends.drawing import (
+    air,
+    buildings,
+    land,
+    lights,
+    plants,
+    props,
+    rooms,
+    sky,
+    streets,
+    trees,
+    water,
+)
 from sparkle.generation.backends.drawing.stage import Draw, Lighting
 from sparkle.generation.taxonomy import TaxonomyScene
 from sparkle.schemas.errors import ConfigError, did_you_mean
 
 LAYERS: dict[str, Callable[..., Draw]] = {
     name: function
-    for module in (air, buildings, land, plants, props, sky, water)
+    for module in (air, buildings, land, lights, plants, props, rooms, sky, streets, trees, water)
     for name, function in inspect.getmembers(module, inspect.isfunction)
     if function.__module__ == module.__name__
     and not name.startswith("_")
