@@ -315,7 +315,7 @@ class _Judge:
 def _unseen(damage: str, response: Response) -> str:
     """Why a judge is said not to see a damage; nothing where it does."""
     if response.samples < BARS.samples:
-        return f"{damage} is judged on {response.samples} samples"
+        return f"{damage} is judged on {response.samples} samples, and {BARS.samples} is the least"
     spearman, auc = response.spearman or 0, response.auc or 0
     if spearman >= BARS.spearman and auc >= BARS.auc:
         return ""

@@ -137,19 +137,24 @@ def look(config: RunConfig, place: Path | None, token: str) -> NodeView:
     """
     missing = ""
     try:
-        packages = run_packages(config)
+        versions = versions_here(config)
     except ConfigError as error:
-        packages, missing = {}, f"{error.wanted or error.problem}"
-    versions = {
-        **{name: found for name, found in packages.items() if name not in processor()},
-        "sparkle": __version__,
-        "ray": version("ray"),
-        "python": platform.python_version(),
-    }
+        versions, missing = {}, f"{error.wanted or error.problem}"
     gpus = tuple(map(gpu_bytes, visible_gpus()))
     wrong = "" if place is None else _wrong_with(place, token)
     free = 0 if place is None or wrong else shutil.disk_usage(place.parent).free
-    return NodeView(dict(sorted(versions.items())), processor(), gpus, wrong, free, missing)
+    return NodeView(versions, processor(), gpus, wrong, free, missing)
+
+
+def versions_here(config: RunConfig) -> dict[str, str]:
+    """Return the versions of everything that decides what a run makes, and of what carries it; by name.
+
+    Raises:
+        ConfigError: a backend of the configuration lacks a package.
+    """
+    packages = {**run_packages(config), "sparkle": __version__, "ray": version("ray")}
+    packages["python"] = platform.python_version()
+    return {name: found for name, found in sorted(packages.items()) if name not in processor()}
 
 
 def _wrong_with(place: Path, token: str) -> str:

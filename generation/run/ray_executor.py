@@ -45,13 +45,12 @@ from sparkle.generation.config import RunConfig
 from sparkle.generation.run.cluster import ClusterOptions
 from sparkle.generation.run.epoch import RunEpoch
 from sparkle.generation.run.executor import MakeJob
-from sparkle.generation.run.fingerprints import processor, run_packages
+from sparkle.generation.run.fingerprints import processor
 from sparkle.generation.run.jobs import Done, Process
 from sparkle.generation.run.local import VISIBLE, gpu_bytes
-from sparkle.generation.run.nodes import Node, NodeView
+from sparkle.generation.run.nodes import Node, NodeView, versions_here
 from sparkle.generation.run.schedule import ATTEMPTS, Load, Schedule, Task
 from sparkle.schemas.errors import RunError, SparkleError
-from sparkle.schemas.version import __version__
 
 Answer = TypeVar("Answer")
 
@@ -128,17 +127,11 @@ def _arrive(folder: str, root: Path, config: RunConfig, *, gpu: bool) -> Site:
     return Site(
         ray.get_runtime_context().get_node_id(),
         socket.gethostname(),
-        _versions(config),
+        versions_here(config),
         processor(),
         RunEpoch.read(root),
         gpu_bytes(os.environ.get(VISIBLE, "")) if gpu else 0,
     )
-
-
-def _versions(config: RunConfig) -> dict[str, str]:
-    versions = {**run_packages(config), "sparkle": __version__, "ray": ray.__version__}
-    versions["python"] = platform.python_version()
-    return {name: version for name, version in sorted(versions.items()) if name not in processor()}
 
 
 @dataclass(eq=False)
@@ -211,7 +204,7 @@ class RayExecutor:
         with ExitStack() as stack:
             if not ray.is_initialized():
                 stack.enter_context(_connected(self._options.address))
-            self._versions = _versions(self._config)
+            self._versions = versions_here(self._config)
             self._epoch = RunEpoch.read(self._root)
             self._stack = stack.pop_all()
         return self

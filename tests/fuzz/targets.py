@@ -25,17 +25,9 @@ import msgspec
 
 from fuzz.mutate import mutated
 from harness import factories, judged
+from harness.audited import audit_of
 from harness.endpoint import completion
-from sparkle.builders.bench.audited import (
-    BARS,
-    Audit,
-    Check,
-    DamageSeen,
-    Fitness,
-    JudgeAudit,
-    Response,
-    read_audit,
-)
+from sparkle.builders.bench.audited import Fitness, Response, read_audit
 from sparkle.builders.bench.controls import Control, Controls, read_controls
 from sparkle.builders.bench.folder import BenchItem
 from sparkle.builders.bench.foreign import KIWI, OPENVE_CSV, import_verdicts
@@ -580,31 +572,10 @@ def _calibrations(files: Files) -> Sequence[bytes]:
 
 
 def _audits(files: Files) -> Sequence[bytes]:
-    head = judged.head()
-    keys = [dimension.key for dimension in head.rubric.dimensions]
+    keys = [dimension.key for dimension in judged.head().rubric.dimensions]
     response = Response(samples=3, spearman=0.9, interval=(0.8, None), auc=1.0, fell={"visual": 1.0})
-    judge = JudgeAudit(
-        judge=head.judge,
-        rubric=head.rubric,
-        verdicts={"untouched": "a" * 64},
-        not_judged=("late-1",),
-        asked=160,
-        failed=2,
-        reasons={"failed: refused": 2},
-        checks={"source": Check(3, 3)},
-        damages={"held": DamageSeen("fg_motion", response)},
-        dimensions=dict.fromkeys(keys, Fitness(False, ("says nothing of it",), response)),
-    )
-    found = Audit(
-        format="sparkle-bench-audit",
-        version=1,
-        made_of="a" * 64,
-        seed=0,
-        samples=("a",),
-        bars=BARS,
-        judges=(judge,),
-    )
-    return [dump_document(found)]
+    unfit = Fitness(False, ("says nothing of it",), response)
+    return [dump_document(audit_of(dict.fromkeys(keys, unfit)))]
 
 
 def _controls(files: Files) -> Sequence[bytes]:

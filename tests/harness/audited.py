@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from harness.judged import head
+from sparkle.builders.bench.audited import BARS, Audit, Check, DamageSeen, Fitness, JudgeAudit, Response
 from sparkle.builders.bench.controls import UNTOUCHED, bench_of, control_names, edit_place, results_of
 from sparkle.builders.bench.folder import BenchItem, read_bench
 from sparkle.builders.bench.verdicts import write_verdicts
@@ -141,3 +142,31 @@ def _middle(mask: np.ndarray) -> np.ndarray:
 
 def _down(by: float) -> int:
     return 5 - min(4, round(float(by)))
+
+
+def audit_of(fit: dict[str, Fitness]) -> Audit:
+    """What an audit says of the judge of `harness.judged`, whose fitness is given by dimension."""
+    response = Response(
+        samples=3, spearman=0.9, interval=(0.8, None), auc=1.0, leak=0.1, fell={"visual": 1.0}
+    )
+    judge = JudgeAudit(
+        judge=head().judge,
+        rubric=head().rubric,
+        verdicts={"untouched": "a" * 64},
+        not_judged=("late-1",),
+        asked=160,
+        failed=2,
+        reasons={"failed: refused": 2},
+        checks={"source": Check(3, 3)},
+        damages={"held": DamageSeen("fg_motion", response)},
+        dimensions=fit,
+    )
+    return Audit(
+        format="sparkle-bench-audit",
+        version=1,
+        made_of="a" * 64,
+        seed=0,
+        samples=("a",),
+        bars=BARS,
+        judges=(judge,),
+    )

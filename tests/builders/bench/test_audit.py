@@ -298,7 +298,7 @@ def test_too_few_samples_prove_nothing(made: Path, tmp_path: Path) -> None:
     make_controls(made / "bench", made / "edits", tmp_path / "audit", samples=2)
     found, fit = dimensions(tmp_path / "audit", judge(tmp_path / "audit", tmp_path / "verdicts", keen))
     assert not any(fit.values())
-    assert found.dimensions["visual"].reasons[0] == "banding is judged on 2 samples"
+    assert found.dimensions["visual"].reasons[0] == "banding is judged on 2 samples, and 3 is the least"
 
 
 def test_verdicts_on_something_else_are_refused(controls: Path, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from harness import judged
+from harness.audited import audit_of
 from harness.videos import levels, write_video
-from sparkle.builders.bench.audited import BARS, Audit, Check, DamageSeen, Fitness, JudgeAudit, Response
+from sparkle.builders.bench.audited import Fitness, Response
 from sparkle.commands import main
 from sparkle.schemas.calibration import Agreement, Calibration, Curve
 from sparkle.schemas.canonical import dump_document
@@ -160,27 +161,8 @@ def test_what_an_audit_and_a_calibration_found_stands_beside_the_table(
     keys = [dimension.key for dimension in head.rubric.dimensions]
     response = Response(samples=3, spearman=0.9, interval=(0.8, 0.95), auc=1.0, leak=0.1, fell={})
     blind = Fitness(False, ("does not see held (Spearman 0.00, AUC 0.50)", HOSTILE), response)
-    judge = JudgeAudit(
-        judge=head.judge,
-        rubric=head.rubric,
-        verdicts={},
-        not_judged=(),
-        asked=160,
-        failed=2,
-        reasons={},
-        checks={"source": Check(3, 3)},
-        damages={"held": DamageSeen("fg_motion", response)},
-        dimensions={key: blind if key == "fg_motion" else Fitness(True, (), response) for key in keys},
-    )
-    audit = Audit(
-        format="sparkle-bench-audit",
-        version=1,
-        made_of="a" * 64,
-        seed=0,
-        samples=("a",),
-        bars=BARS,
-        judges=(judge,),
-    )
+    fit = {key: blind if key == "fg_motion" else Fitness(True, (), response) for key in keys}
+    audit = audit_of(fit)
     (tmp_path / "audit.json").write_bytes(dump_document(audit))
     curve = Curve(
         given=(1.0, 5.0),
