@@ -1,9 +1,10 @@
-"""A run of a judge that is killed pays for no answer twice, and ends in the same bytes."""
+"""A run of a judge that is killed, or has no disk left, pays for no answer twice, and ends in the same bytes."""
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -64,6 +65,26 @@ def test_ten_kills_pay_for_no_answer_twice_but_those_under_way(judged_bench):
     assert judged_bench.judge("--repeats", REPEATS).exit_code == 0  # from the cache
     assert judged_bench.out.read_bytes() == killed
     assert len(endpoint.requests) == asked.total()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [500, 6000])  # bytes of a file: before the first verdict, and after some
+def test_a_full_disk_is_said_and_loses_no_verdict(judged_bench, room):
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    words = judged_bench.words("--repeats", 6)
+    command = [sys.executable, "-m", "sparkle", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limited)
+    assert done.returncode == 2
+    assert "the system refused: File too large" in done.stderr
+    assert judged_bench.judge("--repeats", 6).exit_code == 0
+    verdicts = len(judged_bench.items) * 6
+    assert len(judged_bench.endpoint.requests) == verdicts + 1  # the one that found no room
+    written = judged_bench.out.read_bytes()
+    judged_bench.out.unlink()
+    judged_bench.judge("--repeats", 6)
+    assert judged_bench.out.read_bytes() == written
 
 
 def start(runs: subprocess.Popen[str], words: str) -> int:
