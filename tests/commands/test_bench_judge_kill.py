@@ -1,4 +1,4 @@
-"""A run of a judge that is killed, or has no disk left, pays for no answer twice, and ends in the same bytes."""
+"""A judge that is killed, or whose disk is full, pays for no answer twice and ends in the same bytes."""
 
 from __future__ import annotations
 
