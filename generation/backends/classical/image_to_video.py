@@ -26,7 +26,7 @@ _SAME = 8  # levels a channel: the picture and the scene's first frame are the s
 class Backend:
     """The classical `image_to_video`."""
 
-    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "3", "drawn, not generated")
+    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "4", "drawn, not generated")
 
     def animate(self, image: Path, prompt: str, frames: int, fps: float, seed: int) -> Iterator[Pixels]:
         """Yield the scene's frames, with the picture's remnants."""

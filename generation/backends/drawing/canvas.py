@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -17,6 +19,8 @@ import numpy.typing as npt
 Image = npt.NDArray[np.float32]
 Points = npt.NDArray[np.floating]
 Colour = npt.NDArray[np.floating]
+# Where points (..., 2) of a surface are seen that stand (...,) out of it.
+Lens: TypeAlias = Callable[[Points, Points], Points]
 
 SUPERSAMPLE = 3  # nine samples a pixel; the finishing blur hides what is left
 FRACTION_BITS = 4  # sub-pixel bits of OpenCV's drawing coordinates
@@ -59,6 +63,7 @@ class Canvas:
         self._unit = (unit or height) * SUPERSAMPLE
         self._pixels = np.zeros((height * SUPERSAMPLE, width * SUPERSAMPLE, 4), np.uint8)
         self._origin, self._scale = np.zeros(2), np.ones(2)
+        self._lens: Lens | None = None
 
     def at(self, x: float, y: float, size: float, *, mirrored: bool = False) -> Canvas:
         """The same surface for whoever draws a thing of size 1 with its foot at (0, 0)."""
@@ -67,8 +72,17 @@ class Canvas:
         placed._scale = self._scale * size * np.array([-1.0 if mirrored else 1.0, 1.0])
         return placed
 
+    def through(self, lens: Lens) -> Canvas:
+        """The same surface for whoever draws on a wall that is seen at an angle."""
+        placed = copy.copy(self)
+        placed._lens = lens
+        return placed
+
     def polygon(self, points: Points, colour: Colour) -> None:
-        """Fills a simple polygon of (n, 2) points; it may be concave."""
+        """Fills a simple polygon of (n, 2) points; it may be concave.
+
+        Points (n, 3) stand out of the wall by the third number, which counts through a lens alone.
+        """
         cv2.fillPoly(self._pixels, [self._fixed(points)], _ink(colour), cv2.LINE_8, FRACTION_BITS)
 
     def cut(self, points: Points) -> None:
@@ -132,7 +146,11 @@ class Canvas:
         return small.astype(np.float32) * np.float32(1.0 / 255.0)
 
     def _fixed(self, points: Points) -> npt.NDArray[np.int32]:
-        placed = np.asarray(points) * self._scale + self._origin
+        points = np.asarray(points)
+        placed = points[..., :2] * self._scale + self._origin
+        if self._lens:
+            out = points[..., 2] if points.shape[-1] == 3 else np.zeros(points.shape[:-1])
+            placed = self._lens(placed, out * self._scale[1])
         scaled = np.clip(placed * self._unit, -16000, 16000)
         # OpenCV's pixel centres are whole numbers; ours are halves.
         return np.round((scaled - 0.5) * (1 << FRACTION_BITS)).astype(np.int32)

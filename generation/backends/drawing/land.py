@@ -307,10 +307,12 @@ def cliffs(
     slant: float = 0.25,
     far: float = 0.3,
     middle: float = 0.5,
+    top: float = -1.0,
 ) -> Draw:
     """Rock walls on both sides of an opening, `gap` of the width at the foot, wider by `slant` at the top.
 
-    `cave` closes over the opening.
+    `cave` closes over the opening. Walls end at the height `top`, where grass lies on them, if that is in
+    the frame.
     """
     (x, down), rng = stage.grid(), stage.rng
     wobble = fractal(rng, 256, 256, cells=7, slope=1.4)
@@ -339,6 +341,13 @@ def cliffs(
     faces = np.sign(middle - x / stage.aspect) * stage.light.side
     shade = np.clip(0.42 + 0.22 * faces + 0.17 * texture, 0.03, 1.0)
     albedo = ink(colour) * (1.0 + (0.16 if kind == "banded" else 0.09) * texture[..., None])
+    if top > 0:
+        crest = 0.016 * sample(wobble, x * 60, 0 * x) + 0.12 * np.exp(-np.maximum(depth, 0) / 0.16)
+        below = down - top - as_field(crest)
+        alpha = as_field(alpha * smoothstep(-1.2 / stage.height, 1.2 / stage.height, below))
+        grass = smoothstep(0.05, 0.01, below + 0.02 * texture)
+        albedo = albedo + (ink("#5c6e38") * (1 + 0.2 * fine[..., None]) - albedo) * grass[..., None]
+        shade = shade + 0.25 * grass
     rim = np.exp(-np.maximum(depth, 0) / 0.05)
     distance = far * (0.4 + 1.8 * rim)
     colours = stage.light.lit(albedo, shade, distance)

@@ -304,7 +304,7 @@ def hanging(
         place = (k + rng.random()) / count
         if sides:
             place = place * sides if k % 2 else 1 - place * sides
-        x, fall = place * stage.aspect, depth * rng.uniform(0.4, 1.1)
+        x, fall = place * stage.aspect, depth * (1.0 if kind == "cloth" else rng.uniform(0.4, 1.1))
         if kind in ("leaves", "blossom"):
             foliage(
                 canvas,

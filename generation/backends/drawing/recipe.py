@@ -17,13 +17,15 @@ import msgspec
 
 from sparkle.generation.backends.drawing import (
     air,
-    buildings,
+    houses,
     land,
     lights,
     plants,
     props,
     rooms,
+    shore,
     sky,
+    skyline,
     streets,
     trees,
     water,
@@ -32,9 +34,26 @@ from sparkle.generation.backends.drawing.stage import Draw, Lighting
 from sparkle.generation.taxonomy import TaxonomyScene
 from sparkle.schemas.errors import ConfigError, did_you_mean
 
+MODULES = (
+    air, houses, land, lights, plants, props, rooms, shore, sky, skyline, streets, trees, water,
+)  # fmt: skip
 LAYERS: dict[str, Callable[..., Draw]] = {
     name: function
-    for module in (air, buildings, land, lights, plants, props, rooms, sky, streets, trees, water)
+    for module in (
+        air,
+        houses,
+        land,
+        lights,
+        plants,
+        props,
+        rooms,
+        shore,
+        sky,
+        skyline,
+        streets,
+        trees,
+        water,
+    )
     for name, function in inspect.getmembers(module, inspect.isfunction)
     if function.__module__ == module.__name__
     and not name.startswith("_")

@@ -280,7 +280,7 @@ def skylight(
         y + 0.004, y - 0.004, down + 0.25 * np.abs(x / stage.aspect - 0.5) * (1 if dome else 0.4)
     )
     sky = Still(layer_of(as_field(ink(top) + (ink(low) - ink(top)) * share), alpha))
-    iron = stage.light.lit(ink("#e4ece8" if dome else "#3c4448"), 0.6)
+    iron = stage.light.lit(ink("#4e665a" if dome else "#3c4448"), 0.6)
     middle = np.array([0.5 * stage.aspect, y + 0.18])
     for k in np.linspace(-1.6, 1.6, bars):
         end = np.array([(0.5 + k) * stage.aspect, -0.05])

@@ -100,7 +100,9 @@ def clouds(
     broad = fractal(rng, 512, 512, cells=3.0, slope=1.9, stretch=stretch, finest=0.22)
     detail = fractal(rng, 512, 512, cells=9.0, slope=1.55, stretch=stretch, finest=0.25)
     towards = np.roll(broad, (-10, round(-14 * light.side)), axis=(0, 1))
-    shade = as_field(cv2.GaussianBlur(broad - towards, (0, 0), 2.5))
+    rim = 12  # so that the blurred slopes wrap around as the fields do
+    slopes = np.pad(broad - towards, rim, mode="wrap")
+    shade = as_field(cv2.GaussianBlur(slopes, (0, 0), 2.5)[rim:-rim, rim:-rim])
     near = Tile(np.dstack([broad, shade])).lookup(u, v)
     fine = Tile(detail).lookup(1.6 * u, 1.6 * v)
     # Covers that leave gaps: the threshold is the field's own quantile.

@@ -318,6 +318,15 @@ def glowing(stage: Stage, picture: Image, *, depth: float = 0.25, rate: float = 
     return draw
 
 
+PANES = np.stack([ink("#ffd28a"), ink("#ffbe6e"), ink("#ffe8be"), ink("#bedcff")])  # light in windows
+
+
+def window_light(stage: Stage, lit: Image, depth: float, rate: float) -> Draw:
+    """Lit windows (h, w, 3) and their shine, wavering."""
+    spread = cv2.GaussianBlur(lit, (0, 0), 0.012 * stage.height)
+    return glowing(stage, as_field((lit + 0.6 * spread) * np.float32(0.95)), depth=depth, rate=rate)
+
+
 def halo(
     stage: Stage, centre: tuple[float, float], radius: float, colour: Colour, core: float = 0.0
 ) -> Image:

@@ -7,9 +7,9 @@ import itertools
 import cv2
 import numpy as np
 
-from sparkle.generation.backends.drawing.buildings import HouseKind, house
-from sparkle.generation.backends.drawing.canvas import Canvas
-from sparkle.generation.backends.drawing.noise import as_field
+from sparkle.generation.backends.drawing.canvas import Points
+from sparkle.generation.backends.drawing.houses import HouseKind, house
+from sparkle.generation.backends.drawing.noise import as_field, fractal, sample, smoothstep
 from sparkle.generation.backends.drawing.stage import (
     Draw,
     Stage,
@@ -18,7 +18,10 @@ from sparkle.generation.backends.drawing.stage import (
     ink,
     layer_of,
     together,
+    window_light,
 )
+
+KERB = 0.72  # of half the street's width: where the pavement begins, and lamps stand
 
 
 def street(
@@ -27,21 +30,22 @@ def street(
     kind: HouseKind = "brick",
     y: float = 0.52,
     half: float = 0.62,
-    eye: float = 0.42,
-    tall: float = 1.45,
+    eye: float = 0.3,
+    tall: float = 1.4,
     lit: float = 0.3,
     snow: float = 0.0,
     middle: float = 0.5,
     signs: int = 0,
     lamps: int = 0,
     blink: float = 0.4,
-    depth: float = 6.0,
+    depth: float = 8.0,
+    pavement: str = "",
 ) -> Draw:
-    """Two rows of houses that face a street, drawn flat and then seen in perspective.
+    """Two rows of houses that face a street, each drawn in perspective.
 
     Args:
         stage: The stage; draws from its random stream.
-        kind: Of the houses.
+        kind: Of the houses, whose doors are about 0.4 high.
         y: Horizon of the street.
         half: Half its width at the bottom of the frame, in frame heights.
         eye: Height of the eye at the nearest house, in frame heights.
@@ -53,62 +57,69 @@ def street(
         lamps: Street lamps on each side.
         blink: How far lit windows and signs waver.
         depth: How far away the last house stands.
+        pavement: Albedo of the pavements along it, where it has any.
     """
-    rng, h = stage.rng, stage.height
+    rng = stage.rng
     cx = middle * stage.aspect
     draws: list[Draw] = []
-    flat_h, flat_w = round(0.9 * h), round(2.6 * h)
-    picture, glow = np.zeros((h, stage.width, 4), np.float32), np.zeros((h, stage.width, 4), np.float32)
+    canvas, windows = stage.canvas(), stage.canvas()
     for side in (-1.0, 1.0):
-        canvas, windows = Canvas(flat_h, flat_w), Canvas(flat_h, flat_w)
-        x = 0.0
-        while x < flat_w / flat_h:
-            wide = rng.uniform(0.26, 0.36)
-            scale = 0.66 * rng.uniform(0.85, 1.1)
+
+        def lens(points: Points, out: Points, side: float = side) -> Points:
+            z = np.maximum(points[..., 0], 0.3)
+            return np.stack([cx + side * (half - out) / z, y + (eye + points[..., 1]) / z], -1)
+
+        wall, lights = canvas.through(lens), windows.through(lens)
+        if pavement:
+            wide, stone = (1 - KERB) * half, stage.light.lit(ink(pavement), 0.6)
+            for x in np.arange(0.3, depth, 0.3)[::-1]:
+                slab = np.array([(x, 0, 0), (x, 0, wide), (x + 0.3, 0, wide), (x + 0.3, 0, 0)])
+                wall.polygon(slab, stone * rng.uniform(0.88, 1.05))
+            for level, tone in ((wide, 0.5), (wide - 0.035, 1.15)):
+                kerb = [(0.3, 0, level), (0.3, 0, level - 0.03), (depth, 0, level - 0.03), (depth, 0, level)]
+                wall.polygon(np.array(kerb), stone * tone)
+        ends = [0.45 + 0.3 * rng.random()]
+        while ends[-1] < depth:
+            ends.append(ends[-1] + rng.uniform(0.75, 1.15))
+        for near, last in list(itertools.pairwise(ends))[::-1]:
+            middle_of = 0.5 * (near + last)
             house(
-                canvas.at(x + wide / 2, 1.0, scale),
-                windows.at(x + wide / 2, 1.0, scale),
+                wall.at(middle_of, 0.0, 1.0),
+                lights.at(middle_of, 0.0, 1.0),
                 stage,
                 kind,
-                wide / scale,
-                1.05,
+                last - near,
+                tall * rng.uniform(0.78, 1.0),
                 0.0,
                 lit,
                 snow,
             )
-            x += wide
-        near, last = 1.0, depth
-
-        def project(z: float, up: float, side: float = side) -> tuple[float, float]:
-            return (cx + side * half / z) * h, (y + (eye - up) / z) * h
-
-        source = np.array([[0, flat_h], [flat_w, flat_h], [flat_w, 0], [0, 0]], np.float32)
-        target = np.array(
-            [project(near * 0.55, 0.0), project(last, 0.0), project(last, tall), project(near * 0.55, tall)],
-            np.float32,
-        )
-        warp = cv2.getPerspectiveTransform(source, target)
-        for made, into in ((canvas, picture), (windows, glow)):
-            wall = cv2.warpPerspective(made.layer(), warp, (stage.width, h), flags=cv2.INTER_AREA)
-            wall = as_field(np.nan_to_num(wall))  # a pixel at the wall's line of infinity is not a number
-            into *= np.float32(1.0) - wall[..., 3:] if into is picture else np.float32(1.0)
-            into += wall
-    x_grid, _ = stage.grid()
+    picture, glow = canvas.layer(), windows.layer()
+    x_grid, y_grid = stage.grid()
     z = half / np.maximum(np.abs(x_grid - cx), 0.02)
-    alpha = np.clip(picture[..., 3], 0, 1)
+    alpha = picture[..., 3]
     albedo = picture[..., :3] / np.maximum(alpha, 1e-3)[..., None]
+    up = eye - (y_grid - y) * z
+    stains = sample(fractal(rng, 256, 256, cells=12, slope=1.3), 90 * z, 90 * up)
     faces = np.where((x_grid > cx) == (stage.light.side > 0), 0.72, 1.0)
-    draws.append(
-        Still(layer_of(stage.light.hazed(albedo * faces[..., None], 0.28 * (z - 0.5)), as_field(alpha)))
-    )
-    bright = glow[..., :3] * np.exp(-0.1 * z)[..., None]
-    spread = cv2.GaussianBlur(as_field(bright), (0, 0), 0.014 * h)
-    draws.append(glowing(stage, as_field(0.62 * bright + 0.45 * spread), depth=blink, rate=0.9))
+    faces = faces * (1 + 0.05 * stains) * (0.8 + 0.2 * smoothstep(0.0, 0.25, np.abs(up)))
+    shine = sum(
+        np.exp(-(((z - near) / 0.5) ** 2) - ((up - 0.6) / 0.55) ** 2) for near in _lamps_at(lamps)
+    ) * (0.5 if stage.light.night else 0.25)
+    walls = albedo * (faces[..., None] + np.asarray(shine)[..., None] * ink("#ffd8a0") * 1.6)
+    draws.append(Still(layer_of(stage.light.hazed(walls, 0.28 * (z - 0.5)), alpha)))
+    bright = as_field(glow[..., :3] * np.exp(-0.1 * z)[..., None])
+    draws.append(window_light(stage, bright, blink, 0.9))
     for k in range(signs):
         draws.append(_sign(stage, (cx, y, half, eye), k, blink, tall))
     if lamps:
         draws.append(_lamps(stage, (cx, y, half, eye), lamps))
     return together(*draws)
+
+
+def _lamps_at(count: int) -> list[float]:
+    """How far away the lamps of a street stand, the nearest last."""
+    return [1.15 * 1.55**k for k in range(count)][::-1]
 
 
 NEON = ("#ff2e88", "#2ee6ff", "#ffd23a", "#8a5aff", "#4aff9a", "#ff5a3a")
@@ -142,27 +153,30 @@ def _sign(stage: Stage, view: tuple[float, float, float, float], k: int, blink: 
 
 
 def _lamps(stage: Stage, view: tuple[float, float, float, float], count: int) -> Draw:
-    """Street lamps on both kerbs and their wavering light."""
+    """Street lamps on both kerbs, their wavering light and its pools on the ground."""
     (cx, y, half, eye), canvas = view, stage.canvas()
     light, spots = stage.light, []
-    for z in np.linspace(3.4, 0.85, count):
+    for z in _lamps_at(count):
         for side in (-1.0, 1.0):
-            x, foot, s = cx + side * 0.72 * half / z, y + eye / z, 1.0 / z
-            c = canvas.at(float(x), float(foot), float(s))
-            c.stroke(np.array([[0, 0], [0, -0.62]]), 0.018, light.lit(ink("#24262a"), 0.4, 0.3 * z))
+            x, foot, s = cx + side * KERB * half / z, y + eye / z, 1.0 / z
+            c, iron = canvas.at(float(x), float(foot), float(s)), light.lit(ink("#24262a"), 0.4, 0.3 * z)
+            c.stroke(np.array([[0, 0], [0, -0.1], [0, -0.74]]), np.array([0.034, 0.016, 0.012]), iron)
+            c.stroke(np.array([[-0.05, -0.7], [0.05, -0.7]]), 0.009, iron)
             c.polygon(
-                np.array([(-0.05, -0.74), (0.05, -0.74), (0.035, -0.62), (-0.035, -0.62)]), ink("#ffe0a0")
+                np.array([(-0.036, -0.84), (0.036, -0.84), (0.022, -0.74), (-0.022, -0.74)]), ink("#ffe6b4")
             )
+            c.stroke(np.array([[0, -0.84], [0, -0.74]]), 0.006, iron)
             c.polygon(
-                np.array([(-0.06, -0.74), (0.0, -0.80), (0.06, -0.74)]),
-                light.lit(ink("#24262a"), 0.4, 0.3 * z),
+                np.array([(-0.042, -0.84), (-0.012, -0.875), (0.0, -0.9), (0.012, -0.875), (0.042, -0.84)]),
+                iron,
             )
-            spots.append((x, foot - 0.68 * s, s))
+            spots.append((x, foot, s))
     x_grid, y_grid = stage.grid()
     draws: list[Draw] = [Still(canvas.layer())]
     for group in (spots[::3], spots[1::3], spots[2::3]):
-        picture = sum(np.exp(-np.hypot(x_grid - x, y_grid - top) / (0.10 * s)) * 0.75 for x, top, s in group)
-        draws.append(
-            glowing(stage, as_field(np.asarray(picture)[..., None] * ink("#ffb860")), depth=0.35, rate=1.7)
-        )
+        picture = np.zeros_like(x_grid)
+        for x, foot, s in group:
+            picture += np.exp(-np.hypot(x_grid - x, y_grid - foot + 0.79 * s) / (0.08 * s)) * 0.85
+            picture += 0.22 * np.exp(-((np.hypot(x_grid - x, 3.2 * (y_grid - foot)) / (0.34 * s)) ** 2))
+        draws.append(glowing(stage, as_field(picture[..., None] * ink("#ffb860")), depth=0.35, rate=1.7))
     return together(*draws)

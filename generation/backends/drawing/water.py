@@ -1,4 +1,4 @@
-"""Water: a rippled mirror, surf on a beach, falls, fountains, rings of rain."""
+"""Water: a rippled mirror, flooded terraces, falls, fountains, rings of rain."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import numpy as np
 from sparkle.generation.backends.drawing.canvas import Image, rgb
 from sparkle.generation.backends.drawing.land import distance_of, plane_depth
 from sparkle.generation.backends.drawing.noise import Tile, as_field, curve, fractal, sample, smoothstep
-from sparkle.generation.backends.drawing.stage import Draw, Stage, blend, ink
+from sparkle.generation.backends.drawing.stage import Draw, Stage, Still, blend, ink
 
 
-def _ripples(stage: Stage, horizon: float, top: int, scale: float, speed: float) -> Callable[[float], Image]:
+def ripples_of(
+    stage: Stage, horizon: float, top: int, scale: float, speed: float
+) -> Callable[[float], Image]:
     """Moving slopes of a water surface in perspective: zero mean, deviation about one."""
     x, y = (axis[top:] for axis in stage.grid())
     depth = np.minimum(plane_depth(y, horizon), 22.0)
@@ -32,7 +34,7 @@ def water(
     stage: Stage,
     *,
     y: float = 0.6,
-    shape: Literal["all", "pond", "river", "canal"] = "all",
+    shape: Literal["all", "pond", "basin", "river", "canal"] = "all",
     colour: str = "#1c3f52",
     clear: float = 0.6,
     rough: float = 0.05,
@@ -40,43 +42,48 @@ def water(
     speed: float = 1.0,
     swell: float = 0.0,
     width: float = 0.3,
+    lean: float = 0.0,
 ) -> Draw:
     """Water that reflects what is painted above it, bent by ripples, with the sun glittering on it.
 
     Args:
         stage: The stage; draws from its random stream.
         y: The line at which it mirrors.
-        shape: How far it reaches.
+        shape: How far it reaches; a basin has a rim of stone.
         colour: The water's own.
         clear: Share of the reflection, straight down; it grows towards the line.
         rough: How far ripples bend the reflection, in frame heights at the bottom of the frame.
         glitter: Strength of the sun on the ripples.
         speed: Multiplies how fast ripples run.
         swell: Height of long waves.
-        width: Of a river at the bottom of the frame, as a share of the width.
+        width: Of a river at the bottom of the frame, of half a pond, as a share of the frame's.
+        lean: How steeply the line falls to both sides of the middle: water between the walls of a street.
     """
     top, h, light = stage.row(y), stage.height, stage.light
     x, down = (axis[top:] for axis in stage.grid())
-    below = down - y
-    depth = np.clip(below / (1.0 - y), 0.0, 1.0)
-    ripples = _ripples(stage, y - 0.02, top, 190.0, speed)
-    px, py = x * h - 0.5, (y - below) * h - 0.5
+    depth = np.clip((down - y) / (1.0 - y), 0.0, 1.0)
+    line = y + lean * np.abs(x - 0.5 * stage.aspect) if lean else y
+    ripples = ripples_of(stage, y - 0.02, top, 190.0, speed)
+    px, py = x * h - 0.5, (line - (down - line)) * h - 0.5
     bend = as_field(np.float32(rough * h) * (0.15 + 0.85 * depth))
     share = np.clip(clear + (0.92 - clear) * (1.0 - depth) ** 2, 0.0, 1.0)
     own = light.hazed(ink(colour) * (light.ambient + 0.6 * light.key), distance_of(down, y))
     own = as_field(own * (1.0 - share[..., None]))
     mix, mask = cv2.merge([as_field(share)] * 3), _water_mask(stage, shape, x, depth, width)
+    if lean:
+        mask = as_field(mask * smoothstep(-0.004, 0.004, down - line))
     path = np.exp(-(((x - light.sun_x * stage.aspect) / (0.10 + 0.35 * depth)) ** 2))
     glint = as_field(glitter * ((0.12 if light.sun_y < 0.3 else 0.25) + path) * (0.4 + 0.6 * depth))
     shine = light.key * np.float32(1.25)
     waves = as_field(2 * np.pi * 5.0 / (0.16 + depth) * 0.35)
+    rim = _rim(stage, y, width) if shape == "basin" else None
 
     def draw(frame: Image, t: float) -> None:
         slope = ripples(t)
         if swell:
             slope = slope + np.float32(6 * swell) * np.sin(waves + np.float32(1.4 * speed * t)) * depth
         u, v = px + slope * bend * np.float32(0.22), py + slope * bend
-        above = frame[: max(1, top)]
+        above = frame if lean else frame[: max(1, top)]
         np.clip(v, 0.0, above.shape[0] - 1, out=v)
         mirrored = cv2.remap(
             above, as_field(u), as_field(v), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -85,6 +92,8 @@ def water(
         body *= cv2.merge([as_field(np.float32(1.0) + np.float32(0.09) * slope)] * 3)
         spark = smoothstep(1.0, 2.1, slope) * glint
         body += cv2.merge([spark * c for c in shine])
+        if rim:
+            rim(frame, t)
         blend(frame[top:], as_field(body), mask)
 
     return draw
@@ -97,6 +106,8 @@ def _water_mask(stage: Stage, shape: str, x: Image, depth: Image, width: float) 
         return smoothstep(0.012, -0.012, off - width * (0.08 + 0.92 * depth**1.2))
     if shape == "canal":
         return smoothstep(0.004, -0.004, off - width * (0.12 + 0.88 * depth))
+    if shape == "basin":
+        return smoothstep(0.01, -0.01, np.hypot((x / stage.aspect - 0.5) / width, (depth - 0.45) / 0.38) - 1)
     if shape == "pond":
         ring = np.hypot((x / stage.aspect - 0.5) / width, (depth - 0.45) / 0.38)
         turn = np.arctan2(depth - 0.45, x / stage.aspect - 0.5)
@@ -104,69 +115,68 @@ def _water_mask(stage: Stage, shape: str, x: Image, depth: Image, width: float) 
     return as_field(np.ones_like(x))
 
 
-def surf(
+def _rim(stage: Stage, y: float, width: float) -> Still:
+    """The stone rim of a basin, which stands a little above the ground."""
+    canvas, turn = stage.canvas(), np.linspace(0, 2 * np.pi, 90)
+    middle, tall = np.array([0.5 * stage.aspect, y + 0.45 * (1 - y)]), 0.38 * (1 - y)
+    ring = np.stack([np.cos(turn) * width * stage.aspect, np.sin(turn) * tall], -1)
+    for share, fall, tone in ((1.12, 0.055, 0.25), (1.13, 0.02, 0.55), (1.13, 0.0, 0.95), (1.02, 0.0, 0.3)):
+        canvas.polygon(middle + ring * share + [0, fall], stage.light.lit(ink("#c4b8a2"), tone))
+    return Still(canvas.layer())
+
+
+def terraces(
     stage: Stage,
     *,
     y: float = 0.45,
-    beach: float = 0.72,
-    sand: str = "#ecd9b0",
-    near: str = "#4fc4c4",
-    deep: str = "#1667a0",
-    power: float = 1.0,
-    slant: float = 0.05,
+    count: int = 9,
+    colour: str = "#5e7c30",
+    glitter: float = 0.7,
+    speed: float = 1.0,
 ) -> Draw:
-    """A sea that rolls onto sand: ripples, crests with foam on their backs, a swash that climbs the beach."""
+    """Flooded terraces down a slope: winding banks, and between them water that mirrors the sky.
+
+    Args:
+        stage: The stage; draws from its random stream.
+        y: Where the slope begins.
+        count: How many terraces lie between there and the camera.
+        colour: Albedo of the banks.
+        glitter: Strength of the sun on the ripples.
+        speed: Multiplies how fast ripples run.
+    """
     rng, light, top = stage.rng, stage.light, stage.row(y)
     x, down = (axis[top:] for axis in stage.grid())
-    ripples = _ripples(stage, y, top, 170.0, power)
-    edge = as_field(
-        beach + 0.012 * curve(rng, stage.width, cells=4, slope=1.8)[None] + slant * (x / stage.aspect - 0.5)
+    near = np.clip((down - y) / (1.0 - y), 0.0, 1.0)
+    winding = sample(fractal(rng, 256, 256, cells=4, slope=2.2, finest=0.06), x * 62, near**0.8 * 120)
+    bow = (2 * x / stage.aspect - 1) ** 2 * (1.0 - 0.5 * near)
+    level = as_field(count * near**0.7 - 1.7 * bow + 0.42 * winding + 8.0)
+    step, part = np.floor(level), level - np.floor(level)
+    pixel = as_field(np.clip(np.abs(np.gradient(level, axis=0)), 0.004, 0.3))
+    cover = as_field(np.clip((0.66 - part) / pixel + 0.5, 0, 1) * np.clip(part / pixel, 0, 1))
+    kind = np.mod(np.sin(step * 12.9 + 3.1) * 43758.0, 1.0)  # of each terrace, one number for its tones
+    fall = np.clip((part - 0.66) / 0.34, 0, 1)
+    tufts = sample(fractal(rng, 256, 256, cells=44, slope=1.0), x * 420, down * 620)
+    far = distance_of(down, y)
+    shade = 0.95 - 0.75 * fall + 0.13 * tufts - 0.2 * (light.side * (x / stage.aspect - light.sun_x))
+    bank = light.lit(ink(colour) * (1 + 0.16 * tufts + 0.2 * (kind - 0.5))[..., None], shade, far)
+    sky = light.sky[2] + (0.5 * light.sky[1] + 0.5 * light.sky[0] - light.sky[2]) * near[..., None] ** 0.7
+    path = np.exp(-(((x - light.sun_x * stage.aspect) / (0.16 + 0.4 * near)) ** 2))
+    sky = sky + (light.warm * 1.1 - sky) * (0.75 * path * (light.sun_y < 1))[..., None]
+    shoots = smoothstep(0.55, 1.0, kind) * smoothstep(
+        -0.6, 0.8, sample(tufts, x * 90 / (0.3 + near), down * 900)
     )
-    close = as_field(np.clip((down - y) / np.maximum(edge - y, 0.02), 0.0, 1.3))
-    tone = ink(near) + (ink(deep) - ink(near)) * smoothstep(0.95, 0.25, close)[..., None]
-    body = light.lit(tone, 0.62, 1.2 * distance_of(down, y))
-    path = np.exp(-(((x - light.sun_x * stage.aspect) / (0.12 + 0.3 * close)) ** 2))
-    sky = (
-        light.sky[2]
-        + (0.5 * (light.sky[0] + light.sky[1]) - light.sky[2]) * np.clip(0.9 * close, 0, 1)[..., None]
-    )
-    sky = as_field(sky + (light.warm - sky) * (0.6 * path * (light.sun_y < 1))[..., None])
-    mirror = as_field((0.26 + 0.5 * np.clip(1.0 - close, 0.0, 1.0) ** 1.5).clip(0, 0.8))
-    phase = as_field(2 * np.pi * 3.4 * close**1.6 + 0.5 * curve(rng, stage.width, cells=3)[None] * close)
-    rise = smoothstep(0.16, 0.7, close) * (1.0 - smoothstep(1.0, 1.06, close))
-    depth = np.minimum(plane_depth(down, y), 22.0)
-    u, v = (x - 0.5 * stage.aspect) * depth, depth
-    lace_at = Tile(fractal(rng, 256, 256, cells=22, slope=1.25)).lookup(u * 120.0, v * 230.0)
-    grain = sample(fractal(rng, 256, 256, cells=40, slope=0.9), u * 260, v * 380)
-    dry = light.lit(ink(sand) * (1.0 + 0.04 * grain)[..., None], 0.78)
-    wet = as_field(0.42 * dry + 0.4 * (0.6 * light.sky[2] + 0.4 * light.sky[1]))
-    white = np.minimum(1.15 * light.lit(rgb(250, 252, 252), 1.0) + 0.05, 1.0)
-    spark_gain, shine = as_field((0.25 + path) * 0.9), light.key * np.float32(1.3)
-    strength = np.float32(0.45 + 0.5 * min(power, 1.8))
+    mirror = sky * (0.45 + 0.5 * smoothstep(0.0, 0.3, part))[..., None]
+    mirror = mirror + (light.lit(ink("#7ca23c"), 0.8, far) - mirror) * (0.7 * shoots)[..., None]
+    mirror, own = as_field(mirror), as_field(bank)
+    ripples = ripples_of(stage, y - 0.02, top, 190.0, speed)
+    shine, gain = light.key * np.float32(1.3), as_field(glitter * (0.2 + path))
 
     def draw(frame: Image, t: float) -> None:
-        slope, lace = ripples(t), lace_at.at(6.0 * t * power, 14.0 * t * power)
-        roll = phase - np.float32(1.9 * power * t) + np.float32(0.12) * slope
-        crest = np.clip(np.sin(roll), 0.0, 1.0) ** 8 * rise
-        front = np.clip(np.cos(roll), 0.0, 1.0) * rise
-        sea = body * cv2.merge(
-            [as_field(np.float32(1.0) + np.float32(0.16) * slope - np.float32(0.24) * front)] * 3
-        )
-        blend(sea, sky, as_field(np.clip(mirror * (np.float32(1.0) + np.float32(0.55) * slope), 0.0, 0.9)))
-        back = np.clip(np.sin(roll - np.float32(0.7)), 0.0, 1.0) ** 2 * rise
-        foam = crest * np.clip(0.75 + 0.5 * lace, 0.0, 1.3) + back * smoothstep(0.5, 1.7, lace) * np.float32(
-            0.75
-        )
-        blend(sea, white, as_field(np.clip(strength * foam, 0.0, 0.95)))
-        sea += cv2.merge([smoothstep(1.25, 2.3, slope) * spark_gain * c for c in shine])
-        swash = 0.024 * min(power, 1.6) * math.sin(1.3 * power * t) + 0.008 * math.sin(2.9 * power * t + 1)
-        line = edge + np.float32(swash) + np.float32(0.004) * lace
-        damp = smoothstep(0.075, -0.010, down - edge - np.float32(0.035 * min(power, 1.6)))
-        shore = dry + (wet - dry) * cv2.merge([damp] * 3)
-        blend(shore, as_field(sea), smoothstep(0.006, -0.030, down - line))
-        rim = np.exp(-(((down - line + 0.006) / np.float32(0.0085)) ** 2)) * np.clip(0.75 + 0.5 * lace, 0, 1)
-        blend(shore, white, as_field(np.clip(rim, 0.0, 0.95)))
-        frame[top:] = shore
+        slope = ripples(t)
+        water = mirror * cv2.merge([as_field(np.float32(1.0) + np.float32(0.075) * slope)] * 3)
+        water += cv2.merge([smoothstep(1.2, 2.3, slope) * gain * c for c in shine])
+        frame[top:] = own
+        blend(frame[top:], as_field(water), cover)
 
     return draw
 
