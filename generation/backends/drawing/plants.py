@@ -13,6 +13,7 @@ import numpy as np
 from sparkle.generation.backends.drawing.canvas import LEAF, Canvas, Colour, Points, pick
 from sparkle.generation.backends.drawing.land import distance_of
 from sparkle.generation.backends.drawing.noise import as_field, curve
+from sparkle.generation.backends.drawing.props import paint
 from sparkle.generation.backends.drawing.stage import Draw, Stage, Still, ink, swaying, together
 
 LEAVES: dict[str, tuple[str, ...]] = {
@@ -197,7 +198,7 @@ def _tufts(
 def flowers(
     stage: Stage,
     *,
-    kind: Literal["dots", "tulip", "sunflower", "spike", "lily"] = "dots",
+    kind: str = "bloom",
     colours: list[str],
     y: float = 0.6,
     low: float = 1.02,
@@ -207,7 +208,7 @@ def flowers(
     stripes: int = 0,
     first: float = 0.05,
 ) -> Draw:
-    """Flowers on a field in perspective; with `stripes`, each colour in rows to the vanishing point."""
+    """Things of `shapes.toml` on a field in perspective; with `stripes`, each colour in rows of its own."""
     rng, canvas = stage.rng, stage.canvas()
     share = first + (1 - first) * np.sort(rng.random(count)) ** 0.9
     x = rng.uniform(-0.05, stage.aspect + 0.05, count)
@@ -222,65 +223,11 @@ def flowers(
         which = lane % len(inks)
     foot, tall = y + (low - y) * share, size * (0.10 + 0.90 * share)
     far = distance_of(foot, y)
-    shade = np.clip(0.68 + 0.16 * rng.standard_normal(count), 0.1, 1.1)
-    petals = stage.light.lit(inks[which] * (1 + 0.06 * rng.standard_normal((count, 1))), shade, far)
-    stems = stage.light.lit(pick(rng, palette("grass"), count), 0.4, far)
-    stem = {"dots": 1.2, "tulip": 2.6, "sunflower": 4.2, "spike": 1.6, "lily": 0.0}[kind]
+    petals = inks[which] * (1 + 0.16 * rng.standard_normal((count, 1)))
+    turned = rng.random(count) < 0.5
     for k in range(count):
-        c = canvas.at(float(x[k]), float(foot[k]), float(tall[k]))
-        if stem:
-            c.blades(np.zeros((1, 2)), np.array([[0.1, -stem]]), np.zeros(1), 0.22, stems[k][None])
-        if kind == "dots":
-            c.circle((0.0, -stem), 0.5, petals[k])
-        elif kind == "tulip":
-            cup = np.array(
-                [
-                    (-0.45, -0.9),
-                    (-0.5, -0.1),
-                    (0.0, 0.2),
-                    (0.5, -0.1),
-                    (0.45, -0.9),
-                    (0.2, -0.5),
-                    (0.0, -1.0),
-                    (-0.2, -0.5),
-                ]
-            )
-            c.polygon(np.add(cup, (0.1, -stem)), petals[k])
-        elif kind == "sunflower":
-            if tall[k] > 0.01:
-                spots = np.array([[-0.7, -0.4 * stem], [0.7, -0.6 * stem]])
-                c.dabs(
-                    spots,
-                    np.full((2, 2), (0.7, 0.35)),
-                    np.array([0.5, -0.5]),
-                    np.tile(stems[k], (2, 1)),
-                    outline=LEAF,
-                )
-            turn = np.linspace(0, 2 * np.pi, 13)[:-1]
-            c.dabs(
-                np.stack([0.62 * np.cos(turn), 0.62 * np.sin(turn) - stem], -1),
-                np.full((12, 2), (0.42, 0.2)),
-                turn,
-                np.tile(petals[k], (12, 1)),
-                outline=LEAF,
-            )
-            c.circle((0.0, -stem), 0.45, stage.light.lit(ink("#4e3018"), 0.5, far[k]))
-        elif kind == "spike":
-            heads = np.stack([rng.normal(0, 0.16, 7), -stem - np.linspace(0, 1.7, 7)], -1)
-            c.dabs(heads, np.full((7, 2), (0.34, 0.26)), np.zeros(7), np.tile(petals[k], (7, 1)))
-        else:
-            pad = np.stack(
-                [1.6 * np.cos(np.linspace(0.3, 6.0, 22)), 0.45 * np.sin(np.linspace(0.3, 6.0, 22))], -1
-            )
-            c.polygon(np.concatenate([pad, [[0.0, 0.0]]]), stems[k])
-            for turn in np.linspace(-1.2, 1.2, 5) if k % 3 == 0 else ():
-                c.dabs(
-                    np.array([[0.45 * np.sin(turn), -0.45]]),
-                    np.array([[0.6, 0.24]]),
-                    np.array([turn - np.pi / 2]),
-                    petals[k][None],
-                    outline=LEAF,
-                )
+        c = canvas.at(float(x[k]), float(foot[k]), float(tall[k]), mirrored=bool(turned[k]))
+        paint(c, stage, kind, petals[k], float(far[k]))
     _, y_grid = stage.grid()
     reach = 0.012 * sway * np.clip((y_grid - y) / (low - y), 0.05, 1.0)
     return swaying(stage, canvas.layer(), as_field(reach), flutter=0.5, pace=1.3)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from sparkle.generation.backends.drawing.canvas import Canvas, Image
+from sparkle.generation.backends.drawing.canvas import Canvas, Colour, Image
 from sparkle.generation.backends.drawing.stage import Draw, Stage, Still, glowing, ink, put, sprite, together
 from sparkle.schemas.errors import ConfigError, did_you_mean
 
@@ -24,10 +24,17 @@ def shapes() -> dict[str, list[Shape]]:
     return tomllib.loads(files(__package__).joinpath("shapes.toml").read_text("utf-8"))
 
 
-def paint(c: Canvas, stage: Stage, kind: str, colour: str, far: float) -> None:
-    """Paint one thing."""
+def paint(c: Canvas, stage: Stage, kind: str, colour: Colour, far: float) -> None:
+    """Paint one thing.
+
+    Raises:
+        ConfigError: there is none of that kind.
+    """
+    if kind not in shapes():
+        fix = did_you_mean(kind, shapes())
+        raise ConfigError("no such thing to draw", got=kind, wanted=", ".join(sorted(shapes())), fix=fix)
     for hue, light, points in shapes()[kind]:
-        tone = ink(colour if hue == "*" else hue)
+        tone = colour if hue == "*" else ink(hue)
         seen = (
             stage.light.hazed(tone, 0.4 * far)
             if light == "glows"
@@ -69,10 +76,7 @@ def props(
         speed: Multiplies how fast.
         shine: Strength of the light around what glows in them.
     """
-    if kind not in shapes():
-        fix = did_you_mean(kind, shapes())
-        raise ConfigError("no such thing to draw", got=kind, wanted=", ".join(sorted(shapes())), fix=fix)
-    rng, h, hues = stage.rng, stage.height, colours or ["#8a6a4a"]
+    rng, h, hues = stage.rng, stage.height, [ink(each) for each in colours or ["#8a6a4a"]]
     spots = stage.places(at or [], count, y, size)
     tallest = max(tall for *_, tall in spots)
     draws: list[Draw] = []

@@ -1,8 +1,7 @@
-"""Rooms and what stands in them: floors and walls, shelves, windows, skylights, pipes."""
+"""Rooms and what stands in them: floors and walls, shelves, windows, skylights."""
 
 from __future__ import annotations
 
-import itertools
 from typing import Literal
 
 import cv2
@@ -341,21 +340,3 @@ def grid_floor(
         frame[top:] = dark + cv2.merge([as_field((line * fade + wide * fade) * 1.25 * c) for c in hue])
 
     return draw
-
-
-def pipes(stage: Stage, *, colour: str = "#4a3a34", count: int = 9, y: float = 0.9) -> Draw:
-    """Pipes and girders at the sides, black against what glows behind them."""
-    rng, light, canvas = stage.rng, stage.light, stage.canvas()
-    for k in range(count):
-        side = -1 if k % 2 else 1
-        x = (0.5 + side * rng.uniform(0.3, 0.5)) * stage.aspect
-        foot, top, wide = y + 0.15, y - rng.uniform(0.25, 0.8), rng.uniform(0.012, 0.04)
-        bend = np.array([(x, foot), (x, top), (x + side * 0.2, top), (x + side * 0.6, top + 0.02)])
-        for share, shade in ((1.0, 0.15), (0.6, 0.4), (0.25, 0.8)):
-            for a, b in itertools.pairwise(bend):
-                canvas.stroke(np.stack([a, b]), wide * share, light.lit(ink(colour), shade, 0.2))
-        for ring in np.arange(top + 0.03, foot, 0.14):
-            canvas.box(
-                x - 0.7 * wide, ring, x + 0.7 * wide, ring + 0.016, light.lit(ink(colour) * 1.3, 0.5, 0.2)
-            )
-    return Still(canvas.layer())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from sparkle.generation.backends.drawing.canvas import Canvas, Colour, pick
+from sparkle.generation.backends.drawing.canvas import Canvas, Colour, Points, pick
 from sparkle.generation.backends.drawing.land import SNOW
 from sparkle.generation.backends.drawing.plants import BARK, foliage, limb, palette, wander
 from sparkle.generation.backends.drawing.stage import Draw, Stage, ink, swaying
@@ -15,6 +16,70 @@ TreeKind = Literal[
     "broadleaf", "blossom", "birch", "fir", "cypress", "palm", "acacia", "willow", "bamboo", "redwood",
     "bare", "fungus", "shrub", "vine", "fern",
 ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Crown:
+    """The foliage of a kind of tree: where, of which size, of which leaves, in how many bunches."""
+
+    middle: float
+    radii: tuple[float, float]
+    leaf: float
+    dabs: int
+    clumps: int = 14
+    clump: float = 0.38
+
+
+CROWNS = {
+    "broadleaf": Crown(-0.68, (0.36, 0.33), 0.0135, 1500, 18, 0.34),
+    "blossom": Crown(-0.68, (0.46, 0.33), 0.0135, 1500, 18, 0.34),
+    "birch": Crown(-0.68, (0.24, 0.33), 0.0135, 700, 18, 0.34),
+    "acacia": Crown(-0.80, (0.58, 0.13), 0.012, 1500, 22, 0.3),
+    "cypress": Crown(-0.52, (0.10, 0.48), 0.022, 960, 24, 0.34),
+    "shrub": Crown(-0.45, (0.62, 0.48), 0.045, 300),
+    "vine": Crown(-0.68, (0.55, 0.36), 0.045, 300),
+}
+
+
+def _crown(c: Canvas, stage: Stage, kind: str, x: float, leaves: Colour, far: float, detail: float) -> None:
+    """Far trees have fewer and larger leaves."""
+    crown = CROWNS[kind]
+    foliage(
+        c,
+        stage,
+        (x, crown.middle),
+        crown.radii,
+        leaves,
+        far,
+        leaf=crown.leaf / detail**0.35 if crown.leaf < 0.02 else crown.leaf,
+        dabs=round(crown.dabs * detail),
+        clumps=crown.clumps,
+        clump=crown.clump,
+    )
+
+
+def _frond(
+    c: Canvas,
+    stage: Stage,
+    spine: Points,
+    leaf: Points,
+    spread: tuple[float, float, float],
+    width: float,
+    shade: float,
+    leaves: Colour,
+    far: float,
+) -> None:
+    """Leaflets of lengths `leaf` on both sides of a spine; `spread` is along it, aside and down."""
+    rng, count = stage.rng, len(spine)
+    along = np.gradient(spine, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    for side in (-1.0, 1.0):
+        normal = side * np.stack([-along[:, 1], along[:, 0]], -1)
+        hang = np.array([0.0, spread[2]]) * rng.uniform(0.5, 1.0, (count, 1))
+        tips = spine + leaf[:, None] * (spread[0] * along + spread[1] * normal + hang)
+        tone = np.clip(shade - 0.18 * normal[:, 1] + 0.12 * rng.standard_normal(count), 0.02, 1.0)
+        hues = stage.light.lit(pick(rng, leaves, count, 0.1, 0.04), tone, np.full(count, far))
+        c.blades(spine, tips, 0.05 * leaf * side, width, hues)
 
 
 def _branched(c: Canvas, stage: Stage, kind: str, leaves: Colour, far: float, detail: float) -> None:
@@ -44,26 +109,8 @@ def _branched(c: Canvas, stage: Stage, kind: str, leaves: Colour, far: float, de
         for mark in trunk[rng.integers(0, len(trunk), 16)]:
             c.dabs(mark[None] + rng.normal(0, 0.006, (1, 2)), np.array([[0.011, 0.004]]), np.zeros(1),
                    stage.light.lit(ink("#3a3632")[None], 0.3, np.full(1, far)))  # fmt: skip
-    count = round((1500 if kind != "birch" else 700) * detail)
-    if acacia:
-        foliage(
-            c, stage, (0.0, -0.80), (0.58, 0.13), leaves, far, leaf=0.012, dabs=count, clumps=22, clump=0.3
-        )
-    elif kind != "bare":
-        size = 0.0135 / detail**0.35
-        wide = {"broadleaf": 0.36, "blossom": 0.46, "birch": 0.24}[kind]
-        foliage(
-            c,
-            stage,
-            (float(top[0]), -0.68),
-            (wide, 0.33),
-            leaves,
-            far,
-            leaf=size,
-            dabs=count,
-            clumps=18,
-            clump=0.34,
-        )
+    if kind != "bare":
+        _crown(c, stage, kind, float(top[0]), leaves, far, detail)
 
 
 def _fir(c: Canvas, stage: Stage, leaves: Colour, far: float, snow: float, blades: int) -> None:
@@ -120,22 +167,9 @@ def _palm(c: Canvas, stage: Stage, leaves: Colour, far: float) -> None:
             [np.cos(angle) * s1, np.sin(angle) * s1 + (0.32 + 0.30 * abs(np.cos(angle))) * s1**2.2], -1
         )
         spine = trunk[-1] + length * out
-        along = np.gradient(spine, axis=0)
-        along /= np.linalg.norm(along, axis=1, keepdims=True)
         leaf = 0.30 * length * np.sin(np.pi * (0.10 + 0.86 * s1)) ** 0.7
         facing = 0.30 + 0.35 * np.cos(angle) * light.side - 0.25 * np.sin(angle)
-        for side in (-1.0, 1.0):
-            normal = side * np.stack([-along[:, 1], along[:, 0]], -1)
-            hang = np.array([0.0, 0.55]) * rng.uniform(0.5, 1.0, (30, 1))
-            tips = spine + leaf[:, None] * (0.65 * along + 0.55 * normal + hang)
-            shade = np.clip(facing - 0.18 * normal[:, 1] + 0.12 * rng.standard_normal(30), 0.02, 1.0)
-            c.blades(
-                spine,
-                tips,
-                0.05 * leaf * side,
-                0.026 * length,
-                light.lit(pick(rng, leaves, 30, 0.1, 0.04), shade, np.full(30, far)),
-            )
+        _frond(c, stage, spine, leaf, (0.65, 0.55, 0.55), 0.026 * length, facing, leaves, far)
         c.stroke(spine, np.linspace(0.026, 0.006, 30) * length, light.lit(ink("#80a046"), 0.6, far))
 
 
@@ -206,63 +240,19 @@ def tree(
         _cane(c, stage, far, kind)
     elif kind == "fungus":
         _fungus(c, stage, leaves, far)
-    elif kind == "cypress":
-        c.stroke(np.array([[0.0, 0.0], [0.0, -0.3]]), 0.04, stage.light.lit(BARK, 0.3, far))
-        foliage(
-            c,
-            stage,
-            (0.0, -0.52),
-            (0.10, 0.48),
-            leaves,
-            far,
-            leaf=0.022,
-            dabs=round(260 + 700 * detail),
-            clumps=24,
-            clump=0.34,
-        )
-    elif kind in ("shrub", "vine"):
-        if kind == "vine":
-            limb(
-                c,
-                stage,
-                wander(rng, np.zeros(2), np.array([0.02, -0.6]), 0.1),
-                np.linspace(0.09, 0.05, 14),
-                far,
-            )
-        middle = (0.0, -0.45) if kind == "shrub" else (0.0, -0.68)
-        foliage(
-            c,
-            stage,
-            middle,
-            (0.62, 0.48) if kind == "shrub" else (0.55, 0.36),
-            leaves,
-            far,
-            leaf=0.045,
-            dabs=round(300 * detail),
-        )
+    elif kind in ("cypress", "shrub", "vine"):
+        if kind != "shrub":
+            trunk = wander(rng, np.zeros(2), np.array([0.02, -0.6]), 0.1 if kind == "vine" else 0.0)
+            limb(c, stage, trunk, np.linspace(0.09, 0.05, 14) * (1.0 if kind == "vine" else 0.5), far)
+        _crown(c, stage, kind, 0.0, leaves, far, detail)
     elif kind == "fern":
         for angle in np.linspace(-1.3, 1.3, 9) + rng.normal(0, 0.08, 9):
             s = np.linspace(0.0, 1.0, 15)
             droop = 0.34 * s**2.2 * (0.4 + abs(np.sin(angle)))
             spine = np.stack([np.sin(angle) * s, -np.cos(angle) * s + droop], -1) * rng.uniform(0.7, 1.1)
-            leaf = 0.24 * np.sin(np.pi * (0.12 + 0.86 * s))[:, None]
-            for side in (-1.0, 1.0):
-                tips = spine + leaf * np.array(
-                    [
-                        0.45 * np.sin(angle) + side * np.cos(angle),
-                        -0.45 * np.cos(angle) + side * np.sin(angle),
-                    ]
-                )
-                shade = np.clip(
-                    0.4 + 0.25 * np.sin(angle) * stage.light.side + 0.1 * rng.standard_normal(15), 0.02, 1
-                )
-                c.blades(
-                    spine,
-                    tips,
-                    np.zeros(15),
-                    0.05,
-                    stage.light.lit(pick(rng, leaves, 15), shade, np.full(15, far)),
-                )
+            leaf = 0.24 * np.sin(np.pi * (0.12 + 0.86 * s))
+            facing = 0.4 + 0.25 * np.sin(angle) * stage.light.side
+            _frond(c, stage, spine, leaf, (0.45, 1.0, 0.0), 0.05, facing, leaves, far)
     elif kind == "willow":
         _branched(c, stage, "bare", leaves, far, detail)
         count = round(150 * detail)
