@@ -206,7 +206,8 @@ def _openings(
     """Door, shop front and windows of a house."""
     rng, light, half = stage.rng, stage.light, wide / 2
     floor = 0.5 if kind in ("shop", "brick", "western", "cottage") else 0.44
-    cols, rows = max(1, round(wide / 0.32)), max(1, round((tall - floor) / 0.38))
+    sparse = 1.6 if kind == "white" else 1.0
+    cols, rows = (max(1, round(length / sparse)) for length in (wide / 0.32, (tall - floor) / 0.38))
     pitch, story = wide / cols, (tall - floor) / rows
     w, h = min(0.09, 0.25 * pitch), min(0.15, 0.31 * story)
     wood = kind in ("western", "timber", "edo")

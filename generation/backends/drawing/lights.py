@@ -230,9 +230,7 @@ def whorls(
     def draw(frame: Image, t: float) -> None:
         wave = np.float32(0.5) + np.float32(0.5) * np.sin(phase - np.float32(2.6 * speed * t))
         tone = low + (high - low) * wave[..., None]
-        big = cv2.resize(np.dstack([tone, fade]).astype(np.float32), None, fx=2, fy=2)[
-            : stage.height, : stage.width
-        ]
+        big = enlarge(as_field(np.dstack([tone, fade])), stage, 2)
         blend(frame, as_field(big[..., :3]), np.ascontiguousarray(big[..., 3]))
 
     return draw

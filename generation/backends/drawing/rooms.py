@@ -10,6 +10,7 @@ import numpy as np
 from sparkle.generation.backends.drawing.canvas import Image, pick
 from sparkle.generation.backends.drawing.land import ground
 from sparkle.generation.backends.drawing.noise import as_field, fractal, sample, smoothstep
+from sparkle.generation.backends.drawing.props import paint
 from sparkle.generation.backends.drawing.stage import (
     Draw,
     Stage,
@@ -92,6 +93,10 @@ def room(
     return Still(as_field(full))
 
 
+GOODS = ("#7a2424", "#2c4a6a", "#3a5a34", "#8a6a2c", "#5a3a5a", "#c8b890", "#a84c30", "#2a2c38")
+SPACING = {"book": 0.2, "plate": 1.0}  # of the height, from one to the next
+
+
 def shelves(
     stage: Stage,
     *,
@@ -101,50 +106,20 @@ def shelves(
     low: float = 0.62,
     rows: int = 6,
     wood: str = "#5c3820",
-    goods: Literal["books", "bottles", "crates", "plates", "jars"] = "books",
+    goods: str = "book",
 ) -> Draw:
-    """Shelves between two shares of the width, full of books or other goods."""
+    """Shelves between two shares of the width, full of things of `shapes.toml` of one kind."""
     rng, light, canvas = stage.rng, stage.light, stage.canvas()
     a, b = left * stage.aspect, right * stage.aspect
     canvas.box(a, top, b, low, light.lit(ink(wood) * 0.4, 0.2))
-    hues = np.stack(
-        [
-            ink(each)
-            for each in (
-                "#7a2424",
-                "#2c4a6a",
-                "#3a5a34",
-                "#8a6a2c",
-                "#5a3a5a",
-                "#c8b890",
-                "#a84c30",
-                "#2a2c38",
-            )
-        ]
-    )
+    hues = np.stack([ink(each) for each in GOODS])
     step = (low - top) / rows
     for n in range(rows):
-        foot, x = top + (n + 1) * step - 0.008, a + 0.01
-        while x < b - 0.014:
-            wide = rng.uniform(0.010, 0.024) if goods == "books" else rng.uniform(0.03, 0.05)
-            tall = step * rng.uniform(0.55, 0.86)
-            tone = light.lit(pick(rng, hues, 1, 0.12)[0], rng.uniform(0.4, 0.75))
-            if goods == "books":
-                canvas.box(x, foot - tall, x + wide, foot, tone)
-                canvas.box(x, foot - 0.8 * tall, x + wide, foot - 0.74 * tall, light.lit(ink("#d8b868"), 0.6))
-            elif goods == "bottles":
-                canvas.box(x, foot - 0.6 * tall, x + 0.6 * wide, foot, tone)
-                canvas.box(x + 0.2 * wide, foot - tall, x + 0.4 * wide, foot - 0.6 * tall, tone)
-            elif goods == "plates":
-                canvas.circle((x + wide / 2, foot - 0.45 * step), 0.4 * step, light.lit(ink("#e8ecf0"), 0.8))
-                canvas.circle((x + wide / 2, foot - 0.45 * step), 0.26 * step, light.lit(ink("#5a80b8"), 0.7))
-                wide = step
-            else:
-                canvas.box(x, foot - 0.7 * tall, x + 0.85 * wide, foot, tone)
-                canvas.box(
-                    x, foot - 0.78 * tall, x + 0.85 * wide, foot - 0.68 * tall, light.lit(ink("#d8d0c0"), 0.7)
-                )
-            x += wide + (0.001 if goods == "books" else 0.01)
+        foot, x = top + (n + 1) * step - 0.008, a + 0.014
+        while x + 0.9 * step * SPACING.get(goods, 0.5) < b:
+            tall = step * rng.uniform(0.6, 0.88)
+            paint(canvas.at(x, foot, tall), stage, goods, pick(rng, hues, 1, 0.2)[0], 0.0)
+            x += tall * rng.uniform(0.85, 1.0) * SPACING.get(goods, 0.5)
         canvas.box(a, foot, b, foot + 0.012, light.lit(ink(wood) * 1.2, 0.6))
     for x in np.linspace(a, b, max(2, round((b - a) / 0.36) + 1)):
         canvas.box(x - 0.012, top - 0.01, x + 0.012, low, light.lit(ink(wood), 0.6))

@@ -15,6 +15,7 @@ from sparkle.generation.backends.drawing.stage import (
     Stage,
     Still,
     blend,
+    enlarge,
     flicker,
     glowing,
     halo,
@@ -289,8 +290,7 @@ def nebula(stage: Stage, *, colours: tuple[str, str] = ("#7a2f9e", "#1f6fb0"), s
         for k, (field, colour) in enumerate(zip(fields, inks, strict=True)):
             gas = smoothstep(-0.2, 2.0, field.at((5.0 - 9.0 * k) * t, 2.5 * t))
             total += gas[..., None] * colour
-        size = (x.shape[1] * 4, x.shape[0] * 4)
-        frame += cv2.resize(total, size)[: stage.height, : stage.width]
+        frame += enlarge(total, stage, 4)
 
     return draw
 
@@ -311,8 +311,7 @@ def searchlights(
             off = (x - foot - up * math.tan(angle)) / (0.012 + 0.07 * up)
             light += np.exp(-(off**2)) * np.exp(-up / 0.7) * (down < y)
         shine = as_field(light * strength * waver(t))
-        size = (x.shape[1] * 4, x.shape[0] * 4)
-        big = as_field(cv2.resize(shine, size))[: stage.height, : stage.width]
+        big = enlarge(shine, stage, 4)
         frame += cv2.merge([big * np.float32(c) for c in stage.light.warm])
 
     return draw

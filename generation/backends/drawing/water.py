@@ -12,7 +12,7 @@ import numpy as np
 from sparkle.generation.backends.drawing.canvas import Image, rgb
 from sparkle.generation.backends.drawing.land import distance_of, plane_depth
 from sparkle.generation.backends.drawing.noise import Tile, as_field, curve, fractal, sample, smoothstep
-from sparkle.generation.backends.drawing.stage import Draw, Stage, Still, blend, ink
+from sparkle.generation.backends.drawing.stage import Draw, Stage, Still, blend, ink, over
 
 
 def ripples_of(
@@ -257,9 +257,7 @@ def fountain(
                     canvas, (int(a), int(b)), (int(a), int(b) + tail), level, max(1, h // 240), cv2.LINE_AA, 4
                 )
         layer = as_field(cv2.GaussianBlur(canvas, (0, 0), 0.0013 * h)) * np.float32(0.8 / 255)
-        view = frame
-        cv2.multiply(view, cv2.cvtColor(np.float32(1.0) - layer[..., 3], cv2.COLOR_GRAY2RGB), dst=view)
-        cv2.add(view, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), dst=view)
+        over(frame, layer)
 
     return draw
 
