@@ -147,7 +147,7 @@ class Canvas:
 
     def _fixed(self, points: Points) -> npt.NDArray[np.int32]:
         points = np.asarray(points)
-        placed = points[..., :2] * self._scale + self._origin
+        placed: Points = points[..., :2] * self._scale + self._origin
         if self._lens:
             out = points[..., 2] if points.shape[-1] == 3 else np.zeros(points.shape[:-1])
             placed = self._lens(placed, out * self._scale[1])

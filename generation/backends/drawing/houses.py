@@ -222,14 +222,8 @@ def _openings(
             tone = PANES[rng.integers(0, 2)] * rng.uniform(0.45, 0.85)
             lit.box(x - w, y - h, x + w, y + h, tone)
             lit.box(x - w, y + 0.2 * h, x + w, y + h, tone * 0.75)
-            for side in (-1, 1):  # a curtain
-                lit.box(
-                    *sorted((x + side * w, x + side * 0.72 * w))[:1],
-                    y - h,
-                    *sorted((x + side * w, x + side * 0.72 * w))[1:],
-                    y + h,
-                    tone * 0.5,
-                )
+            for left in (x - w, x + 0.72 * w):  # curtains
+                lit.box(left, y - h, left + 0.28 * w, y + h, tone * 0.5)
         for bar in np.linspace(-1, 1, bars + 2)[1:-1]:
             for each, tone in ((c, frame), (lit, np.zeros(3))):
                 each.box(x + bar * w - 0.007, y - h, x + bar * w + 0.007, y + h, tone)
@@ -256,10 +250,10 @@ def _openings(
         _shop(c, lit, stage, kind, wide, far, glow, window)
         return
     door = -0.32 * wide if cols > 1 else 0.0
-    hue = light.lit(ink(("#5a3424", "#2c4a5c", "#3a5a3a", "#6a2a2a")[rng.integers(0, 4)]), 0.4, far)
+    leaf = light.lit(ink(("#5a3424", "#2c4a5c", "#3a5a3a", "#6a2a2a")[rng.integers(0, 4)]), 0.4, far)
     c.box(door - 0.1, -0.38, door + 0.1, 0.0, frame)
-    c.box(door - 0.08, -0.36, door + 0.08, 0.0, hue)
-    c.box(door - 0.05, -0.33, door + 0.05, -0.2, hue * 0.75)
+    c.box(door - 0.08, -0.36, door + 0.08, 0.0, leaf)
+    c.box(door - 0.05, -0.33, door + 0.05, -0.2, leaf * 0.75)
     for x in np.arange(door + 0.3, half - 0.12, 0.27):
         window(float(x), -0.26, min(w, 0.08), 0.1, bool(rng.random() < glow))
 
