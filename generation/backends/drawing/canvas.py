@@ -153,7 +153,7 @@ class Canvas:
             placed = self._lens(placed, out * self._scale[1])
         scaled = np.clip(placed * self._unit, -16000, 16000)
         # OpenCV's pixel centres are whole numbers; ours are halves.
-        return np.round((scaled - 0.5) * (1 << FRACTION_BITS)).astype(np.int32)
+        return np.asarray(np.round((scaled - 0.5) * (1 << FRACTION_BITS)), np.int32)
 
 
 def _ink(colour: Colour) -> tuple[int, int, int, int]:
