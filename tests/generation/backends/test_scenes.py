@@ -265,6 +265,14 @@ class TestPictures:
         stills = [scene("maple forest at peak color", seed).frame(0.0) for seed in (7, 8)]
         assert change(*stills) > 8
 
+    def test_have_no_seam_where_a_texture_begins_again(self) -> None:
+        layers = ({"is": "sky"}, {"is": "clouds", "kind": "heaped", "cover": 0.75, "speed": 2.4})
+        bare = replace(DRAWN["wheat field before a storm"], layers=layers)
+        sky = smooth(Scene(bare, seed=1, width=640, height=360).frame(2.0))[:144]
+        steps = np.abs(np.diff(sky, axis=1)).mean(axis=(0, 2))
+        around = [float(np.median(steps[max(0, at - 12) : at + 13])) for at in range(len(steps))]
+        assert (steps / around).max() < 2.5
+
     def test_are_described_for_records(self) -> None:
         description = scene("moonlit lake").description
         assert json.loads(json.dumps(description)) == description
