@@ -280,7 +280,7 @@ def dance_floor(
     )
     face = as_field(smoothstep(0.5, 0.42, edge) * np.exp(-0.12 * depth))
     hues = np.stack([ink(each) for each in colours]).astype(np.float32)
-    key = np.mod(np.sin(u * 12.9 + v * 78.2) * 43758.0, 1.0)
+    key = np.mod(np.sin(u * 12.9 + v * 78.2 + stage.rng.uniform(0, 6.3)) * 43758.0, 1.0)
     which = (key * len(hues)).astype(int) % len(hues)
 
     def draw(frame: Image, t: float) -> None:
@@ -301,7 +301,7 @@ def grid_floor(
     top = stage.row(y)
     x, down = (axis[top:] for axis in stage.grid())
     depth = np.minimum((1.0 - y) / np.maximum(down - y, 0.003), 60.0)
-    u, v = (x - 0.5 * stage.aspect) * depth * 2.6, depth * 2.2
+    u, v = (x - 0.5 * stage.aspect) * depth * 2.6, depth * 2.2 + np.float32(stage.rng.random())
     blur, fade = np.clip(0.045 * depth, 0.05, 0.9), np.exp(-0.06 * depth)
     across = np.clip(1.6 - np.abs(u - np.round(u)) / (0.03 * blur / 0.05), 0, 1)
     hue, dark = ink(colour), ink(base)
