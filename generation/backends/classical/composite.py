@@ -8,8 +8,8 @@ How it works
   is nearby, weighted by the matte, say of which colours, and the pixel's difference from that mix is the
   subject's as far as the pixel is (Forte and Pitié, "Approximate Fast Foreground Colour Estimation", 2021);
   what then is neither nearby nor in the pixel is cut off. On composites of real subjects whose colours behind
-  the edge are known this errs as little as `pymatting`'s estimate_foreground_ml, in a sixth of its time and
-  without numba; its closed-form mattes err more than ours and take a fifth of a second a frame.
+  the edge are known it errs by 4.0 Lab units, `pymatting`'s estimate_foreground_ml by 5.0, in six times the
+  time and with numba; its closed-form mattes err more than ours and take a fifth of a second a frame.
 - Light wrap: blurred light of the new background bleeds over the subject's edge.
 - What light wraps is computed at a quarter of the size, the subject's colours at half, and everything inside
   the subject's bounding box: the rest of the frame is the background untouched.
