@@ -165,7 +165,7 @@ def _decontaminated(source: Pixels, alpha: Floats, rows: int) -> Pixels:
     """Return the subject's own colours, without the old background's, in a frame of so many rows."""
     factor = -(-rows // COLOUR_ROWS)
     image, matte = _reduced(source, factor).astype(np.float32), _reduced(alpha, factor)
-    inside, outside = cv2.merge([matte] * 3), cv2.merge([1 - matte] * 3)
+    inside, outside = (np.asarray(cv2.merge([part] * 3), np.float32) for part in (matte, 1 - matte))
     subject = old = image
     for reach in NEARBY_720P:
         radius = max(1, round(reach * rows / 720 / factor))
