@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,12 +71,14 @@ class Plan:
         return number
 
     def note(self, name: str, text: str = "") -> bool:
-        """Make a file; False where it is there."""
-        try:
-            with open(Path(self.folder, name), "x") as file:
-                file.write(text)
-        except FileExistsError:
-            return False
+        """Make a file, at once with what is in it: others look while it is made. False where it is there."""
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix="being-made-") as file:
+            file.write(text)
+            file.flush()
+            try:
+                os.link(file.name, Path(self.folder, name))
+            except FileExistsError:
+                return False
         return True
 
     def _act(self) -> None:
