@@ -182,13 +182,11 @@ def _arm(moment: str, count: int) -> None:
     place, instead, *counts = MOMENTS[moment]
     owner, _, name = place.rpartition(".")
     target = pkgutil.resolve_name(owner)
-    real, calls = getattr(target, name), 0
+    real, numbers = getattr(target, name), itertools.count(1)  # taken from by many threads
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
         counted = all(check(*args, **kwargs) for check in counts)
-        calls += counted
-        return (instead(real) if counted and calls == count else real)(*args, **kwargs)
+        return (instead(real) if counted and next(numbers) == count else real)(*args, **kwargs)
 
     static = isinstance(inspect.getattr_static(target, name), staticmethod)
     setattr(target, name, staticmethod(wrapped) if static else wrapped)
