@@ -22,7 +22,7 @@ import pytest
 
 from drawn_clips.synthetic import draw_clip
 from harness import ROOT, streamed
-from harness.on_ray import FULL, IN_WORKERS, MOMENTS, Plan, start
+from harness.on_ray import FULL, IN_WORKERS, MOMENTS, WAS_FULL, Plan, start
 from sparkle.generation.config import load_config
 from sparkle.generation.run.cluster import ClusterOptions
 from sparkle.generation.run.epoch import RunEpoch
@@ -268,8 +268,8 @@ def test_a_bug_stops_the_run_and_says_where_it_was(nodes, sources, tmp_path):
 def test_a_full_disk_on_one_node_costs_that_node(nodes, sources, wanted, tmp_path):
     nodes.remove_all()
     nodes.add(**{FULL: "1"})
-    nodes.add()
     plan = Plan(str(tmp_path / "plan"), "in a step", 0, "none")
+    nodes.add(SPARKLE_TEST_LATE=str(Path(plan.folder, WAS_FULL)))  # it is there when the first one has failed
     words = ("--sources", sources, "--out", tmp_path / "run", *THEMES)
     driver = start(plan, *words, *on_ray(nodes))
     _, told = driver.communicate(timeout=900)

@@ -35,6 +35,7 @@ MOMENTS = {
 }
 IN_WORKERS = ("in a step", "artifact written")
 FULL = "SPARKLE_TEST_FULL_DISK"  # in the environment of a node of which the disk is full
+WAS_FULL = "was-full"  # noted when a job has found that
 _SMALL = 500  # bytes of the longest file there
 
 
@@ -121,7 +122,7 @@ class Armed(Process):
         if plan.fault == "poison" and self.step == "compose" and self.sample.id.endswith("1"):
             os.kill(os.getpid(), signal.SIGKILL)
         try:
-            with _full_disk():
+            with _full_disk(plan):
                 return super().__call__()
         finally:
             if plan.fault == "frozen node" and Path(plan.folder, "victims").exists():
@@ -129,7 +130,7 @@ class Armed(Process):
 
 
 @contextmanager
-def _full_disk() -> Iterator[None]:
+def _full_disk(plan: Plan) -> Iterator[None]:
     """Let writing fail on a node that has no room."""
     if FULL not in os.environ:
         yield
@@ -140,6 +141,7 @@ def _full_disk() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        plan.note(WAS_FULL)
 
 
 _armed: list[Plan] = []
