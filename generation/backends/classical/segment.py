@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
@@ -149,6 +149,22 @@ def segment_in_box(
     return best
 
 
+def settled(maps: Mapping[int, Floats], answers: Floats) -> dict[int, Floats]:
+    """Return maps with these answers where there is one."""
+    return {t: np.where(np.isnan(answers), found, answers) for t, found in maps.items()}
+
+
+def answers(maps: Mapping[int, Floats], activity: Activity) -> Floats:
+    """Return what a network says most often where nothing changes; NaN elsewhere, or of fewer than 3 maps.
+
+    What looks the same throughout stands out on every frame or on none.
+    """
+    if len(maps) < 3:
+        return np.full(activity.median.shape, np.nan, np.float32)
+    agreed = np.median(list(maps.values()), axis=0).astype(np.float32)
+    return np.where(np.ptp(activity.luma, axis=0) <= OTHER_LEVELS, agreed, np.float32(np.nan))
+
+
 def changed(activity: Activity, t: int) -> Mask:
     """Return where a frame is not the median frame, which is background where the subject travels."""
     return np.asarray(np.abs(activity.luma[t] - activity.median) > OTHER_LEVELS)
@@ -175,7 +191,17 @@ def _cut_seen(frame: Pixels, subject: Mask, seen: Floats, static: Mask, hints: M
     labels[(seen < UNSEEN) | ~dilate(subject, SEEN_REACH) | (static & ~subject)] = cv2.GC_BGD
     labels[hints & (labels != cv2.GC_BGD)] = cv2.GC_FGD
     labels[erode(subject & (seen > SEEN_SURELY), SEEN_EROSION)] = cv2.GC_FGD
-    return _clean(grab_cut(frame, labels, GRABCUT_ITERATIONS))
+    cut = grab_cut(frame, labels, GRABCUT_ITERATIONS)
+    lost = _pieces_beyond(subject & ~cut, cut)
+    leaked = _pieces_beyond(cut & ~subject, subject)
+    cut = (cut | lost) & ~(leaked & ~pieces_on(leaked, hints, 0.0))
+    whole = _clean(cut)
+    return whole & ~pieces_on(whole & ~cut, seen < SEEN, 0.5)
+
+
+def _pieces_beyond(region: Mask, known: Mask) -> Mask:
+    """Return the pieces of a region that reach farther from what is known than outlines are wrong by."""
+    return pieces_on(region, ~dilate(known, SEEN_EROSION), 0.0)
 
 
 def static_edges(activity: Activity) -> Mask:

@@ -39,9 +39,11 @@ from sparkle.generation.backends.classical.filters import (
 from sparkle.generation.backends.classical.segment import (
     CHANGED_SHARE,
     SEEN,
+    answers,
     changed,
     pieces_on,
     segment_in_box,
+    settled,
 )
 from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.morphology import closed, dilate, opened
@@ -157,14 +159,15 @@ def find_subjects(
     times = sorted({*survey, *anchors})
     moving = _moving_region(activity.std)
     travelling = any(_travels(activity, part) for part in _territories(moving))
-    maps = look(frames, range(0, len(frames), SURVEY_STEP if travelling else LOOK_STEP))
+    maps = look(frames, range(0, len(frames), LOOK_STEP))
+    maps = settled(maps, answers(maps, activity))
     place = moving if moving.any() else _moving(activity.std, CORE_SHARE)
     if maps and np.mean([found > SEEN for found in maps.values()]) > FILLING_SHARE:
         return ()
     if travelling:
         seen = {t: pieces_on(found > SEEN, changed(activity, t), CHANGED_SHARE) for t, found in maps.items()}
     else:
-        seen = {t: _standing_out(found, place) for t, found in maps.items()}
+        seen = _standing_out(maps, place)
     subjects = []
     for territory in _territories(np.logical_or.reduce([moving, *seen.values()])):
         boxes = _locate(activity, territory & moving, times)
@@ -179,11 +182,15 @@ def find_subjects(
     return _with_unique_labels(subjects)
 
 
-def _standing_out(seen: Floats, place: Mask) -> Mask:
-    """Return the pieces of a map that lie where something moves, and those right beside them, bool (h, w)."""
-    region = seen > SEEN
-    kept = keep_components(pieces_on(region, place, MOVING_SHARE), AREA_SHARE * seen.size)
-    return kept | pieces_on(region, dilate(kept, BESIDE), 0.0)
+def _standing_out(maps: Mapping[int, Floats], place: Mask) -> dict[int, Mask]:
+    """Return for each map its pieces that lie where something moves, and those right beside any map's."""
+    regions = {t: found > SEEN for t, found in maps.items()}
+    kept = {
+        t: keep_components(pieces_on(region, place, MOVING_SHARE), AREA_SHARE * region.size)
+        for t, region in regions.items()
+    }
+    beside = dilate(np.logical_or.reduce([np.zeros_like(place), *kept.values()]), BESIDE)
+    return {t: kept[t] | pieces_on(region, beside, 0.0) for t, region in regions.items()}
 
 
 def _around(first: Box | None, second: Box | None) -> Box | None:
