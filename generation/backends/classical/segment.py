@@ -14,11 +14,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from sparkle.generation.backends.classical.activity import OTHER_LEVELS, Activity, roams
+from sparkle.generation.backends.classical.activity import (
+    OTHER_LEVELS,
+    VISIBLE_LEVELS,
+    Activity,
+    roams,
+)
 from sparkle.generation.backends.classical.filters import (
     Box,
     bounding_box,
@@ -99,6 +105,9 @@ SEEN_REACH = 24
 SEEN_SHARE = 0.1
 """Share of a box that the network must see a subject in; else the box is cut by motion."""
 
+SAME_OPENING = 2
+"""Radius in pixels that a place must have to look the same on two frames: a pixel may by accident."""
+
 
 def segment_in_box(
     frame: Pixels, box: Box, activity: Activity, t: int, *, trusted: bool, seen: Floats | None = None
@@ -149,20 +158,40 @@ def segment_in_box(
     return best
 
 
-def settled(maps: Mapping[int, Floats], answers: Floats) -> dict[int, Floats]:
-    """Return maps with these answers where there is one."""
-    return {t: np.where(np.isnan(answers), found, answers) for t, found in maps.items()}
+class Usual(NamedTuple):
+    """What most looks at a clip show at each pixel, and what the network says of it most often.
 
-
-def answers(maps: Mapping[int, Floats], activity: Activity) -> Floats:
-    """Return what a network says most often where nothing changes; NaN elsewhere, or of fewer than 3 maps.
-
-    What looks the same throughout stands out on every frame or on none.
+    Attributes:
+        luma: float32 (h, w), corrected for changes of light.
+        seen: float32 (h, w); NaN where most looks do not show one thing, or there are fewer than 3.
     """
-    if len(maps) < 3:
-        return np.full(activity.median.shape, np.nan, np.float32)
-    agreed = np.median(list(maps.values()), axis=0).astype(np.float32)
-    return np.where(np.ptp(activity.luma, axis=0) <= OTHER_LEVELS, agreed, np.float32(np.nan))
+
+    luma: Floats
+    seen: Floats
+
+    @classmethod
+    def of(cls, maps: Mapping[int, Floats], activity: Activity) -> Usual:
+        """Return what is usual in a clip whose frames a network has looked at."""
+        if len(maps) < 3:
+            return cls(activity.median, np.full(activity.median.shape, np.nan, np.float32))
+        luma = np.asarray(np.median(activity.luma[list(maps)], axis=0), np.float32)
+        same = [_shown(activity, t, luma) for t in maps]
+        rank = np.sort(np.where(same, list(maps.values()), np.float32(np.inf)), axis=0)
+        count = np.count_nonzero(same, axis=0)
+        middle = np.take_along_axis(rank, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
+        return cls(luma, np.where(2 * count > len(maps), middle, np.float32(np.nan)))
+
+    def settle(self, maps: Mapping[int, Floats], activity: Activity) -> dict[int, Floats]:
+        """Return maps in which what looks the same stands out on every frame or on none."""
+        known = ~np.isnan(self.seen)
+        return {
+            t: np.where(known & _shown(activity, t, self.luma), self.seen, found) for t, found in maps.items()
+        }
+
+
+def _shown(activity: Activity, t: int, luma: Floats) -> Mask:
+    """Return where a frame shows this luma, over more than a few pixels."""
+    return opened(np.abs(activity.luma[t] - luma) <= VISIBLE_LEVELS, SAME_OPENING)
 
 
 def changed(activity: Activity, t: int) -> Mask:

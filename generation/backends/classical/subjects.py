@@ -39,11 +39,10 @@ from sparkle.generation.backends.classical.filters import (
 from sparkle.generation.backends.classical.segment import (
     CHANGED_SHARE,
     SEEN,
-    answers,
+    Usual,
     changed,
     pieces_on,
     segment_in_box,
-    settled,
 )
 from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.morphology import closed, dilate, opened
@@ -160,7 +159,7 @@ def find_subjects(
     moving = _moving_region(activity.std)
     travelling = any(_travels(activity, part) for part in _territories(moving))
     maps = look(frames, range(0, len(frames), LOOK_STEP))
-    maps = settled(maps, answers(maps, activity))
+    maps = Usual.of(maps, activity).settle(maps, activity)
     place = moving if moving.any() else _moving(activity.std, CORE_SHARE)
     if maps and np.mean([found > SEEN for found in maps.values()]) > FILLING_SHARE:
         return ()

@@ -32,7 +32,7 @@ from sparkle.generation.backends.classical.propagate import (
     propagate,
     refine_frame,
 )
-from sparkle.generation.backends.classical.segment import answers, segment_in_box, settled
+from sparkle.generation.backends.classical.segment import Usual, segment_in_box
 from sparkle.generation.backends.classical.subjects import ByMotion, Look
 from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.decode import iter_frames
@@ -135,8 +135,8 @@ def follow_seen(
         bool (T, h, w); all false where no box holds anything.
     """
     maps = look(frames, list(boxed))
-    known = answers(maps, activity)
-    maps = settled(maps, known)
+    usual = Usual.of(maps, activity)
+    maps = usual.settle(maps, activity)
 
     def one(t: int) -> Mask:
         return _cut(frames, activity, t, boxed[t], trusted=trusted, seen=maps[t])
@@ -152,7 +152,7 @@ def follow_seen(
     def between(t: int) -> Mask:
         beside = (max(k for k in cuts if k < t), min(k for k in cuts if k > t))
         box = bounding_box(np.logical_or(*(cuts[k] for k in beside)))
-        seen = settled(look(frames, [t]), known)[t]
+        seen = usual.settle(look(frames, [t]), activity)[t]
         return _cut(frames, activity, t, [box] if box else [], trusted=False, seen=seen)
 
     return carry_between(frames, flows, cuts, evidence, between)
