@@ -8,7 +8,9 @@
   background seeds as mere hints, then without them, and the one that fits best is kept.
 - A box from motion alone is uncertain, so it gets a ring around it that may be foreground too.
 - Where a network has looked at the frame, its map decides what is subject and background for certain. Only
-  in between does GrabCut, and what moves there is subject: hands that the network hardly sees.
+  in between does GrabCut, and what moves there is subject: hands that the network hardly sees. It decides on
+  outlines, not on pieces: a sleeve of the wall's colour stays, a wall of the sleeve's does not come along.
+- What most of the network's frames show alike is one thing, which stands out on all of them or on none.
 """
 
 from __future__ import annotations

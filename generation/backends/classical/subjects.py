@@ -10,8 +10,8 @@
   boxed where a frame differs from it.
 - Where nothing of a subject is seen to move, it may be resting or gone: it has no box there.
 - By motion alone, what a person holds or sits on is seen where it moves with them. Where a network has looked
-  at frames, a subject is also what stands out where something moves, and right beside that: the chair, the
-  easel. Where nothing moves there is no subject, whatever stands out.
+  at frames, a subject is also what stands out where something moves, and right beside that on any of them:
+  the chair, the easel. Where nothing moves there is no subject, whatever stands out.
 - The label names the colours of the silhouette where most of the subject is seen to move, as a person would
   call them ("dark blue and white"). Colours are judged in CIELAB: without enough chroma a pixel is black,
   gray or white by its lightness; else its hue angle decides, and whether it is dark.
@@ -94,8 +94,8 @@ PART_SHARE = 0.8
 """A local box with less than this share of an in-place subject's whole box shows a part of it only."""
 
 LOOK_STEP = 16
-"""Frames between those that a network looks at where nothing travels, a second; anchors between them abstain.
-Twice as many measure alike on the shared clips, for twice the time. A drawn ball gains .07 IoU by them."""
+"""Frames between those that a network looks at, a second; anchors between them abstain. Twice as many measure
+alike on the shared clips, for twice the time; the `tracker` looks again where motion loses something."""
 
 MOVING_SHARE = 0.1
 BESIDE = 6

@@ -2,7 +2,8 @@
 
 By motion alone an anchor's mask is no surer than what is carried to its frame, so each anchor makes a pass of
 its own over the whole clip, and they vote. Where a network has looked at the anchors, their masks are surer:
-those that agree with the others are carried from each to the next, and the passes are one.
+those that agree with the others are carried from each to the next, and the passes are one. Where motion does
+not bring one to the next, the network looks at the frame between them, too.
 """
 
 from __future__ import annotations
