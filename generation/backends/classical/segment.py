@@ -177,18 +177,20 @@ class Usual(NamedTuple):
         if len(maps) < 3:
             return cls(activity.median, np.full(activity.median.shape, np.nan, np.float32))
         luma = np.asarray(np.median(activity.luma[list(maps)], axis=0), np.float32)
-        same = [_shown(activity, t, luma) for t in maps]
-        rank = np.sort(np.where(same, list(maps.values()), np.float32(np.inf)), axis=0)
+        same = np.stack([_shown(activity, t, luma) for t in maps])
         count = np.count_nonzero(same, axis=0)
+        rank = np.sort(np.where(same, np.stack(list(maps.values())), np.float32(np.inf)), axis=0)
         middle = np.take_along_axis(rank, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-        return cls(luma, np.where(2 * count > len(maps), middle, np.float32(np.nan)))
+        return cls(luma, np.asarray(np.where(2 * count > len(maps), middle, np.nan), np.float32))
 
     def settle(self, maps: Mapping[int, Floats], activity: Activity) -> dict[int, Floats]:
         """Return maps in which what looks the same stands out on every frame or on none."""
         known = ~np.isnan(self.seen)
-        return {
-            t: np.where(known & _shown(activity, t, self.luma), self.seen, found) for t, found in maps.items()
-        }
+        settled = {}
+        for t, found in maps.items():
+            here = known & _shown(activity, t, self.luma)
+            settled[t] = np.asarray(np.where(here, self.seen, found), np.float32)
+        return settled
 
 
 def _shown(activity: Activity, t: int, luma: Floats) -> Mask:

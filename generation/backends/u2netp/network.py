@@ -96,7 +96,8 @@ class SalientObjects:
     def maps(self, frames: Pixels, indices: Sequence[int]) -> dict[int, Floats]:
         """Return what stands out on some frames of a clip, uint8 (T, h, w, 3): float32 (h, w), 0 to 1."""
         session, kept = _session(self.model, self.revision), _kept_maps()
-        found, missing = {}, {}
+        found: dict[int, Pixels] = {}
+        missing: dict[int, str] = {}
         for t in indices:
             key = f"{SHA256}/{frames.shape[1]}/{hashlib.sha256(frames[t].tobytes()).hexdigest()}"
             known = kept.query("SELECT map FROM maps WHERE frame = ?", key)
@@ -116,7 +117,7 @@ class SalientObjects:
 def with_network(base: Identity) -> Identity:
     """Return the identity of a classical backend as that of one with the network."""
     note = "; ".join(filter(None, (base.note, "weights of U2-Net-p: Apache-2.0")))
-    return Identity(f"{base.model} + U2-Net-p", f"{base.revision} + {REVISION} of sha256:{SHA256}", note)
+    return Identity(f"{base.model} + U2-Net-p", f"{base.revision}.{REVISION} + sha256:{SHA256}", note)
 
 
 @cache
