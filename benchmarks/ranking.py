@@ -14,15 +14,15 @@
   apart with its mask, and what is behind its subject is inpainted.
 - Scored as `small` does it, which also asks whether the source has an edge along the mask.
 - Faulty: the edit made, and scored, with a mask that lacks 5 to 20 % of its area, or that holds a strip of
-  old background of 8 to 40 pixels at 720p, twice each. It is rejected when the video's score or that of its
-  first frame is below the default configuration's.
+  old background of 8 to 40 pixels at 720p, twice each; a composite also in the scenes of two other recipes.
+  It is rejected when the video's score or that of its first frame is below the default configuration's.
 
 JSON keys: `ranked_right` (share of all pairs), `pairs`, `video_s` and `edit_s` (seconds a call), `rows` (a
 degradation each: pairs, ranked_right, and the same of composites and of real edits), `good` and `degraded`
 (the 10th, 50th and 90th percentile of video scores), `keeps` and `rejects` (shares of the good videos and of
 the degraded ones that the default configuration's `edited_video` keeps and rejects), `good_kept`,
-`limb_rejected` and `old_background_rejected` (shares of the good ones that pass both thresholds, and of the
-faulty ones that do not).
+`limb_rejected`, `old_background_rejected` and `wrong_scene_rejected` (shares of the good ones that pass both
+thresholds, and of the faulty ones that do not).
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ import numpy as np
 import numpy.typing as npt
 
 from drawn_clips.synthetic import SubjectName, draw_clip
-from sparkle.generation.backends.classical.composite import composite_frame, fit_harmony
+from sparkle.generation.backends.classical.composite import Harmony, composite_frame, fit_harmony
 from sparkle.generation.backends.classical.image_scorer import ScoredFrame, score_edit, score_frame
 from sparkle.generation.backends.classical.propagate import soft_alpha
 from sparkle.generation.backends.classical.quality import later_index
 from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.config import load_config
+from sparkle.generation.taxonomy import load_taxonomy
 from sparkle.media.decode import decode
 from sparkle.media.frames import score_indices
 from sparkle.media.morphology import dilate
@@ -78,17 +79,20 @@ DRAWN = [(subject, seed) for seed in (1, 2) for subject in DRAWN_SUBJECTS]
 class Edit:
     """A good edit, and its parts: `subject` over `background` by `alpha` gives it or comes close to it.
 
+    `recipe` is the instruction by which its scene was drawn, None for a real one; `elsewhere` is the same
+    subject in scenes of other recipes.
     Every array has 2 * FRAMES frames: those that are scored, and those beside them.
     """
 
     name: str
-    real: bool
+    recipe: str | None
     sources: Image
     edited: Image
     masks: Masks
     subject: Image
     background: Image
     alphas: Floats
+    elsewhere: tuple[Image, ...] = ()
 
     def put_together(self, alphas: Floats, background: Image) -> Image:
         """The edit anew from its subject, uint8 (2 * FRAMES, H, W, 3)."""
@@ -137,7 +141,7 @@ def main() -> None:
         for name, frames in degradations(edit, np.random.Generator(np.random.PCG64([options.seed, index]))):
             worse_video, worse_first = _score(edit, frames, seconds)
             degraded.append(worse_video)
-            right = tallies[name].real if edit.real else tallies[name].composites
+            right = tallies[name].composites if edit.recipe else tallies[name].real
             right.append(video > worse_video)
             if not name.startswith("frozen"):
                 right.append(first > worse_first)
@@ -203,20 +207,25 @@ def faults(edit: Edit, generator: np.random.Generator) -> Iterator[tuple[str, Ed
         angle, pixels = generator.uniform(0, 2 * np.pi), generator.uniform(*SHIFT) * unit
         step = pixels * np.array([np.cos(angle), np.sin(angle)])
         strips = np.clip(np.stack([_moved(alpha, step) for alpha in edit.alphas]) - edit.alphas, 0, 1)
-        old = edit.sources if edit.real else edit.subject
+        old = edit.subject if edit.recipe else edit.sources
         yield (
             "old_background",
             replace(edit, edited=_over(old, edit.edited, strips), masks=edit.masks | (strips > 0.5)),
         )
+    for other in edit.elsewhere:
+        yield "wrong_scene", replace(edit, edited=other)
 
 
 def _score(edit: Edit, frames: Image, seconds: dict[str, list[float]]) -> tuple[float, float]:
     """The score as a video and as a first-frame edit."""
     start = time.perf_counter()
     parts = (edit.sources, frames, edit.masks, frames[FRAMES:], edit.masks[FRAMES:])
-    scores = [score_frame(ScoredFrame(*part), founded=True) for part in zip(*parts, strict=False)]
+    scores = [
+        score_frame(ScoredFrame(*part), founded=True, recipe=edit.recipe)
+        for part in zip(*parts, strict=False)
+    ]
     between = time.perf_counter()
-    first = score_edit(edit.sources[1], frames[1], edit.masks[1], founded=True)
+    first = score_edit(edit.sources[1], frames[1], edit.masks[1], founded=True, recipe=edit.recipe)
     seconds["video"].append(between - start)
     seconds["edit"].append(time.perf_counter() - between)
     return float(np.mean([score.O_score for score in scores])), first.overall
@@ -258,16 +267,33 @@ def _drawn() -> Iterator[Edit]:
 
 def _composite(name: str, sources: Image, masks: Masks, times: list[int], prompt: str, seed: int) -> Edit:
     height, width = sources.shape[1:3]
-    scene = Scene.from_prompt(prompt, seed=seed, width=width, height=height)
-    background = np.stack([scene.frame(t / FPS) for t in times])
     alphas = np.stack([soft_alpha(*pair) for pair in zip(sources, masks, strict=True)])
-    harmony = fit_harmony(sources[alphas > 0.5][::101], background[FRAMES // 2])
-    parts = list(zip(sources, alphas, background, strict=True))
-    edited = np.stack([composite_frame(*part, harmony) for part in parts])
+
+    def set_into(scene: Scene) -> tuple[Image, Image, Harmony]:
+        background = np.stack([scene.frame(t / FPS) for t in times])
+        harmony = fit_harmony(sources[alphas > 0.5][::101], background[FRAMES // 2])
+        parts = zip(sources, alphas, background, strict=True)
+        return np.stack([composite_frame(*part, harmony) for part in parts]), background, harmony
+
+    scene = Scene.from_prompt(prompt, seed=seed, width=width, height=height)
+    edited, background, harmony = set_into(scene)
     everywhere = np.ones((height, width), np.float32)
-    subject = np.stack([composite_frame(source, everywhere, scene, harmony) for source, _, scene in parts])
+    parts = zip(sources, background, strict=True)
+    subject = np.stack([composite_frame(source, everywhere, behind, harmony) for source, behind in parts])
+    others = [other for other in load_taxonomy().all_scenes if other.is_drawn and other != scene.scene]
+    generator = np.random.Generator(np.random.PCG64([seed, 2]))
+    chosen = generator.choice(len(others), DRAWS, replace=False)
+    elsewhere = [Scene(others[index], seed=seed, width=width, height=height) for index in chosen]
     return Edit(
-        f"{name} in {prompt[:20]}", False, sources, edited, _full(masks, edited), subject, background, alphas
+        f"{name} in {prompt[:20]}",
+        prompt,
+        sources,
+        edited,
+        _full(masks, edited),
+        subject,
+        background,
+        alphas,
+        tuple(set_into(other)[0] for other in elsewhere),
     )
 
 
@@ -275,7 +301,7 @@ def _real(name: str, sources: Image, edited: Image, masks: Masks) -> Edit:
     full = _full(masks, edited)
     background = np.stack([_without(frame, mask) for frame, mask in zip(edited, full, strict=True)])
     alphas = np.stack([soft_alpha(*pair) for pair in zip(edited, masks, strict=True)])
-    return Edit(name, True, sources, edited, full, edited, background, alphas)
+    return Edit(name, None, sources, edited, full, edited, background, alphas)
 
 
 def _full(masks: Masks, like: Image) -> Masks:

@@ -134,6 +134,16 @@ class Pinnable(Protocol):
         ...
 
 
+@runtime_checkable
+class Drawing(Protocol):
+    """An image editor that draws scenes by the taxonomy's recipes, so that it is known how each looks."""
+
+    @property
+    def draws_recipes(self) -> bool:
+        """True."""
+        ...
+
+
 # --- capabilities ----------------------------------------------------------------------------------
 
 

@@ -36,7 +36,7 @@ from sparkle.schemas.layout import SOURCE_VIDEO
 RULES = ("video_score", "measure")  # steps of the last stage that judge; upstream's rejects are the first's
 
 TRAINED, ALIKE = "its source is trained on", "its source looks like one that is trained on"
-REMOVED = "it was taken down"
+REMOVED, UNWANTED = "it was taken down", "it was left out by hand"
 SAME_PROMPT = "its prompt is trained on"
 SAME_SOURCE = "another sample of the bench has its source"
 FULL = "its scene has enough"
@@ -74,6 +74,7 @@ class BenchChoice:
         excluded: Why others were left out, and how many.
         short: Scenes that had too few, with how many they got.
         left: What of the previous bench did not stay, and why.
+        unknown: What was to be left out and is no reject of these runs.
     """
 
     samples: tuple[Reject, ...]
@@ -82,6 +83,7 @@ class BenchChoice:
     excluded: Mapping[str, int]
     short: Mapping[Scene, int]
     left: Mapping[str, str]
+    unknown: tuple[str, ...] = ()
 
 
 def choose_samples(
@@ -93,6 +95,7 @@ def choose_samples(
     *,
     accepted: Set[tuple[str, str]] = frozenset(),
     previous: Collection[str] = (),
+    exclude: Collection[str] = (),
 ) -> BenchChoice:
     """Choose the samples of a bench.
 
@@ -104,9 +107,11 @@ def choose_samples(
         progress: Reports progress.
         accepted: Pairs of a sample and one that is trained on which look alike and are not.
         previous: The ids of the previous bench.
+        exclude: Ids of samples whose sources are left out.
     """
-    reasons: dict[str, str] = {}
     ruled = [reject for reject in rejects if reject.rule in options.rules]
+    unwanted = {reject.source.sha256 for reject in rejects if reject.id in exclude}
+    reasons = {reject.id: UNWANTED for reject in ruled if reject.source.sha256 in unwanted}
     for place in trained:
         for reject in ruled:
             if place.removed.has_source(reject.source.sha256) or place.removed.has_id(reject.id):
@@ -146,6 +151,7 @@ def choose_samples(
         excluded=dict(sorted(Counter(reasons.values()).items())),
         short=short,
         left=gone,
+        unknown=tuple(sorted({*exclude} - {reject.id for reject in rejects})),
     )
 
 

@@ -12,7 +12,7 @@ How it works
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -76,6 +76,7 @@ class BenchInput:
         limits: Thresholds that differ from those that the runs recorded, by name.
         trained: What the bench must be apart from.
         accepted: Pairs of a sample and one that is trained on which look alike and are not.
+        exclude: Ids of samples whose sources are left out.
         previous: A bench whose samples stay in as far as they may; None for none.
         reserve: Whether to look for pairs of the runs that share a source with the bench.
     """
@@ -84,6 +85,7 @@ class BenchInput:
     limits: Mapping[str, float] = field(default_factory=dict)
     trained: Sequence[Trained] = ()
     accepted: Set[tuple[str, str]] = frozenset()
+    exclude: Collection[str] = ()
     previous: Path | None = None
     reserve: bool = False
 
@@ -149,6 +151,7 @@ def build_bench(
             pool,
             progress,
             accepted=made_of.accepted,
+            exclude=made_of.exclude,
             previous=previous,
         )
     if not choice.samples:

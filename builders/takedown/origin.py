@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,7 @@ from sparkle.schemas import layout
 from sparkle.schemas.artifact import Artifact
 from sparkle.schemas.canonical import dump_document
 from sparkle.schemas.errors import ReleaseError
+from sparkle.schemas.ids import THEMES
 from sparkle.schemas.validate import check
 
 
@@ -74,6 +75,19 @@ class TakedownCost:
         ]
 
 
+def _require_pairs(place: Place, files: Mapping[str, FileEntry]) -> None:
+    """Raise ReleaseError for a bench or a model: pairs are taken down of releases."""
+    benches = {layout.bench_csv(theme) for theme in THEMES}
+    if not files.keys().isdisjoint(benches):
+        what = "a bench"
+        fix = "build it again without them (`sparkle bench build ... --exclude FILE`), and publish it"
+    elif layout.MODEL in files:
+        what, fix = "a model", "change its files, and publish it (`sparkle card MODEL --update`)"
+    else:
+        return
+    raise ReleaseError("not a release of pairs", got=what, where=place.name, fix=fix)
+
+
 class ReleaseOrigin:
     """A release without some of its samples, as an `Origin`.
 
@@ -98,6 +112,7 @@ class ReleaseOrigin:
     def __init__(self, place: Place, ids: Sequence[str], sources: Sequence[str]) -> None:
         self.place = place
         self.before = read_entries(place)
+        _require_pairs(place, self.before)
         self.provenance = read_provenance(place.fetch(layout.PROVENANCE))
         found = find_leaving(place, self.before, self.provenance.removed, ids, sources)
         self.sources, self.done, self.shared = found.sources, found.done, found.shared

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sparkle.generation.backend import Pinnable
+from sparkle.generation.backend import Drawing, Pinnable
 from sparkle.generation.config import CAPABILITIES, Resolved, RunConfig
 from sparkle.generation.layers import moved
 from sparkle.schemas.errors import ConfigError, RecordError, did_you_mean
@@ -78,12 +78,21 @@ def check_backends(resolved: Resolved) -> None:
     Raises:
         ConfigError: no such backend, or an option that it does not have, with file and line.
     """
+    made = {}
     for capability, table in resolved.config.backends.items():
         try:
-            _make(capability, table)
+            made[capability] = _make(capability, table)
         except ConfigError as error:
             option = tuple(part for part in (error.where or "").split("/") if part)
             raise moved(error, resolved.place(("backends", capability, *option))) from None
+    compares = bool(resolved.config.backend_table("image_scorer").get("drawn"))
+    if compares and not isinstance(made["image_editor"], Drawing):
+        raise ConfigError(
+            "the scorer compares scenes with their recipes, and this editor draws by none",
+            got=f"image_editor {resolved.config.backend_table('image_editor')['name']}",
+            where=resolved.place(("backends", "image_scorer", "drawn")),
+            fix="with this editor set backends.image_scorer.drawn=false",
+        )
 
 
 def _make(capability: str, table: dict[str, Any]) -> Any:

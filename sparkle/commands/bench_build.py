@@ -8,6 +8,7 @@ import click
 
 from sparkle.commands.console import Terminal, Verb
 from sparkle.commands.options import (
+    FILE,
     FOLDER,
     NEW_FILE,
     PATH,
@@ -37,6 +38,11 @@ _SHOWN = 20
 )
 @click.option("--no-train", is_flag=True, help="Compare with nothing: no release is made yet.")
 @accept_option
+@click.option(
+    "--exclude",
+    type=FILE,
+    help="Leave out the sources of the samples in this file, one id per line: somebody wants a clip removed.",
+)
 @click.option(
     "--per-scene",
     default=5,
@@ -73,6 +79,7 @@ def build(
     train: tuple[str, ...],
     no_train: bool,
     accept: Path | None,
+    exclude: Path | None,
     per_scene: int,
     total: int | None,
     themes: tuple[str, ...],
@@ -102,7 +109,7 @@ def build(
     from sparkle.builders.bench.looked_at import read_accepted
     from sparkle.builders.building.bench import BenchOptions
     from sparkle.builders.building.bench_writer import BenchInput, build_bench
-    from sparkle.builders.building.selection import make_selection
+    from sparkle.builders.building.selection import make_selection, read_dropped
 
     limits = make_selection(min_scores=min_scores, max_scores=max_scores)
     made_of = BenchInput(
@@ -110,6 +117,7 @@ def build(
         limits={} if limits is None else limits.thresholds,
         trained=[read_trained(where) for where in train],
         accepted=frozenset() if accept is None else read_accepted(accept),
+        exclude=() if exclude is None else read_dropped(exclude),
         previous=previous,
         reserve=reserve is not None,
     )
@@ -126,6 +134,8 @@ def build(
         terminal.say(f"note: {theme}, {subtheme}: {scene} ran out at {count_text(count, 'sample')}")
     if len(choice.short) > _SHOWN:
         terminal.say(f"note: and {len(choice.short) - _SHOWN} more scenes; bench.json names them")
+    for sample_id in choice.unknown:
+        terminal.say(f"note: {sample_id} is no reject of these runs: nothing was left out for it")
     for sample_id, reason in choice.left.items():
         terminal.say(f"note: {sample_id} leaves the bench: {reason}")
     terminal.counts("left out", ["why", "rejects"], dict(choice.excluded))

@@ -300,6 +300,16 @@ def test_an_option_of_another_backend_is_told_whose_options_these_are():
     assert "options of classical; backends.tracker.name" in error["fix"]
 
 
+def test_a_scorer_that_knows_recipes_is_not_given_pictures_that_a_model_paints():
+    painted = ["backends.image_editor.name=flux2-klein", "backends.image_editor.model=org/model"]
+    error = refused(*(word for each in painted for word in ("--set", each)))
+    assert "this editor draws by none" in error["problem"]
+    assert "classical.toml:" in error["where"]
+    setting = error["fix"].partition(" set ")[2]
+    words = [word for each in (*painted, setting) for word in ("--set", each)]
+    assert resolved(*words)["backends"]["image_scorer"]["drawn"] is False
+
+
 @pytest.mark.parametrize("verb", [["models"], ["plan", "--sources", "10"]])
 def test_verbs_take_settings(verb: list[str]):
     named = run(*verb, "--config", "paper", "--set", "name=mine", "--json")

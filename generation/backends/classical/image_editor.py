@@ -48,6 +48,7 @@ class Backend(ByMotion):
     """The classical `image_editor`."""
 
     identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "3", "drawn, not generated")
+    draws_recipes: ClassVar[bool] = True
 
     def edit(self, image: Path, prompt: str, seed: int, *, clip: Path) -> Made:
         """Composite the subject over the scene's first frame."""

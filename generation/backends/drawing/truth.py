@@ -102,36 +102,35 @@ GRID = (8, 6)  # cells across and down
 DRAWINGS = 4  # of a recipe, that a picture is compared with
 
 
-def scene_agreement(
-    picture: Picture, prompt: str, hidden: npt.NDArray[np.bool_] | None = None
-) -> float | None:
+def scene_agreement(picture: Picture, prompt: str, hidden: npt.NDArray[np.bool_] | None = None) -> float:
     """Return how well a picture agrees with the scene of a prompt: about 1 for its own, less for another's.
 
-    It is for a gate that rejects a scene that is not the one of the text. The picture's colours and fine
-    detail in `GRID` cells are compared with those of `DRAWINGS` drawings of the prompt's recipe, mirrored
-    and not; the nearest counts, and the answer is exp(-excess), the excess being how much farther off it is
-    than those drawings are from one another. Nothing is known of the seed, of the subject, or of what models
-    would paint: a picture of another style than the drawings' agrees with none.
+    The picture's colours and fine detail in `GRID` cells are compared with those of `DRAWINGS` drawings of
+    the prompt's recipe, mirrored and not. The nearest counts: the answer is exp(-excess), where the excess is
+    how much farther off it is than those drawings are from one another. Nothing is known of the seed, of the
+    subject, or of what models would paint: a picture of another style agrees with none.
 
     Args:
-        picture: uint8 RGB (H, W, 3), at least 96 pixels high and wide.
+        picture: uint8 RGB (H, W, 3).
         prompt: The instruction.
         hidden: bool (H, W), what is not scene (the subject); cells that it mostly covers do not count.
 
     Returns:
-        0 to 1; None where no recipe draws the prompt.
+        0 to 1: 0 where no recipe draws the prompt, 1 where nothing of the scene is seen.
     """
     scene = understand(prompt).scene
     if scene is None:
-        return None
+        return 0.0
     known, spread = _known(scene)
+    small = np.asarray(cv2.resize(picture, SIZE, interpolation=cv2.INTER_AREA), np.uint8)
     free = np.ones(GRID[0] * GRID[1], bool)
     if hidden is not None:
-        free = cv2.resize(hidden.astype(np.float32), GRID, interpolation=cv2.INTER_AREA).ravel() < 0.5
-        picture = _without(picture, hidden)
+        covered = cv2.resize(hidden.astype(np.float32), SIZE, interpolation=cv2.INTER_AREA)
+        free = cv2.resize(covered, GRID, interpolation=cv2.INTER_AREA).ravel() < 0.5
+        small = _without(small, covered > 0)
     if not free.any():
-        return None
-    own = _looks(picture)[free]
+        return 1.0
+    own = _looks(small)[free]
     nearest = min(float(np.abs(own - other[free]).mean()) for other in known)
     return float(np.exp(-max(0.0, nearest / spread - 1.0)))
 
@@ -160,9 +159,11 @@ def _known(scene: TaxonomyScene) -> tuple[tuple[Field, ...], float]:
 
 
 def _looks(picture: Picture) -> Field:
-    """Return colour (CIELAB) and fine detail of every cell, (cells, 4), in comparable units."""
-    small = cv2.resize(picture, SIZE, interpolation=cv2.INTER_AREA)
-    lab = cv2.cvtColor(small.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
+    """Return colour (CIELAB) and fine detail of every cell of a picture of `SIZE`, in comparable units.
+
+    float32 (cells, 4).
+    """
+    lab = cv2.cvtColor(picture.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
     fine = np.abs(lab[..., :1] - cv2.GaussianBlur(lab[..., 0], (0, 0), 2.0)[..., None])
     cells = cv2.resize(np.concatenate([lab, 3.0 * fine], axis=2), GRID, interpolation=cv2.INTER_AREA)
     return as_field(cells.reshape(-1, 4))

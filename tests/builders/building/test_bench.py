@@ -23,7 +23,15 @@ from harness.factories import SampleSpec
 from harness.kill_at import kill
 from sparkle.builders.bench.contamination import read_trained
 from sparkle.builders.bench.folder import read_bench
-from sparkle.builders.building.bench import ALIKE, REMOVED, SAME_PROMPT, SAME_SOURCE, TRAINED, BenchOptions
+from sparkle.builders.building.bench import (
+    ALIKE,
+    REMOVED,
+    SAME_PROMPT,
+    SAME_SOURCE,
+    TRAINED,
+    UNWANTED,
+    BenchOptions,
+)
 from sparkle.builders.building.bench_writer import BenchInput, BenchSummary, build_bench
 from sparkle.builders.building.from_runs import build_release
 from sparkle.builders.building.provenance import ReleaseOptions
@@ -167,6 +175,22 @@ def test_a_source_that_only_looks_alike_is_left_out(tmp_path: Path) -> None:
     made_of = BenchInput([run], trained=[read_trained(tmp_path / "release")], accepted=accepted)
     again_built = build_bench(made_of, tmp_path / "bench", BenchOptions(), workers=1)
     assert dict(again_built.choice.excluded) == {SAME_SOURCE: 1}
+
+
+def test_a_clip_that_somebody_wants_removed_is_in_no_sample_of_the_next_bench(
+    run: Path, tmp_path: Path
+) -> None:
+    first = build(run, tmp_path / "bench")
+    unwanted = first.choice.samples[0]
+    made_of = BenchInput([run], previous=first.out, exclude=(unwanted.id, "Sparkle_time_999999"))
+    second = build_bench(made_of, tmp_path / "bench", BenchOptions(), workers=1)
+    assert unwanted.source.sha256 not in {reject.source.sha256 for reject in second.choice.samples}
+    assert second.choice.left[unwanted.id] == UNWANTED
+    assert second.choice.unknown == ("Sparkle_time_999999",)
+    assert not any(unwanted.id in path.name for path in second.out.rglob("*"))
+    with pytest.raises(ReleaseError, match="not a release of pairs") as caught:
+        take_down(first.out, [unwanted.id], [])
+    assert "bench build" in str(caught.value.fix)
 
 
 def test_what_a_previous_bench_has_stays(run: Path, tmp_path: Path) -> None:

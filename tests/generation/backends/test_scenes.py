@@ -226,8 +226,12 @@ class TestTruth:
             assert agreed.pop(name) > 0.5
             assert max(agreed.values()) < 0.3
 
-    def test_no_agreement_is_said_where_nothing_is_drawn(self) -> None:
-        assert scene_agreement(np.zeros((HEIGHT, WIDTH, 3), np.uint8), "a beach with a castle") is None
+    def test_nothing_agrees_with_what_is_not_drawn(self) -> None:
+        assert scene_agreement(scene("palm-lined tropical beach").frame(0.0), "a beach with a castle") == 0
+
+    def test_a_subject_that_hides_the_scene_is_not_blamed(self) -> None:
+        beach, everywhere = scene("palm-lined tropical beach").frame(0.0), np.ones((HEIGHT, WIDTH), bool)
+        assert scene_agreement(beach, compose_prompt(DRAWN["moonlit lake"], seed=1), everywhere) == 1
 
 
 class TestPictures:

@@ -21,7 +21,9 @@ from sparkle.generation.backends.classical.image_scorer import (
     score_removal,
 )
 from sparkle.generation.backends.classical.quality import MOTION_GAP, later_index, measure_edit
+from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.config import load_config
+from sparkle.generation.taxonomy import load_taxonomy
 from sparkle.media.encode import encode
 from sparkle.media.frames import score_indices
 from sparkle.media.mask import save_mask
@@ -33,6 +35,7 @@ Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 WIDTH, HEIGHT = 320, 192
 CENTRES = ((150, 100), (160, 104), (168, 98), (156, 96))
+DRAWN = [scene for scene in load_taxonomy().all_scenes if scene.is_drawn]
 PROMPT = "put the subject on a beach"
 
 
@@ -205,6 +208,31 @@ def test_black_before_black_is_no_fault_of_the_mask() -> None:
         assert least <= measure_edit(source, 255 - source, whole).unfounded <= most
 
 
+@pytest.mark.parametrize(
+    ("shown", "kept"),
+    [("palm-lined tropical beach", True), ("snowy pine forest", False), ("neon-lit avenue", False)],
+)
+def test_a_scene_that_is_not_the_one_of_the_instruction_is_rejected(shown: str, kept: bool) -> None:
+    scene = next(scene for scene in DRAWN if shown in scene.keyword)
+    prompt = "a tropical beach where waves roll in and palm fronds sway"
+    drawn = Scene(scene, seed=3, width=WIDTH, height=HEIGHT)
+    edited = [over(SOURCES[k], drawn.frame(t), ALPHAS[k]) for k, t in enumerate((0.0, 0.5))]
+    score = score_edit(SOURCES[0], edited[0], MASKS[0], recipe=prompt)
+    frame = score_frame(ScoredFrame(SOURCES[0], edited[0], MASKS[0], edited[1], MASKS[1]), recipe=prompt)
+    limits = load_config("classical").thresholds
+    assert (score.overall >= limits.edited_frame0) is kept
+    assert (frame.O_score >= limits.edited_video) is kept
+    assert "the scene agrees with the instruction's by" in score.SC_reasoning
+    assert (json.loads(frame.SC_raw_output)["agreement"] > 0.4) is kept
+    assert score_edit(SOURCES[0], edited[0], MASKS[0]).prompt_following == 10  # who does not ask
+
+
+def test_what_no_recipe_draws_is_in_no_drawn_picture() -> None:
+    scene = Scene(DRAWN[0], seed=3, width=WIDTH, height=HEIGHT).frame(0.0)
+    edited = over(SOURCES[0], scene, ALPHAS[0])
+    assert score_edit(SOURCES[0], edited, MASKS[0], recipe="a folded fox").prompt_following == 0
+
+
 def test_the_source_itself_is_no_edit() -> None:
     score = first(SOURCES)
     assert score.prompt_following < 1
@@ -238,7 +266,7 @@ def gentle_clip(frames: int, frozen_from: int) -> Image:
 def backend_score(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Image], float]:
     """The score of a clip of files, as the video_score step takes it."""
     folder = tmp_path_factory.mktemp("videos")
-    backend = make_backend(load_config(None), "image_scorer")
+    backend = make_backend(load_config(None, ["backends.image_scorer.drawn=false"]), "image_scorer")
 
     def score(edited: Image) -> float:
         paths = [folder / name for name in ("source.mp4", "edited.mp4", "mask.npz")]
