@@ -174,8 +174,8 @@ def carry_between(
         bool (T, h, w).
     """
     ways = _Ways(flows, dict(cuts), evidence)
-    for start, end in pairwise(sorted(cuts)) if cut else ():
-        if end - start > LEAST_GAP and ways.agreement(start, end) < BRIDGED_IOU:
+    for start, end in pairwise(sorted(cuts)):
+        if cut and end - start > LEAST_GAP and ways.agreement(start, end) < BRIDGED_IOU:
             ways.masks[(start + end) // 2] = cut((start + end) // 2)
     times = ways.confirmed()
     soft = np.zeros(frames.shape[:3], np.float32)
@@ -210,7 +210,8 @@ class _Ways:
     def agreement(self, anchor: int, end: int) -> float:
         """Return the IoU of the mask of `end` with what motion brings there."""
         brought, there = self.carried(anchor, end)[-1][1] > 0.5, self.masks[end]
-        return np.count_nonzero(brought & there) / max(np.count_nonzero(brought | there), 1)
+        both, either = int(np.count_nonzero(brought & there)), int(np.count_nonzero(brought | there))
+        return both / max(either, 1)
 
     def confirmed(self) -> list[int]:
         """Return the frames whose masks are right."""
