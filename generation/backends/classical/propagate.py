@@ -57,6 +57,9 @@ CONFIRMED_IOU = 0.5
 with what motion brings from a neighbour from which it is confirmed. One of unusual size, as where somebody
 else comes in, needs the former for the latter, which half a mask cannot have."""
 
+ODD_BY = 0.1
+"""A mask with this much less IoU than its two neighbours have with one another is the one that is wrong."""
+
 LEAST_GAP = 8
 BRIDGED_IOU = 0.85
 """Frames between masks from which another is worth its time: half a second; IoU of a mask with what motion
@@ -223,7 +226,9 @@ class _Ways:
             if t in times and len(times) > 1:
                 place = times.index(t)
                 beside = times[max(place - 1, 0) : place] + times[place + 1 : place + 2]
-                if max(self.agreement(other, t) for other in beside) < least:
+                found = max(self.agreement(other, t) for other in beside)
+                odd = len(beside) > 1 and found < BRIDGED_IOU and self.agreement(*beside) > found + ODD_BY
+                if found < least or odd:
                     times.remove(t)
         return times
 
