@@ -401,3 +401,14 @@ def test_a_mask_that_grows_because_somebody_joins_is_kept(walker):
     cuts = {t: masks[t] | (other & (t >= 24)) for t in (0, 4, 8, 12, 24, 28, 32)}
     carried = carry_between(frames, flows, cuts, None)
     assert (carried[30] & other).sum() > 0.8 * other.sum()
+
+
+def test_a_mask_that_lacks_a_part_which_its_neighbours_agree_on_is_left_out():
+    frames, masks = drawn(33, (crossing(100, 1), RED))
+    flows = compute_flows(frames, fast=True)
+    right = {t: masks[t] for t in (0, 8, 24, 32)}
+    part = masks[16].copy()
+    part[85:] = False
+    assert 0.7 * masks[16].sum() < part.sum() < 0.8 * masks[16].sum()  # no unusual size
+    carried = carry_between(frames, flows, {**right, 16: part}, None)
+    assert np.array_equal(carried, carry_between(frames, flows, right, None))
