@@ -10,7 +10,7 @@ How it works:
   buried, and what it had goes to others. What it writes later has no place any more (`epoch`). Then each of
   those jobs is done alone, so that the next death names the culprit.
 - A node on which the machine could not do a job (a full disk) gets no more; when that is true of the last
-  node, or of several, the run stops.
+  node, or of several, the run stops. An actor that has not arrived may be on another node: it is waited for.
 - Bugs come back as values, with their notes and where they were raised: Ray loses both.
 - Before an actor gets its first job it says where it is: the same versions of everything, and the same run
   folder, or the run stops.
@@ -59,6 +59,7 @@ _NODES = 3  # on so many the machine could not do it: it is not theirs
 _STARTS = 5  # actors that die one after the other before they are ready: others will, too
 _GROWING = 5.0  # seconds between looks at how large the cluster is
 _ALONE = 30.0  # seconds without an actor until that is said
+_ARRIVING = 120.0  # seconds that actors have to arrive where no other node can do the work
 _ANSWERED = 60.0  # seconds that a node has to answer a question
 _PATIENCE = 20.0  # seconds until a head that does not answer is not there
 _THREADS = "OMP_NUM_THREADS"
@@ -197,7 +198,7 @@ class RayExecutor:
         self._raised: list[Raised] = []
         self._failed_starts = 0
         self._looked = self._somebody = time.monotonic()
-        self._told_processors = False
+        self._told_processors = self._told_alone = False
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -467,7 +468,9 @@ class RayExecutor:
         """Give a node no more jobs; its actors stay, so that no new one begins there."""
         assert actor.site is not None  # noqa: S101
         self._idle_nodes[actor.site.node] = error
-        if len(self._idle_nodes) >= _NODES or not any(map(self._works, self._actors)):
+        if len(self._idle_nodes) >= _NODES or not any(
+            self._works(other) or not other.ready for other in self._actors
+        ):
             raise error
         self._say(f"{actor.site.host} gets no more work: {error.problem}: {error.got}")
         for other in [other for other in self._actors if other.site and other.site.node == actor.site.node]:
@@ -477,10 +480,14 @@ class RayExecutor:
     def _tell_if_alone(self) -> None:
         now = time.monotonic()
         if any(map(self._works, self._actors)):
-            self._somebody = now
-        elif now - self._somebody > _ALONE:
+            self._somebody, self._told_alone = now, False
+            return
+        alone = now - self._somebody
+        if self._idle_nodes and (alone > _ARRIVING or all(actor.ready for actor in self._actors)):
+            raise next(iter(self._idle_nodes.values()))
+        if alone > _ALONE and not self._told_alone:
             self._say("no worker is there: waiting for the cluster to have a free CPU or GPU")
-            self._somebody = float("inf")
+            self._told_alone = True
 
 
 def _given_up(job: Job[Any]) -> Any:

@@ -19,7 +19,8 @@ tried in order; the first whose pattern is found in `METHOD /path?query` and who
 
 Counters begin at zero with the process. A rehearsal shows with them what a publish costs in requests, where
 the Hub has quotas; tests prove with them what was not sent twice. Kinds are the names of the routes; a
-request that no route took is `other`.
+request that no route took is `other`. What is answered is counted before it leaves, so that whoever has the
+answer finds it in the counters.
 """
 
 from __future__ import annotations
@@ -213,7 +214,7 @@ class Counters:
             }
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """Count requests of an application when they are over."""
+        """Count requests of an application when they are answered, or have ended without an answer."""
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http" and not scope["path"].startswith(OPERATOR):
@@ -224,8 +225,19 @@ class Counters:
         return counted
 
     async def _count(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        taken = sent = 0
-        status = "dropped"
+        taken, answered = 0, False
+
+        def count(status: str | None = None, sent: int = 0) -> None:
+            nonlocal taken, answered
+            kind = getattr(scope.get("route"), "name", "other")
+            with self._turn:
+                if status is not None:
+                    self._requests[kind] += 1
+                    self._statuses[status] += 1
+                    answered = True
+                self._in[kind] += taken
+                self._out[kind] += sent
+            taken = 0
 
         async def taking() -> Message:
             nonlocal taken
@@ -234,18 +246,11 @@ class Counters:
             return message
 
         async def sending(message: Message) -> None:
-            nonlocal sent, status
-            if message["type"] == "http.response.start":
-                status = str(message["status"])
+            begins = message["type"] == "http.response.start"
+            count(str(message["status"]) if begins else None, len(message.get("body", b"")))
             await send(message)
-            sent += len(message.get("body", b""))
 
         try:
             await app(scope, taking, sending)
         finally:
-            kind = getattr(scope.get("route"), "name", "other")
-            with self._turn:
-                self._requests[kind] += 1
-                self._statuses[status] += 1
-                self._in[kind] += taken
-                self._out[kind] += sent
+            count(None if answered else "dropped")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -92,7 +93,7 @@ def test_notes_and_progress_can_be_left_out(words: list[str], told: str) -> None
         terminal.result("done", {})
 
     done = CliRunner().invoke(verb, words)
-    assert done.stderr == told
+    assert re.sub(r" in \d+ s", "", done.stderr) == told  # which is said of a block that took seconds
     assert done.stdout.endswith("{}\n" if "--json" in words else "done\n")
     assert ("cell" in done.stdout) == (words in ([], ["--no-progress"]))
 
@@ -239,7 +240,7 @@ def test_a_command_whose_reader_has_left_ends_by_141_without_a_word(
         stdout=writer,
         stderr=writer if errors else subprocess.PIPE,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     os.close(writer)

@@ -95,6 +95,13 @@ def pictures(body: dict) -> list[np.ndarray]:
     return found
 
 
+class Server(ThreadingHTTPServer):
+    """A server with a thread per connection; those that come while it is busy wait for their turn."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+
 class LocalEndpoint:
     """The server: what it was asked, what it says.
 
@@ -120,8 +127,7 @@ class LocalEndpoint:
         self.peak = 0
         self._under_way = 0
         self._changed = threading.Condition()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
@@ -135,7 +141,7 @@ class LocalEndpoint:
     def wait_for_requests(self, count: int) -> None:
         """Wait until so many have come: a client that gave up may be ahead of them."""
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.requests) >= count, timeout=60)
+            assert self._changed.wait_for(lambda: len(self.requests) >= count, timeout=240)
 
     def reply(self, path: str, headers: dict[str, str], body: dict) -> tuple[int, dict, bytes]:
         with self._changed:
@@ -145,7 +151,7 @@ class LocalEndpoint:
             self.peak = max(self.peak, self._under_way)
             scripted = self.faults.popleft() if self.faults else None
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self.peak >= self.together, timeout=60)
+            self._changed.wait_for(lambda: self.peak >= self.together, timeout=240)
         time.sleep(self.delay)
         with self._changed:
             self._under_way -= 1

@@ -1,7 +1,8 @@
 """Run a command in a process of its own that ends by SIGKILL at a chosen moment: `kill(moment, count, ...)`.
 
-`sweep(moment, ...)` does so at the first such moment, at the second, and so on. The moments are reached by
-wrapping the real functions, which do their work until then; `MOMENTS` lists them.
+`sweep(moment, ...)` does so at the first such moment, at the second, and so on; `stopped(moment, count, ...)`
+lets it stop there by SIGSTOP and live on. The moments are reached by wrapping the real functions, which do
+their work until then; `MOMENTS` lists them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import click
 
 from sparkle._files import TEMPORARY_MARK
 from sparkle.commands import hub, main
+from sparkle.schemas import layout
 from sparkle.schemas.canonical import dump_line
 from sparkle.schemas.layout import KINDS
 
@@ -28,15 +31,16 @@ Function = Callable[..., Any]
 
 
 def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    """End or stop here, by the signal that the command line names."""
+    os.kill(os.getpid(), signal.Signals[sys.argv[1]])
 
 
 def before(real: Function) -> Function:
-    return lambda *args, **kwargs: (die(), real(*args, **kwargs))
+    return lambda *args, **kwargs: (die(), real(*args, **kwargs))[1]
 
 
 def after(real: Function) -> Function:
-    return lambda *args, **kwargs: (real(*args, **kwargs), die())
+    return lambda *args, **kwargs: (real(*args, **kwargs), die())[0]
 
 
 def half_line(real: Function) -> Function:
@@ -83,7 +87,12 @@ def into_the_run(source: Path, target: Path, **_: Any) -> bool:
 
 def of_the_run(path: Path, **_: Any) -> bool:
     """Count files of the run, which is the first argument; temporary ones come and go all the time."""
-    return path.is_relative_to(sys.argv[4])
+    return path.is_relative_to(sys.argv[5])
+
+
+def of_flow(path: Path, *_: Any) -> bool:
+    """Count what is said of the step `flow`, which is not the first one."""
+    return path.match(layout.outcomes("flow"))
 
 
 # Which name is replaced where it is looked up, what is called instead at the moment, and which calls count.
@@ -94,6 +103,7 @@ MOMENTS: dict[str, tuple[Any, ...]] = {
     "an artifact written, not in place": ("sparkle.generation.steps.base.fsync_file", after),
     "an artifact in place, no outcome": ("os.replace", after, into_the_run),
     "outcomes appended": ("sparkle.generation.run.outcomes.append_lines", after),
+    "outcomes of flow appended": ("sparkle.generation.run.outcomes.append_lines", after, of_flow),
     "an epoch begun": ("sparkle.generation.run.epoch.RunEpoch.__init__", after),
     "an epoch not yet over": ("sparkle.generation.run.epoch.RunEpoch.close", before),
     "half a line of sources or candidates": ("sparkle.generation.run.lines.append_lines", half_line),
@@ -143,30 +153,46 @@ def sweep(moment: str, folder: Path, *words: object) -> Iterator[Path]:
         yield out
 
 
+@contextmanager
+def stopped(moment: str, count: int, *words: object) -> Iterator[subprocess.Popen[str]]:
+    """Run `sparkle WORDS` until it stops itself the `count`-th time at a moment; SIGCONT lets it go on."""
+    command = _command(signal.SIGSTOP, moment, count, words)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            found = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            assert found is not None
+            assert found.si_code == os.CLD_STOPPED, process.communicate()[1]
+            yield process
+        finally:
+            process.kill()
+
+
 def _run(
     moment: str, count: int, words: Sequence[object], env: Mapping[str, str] | None
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", __file__, moment, str(count), *map(str, words)]
+    command = _command(signal.SIGKILL, moment, count, words)
     return subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+
+
+def _command(by: signal.Signals, moment: str, count: int, words: Sequence[object]) -> list[str]:
+    return [sys.executable, "-P", __file__, by.name, moment, str(count), *map(str, words)]
 
 
 def _arm(moment: str, count: int) -> None:
     place, instead, *counts = MOMENTS[moment]
     owner, _, name = place.rpartition(".")
     target = pkgutil.resolve_name(owner)
-    real, calls = getattr(target, name), 0
+    real, numbers = getattr(target, name), itertools.count(1)  # taken from by many threads
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        nonlocal calls
         counted = all(check(*args, **kwargs) for check in counts)
-        calls += counted
-        return (instead(real) if counted and calls == count else real)(*args, **kwargs)
+        return (instead(real) if counted and next(numbers) == count else real)(*args, **kwargs)
 
     static = isinstance(inspect.getattr_static(target, name), staticmethod)
     setattr(target, name, staticmethod(wrapped) if static else wrapped)
 
 
 if __name__ == "__main__":
-    _arm(sys.argv[1], int(sys.argv[2]))
-    command = hub if sys.argv[3] in hub.list_commands(click.Context(hub)) else main
-    command(sys.argv[3:])
+    _arm(sys.argv[2], int(sys.argv[3]))
+    command = hub if sys.argv[4] in hub.list_commands(click.Context(hub)) else main
+    command(sys.argv[4:])

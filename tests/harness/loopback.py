@@ -48,6 +48,7 @@ class Hub(ThreadingHTTPServer):
     """The server."""
 
     daemon_threads = True
+    request_queue_size = 128  # else clients that come while it is busy try again seconds later
 
     def __init__(self, root: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ MOMENTS = {
 }
 IN_WORKERS = ("in a step", "artifact written")
 FULL = "SPARKLE_TEST_FULL_DISK"  # in the environment of a node of which the disk is full
+WAS_FULL = "was-full"  # noted when a job has found that
 _SMALL = 500  # bytes of the longest file there
 
 
@@ -70,12 +72,14 @@ class Plan:
         return number
 
     def note(self, name: str, text: str = "") -> bool:
-        """Make a file; False where it is there."""
-        try:
-            with open(Path(self.folder, name), "x") as file:
-                file.write(text)
-        except FileExistsError:
-            return False
+        """Make a file, at once with what is in it: others look while it is made. False where it is there."""
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix="being-made-") as file:
+            file.write(text)
+            file.flush()
+            try:
+                os.link(file.name, Path(self.folder, name))
+            except FileExistsError:
+                return False
         return True
 
     def _act(self) -> None:
@@ -118,7 +122,7 @@ class Armed(Process):
         if plan.fault == "poison" and self.step == "compose" and self.sample.id.endswith("1"):
             os.kill(os.getpid(), signal.SIGKILL)
         try:
-            with _full_disk():
+            with _full_disk(plan):
                 return super().__call__()
         finally:
             if plan.fault == "frozen node" and Path(plan.folder, "victims").exists():
@@ -126,7 +130,7 @@ class Armed(Process):
 
 
 @contextmanager
-def _full_disk() -> Iterator[None]:
+def _full_disk(plan: Plan) -> Iterator[None]:
     """Let writing fail on a node that has no room."""
     if FULL not in os.environ:
         yield
@@ -137,6 +141,7 @@ def _full_disk() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        plan.note(WAS_FULL)
 
 
 _armed: list[Plan] = []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from typing import Any
 # What a client must not bring along from the machine that runs the tests.
 _FOREIGN = ("HF_", "HUGGING", "XDG_CACHE_HOME", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 
+
+# Ports that no connection is given, unlike those that port 0 takes: one stays free for its hub.
+_PORTS = range(20_000, 32_768)
 
 # The command `sparkle-hub`, also where it is not on the path.
 HUB = [sys.executable, "-c", "from sparkle.commands import hub; hub()"]
@@ -45,7 +50,7 @@ class Staging:
 
     def start(self) -> None:
         """Start the hub and wait until it answers."""
-        port = self.url.rpartition(":")[2] or "0"
+        port = self.url.rpartition(":")[2] or str(_free_port())
         command = [*self.launcher, *HUB, "serve", "--json", "--allow-faults"]
         command += ["--root", str(self.root), "--port", port, *self.options]
         log = (self.root.parent / f"{self.root.name}.log").open("ab")
@@ -76,7 +81,7 @@ class Staging:
     def _end(self, how: signal.Signals) -> None:
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.wait(30)
+            self.process.wait(240)
             assert self.process.stdout is not None
             self.process.stdout.close()
             self.process = None
@@ -156,8 +161,16 @@ class Staging:
             headers={"Authorization": f"Bearer {self.write_token}", "Content-Type": "application/json"},
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=30) as answer:
+        with opener.open(request, timeout=240) as answer:
             return json.load(answer)
+
+
+def _free_port() -> int:
+    while True:
+        port = random.SystemRandom().choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

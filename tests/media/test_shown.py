@@ -49,7 +49,7 @@ def test_ffmpeg_shows_the_same_frames(odd: odd_videos.Made) -> None:
     track = ["-map", "0:v:1"] if path.name == "cover.mkv" else []
     told = ["-vsync", "0", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     answer = subprocess.run(
-        ["ffmpeg", "-v", "quiet", "-i", path, *track, *told], capture_output=True, check=True, timeout=60
+        ["ffmpeg", "-v", "quiet", "-i", path, *track, *told], capture_output=True, check=True, timeout=600
     )
     frames = np.frombuffer(answer.stdout, np.uint8).reshape(-1, 48, 64, 3)
     assert indices(frames) == indices(decode(path))

@@ -134,7 +134,7 @@ def status_of_child(act):
         code = 2
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)  # who hangs in a library's code runs no handler
-            signal.alarm(60)
+            signal.alarm(240)
             act()
             code = 0
         finally:
@@ -225,7 +225,7 @@ cycle = [container, stream]
 cycle.append(cycle)
 del container, stream, cycle
 if (pid := os.fork()) == 0:
-    signal.alarm(60)
+    signal.alarm(240)
     gc.collect()
     os._exit(0)
 status = os.waitpid(pid, 0)[1]

@@ -4,13 +4,18 @@ How it works
 - Harmony: the scene's light falls on the subject as one gain per channel in linear light, so that black stays
   black. It goes a share of the way to the scene's mean in Lab (after Reinhard et al., "Color Transfer
   between Images", 2001), capped, and is fitted once per clip, so nothing flickers. It is a table of bytes.
-- Decontamination: along the edge a source pixel is a mix of the subject and the old background. Both colours
-  are known nearby (normalised blurs of the sure inside and the sure outside), so the mix is read off the line
-  between them and its old-background part is replaced by the subject's colour.
+- Decontamination: along the edge a source pixel is a mix of the subject and the old background. Means of what
+  is nearby, weighted by the matte, say of which colours, and the pixel's difference from that mix is the
+  subject's as far as the pixel is (Forte and Pitié, "Approximate Fast Foreground Colour Estimation", 2021);
+  what then is neither nearby nor in the pixel is cut off. On composites of real subjects whose colours behind
+  the edge are known it errs by 4.0 Lab units, `pymatting`'s estimate_foreground_ml by 5.0, in six times the
+  time and with numba; its closed-form mattes err more than ours and take a fifth of a second a frame.
 - Light wrap: blurred light of the new background bleeds over the subject's edge.
-- Smooth quantities are computed at a quarter of the size, mixing concerns the pixels of the edge alone, and
-  everything happens inside the subject's bounding box: the rest of the frame is the background untouched.
+- What light wraps is computed at a quarter of the size, the subject's colours at half, and everything inside
+  the subject's bounding box: the rest of the frame is the background untouched.
 - `alpha` is taken as it comes: `propagate.soft_alpha` has drawn it in already.
+- There is no contact shadow: of fifteen clips thirteen leave the frame at the bottom or fly, and two sit on
+  what was cut away, which a shadow makes plainer.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.generation.backend import Guidance
+from sparkle.generation.backends.classical.filters import box_mean
 from sparkle.media import Floats, Pixels
 from sparkle.media.decode import iter_frames, next_frame
 from sparkle.media.images import read_png
@@ -48,25 +54,26 @@ SHIFT_CAP = 8.0
 GAIN_RANGE = (0.25, 4.0)
 """Gain of a channel in linear light: two stops either way, for subjects that lack a channel altogether."""
 
-EDGE_PIXELS_720P = 7
-"""Half the width of the band in which colours are unmixed, at 720 rows: mattes are soft over 4 to 8."""
+ROOM_720P = 24
+"""Pixels around the subject, at 720 rows, that its blurs see."""
 
-NEIGHBOUR_PIXELS_720P = 24
-"""Radius in which the subject's and the old background's colours are looked for, at 720 rows."""
+NEARBY_720P = (12, 4)
+"""Half the widths of the windows at 720 rows in which the subject's and the old background's colours are
+looked for: far enough to reach both across a soft edge, and then as near as they are."""
 
 WRAP_STRENGTH = 0.25
 WRAP_BACKGROUND_SIGMA = 16.0
 WRAP_EDGE_SIGMA = 12.0
 """Share of the new light at the very edge; Gaussians at 720 rows of that light and of how far it reaches."""
 
-SURE = 0.98
-"""Alpha from which a pixel counts as all subject, and 1 minus it as none."""
+LEAST_WEIGHT = np.float32(1e-6)
+"""Added to the weight of what is nearby, so that where there is nothing its mean is black."""
 
-COLOUR_NOISE = 64.0
-"""Squared RGB distance in levels below which inside and outside are too alike to unmix: 8 levels."""
+COLOUR_ROWS = 360
+"""The subject's colours are computed at this many rows of the frame at most: half of 720p."""
 
 COARSE_720P = 4
-"""Smooth quantities are computed at a quarter of the size at 720 rows, less reduced in smaller frames."""
+"""Light is computed at a quarter of the size at 720 rows, less reduced in smaller frames."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +141,9 @@ def composite_frame(source: Pixels, alpha: Floats, background: Pixels, harmony: 
     scale = source.shape[0] / 720
     reduction = max(1, round(COARSE_720P * scale))
     matte, scene = np.ascontiguousarray(alpha[window]), background[window]
-    subject = source[window].copy()
-    coarse, coarse_matte = _reduced(subject, reduction), _reduced(matte, reduction)
-    _decontaminate(subject, matte, _edge_colours(coarse, coarse_matte, scale / reduction))
-    subject = np.asarray(cv2.LUT(subject, harmony.table), np.uint8)
+    coarse, coarse_matte = _reduced(source[window], reduction), _reduced(matte, reduction)
+    cleaned = _decontaminated(source[window], matte, source.shape[0])
+    subject = np.asarray(cv2.LUT(cleaned, harmony.table), np.uint8)
     lit = np.asarray(cv2.LUT(coarse, harmony.table), np.uint8)
     light = _wrapped_light(lit, coarse_matte, _reduced(scene, reduction), scale / reduction)
     cv2.add(subject, cv2.resize(light, subject.shape[1::-1], interpolation=cv2.INTER_LINEAR), dst=subject)
@@ -150,77 +156,29 @@ def _window(alpha: Floats) -> tuple[slice, slice] | None:
     left, top, width, height = cv2.boundingRect((alpha > 0).view(np.uint8))
     if not width:
         return None
-    room = max(1, round(NEIGHBOUR_PIXELS_720P * alpha.shape[0] / 720))
+    room = max(1, round(ROOM_720P * alpha.shape[0] / 720))
     rows = slice(max(0, top - room), top + height + room)
     return rows, slice(max(0, left - room), left + width + room)
 
 
-def _edge_colours(image: Pixels, alpha: Floats, scale: float) -> Floats:
-    """Return the subject's and the old background's colours along the edge, at the coarse size.
-
-    Args:
-        image: uint8 RGB (h, w, 3).
-        alpha: float32 (h, w).
-        scale: Coarse pixels in a pixel at 720 rows.
-
-    Returns:
-        float32 (h, w, 7): colour inside less colour outside, colour outside, both in levels, and from 0 to 1
-        how near the edge is and how well they are known.
-    """
-    reach = max(1, round(EDGE_PIXELS_720P * scale))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    inside = cv2.erode(alpha, disc, borderType=cv2.BORDER_REPLICATE) >= SURE
-    outside = cv2.dilate(alpha, disc, borderType=cv2.BORDER_REPLICATE) <= 1 - SURE
-    sigma = max(0.5, NEIGHBOUR_PIXELS_720P * scale / 2)
-    colours = image.astype(np.float32)
-    fore, fore_known = _normalised_blur(colours, inside.astype(np.float32), sigma)
-    back, back_known = _normalised_blur(colours, outside.astype(np.float32), sigma)
-    # 1 on the edge, 0 where the band ends, so that a seam of the subject's own does not lose its colour.
-    nearness = np.clip(2 - 2 * cv2.blur(alpha, (2 * reach + 1, 2 * reach + 1)), 0, 1)
-    return np.dstack([fore - back, back, nearness * np.minimum(fore_known, back_known)])
+def _decontaminated(source: Pixels, alpha: Floats, rows: int) -> Pixels:
+    """Return the subject's own colours, without the old background's, in a frame of so many rows."""
+    factor = -(-rows // COLOUR_ROWS)
+    image, matte = _reduced(source, factor).astype(np.float32), _reduced(alpha, factor)
+    inside, outside = (np.asarray(cv2.merge([part] * 3), np.float32) for part in (matte, 1 - matte))
+    subject = old = image
+    for reach in NEARBY_720P:
+        radius = max(1, round(reach * rows / 720 / factor))
+        near, old = _mean_nearby(subject, inside, radius), _mean_nearby(old, outside, radius)
+        subject = near + inside * (image - inside * near - outside * old)
+        subject = np.clip(subject, np.minimum(near, image), np.maximum(near, image))
+    change = cv2.resize(np.rint(subject - image).astype(np.int16), source.shape[1::-1])
+    return np.asarray(cv2.add(source, change, dtype=cv2.CV_8U), np.uint8)
 
 
-def _decontaminate(subject: Pixels, alpha: Floats, edge: Floats) -> None:
-    """Takes the old background out of the edge, in place; `edge` is from `_edge_colours`.
-
-    With F and B the colours inside and outside, a pixel I of the band holds `t = (I-B).(F-B) / |F-B|^2` of
-    the subject, and becomes `I + (1-t) (F-B)`: what differs from the line between F and B is kept.
-    """
-    size = alpha.shape[1], alpha.shape[0]
-    band = cv2.resize((edge[..., 6] > 0).view(np.uint8), size, interpolation=cv2.INTER_NEAREST).view(bool)
-    rows, columns = np.nonzero((alpha > 0) & band)
-    if not rows.size:
-        return
-    across, down = edge.shape[1] / size[0], edge.shape[0] / size[1]
-    fields = _sampled(edge, (columns + 0.5) * across - 0.5, (rows + 0.5) * down - 0.5)
-    difference, outside, weight = fields[:, :3], fields[:, 3:6], fields[:, 6]
-    pixels = subject[rows, columns].astype(np.float32)
-    along = np.einsum("nc,nc->n", pixels - outside, difference)
-    held = along / (np.einsum("nc,nc->n", difference, difference) + np.float32(COLOUR_NOISE))
-    missing = np.clip(1 - held, 0, 1) * weight
-    subject[rows, columns] = np.clip(np.rint(pixels + missing[:, None] * difference), 0, 255).astype(np.uint8)
-
-
-def _sampled(image: Floats, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Floats:
-    """Return an image (h, w, c) between its pixels, at n points; float32 (n, c)."""
-    height, width, channels = image.shape
-    pixels = image.reshape(-1, channels)
-    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-    left, top = x.astype(np.intp), y.astype(np.intp)
-    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-    a, b = (x - left).astype(np.float32)[:, None], (y - top).astype(np.float32)[:, None]
-    above, below = (
-        (1 - a) * pixels.take(row * width + left, axis=0) + a * pixels.take(row * width + right, axis=0)
-        for row in (top, bottom)
-    )
-    return np.asarray((1 - b) * above + b * below, np.float32)
-
-
-def _normalised_blur(image: Floats, weight: Floats, sigma: float) -> tuple[Floats, Floats]:
-    """Return the mean colour of the weighted pixels nearby, and 0 to 1 how far there are any."""
-    total = np.asarray(cv2.GaussianBlur(weight, (0, 0), sigma), np.float32)
-    colour = np.asarray(cv2.GaussianBlur(image * weight[..., None], (0, 0), sigma), np.float32)
-    return colour / (total + np.float32(1e-6))[..., None], np.minimum(total / np.float32(0.02), np.float32(1))
+def _mean_nearby(colours: Floats, weight: Floats, radius: int) -> Floats:
+    """Return the weighted mean of the colours around each pixel; all are float32 (h, w, 3)."""
+    return box_mean(colours * weight, radius) / (box_mean(weight, radius) + LEAST_WEIGHT)
 
 
 def _wrapped_light(subject: Pixels, alpha: Floats, scene: Pixels, scale: float) -> Pixels:

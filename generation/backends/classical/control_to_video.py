@@ -28,7 +28,7 @@ _HARMONY_EVERY = 8  # frames: enough to see the subject's colours through the cl
 class Backend:
     """The classical `control_to_video`."""
 
-    identity: ClassVar[Identity] = Identity("sparkle/composite", "2", "composited, not generated")
+    identity: ClassVar[Identity] = Identity("sparkle/composite", "3", "composited, not generated")
 
     def synthesize(self, guidance: Guidance, seed: int) -> Iterator[Pixels]:
         """Yield the composited frames."""

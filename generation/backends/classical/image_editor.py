@@ -47,7 +47,7 @@ _BOX_MARGIN = 0.02  # of the frame's sides: soft edges and light wrap reach over
 class Backend(ByMotion):
     """The classical `image_editor`."""
 
-    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "3", "drawn, not generated")
+    identity: ClassVar[Identity] = Identity("sparkle/procedural-scenes", "4", "drawn, not generated")
     draws_recipes: ClassVar[bool] = True
 
     def edit(self, image: Path, prompt: str, seed: int, *, clip: Path) -> Made:

@@ -58,6 +58,7 @@ def visit(browser: Any) -> Iterator[Callable[[Path], Any]]:
                 wrong.append(request.url)
 
         page = browser.new_page()
+        page.set_default_timeout(120_000)  # ms: only ends a hang
         opened.append(page)
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))

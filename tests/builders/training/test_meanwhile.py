@@ -200,6 +200,6 @@ def test_a_killed_process_that_copies_is_told(release, tmp_path):
     script = tmp_path / "load.py"
     script.write_text(LOAD)
     words = [sys.executable, script, release, tmp_path / "cache"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
     assert "a process that copies died" in done.stdout, done.stderr
     assert "fewer than num_proc=2" in done.stdout

@@ -3,11 +3,19 @@
 import ctypes
 import os
 import sys
+import time
 
-if "SPARKLE_TEST_OTHER_NUMPY" in os.environ and "default_worker.py" in " ".join(sys.orig_argv):
+WORKER = "default_worker.py" in " ".join(sys.orig_argv)
+
+if "SPARKLE_TEST_OTHER_NUMPY" in os.environ and WORKER:
     import numpy
 
     numpy.__version__ = "2.0.0"
+
+if (late := os.environ.get("SPARKLE_TEST_LATE")) and WORKER:  # than something has happened
+    end = time.monotonic() + 120
+    while not os.path.exists(late) and time.monotonic() < end:
+        time.sleep(0.05)
 
 if other := os.environ.get("SPARKLE_TEST_OTHER_DISK"):
     libc = ctypes.CDLL(None, use_errno=True)

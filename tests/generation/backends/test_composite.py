@@ -25,6 +25,11 @@ def flat(colour: tuple[int, int, int]) -> Image:
     return np.full((HEIGHT, WIDTH, 3), colour, np.uint8)
 
 
+def squares(size: int, *colours: tuple[int, int, int]) -> Image:
+    y, x = np.indices((HEIGHT, WIDTH)) // size
+    return np.array(colours, np.uint8)[(x + y) % 2]
+
+
 def disc(radius: int, softness: float = 1.2) -> npt.NDArray[np.float32]:
     sharp = np.zeros((HEIGHT, WIDTH), np.float32)
     cv2.circle(sharp, (WIDTH // 2, HEIGHT // 2), radius, 1.0, -1)
@@ -73,6 +78,26 @@ def test_the_old_background_leaves_no_rim(old: tuple[int, int, int]) -> None:
     rim = (alpha > 0.05) & (alpha < 0.95)
     rim_error, plain_error = (np.abs(image - wanted)[rim].mean() for image in (out, plain))
     assert rim_error < 0.5 * plain_error
+
+
+@pytest.mark.parametrize("size", [8, 16])
+def test_no_colour_is_made_up_where_the_subject_and_the_old_background_have_patterns(size: int) -> None:
+    """Black squares at the edge of a hat before a blue night became orange."""
+    subject = squares(size, (210, 185, 150), (20, 20, 20))
+    old, new = squares(3 * size, (0, 30, 90), (40, 160, 200)), flat((0, 0, 0))
+    alpha = disc(50)
+    source = over(subject, old, alpha)
+    out = composite_frame(source, alpha, new, NEUTRAL).astype(int)
+    warmth = [(image[..., 0] - image[..., 2]).max() for image in (out, over(subject, new, alpha).astype(int))]
+    assert warmth[0] <= warmth[1] + 3
+
+
+@pytest.mark.parametrize("old", [(250, 250, 250), (10, 10, 10)])
+def test_a_matte_within_the_subject_draws_no_outline(old: tuple[int, int, int]) -> None:
+    subject, new = flat((170, 90, 110)), flat((60, 70, 60))
+    source, alpha = over(subject, flat(old), disc(54)), disc(50)
+    out = composite_frame(source, alpha, new, NEUTRAL).astype(int)
+    assert np.abs(out - over(subject, new, alpha)).max() <= 2
 
 
 def test_light_wraps_from_a_bright_scene_and_a_dark_one_takes_none_away() -> None:

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -118,22 +117,20 @@ def test_a_driver_that_another_machine_overtook_says_so_and_writes_nothing(clips
     sources, run, wanted = tmp_path / "sources", tmp_path / "run", tmp_path / "wanted"
     sources.mkdir()
     shutil.copy(clips["first"].path, sources)
-    words = [sys.executable, "-m", "sparkle", "generate", "--sources", sources, "--workers", "2", "--out"]
-    driver = subprocess.Popen([*map(str, [*words, run])], stderr=subprocess.PIPE, text=True)
-    while not (run / layout.outcomes("flow")).exists():
-        time.sleep(0.01)
-        assert driver.poll() is None
-    driver.send_signal(signal.SIGSTOP)
-    newer = RunEpoch(run)
-    before = state(run)
-    driver.send_signal(signal.SIGCONT)
-    _, told = driver.communicate()
+    words = ["generate", "--sources", sources, "--workers", 2, "--out"]
+    # Not just anywhere: between reading whose the run is and writing there is a moment that nobody can close.
+    with kill_at.stopped("outcomes of flow appended", 1, *words, run) as driver:
+        newer = RunEpoch(run)
+        before = state(run)
+        driver.send_signal(signal.SIGCONT)
+        _, told = driver.communicate()
     assert driver.returncode == 2
     assert "another process has taken this run over" in told
     assert state(run) == before
     newer.close()
+    command = [sys.executable, "-m", "sparkle", *words]
     for out in (run, wanted):
-        subprocess.run([*map(str, [*words, out])], check=True, capture_output=True)
+        subprocess.run([*map(str, [*command, out])], check=True, capture_output=True)
     assert subprocess.run(["diff", "-r", run, wanted], capture_output=True, check=False).stdout == b""
 
 

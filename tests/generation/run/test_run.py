@@ -243,26 +243,11 @@ def test_a_kill_at_any_moment_and_a_rerun_make_the_same_bytes(clean_one, sources
 
 def test_a_killed_driver_takes_its_workers_with_it_and_a_rerun_finishes(clean, sources, tmp_path):
     run = tmp_path / "run"
-    command = [
-        sys.executable,
-        "-m",
-        "sparkle",
-        "generate",
-        "--sources",
-        sources,
-        "--out",
-        run,
-        "--workers",
-        "2",
-    ]
-    driver = subprocess.Popen([*map(str, command)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while not (run / layout.outcomes("flow")).exists():
-        time.sleep(0.02)
-        assert driver.poll() is None
-    status = json.loads(sparkle("status", run, "--json").stdout)
-    workers = children(driver.pid)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
+    words = ("generate", "--sources", sources, "--out", run, "--workers", 2)
+    with kill_at.stopped("outcomes of flow appended", 1, *words) as driver:  # else it may end meanwhile
+        status = json.loads(sparkle("status", run, "--json").stdout)
+        workers = children(driver.pid)
+    assert driver.returncode == -signal.SIGKILL
     assert workers
     assert (status["works"], status["process"], status["candidates"]) == (True, driver.pid, 3)
     assert status["steps"][0]["step"] == "normalise"

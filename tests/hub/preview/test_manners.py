@@ -230,6 +230,7 @@ def test_a_page_that_is_not_finished_says_so(browser, built_page, tmp_path):
     folder = shutil.copytree(built_page, tmp_path / "page")
     shutil.rmtree(folder / "data")
     page = browser.new_context().new_page()
+    page.set_default_timeout(120_000)  # ms: only ends a hang
     page.goto(f"{folder.as_uri()}/index.html")
     page.get_by_text("This page is not finished").wait_for()
     page.context.close()
@@ -255,6 +256,7 @@ def test_it_also_works_from_a_static_host(browser, built_page):
     try:
         port = server.stdout.readline().split("port ")[1].split()[0]
         page = browser.new_context().new_page()
+        page.set_default_timeout(120_000)  # ms: only ends a hang
         page.goto(f"http://127.0.0.1:{port}/#Sparkle_location_000003")
         page.wait_for_selector(".judged")
         page.wait_for_timeout(200)

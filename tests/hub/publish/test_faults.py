@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -35,13 +36,18 @@ except SparkleError as error:
 
 @contextmanager
 def _held(publisher: Any, process: subprocess.Popen[str]) -> Iterator[None]:
-    """Stop a publisher when it has planned and asks how to send, and let it go on after the block."""
-    before = publisher.hub.counters()["faults"].get("delay", 0)
-    publisher.hub.faults({"action": "delay", "wait": 3, "match": "POST .*/preupload/", "next": 1})
-    while publisher.hub.counters()["faults"].get("delay", 0) == before:
+    """Stop a publisher when it has planned and asks how to send, and let it go on after the block.
+
+    Until it has stopped the hub is busy: however late that is, it has not gone on.
+    """
+    before = publisher.hub.counters()["faults"].get("status", 0)
+    publisher.hub.faults({"action": "status", "status": 503, "match": "POST .*/preupload/"})
+    while publisher.hub.counters()["faults"].get("status", 0) == before:
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+    publisher.hub.faults()
     yield
     process.send_signal(signal.SIGCONT)
 

@@ -66,7 +66,7 @@ def test_a_kill_between_commit_and_tag_leaves_the_tag_to_the_rerun(
 ) -> None:
     folder = rough_release(tmp_path / "release", [100_000])
     before = publisher.hub.counters()["faults"].get("delay", 0)
-    publisher.hub.faults({"action": "delay", "wait": 30, "match": "POST .*/tag/", "next": 1})
+    publisher.hub.faults({"action": "delay", "wait": 600, "match": "POST .*/tag/", "next": 1})
     process = publisher.python(_PUBLISH, folder, "owner/untagged")
     while publisher.hub.counters()["faults"].get("delay", 0) == before:
         assert process.poll() is None
@@ -91,7 +91,7 @@ def test_a_revision_that_is_killed_leaves_readers_the_old_release(
     process.communicate(timeout=200)
     assert process.returncode == 0
     before = publisher.hub.counters()["faults"].get("delay", 0)
-    publisher.hub.faults({"action": "delay", "wait": 30, "match": "POST .*/commit/", "next": 1})
+    publisher.hub.faults({"action": "delay", "wait": 600, "match": "POST .*/commit/", "next": 1})
     process = publisher.python(_PUBLISH, new, "owner/revised")
     while publisher.hub.counters()["faults"].get("delay", 0) == before:
         assert process.poll() is None

@@ -42,7 +42,7 @@ def _done(process: subprocess.Popen[str]) -> None:
 def _wait_for(process: subprocess.Popen[str], hub: Any, happened: Any) -> None:
     """Wait until the hub's counters say that something happened."""
     while not happened(hub.counters()):
-        assert process.poll() is None
+        assert process.poll() is None, process.communicate()
         time.sleep(0.02)
 
 
@@ -90,8 +90,8 @@ def test_an_interrupt_waits_for_nothing_that_is_under_way(
     process = publisher.start(releases[xet], f"owner/interrupted-{xet}", xet=xet)
     _wait_for(process, publisher.hub, lambda seen: seen["faults"].get("delay", 0) > before)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=200)
-    assert process.returncode == 130
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 130, err
 
 
 def _cut_off(publisher: Any, folder: Path, repo: str) -> None:

@@ -94,7 +94,7 @@ def test_it_goes_on_after_kills_and_sends_nothing_twice(
     for count in (1, 2, 3):
         process = publisher.python(_CLI, *words)
         # It is killed while its third shard is held up.
-        rule = {"action": "delay", "wait": 10, "match": "POST .*/shards", "skip": 2, "next": 1}
+        rule = {"action": "delay", "wait": 600, "match": "POST .*/shards", "skip": 2, "next": 1}
         publisher.hub.faults(rule)
         while publisher.hub.counters()["faults"].get("delay", 0) < count:
             assert process.poll() is None

@@ -24,7 +24,7 @@ class Raw:
         self, method: str, path: str, body: bytes = b"", **headers: str
     ) -> tuple[int, dict[str, Any], Any]:
         """A request with the write token; returns status, headers, body as JSON."""
-        connection = http.client.HTTPConnection(urlsplit(self.hub.url).netloc, timeout=60)
+        connection = http.client.HTTPConnection(urlsplit(self.hub.url).netloc, timeout=240)
         connection.request(method, path, body, {"Authorization": f"Bearer {self.hub.write_token}"} | headers)
         answer = connection.getresponse()
         data = answer.read()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.error
 import urllib.request
 
 import pytest
+
+from sparkle.hub.staging.faults import Counters
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +26,9 @@ def put_rules(hub, token: str, rules: object) -> int:
         headers={"Authorization": f"Bearer {token}"} if token else {},
     )
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            request, timeout=240
+        ) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -151,3 +156,23 @@ Path(hf_hub_download("count/a", "a.bin")).read_bytes()
     assert counters["requests"]["commit"] == counters["requests"]["lfs_put"] == 1
     assert counters["bytes_in_by_kind"]["lfs_put"] == counters["bytes_out_by_kind"]["blob"] == 10_000
     assert sum(counters["requests"].values()) == sum(counters["statuses"].values()) == counters["total"]
+
+
+def test_who_has_an_answer_finds_it_counted():
+    """Though the application has not ended then: it closes files, and may wait for a thread."""
+    counters, found = Counters(), []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"answer"})
+
+    async def receive():
+        return {"type": "http.request", "body": b"question", "more_body": False}
+
+    async def send(message):
+        found.append(counters.report())
+
+    asyncio.run(counters.around(app)({"type": "http", "path": "/"}, receive, send))
+    assert [(seen["total"], seen["bytes_in"], seen["bytes_out"]) for seen in found] == [(1, 8, 0), (1, 8, 6)]
+    assert found[-1] == counters.report()

@@ -19,7 +19,7 @@ def status(url: str, token: str | None = None, put: bytes | None = None) -> int:
     request = urllib.request.Request(url, put, headers, method="GET" if put is None else "PUT")  # noqa: S310
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=30) as answer:
+        with opener.open(request, timeout=240) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
@@ -57,7 +57,7 @@ def test_elsewhere_than_on_loopback_everything_wants_a_token(tmp_path):
 def test_a_name_that_is_not_this_machine_wants_a_token(hub):
     netloc = hub.url.removeprefix("http://")
     for name, wanted in ((netloc, 200), ("localhost", 200), ("evil.example", 401)):
-        connection = http.client.HTTPConnection(netloc, timeout=30)
+        connection = http.client.HTTPConnection(netloc, timeout=240)
         connection.request("GET", "/api/datasets", headers={"Host": name})
         assert connection.getresponse().status == wanted
         connection.close()
@@ -80,7 +80,7 @@ def test_it_says_what_to_type_and_stops_tidily(tmp_path):
         # Faults are only where they were asked for.
         assert status(f"{url}/_staging/faults", token, b"[]") == 400
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(240) == 0
     assert "answers at http://127.0.0.1:" in lines[0]
     assert lines[2].startswith("export HF_ENDPOINT=http://127.0.0.1:")
     assert lines[3].startswith("export HF_TOKEN=hf_")

@@ -132,7 +132,7 @@ def test_the_command_line_uploads_and_downloads(hub, tmp_path, xet):
 
     def hf(*words: str) -> str:
         command = [str(Path(sys.executable).with_name("hf")), *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import tomllib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 import pytest
 
+from harness.endpoint import Server
 from sparkle.generation.backends.classical.compose import compose_prompt
 from sparkle.generation.taxonomy import load_taxonomy
 from sparkle.media.decode import decode
@@ -199,8 +200,7 @@ class LocalHub:
 
     def __init__(self, folder) -> None:
         self.files = {path.name: path.read_bytes() for path in folder.iterdir()} if folder else {}
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def environment(self, cache) -> dict[str, str]:
