@@ -88,8 +88,9 @@ class Tracker:
         self.anchors = range(0, len(self.frames), ANCHOR_STEP)
         self.activity: Activity = measure_activity(self.frames)
         self.kept: dict[tuple[int, tuple[Box, ...], bool], Mask] = {}  # passes, that several figures share
-        self.maps = look(self.frames, self.anchors)
-        self.flows: Flows = compute_flows(self.frames, fast=bool(self.maps))
+        self.look = look
+        self.seen = bool(look(self.frames, self.anchors[:1]))
+        self.flows: Flows = compute_flows(self.frames, fast=self.seen)
 
     def pass_of(self, t: int, boxes: Sequence[Box], *, trusted: bool) -> Mask:
         """One pass from the boxes of frame t; empty where they hold nothing."""
@@ -100,8 +101,8 @@ class Tracker:
 
     def iou(self, boxed: Mapping[int, Sequence[Box]], *, trusted: bool) -> float:
         """Mean IoU with the true masks of what is followed from these anchors' boxes."""
-        if self.maps:
-            parts = (self.frames, self.activity, self.flows, boxed, self.maps)
+        if self.seen:
+            parts = (self.frames, self.activity, self.flows, boxed, self.look)
             voted = follow_seen(*parts, trusted=trusted)
         else:
             passes = [self.pass_of(t, boxes, trusted=trusted) for t, boxes in boxed.items()]

@@ -216,14 +216,17 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-def map_in_threads(function: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
+def map_in_threads(
+    function: Callable[[Item], Answer], items: Iterable[Item], *, at_most: int | None = None
+) -> Iterator[Answer]:
     """Work like `map`; read few items ahead (as many as there are threads), so that memory stays bounded.
 
     Args:
         function: Must not change anything that another call reads.
         items: Read in the calling thread.
+        at_most: Threads, where a call takes much memory.
     """
-    threads = cv2.getNumThreads()
+    threads = min(cv2.getNumThreads(), at_most or cv2.getNumThreads())
     if threads <= 1:
         yield from map(function, items)
         return

@@ -23,7 +23,14 @@ from sparkle.generation.backends.classical.activity import measure_activity
 from sparkle.generation.backends.classical.composite import composite_frame, fit_harmony
 from sparkle.generation.backends.classical.filters import read_working, to_pixel_box
 from sparkle.generation.backends.classical.propagate import compute_flows, refine, soft_alpha
-from sparkle.generation.backends.classical.subjects import ByMotion, Look, by_motion, find_subjects
+from sparkle.generation.backends.classical.segment import Usual
+from sparkle.generation.backends.classical.subjects import (
+    LOOK_STEP,
+    ByMotion,
+    Look,
+    by_motion,
+    find_subjects,
+)
 from sparkle.generation.backends.classical.tracker import follow
 from sparkle.generation.backends.drawing.prompt import understand
 from sparkle.generation.backends.drawing.render import Scene
@@ -81,7 +88,8 @@ def first_frame_mask(frames: Pixels, look: Look = by_motion) -> Mask:
     All false where nothing stands out.
     """
     activity = measure_activity(frames)
-    maps = look(frames, (0,))
+    maps = look(frames, range(0, len(frames), LOOK_STEP))
+    maps = Usual.of(maps, activity).settle(maps, activity)
     anchors = [t for t in _ANCHORS if t < len(frames)][: 1 if maps else None]
     subjects = find_subjects(activity, frames, anchors, look)
     start = frames[: anchors[-1] + 1]

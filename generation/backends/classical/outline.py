@@ -189,6 +189,10 @@ SIDES_NOISE = 3.0
 """Distances from the outline between which the source's two sides are compared, and the ratio of the distance
 of their mean colours to their own spread (with so much Lab for noise) below which they are one thing."""
 
+BLACK = 4.0
+"""Lightness (0 to 100) of both sides up to which nothing can be seen: black hair before a black wall, where a
+video has no levels left, has no edge, however right the mask is."""
+
 STEP_FLOOR = 1.0
 """Lab a pixel: steps that small are noise."""
 
@@ -272,7 +276,8 @@ def measure_outline(pair: Pair, mask: Mask, recoloured: Floats) -> Outline:
 def _unfounded(profiles: _Profiles, source: Floats) -> float:
     """Return the share of the outline where the source has no edge, 0 to 1.
 
-    There is one where a step stands out on it, and where its sides are of different colours.
+    There is one where a step stands out on it, and where its sides are of different colours. Black beside
+    black says nothing, and is not counted against the mask.
     """
     near, far = SIDES
     sides = [source[:, REACH - far : REACH - near], source[:, REACH + near + 1 : REACH + far + 1]]
@@ -280,7 +285,8 @@ def _unfounded(profiles: _Profiles, source: Floats) -> float:
     spread = np.sqrt(sum(side.var(axis=1).sum(axis=1) for side in sides)) + np.float32(SIDES_NOISE)
     edge = profiles.averaged(_prominences(_steps(source), FOUNDED_REACH)) / np.float32(EDGE_STANDS_OUT)
     differ = profiles.averaged(np.asarray(apart / spread, np.float32)) / np.float32(SIDES_DIFFER)
-    return float(np.clip(1 - np.minimum(edge, differ), 0, 1).mean(dtype=np.float64))
+    lit = np.maximum(*(side[..., 0].mean(axis=1) for side in sides)) > BLACK
+    return float((np.clip(1 - np.minimum(edge, differ), 0, 1) * lit).mean(dtype=np.float64))
 
 
 def edge_prominence(image: Floats, mask: Mask) -> float:

@@ -15,8 +15,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -54,7 +54,16 @@ COVERED_REACH = 6
 USUAL_AREA = 0.7
 CONFIRMED_IOU = 0.5
 """Share of the median area of the anchors' masks, and one over it, between which a mask's area is usual; IoU
-with what motion brings from a neighbour from which it is confirmed."""
+with what motion brings from a neighbour from which it is confirmed. One of unusual size, as where somebody
+else comes in, needs the former for the latter, which half a mask cannot have."""
+
+ODD_BY = 0.1
+"""A mask with this much less IoU than its two neighbours have with one another is the one that is wrong."""
+
+LEAST_GAP = 8
+BRIDGED_IOU = 0.85
+"""Frames between masks from which another is worth its time: half a second; IoU of a mask with what motion
+brings from the one before it below which something is lost in between."""
 
 SHARPENING = np.float32(2)
 """Gain around one half that a soft mask gets per step."""
@@ -144,52 +153,84 @@ def propagate(
     return tracked
 
 
-def carry_between(frames: Pixels, flows: Flows, cuts: Mapping[int, Mask], evidence: Evidence | None) -> Mask:
+def carry_between(
+    frames: Pixels,
+    flows: Flows,
+    cuts: Mapping[int, Mask],
+    evidence: Evidence | None,
+    cut: Callable[[int], Mask] | None = None,
+) -> Mask:
     """Carry masks that are surer than motion from each of their frames to the next, from both sides.
 
-    What comes from the nearer one counts more. A mask of unusual size is wrong, and so is one that motion
-    brings from neither neighbour: both are left out.
+    What comes from the nearer one counts more. Where motion does not bring one to the next, something is lost
+    between them, and the frame in their middle is cut out, too. A mask that motion brings from neither
+    neighbour is wrong and left out.
 
     Args:
         frames: uint8 RGB (T, h, w, 3) at the working size.
         flows: Of `frames`.
         cuts: bool (h, w) by frame, at least one.
         evidence: As for `propagate`.
+        cut: Cuts out the frame of an index; None where no more can be.
 
     Returns:
         bool (T, h, w).
     """
-    areas = {t: np.count_nonzero(mask) for t, mask in cuts.items()}
-    usual = float(np.median(list(areas.values())))
-    times = [t for t in sorted(cuts) if USUAL_AREA * usual <= areas[t] <= usual / USUAL_AREA] or sorted(cuts)
-    for middle in times[1:-1]:
-        if not _confirmed(flows, cuts, times, middle, evidence):
-            times.remove(middle)
+    ways = _Ways(flows, dict(cuts), evidence)
+    for start, end in pairwise(sorted(cuts)):
+        if cut and end - start > LEAST_GAP and ways.agreement(start, end) < BRIDGED_IOU:
+            ways.masks[(start + end) // 2] = cut((start + end) // 2)
+    times = ways.confirmed()
     soft = np.zeros(frames.shape[:3], np.float32)
     for t in times:
-        soft[t] = cuts[t]
+        soft[t] = ways.masks[t]
     for start, end in pairwise(times):
         for first, last in ((start, end), (end, start)):
-            for t, carried in _carried(flows, first, cuts[first], last, evidence):
-                if t != last:
-                    soft[t] += carried * np.float32(abs(last - t) / (end - start))
+            for t, carried in list(ways.carried(first, last))[:-1]:
+                soft[t] += carried * np.float32(abs(last - t) / (end - start))
     for anchor, end in ((times[0], 0), (times[-1], len(frames) - 1)):
-        for t, carried in _carried(flows, anchor, cuts[anchor], end, evidence):
+        for t, carried in ways.carried(anchor, end):
             soft[t] = carried
     return np.asarray(soft > 0.5)
 
 
-def _confirmed(
-    flows: Flows, cuts: Mapping[int, Mask], times: Sequence[int], middle: int, evidence: Evidence | None
-) -> bool:
-    """Return whether motion brings much of the mask of frame `middle` from the one before or after it."""
-    place = times.index(middle)
-    for anchor in (times[place - 1], times[place + 1]):
-        *_, (_, soft) = _carried(flows, anchor, cuts[anchor], middle, evidence)
-        both = np.count_nonzero((soft > 0.5) & cuts[middle])
-        if both >= CONFIRMED_IOU * np.count_nonzero((soft > 0.5) | cuts[middle]):
-            return True
-    return False
+@dataclass(frozen=True)
+class _Ways:
+    """Masks of some frames, and how motion carries each to others: computed once."""
+
+    flows: Flows
+    masks: dict[int, Mask]
+    evidence: Evidence | None
+    known: dict[tuple[int, int], list[tuple[int, Floats]]] = field(default_factory=dict)
+
+    def carried(self, anchor: int, end: int) -> list[tuple[int, Floats]]:
+        """Return what `_carried` yields."""
+        if (anchor, end) not in self.known:
+            ways = _carried(self.flows, anchor, self.masks[anchor], end, self.evidence)
+            self.known[anchor, end] = list(ways)
+        return self.known[anchor, end]
+
+    def agreement(self, anchor: int, end: int) -> float:
+        """Return the IoU of the mask of `end` with what motion brings there."""
+        brought, there = self.carried(anchor, end)[-1][1] > 0.5, self.masks[end]
+        both, either = int(np.count_nonzero(brought & there)), int(np.count_nonzero(brought | there))
+        return both / max(either, 1)
+
+    def confirmed(self) -> list[int]:
+        """Return the frames whose masks are right."""
+        times = sorted(t for t, mask in self.masks.items() if mask.any())
+        areas = {t: np.count_nonzero(self.masks[t]) for t in times}
+        usual = float(np.median(list(areas.values())))
+        unusual = [t for t in times if not USUAL_AREA * usual <= areas[t] <= usual / USUAL_AREA]
+        for t, least in [(t, USUAL_AREA) for t in unusual] + [(t, CONFIRMED_IOU) for t in times[1:-1]]:
+            if t in times and len(times) > 1:
+                place = times.index(t)
+                beside = times[max(place - 1, 0) : place] + times[place + 1 : place + 2]
+                found = max(self.agreement(other, t) for other in beside)
+                odd = len(beside) > 1 and found < BRIDGED_IOU and self.agreement(*beside) > found + ODD_BY
+                if found < least or odd:
+                    times.remove(t)
+        return times
 
 
 def _carried(

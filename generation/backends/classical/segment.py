@@ -8,17 +8,25 @@
   background seeds as mere hints, then without them, and the one that fits best is kept.
 - A box from motion alone is uncertain, so it gets a ring around it that may be foreground too.
 - Where a network has looked at the frame, its map decides what is subject and background for certain. Only
-  in between does GrabCut, and what moves there is subject: hands that the network hardly sees.
+  in between does GrabCut, and what moves there is subject: hands that the network hardly sees. It decides on
+  outlines, not on pieces: a sleeve of the wall's colour stays, a wall of the sleeve's does not come along.
+- What most of the network's frames show alike is one thing, which stands out on all of them or on none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from sparkle.generation.backends.classical.activity import OTHER_LEVELS, Activity, roams
+from sparkle.generation.backends.classical.activity import (
+    OTHER_LEVELS,
+    VISIBLE_LEVELS,
+    Activity,
+    roams,
+)
 from sparkle.generation.backends.classical.filters import (
     Box,
     bounding_box,
@@ -99,6 +107,9 @@ SEEN_REACH = 24
 SEEN_SHARE = 0.1
 """Share of a box that the network must see a subject in; else the box is cut by motion."""
 
+SAME_OPENING = 2
+"""Radius in pixels that a place must have to look the same on two frames: a pixel may by accident."""
+
 
 def segment_in_box(
     frame: Pixels, box: Box, activity: Activity, t: int, *, trusted: bool, seen: Floats | None = None
@@ -149,6 +160,44 @@ def segment_in_box(
     return best
 
 
+class Usual(NamedTuple):
+    """What most looks at a clip show at each pixel, and what the network says of it most often.
+
+    Attributes:
+        luma: float32 (h, w), corrected for changes of light.
+        seen: float32 (h, w); NaN where most looks do not show one thing, or there are fewer than 3.
+    """
+
+    luma: Floats
+    seen: Floats
+
+    @classmethod
+    def of(cls, maps: Mapping[int, Floats], activity: Activity) -> Usual:
+        """Return what is usual in a clip whose frames a network has looked at."""
+        if len(maps) < 3:
+            return cls(activity.median, np.full(activity.median.shape, np.nan, np.float32))
+        luma = np.asarray(np.median(activity.luma[list(maps)], axis=0), np.float32)
+        same = np.stack([_shown(activity, t, luma) for t in maps])
+        count = np.count_nonzero(same, axis=0)
+        rank = np.sort(np.where(same, np.stack(list(maps.values())), np.float32(np.inf)), axis=0)
+        middle = np.take_along_axis(rank, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
+        return cls(luma, np.asarray(np.where(2 * count > len(maps), middle, np.nan), np.float32))
+
+    def settle(self, maps: Mapping[int, Floats], activity: Activity) -> dict[int, Floats]:
+        """Return maps in which what looks the same stands out on every frame or on none."""
+        known = ~np.isnan(self.seen)
+        settled = {}
+        for t, found in maps.items():
+            here = known & _shown(activity, t, self.luma)
+            settled[t] = np.asarray(np.where(here, self.seen, found), np.float32)
+        return settled
+
+
+def _shown(activity: Activity, t: int, luma: Floats) -> Mask:
+    """Return where a frame shows this luma, over more than a few pixels."""
+    return opened(np.abs(activity.luma[t] - luma) <= VISIBLE_LEVELS, SAME_OPENING)
+
+
 def changed(activity: Activity, t: int) -> Mask:
     """Return where a frame is not the median frame, which is background where the subject travels."""
     return np.asarray(np.abs(activity.luma[t] - activity.median) > OTHER_LEVELS)
@@ -175,7 +224,17 @@ def _cut_seen(frame: Pixels, subject: Mask, seen: Floats, static: Mask, hints: M
     labels[(seen < UNSEEN) | ~dilate(subject, SEEN_REACH) | (static & ~subject)] = cv2.GC_BGD
     labels[hints & (labels != cv2.GC_BGD)] = cv2.GC_FGD
     labels[erode(subject & (seen > SEEN_SURELY), SEEN_EROSION)] = cv2.GC_FGD
-    return _clean(grab_cut(frame, labels, GRABCUT_ITERATIONS))
+    cut = grab_cut(frame, labels, GRABCUT_ITERATIONS)
+    lost = _pieces_beyond(subject & ~cut, cut)
+    leaked = _pieces_beyond(cut & ~subject, subject)
+    cut = (cut | lost) & ~(leaked & ~pieces_on(leaked, hints, 0.0))
+    whole = _clean(cut)
+    return whole & ~pieces_on(whole & ~cut, seen < SEEN, 0.5)
+
+
+def _pieces_beyond(region: Mask, known: Mask) -> Mask:
+    """Return the pieces of a region that reach farther from what is known than outlines are wrong by."""
+    return pieces_on(region, ~dilate(known, SEEN_EROSION), 0.0)
 
 
 def static_edges(activity: Activity) -> Mask:

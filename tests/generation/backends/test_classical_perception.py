@@ -370,3 +370,45 @@ def test_a_mask_that_its_neighbours_do_not_confirm_is_left_out(walker):
     for wrong in (elsewhere, half):
         carried = carry_between(frames, flows, {**right, 16: wrong}, None)
         assert np.array_equal(carried, carry_between(frames, flows, right, None))
+
+
+def test_where_motion_loses_something_the_frame_between_is_cut_out_too():
+    frames, masks = drawn(33, (crossing(100, 1), RED))
+    flows = compute_flows(frames, fast=True)
+    asked = []
+
+    def cut(t: int) -> np.ndarray:
+        asked.append(t)
+        return masks[t]
+
+    carry_between(frames, flows, {t: masks[t] for t in (0, 16, 32)}, None, cut)
+    assert asked == []
+    chair = np.zeros_like(masks[0])
+    chair[5:40, 10:80] = True
+    seen = {t: masks[t] | chair for t in (0, 16)}  # and no more at 32
+    lost = carry_between(frames, flows, {**seen, 32: masks[32]}, None, cut)
+    assert asked == [24]
+    assert np.array_equal(lost[24], masks[24])
+    carry_between(frames, flows, {**seen, 24: masks[24], 32: masks[32]}, None, cut)
+    assert asked == [24]  # nearer ones cost more than they bring
+
+
+def test_a_mask_that_grows_because_somebody_joins_is_kept(walker):
+    frames, masks, _ = walker
+    flows = compute_flows(frames, fast=True)
+    other = np.zeros_like(masks[0])
+    other[5:40, 10:80] = True
+    cuts = {t: masks[t] | (other & (t >= 24)) for t in (0, 4, 8, 12, 24, 28, 32)}
+    carried = carry_between(frames, flows, cuts, None)
+    assert (carried[30] & other).sum() > 0.8 * other.sum()
+
+
+def test_a_mask_that_lacks_a_part_which_its_neighbours_agree_on_is_left_out():
+    frames, masks = drawn(33, (crossing(100, 1), RED))
+    flows = compute_flows(frames, fast=True)
+    right = {t: masks[t] for t in (0, 8, 24, 32)}
+    part = masks[16].copy()
+    part[85:] = False
+    assert 0.7 * masks[16].sum() < part.sum() < 0.8 * masks[16].sum()  # no unusual size
+    carried = carry_between(frames, flows, {**right, 16: part}, None)
+    assert np.array_equal(carried, carry_between(frames, flows, right, None))

@@ -20,7 +20,7 @@ from sparkle.generation.backends.classical.image_scorer import (
     score_frame,
     score_removal,
 )
-from sparkle.generation.backends.classical.quality import MOTION_GAP, later_index
+from sparkle.generation.backends.classical.quality import MOTION_GAP, later_index, measure_edit
 from sparkle.generation.backends.drawing.render import Scene
 from sparkle.generation.config import load_config
 from sparkle.generation.taxonomy import load_taxonomy
@@ -197,6 +197,15 @@ def test_an_edit_by_a_mask_that_lacks_a_part_or_holds_old_background_is_rejected
     )
     assert by_wrong.overall < load_config("classical").thresholds.edited_frame0 <= by_whole.overall
     assert "no edge along" in by_wrong.SC_reasoning
+
+
+def test_black_before_black_is_no_fault_of_the_mask() -> None:
+    rows, columns = np.mgrid[:180, :320]
+    whole, head = (np.hypot(columns - 160, rows - 90) < 60, rows < 80)
+    for behind, least, most in ((0, 0.0, 0.0), (70, 0.1, 1.0)):
+        source = np.full((180, 320, 3), behind, np.uint8)
+        source[whole & ~head] = (190, 150, 120)  # above that, as what is behind it
+        assert least <= measure_edit(source, 255 - source, whole).unfounded <= most
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,10 @@ from drawn_clips.synthetic import draw_clip
 from sparkle.commands.generate import generate
 from sparkle.generation.backends import list_models, make_backend
 from sparkle.generation.backends.classical.activity import measure_activity
+from sparkle.generation.backends.classical.propagate import compute_flows
 from sparkle.generation.backends.classical.segment import segment_in_box
 from sparkle.generation.backends.classical.subjects import find_subjects
+from sparkle.generation.backends.classical.tracker import follow_seen
 from sparkle.generation.config import load_config
 from sparkle.media.decode import decode
 from sparkle.media.mask import load_mask
@@ -51,12 +53,12 @@ CHAIR = disc(92, 115, 26)  # below what sways, and touched by it
 LAMP = disc(220, 40, 18)  # far from it
 
 
-def clip(*still: np.ndarray) -> np.ndarray:
+def clip(*still: np.ndarray, count: int = FRAMES) -> np.ndarray:
     """Something that sways before things that stand still."""
     things = [(mask, (60, 120, 90)) for mask in still]
     stripes = (np.add(*np.mgrid[:HEIGHT, :WIDTH]) // 8) % 2 == 0
     frames = []
-    for t in range(FRAMES):
+    for t in range(count):
         pattern = swaying(t) & np.roll(stripes, round(12 * np.sin(0.4 * t)), axis=1)
         frames.append(scene(*things, (swaying(t), (190, 40, 40)), (pattern, (240, 200, 60)), seed=t))
     return np.stack(frames)
@@ -122,6 +124,71 @@ def test_what_fills_the_frame_is_no_subject():
     frames = clip()
     everything = np.ones((HEIGHT, WIDTH), bool)
     assert find_subjects(measure_activity(frames), frames, [0, 16], seen(everything)) == ()
+
+
+def test_what_never_changes_is_a_subject_on_every_frame_or_on_none():
+    frames = clip(CHAIR, count=49)
+    shadow = disc(120, 30, 20)  # touches what sways, and stands out once
+
+    def look(frames, indices):
+        return {
+            t: (swaying(t) | (CHAIR & (t != 16)) | (shadow & (t == 16))).astype(np.float32) for t in indices
+        }
+
+    activity = measure_activity(frames)
+    (subject,) = find_subjects(activity, frames, [16], look)
+    assert covered(subject.boxes, CHAIR) > 0.95
+    assert covered(subject.boxes, disc(120, 18, 6)) == 0
+    flows = compute_flows(frames, fast=True)
+    boxed = {t: [(40, 5, 150, 144)] for t in (0, 16, 32, 48)}
+    followed = follow_seen(frames, activity, flows, boxed, look, trusted=False)
+    assert (followed[16] & CHAIR).sum() > 0.95 * CHAIR.sum()
+    assert (followed[16] & disc(120, 18, 6)).sum() == 0
+
+
+def test_what_is_reached_once_belongs_to_the_subject_all_the_time():
+    easel, hand = disc(155, 70, 12), np.zeros((HEIGHT, WIDTH), bool)
+    hand[64:76, 110:139] = True
+    frames = clip(easel, count=49)
+    frames[28:37, hand] = (190, 40, 40)
+
+    def look(frames, indices):
+        return {t: (swaying(t) | easel | (hand & (28 <= t < 37))).astype(np.float32) for t in indices}
+
+    found = find_subjects(measure_activity(frames), frames, [0, 32, 48], look)
+    for k in range(3):
+        assert covered([subject.boxes[k] for subject in found], easel) > 0.9
+
+
+ARM = np.zeros((HEIGHT, WIDTH), bool)
+ARM[66:71, 60:130] = True
+
+
+def test_a_limb_of_the_colour_of_the_background_is_not_lost():
+    frames = clip()
+    body = disc(140, 70, 24)
+    for t in range(FRAMES):
+        frames[t] = scene((body, (190, 40, 40)), seed=t)
+    seen_arm = np.where(ARM, 0.8, body).astype(np.float32)
+    cut = segment_in_box(
+        frames[8], (50, 40, 170, 100), measure_activity(frames), 8, trusted=False, seen=seen_arm
+    )
+    assert (cut & ARM).sum() > 0.9 * ARM.sum()
+
+
+def test_a_gap_that_the_network_sees_through_stays_open():
+    ring = disc(140, 70, 30) & ~disc(140, 70, 9)
+    frames = np.stack([scene((ring, (190, 40, 40)), seed=t) for t in range(FRAMES)])
+    cut = segment_in_box(
+        frames[8],
+        (100, 30, 180, 110),
+        measure_activity(frames),
+        8,
+        trusted=False,
+        seen=ring.astype(np.float32),
+    )
+    assert (cut & disc(140, 70, 6)).sum() == 0
+    assert (cut & ring).sum() > 0.9 * ring.sum()
 
 
 # --- weights ---------------------------------------------------------------------------------------
