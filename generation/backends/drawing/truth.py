@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from sparkle.generation.backends.drawing.noise import Field, as_field
 from sparkle.generation.backends.drawing.prompt import understand
-from sparkle.generation.backends.drawing.render import Scene
+from sparkle.generation.backends.drawing.render import SMALLEST_SIDE, Scene
 from sparkle.generation.taxonomy import TaxonomyScene
 
 Picture = npt.NDArray[np.uint8]
@@ -121,11 +122,12 @@ def scene_agreement(picture: Picture, prompt: str, hidden: npt.NDArray[np.bool_]
     scene = understand(prompt).scene
     if scene is None:
         return 0.0
-    known, spread = _known(scene)
-    small = np.asarray(cv2.resize(picture, SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+    size = _size_like(picture)
+    known, spread = _known(scene, size)
+    small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     free = np.ones(GRID[0] * GRID[1], bool)
     if hidden is not None:
-        covered = cv2.resize(hidden.astype(np.float32), SIZE, interpolation=cv2.INTER_AREA)
+        covered = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA)
         free = cv2.resize(covered, GRID, interpolation=cv2.INTER_AREA).ravel() < 0.5
         small = _without(small, covered > 0)
     if not free.any():
@@ -133,6 +135,14 @@ def scene_agreement(picture: Picture, prompt: str, hidden: npt.NDArray[np.bool_]
     own = _looks(small)[free]
     nearest = min(float(np.abs(own - other[free]).mean()) for other in known)
     return float(np.exp(-max(0.0, nearest / spread - 1.0)))
+
+
+def _size_like(picture: Picture) -> tuple[int, int]:
+    """Return width and height of drawings of a picture's shape, no larger than it or than about `SIZE`."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, math.sqrt(SIZE[0] * SIZE[1] / (width * height)))
+    columns, rows = (max(SMALLEST_SIDE, 2 * round(side * scale / 2)) for side in (width, height))
+    return columns, rows
 
 
 def _without(picture: Picture, hidden: npt.NDArray[np.bool_]) -> Picture:
@@ -145,11 +155,11 @@ def _without(picture: Picture, hidden: npt.NDArray[np.bool_]) -> Picture:
 
 
 @lru_cache(maxsize=128)
-def _known(scene: TaxonomyScene) -> tuple[tuple[Field, ...], float]:
-    """Return the looks of some drawings of a scene, and how far apart they usually are."""
+def _known(scene: TaxonomyScene, size: tuple[int, int]) -> tuple[tuple[Field, ...], float]:
+    """Return the looks of some drawings of a scene of this width and height, and how far apart they are."""
     looks = []
     for seed in range(DRAWINGS):
-        frame = Scene(scene, seed=1_000_003 + seed, width=SIZE[0], height=SIZE[1]).frame(0.0)
+        frame = Scene(scene, seed=1_000_003 + seed, width=size[0], height=size[1]).frame(0.0)
         looks += [_looks(frame), _looks(np.ascontiguousarray(frame[:, ::-1]))]
     gaps = [
         min(float(np.abs(one - other).mean()) for k, other in enumerate(looks) if k // 2 != n // 2)
@@ -159,7 +169,7 @@ def _known(scene: TaxonomyScene) -> tuple[tuple[Field, ...], float]:
 
 
 def _looks(picture: Picture) -> Field:
-    """Return colour (CIELAB) and fine detail of every cell of a picture of `SIZE`, in comparable units.
+    """Return colour (CIELAB) and fine detail of every cell of a picture, in comparable units.
 
     float32 (cells, 4).
     """

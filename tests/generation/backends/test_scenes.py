@@ -226,6 +226,15 @@ class TestTruth:
             assert agreed.pop(name) > 0.5
             assert max(agreed.values()) < 0.3
 
+    @pytest.mark.parametrize(("width", "height"), [(160, 96), (270, 480), (848, 480)])
+    def test_a_picture_of_any_shape_is_compared_with_its_like(self, width: int, height: int) -> None:
+        drawn = [DRAWN[name] for name in ("sea of dunes", "moonlit lake", "classic library")]
+        for place in drawn:
+            picture = Scene(place, seed=9, width=width, height=height).frame(2.0)
+            agreed = {other: scene_agreement(picture, compose_prompt(other, seed=1)) for other in drawn}
+            assert agreed.pop(place) > 0.5
+            assert max(agreed.values()) < 0.2
+
     def test_nothing_agrees_with_what_is_not_drawn(self) -> None:
         assert scene_agreement(scene("palm-lined tropical beach").frame(0.0), "a beach with a castle") == 0
 
