@@ -39,21 +39,7 @@ MODULES = (
 )  # fmt: skip
 LAYERS: dict[str, Callable[..., Draw]] = {
     name: function
-    for module in (
-        air,
-        houses,
-        land,
-        lights,
-        plants,
-        props,
-        rooms,
-        shore,
-        sky,
-        skyline,
-        streets,
-        trees,
-        water,
-    )
+    for module in MODULES
     for name, function in inspect.getmembers(module, inspect.isfunction)
     if function.__module__ == module.__name__
     and not name.startswith("_")
