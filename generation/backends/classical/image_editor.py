@@ -89,7 +89,7 @@ def first_frame_mask(frames: Pixels, look: Look = by_motion) -> Mask:
     """
     activity = measure_activity(frames)
     maps = look(frames, range(0, len(frames), LOOK_STEP))
-    maps = Usual.of(maps, activity).settle(maps, activity)
+    maps = Usual.of(maps, frames, activity).settle(maps, frames, activity)
     anchors = [t for t in _ANCHORS if t < len(frames)][: 1 if maps else None]
     subjects = find_subjects(activity, frames, anchors, look)
     start = frames[: anchors[-1] + 1]

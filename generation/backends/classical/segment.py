@@ -107,6 +107,10 @@ SEEN_REACH = 24
 SEEN_SHARE = 0.1
 """Share of a box that the network must see a subject in; else the box is cut by motion."""
 
+SAME_CHROMA = 12.0
+"""a and b of CIELAB that one thing differs by between frames: sources jump in tone over their first frames. A
+ball's yellow is as bright as the wall behind it, and 40 off."""
+
 SAME_OPENING = 2
 """Radius in pixels that a place must have to look the same on two frames: a pixel may by accident."""
 
@@ -165,37 +169,48 @@ class Usual(NamedTuple):
 
     Attributes:
         luma: float32 (h, w), corrected for changes of light.
+        chroma: float32 (h, w, 2), a and b of CIELAB.
         seen: float32 (h, w); NaN where most looks do not show one thing, or there are fewer than 3.
     """
 
     luma: Floats
+    chroma: Floats
     seen: Floats
 
     @classmethod
-    def of(cls, maps: Mapping[int, Floats], activity: Activity) -> Usual:
-        """Return what is usual in a clip whose frames a network has looked at."""
+    def of(cls, maps: Mapping[int, Floats], frames: Pixels, activity: Activity) -> Usual:
+        """Return what is usual in a clip, uint8 RGB (T, h, w, 3), whose frames a network has looked at."""
+        unknown = np.full(activity.median.shape, np.nan, np.float32)
         if len(maps) < 3:
-            return cls(activity.median, np.full(activity.median.shape, np.nan, np.float32))
+            return cls(activity.median, np.stack([unknown, unknown], axis=2), unknown)
         luma = np.asarray(np.median(activity.luma[list(maps)], axis=0), np.float32)
-        same = np.stack([_shown(activity, t, luma) for t in maps])
+        chroma = np.asarray(np.median([_chroma(frames[t]) for t in maps], axis=0), np.float32)
+        usual = cls(luma, chroma, unknown)
+        same = np.stack([usual._shown(frames, activity, t) for t in maps])
         count = np.count_nonzero(same, axis=0)
         rank = np.sort(np.where(same, np.stack(list(maps.values())), np.float32(np.inf)), axis=0)
         middle = np.take_along_axis(rank, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-        return cls(luma, np.asarray(np.where(2 * count > len(maps), middle, np.nan), np.float32))
+        return cls(luma, chroma, np.asarray(np.where(2 * count > len(maps), middle, np.nan), np.float32))
 
-    def settle(self, maps: Mapping[int, Floats], activity: Activity) -> dict[int, Floats]:
+    def settle(self, maps: Mapping[int, Floats], frames: Pixels, activity: Activity) -> dict[int, Floats]:
         """Return maps in which what looks the same stands out on every frame or on none."""
         known = ~np.isnan(self.seen)
         settled = {}
         for t, found in maps.items():
-            here = known & _shown(activity, t, self.luma)
+            here = known & self._shown(frames, activity, t)
             settled[t] = np.asarray(np.where(here, self.seen, found), np.float32)
         return settled
 
+    def _shown(self, frames: Pixels, activity: Activity, t: int) -> Mask:
+        """Return where a frame shows what is usual, over more than a few pixels."""
+        alike = np.abs(activity.luma[t] - self.luma) <= VISIBLE_LEVELS
+        coloured = np.abs(_chroma(frames[t]) - self.chroma).max(axis=2) <= SAME_CHROMA
+        return opened(alike & coloured, SAME_OPENING)
 
-def _shown(activity: Activity, t: int, luma: Floats) -> Mask:
-    """Return where a frame shows this luma, over more than a few pixels."""
-    return opened(np.abs(activity.luma[t] - luma) <= VISIBLE_LEVELS, SAME_OPENING)
+
+def _chroma(frame: Pixels) -> Floats:
+    lab = cv2.cvtColor(frame.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
+    return np.asarray(lab[..., 1:], np.float32)
 
 
 def changed(activity: Activity, t: int) -> Mask:

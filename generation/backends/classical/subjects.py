@@ -159,7 +159,7 @@ def find_subjects(
     moving = _moving_region(activity.std)
     travelling = any(_travels(activity, part) for part in _territories(moving))
     maps = look(frames, range(0, len(frames), LOOK_STEP))
-    maps = Usual.of(maps, activity).settle(maps, activity)
+    maps = Usual.of(maps, frames, activity).settle(maps, frames, activity)
     place = moving if moving.any() else _moving(activity.std, CORE_SHARE)
     if maps and np.mean([found > SEEN for found in maps.values()]) > FILLING_SHARE:
         return ()

@@ -136,8 +136,8 @@ def follow_seen(
         bool (T, h, w); all false where no box holds anything.
     """
     maps = look(frames, list(boxed))
-    usual = Usual.of(maps, activity)
-    maps = usual.settle(maps, activity)
+    usual = Usual.of(maps, frames, activity)
+    maps = usual.settle(maps, frames, activity)
 
     def one(t: int) -> Mask:
         return _cut(frames, activity, t, boxed[t], trusted=trusted, seen=maps[t])
@@ -153,7 +153,7 @@ def follow_seen(
     def between(t: int) -> Mask:
         beside = (max(k for k in cuts if k < t), min(k for k in cuts if k > t))
         box = bounding_box(np.logical_or(*(cuts[k] for k in beside)))
-        seen = usual.settle(look(frames, [t]), activity)[t]
+        seen = usual.settle(look(frames, [t]), frames, activity)[t]
         return _cut(frames, activity, t, [box] if box else [], trusted=False, seen=seen)
 
     return carry_between(frames, flows, cuts, evidence, between)

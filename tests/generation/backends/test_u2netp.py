@@ -15,6 +15,8 @@ from drawn_clips.synthetic import draw_clip
 from sparkle.commands.generate import generate
 from sparkle.generation.backends import list_models, make_backend
 from sparkle.generation.backends.classical.activity import measure_activity
+from sparkle.generation.backends.classical.filters import read_working
+from sparkle.generation.backends.classical.image_editor import first_frame_mask
 from sparkle.generation.backends.classical.propagate import compute_flows
 from sparkle.generation.backends.classical.segment import segment_in_box
 from sparkle.generation.backends.classical.subjects import find_subjects
@@ -144,6 +146,18 @@ def test_what_never_changes_is_a_subject_on_every_frame_or_on_none():
     followed = follow_seen(frames, activity, flows, boxed, look, trusted=False)
     assert (followed[16] & CHAIR).sum() > 0.95 * CHAIR.sum()
     assert (followed[16] & disc(120, 18, 6)).sum() == 0
+
+
+def test_a_subject_as_bright_as_the_wall_that_it_passes_has_no_hole(tmp_path):
+    truth = draw_clip(tmp_path / "ball.mp4", seed=13, subject="ball")  # its yellow is
+
+    def look(frames, indices):
+        small = [cv2.resize(truth[t].astype(np.float32), frames.shape[2:0:-1]) for t in indices]
+        return dict(zip(indices, small, strict=True))
+
+    frames = read_working(tmp_path / "ball.mp4")
+    ball = look(frames, [0])[0] > 0.5
+    assert (first_frame_mask(frames, look) & ball).sum() > 0.98 * ball.sum()
 
 
 def test_what_is_reached_once_belongs_to_the_subject_all_the_time():
