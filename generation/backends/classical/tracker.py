@@ -33,7 +33,14 @@ from sparkle.generation.backends.classical.propagate import (
     propagate,
     refine_frame,
 )
-from sparkle.generation.backends.classical.segment import Usual, segment_in_box
+from sparkle.generation.backends.classical.segment import (
+    CHANGED_SHARE,
+    SEEN,
+    Usual,
+    changed,
+    pieces_on,
+    segment_in_box,
+)
 from sparkle.generation.backends.classical.subjects import ByMotion, Look
 from sparkle.media import Floats, Mask, Pixels
 from sparkle.media.decode import iter_frames
@@ -152,8 +159,9 @@ def follow_seen(
 
     def between(t: int) -> Mask:
         beside = (max(k for k in cuts if k < t), min(k for k in cuts if k > t))
-        box = bounding_box(np.logical_or(*(cuts[k] for k in beside)))
         seen = usual.settle(look(frames, [t]), frames, activity)[t]
+        moved = pieces_on(seen > SEEN, changed(activity, t), CHANGED_SHARE)  # it may be where neither was
+        box = bounding_box(np.logical_or.reduce([moved, *(cuts[k] for k in beside)]))
         return _cut(frames, activity, t, [box] if box else [], trusted=False, seen=seen)
 
     return carry_between(frames, flows, cuts, evidence, between)

@@ -148,16 +148,31 @@ def test_what_never_changes_is_a_subject_on_every_frame_or_on_none():
     assert (followed[16] & disc(120, 18, 6)).sum() == 0
 
 
-def test_a_subject_as_bright_as_the_wall_that_it_passes_has_no_hole(tmp_path):
-    truth = draw_clip(tmp_path / "ball.mp4", seed=13, subject="ball")  # its yellow is
+@pytest.fixture(scope="module")
+def ball(tmp_path_factory):
+    """A ball that bounces through a room, as bright as its wall in parts: frames, and what a network sees."""
+    path = tmp_path_factory.mktemp("ball") / "ball.mp4"
+    truth = draw_clip(path, seed=13, subject="ball")
+    frames = read_working(path)
+    small = [cv2.resize(mask.astype(np.float32), frames.shape[2:0:-1]) for mask in truth]
+    return frames, lambda frames, indices: {t: small[t] for t in indices}
 
-    def look(frames, indices):
-        small = [cv2.resize(truth[t].astype(np.float32), frames.shape[2:0:-1]) for t in indices]
-        return dict(zip(indices, small, strict=True))
 
-    frames = read_working(tmp_path / "ball.mp4")
-    ball = look(frames, [0])[0] > 0.5
-    assert (first_frame_mask(frames, look) & ball).sum() > 0.98 * ball.sum()
+def test_a_subject_as_bright_as_the_wall_that_it_passes_has_no_hole(ball):
+    frames, look = ball
+    truth = look(frames, [0])[0] > 0.5
+    assert (first_frame_mask(frames, look) & truth).sum() > 0.98 * truth.sum()
+
+
+def test_between_looks_a_subject_is_found_where_neither_of_them_saw_it(ball):
+    frames, look = ball
+    activity, times = measure_activity(frames), [0, 16, 32, 48]
+    found = find_subjects(activity, frames, times, look)
+    boxed = {t: [box for subject in found if (box := subject.boxes[k])] for k, t in enumerate(times)}
+    followed = follow_seen(frames, activity, compute_flows(frames, fast=True), boxed, look, trusted=False)
+    for t in (8, 24, 40):
+        truth = look(frames, [t])[t] > 0.5
+        assert (followed[t] & truth).sum() > 0.95 * (followed[t] | truth).sum()
 
 
 def test_what_is_reached_once_belongs_to_the_subject_all_the_time():
