@@ -57,7 +57,7 @@ CONFIRMED_IOU = 0.5
 with what motion brings from a neighbour from which it is confirmed. One of unusual size, as where somebody
 else comes in, needs the former for the latter, which half a mask cannot have."""
 
-ODD_BY = 0.1
+ODD_BY = 0.15
 """A mask with this much less IoU than its two neighbours have with one another is the one that is wrong."""
 
 LEAST_GAP = 8
