@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from sparkle.generation.backends.drawing.canvas import Points
-from sparkle.generation.backends.drawing.houses import HouseKind, house
+from sparkle.generation.backends.drawing.house import House, HouseKind
 from sparkle.generation.backends.drawing.noise import as_field, fractal, sample, smoothstep
 from sparkle.generation.backends.drawing.stage import (
     Draw,
@@ -83,7 +83,7 @@ def street(
             ends.append(ends[-1] + rng.uniform(0.75, 1.15))
         for near, last in list(itertools.pairwise(ends))[::-1]:
             middle_of = 0.5 * (near + last)
-            house(
+            House(
                 wall.at(middle_of, 0.0, 1.0),
                 lights.at(middle_of, 0.0, 1.0),
                 stage,
@@ -93,7 +93,7 @@ def street(
                 0.0,
                 lit,
                 snow,
-            )
+            ).draw()
     picture, glow = canvas.layer(), windows.layer()
     x_grid, y_grid = stage.grid()
     z = half / np.maximum(np.abs(x_grid - cx), 0.02)
