@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from sparkle.generation.run.executor import Executor
 from sparkle.generation.run.jobs import Done
-from sparkle.generation.run.schedule import INDEX, ByStep, Load, Schedule, Task
+from sparkle.generation.run.schedule import INDEX, Load, Schedule, Task
+from sparkle.generation.run.schedules import ByStep
 from sparkle.generation.run.simulate import Draws
 from sparkle.schemas import records as r
 from sparkle.schemas.stages import STEP_NAMES

@@ -46,7 +46,8 @@ from sparkle.generation.run.fleet import GPU_BYTES
 from sparkle.generation.run.placement import PROCESSORS
 from sparkle.generation.run.plan import workload
 from sparkle.generation.run.ray_executor import RayExecutor
-from sparkle.generation.run.schedule import PER_GPU, PER_PROCESSOR, STREAMING, ByStep, make_schedule
+from sparkle.generation.run.schedule import PER_GPU, PER_PROCESSOR
+from sparkle.generation.run.schedules import STREAMING, ByStep, make_schedule
 from sparkle.generation.run.simulate import Draws, draw, simulate
 from sparkle.schemas.stages import STEP_NAMES
 

@@ -23,7 +23,7 @@ from functools import partial
 from sparkle.generation.config import load_config
 from sparkle.generation.run.fleet import GPU_BYTES, PROCESSORS_PER_GPU
 from sparkle.generation.run.plan import workload
-from sparkle.generation.run.schedule import AUTO, BY_STEP, make_schedule
+from sparkle.generation.run.schedules import AUTO, BY_STEP, make_schedule
 from sparkle.generation.run.simulate import Forecast, Losses, draw, simulate
 
 WORK = workload(load_config("paper-fast"))

@@ -173,7 +173,8 @@ class _Training:
         self.utils.ModelLogger = lambda output_path, remove_prefix_in_ckpt=None: CheckpointWriter(
             self.turns, Path(output_path), remove_prefix_in_ckpt
         )
-        import_module("diffsynth.trainers.unified_dataset").UnifiedDataset = UnifiedDataset  # type: ignore[attr-defined]
+        theirs: Any = import_module("diffsynth.trainers.unified_dataset")
+        theirs.UnifiedDataset = UnifiedDataset
         sys.argv = [str(train), *arguments]
         runpy.run_path(str(train), run_name="__main__")
 

@@ -13,7 +13,7 @@ from typing import Any
 from sparkle._progress import parse_size
 from sparkle.generation.config import RunConfig
 from sparkle.generation.layers import moved, parse_table
-from sparkle.generation.run.schedule import AUTO, SCHEDULES
+from sparkle.generation.run.schedules import AUTO, SCHEDULES
 from sparkle.schemas.errors import ConfigError, RecordError, did_you_mean
 from sparkle.schemas.load import load
 

@@ -40,14 +40,8 @@ from sparkle.generation.run.journey import Journeys, Todo
 from sparkle.generation.run.live import LiveStatus
 from sparkle.generation.run.local import LocalExecutor
 from sparkle.generation.run.plan import workload
-from sparkle.generation.run.schedule import (
-    BY_STEP,
-    PER_GPU,
-    PER_PROCESSOR,
-    Schedule,
-    Streaming,
-    make_schedule,
-)
+from sparkle.generation.run.schedule import PER_GPU, PER_PROCESSOR, Schedule
+from sparkle.generation.run.schedules import BY_STEP, Streaming, make_schedule
 from sparkle.generation.run.sources import ListedSource, licences, new_candidates, refuse_unreadable
 from sparkle.generation.run.status import RunStatus
 from sparkle.generation.run.stream import SampleStream

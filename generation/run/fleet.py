@@ -14,7 +14,7 @@ from sparkle._progress import Progress, silent
 from sparkle.generation.needs import GIGABYTE, Estimate
 from sparkle.generation.run.placement import PROCESSORS, Role, Workload, fewest_gpus
 from sparkle.generation.run.plan import GPU, CostPlan
-from sparkle.generation.run.schedule import AUTO, BY_STEP, STREAMING, ByStep, make_schedule
+from sparkle.generation.run.schedules import AUTO, BY_STEP, STREAMING, ByStep, make_schedule
 from sparkle.generation.run.simulate import draw, simulate
 from sparkle.schemas.errors import ConfigError
 

@@ -11,20 +11,16 @@ How it works:
   those jobs is done alone, so that the next death names the culprit.
 - A node on which the machine could not do a job (a full disk) gets no more; when that is true of the last
   node, or of several, the run stops. An actor that has not arrived may be on another node: it is waited for.
-- Bugs come back as values, with their notes and where they were raised: Ray loses both.
-- Before an actor gets its first job it says where it is: the same versions of everything, and the same run
-  folder, or the run stops.
+- Before an actor gets its first job it says where it is, and what a job raises comes back as a value: see
+  `remote`.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import platform
-import re
 import socket
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
@@ -32,7 +28,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import cv2
 import ray
@@ -43,14 +39,13 @@ from sparkle._processes import Job
 from sparkle._progress import count_text
 from sparkle.generation.config import RunConfig
 from sparkle.generation.run.cluster import ClusterOptions
-from sparkle.generation.run.epoch import RunEpoch
 from sparkle.generation.run.executor import MakeJob
-from sparkle.generation.run.fingerprints import processor
-from sparkle.generation.run.jobs import Done, Process
+from sparkle.generation.run.jobs import Done
 from sparkle.generation.run.local import VISIBLE, gpu_bytes
-from sparkle.generation.run.nodes import Node, NodeView, versions_here
+from sparkle.generation.run.nodes import Node, NodeView
+from sparkle.generation.run.remote import Raised, Site, caught, given_up, plain_words, raise_here, site_here
 from sparkle.generation.run.schedule import ATTEMPTS, Load, Schedule, Task
-from sparkle.schemas.errors import RunError, SparkleError
+from sparkle.schemas.errors import RunError
 
 Answer = TypeVar("Answer")
 
@@ -65,58 +60,16 @@ _PATIENCE = 20.0  # seconds until a head that does not answer is not there
 _THREADS = "OMP_NUM_THREADS"
 
 
-@dataclass(frozen=True)
-class Site:
-    """Where an actor is.
-
-    Attributes:
-        node: Its node's id.
-        host: The machine's name.
-        versions: Of everything that decides what it makes.
-        processor: What its processor can do; another one may round otherwise.
-        epoch: Which epoch of the run it sees.
-        vram: Bytes of its GPU; 0 without one, or where nobody says.
-    """
-
-    node: str
-    host: str
-    versions: dict[str, str]
-    processor: dict[str, str]
-    epoch: str
-    vram: int
-
-
-@dataclass(frozen=True)
-class Raised:
-    """What a job raised, where it was raised, in words; its notes are in the pickle."""
-
-    error: BaseException
-    notes: list[str]
-    text: str
-
-
 class Actor:
     """What runs on the cluster."""
 
     def arrive(self, folder: str, root: Path, config: RunConfig, *, gpu: bool) -> Site | Raised:
         """Come to the driver's folder, so that relative paths are the same; say where this is."""
-        return _caught(lambda: _arrive(folder, root, config, gpu=gpu))
+        return caught(lambda: _arrive(folder, root, config, gpu=gpu))
 
     def do(self, job: Job[Answer]) -> Answer | Raised:
         """Do a job."""
-        return _caught(job)
-
-
-def _caught(job: Callable[[], Answer]) -> Answer | Raised:
-    try:
-        return job()
-    except Exception as error:  # all of it travels
-        notes, text = list(getattr(error, "__notes__", ())), traceback.format_exc()
-        try:
-            pickle.loads(pickle.dumps(error))  # noqa: S301 # our own, of just now
-        except Exception:  # it cannot travel
-            error = RuntimeError(f"{type(error).__name__}: {error}")
-        return Raised(error, notes, text)
+        return caught(job)
 
 
 def _arrive(folder: str, root: Path, config: RunConfig, *, gpu: bool) -> Site:
@@ -125,14 +78,8 @@ def _arrive(folder: str, root: Path, config: RunConfig, *, gpu: bool) -> Site:
         os.environ[VISIBLE] = ""
     with suppress(OSError):
         os.chdir(folder)
-    return Site(
-        ray.get_runtime_context().get_node_id(),
-        socket.gethostname(),
-        versions_here(config),
-        processor(),
-        RunEpoch.read(root),
-        gpu_bytes(os.environ.get(VISIBLE, "")) if gpu else 0,
-    )
+    node = ray.get_runtime_context().get_node_id()
+    return site_here(root, config, node=node, vram=gpu_bytes(os.environ.get(VISIBLE, "")) if gpu else 0)
 
 
 @dataclass(eq=False)
@@ -205,8 +152,7 @@ class RayExecutor:
         with ExitStack() as stack:
             if not ray.is_initialized():
                 stack.enter_context(_connected(self._options.address))
-            self._versions = versions_here(self._config)
-            self._epoch = RunEpoch.read(self._root)
+            self._here = site_here(self._root, self._config)
             self._stack = stack.pop_all()
         return self
 
@@ -266,7 +212,7 @@ class RayExecutor:
                     if given.deaths < ATTEMPTS:
                         again.append(given)
                     else:
-                        answers.append(_given_up(given.job))
+                        answers.append(given_up(given.job))
             if answers:
                 yield answers
         if on_gpu:  # the sure way to free a device
@@ -307,7 +253,7 @@ class RayExecutor:
                 if actor in joined:
                     joined.remove(actor)
                     jobs = {given.what: given.job for given in had}
-                    done += [_given_up(jobs[task]) for task in schedule.lost(actor, blame=blame)]
+                    done += [given_up(jobs[task]) for task in schedule.lost(actor, blame=blame)]
             if done:
                 yield done
 
@@ -378,7 +324,7 @@ class RayExecutor:
     def _news(self) -> _News:
         """Wait until something has happened."""
         if self._raised:
-            _raise(self._raised[0])
+            raise_here(self._raised[0])
         by_answer = {answer: actor for actor in self._actors for answer in actor.hands}
         by_answer |= {actor.arriving: actor for actor in self._actors if actor.arriving is not None}
         ready, _ = ray.wait(list(by_answer), num_returns=1, timeout=1.0)
@@ -412,36 +358,15 @@ class RayExecutor:
 
     def _arrived(self, actor: _Hired, site: Site | Raised, news: _News) -> None:
         if isinstance(site, Raised):
-            _raise(site)
-        self._refuse_other(site)
-        if site.processor != processor() and not self._told_processors:
+            raise_here(site)
+        site.require_same(self._here)
+        if site.processor != self._here.processor and not self._told_processors:
             self._told_processors = True
             self._say(f"note: another processor on {site.host} may round the last bit otherwise")
         self._failed_starts = 0
         actor.arriving, actor.site = None, site
         if self._works(actor) and not actor.hands:
             news.arrived.append(actor)
-
-    def _refuse_other(self, site: Site) -> None:
-        """Raise RunError where an actor would make something else, or elsewhere."""
-        for name in sorted({*self._versions, *site.versions}):
-            here, there = self._versions.get(name), site.versions.get(name)
-            if here != there:
-                raise RunError(
-                    "a node has another version than the driver",
-                    got=f"{name} {there or 'not installed'}",
-                    wanted=f"{name} {here or 'not installed'}",
-                    where=f"node {site.host}",
-                    fix="install the same environment on every node, then run the same command again",
-                )
-        if site.epoch != self._epoch:
-            raise RunError(
-                "the run folder is not the same folder on every node",
-                got="the epoch of another driver" if site.epoch else "no epoch there",
-                wanted=f"epoch {self._epoch}",
-                where=f"node {site.host}, {self._root}",
-                fix="mount the storage of the run at the same path on every node, or name an absolute --out",
-            )
 
     def _bury(self, actor: _Hired, error: RayError, news: _News) -> None:
         """Take out an actor that is lost."""
@@ -452,7 +377,7 @@ class RayExecutor:
             if self._failed_starts == _STARTS and not any(other.ready for other in self._actors):
                 raise RunError(
                     "no worker can start on the cluster",
-                    got=_plain(error),
+                    got=plain_words(error),
                     wanted="this package and its dependencies on every node",
                     where=self._options.address,
                     fix="sparkle --version on each node; then run the same command again",
@@ -490,33 +415,6 @@ class RayExecutor:
             self._told_alone = True
 
 
-def _given_up(job: Job[Any]) -> Any:
-    """What is said of a job that has killed several workers."""
-    if isinstance(job, Process):
-        return job.lost()
-    raise RunError(
-        "workers die, again and again, at one source",
-        got=f"{ATTEMPTS} that did nothing else",
-        where=job,
-        fix="give workers more memory, or leave the source out, and run the same command again",
-    )
-
-
-def _raise(raised: Raised) -> NoReturn:
-    """Raise what a job raised, as if it were here."""
-    error = raised.error
-    if not hasattr(error, "__notes__"):
-        for note in raised.notes:
-            error.add_note(note)
-    raise error from (None if isinstance(error, SparkleError) else RuntimeError(f"\n{raised.text}"))
-
-
-def _plain(error: BaseException) -> str:
-    """An error's words without colours, shortened."""
-    words = " ".join(re.sub("\x1b\\[[0-9;]*m", "", str(error)).split())
-    return words if len(words) < 500 else f"{words[:250]} ... {words[-250:]}"
-
-
 @contextmanager
 def _connected(address: str) -> Iterator[None]:
     """Be the driver of a cluster; raises as `connect` does."""
@@ -552,7 +450,7 @@ def connect(address: str) -> None:
         other = "ersion mismatch" in str(error)
         raise RunError(
             "the cluster has another version" if other else "there is no Ray cluster",
-            got=_plain(error),
+            got=plain_words(error),
             wanted=f"Ray {ray.__version__}, Python {platform.python_version()}" if other else None,
             where=address,
             fix="install the same environment on every node"
@@ -577,7 +475,7 @@ def _ask(question: Callable[[], NodeView]) -> list[Node]:
     for node in ray.nodes():
         if node["Alive"]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asking = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(_caught)
+            asking = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=there)(caught)
             asked[asking.remote(question)] = node
     answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWERED)
     found = [_node(node, answer, answer in answered) for answer, node in asked.items()]
@@ -590,9 +488,9 @@ def _node(told: dict[str, Any], answer: Any, answered: bool) -> Node:
     if answered:
         try:
             said = ray.get(answer)
-            view, error = (None, _plain(said.error)) if isinstance(said, Raised) else (said, "")
+            view, error = (None, plain_words(said.error)) if isinstance(said, Raised) else (said, "")
         except RayError as failed:  # not even the question could be understood
-            error = _plain(failed).rpartition("Error: ")[2] or _plain(failed)
+            error = plain_words(failed).rpartition("Error: ")[2] or plain_words(failed)
     address = f"{told['NodeManagerAddress']}:{told['NodeManagerPort']}"
     return Node(
         told["NodeManagerHostname"], address, int(has.get("CPU", 0)), int(has.get("GPU", 0)), view, error

@@ -1,42 +1,32 @@
-"""Who does what next, by step or streaming: a live executor and the plan ask here. It knows no clock.
+"""Who does what next: a live executor and the plan ask here. It knows no clock.
 
 How it works:
 - The driver puts a sample's next task, hands out what `hand_out` says, and reports what is done. It puts what
   follows from that, or says that the sample has ended, before it asks again.
-- `ByStep`: a step begins when the one before it is over; a GPU holds the model of that step alone.
-- `Streaming`: a sample moves on at once. Of what a worker may do it does what most seconds wait for, per GPU
-  that holds the model; in there later steps come first, then ids. A GPU holds what its role says, and loads
-  while it has nothing else to do. It leaves its role only where that is worth several loads, or where nobody
-  holds what is waited for.
+- Which task comes first, and what a GPU holds, is a kind's (`schedules`).
 - A worker has one task in hand beside the one that it works on, unless that one is long. Who has none is
   served first.
 - What a lost worker had goes to others, each task alone in its worker from then on, so that the next loss
-  names the culprit. A worker that joins takes over the role of one that was lost.
+  names the culprit.
 """
 
 from __future__ import annotations
 
-import sys
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from sparkle._progress import count_text, size_text
-from sparkle.generation.run.placement import PROCESSORS, Role, Workload, fewest_gpus, place
-from sparkle.schemas.errors import ConfigError
+from sparkle.generation.run.placement import PROCESSORS, Role, Workload
 from sparkle.schemas.stages import STEP_NAMES
-
-AUTO, BY_STEP, STREAMING = SCHEDULES = ("auto", "by-step", "streaming")
 
 PER_GPU, PER_PROCESSOR = 64, 4  # samples under way: with fewer, workers wait for each other
 ATTEMPTS = 3  # workers that one task may take with it
 
 _IN_HAND = 2
 _LONG = 5.0  # seconds: fetching the next task costs nothing beside it
-_WORTH = 3.0  # loads that a wait must be worth before a GPU leaves its role
 
 INDEX = {name: index for index, name in enumerate(STEP_NAMES)}
 
@@ -56,7 +46,9 @@ class Load(NamedTuple):
 
 
 @dataclass(eq=False)
-class _Worker:
+class Worker:
+    """Who does tasks."""
+
     name: Hashable
     pools: Role  # that it may serve
     loaded: set[str]
@@ -84,11 +76,11 @@ class Schedule(ABC):
         self._queues: dict[str, list[tuple[int, str]]] = {pool: [] for pool in pools}
         self._wait = dict.fromkeys(pools, 0.0)
         self._under_way: dict[str, Task | None] = {}
-        self._workers: dict[Hashable, _Worker] = {}
-        self._asking: dict[_Worker, None] = {}
+        self._workers: dict[Hashable, Worker] = {}
+        self._asking: dict[Worker, None] = {}
         # Who has nothing to do, and who could have one more task in hand; by what they may do.
-        self._idle: dict[str, dict[_Worker, None]] = {pool: {} for pool in pools}
-        self._spare: dict[str, dict[_Worker, None]] = {pool: {} for pool in pools}
+        self._idle: dict[str, dict[Worker, None]] = {pool: {} for pool in pools}
+        self._spare: dict[str, dict[Worker, None]] = {pool: {} for pool in pools}
         self._alone: set[Task] = set()
         self._deaths: Counter[Task] = Counter()
 
@@ -131,7 +123,7 @@ class Schedule(ABC):
     def joined(self, name: Hashable, *, gpu: bool) -> None:
         """Add a worker."""
         role = self._role() if gpu else (PROCESSORS,)
-        worker = self._workers[name] = _Worker(name, role, set() if gpu else {PROCESSORS})
+        worker = self._workers[name] = Worker(name, role, set() if gpu else {PROCESSORS})
         self._asking[worker] = None
         self.gpus += gpu
 
@@ -195,7 +187,7 @@ class Schedule(ABC):
 
     def hand_out(self) -> Iterator[tuple[Hashable, Task | Load]]:
         """Yield every worker that has something to do, with what: who has nothing in hand first."""
-        further: deque[_Worker] = deque()
+        further: deque[Worker] = deque()
         while worker := (
             self._empty_handed(further) or (further.popleft() if further else self._with_spare())
         ):
@@ -204,7 +196,7 @@ class Schedule(ABC):
                 yield worker.name, what
                 further.append(worker)
 
-    def _empty_handed(self, further: deque[_Worker]) -> _Worker | None:
+    def _empty_handed(self, further: deque[Worker]) -> Worker | None:
         """A worker without anything in hand, that may have something to do."""
         while self._asking:
             worker = next(iter(self._asking))
@@ -214,7 +206,7 @@ class Schedule(ABC):
             further.append(worker)
         return next((worker for pool in self._open() for worker in self._idle[pool]), None)
 
-    def _with_spare(self) -> _Worker | None:
+    def _with_spare(self) -> Worker | None:
         """A worker that can have one more task in hand."""
         return next(
             (
@@ -226,7 +218,7 @@ class Schedule(ABC):
             None,
         )
 
-    def _takes_more(self, worker: _Worker) -> bool:
+    def _takes_more(self, worker: Worker) -> bool:
         return (
             len(worker.hands) < _IN_HAND
             and worker.seconds < _LONG
@@ -243,7 +235,7 @@ class Schedule(ABC):
         self._wait[pool] += self.work.seconds[task.step]
         self.waiting[task.step] += 1
 
-    def _take(self, worker: _Worker, pool: str) -> Task:
+    def _take(self, worker: Worker, pool: str) -> Task:
         sample = heappop(self._queues[pool])[1]
         task = self._under_way[sample]
         assert task is not None  # noqa: S101
@@ -255,7 +247,7 @@ class Schedule(ABC):
         worker.seconds += seconds
         return task
 
-    def _load(self, worker: _Worker, pool: str) -> Load:
+    def _load(self, worker: Worker, pool: str) -> Load:
         fresh = self._leaves_no_room(worker, pool)
         if fresh:
             worker.loaded.clear()
@@ -267,7 +259,7 @@ class Schedule(ABC):
         self._under_way[task.sample] = None
         self._alone.discard(task)
 
-    def _withdraw(self, worker: _Worker) -> None:
+    def _withdraw(self, worker: Worker) -> None:
         for pool in worker.pools:
             self._idle[pool].pop(worker, None)
             self._spare[pool].pop(worker, None)
@@ -281,11 +273,11 @@ class Schedule(ABC):
         """Yield the pools that have a task to hand out."""
 
     @abstractmethod
-    def _choose(self, worker: _Worker) -> str | None:
+    def _choose(self, worker: Worker) -> str | None:
         """The pool that a worker serves next; one that is not loaded only where it has nothing in hand."""
 
     @abstractmethod
-    def _leaves_no_room(self, worker: _Worker, pool: str) -> bool:
+    def _leaves_no_room(self, worker: Worker, pool: str) -> bool:
         """Whether what a worker holds must go before it gets another model."""
 
     @abstractmethod
@@ -293,167 +285,5 @@ class Schedule(ABC):
         """The models that a worker on a GPU may hold when it joins."""
 
     @abstractmethod
-    def _leave(self, worker: _Worker) -> None:
+    def _leave(self, worker: Worker) -> None:
         """A worker on a GPU has gone."""
-
-
-class ByStep(Schedule):
-    """One step after the other, over all samples."""
-
-    def __init__(self, work: Workload) -> None:
-        super().__init__(work, sys.maxsize)
-        self._at = 0
-
-    def _queue(self, task: Task) -> None:
-        self._at = min(self._at, INDEX[task.step])
-        super()._queue(task)
-
-    def _rank(self, step: str) -> int:
-        return INDEX[step]
-
-    def _open(self) -> Iterator[str]:
-        while self._at < len(STEP_NAMES):
-            step = STEP_NAMES[self._at]
-            if self.waiting[step]:
-                yield self.work.pool[step]
-                return
-            if self.working[step]:
-                return
-            self._at += 1
-
-    def _choose(self, worker: _Worker) -> str | None:
-        pool = next(self._open(), None)
-        if pool not in worker.pools or (
-            worker.hands and (pool not in worker.loaded or self._for_one_alone(pool))
-        ):
-            return None
-        return pool
-
-    def _leaves_no_room(self, worker: _Worker, pool: str) -> bool:
-        return bool(worker.loaded)
-
-    def _role(self) -> Role:
-        return self.work.models
-
-    def _leave(self, worker: _Worker) -> None:
-        pass
-
-
-class Streaming(Schedule):
-    """Every sample moves on at once, over GPUs that hold several models.
-
-    Args:
-        work: What is known of the steps.
-        window: Samples that may be under way; None is enough that no worker waits.
-        roles: The models of each GPU; see `place`.
-        vram_bytes: Of one GPU.
-    """
-
-    def __init__(
-        self, work: Workload, window: int | None, roles: Sequence[Role] = (), vram_bytes: int = 0
-    ) -> None:
-        super().__init__(work, window)
-        self.roles = tuple(roles)
-        self._vacant = list(roles)
-        self._vram_bytes = vram_bytes
-        self._holders: Counter[str] = Counter()  # GPUs in whose role a model is
-        self._holders[PROCESSORS] = 1
-
-    def _rank(self, step: str) -> int:
-        return -INDEX[step]
-
-    def _open(self) -> Iterator[str]:
-        return (pool for pool, queue in self._queues.items() if queue)
-
-    def _empty_handed(self, further: deque[_Worker]) -> _Worker | None:
-        return super()._empty_handed(further) or self._mover()
-
-    def _choose(self, worker: _Worker) -> str | None:
-        best, most = None, float("-inf")
-        for pool in worker.pools:
-            if not self._queues[pool]:
-                continue
-            pressure = self._wait[pool] / self._holders[pool]
-            if pool not in worker.loaded:
-                if worker.hands:
-                    continue
-                pressure -= self.work.load_seconds[pool]
-            elif worker.hands and self._for_one_alone(pool):
-                continue
-            if pressure > most:
-                best, most = pool, pressure
-        if best is None and not worker.hands:
-            return next((pool for pool in worker.pools if pool not in worker.loaded), None)
-        return best
-
-    def _mover(self) -> _Worker | None:
-        """A GPU that has nothing to do, in another role, where something waits long enough for that."""
-        idle = next((worker for model in self.work.models for worker in self._idle[model]), None)
-        if idle is None:
-            return None
-        waiting = [model for model in self.work.models if self._queues[model]]
-        model = max(waiting, key=lambda model: self._wait[model] / (self._holders[model] + 1), default=None)
-        if model is None:
-            return None
-        gain = self._wait[model] / (self._holders[model] + 1)
-        if self._holders[model] and gain < _WORTH * self.work.load_seconds[model]:
-            model = next((model for model in waiting if not self._holders[model]), None)
-        if model is not None:
-            self._withdraw(idle)
-            self._holders.subtract(idle.pools)
-            idle.pools = self._role_with(model, idle.pools)
-            self._holders.update(idle.pools)
-        return None if model is None else idle
-
-    def _role_with(self, model: str, others: Role) -> Role:
-        """A role of a model, and what of another role finds room beside it."""
-        names, need = {model}, self.work.vram_bytes
-        for other in sorted(others, key=lambda other: -self._wait[other]):
-            if sum(need[name] for name in names) + need[other] <= self._vram_bytes:
-                names.add(other)
-        return tuple(name for name in self.work.models if name in names)
-
-    def _leaves_no_room(self, worker: _Worker, pool: str) -> bool:
-        return not worker.loaded <= set(worker.pools)
-
-    def _role(self) -> Role:
-        if self._vacant:
-            role = max(self._vacant, key=lambda role: sum(not self._holders[model] for model in role))
-            self._vacant.remove(role)
-        else:  # more GPUs than were planned
-            role = self.roles[len(self._workers) % len(self.roles)]
-        self._holders.update(role)
-        return role
-
-    def _leave(self, worker: _Worker) -> None:
-        self._holders.subtract(worker.pools)
-        self._vacant.append(worker.pools)
-
-
-def make_schedule(
-    work: Workload, gpus: int, vram_bytes: int, wanted: str = AUTO, window: int | None = None
-) -> Schedule:
-    """Return the schedule for some GPUs, without workers yet.
-
-    Args:
-        work: What there is to do.
-        gpus: How many there are.
-        vram_bytes: Of one.
-        wanted: One of SCHEDULES; "auto" streams where every model finds room.
-        window: Samples that may be under way while it streams; None is enough that no worker waits.
-
-    Raises:
-        ConfigError: it is to stream, and the models do not fit.
-    """
-    roles = None if wanted == BY_STEP else place(work, gpus, vram_bytes)
-    if roles is not None:
-        return Streaming(work, window, roles, vram_bytes)
-    if wanted == STREAMING:
-        fewest = fewest_gpus(work, vram_bytes)
-        raise ConfigError(
-            "the models do not fit on the GPUs at once, which streaming needs",
-            got=f"{count_text(gpus, 'GPU')} of {size_text(vram_bytes)}",
-            wanted="larger ones" if fewest is None else f"{fewest} of them",
-            fix="go by step, one model at a time",
-        )
-    return ByStep(work)

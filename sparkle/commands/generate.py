@@ -20,7 +20,7 @@ from sparkle.commands.options import (
     workers_option,
 )
 from sparkle.commands.status import status_table
-from sparkle.generation.run.schedule import BY_STEP, SCHEDULES
+from sparkle.generation.run.schedules import BY_STEP, SCHEDULES
 from sparkle.schemas.errors import command
 from sparkle.schemas.ids import TAXONOMY_THEMES, THEMES
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sparkle.commands.console import Terminal
-from sparkle.generation.run.schedule import AUTO, SCHEDULES
+from sparkle.generation.run.schedules import AUTO, SCHEDULES
 from sparkle.schemas.errors import ConfigError
 from sparkle.schemas.ids import THEMES
 

@@ -20,7 +20,7 @@ from sparkle.commands.options import (
     read_config,
     schedule_option,
 )
-from sparkle.generation.run.schedule import AUTO, BY_STEP
+from sparkle.generation.run.schedules import AUTO, BY_STEP
 
 if TYPE_CHECKING:
     from sparkle.generation.needs import Estimate, ModelNeed

@@ -13,7 +13,8 @@ from sparkle.generation.run.executor import Executor
 from sparkle.generation.run.local import VISIBLE
 from sparkle.generation.run.placement import PROCESSORS
 from sparkle.generation.run.plan import workload
-from sparkle.generation.run.schedule import STREAMING, Load, Task, make_schedule
+from sparkle.generation.run.schedule import Load, Task
+from sparkle.generation.run.schedules import STREAMING, make_schedule
 from sparkle.schemas.stages import STEP_NAMES
 
 GPUS = 3

@@ -19,12 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkle.generation.backends.classical.filters import components
-from sparkle.generation.backends.classical.outline import (
+from sparkle.generation.backends.classical.outline import edge_prominence, measure_outline
+from sparkle.generation.backends.classical.pair import (
     STRUCTURE_FLOOR,
     Pair,
     distance,
-    edge_prominence,
-    measure_outline,
     reduced,
     reduced_mask,
     require_one_size,

@@ -60,7 +60,7 @@ class ReferencePatchEmbedding(torch.nn.Conv3d):  # type: ignore[misc]  # untyped
 class FunControlTransformer(WanTransformer3DModel):  # type: ignore[misc]  # untyped
     """Wan's transformer with a reference frame; its arguments are those of Wan's."""
 
-    @register_to_config  # type: ignore[untyped-decorator]
+    @register_to_config  # type: ignore[untyped-decorator]  # of diffusers, which is not typed
     def __init__(
         self,
         patch_size: tuple[int, int, int] = (1, 2, 2),
@@ -116,7 +116,7 @@ class FunControlTransformer(WanTransformer3DModel):  # type: ignore[misc]  # unt
 class FunControlPipeline(WanImageToVideoPipeline):  # type: ignore[misc]  # untyped
     """Wan's pipeline from a picture, guided by a control video as well."""
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not typed there
     def __call__(
         self, *, image: Any, control_video: list[Any], start_frame: bool, reference: bool, **options: Any
     ) -> Any:

@@ -116,7 +116,7 @@ class House:
     def _slab(
         self, box: tuple[float, float, float, float], out: float, face: Colour, fall: float = 0.0
     ) -> None:
-        """Fill what stands `out` of a wall over left, top, right, bottom: a cornice or, as it falls, an awning."""
+        """Fill what stands `out` of a wall over a box: a cornice or, as it falls, an awning."""
         left, top, right, low = box
         back, front = np.array([0.0, 0.0]), np.array([fall, out])
         for y, tone in ((top, 0.9), (low, 0.35)):

@@ -170,7 +170,7 @@ def test_between_looks_a_subject_is_found_where_neither_of_them_saw_it(ball):
     found = find_subjects(activity, frames, times, look)
     boxed = {t: [box for subject in found if (box := subject.boxes[k])] for k, t in enumerate(times)}
     followed = follow_seen(frames, activity, compute_flows(frames, fast=True), boxed, look, trusted=False)
-    for t in (8, 24, 40):
+    for t in (8, 24, 32, 40):  # at 32 it has come down again, and its neighbours agree by chance
         truth = look(frames, [t])[t] > 0.5
         assert (followed[t] & truth).sum() > 0.95 * (followed[t] | truth).sum()
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sparkle.generation.config import CAPABILITIES, load_config
 from sparkle.generation.run.placement import PROCESSORS, Workload, fewest_gpus, place
 from sparkle.generation.run.plan import workload
-from sparkle.generation.run.schedule import ATTEMPTS, INDEX, ByStep, Load, Streaming, Task
+from sparkle.generation.run.schedule import ATTEMPTS, INDEX, Load, Task
+from sparkle.generation.run.schedules import ByStep, Streaming
 from sparkle.generation.steps import make_step
 from sparkle.schemas.stages import STEP_NAMES
 

@@ -7,7 +7,7 @@ import pytest
 from sparkle.generation.config import load_config
 from sparkle.generation.run.placement import PROCESSORS, place
 from sparkle.generation.run.plan import workload
-from sparkle.generation.run.schedule import ByStep, Streaming
+from sparkle.generation.run.schedules import ByStep, Streaming
 from sparkle.generation.run.simulate import Losses, draw, simulate
 from sparkle.schemas.stages import STEP_NAMES
 

@@ -19,7 +19,8 @@ from sparkle.generation.run.live import LiveStatus
 from sparkle.generation.run.local import LocalExecutor
 from sparkle.generation.run.placement import place
 from sparkle.generation.run.plan import workload
-from sparkle.generation.run.schedule import Streaming, Task
+from sparkle.generation.run.schedule import Task
+from sparkle.generation.run.schedules import Streaming
 from sparkle.generation.run.status import RunStatus, leave_status, read_status
 from sparkle.schemas import layout
 from sparkle.schemas.records import AnyOutcome
